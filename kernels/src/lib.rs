@@ -1,1 +1,28 @@
-//! TODO
+//! The training runtime: an op graph becomes a program of kernel calls that a CPU or a wgpu device replays.
+//!
+//! This crate knows tensors and images, not architectures or budgets. [`Graph`] describes a network; [`Trainer`] trains and
+//! evaluates it on a [`Device`].
+
+mod cpu;
+mod device;
+mod error;
+mod gpu;
+mod graph;
+mod ops;
+mod plan;
+mod preprocess;
+mod program;
+mod rng;
+mod shape;
+mod state;
+mod trainer;
+
+pub use device::{Device, DeviceChoice, DeviceInfo, devices};
+pub use error::Error;
+pub use graph::{Concat, Cost, Graph, Value};
+pub use ops::{ConvSpec, PoolKind, SeparableSpec};
+pub use preprocess::{Images, Preprocess};
+pub use rng::{Purpose, below, random, unit};
+pub use shape::{BLOCK, Shape};
+pub use state::{NormInit, State};
+pub use trainer::{EpochMetrics, Evaluation, Monitor, Recipe, Trainer};

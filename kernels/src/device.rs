@@ -1,0 +1,85 @@
+//! Where a training runs.
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::cpu::CpuDevice;
+use crate::gpu::GpuDevice;
+
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first hardware GPU, and the CPU where there is none.
+    Auto,
+    /// The native backend with this many threads a training.
+    Cpu {
+        /// Threads of one training.
+        threads: usize,
+    },
+    /// The n-th hardware GPU.
+    Gpu {
+        /// Number among the hardware GPUs, from 0.
+        index: usize,
+    },
+    /// A software implementation of Vulkan (lavapipe or SwiftShader).
+    Software,
+}
+
+/// An adapter or the processor, for lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// What `--device` takes to choose it.
+    pub choice: String,
+    /// Name of the hardware.
+    pub name: String,
+    /// Backend and driver.
+    pub backend: String,
+}
+
+/// An opened device, to be shared by trainings.
+#[derive(Clone)]
+pub struct Device(pub(crate) Arc<Kind>);
+
+pub(crate) enum Kind {
+    Cpu(CpuDevice),
+    Gpu(GpuDevice),
+}
+
+impl Device {
+    /// Opens what was chosen.
+    ///
+    /// # Errors
+    /// When there is no such device, with what to install.
+    pub fn open(choice: DeviceChoice) -> Result<Self, Error> {
+        let kind = match choice {
+            DeviceChoice::Cpu { threads } => Kind::Cpu(CpuDevice::new(threads)?),
+            DeviceChoice::Gpu { index } => Kind::Gpu(GpuDevice::hardware(index)?),
+            DeviceChoice::Software => Kind::Gpu(GpuDevice::software()?),
+            DeviceChoice::Auto => match GpuDevice::hardware(0) {
+                Ok(gpu) => Kind::Gpu(gpu),
+                Err(_) => Kind::Cpu(CpuDevice::new(1)?),
+            },
+        };
+        Ok(Self(Arc::new(kind)))
+    }
+
+    /// Name of the hardware and how it is used, for provenance.
+    pub fn name(&self) -> String {
+        match &*self.0 {
+            Kind::Cpu(cpu) => cpu.name(),
+            Kind::Gpu(gpu) => gpu.name(),
+        }
+    }
+
+    /// Whether it is a GPU (or its software stand-in).
+    pub fn is_gpu(&self) -> bool {
+        matches!(&*self.0, Kind::Gpu(_))
+    }
+}
+
+/// All devices of this machine, the CPU first.
+pub fn devices() -> Vec<DeviceInfo> {
+    let cpu =
+        DeviceInfo { choice: "cpu".into(), name: CpuDevice::model(), backend: CpuDevice::instructions() };
+    std::iter::once(cpu).chain(GpuDevice::list()).collect()
+}

@@ -1,0 +1,93 @@
+//! The one error type of this crate. Each message says what, where and what to do.
+
+use crate::shape::Shape;
+
+/// Everything that can go wrong between a network description and a trained network.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A window does not fit the image it slides over.
+    #[error(
+        "{op} `{name}`: a window of {window} pixels does not fit an input of {input} (padding {padding}); use a larger image or fewer reductions"
+    )]
+    WindowTooLarge {
+        /// Operation.
+        op: &'static str,
+        /// Name of the layer.
+        name: String,
+        /// Extent of the window with its dilation, in pixels.
+        window: usize,
+        /// Shape of what it reads.
+        input: Shape,
+        /// Zero padding on every side.
+        padding: usize,
+    },
+    /// Two values that must have one shape differ.
+    #[error("{op} `{name}`: shapes {left} and {right} differ; both must be the same")]
+    ShapeMismatch {
+        /// Operation.
+        op: &'static str,
+        /// Name of the layer.
+        name: String,
+        /// One shape.
+        left: Shape,
+        /// The other.
+        right: Shape,
+    },
+    /// A size is not one the operation can have.
+    #[error("{op} `{name}`: {problem}")]
+    BadSize {
+        /// Operation.
+        op: &'static str,
+        /// Name of the layer.
+        name: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// The loss stopped being a number.
+    #[error(
+        "the loss is not finite at step {step} (epoch {epoch}); lower the learning rate or use float_bits = 32"
+    )]
+    NonFinite {
+        /// Step in the whole training, from 0.
+        step: u64,
+        /// Epoch, from 0.
+        epoch: u32,
+    },
+    /// The caller asked to stop.
+    #[error("training was cancelled")]
+    Cancelled,
+    /// A tensor file does not fit the network.
+    #[error("{path}: {problem}")]
+    TensorFile {
+        /// File.
+        path: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Images and labels do not fit each other or the network.
+    #[error("images: {problem}")]
+    Images {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A device is missing, or failed.
+    #[error("device {device}: {problem}")]
+    Device {
+        /// Name of the device.
+        device: String,
+        /// What happened and what to do.
+        problem: String,
+    },
+    /// The planned memory is more than the device can bind.
+    #[error(
+        "device {device}: the training needs {needed_mib} MiB, {available_mib} MiB are available; lower the batch size"
+    )]
+    OutOfMemory {
+        /// Name of the device.
+        device: String,
+        /// Planned bytes, in MiB.
+        needed_mib: u64,
+        /// What there is, in MiB.
+        available_mib: u64,
+    },
+}

@@ -1,0 +1,183 @@
+//! Images as they come, and what is done to them before the network sees them.
+//!
+//! Order (training): random crop of the image padded by zeros, horizontal flip, resize to `image_size` (antialiased
+//! bilinear), scale to [0, 1], normalise, cutout. Evaluation: resize and normalise only. All randomness is a function of
+//! (seed, purpose, epoch, number of the image), so that neither batches nor devices change it.
+
+use std::sync::Arc;
+
+use crate::rng::{Purpose, below, random};
+use crate::{Error, Shape};
+
+/// A set of 8-bit images with labels.
+#[derive(Clone, Debug)]
+pub struct Images {
+    pixels: Arc<[u8]>,
+    labels: Arc<[u8]>,
+    shape: Shape,
+}
+
+impl Images {
+    /// Images of `shape`, `pixels` in `[image][channel][row][column]`, a label each.
+    ///
+    /// # Errors
+    /// When the numbers of pixels and labels do not fit, or a label is not below `classes`.
+    pub fn new(shape: Shape, pixels: Arc<[u8]>, labels: Arc<[u8]>, classes: usize) -> Result<Self, Error> {
+        if pixels.len() != labels.len() * shape.elements() {
+            let problem =
+                format!("{} pixels are not those of {} images of {shape}", pixels.len(), labels.len());
+            return Err(Error::Images { problem });
+        }
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= classes) {
+            let problem = format!("label {} of image {index} is not below {classes}", labels[index]);
+            return Err(Error::Images { problem });
+        }
+        Ok(Self { pixels, labels, shape })
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Shape of one image as it is stored.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// All pixels, `[image][channel][row][column]`.
+    pub(crate) fn pixels(&self) -> &Arc<[u8]> {
+        &self.pixels
+    }
+
+    /// Label of each image.
+    pub(crate) fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    pub(crate) fn image(&self, index: usize) -> &[u8] {
+        let elements = self.shape.elements();
+        &self.pixels[index * elements..][..elements]
+    }
+}
+
+/// What is done to an image before the network sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocess {
+    /// Height and width the network reads, in pixels.
+    pub image_size: usize,
+    /// Mean of each channel, on the scale [0, 1].
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, on the scale [0, 1].
+    pub std: Vec<f32>,
+    /// Random crop and flip in training.
+    pub augment: bool,
+    /// Side of the square set to zero in training, in resized pixels; 0 for none.
+    pub cutout: usize,
+}
+
+/// Zero pixels on every side of an image before it is cropped.
+pub(crate) const CROP_PADDING: usize = 4;
+
+/// What is drawn for one image in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Augmentation {
+    /// First row and column of the crop in the padded image; the image itself begins at (`CROP_PADDING`, `CROP_PADDING`).
+    pub(crate) crop: (usize, usize),
+    pub(crate) flip: bool,
+    /// Centre of the cutout square, in resized pixels.
+    pub(crate) cutout: Option<(usize, usize)>,
+}
+
+impl Augmentation {
+    /// The image as it is.
+    pub(crate) const NONE: Self = Self { crop: (CROP_PADDING, CROP_PADDING), flip: false, cutout: None };
+
+    /// Draws for image `image` in `epoch`.
+    pub(crate) fn draw(preprocess: &Preprocess, seed: u64, epoch: u32, image: u32) -> Self {
+        let mut drawn = Self::NONE;
+        if preprocess.augment {
+            let words = random(seed, Purpose::Crop, 0, epoch, image);
+            let offsets = 2 * CROP_PADDING as u32 + 1;
+            drawn.crop = (below(words[0], offsets) as usize, below(words[1], offsets) as usize);
+            drawn.flip = words[2] >> 31 == 1;
+        }
+        if preprocess.cutout > 0 {
+            let words = random(seed, Purpose::Cutout, 0, epoch, image);
+            let size = preprocess.image_size as u32;
+            drawn.cutout = Some((below(words[0], size) as usize, below(words[1], size) as usize));
+        }
+        drawn
+    }
+}
+
+/// Weights of an antialiased bilinear resize along one side: output `i` is `Σ weights[i][k] · input[first[i] + k]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Resize {
+    pub(crate) first: Vec<usize>,
+    /// Weights of all outputs, `taps` each (zeros behind the last).
+    pub(crate) weights: Vec<f32>,
+    pub(crate) taps: usize,
+}
+
+impl Resize {
+    /// From `input` to `output` pixels: a triangle of half-width max(1, input/output) around each output's centre,
+    /// normalised over the pixels inside the image.
+    pub(crate) fn new(input: usize, output: usize) -> Self {
+        let scale = input as f64 / output as f64;
+        let support = scale.max(1.0);
+        let mut rows: Vec<(usize, Vec<f64>)> = Vec::with_capacity(output);
+        for i in 0..output {
+            let center = scale * (i as f64 + 0.5);
+            let first = ((center - support + 0.5) as i64).max(0) as usize;
+            let last = ((center + support + 0.5) as usize).min(input);
+            let mut weights: Vec<f64> =
+                (first..last).map(|k| (1.0 - ((k as f64 + 0.5 - center) / support).abs()).max(0.0)).collect();
+            let sum: f64 = weights.iter().sum();
+            weights.iter_mut().for_each(|w| *w /= sum);
+            rows.push((first, weights));
+        }
+        let taps = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+        let mut resize = Self { first: Vec::new(), weights: Vec::new(), taps };
+        for (first, weights) in rows {
+            // The window is moved back from the border so that all taps lie inside the image.
+            let start = first.min(input.saturating_sub(taps));
+            let mut padded = vec![0.0; taps];
+            weights.iter().enumerate().for_each(|(k, &w)| padded[first - start + k] = w as f32);
+            resize.first.push(start);
+            resize.weights.extend(padded);
+        }
+        resize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halving_uses_the_kernel_1_3_3_1() {
+        let resize = Resize::new(32, 16);
+        assert_eq!(resize.taps, 4);
+        assert_eq!(resize.first[5], 9);
+        assert_eq!(&resize.weights[20..24], &[0.125, 0.375, 0.375, 0.125]);
+        // At the border the outer tap is missing and the others are renormalised.
+        assert_eq!(resize.first[0], 0);
+        let edge: Vec<f32> = [3.0, 3.0, 1.0, 0.0].iter().map(|w| w / 7.0).collect();
+        resize.weights[..4].iter().zip(edge).for_each(|(a, b)| assert!((a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn the_same_size_changes_nothing() {
+        let resize = Resize::new(28, 28);
+        for i in 0..28 {
+            let weights = &resize.weights[i * resize.taps..][..resize.taps];
+            assert!((weights[i - resize.first[i]] - 1.0).abs() < 1e-6, "{weights:?}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a training changes: parameters, momentum and running statistics, in flat arrays, with their names.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::Error;
+use crate::graph::{Graph, Init, ParamId};
+use crate::rng::{Purpose, random, unit};
+
+/// How the scales of normalisations start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NormInit {
+    /// 1.
+    One,
+    /// Uniform in [0, 1).
+    Uniform,
+}
+
+/// Parameters of a network in one flat array, and the running statistics of its normalisations in another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Parameters, each at the offset that [`Layout`] gives it, zeros between.
+    pub(crate) parameters: Vec<f32>,
+    /// Running means of all normalisations' channels.
+    pub(crate) running_mean: Vec<f32>,
+    /// Running (unbiased) variances.
+    pub(crate) running_var: Vec<f32>,
+}
+
+/// Offsets of the parameters in the flat array.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    offsets: Vec<usize>,
+    /// Elements of the part that is trained; the parameters without a gradient lie behind it.
+    pub(crate) trained: usize,
+    /// Elements in all.
+    pub(crate) elements: usize,
+}
+
+/// Parameters begin at multiples of this many elements (one cache line).
+const PARAM_ALIGNMENT: usize = 16;
+
+impl Layout {
+    pub(crate) fn new(graph: &Graph, trained: &[bool]) -> Self {
+        let mut offsets = vec![0; graph.params.len()];
+        let mut next = 0;
+        let mut end_of_trained = 0;
+        for wanted in [true, false] {
+            for (index, param) in
+                graph.params.iter().enumerate().filter(|&(index, _)| trained[index] == wanted)
+            {
+                offsets[index] = next;
+                next += param.elements().next_multiple_of(PARAM_ALIGNMENT);
+            }
+            if wanted {
+                end_of_trained = next;
+            }
+        }
+        Self { offsets, trained: end_of_trained, elements: next }
+    }
+
+    pub(crate) fn offset(&self, param: ParamId) -> usize {
+        self.offsets[param.0]
+    }
+}
+
+impl State {
+    /// Initial values: convolutions and linear layers uniform in ±1/√fan-in, normalisations scale `norm_init` and shift 0.
+    /// A parameter's values depend on the seed and its place in the network alone.
+    pub(crate) fn initial(graph: &Graph, layout: &Layout, seed: u64, norm_init: NormInit) -> Self {
+        let mut parameters = vec![0.0; layout.elements];
+        for (index, param) in graph.params.iter().enumerate() {
+            let values = &mut parameters[layout.offset(ParamId(index))..][..param.elements()];
+            let word =
+                |element: usize| unit(random(seed, Purpose::Initialise, 0, index as u32, element as u32)[0]);
+            for (element, value) in values.iter_mut().enumerate() {
+                *value = match (param.init, norm_init) {
+                    (Init::Uniform { bound }, _) => (2.0 * word(element) - 1.0) * bound,
+                    (Init::NormScale, NormInit::One) => 1.0,
+                    (Init::NormScale, NormInit::Uniform) => word(element),
+                    (Init::Zero, _) => 0.0,
+                };
+            }
+        }
+        let channels = graph.norm_channels();
+        Self { parameters, running_mean: vec![0.0; channels], running_var: vec![1.0; channels] }
+    }
+
+    /// All tensors by name, in the names of the reference network.
+    pub(crate) fn tensors(&self, graph: &Graph, layout: &Layout) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+        let mut tensors = parameter_tensors(&self.parameters, graph, layout);
+        for norm in &graph.norms {
+            let channels = norm.raw.shape.channels;
+            for (suffix, values) in [("running_mean", &self.running_mean), ("running_var", &self.running_var)]
+            {
+                let values = values[norm.offset..][..channels].to_vec();
+                tensors.insert(format!("{}.{suffix}", norm.name), (vec![channels], values));
+            }
+        }
+        tensors
+    }
+
+    /// Replaces all tensors by those of a safetensors file; `num_batches_tracked` is ignored.
+    pub(crate) fn load(&mut self, path: &Path, graph: &Graph, layout: &Layout) -> Result<(), Error> {
+        let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
+        let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+        let file = safetensors::SafeTensors::deserialize(&bytes)
+            .map_err(|error| problem(format!("is not a safetensors file: {error}")))?;
+        let expected = self.tensors(graph, layout);
+        if let Some(unknown) = (file.names().into_iter())
+            .find(|name| !expected.contains_key(*name) && !name.ends_with(".num_batches_tracked"))
+        {
+            return Err(problem(format!(
+                "tensor `{unknown}` is not one of this network; check the genotype and the budget's layers"
+            )));
+        }
+        for (name, (shape, _)) in &expected {
+            let tensor = file.tensor(name).map_err(|_| {
+                problem(format!("tensor `{name}` is missing; check the genotype and the budget's layers"))
+            })?;
+            if tensor.dtype() != safetensors::Dtype::F32 || tensor.shape() != shape.as_slice() {
+                return Err(problem(format!(
+                    "tensor `{name}` is {:?} {:?}, expected F32 {shape:?}; check the genotype and the budget",
+                    tensor.dtype(),
+                    tensor.shape()
+                )));
+            }
+            let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            self.set(name, values, graph, layout);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, values: impl Iterator<Item = f32>, graph: &Graph, layout: &Layout) {
+        let target = if let Some(index) = graph.params.iter().position(|param| param.name == name) {
+            &mut self.parameters[layout.offset(ParamId(index))..]
+        } else {
+            let Some((norm, suffix)) = name.rsplit_once('.') else { return };
+            let Some(norm) = graph.norms.iter().find(|n| n.name == norm) else { return };
+            match suffix {
+                "running_mean" => &mut self.running_mean[norm.offset..],
+                _ => &mut self.running_var[norm.offset..],
+            }
+        };
+        target.iter_mut().zip(values).for_each(|(target, value)| *target = value);
+    }
+}
+
+/// The tensors of a flat array laid out like the parameters (weights, or their gradients) by name.
+pub(crate) fn parameter_tensors(
+    flat: &[f32],
+    graph: &Graph,
+    layout: &Layout,
+) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let tensor = |(index, param): (usize, &crate::graph::Param)| {
+        let values = flat[layout.offset(ParamId(index))..][..param.elements()].to_vec();
+        (param.name.clone(), (param.shape.clone(), values))
+    };
+    graph.params.iter().enumerate().map(tensor).collect()
+}
+
+/// Writes tensors as a safetensors file.
+pub(crate) fn save(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> Result<(), Error> {
+    let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, data)| {
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, (*shape).clone(), data)
+                .map(|view| (name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| problem(error.to_string()))?;
+    let file = safetensors::serialize(views, None).map_err(|error| problem(error.to_string()))?;
+    std::fs::write(path, file).map_err(|error| problem(format!("cannot be written: {error}")))
+}

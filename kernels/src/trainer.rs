@@ -1,0 +1,225 @@
+//! One training: a graph on a device, epoch by epoch.
+
+use std::path::Path;
+
+use crate::cpu::CpuBackend;
+use crate::device::{Device, Kind};
+use crate::gpu::GpuBackend;
+use crate::graph::Graph;
+use crate::preprocess::{Images, Preprocess};
+use crate::program::{Mode, Program};
+use crate::state::{Layout, NormInit, State, parameter_tensors, save};
+use crate::{Error, Shape};
+
+/// What one training does beside its network and images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Images of a step.
+    pub batch_size: usize,
+    /// Momentum of SGD (not Nesterov).
+    pub momentum: f32,
+    /// Weight decay, on every parameter.
+    pub weight_decay: f32,
+    /// Largest norm of all gradients together.
+    pub grad_clip: f32,
+    /// Label smoothing of the cross-entropy.
+    pub label_smoothing: f32,
+    /// 32, or 16 to store activations, their gradients and the weights used in arithmetic as binary16.
+    pub float_bits: u32,
+    /// What is done to the images.
+    pub preprocess: Preprocess,
+    /// Seed of initial values, augmentation and drop path.
+    pub seed: u64,
+    /// How the scales of normalisations start.
+    pub norm_init: NormInit,
+}
+
+/// What an epoch of training gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochMetrics {
+    /// Loss of each step: mean cross-entropy of the batch, the auxiliary head included with its weight.
+    pub losses: Vec<f32>,
+    /// Images whose class the main head told rightly, while training.
+    pub correct: u64,
+}
+
+/// What an evaluation gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Images whose class was told rightly.
+    pub correct: u64,
+    /// Images in all.
+    pub images: u64,
+    /// Mean cross-entropy (label smoothing included).
+    pub loss: f64,
+}
+
+impl Evaluation {
+    /// Top-1 accuracy in percent.
+    pub fn accuracy(&self) -> f64 {
+        100.0 * self.correct as f64 / self.images as f64
+    }
+}
+
+/// Hears of progress and may stop a training.
+pub trait Monitor: Sync {
+    /// `images` more were trained or evaluated.
+    fn progress(&self, images: u64);
+    /// Whether to stop.
+    fn cancelled(&self) -> bool;
+}
+
+/// One epoch (or evaluation) over images of a set, in an order.
+pub(crate) struct Pass<'a> {
+    /// Number of the image set.
+    pub(crate) set: usize,
+    /// Images in the order in which they are read.
+    pub(crate) order: &'a [u32],
+    /// Epoch, from 0 (a counter of the random numbers).
+    pub(crate) epoch: u32,
+    /// Steps before this epoch.
+    pub(crate) first_step: u64,
+    /// Learning rate of the epoch.
+    pub(crate) learning_rate: f32,
+    /// Probability that drop path drops an edge.
+    pub(crate) drop_path: f32,
+    pub(crate) monitor: &'a dyn Monitor,
+}
+
+/// What a device does for one training.
+pub(crate) trait Backend: Send {
+    /// Trains on all batches of the order; the last may be smaller.
+    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error>;
+    /// Evaluates with running statistics.
+    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error>;
+    /// Parameters and running statistics.
+    fn state(&mut self) -> Result<State, Error>;
+    /// Replaces them, and clears the momentum.
+    fn set_state(&mut self, state: &State) -> Result<(), Error>;
+    /// Gradients of the last step before clipping, laid out like the parameters.
+    fn gradients(&mut self) -> Result<Vec<f32>, Error>;
+    /// Bytes of the planned arenas.
+    fn planned_bytes(&self) -> u64;
+}
+
+/// What a backend is built from.
+pub(crate) struct Setup<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) layout: &'a Layout,
+    pub(crate) train: Program,
+    pub(crate) evaluate: Program,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) sets: &'a [Images],
+}
+
+/// A network in training.
+pub struct Trainer {
+    graph: Graph,
+    layout: Layout,
+    backend: Box<dyn Backend>,
+    steps: u64,
+}
+
+impl Trainer {
+    /// Plans, compiles and initialises a training of `graph` on `device`, over images of `sets`.
+    ///
+    /// # Errors
+    /// When the images do not fit the graph, or the device has not enough memory.
+    pub fn new(device: &Device, graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
+        let size = recipe.preprocess.image_size;
+        for images in sets {
+            let channels = images.shape().channels;
+            let wanted = Shape::new(channels, size, size);
+            let normalised =
+                recipe.preprocess.mean.len() == channels && recipe.preprocess.std.len() == channels;
+            if graph.input.shape != wanted || !normalised {
+                let problem = format!("the network reads {}, the images give {wanted}", graph.input.shape);
+                return Err(Error::Images { problem });
+            }
+        }
+        let train = Program::new(&graph, Mode::Train);
+        let evaluate = Program::new(&graph, Mode::Evaluate);
+        let layout = Layout::new(&graph, &train.trained);
+        let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
+        let setup = Setup { graph: &graph, layout: &layout, train, evaluate, recipe, sets };
+        let mut backend: Box<dyn Backend> = match &*device.0 {
+            Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup)?),
+            Kind::Gpu(gpu) => Box::new(GpuBackend::new(gpu, setup)?),
+        };
+        backend.set_state(&state)?;
+        Ok(Self { graph, layout, backend, steps: 0 })
+    }
+
+    /// Trains one epoch over the images `order` of set `set`.
+    ///
+    /// # Errors
+    /// When the loss is not finite, the device fails, or the monitor says stop.
+    pub fn train_epoch(
+        &mut self,
+        set: usize,
+        order: &[u32],
+        epoch: u32,
+        learning_rate: f32,
+        drop_path: f32,
+        monitor: &dyn Monitor,
+    ) -> Result<EpochMetrics, Error> {
+        let pass = Pass { set, order, epoch, first_step: self.steps, learning_rate, drop_path, monitor };
+        let metrics = self.backend.train(&pass)?;
+        self.steps += metrics.losses.len() as u64;
+        Ok(metrics)
+    }
+
+    /// Evaluates the images `order` of set `set` with running statistics.
+    ///
+    /// # Errors
+    /// When the device fails or the monitor says stop.
+    pub fn evaluate(
+        &mut self,
+        set: usize,
+        order: &[u32],
+        monitor: &dyn Monitor,
+    ) -> Result<Evaluation, Error> {
+        let pass = Pass {
+            set,
+            order,
+            epoch: 0,
+            first_step: self.steps,
+            learning_rate: 0.0,
+            drop_path: 0.0,
+            monitor,
+        };
+        self.backend.evaluate(&pass)
+    }
+
+    /// Replaces weights and running statistics by those of a safetensors file and clears the momentum.
+    ///
+    /// # Errors
+    /// When the file cannot be read or its tensors are not those of this network.
+    pub fn load(&mut self, path: &Path) -> Result<(), Error> {
+        let mut state = self.backend.state()?;
+        state.load(path, &self.graph, &self.layout)?;
+        self.backend.set_state(&state)
+    }
+
+    /// Writes weights and running statistics as a safetensors file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&mut self, path: &Path) -> Result<(), Error> {
+        let tensors = self.backend.state()?.tensors(&self.graph, &self.layout);
+        save(path, &tensors)
+    }
+
+    /// Writes the gradients of the last step, before clipping, as a safetensors file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_gradients(&mut self, path: &Path) -> Result<(), Error> {
+        save(path, &parameter_tensors(&self.backend.gradients()?, &self.graph, &self.layout))
+    }
+
+    /// Bytes of the planned arenas (activations, gradients, workspaces).
+    pub fn planned_bytes(&self) -> u64 {
+        self.backend.planned_bytes()
+    }
+}
