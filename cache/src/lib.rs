@@ -1,1 +1,44 @@
-//! TODO
+//! Content-addressed records: what was computed is kept under the hash of what it was computed from.
+//!
+//! A [`Key`] is the BLAKE3 hash of named [`Fields`]; a [`Record`] is a key with its payload, where it came from and
+//! what it cost; a [`Store`] keeps records in a folder that several processes may use at once. Every record lives in
+//! an envelope ([`Record::to_bytes`]) that is checked as a whole before any part of it is decoded.
+//!
+//! This crate knows bytes, not meanings: it has no notion of an architecture, a budget or a stage. It is the only one
+//! that knows RocksDB and the only one that knows bincode, and it never prints: what a person should hear about is
+//! collected in [`Store::drain_warnings`].
+
+pub mod codec;
+mod database;
+mod digest;
+mod envelope;
+mod error;
+mod field;
+mod folder;
+mod journal;
+mod key;
+mod listing;
+mod lookup;
+mod put;
+mod reading;
+mod record;
+mod salvage;
+mod spool;
+mod stats;
+mod store;
+mod verify;
+
+pub use codec::Codec;
+pub use digest::{Digest, Hasher};
+pub use error::Error;
+pub use field::{FieldChange, FieldValue, Fields};
+pub use journal::{Counters, Warning};
+pub use key::{Key, Kind};
+pub use listing::Records;
+pub use record::{Cost, Record};
+pub use stats::{KindStats, Stats};
+pub use store::{PutOutcome, Store};
+pub use verify::VerifyReport;
+
+/// The result of this crate's operations.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,210 @@
+//! What happened while a store was open: counters, and warnings for the caller to show.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use crate::{Cost, Digest, Kind};
+
+/// Something a person should hear about. Nothing of it stops a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A stored record failed its check; it counts as missing and will be computed again.
+    Corrupt {
+        /// The record's kind.
+        kind: Kind,
+        /// The key that the record was stored under.
+        digest: Digest,
+        /// What the check found.
+        reason: String,
+    },
+    /// A record was put under a key that holds a different result; the stored one was kept.
+    Conflict {
+        /// The record's kind.
+        kind: Kind,
+        /// The key that both claim.
+        digest: Digest,
+    },
+    /// A spool file was unusable and was moved aside.
+    SetAside {
+        /// Where it is now.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A spool file could not be read or moved; it stays where it is.
+    SpoolUnreadable {
+        /// The file, and what the system said.
+        message: String,
+    },
+    /// A record was written by a later version of this program; it counts as missing and was left where it is.
+    Newer {
+        /// What this version does not know.
+        what: String,
+    },
+    /// The database met damaged files; what it could not read counts as missing, and the next start rebuilds it.
+    DatabaseDamaged {
+        /// What the database said.
+        message: String,
+    },
+    /// A damaged database was rebuilt from the intact records found in its files.
+    Rebuilt {
+        /// How many records were saved.
+        records: u64,
+        /// Where the damaged database was moved.
+        moved_to: PathBuf,
+        /// What was found damaged.
+        reason: String,
+    },
+    /// A process that does not write could not read the writer's database and goes on with its own records only.
+    DatabaseUnreadable {
+        /// What the database said.
+        message: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt { kind, digest, reason } => {
+                write!(
+                    f,
+                    "cached record {kind}/{digest} is damaged ({reason}); it is set aside and computed again"
+                )
+            }
+            Self::Conflict { kind, digest } => write!(
+                f,
+                "a new result for {kind}/{digest} differs from the cached one, which was kept; something that changes \
+                 results is missing from the key, or a computation is not deterministic"
+            ),
+            Self::SetAside { path, reason } => {
+                write!(
+                    f,
+                    "a file of the cache's spool is unusable ({reason}); it was moved to {}",
+                    path.display()
+                )
+            }
+            Self::SpoolUnreadable { message } => {
+                write!(f, "a file of the cache's spool cannot be taken in ({message}); check its permissions")
+            }
+            Self::Newer { what } => {
+                write!(
+                    f,
+                    "a cached record was written by a later version of this program ({what}) and is not used"
+                )
+            }
+            Self::DatabaseDamaged { message } => write!(
+                f,
+                "the cache database has damaged files ({message}); what cannot be read is computed again, and the next \
+                 run rebuilds the database from its intact records"
+            ),
+            Self::Rebuilt { records, moved_to, reason } => write!(
+                f,
+                "the cache database was damaged ({reason}); {records} intact records were saved into a new one, the \
+                 damaged one is in {} and can be deleted",
+                moved_to.display()
+            ),
+            Self::DatabaseUnreadable { message } => write!(
+                f,
+                "the cache is in use by another process and its database cannot be read beside it ({message}); results \
+                 are kept in the spool and nothing is lost, but some may be computed twice"
+            ),
+        }
+    }
+}
+
+/// What happened since the store was opened, in this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Look-ups that found an intact record.
+    pub hits: u64,
+    /// Look-ups that did not.
+    pub misses: u64,
+    /// What the records found would have cost to compute again.
+    pub saved: Cost,
+    /// Records that failed their check.
+    pub corrupt: u64,
+    /// Records put under a key that holds a different result.
+    pub conflicts: u64,
+    /// Records of a later version of this program that were met.
+    pub newer: u64,
+    /// Reads and writes that failed on damaged database files.
+    pub database_errors: u64,
+    /// Records written to the spool.
+    pub spooled: u64,
+    /// Records taken in from the spool.
+    pub taken_in: u64,
+    /// Spool files moved aside.
+    pub set_aside: u64,
+}
+
+/// Warnings kept at most; the counters go on counting.
+const WARNINGS_MAX: usize = 1000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+    saved_flops: AtomicU64,
+    saved_ms: AtomicU64,
+    pub(crate) corrupt: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) newer: AtomicU64,
+    pub(crate) database_errors: AtomicU64,
+    pub(crate) spooled: AtomicU64,
+    pub(crate) taken_in: AtomicU64,
+    pub(crate) set_aside: AtomicU64,
+    warnings: Mutex<Vec<Warning>>,
+}
+
+impl Journal {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn hit(&self, cost: Cost) {
+        Self::count(&self.hits);
+        self.saved_flops.fetch_add(cost.flops, Relaxed);
+        self.saved_ms.fetch_add(cost.elapsed_ms, Relaxed);
+    }
+
+    pub(crate) fn warn(&self, warning: Warning) {
+        let counter = match &warning {
+            Warning::Corrupt { .. } => Some(&self.corrupt),
+            Warning::Conflict { .. } => Some(&self.conflicts),
+            Warning::SetAside { .. } => Some(&self.set_aside),
+            Warning::Newer { .. } => Some(&self.newer),
+            Warning::DatabaseDamaged { .. } | Warning::DatabaseUnreadable { .. } => {
+                Some(&self.database_errors)
+            }
+            Warning::Rebuilt { .. } | Warning::SpoolUnreadable { .. } => None,
+        };
+        counter.into_iter().for_each(Self::count);
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.len() < WARNINGS_MAX && !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    pub(crate) fn drain(&self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        Counters {
+            hits: get(&self.hits),
+            misses: get(&self.misses),
+            saved: Cost { flops: get(&self.saved_flops), elapsed_ms: get(&self.saved_ms) },
+            corrupt: get(&self.corrupt),
+            conflicts: get(&self.conflicts),
+            newer: get(&self.newer),
+            database_errors: get(&self.database_errors),
+            spooled: get(&self.spooled),
+            taken_in: get(&self.taken_in),
+            set_aside: get(&self.set_aside),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Listing records: all of a kind, and run manifests by time.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::database::{Database, Failure, Family, Row};
+use crate::lookup::Lookup;
+use crate::spool::Spool;
+use crate::{Digest, Error, Kind, Record, Result, Store, Warning, envelope};
+
+/// The first byte of the rows that order manifests by time; no kind has this tag.
+pub(crate) const TIME_TAG: u8 = 0;
+
+/// Big-endian, so that names sort by time.
+pub(crate) fn time_row_name(created_unix_ms: u64, digest: &Digest) -> Vec<u8> {
+    [&[TIME_TAG], created_unix_ms.to_be_bytes().as_slice(), &digest.0].concat()
+}
+
+/// The records of one kind, in the order of their digests within each of the places where they are kept.
+pub struct Records<'a>(Box<dyn Iterator<Item = Result<Record>> + 'a>);
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl Store {
+    /// All intact records of a kind, read one by one. Damaged ones are set aside, counted, reported and left out.
+    pub fn iter(&self, kind: Kind) -> Result<Records<'_>> {
+        self.refresh()?;
+        let stored = self.database().into_iter().flat_map(move |database| {
+            Family::places(kind).iter().flat_map(move |family| self.stored(database, *family, kind))
+        });
+        let spooled = self.spooled(kind)?.into_iter().filter_map(move |record| {
+            let is_stored = self.find_stored(kind, record.key.digest(), false);
+            match is_stored {
+                Ok(Lookup::Found(_)) => None,
+                Ok(Lookup::Missing | Lookup::Newer) => Some(Ok(record)),
+                Err(error) => Some(Err(error)),
+            }
+        });
+        Ok(Records(Box::new(stored.chain(spooled))))
+    }
+
+    fn stored<'a>(
+        &'a self,
+        database: &'a Database,
+        family: Family,
+        kind: Kind,
+    ) -> Box<dyn Iterator<Item = Result<Record>> + 'a> {
+        match database.rows(family, &[kind.tag()], false) {
+            Ok(rows) => Box::new(rows.filter_map(move |row| self.read_row(family, kind, row).transpose())),
+            Err(failure) => Box::new(self.database_failed("read", failure).err().map(Err).into_iter()),
+        }
+    }
+
+    fn read_row(
+        &self,
+        family: Family,
+        kind: Kind,
+        row: std::result::Result<Row, Failure>,
+    ) -> Result<Option<Record>> {
+        let (name, value) = match row {
+            Ok(row) => row,
+            Err(failure) => return self.database_failed("read", failure).map(|()| None),
+        };
+        match envelope::decode(&value) {
+            Ok(record) => Ok(Some(record)),
+            Err(Error::Newer(what)) => {
+                self.journal.warn(Warning::Newer { what });
+                Ok(None)
+            }
+            Err(error) => {
+                if let Some(digest) = name.get(1..).and_then(|digest| digest.try_into().ok()) {
+                    self.quarantine(family, kind, &Digest(digest), &error, false)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The latest `limit` run manifests, newest first.
+    pub fn manifests(&self, limit: usize) -> Result<Vec<Record>> {
+        self.refresh()?;
+        let mut manifests = self.spooled(Kind::Manifest)?;
+        let mut seen: HashSet<Digest> = manifests.iter().map(|record| *record.key.digest()).collect();
+        let spooled = manifests.len();
+        if let Some(database) = self.database() {
+            let rows = match database.rows(Family::Manifests, &[TIME_TAG], true) {
+                Ok(rows) => Some(rows),
+                Err(failure) => self.database_failed("read", failure).map(|()| None)?,
+            };
+            for row in rows.into_iter().flatten() {
+                if manifests.len() == spooled + limit {
+                    break;
+                }
+                let name = match row {
+                    Ok((name, _)) => name,
+                    Err(failure) => {
+                        self.database_failed("read", failure)?;
+                        break;
+                    }
+                };
+                let Some(digest) = name.last_chunk().copied().map(Digest) else { continue };
+                if seen.insert(digest)
+                    && let Lookup::Found(record) = self.find_stored(Kind::Manifest, &digest, false)?
+                {
+                    manifests.push(record);
+                }
+            }
+        }
+        manifests.sort_by_key(|record| std::cmp::Reverse(record.created_unix_ms));
+        manifests.truncate(limit);
+        Ok(manifests)
+    }
+
+    /// The intact records of a kind in the spool; the others wait for the writer to set them aside.
+    fn spooled(&self, kind: Kind) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for file in self.spool.files()? {
+            if let Some(record) = read_spooled(&file)?
+                && record.key.kind() == kind
+            {
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn read_spooled(file: &Path) -> Result<Option<Record>> {
+    Ok(Spool::read(file)?.and_then(|bytes| Record::from_bytes(&bytes).ok()))
+}

@@ -1,0 +1,182 @@
+//! Looking records up. Whatever is wrong with one, the answer is that it is not there.
+
+use crate::database::{Change, Database, Family, row_name};
+use crate::journal::Journal;
+use crate::reading::write_bytes;
+use crate::spool::Spool;
+use crate::{Digest, Error, Key, Kind, Record, Result, Store, Warning, envelope};
+
+/// The answer to a look-up.
+pub(crate) enum Lookup<T> {
+    Found(T),
+    Missing,
+    /// There is one, but of a later version: not to be read, and not to be overwritten.
+    Newer,
+}
+
+/// What a look-up wants of an intact envelope.
+pub(crate) type Read<T> = fn(&[u8]) -> Result<(Kind, Digest, T)>;
+
+fn read_record(bytes: &[u8]) -> Result<(Kind, Digest, Record)> {
+    let record = envelope::decode(bytes)?;
+    Ok((record.key.kind(), *record.key.digest(), record))
+}
+
+fn read_nothing(bytes: &[u8]) -> Result<(Kind, Digest, ())> {
+    let (head, _) = envelope::head(bytes)?;
+    Ok((head.kind, head.digest, ()))
+}
+
+impl Store {
+    /// The record of `key`; `None` if there is none. A damaged one is set aside, counted, reported and not there.
+    ///
+    /// # Errors
+    /// Only if the folder cannot be read for a reason other than damage.
+    pub fn get(&self, key: &Key) -> Result<Option<Record>> {
+        self.get_digest(key.kind(), key.digest())
+    }
+
+    /// As [`Store::get`], for those who know a key only by its digest.
+    pub fn get_digest(&self, kind: Kind, digest: &Digest) -> Result<Option<Record>> {
+        if let Lookup::Found(record) = self.find(kind, digest, false)? {
+            self.journal.hit(record.cost);
+            return Ok(Some(record));
+        }
+        Journal::count(&self.journal.misses);
+        self.tick()?;
+        Ok(None)
+    }
+
+    /// Whether [`Store::get`] would find a record. Checks it, but neither decodes it nor counts a hit.
+    pub fn contains(&self, key: &Key) -> Result<bool> {
+        let lookup = self.find_with(key.kind(), key.digest(), read_nothing, false)?;
+        Ok(matches!(lookup, Lookup::Found(())))
+    }
+
+    /// Finds a record in the database or the spool. `is_held`: the caller holds the key's stripe.
+    pub(crate) fn find(&self, kind: Kind, digest: &Digest, is_held: bool) -> Result<Lookup<Record>> {
+        self.find_with(kind, digest, read_record, is_held)
+    }
+
+    fn find_with<T>(&self, kind: Kind, digest: &Digest, read: Read<T>, is_held: bool) -> Result<Lookup<T>> {
+        let mut lookup = self.find_stored_with(kind, digest, read, is_held)?;
+        if let Lookup::Missing = lookup {
+            lookup = self.find_spooled(kind, digest, read)?;
+        }
+        // The order matters: a record leaves the spool only after the writer has stored it.
+        if let Lookup::Missing = lookup
+            && !self.is_writer()
+        {
+            self.catch_up();
+            lookup = self.find_stored_with(kind, digest, read, is_held)?;
+        }
+        Ok(lookup)
+    }
+
+    /// As [`Store::find`], in the database only.
+    pub(crate) fn find_stored(&self, kind: Kind, digest: &Digest, is_held: bool) -> Result<Lookup<Record>> {
+        self.find_stored_with(kind, digest, read_record, is_held)
+    }
+
+    fn find_stored_with<T>(
+        &self,
+        kind: Kind,
+        digest: &Digest,
+        read: Read<T>,
+        is_held: bool,
+    ) -> Result<Lookup<T>> {
+        let Some(database) = self.database() else { return Ok(Lookup::Missing) };
+        for &family in Family::places(kind) {
+            let bytes = match database.get(family, &row_name(kind, digest)) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(failure) => {
+                    self.database_failed("read", failure)?;
+                    continue;
+                }
+            };
+            match expect(kind, digest, read(&bytes)) {
+                Ok(found) => return Ok(Lookup::Found(found)),
+                Err(Error::Newer(what)) => {
+                    self.journal.warn(Warning::Newer { what });
+                    return Ok(Lookup::Newer);
+                }
+                Err(error) => {
+                    drop(bytes);
+                    self.quarantine(family, kind, digest, &error, is_held)?;
+                }
+            }
+        }
+        Ok(Lookup::Missing)
+    }
+
+    fn find_spooled<T>(&self, kind: Kind, digest: &Digest, read: Read<T>) -> Result<Lookup<T>> {
+        let file = self.spool.file(kind, digest);
+        let Some(bytes) = Spool::read(&file)? else { return Ok(Lookup::Missing) };
+        match expect(kind, digest, Record::from_bytes(&bytes).and_then(|_| read(&bytes))) {
+            Ok(found) => Ok(Lookup::Found(found)),
+            Err(Error::Newer(what)) => {
+                self.journal.warn(Warning::Newer { what });
+                Ok(Lookup::Newer)
+            }
+            Err(error) => {
+                self.set_aside(&file, error.to_string())?;
+                Ok(Lookup::Missing)
+            }
+        }
+    }
+
+    /// Counts and reports a damaged row; the writer also moves it to quarantine.
+    pub(crate) fn quarantine(
+        &self,
+        family: Family,
+        kind: Kind,
+        digest: &Digest,
+        error: &Error,
+        is_held: bool,
+    ) -> Result<()> {
+        self.journal.warn(Warning::Corrupt { kind, digest: *digest, reason: error.to_string() });
+        let Some(database) = self.database().filter(|_| self.is_writer()) else { return Ok(()) };
+        let _guard = (!is_held).then(|| self.stripe(digest));
+        match move_to_quarantine(database, family, kind, digest, error) {
+            Ok(()) => Ok(()),
+            Err(failure) => self.database_failed("write", failure),
+        }
+    }
+}
+
+/// Looks at the row again, now that nobody else writes it: another thread may have replaced it by a good one.
+fn move_to_quarantine(
+    database: &Database,
+    family: Family,
+    kind: Kind,
+    digest: &Digest,
+    error: &Error,
+) -> std::result::Result<(), crate::database::Failure> {
+    let row = row_name(kind, digest);
+    let Some(bytes) = database.get(family, &row)? else { return Ok(()) };
+    if Record::from_bytes(&bytes)
+        .is_ok_and(|record| record.key.kind() == kind && record.key.digest() == digest)
+    {
+        return Ok(());
+    }
+    let mut value = Vec::with_capacity(bytes.len() + 128);
+    write_bytes(&mut value, error.to_string().as_bytes());
+    value.extend_from_slice(&bytes);
+    let name = quarantine_name(&row, &value);
+    database.write(&[Change::Put(Family::Quarantine, &name, &value), Change::Delete(family, &row)], true)
+}
+
+/// Named by row and content: a row that is damaged twice, in two ways, leaves two entries.
+fn quarantine_name(row: &[u8], value: &[u8]) -> Vec<u8> {
+    [row, &Digest::of("nas-pipeline cache quarantine v1", value).0].concat()
+}
+
+fn expect<T>(kind: Kind, digest: &Digest, read: Result<(Kind, Digest, T)>) -> Result<T> {
+    let (found_kind, found_digest, value) = read?;
+    if (found_kind, &found_digest) == (kind, digest) {
+        Ok(value)
+    } else {
+        Err(Error::Damaged("it is the record of another key"))
+    }
+}

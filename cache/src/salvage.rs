@@ -1,0 +1,121 @@
+//! Rebuilding a damaged database from its files.
+//!
+//! Records are self-checking, so no index is needed to find them: every table and log file is searched for envelopes,
+//! and each intact one is put into a new database. Only what was damaged itself is lost, and the damaged files are kept.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::database::{Database, Failure, Family, row_name};
+use crate::folder::{self, Folder};
+use crate::put::write_record;
+use crate::{Error, Record, Result, envelope};
+
+/// What a rebuild saved.
+pub(crate) struct Rebuilt {
+    pub(crate) records: u64,
+    pub(crate) moved_to: PathBuf,
+}
+
+/// Builds a new database from the intact records in the files of the damaged one and swaps the two. A kill at any
+/// moment leaves the damaged database in place or the new one complete (see [`finish`]).
+pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
+    let (damaged, new) = (folder.database(), folder.rebuild());
+    folder::remove_folder(&new)?;
+    let database = Database::open_writer(&new).map_err(|failure| failure.into_error("rebuild", &new))?;
+    let mut records = 0;
+    for file in data_files(&damaged)? {
+        let bytes = match fs::read(&file) {
+            // Removed by hand, or unreadable on the disk: what it held is lost or stays in the damaged folder.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
+            bytes => bytes.map_err(Error::io("read", &file))?,
+        };
+        let is_log = file.extension().is_some_and(|suffix| suffix == "log");
+        let bytes = if is_log { join_log(&bytes) } else { bytes };
+        for envelope in envelopes(&bytes) {
+            if let Ok(record) = Record::from_bytes(envelope)
+                && save(&database, &record, envelope)
+                    .map_err(|failure| failure.into_error("rebuild", &new))?
+            {
+                records += 1;
+            }
+        }
+    }
+    database.sync().map_err(|failure| failure.into_error("rebuild", &new))?;
+    drop(database);
+    let moved_to = Folder::free_name(folder.path(), "db.damaged");
+    folder::rename(&damaged, &moved_to)?;
+    folder::rename(&new, &damaged)?;
+    folder::remove_file(&folder.rebuild_wanted())?;
+    Ok(Rebuilt { records, moved_to })
+}
+
+/// The same record may be in several files: in a log and in the table that was written from it, for example.
+fn save(database: &Database, record: &Record, envelope: &[u8]) -> std::result::Result<bool, Failure> {
+    let (kind, digest) = (record.key.kind(), record.key.digest());
+    if database.get(Family::of(kind, record.payload.len()), &row_name(kind, digest))?.is_some() {
+        return Ok(false);
+    }
+    write_record(database, record, envelope, false)?;
+    Ok(true)
+}
+
+/// Completes a rebuild that was killed between its two renames, which come after everything was saved.
+pub(crate) fn finish(folder: &Folder) -> Result<()> {
+    if !folder.database().exists() && folder.rebuild().exists() {
+        folder::rename(&folder.rebuild(), &folder.database())?;
+    }
+    Ok(())
+}
+
+/// Whether the file that names the current state is missing while there is data. RocksDB would take the folder for
+/// new and remove the data.
+pub(crate) fn is_headless(folder: &Folder) -> Result<bool> {
+    let database = folder.database();
+    let has_data =
+        data_files(&database)?.iter().any(|file| fs::metadata(file).is_ok_and(|data| data.len() > 0));
+    Ok(has_data && !database.join("CURRENT").exists())
+}
+
+fn data_files(database: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = folder::files(database)?;
+    files.retain(|file| file.extension().is_some_and(|suffix| suffix == "sst" || suffix == "log"));
+    Ok(files)
+}
+
+/// RocksDB cuts log entries into fragments that never cross a block; this glues them together again. Checksums and
+/// types do not matter here: envelopes check themselves.
+fn join_log(bytes: &[u8]) -> Vec<u8> {
+    const BLOCK_BYTES: usize = 32 << 10;
+    // Checksum 4, length 2, type 1.
+    const HEADER_BYTES: usize = 7;
+    let mut joined = Vec::with_capacity(bytes.len());
+    for mut block in bytes.chunks(BLOCK_BYTES) {
+        while let Some((header, rest)) = block.split_at_checked(HEADER_BYTES) {
+            let length = usize::from(u16::from_le_bytes([header[4], header[5]]));
+            // A length that cannot be: the rest of the block is padding or damaged, the next block starts afresh.
+            let Some((fragment, rest)) = rest.split_at_checked(length) else { break };
+            joined.extend_from_slice(fragment);
+            block = rest;
+        }
+    }
+    joined
+}
+
+/// The runs of bytes that pass an envelope's check.
+fn envelopes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        while let Some(start) = rest.iter().position(|byte| *byte == envelope::MAGIC[0]) {
+            rest = &rest[start..];
+            let candidate = envelope::claimed_length(rest).map(|length| &rest[..length]);
+            let intact = candidate.filter(|bytes| envelope::check(bytes).is_ok());
+            rest = &rest[intact.map_or(1, <[u8]>::len)..];
+            if intact.is_some() {
+                return intact;
+            }
+        }
+        None
+    })
+}

@@ -1,0 +1,102 @@
+//! What a store holds, by kind.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::database::{Database, Failure, Family};
+use crate::store::Store;
+use crate::{Cost, Kind, Result, Warning, envelope};
+
+/// The records of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindStats {
+    /// How many records.
+    pub records: u64,
+    /// Their size, envelopes included, in bytes.
+    pub bytes: u64,
+    /// What computing them has cost, and so what looking all of them up saves.
+    pub cost: Cost,
+}
+
+impl KindStats {
+    pub(crate) fn add(&mut self, bytes: usize, cost: Cost) {
+        self.records += 1;
+        self.bytes += bytes as u64;
+        self.cost += cost;
+    }
+}
+
+/// What a store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The intact records in the database, by kind; kinds without any are left out.
+    pub kinds: BTreeMap<Kind, KindStats>,
+    /// Damaged records kept in quarantine.
+    pub quarantined: u64,
+    /// Records in the spool that the writer has not taken in yet.
+    pub spooled: u64,
+    /// Spool files that were moved aside.
+    pub set_aside: u64,
+    /// Size of all files of the cache folder in bytes.
+    pub disk_bytes: u64,
+}
+
+impl Store {
+    /// Counts what the store holds. Reads every record, and leaves out damaged ones without setting them aside.
+    pub fn stats(&self) -> Result<Stats> {
+        self.refresh()?;
+        let mut stats = Stats {
+            spooled: self.spool.files()?.len() as u64,
+            set_aside: self.spool.set_aside_count()?,
+            disk_bytes: disk_bytes(self.folder.path()),
+            ..Stats::default()
+        };
+        if let Some(database) = self.database()
+            && let Err(failure) = count(database, &mut stats)
+        {
+            self.database_failed("read", failure)?;
+        }
+        Ok(stats)
+    }
+
+    /// Turns damage into a warning and hands other failures on.
+    pub(crate) fn database_failed(&self, action: &'static str, failure: Failure) -> Result<()> {
+        if failure.is_damage {
+            self.want_rebuild();
+            self.journal.warn(Warning::DatabaseDamaged { message: failure.message });
+            return Ok(());
+        }
+        Err(failure.into_error(action, &self.folder.database()))
+    }
+}
+
+fn count(database: &Database, stats: &mut Stats) -> std::result::Result<(), Failure> {
+    for kind in Kind::ALL {
+        for family in Family::places(kind) {
+            for row in database.rows(*family, &[kind.tag()], false)? {
+                let (_, value) = row?;
+                if let Ok((head, _)) = envelope::head(&value) {
+                    stats.kinds.entry(kind).or_default().add(value.len(), head.cost);
+                }
+            }
+        }
+    }
+    for row in database.rows(Family::Quarantine, &[], false)? {
+        row?;
+        stats.quarantined += 1;
+    }
+    Ok(())
+}
+
+/// Files may come and go meanwhile; what cannot be read counts as nothing.
+fn disk_bytes(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => disk_bytes(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
