@@ -1,1 +1,24 @@
-//! TODO
+//! The science: architectures, budgets, data, training, ranking, forests, pruning, search.
+//!
+//! Knows `kernels` and `cache`; knows nothing of the engine that schedules it, and prints nothing.
+
+pub mod budget;
+pub mod config;
+pub mod data;
+pub mod genotype;
+pub mod hyperparameter;
+pub mod random;
+pub mod recipe;
+pub mod sample;
+pub mod search;
+pub mod space;
+
+mod error;
+mod portable;
+mod suggest;
+
+pub use budget::Budget;
+pub use config::Config;
+pub use error::Error;
+pub use genotype::Genotype;
+pub use space::BudgetSpace;

@@ -1,0 +1,337 @@
+//! The configuration of a run: an embedded profile, overridden by a TOML file and by single values, checked and typed.
+
+mod document;
+
+use document::{Document, wrong};
+use toml::Value as Toml;
+
+use crate::data::{Limits, Source};
+use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
+use crate::recipe::{BnInit, Recipe, Scoring};
+use crate::space::BudgetSpace;
+use crate::{Budget, Error, suggest};
+
+/// The embedded profiles: name and TOML text. Each holds every key.
+pub static PROFILES: [(&str, &str); 3] = [
+    ("quick", include_str!("../profiles/quick.toml")),
+    ("laptop", include_str!("../profiles/laptop.toml")),
+    ("paper", include_str!("../profiles/paper.toml")),
+];
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Section `[data]`: which images.
+    pub data: DataConfig,
+    /// Section `[architectures]`: the sampled set 𝒢.
+    pub architectures: ArchitecturesConfig,
+    /// Section `[full]`: the full training f.
+    pub full: Budget,
+    /// Section `[space]`: the budget space Ω.
+    pub space: BudgetSpace,
+    /// Section `[mip]`: minimum importance pruning.
+    pub mip: MipConfig,
+    /// Section `[search]`: the architecture search with the budget found.
+    pub search: SearchConfig,
+    /// Section `[train]`: what trainings do beyond their budget.
+    pub train: TrainConfig,
+}
+
+/// Which images, and how many of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataConfig {
+    /// Where they come from.
+    pub source: Source,
+    /// How many to take.
+    pub limits: Limits,
+}
+
+/// The set of random architectures that budgets are judged on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchitecturesConfig {
+    /// How many; at least 2.
+    pub count: usize,
+    /// Seed of the sampling.
+    pub seed: u64,
+}
+
+/// Minimum importance pruning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MipConfig {
+    /// Budgets drawn in a round (the paper's K).
+    pub budgets_per_round: usize,
+    /// Scales the costs of Eq. 2; 1 is the paper's formula.
+    pub temperature: f64,
+    /// Trees in the random forest.
+    pub trees: usize,
+    /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
+    pub lambda: f64,
+    /// Seed of drawing budgets, of the forest's bootstrap samples and of the interval's.
+    pub seed: u64,
+}
+
+/// The architecture search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchConfig {
+    /// The strategy's name, for [`crate::search::strategy`].
+    pub strategy: String,
+    /// Architectures that it may train.
+    pub samples: usize,
+    /// Its seed.
+    pub seed: u64,
+}
+
+/// What trainings do beyond their budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// Seed of initial weights, order and augmentation.
+    pub seed: u64,
+    /// Which images give the score.
+    pub scoring: Scoring,
+    /// The recipe's constants.
+    pub recipe: Recipe,
+}
+
+impl Config {
+    /// The profile `profile`, overridden first by the TOML text of `file` (its name is for messages), then by `set`,
+    /// pairs of a path such as `mip.lambda` and a value.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming file and line, or the override: unknown keys with the nearest known one, wrong types,
+    /// values out of range.
+    pub fn load(profile: &str, file: Option<(&str, &str)>, set: &[(&str, &str)]) -> Result<Self, Error> {
+        let mut document = Document::profile(profile)?;
+        if let Some((name, text)) = file {
+            document.apply_file(name, text)?;
+        }
+        for (path, value) in set {
+            document.apply_set(path, value)?;
+        }
+        Self::typed(&document)
+    }
+
+    fn typed(document: &Document) -> Result<Self, Error> {
+        let data = Section { document, name: "data" };
+        let architectures = Section { document, name: "architectures" };
+        let mip = Section { document, name: "mip" };
+        let search = Section { document, name: "search" };
+        Ok(Self {
+            data: DataConfig::typed(&data)?,
+            architectures: ArchitecturesConfig {
+                count: architectures.count("count", 2, 100_000)?,
+                seed: architectures.seed("seed")?,
+            },
+            full: full(document)?,
+            space: space(document)?,
+            mip: MipConfig {
+                budgets_per_round: mip.count("budgets_per_round", 1, 10_000)?,
+                temperature: mip.real("temperature", |t| t > 0.0, "above 0")?,
+                trees: mip.count("trees", 1, 1_000_000)?,
+                lambda: mip.real(
+                    "lambda",
+                    |lambda| (0.0..1.0).contains(&lambda),
+                    "from 0 up to but not 1",
+                )?,
+                seed: mip.seed("seed")?,
+            },
+            search: SearchConfig {
+                strategy: search.choice("strategy", &crate::search::STRATEGIES)?.to_owned(),
+                samples: search.count("samples", 1, 1_000_000)?,
+                seed: search.seed("seed")?,
+            },
+            train: TrainConfig::typed(&Section { document, name: "train" })?,
+        })
+    }
+}
+
+impl DataConfig {
+    fn typed(section: &Section<'_>) -> Result<Self, Error> {
+        let (set, path) = (section.text("set")?, section.text("path")?);
+        let source = Source::from_parts(set, path).map_err(|problem| section.wrong("set", problem))?;
+        let limit = |key| section.count(key, 0, 1 << 32).map(|limit| (limit > 0).then_some(limit));
+        Ok(Self { source, limits: Limits { train: limit("train_images")?, test: limit("test_images")? } })
+    }
+}
+
+impl TrainConfig {
+    fn typed(section: &Section<'_>) -> Result<Self, Error> {
+        let share = |key| section.real(key, |share| (0.0..1.0).contains(&share), "from 0 up to but not 1");
+        let positive = |key| section.real(key, |number| number > 0.0, "above 0");
+        let not_negative = |key| section.real(key, |number| number >= 0.0, "not below 0");
+        let fraction = section.real("holdout_fraction", |f| f > 0.0 && f < 1.0, "above 0 and below 1")?;
+        let scoring = match section.choice("scoring", &["holdout", "published"])? {
+            "published" => Scoring::Published,
+            _ => Scoring::Holdout { fraction, seed: section.seed("split_seed")? },
+        };
+        let bn_inits = [BnInit::Ones, BnInit::Uniform];
+        let bn_init = section.choice("bn_init", &bn_inits.map(BnInit::name))?;
+        Ok(Self {
+            seed: section.seed("seed")?,
+            scoring,
+            recipe: Recipe {
+                momentum: share("momentum")?,
+                weight_decay: not_negative("weight_decay")?,
+                grad_clip: positive("grad_clip")?,
+                aux_weight: not_negative("aux_weight")?,
+                drop_path: share("drop_path")?,
+                label_smoothing: share("label_smoothing")?,
+                augment: section.flag("augment")?,
+                bn_init: if bn_init == BnInit::Uniform.name() { BnInit::Uniform } else { BnInit::Ones },
+            },
+        })
+    }
+}
+
+fn full(document: &Document) -> Result<Budget, Error> {
+    let mut values = [Value::Count(0); COUNT];
+    for (value, row) in values.iter_mut().zip(&HYPERPARAMETERS) {
+        let (toml, place) = document.get("full", row.name)?;
+        *value = hyperparameter(row, toml, &place)?;
+    }
+    Ok(Budget::from_values(values))
+}
+
+fn space(document: &Document) -> Result<BudgetSpace, Error> {
+    let mut values: [Vec<Value>; COUNT] = Default::default();
+    let mut places = Vec::new();
+    for (list, row) in values.iter_mut().zip(&HYPERPARAMETERS) {
+        let (toml, place) = document.get("space", row.name)?;
+        for item in toml.as_array().into_iter().flatten() {
+            list.push(hyperparameter(row, item, &place)?);
+        }
+        places.push(place);
+    }
+    BudgetSpace::new(values).map_err(|error| match error {
+        // The space knows the key only; its place is known here.
+        Error::Budget { place, problem } => {
+            let known = places.into_iter().find(|known| known.ends_with(&place));
+            wrong(known.unwrap_or(place), problem)
+        }
+        other => other,
+    })
+}
+
+/// Budget values have one parser; TOML numbers go through it as text.
+fn hyperparameter(row: &Hyperparameter, toml: &Toml, place: &str) -> Result<Value, Error> {
+    let refuse = |error| match error {
+        Error::Budget { place, problem } => wrong(place, problem),
+        other => other,
+    };
+    row.parse(&toml.to_string(), place).map_err(refuse)
+}
+
+/// One section, read key by key into checked values.
+struct Section<'a> {
+    document: &'a Document,
+    name: &'static str,
+}
+
+impl<'a> Section<'a> {
+    fn wrong(&self, key: &str, problem: impl Into<String>) -> Error {
+        match self.document.get(self.name, key) {
+            Ok((_, place)) => wrong(place, problem),
+            Err(error) => error,
+        }
+    }
+
+    fn value<T>(&self, key: &str, read: impl Fn(&'a Toml) -> Option<T>, expected: &str) -> Result<T, Error> {
+        let (value, place) = self.document.get(self.name, key)?;
+        read(value).ok_or_else(|| wrong(place, format!("is {value}, must be {expected}")))
+    }
+
+    fn count(&self, key: &str, least: usize, most: usize) -> Result<usize, Error> {
+        let read = |value: &Toml| value.as_integer().and_then(|n| usize::try_from(n).ok());
+        let within = |value: &Toml| read(value).filter(|n| (least..=most).contains(n));
+        self.value(key, within, &format!("a whole number from {least} to {most}"))
+    }
+
+    fn seed(&self, key: &str) -> Result<u64, Error> {
+        self.value(
+            key,
+            |value| value.as_integer().and_then(|n| u64::try_from(n).ok()),
+            "a whole number, not below 0",
+        )
+    }
+
+    fn real(&self, key: &str, valid: impl Fn(f64) -> bool, range: &str) -> Result<f64, Error> {
+        let read = |value: &Toml| value.as_float().filter(|number| number.is_finite() && valid(*number));
+        self.value(key, read, &format!("a number {range}"))
+    }
+
+    fn flag(&self, key: &str) -> Result<bool, Error> {
+        self.value(key, Toml::as_bool, "true or false")
+    }
+
+    fn text(&self, key: &str) -> Result<&'a str, Error> {
+        self.value(key, Toml::as_str, "a text")
+    }
+
+    fn choice(&self, key: &str, known: &[&str]) -> Result<&'a str, Error> {
+        let text = self.text(key)?;
+        if known.contains(&text) {
+            return Ok(text);
+        }
+        Err(self.wrong(key, format!("unknown `{text}`; {}", suggest::hint(text, known.iter().copied()))))
+    }
+}
+
+impl DataConfig {
+    /// What of this section decides the images, apart from the files' content: no paths.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        let set = match self.source {
+            Source::Embedded => "embedded",
+            Source::Cifar10(_) => "cifar10",
+            Source::Idx(_) => "idx",
+        };
+        let fields = cache::Fields::new().with("set", set)?;
+        Ok(fields
+            .with("train_images", self.limits.train.unwrap_or(0))?
+            .with("test_images", self.limits.test.unwrap_or(0))?)
+    }
+}
+
+impl ArchitecturesConfig {
+    /// The parameters of sampling.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        Ok(cache::Fields::new().with("count", self.count)?.with("seed", self.seed)?)
+    }
+}
+
+impl MipConfig {
+    /// The parameters of drawing budgets.
+    pub fn draw_fields(&self) -> Result<cache::Fields, Error> {
+        let fields = cache::Fields::new().with("budgets_per_round", self.budgets_per_round)?;
+        Ok(fields.with("temperature", self.temperature)?.with("seed", self.seed)?)
+    }
+
+    /// The parameters of fitting the forest.
+    pub fn forest_fields(&self) -> Result<cache::Fields, Error> {
+        Ok(cache::Fields::new().with("trees", self.trees)?.with("seed", self.seed)?)
+    }
+
+    /// The parameters of choosing the final budget; nothing else depends on them.
+    pub fn objective_fields(&self) -> Result<cache::Fields, Error> {
+        Ok(cache::Fields::new().with("lambda", self.lambda)?)
+    }
+}
+
+impl SearchConfig {
+    /// The parameters of the search.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        let fields = cache::Fields::new().with("strategy", self.strategy.as_str())?;
+        Ok(fields.with("samples", self.samples)?.with("seed", self.seed)?)
+    }
+}
+
+impl TrainConfig {
+    /// Seed, scoring and recipe together.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        let mut fields = cache::Fields::new().with("seed", self.seed)?;
+        for part in [self.scoring.fields()?, self.recipe.fields()?] {
+            for (name, value) in part.iter() {
+                fields.insert(name, value.clone())?;
+            }
+        }
+        Ok(fields)
+    }
+}

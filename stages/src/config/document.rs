@@ -1,0 +1,161 @@
+//! A configuration before it is typed: a profile's table, overridden key by key, and where each value came from.
+//!
+//! The profile is the schema: a key that it does not have is unknown, and a value must have the type of the profile's.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeTable;
+use toml::{Spanned, Table, Value};
+
+use super::PROFILES;
+use crate::{Error, suggest};
+
+/// The merged table, section by section, and the place of each `section.key`.
+pub(super) struct Document {
+    table: Table,
+    places: BTreeMap<String, String>,
+}
+
+/// An error at a place.
+pub(super) fn wrong(place: impl Into<String>, problem: impl Into<String>) -> Error {
+    Error::Config { place: place.into(), problem: problem.into() }
+}
+
+impl Document {
+    /// The embedded profile `name`.
+    pub(super) fn profile(name: &str) -> Result<Self, Error> {
+        let Some((name, text)) = PROFILES.iter().find(|(known, _)| *known == name) else {
+            let hint = suggest::hint(name, PROFILES.iter().map(|(known, _)| *known));
+            return Err(wrong("--profile", format!("unknown profile `{name}`; {hint}")));
+        };
+        let place = format!("profile {name}");
+        let (parsed, table) = parse(&place, text)?;
+        let mut places = BTreeMap::new();
+        for (section, keys) in parsed.get_ref() {
+            for (key, _) in keys.get_ref().as_table().into_iter().flatten() {
+                places.insert(path(section.get_ref(), key.get_ref()), place.clone());
+            }
+        }
+        Ok(Self { table, places })
+    }
+
+    /// Overrides the keys that the TOML `text` of the file `name` holds.
+    pub(super) fn apply_file(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let (parsed, table) = parse(name, text)?;
+        let place_of = |span: std::ops::Range<usize>| format!("{name}, line {}", line(text, span.start));
+        for (section, keys) in parsed.get_ref() {
+            let section_place = place_of(section.span());
+            let section = section.get_ref().as_ref();
+            self.check_section(section, &section_place)?;
+            let Some(keys) = keys.get_ref().as_table() else {
+                return Err(wrong(section_place, format!("`{section}` is a section; write [{section}]")));
+            };
+            for (key, _) in keys {
+                if let Some(value) = table.get(section).and_then(|keys| keys.get(key.get_ref().as_ref())) {
+                    self.set(section, key.get_ref(), value.clone(), place_of(key.span()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Overrides one key, `section.key`, by a TOML value; a value that is no TOML is taken as text, so that quotes are
+    /// not needed.
+    pub(super) fn apply_set(&mut self, path: &str, text: &str) -> Result<(), Error> {
+        let place = format!("--set {path}={text}");
+        let Some((section, key)) = path.split_once('.') else {
+            let problem =
+                format!("`{path}` is not of the form section.key; sections: {}", self.sections().join(", "));
+            return Err(wrong(place, problem));
+        };
+        let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+        let value = parsed.and_then(|mut table| table.remove("value"));
+        self.check_section(section, &place)?;
+        self.set(section, key, value.unwrap_or_else(|| Value::String(text.to_owned())), place)
+    }
+
+    fn sections(&self) -> Vec<&str> {
+        self.table.keys().map(String::as_str).collect()
+    }
+
+    fn check_section(&self, section: &str, place: &str) -> Result<(), Error> {
+        if self.table.contains_key(section) {
+            return Ok(());
+        }
+        Err(wrong(place, format!("unknown section [{section}]; {}", suggest::hint(section, self.sections()))))
+    }
+
+    fn set(&mut self, section: &str, key: &str, value: Value, place: String) -> Result<(), Error> {
+        let Some(keys) = self.table.get_mut(section).and_then(Value::as_table_mut) else { return Ok(()) };
+        let Some(current) = keys.get_mut(key) else {
+            let hint = suggest::hint(key, keys.keys().map(String::as_str));
+            return Err(wrong(place, format!("unknown key `{key}` in [{section}]; {hint}")));
+        };
+        *current = match (&*current, value) {
+            (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
+            (old, new) if old.same_type(&new) => new,
+            (old, new) => {
+                let path = path(section, key);
+                return Err(wrong(
+                    place,
+                    format!("{path} must be {}, found {}", described(old), described(&new)),
+                ));
+            }
+        };
+        self.places.insert(path(section, key), place);
+        Ok(())
+    }
+
+    /// The value of `section.key` and the place to name when it is wrong.
+    ///
+    /// # Errors
+    /// Only when a profile lacks the key, which a test excludes.
+    pub(super) fn get(&self, section: &str, key: &str) -> Result<(&Value, String), Error> {
+        let path = path(section, key);
+        let value = self.table.get(section).and_then(|keys| keys.get(key));
+        let value = value.ok_or_else(|| wrong("profile", format!("no {path}")))?;
+        let place = self.places.get(&path).map_or(path.clone(), |place| format!("{place}, {path}"));
+        Ok((value, place))
+    }
+
+    /// Every `section.key`, sorted.
+    #[cfg(test)]
+    pub(super) fn paths(&self) -> Vec<&str> {
+        self.places.keys().map(String::as_str).collect()
+    }
+}
+
+fn path(section: &str, key: &str) -> String {
+    format!("{section}.{key}")
+}
+
+/// Both views of a text: with spans, and as plain values.
+fn parse<'t>(name: &str, text: &'t str) -> Result<(Spanned<DeTable<'t>>, Table), Error> {
+    let syntax = |error: toml::de::Error| {
+        let place = match error.span() {
+            Some(span) => format!("{name}, line {}", line(text, span.start)),
+            None => name.to_owned(),
+        };
+        wrong(place, format!("not valid TOML: {}", error.message()))
+    };
+    let spanned = DeTable::parse(text).map_err(syntax)?;
+    let table = text.parse::<Table>().map_err(syntax)?;
+    Ok((spanned, table))
+}
+
+/// Line number, from 1, of a byte offset.
+fn line(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+}
+
+fn described(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a text",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}

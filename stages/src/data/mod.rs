@@ -1,0 +1,143 @@
+//! Data sets of 8-bit images, held in memory, with a digest of their content.
+
+mod cifar;
+mod embedded;
+mod idx;
+mod source;
+mod split;
+
+use std::sync::Arc;
+
+pub use source::Source;
+pub use split::{Split, holdout};
+
+/// Labelled images. Pixels are [N, C, H, W], 8 bits; labels are class numbers. Cloning copies no pixels.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// `count` × channels × height × width bytes.
+    pub pixels: Arc<[u8]>,
+    /// `count` class numbers.
+    pub labels: Arc<[u8]>,
+    /// Number of images.
+    pub count: usize,
+}
+
+/// A data set that has been checked: every label names a class and every image has the same shape.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Says what the images are and, for a part of a set, how many: `cifar10`, `fashion-mnist-subset-5000`.
+    pub name: String,
+    /// Colour channels: 1 or 3.
+    pub channels: usize,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// Class names; labels index them.
+    pub classes: Vec<String>,
+    /// Per channel the mean of the training pixels, in [0, 1].
+    pub mean: Vec<f32>,
+    /// Per channel the standard deviation of the training pixels, in [0, 1] units.
+    pub std: Vec<f32>,
+    /// Images to train on (and to hold some out of for validation).
+    pub train: Images,
+    /// Images that no choice may depend on, except in published-style scoring.
+    pub test: Images,
+    /// BLAKE3 of shape, labels and pixels of both parts.
+    pub digest: cache::Digest,
+}
+
+/// How many images of a set to take, from the front of its files. `None` takes all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Training images.
+    pub train: Option<usize>,
+    /// Test images.
+    pub test: Option<usize>,
+}
+
+/// What a reader hands over: everything that is in the files.
+struct Raw {
+    name: String,
+    shape: [usize; 3],
+    classes: Vec<String>,
+    /// Published mean and standard deviation per channel, where a set has them.
+    normalisation: Option<([f32; 3], [f32; 3])>,
+    train: Images,
+    test: Images,
+}
+
+impl Images {
+    fn new(pixels: Vec<u8>, labels: Vec<u8>) -> Self {
+        let count = labels.len();
+        Self { pixels: pixels.into(), labels: labels.into(), count }
+    }
+
+    fn first(self, limit: Option<usize>, image_bytes: usize) -> Self {
+        match limit.filter(|&limit| limit < self.count) {
+            Some(count) => Self {
+                pixels: self.pixels[..count * image_bytes].into(),
+                labels: self.labels[..count].into(),
+                count,
+            },
+            None => self,
+        }
+    }
+}
+
+impl Dataset {
+    fn new(raw: Raw, limits: Limits) -> Self {
+        let [channels, height, width] = raw.shape;
+        let image_bytes = channels * height * width;
+        let (all_train, all_test) = (raw.train.count, raw.test.count);
+        let train = raw.train.first(limits.train, image_bytes);
+        let test = raw.test.first(limits.test, image_bytes);
+        // A part of a set must never pass for the whole.
+        let name = if (train.count, test.count) == (all_train, all_test) {
+            raw.name
+        } else {
+            format!("{}-first-{}-{}", raw.name, train.count, test.count)
+        };
+        let (mean, std) = match raw.normalisation {
+            Some((mean, std)) => (mean.to_vec(), std.to_vec()),
+            None => {
+                (0..channels).map(|channel| moments(&train.pixels, channels, channel, height * width)).unzip()
+            }
+        };
+        let digest = digest(raw.shape, raw.classes.len(), &train, &test);
+        Self { name, channels, height, width, classes: raw.classes, mean, std, train, test, digest }
+    }
+}
+
+/// Mean and standard deviation of one channel, in [0, 1] units. Sums are whole numbers, so the order does not matter.
+fn moments(pixels: &[u8], channels: usize, channel: usize, plane: usize) -> (f32, f32) {
+    let values = pixels.chunks_exact(plane).skip(channel).step_by(channels).flatten();
+    let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
+    for &value in values {
+        count += 1;
+        sum += u64::from(value);
+        squares += u64::from(value).pow(2);
+    }
+    let mean = sum as f64 / count as f64;
+    let variance = (squares as f64 / count as f64 - mean * mean).max(0.0);
+    // A channel of one value only is shifted, not scaled.
+    let std = if variance > 0.0 { variance.sqrt() / 255.0 } else { 1.0 };
+    ((mean / 255.0) as f32, std as f32)
+}
+
+fn digest(
+    [channels, height, width]: [usize; 3],
+    classes: usize,
+    train: &Images,
+    test: &Images,
+) -> cache::Digest {
+    let mut hasher = cache::Hasher::new("nas-pipeline dataset 1");
+    for number in [channels, height, width, classes, train.count, test.count] {
+        hasher.update(&(number as u64).to_le_bytes());
+    }
+    for part in [train, test] {
+        hasher.update(&part.labels);
+        hasher.update(&part.pixels);
+    }
+    hasher.finalize()
+}

@@ -1,0 +1,183 @@
+//! Architectures of the DARTS cell space: operations, edges, cells, genotypes, and their canonical text.
+//!
+//! A genotype is data only: what an operation computes is `network`'s business.
+
+mod lexer;
+mod nasbench;
+mod parser;
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// Intermediate nodes of a cell.
+pub const NODES: usize = 4;
+/// Edges of a fully connected cell: 2 + 3 + 4 + 5.
+pub const EDGES: usize = 14;
+/// Inputs of a cell: the outputs of the two cells before it. Node `i` of a cell may read inputs `0..INPUTS + i`.
+pub const INPUTS: usize = 2;
+
+/// What an edge computes. The order is that of the 28-integer form, where `None` is 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// 3×3 max pooling, then batch normalisation.
+    MaxPool3x3,
+    /// 3×3 average pooling over the pixels inside the image, then batch normalisation.
+    AvgPool3x3,
+    /// Identity; in a reduction cell on inputs 0 and 1 a factorised stride-2 reduction.
+    SkipConnect,
+    /// Two depthwise separable 3×3 convolutions.
+    SepConv3x3,
+    /// Two depthwise separable 5×5 convolutions.
+    SepConv5x5,
+    /// One dilated (rate 2) depthwise separable 3×3 convolution.
+    DilConv3x3,
+    /// One dilated (rate 2) depthwise separable 5×5 convolution.
+    DilConv5x5,
+    /// No connection.
+    None,
+}
+
+impl Operation {
+    /// All operations, in the order of the integer form.
+    pub const ALL: [Self; 8] = [
+        Self::MaxPool3x3,
+        Self::AvgPool3x3,
+        Self::SkipConnect,
+        Self::SepConv3x3,
+        Self::SepConv5x5,
+        Self::DilConv3x3,
+        Self::DilConv5x5,
+        Self::None,
+    ];
+
+    /// The name that genotype texts use, for example `sep_conv_3x3`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxPool3x3 => "max_pool_3x3",
+            Self::AvgPool3x3 => "avg_pool_3x3",
+            Self::SkipConnect => "skip_connect",
+            Self::SepConv3x3 => "sep_conv_3x3",
+            Self::SepConv5x5 => "sep_conv_5x5",
+            Self::DilConv3x3 => "dil_conv_3x3",
+            Self::DilConv5x5 => "dil_conv_5x5",
+            Self::None => "none",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One edge of a cell: `operation` applied to what `input` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Edge {
+    /// 0 and 1 are the cell's inputs (the cell before the previous one, and the previous one), 2 is the first node.
+    pub input: usize,
+    /// What the edge computes.
+    pub operation: Operation,
+}
+
+/// A cell: for each of its four nodes the edges that are summed, each from another input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cell {
+    /// The edges of nodes 2, 3, 4 and 5, in the order of the text they came from. A node may have none.
+    pub nodes: [Vec<Edge>; NODES],
+}
+
+impl Cell {
+    /// The same cell with each node's edges sorted by (input, operation) and without `none` edges.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        Self {
+            nodes: self.nodes.clone().map(|mut edges| {
+                edges.retain(|edge| edge.operation != Operation::None);
+                edges.sort_unstable();
+                edges
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = |edges: &Vec<Edge>| {
+            let edges = edges.iter().map(|edge| format!("('{}', {})", edge.operation, edge.input));
+            format!("[{}]", edges.collect::<Vec<_>>().join(", "))
+        };
+        write!(f, "[{}]", self.nodes.iter().map(node).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// An architecture: the normal and the reduction cell. The output of a cell is always the concatenation of its four
+/// nodes.
+///
+/// [`FromStr`] reads every text form (nested, flat, 28 integers, NAS-Bench-301 dictionary, published name) by a
+/// grammar; [`Display`](fmt::Display) writes the nested form, from which the same value is read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Genotype {
+    /// The cell that keeps the image size.
+    pub normal: Cell,
+    /// The cell that halves the image size and doubles the channels.
+    pub reduce: Cell,
+}
+
+impl Genotype {
+    /// The form that identifies an architecture: two genotypes compute the same network (up to the order of sums)
+    /// when their canonical forms are equal. See [`Cell::canonical`].
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        Self { normal: self.normal.canonical(), reduce: self.reduce.canonical() }
+    }
+}
+
+impl fmt::Display for Genotype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (normal, reduce) = (&self.normal, &self.reduce);
+        write!(
+            f,
+            "Genotype(normal={normal}, normal_concat=range(2, 6), reduce={reduce}, reduce_concat=range(2, 6))"
+        )
+    }
+}
+
+impl FromStr for Genotype {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::Genotype`] with the position, what was found there and what the grammar expects.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        parser::genotype(text)
+    }
+}
+
+/// Published architectures that can be called by name, with their texts.
+pub static NAMED: [(&str, &str); 2] = [
+    (
+        "DARTS_V1",
+        "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), \
+         ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], \
+         normal_concat=[2, 3, 4, 5], \
+         reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), \
+         ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], \
+         reduce_concat=[2, 3, 4, 5])",
+    ),
+    (
+        "DARTS_V2",
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+         ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
+         normal_concat=[2, 3, 4, 5], \
+         reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), \
+         ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
+         reduce_concat=[2, 3, 4, 5])",
+    ),
+];

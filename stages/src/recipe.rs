@@ -1,0 +1,110 @@
+//! What a training does beyond its budget: the optimiser's constants and which images its score comes from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// How batch normalisation weights start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BnInit {
+    /// At 1.
+    Ones,
+    /// Uniform in [0, 1), as in the published trials.
+    Uniform,
+}
+
+impl BnInit {
+    /// The name used in configurations and keys.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ones => "ones",
+            Self::Uniform => "uniform",
+        }
+    }
+}
+
+/// Constants of the training recipe that are no part of a budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// SGD momentum (not Nesterov).
+    pub momentum: f64,
+    /// Weight decay on every parameter.
+    pub weight_decay: f64,
+    /// The gradient's norm over all parameters is clipped to this.
+    pub grad_clip: f64,
+    /// Weight of the auxiliary head's loss.
+    pub aux_weight: f64,
+    /// Probability of dropping an edge in the last epoch; it grows linearly from 0.
+    pub drop_path: f64,
+    /// Label smoothing of the cross-entropy.
+    pub label_smoothing: f64,
+    /// Whether training images are cropped and flipped at random.
+    pub augment: bool,
+    /// How batch normalisation weights start.
+    pub bn_init: BnInit,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            momentum: 0.9,
+            weight_decay: 3e-4,
+            grad_clip: 5.0,
+            aux_weight: 0.4,
+            drop_path: 0.2,
+            label_smoothing: 0.0,
+            augment: true,
+            bn_init: BnInit::Ones,
+        }
+    }
+}
+
+impl Recipe {
+    /// The constants as key fields.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        Ok(cache::Fields::new()
+            .with("momentum", self.momentum)?
+            .with("weight_decay", self.weight_decay)?
+            .with("grad_clip", self.grad_clip)?
+            .with("aux_weight", self.aux_weight)?
+            .with("drop_path", self.drop_path)?
+            .with("label_smoothing", self.label_smoothing)?
+            .with("augment", self.augment)?
+            .with("bn_init", self.bn_init.name())?)
+    }
+}
+
+/// Which images a training learns from and which give its score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Scoring {
+    /// A random share of the training images is held out; the score is the accuracy on it.
+    Holdout {
+        /// Share of the training images, above 0 and below 1.
+        fraction: f64,
+        /// Seed of the choice.
+        seed: u64,
+    },
+    /// Trains on all training images; the score is the best test accuracy over the epochs, as in the published trials.
+    Published,
+}
+
+impl Default for Scoring {
+    fn default() -> Self {
+        Self::Holdout { fraction: 0.1, seed: 0 }
+    }
+}
+
+impl Scoring {
+    /// The mode and its settings as key fields.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        let fields = cache::Fields::new();
+        Ok(match *self {
+            Self::Holdout { fraction, seed } => fields
+                .with("scoring", "holdout")?
+                .with("holdout_fraction", fraction)?
+                .with("split_seed", seed)?,
+            Self::Published => fields.with("scoring", "published")?,
+        })
+    }
+}
