@@ -155,6 +155,18 @@ impl Database {
         Ok(self.db.get_pinned_cf(self.family(family)?, row)?)
     }
 
+    /// As [`Database::get`], but reads blocks whose checksums are wrong: a row beside the damage is still intact.
+    pub(crate) fn get_regardless(
+        &self,
+        family: Family,
+        row: &[u8],
+    ) -> Result<Option<DBPinnableSlice<'_>>, Failure> {
+        let mut options = ReadOptions::default();
+        options.set_verify_checksums(false);
+        options.fill_cache(false);
+        Ok(self.db.get_pinned_cf_opt(self.family(family)?, row, &options)?)
+    }
+
     /// The rows whose names start with `prefix`, ascending or descending. Ends after the first failure.
     pub(crate) fn rows(
         &self,

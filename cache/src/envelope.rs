@@ -144,7 +144,7 @@ pub(crate) fn check_digests(record: &Record, bytes: &[u8]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn sample() -> Record {
@@ -202,12 +202,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_later_format_is_told_from_damage() {
-        let mut bytes = sample().to_bytes();
+    /// What a later version of this program would write.
+    pub(crate) fn of_later_version(record: &Record) -> Vec<u8> {
+        let mut bytes = record.to_bytes();
         bytes[16] += 1;
         resign(&mut bytes);
-        assert!(matches!(Record::from_bytes(&bytes), Err(Error::Newer(_))));
+        bytes
+    }
+
+    #[test]
+    fn a_later_format_is_told_from_damage() {
+        assert!(matches!(Record::from_bytes(&of_later_version(&sample())), Err(Error::Newer(_))));
         let mut bytes = sample().to_bytes();
         bytes[18] = 200;
         resign(&mut bytes);

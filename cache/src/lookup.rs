@@ -87,14 +87,16 @@ impl Store {
     ) -> Result<Lookup<T>> {
         let Some(database) = self.database() else { return Ok(Lookup::Missing) };
         for &family in Family::places(kind) {
-            let bytes = match database.get(family, &row_name(kind, digest)) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => continue,
+            let row = row_name(kind, digest);
+            let bytes = match database.get(family, &row) {
+                Ok(bytes) => bytes,
                 Err(failure) => {
                     self.database_failed("read", failure)?;
-                    continue;
+                    // The envelope tells whether this very record was hit.
+                    database.get_regardless(family, &row).unwrap_or_default()
                 }
             };
+            let Some(bytes) = bytes else { continue };
             match expect(kind, digest, read(&bytes)) {
                 Ok(found) => return Ok(Lookup::Found(found)),
                 Err(Error::Newer(what)) => {
@@ -178,5 +180,106 @@ fn expect<T>(kind: Kind, digest: &Digest, read: Result<(Kind, Digest, T)>) -> Re
         Ok(value)
     } else {
         Err(Error::Damaged("it is the record of another key"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fields, PutOutcome};
+
+    fn record(n: u64) -> Record {
+        let key = Key::new(Kind::Training, Fields::new().with("n", n).unwrap());
+        Record { created_unix_ms: n, ..Record::of(key, &vec![n as f64; 5]).unwrap() }
+    }
+
+    fn overwrite(store: &Store, record: &Record, value: &[u8]) {
+        let row = row_name(record.key.kind(), record.key.digest());
+        store.database().unwrap().write(&[Change::Put(Family::Records, &row, value)], false).unwrap();
+    }
+
+    #[test]
+    fn every_flipped_byte_and_every_cut_of_a_stored_value_is_set_aside_and_recomputed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let good = record(1);
+        let bytes = good.to_bytes();
+        let flips = (0..bytes.len()).map(|index| {
+            let mut value = bytes.clone();
+            value[index] ^= 1 << (index % 8);
+            value
+        });
+        let cuts = (0..bytes.len()).map(|length| bytes[..length].to_vec());
+        let mut count = 0;
+        for value in flips.chain(cuts) {
+            overwrite(&store, &good, &value);
+            assert_eq!(store.get(&good.key).unwrap(), None);
+            count += 1;
+            assert_eq!(store.counters().corrupt, count);
+            let warnings = store.drain_warnings();
+            assert!(
+                matches!(&warnings[..], [Warning::Corrupt { digest, .. }] if digest == good.key.digest())
+            );
+            // It is out of the way now, and the record can be computed and kept again.
+            assert!(!store.contains(&good.key).unwrap());
+            assert_eq!(store.put(&good).unwrap(), PutOutcome::Stored);
+            assert_eq!(store.get(&good.key).unwrap().as_ref(), Some(&good));
+        }
+        assert_eq!(store.counters().corrupt, count);
+        assert_eq!(store.stats().unwrap().quarantined, count);
+        assert!(store.verify().unwrap().is_clean());
+    }
+
+    #[test]
+    fn a_record_under_another_key_is_damage_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        overwrite(&store, &record(1), &record(2).to_bytes());
+        assert_eq!(store.get(&record(1).key).unwrap(), None);
+        assert_eq!(store.counters().corrupt, 1);
+    }
+
+    #[test]
+    fn putting_iterating_and_verifying_set_damage_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut bad = record(1).to_bytes();
+        bad[100] ^= 1;
+        store.put(&record(2)).unwrap();
+
+        overwrite(&store, &record(1), &bad);
+        assert_eq!(store.put(&record(1)).unwrap(), PutOutcome::Stored);
+        assert_eq!(store.get(&record(1).key).unwrap(), Some(record(1)));
+
+        overwrite(&store, &record(1), &bad);
+        let listed: Vec<_> = store.iter(Kind::Training).unwrap().map(Result::unwrap).collect();
+        assert_eq!(listed, [record(2)]);
+        assert!(!store.contains(&record(1).key).unwrap());
+
+        overwrite(&store, &record(1), &bad);
+        let report = store.verify().unwrap();
+        assert!(!report.is_clean());
+        assert_eq!((report.records, report.corrupt.len()), (1, 1));
+        assert!(report.corrupt[0].contains(&record(1).key.to_string()), "{}", report.corrupt[0]);
+        let report = store.verify().unwrap();
+        assert!(report.is_clean());
+        // The same bytes damaged in the same way were set aside three times and are kept once.
+        assert_eq!((report.records, report.quarantined), (1, 1));
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_neither_used_nor_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let later = envelope::tests::of_later_version(&record(1));
+        overwrite(&store, &record(1), &later);
+        assert_eq!(store.get(&record(1).key).unwrap(), None);
+        assert_eq!(store.put(&record(1)).unwrap(), PutOutcome::Conflict);
+        let row = row_name(Kind::Training, record(1).key.digest());
+        assert_eq!(store.database().unwrap().get(Family::Records, &row).unwrap().unwrap().to_vec(), later);
+        assert!(matches!(&store.drain_warnings()[..], [Warning::Newer { .. }]));
+        let report = store.verify().unwrap();
+        assert!(report.is_clean());
+        assert_eq!((report.newer, report.quarantined), (1, 0));
     }
 }
