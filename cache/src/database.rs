@@ -227,7 +227,7 @@ fn database_options() -> Options {
 }
 
 fn descriptors() -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(32 * MIB);
+    let cache = Cache::new_lru_cache(64 * MIB);
     let options = |family: Family| {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&cache);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,19 +88,20 @@ impl FromStr for Kind {
 pub struct Key {
     kind: Kind,
     digest: Digest,
-    fields: Fields,
+    /// Shared, so that a record found for a key costs no copy of them.
+    fields: Arc<Fields>,
 }
 
 impl Key {
     /// The key of the record of `kind` that depends on exactly `fields`.
     pub fn new(kind: Kind, fields: Fields) -> Self {
         let digest = Digest::of(kind.domain(), &fields.canonical());
-        Self { kind, digest, fields }
+        Self { kind, digest, fields: Arc::new(fields) }
     }
 
     /// For a record whose envelope was found intact: the digest was computed from the fields when it was written.
     pub(crate) fn trusted(kind: Kind, digest: Digest, fields: Fields) -> Self {
-        Self { kind, digest, fields }
+        Self { kind, digest, fields: Arc::new(fields) }
     }
 
     /// The kind of record.

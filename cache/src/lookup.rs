@@ -14,17 +14,28 @@ pub(crate) enum Lookup<T> {
     Newer,
 }
 
-/// What a look-up wants of an intact envelope.
-pub(crate) type Read<T> = fn(&[u8]) -> Result<(Kind, Digest, T)>;
+/// What a look-up makes of an envelope: an error unless it is an intact one of the key looked up.
+type Read<'a, T> = &'a dyn Fn(&[u8]) -> Result<T>;
 
-fn read_record(bytes: &[u8]) -> Result<(Kind, Digest, Record)> {
+/// The record of one key, as the bytes of a row say it.
+fn read_record(bytes: &[u8], kind: Kind, digest: &Digest) -> Result<Record> {
     let record = envelope::decode(bytes)?;
-    Ok((record.key.kind(), *record.key.digest(), record))
+    expect(kind, digest, record.key.kind(), record.key.digest())?;
+    Ok(record)
 }
 
-fn read_nothing(bytes: &[u8]) -> Result<(Kind, Digest, ())> {
+/// Only whether the row holds an intact record of that key.
+fn read_nothing(bytes: &[u8], kind: Kind, digest: &Digest) -> Result<()> {
     let (head, _) = envelope::head(bytes)?;
-    Ok((head.kind, head.digest, ()))
+    expect(kind, digest, head.kind, &head.digest)
+}
+
+fn expect(kind: Kind, digest: &Digest, found_kind: Kind, found_digest: &Digest) -> Result<()> {
+    if (kind, digest) == (found_kind, found_digest) {
+        Ok(())
+    } else {
+        Err(Error::Damaged(envelope::OTHER_KEY))
+    }
 }
 
 impl Store {
@@ -33,12 +44,19 @@ impl Store {
     /// # Errors
     /// Only if the folder cannot be read for a reason other than damage.
     pub fn get(&self, key: &Key) -> Result<Option<Record>> {
-        self.get_digest(key.kind(), key.digest())
+        let lookup =
+            self.find_with(key.kind(), key.digest(), false, &|bytes| envelope::decode_for(bytes, key))?;
+        self.answer(lookup)
     }
 
     /// As [`Store::get`], for those who know a key only by its digest.
     pub fn get_digest(&self, kind: Kind, digest: &Digest) -> Result<Option<Record>> {
-        if let Lookup::Found(record) = self.find(kind, digest, false)? {
+        let lookup = self.find(kind, digest, false)?;
+        self.answer(lookup)
+    }
+
+    fn answer(&self, lookup: Lookup<Record>) -> Result<Option<Record>> {
+        if let Lookup::Found(record) = lookup {
             self.journal.hit(record.cost);
             return Ok(Some(record));
         }
@@ -49,41 +67,47 @@ impl Store {
 
     /// Whether [`Store::get`] would find a record. Checks it, but neither decodes it nor counts a hit.
     pub fn contains(&self, key: &Key) -> Result<bool> {
-        let lookup = self.find_with(key.kind(), key.digest(), read_nothing, false)?;
+        let (kind, digest) = (key.kind(), key.digest());
+        let lookup = self.find_with(kind, digest, false, &|bytes| read_nothing(bytes, kind, digest))?;
         Ok(matches!(lookup, Lookup::Found(())))
     }
 
     /// Finds a record in the database or the spool. `is_held`: the caller holds the key's stripe.
     pub(crate) fn find(&self, kind: Kind, digest: &Digest, is_held: bool) -> Result<Lookup<Record>> {
-        self.find_with(kind, digest, read_record, is_held)
+        self.find_with(kind, digest, is_held, &|bytes| read_record(bytes, kind, digest))
     }
 
-    fn find_with<T>(&self, kind: Kind, digest: &Digest, read: Read<T>, is_held: bool) -> Result<Lookup<T>> {
-        let mut lookup = self.find_stored_with(kind, digest, read, is_held)?;
+    fn find_with<T>(
+        &self,
+        kind: Kind,
+        digest: &Digest,
+        is_held: bool,
+        read: Read<'_, T>,
+    ) -> Result<Lookup<T>> {
+        let mut lookup = self.find_stored_with(kind, digest, is_held, read)?;
         if let Lookup::Missing = lookup {
             lookup = self.find_spooled(kind, digest, read)?;
         }
         // The order matters: a record leaves the spool only after the writer has stored it.
         if let Lookup::Missing = lookup
-            && !self.is_writer()
+            && self.catch_up_for(digest)
         {
-            self.catch_up();
-            lookup = self.find_stored_with(kind, digest, read, is_held)?;
+            lookup = self.find_stored_with(kind, digest, is_held, read)?;
         }
         Ok(lookup)
     }
 
     /// As [`Store::find`], in the database only.
     pub(crate) fn find_stored(&self, kind: Kind, digest: &Digest, is_held: bool) -> Result<Lookup<Record>> {
-        self.find_stored_with(kind, digest, read_record, is_held)
+        self.find_stored_with(kind, digest, is_held, &|bytes| read_record(bytes, kind, digest))
     }
 
     fn find_stored_with<T>(
         &self,
         kind: Kind,
         digest: &Digest,
-        read: Read<T>,
         is_held: bool,
+        read: Read<'_, T>,
     ) -> Result<Lookup<T>> {
         let Some(database) = self.database() else { return Ok(Lookup::Missing) };
         for &family in Family::places(kind) {
@@ -97,7 +121,7 @@ impl Store {
                 }
             };
             let Some(bytes) = bytes else { continue };
-            match expect(kind, digest, read(&bytes)) {
+            match read(&bytes) {
                 Ok(found) => return Ok(Lookup::Found(found)),
                 Err(Error::Newer(what)) => {
                     self.journal.warn(Warning::Newer { what });
@@ -112,10 +136,10 @@ impl Store {
         Ok(Lookup::Missing)
     }
 
-    fn find_spooled<T>(&self, kind: Kind, digest: &Digest, read: Read<T>) -> Result<Lookup<T>> {
+    fn find_spooled<T>(&self, kind: Kind, digest: &Digest, read: Read<'_, T>) -> Result<Lookup<T>> {
         let file = self.spool.file(kind, digest);
         let Some(bytes) = Spool::read(&file)? else { return Ok(Lookup::Missing) };
-        match expect(kind, digest, Record::from_bytes(&bytes).and_then(|_| read(&bytes))) {
+        match Record::from_bytes(&bytes).and_then(|_| read(&bytes)) {
             Ok(found) => Ok(Lookup::Found(found)),
             Err(Error::Newer(what)) => {
                 self.journal.warn(Warning::Newer { what });
@@ -172,15 +196,6 @@ fn move_to_quarantine(
 /// Named by row and content: a row that is damaged twice, in two ways, leaves two entries.
 fn quarantine_name(row: &[u8], value: &[u8]) -> Vec<u8> {
     [row, &Digest::of("nas-pipeline cache quarantine v1", value).0].concat()
-}
-
-fn expect<T>(kind: Kind, digest: &Digest, read: Result<(Kind, Digest, T)>) -> Result<T> {
-    let (found_kind, found_digest, value) = read?;
-    if (found_kind, &found_digest) == (kind, digest) {
-        Ok(value)
-    } else {
-        Err(Error::Damaged("it is the record of another key"))
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Putting records, and taking in those that other processes left in the spool.
 
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use crate::database::{Change, Database, Failure, Family, row_name};
@@ -9,7 +10,7 @@ use crate::listing::time_row_name;
 use crate::lookup::Lookup;
 use crate::spool::Spool;
 use crate::store::PutOutcome;
-use crate::{Error, Kind, Record, Result, Store, Warning};
+use crate::{Error, Kind, Record, Result, Store, Warning, folder};
 
 impl Store {
     /// Keeps a record. Trainings and manifests have reached the disk when this returns; the other kinds survive the
@@ -53,7 +54,9 @@ impl Store {
             }
         }
         Journal::count(&self.journal.spooled);
-        if self.spool.write(kind, digest, &envelope)? {
+        let is_first = self.spool.write(kind, digest, &envelope)?;
+        self.note_spooled(digest);
+        if is_first {
             return Ok(PutOutcome::Stored);
         }
         // Another process was quicker.
@@ -78,10 +81,10 @@ impl Store {
     pub fn take_in_spool(&self) -> Result<u64> {
         let Some(database) = self.database().filter(|_| self.is_writer()) else { return Ok(0) };
         let mut last = self.take_in_guard();
-        let mut taken_in = 0;
+        let mut stored = Vec::new();
         for file in self.spool.files()? {
             match self.take_in(database, &file) {
-                Ok(true) => taken_in += 1,
+                Ok(true) => stored.push(file),
                 Ok(false) => {}
                 Err(Error::Io { source, .. }) => {
                     let message = format!("{}: {source}", file.display());
@@ -90,10 +93,19 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        // Until the records have reached the disk, the files are the records.
+        if !stored.is_empty() {
+            match database.sync() {
+                Ok(()) => stored.iter().try_for_each(|file| folder::remove_file(file))?,
+                Err(failure) => self.database_failed("write", failure)?,
+            }
+        }
         *last = Instant::now();
-        Ok(taken_in)
+        self.journal.taken_in.fetch_add(stored.len() as u64, Relaxed);
+        Ok(stored.len() as u64)
     }
 
+    /// Whether the file's record is stored now.
     fn take_in(&self, database: &Database, file: &Path) -> Result<bool> {
         let Some(envelope) = Spool::read(file)? else { return Ok(false) };
         let record = match Record::from_bytes(&envelope) {
@@ -111,23 +123,17 @@ impl Store {
         let (kind, digest) = (record.key.kind(), record.key.digest());
         let _guard = self.stripe(digest);
         match self.find_stored(kind, digest, true)? {
-            Lookup::Newer => return Ok(false),
+            Lookup::Newer => Ok(false),
             Lookup::Found(stored) if self.compare(&record, &stored) == PutOutcome::Conflict => {
                 self.set_aside(file, "it contradicts a stored record".to_owned())?;
-                return Ok(false);
+                Ok(false)
             }
-            Lookup::Found(_) => {}
-            Lookup::Missing => {
-                if let Err(failure) = write_record(database, &record, &envelope, true) {
-                    self.database_failed("write", failure)?;
-                    return Ok(false);
-                }
-            }
+            Lookup::Found(_) => Ok(true),
+            Lookup::Missing => match write_record(database, &record, &envelope, false) {
+                Ok(()) => Ok(true),
+                Err(failure) => self.database_failed("write", failure).map(|()| false),
+            },
         }
-        // Only now: until it is stored, the file is the record.
-        crate::folder::remove_file(file)?;
-        Journal::count(&self.journal.taken_in);
-        Ok(true)
     }
 
     /// Moves a spool file aside and reports it.

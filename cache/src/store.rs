@@ -3,6 +3,7 @@
 //! RocksDB has one writer. The first process to open a folder is it; further processes read beside it and hand their
 //! records over through the spool. Looking up, putting and listing are in modules of their own.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,8 +18,8 @@ use crate::{Counters, Digest, Error, Result, Warning, salvage};
 
 /// How long a reader waits for a writer that has just started to make its database.
 const WRITER_START_MAX: Duration = Duration::from_secs(1);
-/// How often a reader without a database tries to open it again.
-const REOPEN_AFTER: Duration = Duration::from_millis(250);
+/// How often a reader looks what the writer has written, which takes some milliseconds, when it misses a record.
+const CATCH_UP_AFTER: Duration = Duration::from_millis(200);
 /// How often the writer looks into the spool by itself.
 const TAKE_IN_AFTER: Duration = Duration::from_secs(2);
 
@@ -37,7 +38,12 @@ pub struct Store {
 
 enum Role {
     Writer(Database),
-    Reader { database: OnceLock<Database>, last_try: Mutex<Instant> },
+    Reader {
+        database: OnceLock<Database>,
+        last_catch_up: Mutex<Instant>,
+        /// What this process has spooled: once it is gone from the spool, it is in the database.
+        spooled: Mutex<HashSet<Digest>>,
+    },
 }
 
 impl Store {
@@ -102,19 +108,38 @@ impl Store {
     /// For readers: sees what the writer has written since. A writer that is gone or in the middle of a rebuild is no
     /// reason to stop: the records seen so far stay readable.
     pub(crate) fn catch_up(&self) {
-        let Role::Reader { database, last_try } = &self.role else { return };
-        if let Some(database) = database.get() {
-            if let Err(failure) = database.catch_up() {
-                self.journal.warn(Warning::DatabaseUnreadable { message: failure.message });
+        let Role::Reader { database, last_catch_up, .. } = &self.role else { return };
+        let mut last = lock(last_catch_up);
+        match database.get() {
+            Some(database) => {
+                if let Err(failure) = database.catch_up() {
+                    self.journal.warn(Warning::DatabaseUnreadable { message: failure.message });
+                }
             }
-            return;
+            None => {
+                if let Ok(opened) = Database::open_reader(&self.folder.database()) {
+                    database.get_or_init(|| opened);
+                }
+            }
         }
-        let mut last_try = lock(last_try);
-        if last_try.elapsed() >= REOPEN_AFTER {
-            *last_try = Instant::now();
-            if let Ok(opened) = Database::open_reader(&self.folder.database()) {
-                database.get_or_init(|| opened);
-            }
+        *last = Instant::now();
+    }
+
+    /// For readers that miss a record: catches up if that was not done for a while, or if the record must be there.
+    /// Says whether it is worth looking again.
+    pub(crate) fn catch_up_for(&self, digest: &Digest) -> bool {
+        let Role::Reader { last_catch_up, spooled, .. } = &self.role else { return false };
+        let is_due = lock(last_catch_up).elapsed() > CATCH_UP_AFTER || lock(spooled).contains(digest);
+        if is_due {
+            self.catch_up();
+        }
+        is_due
+    }
+
+    /// For readers: remembers what they have spooled.
+    pub(crate) fn note_spooled(&self, digest: &Digest) {
+        if let Role::Reader { spooled, .. } = &self.role {
+            lock(spooled).insert(*digest);
         }
     }
 
@@ -223,7 +248,7 @@ fn open_reader(folder: &Folder, journal: &Journal) -> Role {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    Role::Reader { database, last_try: Mutex::new(Instant::now()) }
+    Role::Reader { database, last_catch_up: Mutex::new(Instant::now()), spooled: Mutex::default() }
 }
 
 /// What a put did.

@@ -116,7 +116,7 @@ impl Store {
 
 fn expect_name(record: Record, name: &[u8]) -> Result<Record> {
     let is_expected = |key: &Key| name == crate::database::row_name(key.kind(), key.digest());
-    if is_expected(&record.key) { Ok(record) } else { Err(Error::Damaged("it is the record of another key")) }
+    if is_expected(&record.key) { Ok(record) } else { Err(Error::Damaged(crate::envelope::OTHER_KEY)) }
 }
 
 fn count_rows(database: &Database, family: Family) -> std::result::Result<u64, Failure> {
