@@ -138,3 +138,69 @@ impl FromStr for Budget {
         Ok(Self::from_values(values.map(|value| value.unwrap_or(Value::Count(0)))))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn reads_names_values_and_both() {
+        let bpe1: Budget = "BPE-1".parse().unwrap();
+        assert_eq!(bpe1, Budget::NAMED[0].1);
+        assert_eq!("bpe-1".parse::<Budget>().unwrap(), bpe1);
+        let text = "epochs=10, batch_size=128, learning_rate=3e-2, layers=6, channels=8, image_size=16, cutout=0, float_bits=32";
+        assert_eq!(text.parse::<Budget>().unwrap(), bpe1);
+        let changed = "BPE-1,epochs=3,float_bits=16".parse::<Budget>().unwrap();
+        assert_eq!(changed, Budget { epochs: 3, float_bits: 16, ..bpe1 });
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut random = Random::new(0, "budget texts", 0);
+        for _ in 0..500 {
+            let mut budget = Budget::NAMED[random.below(4) as usize].1;
+            budget.epochs = 1 + random.below(1000) as u32;
+            budget.learning_rate = random.uniform() + 1e-12;
+            assert_eq!(budget.to_string().parse::<Budget>().unwrap(), budget);
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        for (text, problem) in [
+            ("BPE-3", "unknown budget name `BPE-3`; did you mean `BPE-1`?"),
+            ("BPE-1,epoch=3", "unknown hyper-parameter `epoch`; did you mean `epochs`?"),
+            (
+                "BPE-1,epochs=-3",
+                "epochs (passes over the training images) is -3, must be a whole number from 1 to 100000",
+            ),
+            ("BPE-1,epochs=0", "must be a whole number from 1"),
+            ("BPE-1,epochs=ten", "is ten, must be"),
+            ("BPE-1,epochs=99999999999999999999", "must be"),
+            ("BPE-1,epochs=", "must be"),
+            ("BPE-1,learning_rate=0", "must be a number above 0 and up to 100"),
+            ("BPE-1,learning_rate=nan", "must be"),
+            ("BPE-1,learning_rate=inf", "must be"),
+            ("BPE-1,float_bits=8", "must be 16 or 32"),
+            ("BPE-1,epochs=3,epochs=4", "epochs is given twice"),
+            ("BPE-1,,", "`` is not of the form name=value"),
+            ("epochs=3", "no value for batch_size, learning_rate"),
+            ("", "unknown budget name ``"),
+        ] {
+            let message = text.parse::<Budget>().unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("budget `{text}`: ")) && message.contains(problem),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_budget_made_by_hand_is_checked_too() {
+        let budget = Budget { float_bits: 64, ..Budget::NAMED[0].1 };
+        assert!(budget.checked().unwrap_err().to_string().contains("float_bits"));
+        assert!(Budget::NAMED.iter().all(|(_, budget)| budget.checked().is_ok()));
+    }
+}

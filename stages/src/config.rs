@@ -335,3 +335,7 @@ impl TrainConfig {
         Ok(fields)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -181,3 +181,7 @@ pub static NAMED: [(&str, &str); 2] = [
          reduce_concat=[2, 3, 4, 5])",
     ),
 ];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -5,9 +5,12 @@
 pub mod budget;
 pub mod config;
 pub mod data;
+pub mod forest;
 pub mod genotype;
 pub mod hyperparameter;
+pub mod mip;
 pub mod random;
+pub mod rank;
 pub mod recipe;
 pub mod sample;
 pub mod search;

@@ -73,17 +73,24 @@ impl BudgetSpace {
     /// value and the cheapest one everywhere else, divided by the cost of the cheapest budget. Dimensionless.
     ///
     /// `cost` gives a budget's training FLOPs averaged over the architectures; it must be positive.
-    pub fn relative_costs(&self, cost: impl Fn(&Budget) -> f64) -> [Vec<f64>; COUNT] {
+    ///
+    /// # Errors
+    /// The first error of `cost`.
+    pub fn relative_costs<E>(
+        &self,
+        cost: impl Fn(&Budget) -> Result<f64, E>,
+    ) -> Result<[Vec<f64>; COUNT], E> {
         let cheapest = self.cheapest();
-        let base = cost(&cheapest);
-        std::array::from_fn(|index| {
-            let with = |&value: &Value| {
+        let base = cost(&cheapest)?;
+        let mut costs: [Vec<f64>; COUNT] = Default::default();
+        for (index, (list, values)) in costs.iter_mut().zip(&self.values).enumerate() {
+            for &value in values {
                 let mut budget = cheapest;
                 HYPERPARAMETERS[index].set(&mut budget, value);
-                cost(&budget) / base
-            };
-            self.values[index].iter().map(with).collect()
-        })
+                list.push(cost(&budget)? / base);
+            }
+        }
+        Ok(costs)
     }
 
     /// Draws `count` different budgets that are not among `drawn`, each with the probability that Eq. 2 gives it
@@ -188,5 +195,107 @@ impl BudgetSpace {
             fields.insert(row.name, list.clone())?;
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn space() -> BudgetSpace {
+        let mut values = "BPE-1".parse::<Budget>().unwrap().values().map(|value| vec![value]);
+        values[0] = [4, 1, 2].map(Value::Count).to_vec();
+        values[2] = [0.1, 0.03].map(Value::Real).to_vec();
+        values[3] = [6, 3].map(Value::Count).to_vec();
+        BudgetSpace::new(values).unwrap()
+    }
+
+    fn costs(space: &BudgetSpace) -> [Vec<f64>; COUNT] {
+        let flops =
+            |budget: &Budget| Ok::<_, std::convert::Infallible>(f64::from(budget.epochs * budget.layers));
+        space.relative_costs(flops).unwrap()
+    }
+
+    #[test]
+    fn the_cheapest_has_the_least_flops_and_the_first_of_what_costs_nothing() {
+        assert_eq!(space().cheapest(), "BPE-1,epochs=1,layers=3,learning_rate=0.1".parse().unwrap());
+        assert_eq!((space().size(), space().open()), (12, vec![0, 2, 3]));
+    }
+
+    #[test]
+    fn costs_are_relative_to_the_cheapest() {
+        let costs = costs(&space());
+        assert_eq!((&costs[0], &costs[2], &costs[3]), (&vec![4.0, 1.0, 2.0], &vec![1.0; 2], &vec![2.0, 1.0]));
+    }
+
+    #[test]
+    fn first_draws_follow_equation_2() {
+        let space = space();
+        let costs = costs(&space);
+        let draws = 6000;
+        let mut counts = [0.0; 3];
+        let mut cheap_rate = 0.0;
+        for seed in 0..draws {
+            let budget = space.draw(1, &[], &costs, 1.0, (seed, 0))[0];
+            counts[[4, 1, 2].iter().position(|&epochs| epochs == budget.epochs).unwrap()] +=
+                1.0 / draws as f64;
+            cheap_rate += f64::from(u8::from(budget.learning_rate == 0.1)) / draws as f64;
+        }
+        let weights = [-4.0_f64, -1.0, -2.0].map(f64::exp);
+        let total: f64 = weights.iter().sum();
+        for (count, weight) in counts.iter().zip(weights) {
+            assert!((count - weight / total).abs() < 0.025, "{counts:?}");
+        }
+        assert!(
+            (cheap_rate - 0.5).abs() < 0.03,
+            "hyper-parameters without FLOPs are drawn evenly: {cheap_rate}"
+        );
+    }
+
+    #[test]
+    fn later_draws_follow_equation_2_among_what_is_left() {
+        let space = space();
+        let costs = costs(&space);
+        let first = space.cheapest();
+        let weight = |budget: &Budget| (-f64::from(budget.epochs) - f64::from(budget.layers) / 3.0).exp();
+        let all = space.draw(12, &[], &costs, 1.0, (0, 0));
+        let total: f64 = all.iter().filter(|budget| **budget != first).map(weight).sum();
+        let draws = 6000;
+        let second: Budget = "BPE-1,epochs=1,layers=3,learning_rate=0.03".parse().unwrap();
+        let hits =
+            (0..draws).filter(|&seed| space.draw(1, &[first], &costs, 1.0, (seed, 1))[0] == second).count();
+        let expected = weight(&second) / total;
+        assert!((hits as f64 / draws as f64 - expected).abs() < 0.03, "{hits} {expected}");
+    }
+
+    #[test]
+    fn all_budgets_are_drawn_once_however_unlikely() {
+        let space = space();
+        // At this temperature the dear budgets have probabilities that are 0 in floating point.
+        for temperature in [1.0, 1e-4] {
+            let drawn = space.draw(100, &[], &costs(&space), temperature, (3, 0));
+            assert_eq!(drawn.len(), 12);
+            assert!((1..12).all(|i| !drawn[..i].contains(&drawn[i])));
+        }
+    }
+
+    #[test]
+    fn more_budgets_begin_with_the_fewer() {
+        let space = space();
+        let draw = |count| space.draw(count, &[], &costs(&space), 1.0, (9, 2));
+        assert_eq!(draw(3), draw(8)[..3]);
+    }
+
+    #[test]
+    fn refuses_lists_that_are_no_choice() {
+        let with = |list: &[u32]| {
+            let mut values = space().values;
+            values[0] = list.iter().copied().map(Value::Count).collect();
+            BudgetSpace::new(values).unwrap_err().to_string()
+        };
+        assert_eq!(with(&[]), "space.epochs: no values; give at least one");
+        assert_eq!(with(&[3, 3]), "space.epochs: the value 3 is given twice");
+        assert!(with(&[0]).contains("must be a whole number from 1"));
     }
 }

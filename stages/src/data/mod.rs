@@ -141,3 +141,7 @@ fn digest(
     }
     hasher.finalize()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -188,6 +188,7 @@ impl<'a> Parser<'_, 'a> {
             return Err(self.unexpected(&format!("an input that node {} does not read yet", INPUTS + node)));
         }
         edges.push(Edge { input, operation });
+        self.take_mark(',');
         self.expect(close, "after the input")
     }
 

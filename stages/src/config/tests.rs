@@ -1,0 +1,134 @@
+//! Profiles, overrides, and mistakes that must be named by file, line and key.
+
+use super::*;
+use crate::search;
+
+fn load(file: &str, set: &[(&str, &str)]) -> Result<Config, String> {
+    Config::load("quick", Some(("my.toml", file)), set).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_profile_has_the_same_keys() {
+    let paths =
+        |name| Document::profile(name).unwrap().paths().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let quick = paths("quick");
+    assert!(quick.contains(&"space.learning_rate".to_owned()));
+    assert_eq!((paths("laptop"), paths("paper")), (quick.clone(), quick));
+}
+
+#[test]
+fn profiles_are_valid_and_the_paper_asks_for_its_images() {
+    for profile in ["quick", "laptop"] {
+        let config = Config::load(profile, None, &[]).unwrap();
+        assert_eq!(config.data.source, Source::Embedded);
+        assert!(
+            search::strategy(&config.search.strategy, config.search.samples, config.search.seed).is_some()
+        );
+    }
+    let error = Config::load("paper", None, &[]).unwrap_err().to_string();
+    assert_eq!(error, "profile paper, data.set: the set cifar10 needs data.path, the folder of its files");
+    let paper = Config::load("paper", None, &[("data.path", "/data/cifar10")]).unwrap();
+    assert_eq!(paper.data.source, Source::Cifar10("/data/cifar10".into()));
+    assert_eq!(paper.full, "full".parse().unwrap());
+    assert_eq!((paper.architectures.count, paper.mip.budgets_per_round), (100, 10));
+    assert_eq!(paper.space.open().len(), COUNT);
+    assert_eq!(paper.train.scoring, Scoring::default());
+    assert_eq!(paper.train.recipe, Recipe::default());
+}
+
+#[test]
+fn files_and_overrides_change_single_keys() {
+    let quick = Config::load("quick", None, &[]).unwrap();
+    let file = "[mip]\nlambda = 0 # a whole number is a number\n[space]\nepochs = [1, 2, 3]\n";
+    let config =
+        load(file, &[("search.samples", "99"), ("train.scoring", "published"), ("full.learning_rate", "1")]);
+    let config = config.unwrap();
+    assert_eq!((config.mip.lambda, config.search.samples, config.full.learning_rate), (0.0, 99, 1.0));
+    assert_eq!(config.space.values(0).len(), 3);
+    assert_eq!(config.train.scoring, Scoring::Published);
+    assert_eq!((config.mip.trees, config.architectures), (quick.mip.trees, quick.architectures));
+}
+
+#[test]
+fn comments_order_and_layout_change_nothing() {
+    let plain = load("[mip]\nseed = 5\ntrees = 10\n[search]\nseed = 2\n", &[]).unwrap();
+    let other = load("search.seed = 2 # comment\nmip = { trees = 10, seed = 5 }\n", &[]).unwrap();
+    assert_eq!(plain, other);
+}
+
+#[test]
+fn lambda_is_a_field_of_the_objective_only() {
+    let (a, b) = (load("", &[]).unwrap(), load("mip.lambda = 0.7", &[]).unwrap());
+    assert_ne!(a.mip.objective_fields().unwrap(), b.mip.objective_fields().unwrap());
+    assert_eq!(a.mip.draw_fields().unwrap(), b.mip.draw_fields().unwrap());
+    assert_eq!(a.mip.forest_fields().unwrap(), b.mip.forest_fields().unwrap());
+    assert_eq!(a.train.fields().unwrap(), b.train.fields().unwrap());
+}
+
+#[test]
+fn paths_are_no_fields() {
+    let at = |path| load("data.set = \"idx\"", &[("data.path", path)]).unwrap().data;
+    assert_eq!(at("/a").fields().unwrap(), at("/b").fields().unwrap());
+    assert_ne!(at("/a").fields().unwrap(), load("", &[]).unwrap().data.fields().unwrap());
+}
+
+#[test]
+fn mistakes_are_placed_and_explained() {
+    for (file, message) in [
+        ("[mip]\n\nlamda = 0.1", "my.toml, line 3: unknown key `lamda` in [mip]; did you mean `lambda`?"),
+        ("[mipp]\nlambda = 0.1", "my.toml, line 1: unknown section [mipp]; did you mean `mip`?"),
+        ("mip = 3", "my.toml, line 1: `mip` is a section; write [mip]"),
+        (
+            "[mip]\nlambda = 1.0",
+            "my.toml, line 2, mip.lambda: is 1.0, must be a number from 0 up to but not 1",
+        ),
+        ("[mip]\nlambda = nan", "must be a number from 0"),
+        ("[mip]\nlambda = \"much\"", "my.toml, line 2: mip.lambda must be a number, found a text"),
+        ("[mip]\ntrees = 0", "my.toml, line 2, mip.trees: is 0, must be a whole number from 1"),
+        ("[mip]\ntrees = -5", "is -5, must be a whole number from 1"),
+        ("[mip]\nseed = -5", "is -5, must be a whole number, not below 0"),
+        (
+            "[full]\nepochs = -1",
+            "my.toml, line 2, full.epochs: epochs (passes over the training images) is -1, must be a whole",
+        ),
+        ("[full]\nfloat_bits = 8", "my.toml, line 2, full.float_bits: float_bits"),
+        ("[space]\nepochs = 3", "my.toml, line 2: space.epochs must be a list, found a whole number"),
+        ("[space]\nepochs = []", "my.toml, line 2, space.epochs: no values"),
+        ("[space]\nepochs = [1, 1]", "my.toml, line 2, space.epochs: the value 1 is given twice"),
+        ("[space]\n#\nepochs = [1, 'x']", "my.toml, line 3, space.epochs: epochs"),
+        ("[space]\nlearning_rate = [0.0]", "my.toml, line 2, space.learning_rate: learning_rate"),
+        (
+            "[data]\nset = 'imagenet'",
+            "my.toml, line 2, data.set: unknown set `imagenet`; known: embedded, cifar10, idx",
+        ),
+        ("[data]\npath = '/x'", "the set embedded is inside the program; remove data.path"),
+        (
+            "[search]\nstrategy = 'randm'",
+            "my.toml, line 2, search.strategy: unknown `randm`; did you mean `random`?",
+        ),
+        ("[train]\nbn_init = 'twos'", "my.toml, line 2, train.bn_init: unknown `twos`"),
+        (
+            "[train]\nholdout_fraction = 0",
+            "train.holdout_fraction: is 0.0, must be a number above 0 and below 1",
+        ),
+        ("[train]\naugment = 1", "train.augment must be true or false, found a whole number"),
+        ("[architectures]\ncount = 1", "must be a whole number from 2"),
+        ("[mip\nlambda = 1", "my.toml, line 1: not valid TOML"),
+        ("[mip]\nlambda = 0.1\nlambda = 0.2", "my.toml, line 3: not valid TOML: duplicate key"),
+    ] {
+        let error = load(file, &[]).unwrap_err();
+        assert!(error.contains(message), "{file}\n{error}\nshould say: {message}");
+    }
+    for (path, value, message) in [
+        ("lambda", "1", "--set lambda=1: `lambda` is not of the form section.key; sections: "),
+        ("mip.lamda", "0.1", "--set mip.lamda=0.1: unknown key `lamda` in [mip]; did you mean `lambda`?"),
+        ("mip.lambda", "2", "--set mip.lambda=2, mip.lambda: is 2.0, must be"),
+        ("mip.lambda", "0.1\nx = 2", "mip.lambda must be a number, found a text"),
+        ("space.epochs", "[1, 0]", "space.epochs: epochs (passes over the training images) is 0"),
+    ] {
+        let error = load("", &[(path, value)]).unwrap_err();
+        assert!(error.contains(message), "{error}\nshould say: {message}");
+    }
+    let error = Config::load("quik", None, &[]).unwrap_err().to_string();
+    assert_eq!(error, "--profile: unknown profile `quik`; did you mean `quick`? Known: quick, laptop, paper");
+}
