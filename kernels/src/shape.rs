@@ -49,12 +49,17 @@ impl fmt::Display for Shape {
 }
 
 /// Blocks that a batch of `images` takes.
-pub const fn blocks(images: usize) -> usize {
+pub(crate) const fn blocks(images: usize) -> usize {
     images.div_ceil(BLOCK)
 }
 
 /// Output extent of a sliding window; `None` when it does not fit.
-pub const fn window_output(input: usize, extent: usize, stride: usize, padding: usize) -> Option<usize> {
+pub(crate) const fn window_output(
+    input: usize,
+    extent: usize,
+    stride: usize,
+    padding: usize,
+) -> Option<usize> {
     let padded = input + 2 * padding;
     if extent == 0 || stride == 0 || padded < extent { None } else { Some((padded - extent) / stride + 1) }
 }

@@ -1,52 +1,441 @@
-//! The native backend.
+//! The native backend: SIMD kernels chosen at run time, one training on one or several threads.
+//!
+//! Work is split by fixed chunks of image blocks (or of channels), and every sum over chunks has a fixed order, so that the
+//! number of threads never changes a bit. `unsafe` is here alone: kernels work on one arena through raw pointers, and the
+//! schedule of `program.rs` promises that what runs at one time does not conflict.
 
+mod batch;
+mod context;
+mod convolution;
+mod depthwise;
+mod dispatch;
+mod elementwise;
+mod matrix;
+mod memory;
+mod norm;
+mod pool;
+mod rows;
+mod simd;
+mod update;
+mod wide;
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use self::context::Context;
+use self::dispatch::{Isa, Unit};
+use self::memory::{Buffer, Memory, NormArrays, Parameters};
 use crate::error::Error;
-use crate::preprocess::Images;
-use crate::state::State;
-use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup};
+use crate::graph::{Graph, NormId};
+use crate::preprocess::{Images, Resize};
+use crate::program::{Call, Mode, Program, schedule};
+use crate::shape::blocks;
+use crate::state::{Layout, State};
+use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Recipe, Setup};
 
-pub(crate) struct CpuDevice;
+/// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums.
+const CHUNKS: usize = 8;
+
+/// The processor.
+pub(crate) struct CpuDevice {
+    isa: Isa,
+    threads: usize,
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
 
 impl CpuDevice {
-    pub(crate) fn new(_threads: usize) -> Result<Self, Error> {
-        Ok(Self)
+    /// The processor, with `threads` threads a training.
+    pub(crate) fn new(threads: usize) -> Result<Self, Error> {
+        let pool = if threads > 1 {
+            let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            Some(Arc::new(
+                built.map_err(|error| Error::Device { device: "cpu".into(), problem: error.to_string() })?,
+            ))
+        } else {
+            None
+        };
+        Ok(Self { isa: Isa::detect(), threads: threads.max(1), pool })
     }
+
     pub(crate) fn name(&self) -> String {
-        String::new()
+        format!(
+            "{} ({}, {} thread{})",
+            Self::model(),
+            self.isa.name(),
+            self.threads,
+            if self.threads > 1 { "s" } else { "" }
+        )
     }
+
+    /// Name of the processor.
     pub(crate) fn model() -> String {
-        String::new()
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
     }
+
+    /// Instructions that the kernels use.
     pub(crate) fn instructions() -> String {
-        String::new()
+        Isa::detect().name().to_owned()
     }
 }
 
-pub(crate) struct CpuBackend;
+/// What runs at one time.
+enum Phase {
+    /// Calls that depend on each other image by image only, run one after the other on every block.
+    Blocks(Vec<usize>),
+    /// Independent (call, part) pairs.
+    Parts(Vec<(usize, usize)>),
+}
+
+/// A program with its memory and phases.
+struct Prepared {
+    program: Program,
+    memory: Memory,
+    phases: Vec<Phase>,
+}
+
+/// One training on the processor.
+pub(crate) struct CpuBackend {
+    isa: Isa,
+    pool: Option<Arc<rayon::ThreadPool>>,
+    graph: Graph,
+    recipe: Recipe,
+    sets: Vec<Images>,
+    resizes: Vec<[Resize; 2]>,
+    train: Prepared,
+    evaluate: Prepared,
+    parameters: Parameters,
+    norms: NormArrays,
+    metrics: Buffer,
+    /// One area of scratch memory a thread.
+    scratch: Vec<Buffer>,
+    trained: usize,
+    elements: usize,
+}
+
+fn is_local(call: &Call) -> bool {
+    match call {
+        Call::Convolve { op } | Call::ConvolveBackward { op, .. } => !wide::is_wide(op),
+        Call::NormStatistics { .. }
+        | Call::NormGradient { .. }
+        | Call::WeightGradient { .. }
+        | Call::Update => false,
+        _ => true,
+    }
+}
+
+impl Prepared {
+    fn new(graph: &Graph, layout: &Layout, program: Program, blocks: usize, halves: bool) -> Self {
+        let times = schedule(&program.calls, is_local);
+        let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
+        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves);
+        let mut phases = Vec::new();
+        for time in 0..=times.iter().copied().max().unwrap_or(0) {
+            let calls: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();
+            if calls.is_empty() {
+                continue;
+            }
+            if time % 2 == 1 {
+                phases.push(Phase::Blocks(calls));
+            } else {
+                let parts =
+                    |&call: &usize| (0..parts(&program.calls[call], &memory)).map(move |part| (call, part));
+                let parts: Vec<_> = calls.iter().flat_map(parts).collect();
+                if !parts.is_empty() {
+                    phases.push(Phase::Parts(parts));
+                }
+            }
+        }
+        Self { program, memory, phases }
+    }
+
+    fn scratch_floats(&self, source: crate::Shape) -> usize {
+        let of_call = |call: &Call| match call {
+            Call::LoadImages { output } => batch::load_scratch_floats(*output, source),
+            Call::Convolve { op } | Call::ConvolveBackward { op, .. } => {
+                if wide::is_wide(op) {
+                    wide::scratch_floats(op, self.memory.blocks_max())
+                } else {
+                    convolution::scratch_floats(op)
+                }
+            }
+            Call::Pool { op } | Call::PoolBackward { op, .. } => pool::scratch_floats(op),
+            _ => 0,
+        };
+        self.program.calls.iter().map(of_call).max().unwrap_or(0)
+    }
+}
+
+/// Parts of a call that is not run block by block.
+fn parts(call: &Call, memory: &Memory) -> usize {
+    match call {
+        Call::Convolve { .. } | Call::ConvolveBackward { .. } => wide::PARTS,
+        Call::WeightGradient { op } => {
+            memory.partials(op, 0).map_or(0, |partials| update::segments(partials.floats))
+        }
+        Call::NormStatistics { .. } | Call::NormGradient { .. } => 1,
+        _ => 0,
+    }
+}
 
 impl CpuBackend {
-    pub(crate) fn new(_: &CpuDevice, _: Setup<'_>) -> Result<Self, Error> {
-        Ok(Self)
+    pub(crate) fn new(device: &CpuDevice, setup: Setup<'_>) -> Result<Self, Error> {
+        let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
+        let count = blocks(recipe.batch_size);
+        let halves = recipe.float_bits == 16;
+        let train = Prepared::new(graph, layout, train, count, halves);
+        let evaluate = Prepared::new(graph, layout, evaluate, count, halves);
+        let floats = |prepared: &Prepared| {
+            sets.iter().map(|set| prepared.scratch_floats(set.shape())).max().unwrap_or(0)
+        };
+        let scratch = floats(&train).max(floats(&evaluate));
+        let size = recipe.preprocess.image_size;
+        let parameters = || Buffer::floats(layout.elements);
+        Ok(Self {
+            isa: device.isa,
+            pool: device.pool.clone(),
+            graph: graph.clone(),
+            recipe: recipe.clone(),
+            sets: sets.to_vec(),
+            resizes: (sets.iter())
+                .map(|set| [Resize::new(set.shape().height, size), Resize::new(set.shape().width, size)])
+                .collect(),
+            train,
+            evaluate,
+            parameters: Parameters {
+                master: parameters(),
+                rounded: halves.then(parameters),
+                momentum: parameters(),
+                gradients: parameters(),
+            },
+            norms: NormArrays::new(graph.norm_channels(), count),
+            metrics: Buffer::floats(2 * count * crate::BLOCK),
+            scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect(),
+            trained: layout.trained,
+            elements: layout.elements,
+        })
+    }
+
+    fn context<'a>(&'a self, mode: Mode, pass: &Pass<'_>, batch: &'a [u32]) -> Context<'a> {
+        let prepared = if mode == Mode::Train { &self.train } else { &self.evaluate };
+        Context {
+            mode,
+            memory: &prepared.memory,
+            parameters: &self.parameters,
+            norms: &self.norms,
+            images: &self.sets[pass.set],
+            preprocess: &self.recipe.preprocess,
+            resize: &self.resizes[pass.set],
+            metrics: &self.metrics,
+            seed: self.recipe.seed,
+            epoch: pass.epoch,
+            drop_path: pass.drop_path,
+            label_smoothing: self.recipe.label_smoothing,
+            batch,
+        }
+    }
+
+    /// Runs units that do not conflict with each other, on all threads.
+    fn run_all<'u>(
+        &self,
+        cx: &Context<'_>,
+        count: usize,
+        units: impl Fn(usize, &mut dyn FnMut(Unit<'u>)) + Sync,
+    ) {
+        let chunks = CHUNKS.min(cx.blocks());
+        let run = |index: usize| {
+            let thread = rayon::current_thread_index().unwrap_or(0) % self.scratch.len();
+            let scratch = self.scratch[thread].pointer();
+            units(index, &mut |unit| {
+                let chunks = match unit {
+                    Unit::Part { call: Call::WeightGradient { op }, .. } if wide::is_wide(op) => 1,
+                    _ => chunks,
+                };
+                // SAFETY: the schedule's promise, and one scratch area a thread.
+                unsafe { dispatch::run(self.isa, cx, &self.graph, chunks, unit, scratch) }
+            });
+        };
+        if self.pool.is_some() && count > 1 {
+            (0..count).into_par_iter().with_max_len(1).for_each(run);
+        } else {
+            (0..count).for_each(run);
+        }
+    }
+
+    fn run_phases(&self, cx: &Context<'_>, prepared: &Prepared) {
+        let (blocks, calls) = (cx.blocks(), &prepared.program.calls);
+        let chunks = CHUNKS.min(blocks);
+        for phase in &prepared.phases {
+            match phase {
+                Phase::Blocks(list) => self.run_all(cx, chunks, |chunk, run| {
+                    let first = chunk * blocks / chunks;
+                    for block in first..(chunk + 1) * blocks / chunks {
+                        for &call in list {
+                            let call = &calls[call];
+                            run(Unit::Block { call, block, chunk, first_of_chunk: block == first });
+                        }
+                    }
+                }),
+                Phase::Parts(list) => self.run_all(cx, list.len(), |index, run| {
+                    let (call, part) = list[index];
+                    run(Unit::Part { call: &calls[call], part });
+                }),
+            }
+        }
+    }
+
+    fn update(&self, cx: &Context<'_>, learning_rate: f32) {
+        let segments = update::segments(self.trained);
+        let mut sums = vec![0.0_f64; segments];
+        let to = SendPointer(sums.as_mut_ptr());
+        self.run_all(cx, segments, |segment, run| {
+            run(Unit::SquareSum { segment, to: to.at(segment) });
+        });
+        let norm = sums.iter().sum::<f64>().sqrt();
+        let step = update::Step {
+            clip: (f64::from(self.recipe.grad_clip) / (norm + 1e-6)).min(1.0) as f32,
+            learning_rate,
+            momentum: self.recipe.momentum,
+            weight_decay: self.recipe.weight_decay,
+            elements: self.trained,
+        };
+        self.run_all(cx, segments, |segment, run| run(Unit::Update { segment, step }));
+    }
+
+    fn round_weights(&mut self) {
+        // SAFETY: no kernel runs between steps.
+        let master = unsafe { self.parameters.master.as_floats() };
+        if let Some(rounded) = &mut self.parameters.rounded {
+            for (to, from) in rounded.as_floats_mut().iter_mut().zip(master) {
+                *to = half::f16::from_f32(*from).to_f32();
+            }
+        }
+    }
+
+    /// Sums of the batch's losses and hits, in the order of its images.
+    fn metrics(&self, images: usize) -> (f64, u64) {
+        // SAFETY: no kernel runs between steps.
+        let metrics = unsafe { self.metrics.as_floats() };
+        let mut total = (0.0, 0);
+        for image in metrics.chunks_exact(2).take(images) {
+            total.0 += f64::from(image[0]);
+            total.1 += u64::from(image[1] > 0.0);
+        }
+        total
+    }
+
+    fn in_pool<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
+        match self.pool.clone() {
+            Some(pool) => pool.install(|| work(self)),
+            None => work(self),
+        }
+    }
+
+    fn train_batches(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
+        let mut metrics = EpochMetrics { losses: Vec::new(), correct: 0 };
+        for batch in pass.order.chunks(self.recipe.batch_size) {
+            if pass.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            self.round_weights();
+            self.metrics.as_floats_mut().fill(0.0);
+            let cx = self.context(Mode::Train, pass, batch);
+            self.run_phases(&cx, &self.train);
+            self.update(&cx, pass.learning_rate);
+            let (loss, correct) = self.metrics(batch.len());
+            let loss = (loss / batch.len() as f64) as f32;
+            if !loss.is_finite() {
+                let step = pass.first_step + metrics.losses.len() as u64;
+                return Err(Error::NonFinite { step, epoch: pass.epoch });
+            }
+            metrics.losses.push(loss);
+            metrics.correct += correct;
+            pass.monitor.progress(batch.len() as u64);
+        }
+        Ok(metrics)
+    }
+
+    fn evaluate_batches(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
+        self.round_weights();
+        let cx = self.context(Mode::Evaluate, pass, &[]);
+        for norm in 0..self.graph.norms.len() {
+            // SAFETY: no kernel runs now.
+            unsafe { norm::running_map(&cx, &self.graph, NormId(norm)) }
+        }
+        let mut total = Evaluation { correct: 0, images: 0, loss: 0.0 };
+        for batch in pass.order.chunks(self.recipe.batch_size) {
+            if pass.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            self.metrics.as_floats_mut().fill(0.0);
+            let cx = self.context(Mode::Evaluate, pass, batch);
+            self.run_phases(&cx, &self.evaluate);
+            let (loss, correct) = self.metrics(batch.len());
+            total.loss += loss;
+            total.correct += correct;
+            total.images += batch.len() as u64;
+            pass.monitor.progress(batch.len() as u64);
+        }
+        total.loss /= total.images.max(1) as f64;
+        Ok(total)
+    }
+}
+
+/// A pointer that units on several threads write disjoint places of.
+#[derive(Clone, Copy)]
+struct SendPointer(*mut f64);
+
+// SAFETY: every unit writes its own element.
+unsafe impl Send for SendPointer {}
+// SAFETY: as above.
+unsafe impl Sync for SendPointer {}
+
+impl SendPointer {
+    fn at(&self, index: usize) -> *mut f64 {
+        self.0.wrapping_add(index)
     }
 }
 
 impl Backend for CpuBackend {
-    fn train(&mut self, _: &Pass<'_>) -> Result<EpochMetrics, Error> {
-        todo!()
+    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
+        self.in_pool(|backend| backend.train_batches(pass))
     }
-    fn evaluate(&mut self, _: &Pass<'_>) -> Result<Evaluation, Error> {
-        todo!()
+
+    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
+        self.in_pool(|backend| backend.evaluate_batches(pass))
     }
+
     fn state(&mut self) -> Result<State, Error> {
-        todo!()
+        // SAFETY: no kernel runs now.
+        let read = |buffer: &Buffer, count: usize| unsafe { buffer.as_floats() }[..count].to_vec();
+        let channels = self.graph.norm_channels();
+        Ok(State {
+            parameters: read(&self.parameters.master, self.elements),
+            running_mean: read(&self.norms.running_mean, channels),
+            running_var: read(&self.norms.running_var, channels),
+        })
     }
-    fn set_state(&mut self, _: &State) -> Result<(), Error> {
-        todo!()
+
+    fn set_state(&mut self, state: &State) -> Result<(), Error> {
+        let write = |buffer: &mut Buffer, values: &[f32]| {
+            buffer.as_floats_mut()[..values.len()].copy_from_slice(values);
+        };
+        write(&mut self.parameters.master, &state.parameters);
+        write(&mut self.norms.running_mean, &state.running_mean);
+        write(&mut self.norms.running_var, &state.running_var);
+        self.parameters.momentum.as_floats_mut().fill(0.0);
+        Ok(())
     }
+
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
-        todo!()
+        // SAFETY: no kernel runs now.
+        Ok(unsafe { self.parameters.gradients.as_floats() }[..self.elements].to_vec())
     }
+
     fn planned_bytes(&self) -> u64 {
-        0
+        let scratch: usize = self.scratch.iter().map(Buffer::bytes).sum();
+        (self.train.memory.bytes() + self.evaluate.memory.bytes() + scratch) as u64
     }
 }

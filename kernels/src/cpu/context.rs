@@ -1,0 +1,110 @@
+//! What a kernel sees: memory of the program, parameters, normalisations, and the batch.
+
+use super::memory::{Buffer, Memory, NormArrays, Parameters};
+use super::simd::Vector;
+use crate::graph::{DropId, ParamId};
+use crate::preprocess::{Images, Preprocess, Resize};
+use crate::program::Mode;
+use crate::shape::{BLOCK, blocks};
+
+/// Everything of one training that does not change from step to step.
+pub(crate) struct Context<'a> {
+    pub(crate) mode: Mode,
+    pub(crate) memory: &'a Memory,
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) norms: &'a NormArrays,
+    pub(crate) images: &'a Images,
+    pub(crate) preprocess: &'a Preprocess,
+    /// Vertical and horizontal resize.
+    pub(crate) resize: &'a [Resize; 2],
+    /// Loss of each image and whether the main head was right, `[image][2]`.
+    pub(crate) metrics: &'a Buffer,
+    pub(crate) seed: u64,
+    pub(crate) epoch: u32,
+    pub(crate) drop_path: f32,
+    pub(crate) label_smoothing: f32,
+    /// The batch: numbers of its images in the set.
+    pub(crate) batch: &'a [u32],
+}
+
+impl Context<'_> {
+    /// Blocks of this batch.
+    pub(crate) fn blocks(&self) -> usize {
+        blocks(self.batch.len())
+    }
+
+    /// Images in a block.
+    #[inline(always)]
+    pub(crate) fn valid(&self, block: usize) -> usize {
+        (self.batch.len() - block * BLOCK).min(BLOCK)
+    }
+
+    /// 1 for lanes that hold an image, 0 for idle ones.
+    #[inline(always)]
+    pub(crate) fn mask(&self, block: usize) -> [f32; BLOCK] {
+        let valid = self.valid(block);
+        std::array::from_fn(|lane| if lane < valid { 1.0 } else { 0.0 })
+    }
+
+    /// Mask times drop-path scale.
+    ///
+    /// # Safety
+    /// The scales of the block must have been drawn.
+    #[inline(always)]
+    pub(crate) unsafe fn scale(&self, drop: Option<DropId>, block: usize) -> [f32; BLOCK] {
+        let mask = self.mask(block);
+        match drop {
+            None => mask,
+            Some(drop) => {
+                let scale = self.memory.drop_scale(drop, block);
+                // SAFETY: the block's 16 scales.
+                std::array::from_fn(|lane| mask[lane] * unsafe { *scale.add(lane) })
+            }
+        }
+    }
+
+    /// A parameter as arithmetic uses it.
+    #[inline(always)]
+    pub(crate) fn weights(&self, id: ParamId) -> *const f32 {
+        let buffer = self.parameters.rounded.as_ref().unwrap_or(&self.parameters.master);
+        buffer.pointer::<f32>().wrapping_add(self.memory.param(id).0)
+    }
+}
+
+/// The affine map of a channel and ReLU, as an operation reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<V> {
+    map: Option<(V, V)>,
+    relu: bool,
+}
+
+impl<V: Vector> Reading<V> {
+    /// How channel `channel` of an input is read; `first` is its first channel in the arrays of normalisations.
+    ///
+    /// # Safety
+    /// The map of that channel must be there.
+    #[inline(always)]
+    pub(crate) unsafe fn new(norms: &NormArrays, first: Option<usize>, channel: usize, relu: bool) -> Self {
+        let map = first.map(|first| {
+            let (scale, shift) = (norms.scale.pointer::<f32>(), norms.shift.pointer::<f32>());
+            // SAFETY: the caller's promise.
+            unsafe { (V::splat(*scale.add(first + channel)), V::splat(*shift.add(first + channel))) }
+        });
+        Self { map, relu }
+    }
+
+    /// The value as the operation sees it.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    #[inline(always)]
+    pub(crate) unsafe fn apply(self, mut x: V) -> V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if let Some((scale, shift)) = self.map {
+                x = scale.mul_add(x, shift);
+            }
+            if self.relu { x.max(V::splat(0.0)) } else { x }
+        }
+    }
+}

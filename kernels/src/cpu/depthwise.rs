@@ -1,0 +1,210 @@
+//! The sliding sums of a depthwise convolution over rows of vectors: forward, to the input, and to the weights.
+
+use super::simd::Vector;
+use crate::shape::BLOCK;
+
+/// Most taps a kernel may have here.
+pub(crate) const TAPS_MAX: usize = 25;
+
+/// Taps of a sliding sum: where each reads, in elements from the output's place in the source, and its weight.
+pub(crate) struct Taps {
+    offsets: [usize; TAPS_MAX],
+    weights: [f32; TAPS_MAX],
+    count: usize,
+}
+
+impl Taps {
+    pub(crate) fn new() -> Self {
+        Self { offsets: [0; TAPS_MAX], weights: [0.0; TAPS_MAX], count: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(&mut self, offset: usize, weight: f32) {
+        self.offsets[self.count] = offset;
+        self.weights[self.count] = weight;
+        self.count += 1;
+    }
+}
+
+/// Rows of one channel.
+#[derive(Clone, Copy)]
+pub(crate) struct Plane<T> {
+    pub(crate) at: T,
+    /// Elements from one row to the next.
+    pub(crate) row: usize,
+}
+
+/// `to[r][j] = Σ_taps weight · from[r][j + offset]` for `rows` rows of `vectors` vectors.
+///
+/// # Safety
+/// Every tap of every output must lie inside `from`, every output inside `to`.
+#[inline(always)]
+pub(crate) unsafe fn slide<V: Vector>(
+    taps: &Taps,
+    from: Plane<*const f32>,
+    to: Plane<*mut f32>,
+    rows: usize,
+    vectors: usize,
+) {
+    // SAFETY: tiles stay inside the bounds that the caller promises.
+    unsafe {
+        let mut j = 0;
+        while j + 8 <= vectors {
+            for r in 0..rows {
+                slide_tile::<V, 1, 8>(taps, from, to, r, j);
+            }
+            j += 8;
+        }
+        while j + 4 <= vectors {
+            let mut r = 0;
+            while r + 2 <= rows {
+                slide_tile::<V, 2, 4>(taps, from, to, r, j);
+                r += 2;
+            }
+            if r < rows {
+                slide_tile::<V, 1, 4>(taps, from, to, r, j);
+            }
+            j += 4;
+        }
+        while j + 2 <= vectors {
+            let mut r = 0;
+            while r + 2 <= rows {
+                slide_tile::<V, 2, 2>(taps, from, to, r, j);
+                r += 2;
+            }
+            if r < rows {
+                slide_tile::<V, 1, 2>(taps, from, to, r, j);
+            }
+            j += 2;
+        }
+        while j < vectors {
+            for r in 0..rows {
+                slide_tile::<V, 1, 1>(taps, from, to, r, j);
+            }
+            j += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn slide_tile<V: Vector, const R: usize, const J: usize>(
+    taps: &Taps,
+    from: Plane<*const f32>,
+    to: Plane<*mut f32>,
+    r: usize,
+    j: usize,
+) {
+    // SAFETY: as above.
+    unsafe {
+        let mut sums = [[V::splat(0.0); J]; R];
+        let base = from.at.add(r * from.row + j * V::LANES);
+        for tap in 0..taps.count {
+            let weight = V::splat(*taps.weights.get_unchecked(tap));
+            let at = base.add(*taps.offsets.get_unchecked(tap));
+            for (a, row) in sums.iter_mut().enumerate() {
+                for (b, sum) in row.iter_mut().enumerate() {
+                    *sum = weight.mul_add(V::load(at.add(a * from.row + b * V::LANES)), *sum);
+                }
+            }
+        }
+        for (a, row) in sums.iter().enumerate() {
+            for (b, sum) in row.iter().enumerate() {
+                sum.store(to.at.add((r + a) * to.row + (j + b) * V::LANES));
+            }
+        }
+    }
+}
+
+/// `dw[n] += Σ_lanes Σ_rows Σ_pixels d[r][j] · x[r][j + offset_n]`, for a group of N offsets that share a kernel row.
+///
+/// # Safety
+/// Every tap must lie inside `x`, and `rows` × `pixels` blocks inside `d`; `dw` must have an element for each offset.
+#[inline(always)]
+pub(crate) unsafe fn tap_gradients<V: Vector>(
+    offsets: &[usize],
+    d: Plane<*const f32>,
+    x: Plane<*const f32>,
+    rows: usize,
+    pixels: usize,
+    dw: &mut [f32],
+) {
+    let mut n = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while n + 5 <= offsets.len() {
+            if V::LANES == 16 {
+                tap_group::<V, 5, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            } else {
+                tap_group::<V, 5, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            }
+            n += 5;
+        }
+        while n + 3 <= offsets.len() {
+            if V::LANES == 16 {
+                tap_group::<V, 3, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            } else {
+                tap_group::<V, 3, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            }
+            n += 3;
+        }
+        while n < offsets.len() {
+            if V::LANES == 16 {
+                tap_group::<V, 1, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            } else {
+                tap_group::<V, 1, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            }
+            n += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
+    offsets: &[usize],
+    d: Plane<*const f32>,
+    x: Plane<*const f32>,
+    rows: usize,
+    pixels: usize,
+    dw: &mut [f32],
+) {
+    // SAFETY: as above; P is V::PER_BLOCK.
+    unsafe {
+        // Two pixels at a time keep enough independent sums in flight to hide the latency of a multiply-add.
+        let mut sums = [[[V::splat(0.0); P]; N]; 2];
+        let mut at = [0; N];
+        at.copy_from_slice(&offsets[..N]);
+        for r in 0..rows {
+            let (left, right) = (d.at.add(r * d.row), x.at.add(r * x.row));
+            let mut j = 0;
+            while j + 2 <= pixels {
+                for (u, sums) in sums.iter_mut().enumerate() {
+                    for p in 0..P {
+                        let place = (j + u) * BLOCK + p * V::LANES;
+                        let g = V::load(left.add(place));
+                        for (sum, offset) in sums.iter_mut().zip(at) {
+                            sum[p] = g.mul_add(V::load(right.add(place + offset)), sum[p]);
+                        }
+                    }
+                }
+                j += 2;
+            }
+            if j < pixels {
+                for p in 0..P {
+                    let place = j * BLOCK + p * V::LANES;
+                    let g = V::load(left.add(place));
+                    for (sum, offset) in sums[0].iter_mut().zip(at) {
+                        sum[p] = g.mul_add(V::load(right.add(place + offset)), sum[p]);
+                    }
+                }
+            }
+        }
+        let [even, odd] = sums;
+        for ((even, odd), dw) in even.iter().zip(&odd).zip(dw) {
+            let mut both = *even;
+            for (a, b) in both.iter_mut().zip(odd) {
+                *a = a.add(*b);
+            }
+            *dw += V::sum_block(&both);
+        }
+    }
+}

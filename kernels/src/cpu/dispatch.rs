@@ -1,0 +1,208 @@
+//! Chooses the instructions at run time and runs one call on one block or one part of its channels.
+
+use super::context::Context;
+use super::simd::{Element, Half, Portable, Vector};
+use super::{batch, convolution, elementwise, norm, pool, wide};
+use crate::graph::Graph;
+use crate::program::Call;
+
+/// Instruction sets with kernels of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// AVX-512F.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2, FMA and F16C.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What the compiler makes of plain Rust.
+    Portable,
+}
+
+impl Isa {
+    /// The best that this processor has.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
+            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                return Self::Avx512;
+            }
+            if avx2 {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            Self::Portable => "portable",
+        }
+    }
+}
+
+/// One piece of work of a step.
+#[derive(Clone, Copy)]
+pub(crate) enum Unit<'a> {
+    /// A call on one block of images.
+    Block {
+        call: &'a Call,
+        block: usize,
+        /// Partial sums that it adds to, and whether it is the first to do so.
+        chunk: usize,
+        first_of_chunk: bool,
+    },
+    /// One part of a call that reads the whole batch.
+    Part { call: &'a Call, part: usize },
+    /// A segment of the sum of squares of all gradients.
+    SquareSum { segment: usize, to: *mut f64 },
+    /// A segment of the update.
+    Update { segment: usize, step: super::update::Step },
+}
+
+// SAFETY: the pointer is to a place of this unit alone.
+unsafe impl Send for Unit<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Unit<'_> {}
+
+/// Runs one unit.
+///
+/// # Safety
+/// `scratch` must be large enough for the call, all that the call reads must be written, and no other thread touch what it
+/// writes: the schedule's promise.
+pub(crate) unsafe fn run(
+    isa: Isa,
+    cx: &Context<'_>,
+    graph: &Graph,
+    chunks: usize,
+    unit: Unit<'_>,
+    scratch: *mut f32,
+) {
+    // SAFETY: `Isa::detect` found the instructions; the rest is the caller's promise.
+    unsafe {
+        match (isa, cx.memory.halves) {
+            #[cfg(target_arch = "x86_64")]
+            (Isa::Avx512, false) => x86::avx512_single(cx, graph, chunks, unit, scratch),
+            #[cfg(target_arch = "x86_64")]
+            (Isa::Avx512, true) => x86::avx512_half(cx, graph, chunks, unit, scratch),
+            #[cfg(target_arch = "x86_64")]
+            (Isa::Avx2, false) => x86::avx2_single(cx, graph, chunks, unit, scratch),
+            #[cfg(target_arch = "x86_64")]
+            (Isa::Avx2, true) => x86::avx2_half(cx, graph, chunks, unit, scratch),
+            (Isa::Portable, false) => run_with::<Portable, f32>(cx, graph, chunks, unit, scratch),
+            (Isa::Portable, true) => run_with::<Portable, Half>(cx, graph, chunks, unit, scratch),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::super::simd::{Avx2, Avx512};
+    use super::{Context, Graph, Half, Unit, run_with};
+
+    macro_rules! entry {
+        ($name:ident, $features:literal, $vector:ty, $element:ty) => {
+            /// [`run_with`] compiled for these instructions.
+            ///
+            /// # Safety
+            /// As [`super::run`], on a processor that has the instructions.
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn $name(
+                cx: &Context<'_>,
+                graph: &Graph,
+                chunks: usize,
+                unit: Unit<'_>,
+                scratch: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { run_with::<$vector, $element>(cx, graph, chunks, unit, scratch) }
+            }
+        };
+    }
+
+    entry!(avx512_single, "avx512f,avx512dq,avx2,fma,f16c", Avx512, f32);
+    entry!(avx512_half, "avx512f,avx512dq,avx2,fma,f16c", Avx512, Half);
+    entry!(avx2_single, "avx2,fma,f16c", Avx2, f32);
+    entry!(avx2_half, "avx2,fma,f16c", Avx2, Half);
+}
+
+#[inline(always)]
+unsafe fn run_with<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    graph: &Graph,
+    chunks: usize,
+    unit: Unit<'_>,
+    scratch: *mut f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match unit {
+            Unit::Block { call, block, chunk, first_of_chunk } => {
+                run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, scratch);
+            }
+            Unit::Part { call, part } => match call {
+                Call::Convolve { op } => wide::forward::<V, E>(cx, op, part, scratch),
+                Call::ConvolveBackward { op, gradient, sink } => {
+                    wide::backward::<V, E>(cx, op, gradient, sink.as_ref(), part, scratch);
+                }
+                Call::NormStatistics { norm } => norm::statistics(cx, graph, *norm),
+                Call::NormGradient { norm } => norm::gradient_map(cx, graph, *norm),
+                Call::WeightGradient { op } => super::update::weight_gradient(cx, op, chunks, part),
+                _ => {}
+            },
+            Unit::SquareSum { segment, to } => super::update::square_sum(cx, segment, to),
+            Unit::Update { segment, step } => super::update::update(cx, segment, step),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn run_block<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    graph: &Graph,
+    call: &Call,
+    block: usize,
+    chunk: usize,
+    first_of_chunk: bool,
+    scratch: *mut f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match call {
+            Call::LoadImages { output } => batch::load_images::<E>(cx, *output, block, scratch),
+            Call::DrawDropPath => batch::draw_drop_path(cx, graph.drops, block),
+            Call::Convolve { op } => convolution::forward::<V, E>(cx, op, block, scratch),
+            Call::Pool { op } => pool::forward::<V, E>(cx, op, block, scratch),
+            Call::NodeSum { op } => elementwise::node_sum::<V, E>(cx, op, block),
+            Call::WindowAverage { op } => elementwise::window_average::<V, E>(cx, op, block),
+            Call::CrossEntropy { head, gradient } => batch::cross_entropy::<E>(cx, *head, *gradient, block),
+            Call::NormGradientSums { norm, gradient } => {
+                norm::gradient_sums::<V, E>(cx, *norm, gradient, block)
+            }
+            Call::ConvolveBackward { op, gradient, sink } => {
+                let sink = sink.as_ref();
+                convolution::backward::<V, E>(cx, op, gradient, sink, block, chunk, first_of_chunk, scratch);
+            }
+            Call::PoolBackward { op, gradient, sink } => {
+                pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch)
+            }
+            Call::EdgeBackward { gradient, scale, sink } => {
+                elementwise::edge_backward::<V, E>(cx, *gradient, *scale, *sink, block);
+            }
+            Call::WindowAverageBackward { op, gradient, sink } => {
+                elementwise::window_average_backward::<V, E>(cx, op, *gradient, *sink, block);
+            }
+            Call::NormStatistics { .. }
+            | Call::NormGradient { .. }
+            | Call::WeightGradient { .. }
+            | Call::Update => {}
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The three products of a convolution over one run of vectors, in register tiles.
+//!
+//! A run is `vectors` consecutive vectors of images (pixels of a row, of several rows, or of a whole batch). Rows of an
+//! operand lie `row` elements apart.
+
+use super::simd::{Element, Vector};
+
+/// A matrix of weights: element (i, k) at `at + i·row + k·column`.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights {
+    pub(crate) at: *const f32,
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+/// Rows of vectors, `row` elements apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<T> {
+    pub(crate) at: T,
+    pub(crate) row: usize,
+}
+
+/// `y[i] = bias[i] + Σ_k w[i][k] · t[k]`, summed in the order of k.
+///
+/// # Safety
+/// `y` must have `outputs` rows, `t` `columns` rows of `vectors` vectors, `w` as many elements, `bias` (or null) `outputs`.
+#[inline(always)]
+pub(crate) unsafe fn multiply<V: Vector, E: Element>(
+    w: Weights,
+    bias: *const f32,
+    t: Rows<*const f32>,
+    y: Rows<*mut E>,
+    outputs: usize,
+    columns: usize,
+    vectors: usize,
+) {
+    let mut i = 0;
+    // SAFETY: tiles stay inside the bounds that the caller promises.
+    unsafe {
+        while i + 4 <= outputs {
+            multiply_rows::<V, E, 4>(w, bias, t, y, i, columns, vectors);
+            i += 4;
+        }
+        while i < outputs {
+            multiply_rows::<V, E, 1>(w, bias, t, y, i, columns, vectors);
+            i += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply_rows<V: Vector, E: Element, const I: usize>(
+    w: Weights,
+    bias: *const f32,
+    t: Rows<*const f32>,
+    y: Rows<*mut E>,
+    i: usize,
+    columns: usize,
+    vectors: usize,
+) {
+    let mut j = 0;
+    // SAFETY: as above.
+    unsafe {
+        if V::LANES == 16 {
+            while j + 4 <= vectors {
+                multiply_tile::<V, E, I, 4>(w, bias, t, y, i, j, columns);
+                j += 4;
+            }
+        }
+        while j + 2 <= vectors {
+            multiply_tile::<V, E, I, 2>(w, bias, t, y, i, j, columns);
+            j += 2;
+        }
+        while j < vectors {
+            multiply_tile::<V, E, I, 1>(w, bias, t, y, i, j, columns);
+            j += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply_tile<V: Vector, E: Element, const I: usize, const J: usize>(
+    w: Weights,
+    bias: *const f32,
+    t: Rows<*const f32>,
+    y: Rows<*mut E>,
+    i: usize,
+    j: usize,
+    columns: usize,
+) {
+    // SAFETY: as above.
+    unsafe {
+        let mut sums = [[V::splat(0.0); J]; I];
+        if !bias.is_null() {
+            for (a, row) in sums.iter_mut().enumerate() {
+                *row = [V::splat(*bias.add(i + a)); J];
+            }
+        }
+        let mut from = t.at.add(j * V::LANES);
+        let mut weight = w.at.add(i * w.row);
+        for _ in 0..columns {
+            let mut x = [V::splat(0.0); J];
+            for (b, x) in x.iter_mut().enumerate() {
+                *x = V::load(from.add(b * V::LANES));
+            }
+            for (a, row) in sums.iter_mut().enumerate() {
+                let weight = V::splat(*weight.add(a * w.row));
+                for (sum, x) in row.iter_mut().zip(x) {
+                    *sum = weight.mul_add(x, *sum);
+                }
+            }
+            from = from.add(t.row);
+            weight = weight.add(w.column);
+        }
+        for (a, row) in sums.iter().enumerate() {
+            for (b, &sum) in row.iter().enumerate() {
+                E::store(sum, y.at.add((i + a) * y.row + (j + b) * V::LANES));
+            }
+        }
+    }
+}
+
+/// `dw[i][k] += Σ_lanes Σ_pixels d[i] · t[k]`, over `pixels` blocks; `dw` has `columns` elements a row.
+///
+/// # Safety
+/// `d` must have `outputs` rows and `t` `columns` rows of `pixels` blocks, `dw` outputs × columns elements.
+#[inline(always)]
+pub(crate) unsafe fn weight_gradient<V: Vector>(
+    d: Rows<*const f32>,
+    t: Rows<*const f32>,
+    dw: *mut f32,
+    outputs: usize,
+    columns: usize,
+    pixels: usize,
+) {
+    // SAFETY: tiles stay inside the bounds that the caller promises.
+    unsafe {
+        if V::LANES == 16 {
+            weight_gradient_tiles::<V, 4, 4, 1>(d, t, dw, outputs, columns, pixels);
+        } else {
+            weight_gradient_tiles::<V, 2, 2, 2>(d, t, dw, outputs, columns, pixels);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn weight_gradient_tiles<V: Vector, const I: usize, const K: usize, const P: usize>(
+    d: Rows<*const f32>,
+    t: Rows<*const f32>,
+    dw: *mut f32,
+    outputs: usize,
+    columns: usize,
+    pixels: usize,
+) {
+    let (whole_outputs, whole_columns) = (outputs / I * I, columns / K * K);
+    // SAFETY: as above.
+    unsafe {
+        for i in (0..whole_outputs).step_by(I) {
+            for k in (0..whole_columns).step_by(K) {
+                weight_gradient_tile::<V, I, K, P>(d, t, dw, i, k, columns, pixels);
+            }
+            for k in whole_columns..columns {
+                weight_gradient_tile::<V, I, 1, P>(d, t, dw, i, k, columns, pixels);
+            }
+        }
+        for i in whole_outputs..outputs {
+            for k in (0..whole_columns).step_by(K) {
+                weight_gradient_tile::<V, 1, K, P>(d, t, dw, i, k, columns, pixels);
+            }
+            for k in whole_columns..columns {
+                weight_gradient_tile::<V, 1, 1, P>(d, t, dw, i, k, columns, pixels);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn weight_gradient_tile<V: Vector, const I: usize, const K: usize, const P: usize>(
+    d: Rows<*const f32>,
+    t: Rows<*const f32>,
+    dw: *mut f32,
+    i: usize,
+    k: usize,
+    columns: usize,
+    pixels: usize,
+) {
+    // SAFETY: as above; P is V::PER_BLOCK.
+    unsafe {
+        let mut sums = [[[V::splat(0.0); P]; K]; I];
+        let mut left = d.at.add(i * d.row);
+        let mut right = t.at.add(k * t.row);
+        for _ in 0..pixels {
+            for p in 0..P {
+                let mut x = [V::splat(0.0); K];
+                for (b, x) in x.iter_mut().enumerate() {
+                    *x = V::load(right.add(b * t.row + p * V::LANES));
+                }
+                for (a, row) in sums.iter_mut().enumerate() {
+                    let g = V::load(left.add(a * d.row + p * V::LANES));
+                    for (sum, x) in row.iter_mut().zip(x) {
+                        sum[p] = g.mul_add(x, sum[p]);
+                    }
+                }
+            }
+            left = left.add(P * V::LANES);
+            right = right.add(P * V::LANES);
+        }
+        for (a, row) in sums.iter().enumerate() {
+            for (b, sum) in row.iter().enumerate() {
+                *dw.add((i + a) * columns + k + b) += V::sum_block(sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Where everything of one program lies in memory, as the kernels see it.
+
+use std::ptr::NonNull;
+
+use super::simd::{Element, Half};
+use crate::graph::{DropId, Graph, Input, NormId, ParamId, Tensor};
+use crate::plan::{ALIGNMENT, Lifetime, plan};
+use crate::program::{Call, Content, Program};
+use crate::shape::BLOCK;
+use crate::state::Layout;
+
+/// Zeroed memory, aligned for vectors and cache lines, freed when dropped.
+pub(crate) struct Buffer {
+    at: NonNull<u8>,
+    layout: std::alloc::Layout,
+}
+
+// SAFETY: a buffer is plain memory; who may touch which part when is decided by the schedule.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let size = bytes.max(1).next_multiple_of(ALIGNMENT);
+        let layout = match std::alloc::Layout::from_size_align(size, ALIGNMENT) {
+            Ok(layout) => layout,
+            Err(_) => std::alloc::handle_alloc_error(std::alloc::Layout::new::<u8>()),
+        };
+        // SAFETY: the size is not zero.
+        let at = unsafe { std::alloc::alloc_zeroed(layout) };
+        let Some(at) = NonNull::new(at) else { std::alloc::handle_alloc_error(layout) };
+        Self { at, layout }
+    }
+
+    pub(crate) fn floats(count: usize) -> Self {
+        Self::new(count * size_of::<f32>())
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.layout.size()
+    }
+
+    pub(crate) fn pointer<T>(&self) -> *mut T {
+        self.at.as_ptr().cast()
+    }
+
+    /// The buffer as numbers.
+    ///
+    /// # Safety
+    /// No kernel may be running.
+    pub(crate) unsafe fn as_floats(&self) -> &[f32] {
+        // SAFETY: the memory is zeroed or written as f32, and nobody writes now.
+        unsafe { std::slice::from_raw_parts(self.pointer(), self.bytes() / size_of::<f32>()) }
+    }
+
+    pub(crate) fn as_floats_mut(&mut self) -> &mut [f32] {
+        // SAFETY: exclusive borrow of memory that holds f32.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer(), self.bytes() / size_of::<f32>()) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout in `new`.
+        unsafe { std::alloc::dealloc(self.at.as_ptr(), self.layout) }
+    }
+}
+
+/// Arrays with one number for each channel of each normalisation.
+pub(crate) struct NormArrays {
+    /// `a` and `b` of the forward map `a·y + b`.
+    pub(crate) scale: Buffer,
+    pub(crate) shift: Buffer,
+    pub(crate) mean: Buffer,
+    pub(crate) inverse_std: Buffer,
+    /// A, B and C of the backward map.
+    pub(crate) gradient_map: [Buffer; 3],
+    pub(crate) running_mean: Buffer,
+    pub(crate) running_var: Buffer,
+    /// Mean and sum of squared deviations of each block, `[channel][block][2]`.
+    pub(crate) sums: Buffer,
+    /// `Σ g` and `Σ g·(y - mean)` of each block, `[channel][block][2]`.
+    pub(crate) gradient_sums: Buffer,
+}
+
+impl NormArrays {
+    pub(crate) fn new(channels: usize, blocks: usize) -> Self {
+        let floats = || Buffer::floats(channels);
+        Self {
+            scale: floats(),
+            shift: floats(),
+            mean: floats(),
+            inverse_std: floats(),
+            gradient_map: [floats(), floats(), floats()],
+            running_mean: floats(),
+            running_var: floats(),
+            sums: Buffer::floats(2 * channels * blocks),
+            gradient_sums: Buffer::floats(2 * channels * blocks),
+        }
+    }
+}
+
+/// Parameters and what belongs to them.
+pub(crate) struct Parameters {
+    pub(crate) master: Buffer,
+    /// The weights that arithmetic uses: the master copy, or that rounded to binary16.
+    pub(crate) rounded: Option<Buffer>,
+    pub(crate) momentum: Buffer,
+    pub(crate) gradients: Buffer,
+}
+
+/// Place of a storage in the arena.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: usize,
+    block_bytes: usize,
+    channel_bytes: usize,
+}
+
+/// Place of the partial sums of a convolution's weights.
+#[derive(Clone, Copy)]
+struct PartialPlace {
+    offset: usize,
+    chunk_floats: usize,
+}
+
+/// Partial sums of one convolution and chunk: weights, depthwise weights, bias.
+pub(crate) struct Partials {
+    pub(crate) weight: *mut f32,
+    pub(crate) depthwise: *mut f32,
+    pub(crate) bias: *mut f32,
+    pub(crate) floats: usize,
+}
+
+/// Memory plan of one program.
+pub(crate) struct Memory {
+    pub(crate) arena: Buffer,
+    places: Vec<Place>,
+    partials: Vec<Option<PartialPlace>>,
+    /// First channel of each normalisation in the arrays, less the first channel of what it normalises.
+    norm_offsets: Vec<(usize, usize)>,
+    params: Vec<(usize, usize)>,
+    drops: Buffer,
+    blocks_max: usize,
+    pub(crate) halves: bool,
+}
+
+impl Memory {
+    /// Plans the arena of `program`, whose calls run at `times`, for batches of up to `blocks` blocks in `chunks` chunks.
+    pub(crate) fn new(
+        graph: &Graph,
+        layout: &Layout,
+        program: &Program,
+        times: &[usize],
+        blocks: usize,
+        chunks: impl Fn(&Call) -> usize,
+        halves: bool,
+    ) -> Self {
+        let element = if halves { size_of::<Half>() } else { size_of::<f32>() };
+        let mut lifetimes: Vec<Lifetime> = Vec::new();
+        let mut places = Vec::new();
+        for storage in &program.storages {
+            let bytes = match storage.content {
+                Content::Activation => element,
+                Content::Taps => 1,
+            };
+            let channel_bytes = storage.shape.pixels() * BLOCK * bytes;
+            let block_bytes = channel_bytes * storage.shape.channels;
+            places.push(Place { offset: 0, block_bytes, channel_bytes });
+            lifetimes.push(Lifetime { bytes: block_bytes * blocks, first: usize::MAX, last: 0 });
+        }
+        let mut partials = vec![None; graph.params.len()];
+        for (call, &time) in program.calls.iter().zip(times) {
+            for storage in call.storages() {
+                let life = &mut lifetimes[storage.0];
+                life.first = life.first.min(time);
+                life.last = life.last.max(time);
+            }
+            match call {
+                Call::ConvolveBackward { op, .. } => {
+                    let ids = op.depthwise.into_iter().chain([op.weight]).chain(op.bias);
+                    let chunk_floats = ids.map(|id| graph.params[id.0].elements()).sum();
+                    let bytes = chunk_floats * size_of::<f32>() * chunks(call);
+                    partials[op.weight.0] = Some((lifetimes.len(), chunk_floats));
+                    lifetimes.push(Lifetime { bytes, first: time, last: time });
+                }
+                Call::WeightGradient { op } => {
+                    if let Some((index, _)) = partials[op.weight.0] {
+                        lifetimes[index].last = time;
+                    }
+                }
+                _ => {}
+            }
+        }
+        for life in &mut lifetimes {
+            if life.first > life.last {
+                *life = Lifetime { bytes: 0, first: 0, last: 0 };
+            }
+        }
+        let plan = plan(&lifetimes);
+        for (place, &offset) in places.iter_mut().zip(&plan.offsets) {
+            place.offset = offset;
+        }
+        let partial = |p: Option<(usize, usize)>| {
+            p.map(|(index, chunk_floats)| PartialPlace { offset: plan.offsets[index], chunk_floats })
+        };
+        Self {
+            arena: Buffer::new(plan.bytes),
+            places,
+            partials: partials.into_iter().map(partial).collect(),
+            norm_offsets: graph.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
+            params: (graph.params.iter().enumerate())
+                .map(|(id, param)| (layout.offset(ParamId(id)), param.elements()))
+                .collect(),
+            drops: Buffer::floats(graph.drops * blocks * BLOCK),
+            blocks_max: blocks,
+            halves,
+        }
+    }
+
+    /// First element of a tensor's part of a block.
+    #[inline(always)]
+    pub(crate) fn tensor<E: Element>(&self, tensor: Tensor, block: usize) -> *mut E {
+        let place = self.places[tensor.storage.0];
+        debug_assert!(block < self.blocks_max);
+        let offset = place.offset + block * place.block_bytes + tensor.channel * place.channel_bytes;
+        self.arena.pointer::<u8>().wrapping_add(offset).cast()
+    }
+
+    /// Tap numbers of a block.
+    #[inline(always)]
+    pub(crate) fn taps(&self, storage: crate::graph::StorageId, block: usize) -> *mut u8 {
+        let place = self.places[storage.0];
+        self.arena.pointer::<u8>().wrapping_add(place.offset + block * place.block_bytes)
+    }
+
+    /// Partial sums of a convolution in one chunk.
+    pub(crate) fn partials(&self, op: &crate::ops::Convolution, chunk: usize) -> Option<Partials> {
+        let place = self.partials[op.weight.0]?;
+        let offset = place.offset + chunk * place.chunk_floats * size_of::<f32>();
+        let weight: *mut f32 = self.arena.pointer::<u8>().wrapping_add(offset).cast();
+        let depthwise = weight.wrapping_add(self.params[op.weight.0].1);
+        let bias = depthwise.wrapping_add(op.depthwise.map_or(0, |id| self.params[id.0].1));
+        Some(Partials { weight, depthwise, bias, floats: place.chunk_floats })
+    }
+
+    /// Drop-path scale of the 16 images of a block.
+    #[inline(always)]
+    pub(crate) fn drop_scale(&self, drop: DropId, block: usize) -> *mut f32 {
+        self.drops.pointer::<f32>().wrapping_add((drop.0 * self.blocks_max + block) * BLOCK)
+    }
+
+    /// Offset of a parameter and its number of elements.
+    #[inline(always)]
+    pub(crate) fn param(&self, id: ParamId) -> (usize, usize) {
+        self.params[id.0]
+    }
+
+    /// Place of a tensor's first channel in the arrays of normalisations.
+    #[inline(always)]
+    pub(crate) fn norm_channel(&self, norm: NormId, tensor: Tensor) -> usize {
+        let (offset, first) = self.norm_offsets[norm.0];
+        offset + tensor.channel - first
+    }
+
+    /// Place of an input's first channel in the arrays, when it is normalised.
+    #[inline(always)]
+    pub(crate) fn input_channel(&self, input: Input) -> Option<usize> {
+        input.norm.map(|norm| self.norm_channel(norm, input.tensor))
+    }
+
+    pub(crate) fn blocks_max(&self) -> usize {
+        self.blocks_max
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.arena.bytes() + self.drops.bytes()
+    }
+}

@@ -1,0 +1,144 @@
+//! Rows of one channel with padding around them, as sliding windows read them.
+//!
+//! For windows of stride s the pixels of a padded row are stored by phase: first those at positions 0, s, 2s, …, then those at
+//! 1, s + 1, …. What one tap reads for consecutive outputs is then contiguous.
+
+use super::context::Reading;
+use super::simd::{Element, Vector};
+use crate::ops::{Columns, Convolution, Pool};
+use crate::shape::{BLOCK, Shape};
+
+/// Windows of an operation: output pixel (y, x) reads pixels `(y·stride - origin + ky·dilation, …)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Windows {
+    pub(crate) input: Shape,
+    pub(crate) output: Shape,
+    pub(crate) kernel: usize,
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    pub(crate) origin: isize,
+}
+
+impl Windows {
+    pub(crate) fn of_convolution(op: &Convolution) -> Self {
+        let (kernel, stride, dilation, origin) = match op.columns {
+            Columns::Dense { kernel, stride, padding, offset } => {
+                (kernel, stride, 1, padding as isize - offset as isize)
+            }
+            Columns::Depthwise { kernel, stride, dilation, padding } => {
+                (kernel, stride, dilation, padding as isize)
+            }
+        };
+        Self { input: op.input.tensor.shape, output: op.output.shape, kernel, stride, dilation, origin }
+    }
+
+    pub(crate) fn of_pool(op: &Pool) -> Self {
+        let (kernel, origin) = (crate::ops::POOL_KERNEL, crate::ops::POOL_PADDING as isize);
+        let stride = op.stride;
+        Self { input: op.input.tensor.shape, output: op.output.shape, kernel, stride, dilation: 1, origin }
+    }
+
+    /// Pixels from the first to the last tap.
+    pub(crate) fn extent(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+
+    /// Whether the window is one pixel in place, so that rows need no copy.
+    pub(crate) fn is_pixelwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.origin == 0
+    }
+
+    /// Positions of a padded row, a multiple of the stride.
+    fn padded_width(&self) -> usize {
+        ((self.output.width - 1) * self.stride + self.extent()).next_multiple_of(self.stride)
+    }
+
+    /// Elements of a padded row.
+    pub(crate) fn row_floats(&self) -> usize {
+        self.padded_width() * BLOCK
+    }
+
+    /// Padded rows that `outputs` output rows read.
+    pub(crate) fn padded_rows(&self, outputs: usize) -> usize {
+        (outputs - 1) * self.stride + self.extent()
+    }
+
+    /// Element of a padded row at which a tap reads for the first output; consecutive outputs follow.
+    #[inline(always)]
+    pub(crate) fn tap_column(&self, kx: usize) -> usize {
+        self.position_offset(kx * self.dilation)
+    }
+
+    /// Element of the padded row that holds position `position` (input column `position - origin`).
+    #[inline(always)]
+    pub(crate) fn position_offset(&self, position: usize) -> usize {
+        let phase_width = self.padded_width() / self.stride;
+        (position % self.stride * phase_width + position / self.stride) * BLOCK
+    }
+
+    /// Whether a tap in direction y (or x) ever meets the image.
+    #[inline(always)]
+    pub(crate) fn tap_is_live(tap: usize, outputs: usize, input: usize, windows: &Self) -> bool {
+        let first = (tap * windows.dilation) as isize - windows.origin;
+        let last = first + ((outputs - 1) * windows.stride) as isize;
+        // The outputs' pixels lie `stride` apart: with stride 2 a tap may step over a single pixel, which is harmless here.
+        first < input as isize && last >= 0
+    }
+
+    /// Input row of the first padded row for outputs from `first` on.
+    #[inline(always)]
+    pub(crate) fn first_row(&self, first: usize) -> isize {
+        (first * self.stride) as isize - self.origin
+    }
+}
+
+/// Fills padded rows: input rows `first_row ..` of one channel, as the operation reads them, `fill` outside the image.
+///
+/// # Safety
+/// `from` must be a channel of `windows.input`, `to` have room for `rows` padded rows.
+#[inline(always)]
+pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
+    windows: &Windows,
+    from: *const E,
+    reading: Reading<V>,
+    fill: f32,
+    first_row: isize,
+    rows: usize,
+    to: *mut f32,
+) {
+    let (width, stride) = (windows.input.width as isize, windows.stride);
+    let phase_width = windows.padded_width() / stride;
+    // SAFETY: the caller's promise; columns are clipped to the image.
+    unsafe {
+        let blank = V::splat(fill);
+        for r in 0..rows {
+            let y = first_row + r as isize;
+            let row = to.add(r * windows.row_floats());
+            let inside = y >= 0 && y < windows.input.height as isize;
+            let source = from.wrapping_offset(y * width * BLOCK as isize);
+            for phase in 0..stride {
+                let to = row.add(phase * phase_width * BLOCK);
+                let first_x = phase as isize - windows.origin;
+                let step = stride as isize;
+                // The columns j whose pixel first_x + j·stride lies inside the image.
+                let begin = if first_x >= 0 { 0 } else { (-first_x + step - 1) / step };
+                let end = if width <= first_x { 0 } else { (width - first_x + step - 1) / step };
+                let begin = (begin as usize).min(phase_width);
+                let end = if inside { (end as usize).clamp(begin, phase_width) } else { begin };
+                for v in 0..begin * V::PER_BLOCK {
+                    blank.store(to.add(v * V::LANES));
+                }
+                for j in begin..end {
+                    let x = (first_x + (j * stride) as isize) as usize;
+                    for v in 0..V::PER_BLOCK {
+                        let value = E::load::<V>(source.add(x * BLOCK + v * V::LANES));
+                        reading.apply(value).store(to.add(j * BLOCK + v * V::LANES));
+                    }
+                }
+                for v in end * V::PER_BLOCK..phase_width * V::PER_BLOCK {
+                    blank.store(to.add(v * V::LANES));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Vectors of images: the few instructions that the kernels need, for AVX-512, AVX2 and portable code.
+//!
+//! All implementations give the same bits: multiply-adds are fused, and a block of 16 lanes is summed in one order.
+
+use crate::shape::BLOCK;
+
+/// A register (or a few) of `LANES` images.
+///
+/// # Safety
+/// All methods of an implementation may be called only where the processor has its instructions; loads and stores only where
+/// `LANES` elements may be read or written.
+#[expect(clippy::missing_safety_doc, reason = "one rule for all methods, said above")]
+pub(crate) trait Vector: Copy {
+    /// Lanes of one vector; divides [`BLOCK`].
+    const LANES: usize;
+    /// Vectors of one block of images.
+    const PER_BLOCK: usize = BLOCK / Self::LANES;
+
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// Loads binary16.
+    unsafe fn load_half(from: *const u16) -> Self;
+    /// Stores binary16, rounded to nearest even.
+    unsafe fn store_half(self, to: *mut u16);
+    /// `self · b + c`, rounded once.
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// The larger one; `other` where `self` is not a number.
+    unsafe fn max(self, other: Self) -> Self;
+    /// `yes` where `self > other`, else `no`.
+    unsafe fn select_greater(self, other: Self, yes: Self, no: Self) -> Self;
+    /// `yes` where `self == other`, else 0.
+    unsafe fn select_equal(self, other: Self, yes: Self) -> Self;
+    /// Sum of the lanes of a block: halves are added to each other until one lane is left.
+    unsafe fn sum_block(block: &[Self]) -> f32;
+}
+
+/// An element of an activation in memory.
+pub(crate) trait Element: Copy + Send + Sync {
+    /// Loads a vector.
+    ///
+    /// # Safety
+    /// As [`Vector::load`].
+    unsafe fn load<V: Vector>(from: *const Self) -> V;
+    /// Stores a vector.
+    ///
+    /// # Safety
+    /// As [`Vector::store`].
+    unsafe fn store<V: Vector>(value: V, to: *mut Self);
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: Vector>(value: V, to: *mut Self) {
+        // SAFETY: the caller's promise.
+        unsafe { value.store(to) }
+    }
+}
+
+/// A binary16 number in memory.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Half(u16);
+
+impl Element for Half {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self) -> V {
+        // SAFETY: the caller's promise; `Half` is transparent.
+        unsafe { V::load_half(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: Vector>(value: V, to: *mut Self) {
+        // SAFETY: the caller's promise; `Half` is transparent.
+        unsafe { value.store_half(to.cast()) }
+    }
+}
+
+/// One block in plain Rust.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable([f32; BLOCK]);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+impl Vector for Portable {
+    const LANES: usize = BLOCK;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; BLOCK])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { from.cast::<[f32; BLOCK]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; BLOCK]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self {
+        // SAFETY: the caller's promise.
+        let bits = unsafe { from.cast::<[u16; BLOCK]>().read_unaligned() };
+        Self(bits.map(|b| half::f16::from_bits(b).to_f32()))
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(self, to: *mut u16) {
+        let bits = self.0.map(|v| half::f16::from_f32(v).to_bits());
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[u16; BLOCK]>().write_unaligned(bits) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].mul_add(b.0[i], c.0[i])))
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn select_greater(self, other: Self, yes: Self, no: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] > other.0[i] { yes.0[i] } else { no.0[i] }))
+    }
+
+    #[inline(always)]
+    unsafe fn select_equal(self, other: Self, yes: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] == other.0[i] { yes.0[i] } else { 0.0 }))
+    }
+
+    #[inline(always)]
+    unsafe fn sum_block(block: &[Self]) -> f32 {
+        let mut lanes = block[0].0;
+        let mut width = BLOCK / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m128, __m128i, __m256, __m256i, __m512, _CMP_EQ_OQ, _CMP_GT_OQ, _MM_FROUND_TO_NEAREST_INT,
+        _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehl_ps, _mm_shuffle_ps,
+        _mm_storeu_si128, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_castps256_ps128,
+        _mm256_cmp_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_extractf128_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
+        _mm256_storeu_si256, _mm256_sub_ps, _mm512_add_ps, _mm512_castps512_ps256, _mm512_cmp_ps_mask,
+        _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps,
+        _mm512_storeu_ps, _mm512_sub_ps,
+    };
+
+    use super::Vector;
+
+    /// Eight lanes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256);
+
+    /// Sixteen lanes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(__m512);
+
+    /// Sum of eight lanes by halves.
+    #[inline(always)]
+    unsafe fn sum8(v: __m256) -> f32 {
+        // SAFETY: only register instructions; the caller's processor has AVX.
+        unsafe {
+            let four: __m128 = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<0b01>(two, two)))
+        }
+    }
+
+    // SAFETY (every block below): the trait's contract, that the processor has the instructions and that the memory may be
+    // accessed, is the instructions' whole contract: unaligned forms are used throughout.
+    #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
+    impl Vector for Avx2 {
+        const LANES: usize = 8;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            unsafe { Self(_mm256_set1_ps(value)) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { Self(_mm256_loadu_ps(from)) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm256_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn load_half(from: *const u16) -> Self {
+            unsafe { Self(_mm256_cvtph_ps(_mm_loadu_si128(from.cast::<__m128i>()))) }
+        }
+        #[inline(always)]
+        unsafe fn store_half(self, to: *mut u16) {
+            unsafe {
+                _mm_storeu_si128(to.cast::<__m128i>(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0))
+            }
+        }
+        #[inline(always)]
+        unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+            unsafe { Self(_mm256_fmadd_ps(self.0, b.0, c.0)) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe { Self(_mm256_add_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            unsafe { Self(_mm256_sub_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe { Self(_mm256_mul_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            unsafe { Self(_mm256_max_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn select_greater(self, other: Self, yes: Self, no: Self) -> Self {
+            unsafe { Self(_mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0))) }
+        }
+        #[inline(always)]
+        unsafe fn select_equal(self, other: Self, yes: Self) -> Self {
+            unsafe { Self(_mm256_and_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0), yes.0)) }
+        }
+        #[inline(always)]
+        unsafe fn sum_block(block: &[Self]) -> f32 {
+            unsafe { sum8(_mm256_add_ps(block[0].0, block[1].0)) }
+        }
+    }
+
+    // SAFETY (every block below): as above.
+    #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
+    impl Vector for Avx512 {
+        const LANES: usize = 16;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            unsafe { Self(_mm512_set1_ps(value)) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { Self(_mm512_loadu_ps(from)) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn load_half(from: *const u16) -> Self {
+            unsafe { Self(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast::<__m256i>()))) }
+        }
+        #[inline(always)]
+        unsafe fn store_half(self, to: *mut u16) {
+            unsafe {
+                _mm256_storeu_si256(
+                    to.cast::<__m256i>(),
+                    _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0),
+                );
+            }
+        }
+        #[inline(always)]
+        unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+            unsafe { Self(_mm512_fmadd_ps(self.0, b.0, c.0)) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            unsafe { Self(_mm512_max_ps(self.0, other.0)) }
+        }
+        #[inline(always)]
+        unsafe fn select_greater(self, other: Self, yes: Self, no: Self) -> Self {
+            unsafe {
+                Self(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0), no.0, yes.0))
+            }
+        }
+        #[inline(always)]
+        unsafe fn select_equal(self, other: Self, yes: Self) -> Self {
+            unsafe { Self(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0, other.0), yes.0)) }
+        }
+        #[inline(always)]
+        unsafe fn sum_block(block: &[Self]) -> f32 {
+            unsafe {
+                let v = block[0].0;
+                sum8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Dense convolutions with one output pixel (linear layers, the last convolution of the auxiliary head): the images of the
+//! whole batch are the run of the matrix products, and work is split by channels, so that large weights are read once.
+
+use super::context::Context;
+use super::convolution::{Bands, Scratch, columns, depthwise_taps, output_gradients, reading, sum_run};
+use super::matrix::{Rows, Weights, multiply, weight_gradient};
+use super::norm::moments;
+use super::simd::{Element, Vector};
+use crate::ops::{Columns, Convolution};
+use crate::program::{Gradient, Mode, Sink};
+use crate::shape::BLOCK;
+
+/// Parts that the channels of one call are split into; fixed, so that results do not depend on the number of threads.
+pub(crate) const PARTS: usize = 8;
+
+/// Whether a convolution is computed over the whole batch at once.
+pub(crate) fn is_wide(op: &Convolution) -> bool {
+    matches!(op.columns, Columns::Dense { .. }) && op.output.shape.pixels() == 1
+}
+
+/// Elements of scratch memory that a wide convolution needs.
+pub(crate) fn scratch_floats(op: &Convolution, blocks: usize) -> usize {
+    let bands = Bands::whole_batch(op, blocks);
+    bands.scratch_floats() + bands.outputs.div_ceil(PARTS).next_multiple_of(4) * bands.run
+}
+
+/// The `part`-th range of `count` channels, a multiple of four long.
+fn range(count: usize, part: usize) -> std::ops::Range<usize> {
+    let size = count.div_ceil(PARTS).next_multiple_of(4);
+    (part * size).min(count)..((part + 1) * size).min(count)
+}
+
+/// Columns of the whole batch, `[column][image]`.
+///
+/// # Safety
+/// As [`forward`].
+#[inline(always)]
+unsafe fn all_columns<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    op: &Convolution,
+    bands: &Bands,
+    scratch: &Scratch,
+) {
+    let taps = depthwise_taps(cx, op, &bands.windows);
+    for block in 0..cx.blocks() {
+        let scratch = Scratch { columns: scratch.columns.wrapping_add(block * BLOCK), ..*scratch };
+        for channel in 0..op.input.tensor.shape.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let reading = reading::<V>(cx, op, channel);
+                columns::<V, E>(cx, op, bands, &taps, &scratch, reading, channel, block, 0, 1);
+            }
+        }
+    }
+}
+
+/// Forward, for the output channels of one part.
+///
+/// # Safety
+/// All blocks of the input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread compute this part.
+#[inline(always)]
+pub(crate) unsafe fn forward<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    op: &Convolution,
+    part: usize,
+    scratch: *mut f32,
+) {
+    let blocks = cx.blocks();
+    let bands = Bands::whole_batch(op, cx.memory.blocks_max());
+    let outputs = range(bands.outputs, part);
+    if outputs.is_empty() {
+        return;
+    }
+    let results = scratch.wrapping_add(bands.scratch_floats());
+    let scratch = bands.scratch(scratch);
+    // SAFETY: the caller's promise; `results` has room for a part's channels of all images.
+    unsafe {
+        all_columns::<V, E>(cx, op, &bands, &scratch);
+        let at = cx.weights(op.weight).add(outputs.start * bands.columns);
+        let weights = Weights { at, row: bands.columns, column: 1 };
+        let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id).add(outputs.start));
+        let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+        let y = Rows { at: results, row: bands.run };
+        multiply::<V, f32>(weights, bias, t, y, outputs.len(), bands.columns, blocks * V::PER_BLOCK);
+        for block in 0..blocks {
+            let to: *mut E = cx.memory.tensor(op.output, block);
+            for (i, output) in outputs.clone().enumerate() {
+                for v in 0..V::PER_BLOCK {
+                    let value = V::load(results.add(i * bands.run + block * BLOCK + v * V::LANES));
+                    E::store(value, to.add(output * BLOCK + v * V::LANES));
+                }
+            }
+            if let (Some(norm), Mode::Train) = (op.norm, cx.mode) {
+                moments::<V, E>(cx, norm, op.output.slice(outputs.start, outputs.len()), block);
+            }
+        }
+    }
+}
+
+/// Backward, for the weights of one part's output channels and the gradients of one part's input channels.
+///
+/// # Safety
+/// As [`forward`], and all blocks of the gradient must be written.
+#[inline(always)]
+pub(crate) unsafe fn backward<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    op: &Convolution,
+    gradient: &Gradient,
+    sink: Option<&Sink>,
+    part: usize,
+    scratch: *mut f32,
+) {
+    let blocks = cx.blocks();
+    let bands = Bands::whole_batch(op, cx.memory.blocks_max());
+    let scratch = bands.scratch(scratch);
+    let Some(partials) = cx.memory.partials(op, 0) else { return };
+    let outputs = range(bands.outputs, part);
+    let inputs = range(bands.windows.input.channels, part);
+    let w = &bands.windows;
+    let taps = w.kernel * w.kernel;
+    // SAFETY: the caller's promise; parts are disjoint.
+    unsafe {
+        all_columns::<V, E>(cx, op, &bands, &scratch);
+        for block in 0..blocks {
+            let to = Rows { at: scratch.output_gradients.add(block * BLOCK), row: bands.run };
+            output_gradients::<V, E>(cx, gradient, block, 0, 1, to);
+        }
+        let d = Rows { at: scratch.output_gradients.cast_const(), row: bands.run };
+        let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+        if !outputs.is_empty() {
+            let dw = partials.weight.add(outputs.start * bands.columns);
+            std::slice::from_raw_parts_mut(dw, outputs.len() * bands.columns).fill(0.0);
+            let d = Rows { at: d.at.add(outputs.start * d.row), row: d.row };
+            weight_gradient::<V>(d, t, dw, outputs.len(), bands.columns, blocks);
+            if op.bias.is_some() {
+                for (i, output) in outputs.enumerate() {
+                    *partials.bias.add(output) = sum_run::<V>(d.at.add(i * d.row), blocks);
+                }
+            }
+        }
+        let Some(sink) = sink else { return };
+        if inputs.is_empty() {
+            return;
+        }
+        let first = inputs.start * taps;
+        let transposed = Weights { at: cx.weights(op.weight).add(first), row: 1, column: bands.columns };
+        let dt = Rows { at: scratch.column_gradients, row: bands.run };
+        let count = inputs.len() * taps;
+        multiply::<V, f32>(transposed, std::ptr::null(), d, dt, count, bands.outputs, blocks * V::PER_BLOCK);
+        let zero = V::splat(0.0);
+        for block in 0..blocks {
+            let to: *mut E = cx.memory.tensor(sink.tensor, block);
+            for channel in inputs.clone() {
+                for pixel in 0..w.input.pixels() {
+                    // One output pixel: an input pixel is read by at most one tap.
+                    let ky = (pixel / w.input.width) as isize + w.origin;
+                    let kx = (pixel % w.input.width) as isize + w.origin;
+                    let inside = |k: isize| (0..w.kernel as isize).contains(&k);
+                    let column = (inside(ky) && inside(kx)).then_some(ky as usize * w.kernel + kx as usize);
+                    for v in 0..V::PER_BLOCK {
+                        let lane = block * BLOCK + v * V::LANES;
+                        let mut value = zero;
+                        if let Some(column) = column {
+                            let column = channel * taps + column;
+                            value = V::load(dt.at.add((column - first) * dt.row + lane));
+                            if op.input.relu {
+                                value = V::load(t.at.add(column * t.row + lane))
+                                    .select_greater(zero, value, zero);
+                            }
+                        }
+                        let to = to.add((channel * w.input.pixels() + pixel) * BLOCK + v * V::LANES);
+                        if sink.accumulate {
+                            value = value.add(E::load::<V>(to));
+                        }
+                        E::store(value, to);
+                    }
+                }
+            }
+        }
+    }
+}
