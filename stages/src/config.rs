@@ -1,15 +1,18 @@
 //! The configuration of a run: an embedded profile, overridden by a TOML file and by single values, checked and typed.
 
 mod document;
+mod fields;
+mod section;
 
 use document::{Document, wrong};
+use section::Section;
 use toml::Value as Toml;
 
 use crate::data::{Limits, Source};
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
 use crate::recipe::{BnInit, Recipe, Scoring};
 use crate::space::BudgetSpace;
-use crate::{Budget, Error, suggest};
+use crate::{Budget, Error};
 
 /// The embedded profiles: name and TOML text. Each holds every key.
 pub static PROFILES: [(&str, &str); 3] = [
@@ -218,122 +221,6 @@ fn hyperparameter(row: &Hyperparameter, toml: &Toml, place: &str) -> Result<Valu
         other => other,
     };
     row.parse(&toml.to_string(), place).map_err(refuse)
-}
-
-/// One section, read key by key into checked values.
-struct Section<'a> {
-    document: &'a Document,
-    name: &'static str,
-}
-
-impl<'a> Section<'a> {
-    fn wrong(&self, key: &str, problem: impl Into<String>) -> Error {
-        match self.document.get(self.name, key) {
-            Ok((_, place)) => wrong(place, problem),
-            Err(error) => error,
-        }
-    }
-
-    fn value<T>(&self, key: &str, read: impl Fn(&'a Toml) -> Option<T>, expected: &str) -> Result<T, Error> {
-        let (value, place) = self.document.get(self.name, key)?;
-        read(value).ok_or_else(|| wrong(place, format!("is {value}, must be {expected}")))
-    }
-
-    fn count(&self, key: &str, least: usize, most: usize) -> Result<usize, Error> {
-        let read = |value: &Toml| value.as_integer().and_then(|n| usize::try_from(n).ok());
-        let within = |value: &Toml| read(value).filter(|n| (least..=most).contains(n));
-        self.value(key, within, &format!("a whole number from {least} to {most}"))
-    }
-
-    fn seed(&self, key: &str) -> Result<u64, Error> {
-        self.value(
-            key,
-            |value| value.as_integer().and_then(|n| u64::try_from(n).ok()),
-            "a whole number, not below 0",
-        )
-    }
-
-    fn real(&self, key: &str, valid: impl Fn(f64) -> bool, range: &str) -> Result<f64, Error> {
-        let read = |value: &Toml| value.as_float().filter(|number| number.is_finite() && valid(*number));
-        self.value(key, read, &format!("a number {range}"))
-    }
-
-    fn flag(&self, key: &str) -> Result<bool, Error> {
-        self.value(key, Toml::as_bool, "true or false")
-    }
-
-    fn text(&self, key: &str) -> Result<&'a str, Error> {
-        self.value(key, Toml::as_str, "a text")
-    }
-
-    fn choice(&self, key: &str, known: &[&str]) -> Result<&'a str, Error> {
-        let text = self.text(key)?;
-        if known.contains(&text) {
-            return Ok(text);
-        }
-        Err(self.wrong(key, format!("unknown `{text}`; {}", suggest::hint(text, known.iter().copied()))))
-    }
-}
-
-impl DataConfig {
-    /// What of this section decides the images, apart from the files' content: no paths.
-    pub fn fields(&self) -> Result<cache::Fields, Error> {
-        let set = match self.source {
-            Source::Embedded => "embedded",
-            Source::Cifar10(_) => "cifar10",
-            Source::Idx(_) => "idx",
-        };
-        let fields = cache::Fields::new().with("set", set)?;
-        Ok(fields
-            .with("train_images", self.limits.train.unwrap_or(0))?
-            .with("test_images", self.limits.test.unwrap_or(0))?)
-    }
-}
-
-impl ArchitecturesConfig {
-    /// The parameters of sampling.
-    pub fn fields(&self) -> Result<cache::Fields, Error> {
-        Ok(cache::Fields::new().with("count", self.count)?.with("seed", self.seed)?)
-    }
-}
-
-impl MipConfig {
-    /// The parameters of drawing budgets.
-    pub fn draw_fields(&self) -> Result<cache::Fields, Error> {
-        let fields = cache::Fields::new().with("budgets_per_round", self.budgets_per_round)?;
-        Ok(fields.with("temperature", self.temperature)?.with("seed", self.seed)?)
-    }
-
-    /// The parameters of fitting the forest.
-    pub fn forest_fields(&self) -> Result<cache::Fields, Error> {
-        Ok(cache::Fields::new().with("trees", self.trees)?.with("seed", self.seed)?)
-    }
-
-    /// The parameters of choosing the final budget; nothing else depends on them.
-    pub fn objective_fields(&self) -> Result<cache::Fields, Error> {
-        Ok(cache::Fields::new().with("lambda", self.lambda)?)
-    }
-}
-
-impl SearchConfig {
-    /// The parameters of the search.
-    pub fn fields(&self) -> Result<cache::Fields, Error> {
-        let fields = cache::Fields::new().with("strategy", self.strategy.as_str())?;
-        Ok(fields.with("samples", self.samples)?.with("seed", self.seed)?)
-    }
-}
-
-impl TrainConfig {
-    /// Seed, scoring and recipe together.
-    pub fn fields(&self) -> Result<cache::Fields, Error> {
-        let mut fields = cache::Fields::new().with("seed", self.seed)?;
-        for part in [self.scoring.fields()?, self.recipe.fields()?] {
-            for (name, value) in part.iter() {
-                fields.insert(name, value.clone())?;
-            }
-        }
-        Ok(fields)
-    }
 }
 
 #[cfg(test)]

@@ -124,6 +124,15 @@ impl BudgetSpace {
         budgets
     }
 
+    /// The lists of values as key fields, named as in the table.
+    pub fn fields(&self) -> Result<cache::Fields, Error> {
+        let mut fields = cache::Fields::new();
+        for (row, list) in HYPERPARAMETERS.iter().zip(&self.values) {
+            fields.insert(row.name, list.clone())?;
+        }
+        Ok(fields)
+    }
+
     /// Where each of a budget's values stands in its list; `None` outside the space.
     fn position(&self, budget: &Budget) -> Option<[usize; COUNT]> {
         let mut position = [0; COUNT];
@@ -185,17 +194,6 @@ fn log_sum_exp(logs: &[f64]) -> f64 {
         return most;
     }
     most + portable::ln(logs.iter().map(|log| portable::exp(log - most)).sum())
-}
-
-impl BudgetSpace {
-    /// The lists of values as key fields, named as in the table.
-    pub fn fields(&self) -> Result<cache::Fields, Error> {
-        let mut fields = cache::Fields::new();
-        for (row, list) in HYPERPARAMETERS.iter().zip(&self.values) {
-            fields.insert(row.name, list.clone())?;
-        }
-        Ok(fields)
-    }
 }
 
 #[cfg(test)]

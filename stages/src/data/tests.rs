@@ -50,7 +50,9 @@ fn the_embedded_set_is_balanced_small_and_says_what_it_is() {
     assert_eq!((data.train.pixels.len(), data.test.pixels.len()), (5000 * 784, 1000 * 784));
     let balanced = |labels: &[u8], each: usize| {
         let mut counts = [0; 10];
-        labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+        for &label in labels {
+            counts[usize::from(label)] += 1;
+        }
         counts == [each; 10]
     };
     assert!(balanced(&data.train.labels, 500) && balanced(&data.test.labels, 100));

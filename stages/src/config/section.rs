@@ -1,0 +1,61 @@
+//! One section of a configuration, read key by key into checked values.
+
+use toml::Value as Toml;
+
+use super::document::{Document, wrong};
+use crate::{Error, suggest};
+
+/// A section whose keys the profiles hold.
+pub(super) struct Section<'a> {
+    pub(super) document: &'a Document,
+    pub(super) name: &'static str,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn wrong(&self, key: &str, problem: impl Into<String>) -> Error {
+        match self.document.get(self.name, key) {
+            Ok((_, place)) => wrong(place, problem),
+            Err(error) => error,
+        }
+    }
+
+    fn value<T>(&self, key: &str, read: impl Fn(&'a Toml) -> Option<T>, expected: &str) -> Result<T, Error> {
+        let (value, place) = self.document.get(self.name, key)?;
+        read(value).ok_or_else(|| wrong(place, format!("is {value}, must be {expected}")))
+    }
+
+    pub(super) fn count(&self, key: &str, least: usize, most: usize) -> Result<usize, Error> {
+        let read = |value: &Toml| value.as_integer().and_then(|n| usize::try_from(n).ok());
+        let within = |value: &Toml| read(value).filter(|n| (least..=most).contains(n));
+        self.value(key, within, &format!("a whole number from {least} to {most}"))
+    }
+
+    pub(super) fn seed(&self, key: &str) -> Result<u64, Error> {
+        self.value(
+            key,
+            |value| value.as_integer().and_then(|n| u64::try_from(n).ok()),
+            "a whole number, not below 0",
+        )
+    }
+
+    pub(super) fn real(&self, key: &str, valid: impl Fn(f64) -> bool, range: &str) -> Result<f64, Error> {
+        let read = |value: &Toml| value.as_float().filter(|number| number.is_finite() && valid(*number));
+        self.value(key, read, &format!("a number {range}"))
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Result<bool, Error> {
+        self.value(key, Toml::as_bool, "true or false")
+    }
+
+    pub(super) fn text(&self, key: &str) -> Result<&'a str, Error> {
+        self.value(key, Toml::as_str, "a text")
+    }
+
+    pub(super) fn choice(&self, key: &str, known: &[&str]) -> Result<&'a str, Error> {
+        let text = self.text(key)?;
+        if known.contains(&text) {
+            return Ok(text);
+        }
+        Err(self.wrong(key, format!("unknown `{text}`; {}", suggest::hint(text, known.iter().copied()))))
+    }
+}
