@@ -54,6 +54,10 @@ pub enum Error {
         problem: String,
     },
 
+    /// A network that cannot be built, or a training that failed.
+    #[error(transparent)]
+    Network(#[from] kernels::Error),
+
     /// A value that the cache cannot make a key of.
     #[error(transparent)]
     Cache(#[from] cache::Error),

@@ -9,12 +9,14 @@ pub mod forest;
 pub mod genotype;
 pub mod hyperparameter;
 pub mod mip;
+pub mod network;
 pub mod random;
 pub mod rank;
 pub mod recipe;
 pub mod sample;
 pub mod search;
 pub mod space;
+pub mod train;
 
 mod error;
 mod portable;

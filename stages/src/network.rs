@@ -1,0 +1,205 @@
+//! The evaluation network of an architecture under a budget, as a graph of the training runtime.
+//!
+//! Layers are built in canonical order (so that initial weights and drop path do not depend on how a genotype was written)
+//! and named after the genotype's own order, in the names of the reference PyTorch network's `state_dict`.
+
+use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, Value};
+
+use crate::genotype::{Cell, Edge, INPUTS, NODES, Operation};
+use crate::{Budget, Error, Genotype};
+
+/// Channels of the two layers of the auxiliary head.
+const AUXILIARY_CHANNELS: [usize; 2] = [128, 768];
+
+/// Channels of the stem, in channels of the first cell's nodes.
+const STEM_MULTIPLIER: usize = 3;
+
+/// What a network costs for one image; see [`kernels::Cost`].
+pub type Cost = kernels::Cost;
+
+/// Builds the network for images of `channels` colour channels and `classes` classes, with the auxiliary head's loss times
+/// `aux_weight` in training.
+///
+/// # Errors
+/// [`Error::Network`] when the budget's sizes do not fit the network, naming the layer and what to change.
+pub fn build(
+    genotype: &Genotype,
+    budget: &Budget,
+    channels: usize,
+    classes: usize,
+    aux_weight: f64,
+) -> Result<Graph, Error> {
+    let size = budget.image_size as usize;
+    let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
+    let layers = budget.layers as usize;
+    let mut width = budget.channels as usize;
+    let stem = ConvSpec { channels: STEM_MULTIPLIER * width, kernel: 3, stride: 1, padding: 1, relu: false };
+    let stem = graph.conv("stem.0", image, stem)?;
+    let stem = graph.batch_norm("stem.1", stem);
+    let (mut before, mut previous, mut after_reduction) = (stem, stem, false);
+    for layer in 0..layers {
+        let reduction = layer == layers / 3 || layer == 2 * layers / 3;
+        if reduction {
+            width *= 2;
+        }
+        let cell = if reduction { &genotype.reduce } else { &genotype.normal };
+        let place = CellPlace { name: format!("cells.{layer}"), width, reduction, after_reduction };
+        let output = build_cell(&mut graph, cell, &place, before, previous)?;
+        (before, previous, after_reduction) = (previous, output, reduction);
+        if layer == 2 * layers / 3 {
+            graph.in_training_only(|graph| auxiliary_head(graph, output, classes, aux_weight as f32))?;
+        }
+    }
+    let pooled = graph.global_average(previous);
+    let logits = graph.linear("linear", pooled, classes, false)?;
+    graph.head(logits, 1.0)?;
+    Ok(graph)
+}
+
+/// Parameters, multiply-adds and FLOPs of the network; also the check that the budget's sizes fit.
+///
+/// # Errors
+/// As [`build`].
+pub fn cost(genotype: &Genotype, budget: &Budget, channels: usize, classes: usize) -> Result<Cost, Error> {
+    Ok(build(genotype, budget, channels, classes, 1.0)?.cost())
+}
+
+/// Where a cell stands.
+struct CellPlace {
+    name: String,
+    width: usize,
+    reduction: bool,
+    after_reduction: bool,
+}
+
+fn build_cell(
+    graph: &mut Graph,
+    cell: &Cell,
+    place: &CellPlace,
+    before: Value,
+    previous: Value,
+) -> Result<Value, Error> {
+    let CellPlace { name, width, reduction, after_reduction } = place;
+    let first = if *after_reduction {
+        factorized_reduce(graph, &format!("{name}.preproc0"), before, *width)?
+    } else {
+        relu_conv_norm(graph, &format!("{name}.preproc0"), before, *width)?
+    };
+    let second = relu_conv_norm(graph, &format!("{name}.preproc1"), previous, *width)?;
+    let mut states = vec![first, second];
+    let map = graph.shape(second);
+    let halved = |size: usize| if *reduction { size.div_ceil(2) } else { size };
+    let part = Shape::new(*width, halved(map.height), halved(map.width));
+    let concat = graph.concat(NODES, part);
+    for (node, edges) in cell.nodes.iter().enumerate() {
+        let mut built = Vec::new();
+        for (place, edge) in canonical_order(edges) {
+            let stride = if *reduction && edge.input < INPUTS { 2 } else { 1 };
+            let name = format!("{name}.dag.{node}.{place}.0");
+            built.push(build_edge(graph, &name, edge.operation, states[edge.input], stride)?);
+        }
+        states.push(graph.node_sum(&format!("{name}.dag.{node}"), &built, concat, node)?);
+    }
+    Ok(graph.concat_value(concat))
+}
+
+/// Edges other than `none` in canonical order, each with its place among them in the genotype's own order.
+fn canonical_order(edges: &[Edge]) -> Vec<(usize, Edge)> {
+    let kept = edges.iter().copied().filter(|edge| edge.operation != Operation::None);
+    let mut order: Vec<_> = kept.enumerate().collect();
+    order.sort_by_key(|&(_, edge)| edge);
+    order
+}
+
+/// The value of an edge, and whether drop path applies to it (to all but identities).
+fn build_edge(
+    graph: &mut Graph,
+    name: &str,
+    operation: Operation,
+    input: Value,
+    stride: usize,
+) -> Result<(Value, bool), Error> {
+    let width = graph.shape(input).channels;
+    let pool = |graph: &mut Graph, kind| -> Result<Value, Error> {
+        let pooled = graph.pool(&format!("{name}.pool"), input, kind, stride)?;
+        Ok(graph.batch_norm(&format!("{name}.bn"), pooled))
+    };
+    let half = |graph: &mut Graph,
+                name: &str,
+                input,
+                kernel: usize,
+                stride,
+                dilation: usize|
+     -> Result<Value, Error> {
+        let padding = dilation * (kernel - 1) / 2;
+        let spec = SeparableSpec { channels: width, kernel, stride, dilation, padding };
+        let value = graph.separable(&format!("{name}.net.1"), &format!("{name}.net.2"), input, spec)?;
+        Ok(graph.batch_norm(&format!("{name}.net.3"), value))
+    };
+    let separable = |graph: &mut Graph, kernel| -> Result<Value, Error> {
+        let first = half(graph, &format!("{name}.net.0"), input, kernel, stride, 1)?;
+        half(graph, &format!("{name}.net.1"), first, kernel, 1, 1)
+    };
+    let value = match operation {
+        Operation::MaxPool3x3 => pool(graph, PoolKind::Max)?,
+        Operation::AvgPool3x3 => pool(graph, PoolKind::Average)?,
+        Operation::SkipConnect if stride == 1 => return Ok((input, false)),
+        Operation::SkipConnect => factorized_reduce(graph, name, input, width)?,
+        Operation::SepConv3x3 => separable(graph, 3)?,
+        Operation::SepConv5x5 => separable(graph, 5)?,
+        Operation::DilConv3x3 => half(graph, name, input, 3, stride, 2)?,
+        Operation::DilConv5x5 => half(graph, name, input, 5, stride, 2)?,
+        Operation::None => unreachable!("`none` edges are dropped before"),
+    };
+    Ok((value, true))
+}
+
+fn relu_conv_norm(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Result<Value, Error> {
+    let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
+    let value = graph.conv(&format!("{name}.net.1"), input, spec)?;
+    Ok(graph.batch_norm(&format!("{name}.net.2"), value))
+}
+
+fn factorized_reduce(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Result<Value, Error> {
+    let halves = [format!("{name}.conv1"), format!("{name}.conv2")];
+    let value = graph.factorized_reduce(&halves[0], &halves[1], input, channels)?;
+    Ok(graph.batch_norm(&format!("{name}.bn"), value))
+}
+
+fn auxiliary_head(graph: &mut Graph, input: Value, classes: usize, weight: f32) -> Result<(), Error> {
+    let pooled = graph.auxiliary_pool("aux_head.net.1", input)?;
+    let [first, second] = AUXILIARY_CHANNELS;
+    let spec = ConvSpec { channels: first, kernel: 1, stride: 1, padding: 0, relu: false };
+    let value = graph.conv("aux_head.net.2", pooled, spec)?;
+    let value = graph.batch_norm("aux_head.net.3", value);
+    let spec = ConvSpec { channels: second, kernel: 2, stride: 1, padding: 0, relu: true };
+    let value = graph.conv("aux_head.net.5", value, spec)?;
+    let value = graph.batch_norm("aux_head.net.6", value);
+    let logits = graph.linear("aux_head.linear", value, classes, true)?;
+    Ok(graph.head(logits, weight)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Genotype {
+        name.parse().expect("a published genotype")
+    }
+
+    #[test]
+    fn darts_v2_has_its_published_size() {
+        let full: Budget = "full".parse().expect("a named budget");
+        let cost = cost(&named("DARTS_V2"), &full, 3, 10).expect("a network that fits");
+        // The published 3.3 million parameters, and 528 million multiply-adds of convolutions and the linear layer.
+        assert_eq!(cost.parameters, 3_349_342);
+        assert!((500_000_000..560_000_000).contains(&cost.mult_adds), "{}", cost.mult_adds);
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_refused() {
+        let small: Budget = "BPE-1,image_size=6".parse().expect("a budget");
+        let error = cost(&named("DARTS_V2"), &small, 3, 10).expect_err("6 pixels cannot be halved twice");
+        assert!(error.to_string().contains("image_size"), "{error}");
+    }
+}

@@ -1,0 +1,354 @@
+//! One training: an architecture under a budget on a data set, its key, and its result.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use cache::{Digest, Fields, Key, Kind};
+use kernels::{Device, Images, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Dataset, Split, holdout};
+use crate::recipe::{BnInit, Recipe, Scoring};
+use crate::{Budget, Error, Genotype, network};
+
+/// Version of what a training computes. It is part of every key: raise it when the same job would give another result.
+pub const TRAINING_VERSION: u64 = 1;
+
+/// Which images a training reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataId {
+    /// Name of the data set.
+    pub name: String,
+    /// Digest of its content.
+    pub digest: Digest,
+}
+
+/// All that a training's result depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainJob {
+    /// The architecture; the key holds its canonical form.
+    pub genotype: Genotype,
+    /// The budget.
+    pub budget: Budget,
+    /// Seed of initial weights, order of the images, augmentation and drop path.
+    pub seed: u64,
+    /// The images.
+    pub data: DataId,
+    /// How the training is scored.
+    pub scoring: Scoring,
+    /// What it does beyond its budget.
+    pub recipe: Recipe,
+}
+
+impl TrainJob {
+    /// The key of its result.
+    ///
+    /// # Errors
+    /// When a number of the recipe cannot be part of a key.
+    pub fn key(&self) -> Result<Key, Error> {
+        let mut fields = Fields::new()
+            .with("version", TRAINING_VERSION)?
+            .with("genotype", self.genotype.canonical().to_string())?
+            .with("data", self.data.digest)?
+            .with("seed", self.seed)?;
+        for part in [self.budget.fields()?, self.scoring.fields()?, self.recipe.fields()?] {
+            for (name, value) in part.iter() {
+                fields.insert(name, value.clone())?;
+            }
+        }
+        Ok(Key::new(Kind::Training, fields))
+    }
+}
+
+/// One epoch of a training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochResult {
+    /// Mean of the steps' losses, the auxiliary head's included.
+    pub loss: f64,
+    /// Top-1 accuracy in percent, on the images that give the score, after the epoch.
+    pub score_accuracy: f64,
+}
+
+/// What a training gave: the same for the same job, whatever it ran on beside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainResult {
+    /// Best `score_accuracy` over the epochs, in percent; 0 when the loss stopped being a number.
+    pub score: f64,
+    /// The epochs.
+    pub epochs: Vec<EpochResult>,
+    /// Top-1 accuracy in percent on all test images after the last epoch. No choice may depend on it.
+    pub test_accuracy: f64,
+    /// Step at which the loss stopped being a number, if it did.
+    pub diverged_at: Option<u64>,
+    /// Trained parameters of the network, without the auxiliary head.
+    pub parameters: u64,
+    /// Multiply-adds of one image in inference.
+    pub mult_adds: u64,
+    /// FLOPs of the whole training: forward and backward of one image, times images, times epochs.
+    pub training_flops: u64,
+}
+
+/// A finished training, with what happened to be so and is not part of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The result.
+    pub result: TrainResult,
+    /// What it ran on.
+    pub device: String,
+    /// Wall-clock time in milliseconds.
+    pub elapsed_ms: u64,
+    /// Images trained a second of training time.
+    pub images_per_second: f64,
+}
+
+/// Hears of a training's progress and may stop it.
+pub trait Observer: Sync {
+    /// `count` more images were trained.
+    fn images(&self, count: u64);
+    /// Whether to stop.
+    fn cancelled(&self) -> bool;
+}
+
+/// Order of the training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// A permutation an epoch, by the seed.
+    #[default]
+    Shuffled,
+    /// As they stand in the set.
+    Sequential,
+}
+
+/// What a single training can be asked for beside its job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// Weights and running statistics to start from.
+    pub init_from: Option<PathBuf>,
+    /// Where to write weights and running statistics.
+    pub save: Option<PathBuf>,
+    /// Where to write the gradients of the last step.
+    pub dump_gradients: Option<PathBuf>,
+    /// Most steps to take.
+    pub max_steps: Option<u64>,
+    /// Order of the training images.
+    pub order: Order,
+}
+
+/// Trains a job.
+///
+/// # Errors
+/// When the budget does not fit the network, the device fails, or the observer stops it.
+pub fn train(
+    job: &TrainJob,
+    data: &Dataset,
+    device: &Device,
+    observer: &dyn Observer,
+) -> Result<Trained, Error> {
+    train_with(job, data, device, &TrainOptions::default(), observer).map(|(trained, _)| trained)
+}
+
+/// Trains a job with options; also gives the loss of each step.
+///
+/// # Errors
+/// As [`train`], and when a file cannot be read or written.
+pub fn train_with(
+    job: &TrainJob,
+    data: &Dataset,
+    device: &Device,
+    options: &TrainOptions,
+    observer: &dyn Observer,
+) -> Result<(Trained, Vec<f32>), Error> {
+    let started = Instant::now();
+    let mut training = Training::new(job, data, device)?;
+    if let Some(path) = &options.init_from {
+        training.trainer.load(path)?;
+    }
+    let (epochs, losses, diverged_at) = training.run(options, observer)?;
+    let test_accuracy = match diverged_at {
+        Some(_) => 0.0,
+        None => training.evaluate(TEST, &all(data.test.count), observer)?,
+    };
+    if let Some(path) = &options.dump_gradients {
+        training.trainer.save_gradients(path)?;
+    }
+    if let Some(path) = &options.save {
+        training.trainer.save(path)?;
+    }
+    let score = match diverged_at {
+        Some(_) => 0.0,
+        None => epochs.iter().map(|epoch| epoch.score_accuracy).fold(0.0, f64::max),
+    };
+    let result = TrainResult {
+        score,
+        epochs,
+        test_accuracy,
+        diverged_at,
+        parameters: training.cost.parameters,
+        mult_adds: training.cost.mult_adds,
+        training_flops: training.cost.training_flops * training.images_seen,
+    };
+    let trained = Trained {
+        result,
+        device: device.name(),
+        elapsed_ms: started.elapsed().as_millis() as u64,
+        images_per_second: training.images_seen as f64 / training.training_seconds.max(1e-9),
+    };
+    Ok((trained, losses))
+}
+
+/// Image sets of a trainer.
+const TRAIN: usize = 0;
+const TEST: usize = 1;
+
+struct Training<'a> {
+    job: &'a TrainJob,
+    trainer: Trainer,
+    cost: network::Cost,
+    /// Images to train on.
+    train: Vec<u32>,
+    /// Set and images that give the score.
+    scored: (usize, Vec<u32>),
+    images_seen: u64,
+    training_seconds: f64,
+}
+
+/// Tells an observer of trained images only.
+struct Adapter<'a> {
+    observer: &'a dyn Observer,
+    counts: bool,
+}
+
+impl Monitor for Adapter<'_> {
+    fn progress(&self, images: u64) {
+        if self.counts {
+            self.observer.images(images);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.observer.cancelled()
+    }
+}
+
+fn all(count: usize) -> Vec<u32> {
+    (0..count as u32).collect()
+}
+
+/// Learning rate of epoch t of T: ½·lr·(1 + cos(πt/T)).
+fn cosine_rate(rate: f64, epoch: u32, epochs: u32) -> f64 {
+    0.5 * rate * (1.0 + (std::f64::consts::PI * f64::from(epoch) / f64::from(epochs)).cos())
+}
+
+/// Drop-path probability of an epoch: grows linearly from 0.
+fn drop_path_probability(most: f64, epoch: u32, epochs: u32) -> f64 {
+    most * f64::from(epoch) / f64::from(epochs)
+}
+
+impl<'a> Training<'a> {
+    fn new(job: &'a TrainJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
+        let (budget, recipe) = (&job.budget, &job.recipe);
+        let classes = data.classes.len();
+        let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
+        let cost = graph.cost();
+        let shape = Shape::new(data.channels, data.height, data.width);
+        let sets = [&data.train, &data.test]
+            .map(|images| Images::new(shape, images.pixels.clone(), images.labels.clone(), classes));
+        let [train_set, test_set] = sets;
+        let sets = [train_set?, test_set?];
+        let settings = kernels::Recipe {
+            batch_size: budget.batch_size as usize,
+            momentum: recipe.momentum as f32,
+            weight_decay: recipe.weight_decay as f32,
+            grad_clip: recipe.grad_clip as f32,
+            label_smoothing: recipe.label_smoothing as f32,
+            float_bits: budget.float_bits,
+            preprocess: Preprocess {
+                image_size: budget.image_size as usize,
+                mean: data.mean.clone(),
+                std: data.std.clone(),
+                augment: recipe.augment,
+                cutout: budget.cutout as usize,
+            },
+            seed: job.seed,
+            norm_init: match recipe.bn_init {
+                BnInit::Ones => NormInit::One,
+                BnInit::Uniform => NormInit::Uniform,
+            },
+        };
+        let trainer = Trainer::new(device, graph, &settings, &sets)?;
+        let (train, scored) = match job.scoring {
+            Scoring::Holdout { fraction, seed } => {
+                let Split { train, validation } = holdout(data.train.count, fraction, seed);
+                (train, (TRAIN, validation))
+            }
+            Scoring::Published => (all(data.train.count), (TEST, all(data.test.count))),
+        };
+        Ok(Self { job, trainer, cost, train, scored, images_seen: 0, training_seconds: 0.0 })
+    }
+
+    /// All epochs: what each gave, the loss of each step, and the step at which the loss stopped being a number.
+    fn run(
+        &mut self,
+        options: &TrainOptions,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<EpochResult>, Vec<f32>, Option<u64>), Error> {
+        let Budget { epochs, learning_rate, batch_size, .. } = self.job.budget;
+        let (mut results, mut losses) = (Vec::new(), Vec::new());
+        let scored = std::mem::take(&mut self.scored.1);
+        for epoch in 0..epochs {
+            let mut order = self.order(epoch, options.order);
+            if let Some(most) = options.max_steps {
+                let left = most.saturating_sub(losses.len() as u64).saturating_mul(u64::from(batch_size));
+                order.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            if order.is_empty() {
+                break;
+            }
+            let rate = cosine_rate(learning_rate, epoch, epochs) as f32;
+            let drop_path = drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32;
+            let monitor = Adapter { observer, counts: true };
+            let started = Instant::now();
+            let metrics = match self.trainer.train_epoch(TRAIN, &order, epoch, rate, drop_path, &monitor) {
+                Err(kernels::Error::NonFinite { step, .. }) => return Ok((results, losses, Some(step))),
+                metrics => metrics?,
+            };
+            self.training_seconds += started.elapsed().as_secs_f64();
+            self.images_seen += order.len() as u64;
+            let loss =
+                metrics.losses.iter().map(|&l| f64::from(l)).sum::<f64>() / metrics.losses.len() as f64;
+            losses.extend(metrics.losses);
+            let score_accuracy = self.evaluate(self.scored.0, &scored, observer)?;
+            results.push(EpochResult { loss, score_accuracy });
+        }
+        Ok((results, losses, None))
+    }
+
+    fn evaluate(&mut self, set: usize, images: &[u32], observer: &dyn Observer) -> Result<f64, Error> {
+        let monitor = Adapter { observer, counts: false };
+        Ok(self.trainer.evaluate(set, images, &monitor)?.accuracy())
+    }
+
+    /// The training images in the order of an epoch (Fisher and Yates's shuffle).
+    fn order(&self, epoch: u32, order: Order) -> Vec<u32> {
+        let mut images = self.train.clone();
+        if order == Order::Shuffled {
+            for last in (1..images.len()).rev() {
+                let word = kernels::random(self.job.seed, Purpose::Shuffle, 0, epoch, last as u32)[0];
+                images.swap(last, kernels::below(word, last as u32 + 1) as usize);
+            }
+        }
+        images
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_are_those_of_the_recipe() {
+        assert!((cosine_rate(0.03, 0, 10) - 0.03).abs() < 1e-12);
+        assert!((cosine_rate(0.03, 5, 10) - 0.015).abs() < 1e-12);
+        assert!((drop_path_probability(0.2, 5, 10) - 0.1).abs() < 1e-12);
+    }
+}
