@@ -1,0 +1,408 @@
+"""Write the goldens that the program's tests are held to: `make_goldens.py DIR` (usually ../goldens).
+
+Every case trains the reference network in binary64; that run is what the files hold.
+
+Weights, images and labels are not stored. They come from generator.py, stream `STREAM/TENSOR`, by the tensor's name:
+
+    running_mean            uniform(0, 0.1)
+    running_var             uniform(1, 0.5)
+    BN weight (1-D)         uniform(1, 0.5)
+    BN bias                 uniform(0, 0.25)
+    convolution, linear     uniform(0, 1 / sqrt(fan_in)), fan_in = product of the weight's shape after its first number;
+                            a linear bias has the fan_in of the weight beside it
+    images of batch t       stream `STREAM/images.t`, uniform(0, 2), (N, C, H, W), already normalised
+    labels of batch t       stream `STREAM/labels.t`
+
+`step`, `logits` and `tensors` belong to one step on batch 0; `logits` are the first images of batch 0 in evaluation,
+after it. `twenty_steps` starts again from the initial state with its own learning rate; its step k trains on batch
+k mod 4. A tensor's summary is its 2-norm, its dot product with generator.py's sign vector, and k = min(n, 8) of its n
+elements, those at j * n // k. `change` is the updated value less the initial one (parameters only); as binary32 rounds
+the weight itself, it can hold a change to about 1e-3 of its norm only.
+
+Where rounding moves a number across the kink of a ReLU or changes which of two pixels is the larger, the gradient
+jumps, and later steps drift apart. No program in binary32 can do anything about that. So each case names a salt for
+its streams under which such jumps hardly matter, and a learning rate for the twenty steps at which they do not grow.
+`float32_error` says how far PyTorch in binary32, and binary64 runs with simulated rounding, stray from the golden.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate
+
+import generator
+from genotype import parse_genotype
+from network import Network, count_mult_adds, count_parameters
+from recipe import Budget, Recipe, backward, clip_and_update, gradients, make_optimizer
+
+BATCHES = 4
+STEPS = 20
+ELEMENTS = 8
+# What binary32 PyTorch was seen to add per layer, in units of the layer's root mean square.
+ROUNDING = 1e-7
+NOISE_SEEDS = range(4)
+# Gradients smaller than this share of the whole gradient's norm are held to this share: some are exactly zero, such as
+# that of a bias which BN takes out again.
+GRADIENT_FLOOR = 1e-3
+# The same for parameters and running statistics, as an absolute norm.
+STATE_FLOOR = 1e-2
+
+# The first six published architectures, in the published text.
+PUBLISHED = (
+    "Genotype(normal=[[('avg_pool_3x3', 0), ('dil_conv_5x5', 1)], [('max_pool_3x3', 0), ('avg_pool_3x3', 1)], "
+    "[('max_pool_3x3', 0), ('avg_pool_3x3', 3)], [('sep_conv_5x5', 0), ('dil_conv_3x3', 1)]], "
+    "normal_concat=range(2, 6), reduce=[[('dil_conv_5x5', 1), ('dil_conv_3x3', 0)], [('dil_conv_3x3', 2), "
+    "('max_pool_3x3', 0)], [('dil_conv_3x3', 3), ('sep_conv_3x3', 2)], [('dil_conv_3x3', 3), ('dil_conv_5x5', "
+    "1)]], reduce_concat=range(2, 6))",
+    "Genotype(normal=[[('sep_conv_5x5', 1), ('dil_conv_5x5', 0)], [('dil_conv_5x5', 2), ('skip_connect', 0)], "
+    "[('sep_conv_5x5', 2), ('max_pool_3x3', 3)], [('sep_conv_3x3', 0), ('sep_conv_3x3', 1)]], "
+    "normal_concat=range(2, 6), reduce=[[('skip_connect', 0), ('avg_pool_3x3', 1)], [('skip_connect', 0), "
+    "('sep_conv_5x5', 2)], [('max_pool_3x3', 0), ('skip_connect', 3)], [('max_pool_3x3', 2), ('sep_conv_5x5', "
+    "3)]], reduce_concat=range(2, 6))",
+    "Genotype(normal=[[('sep_conv_5x5', 0), ('sep_conv_5x5', 1)], [('avg_pool_3x3', 0), ('skip_connect', 1)], "
+    "[('skip_connect', 1), ('avg_pool_3x3', 2)], [('dil_conv_5x5', 0), ('dil_conv_5x5', 1)]], "
+    "normal_concat=range(2, 6), reduce=[[('dil_conv_3x3', 1), ('dil_conv_3x3', 0)], [('avg_pool_3x3', 1), "
+    "('sep_conv_5x5', 0)], [('dil_conv_3x3', 3), ('dil_conv_3x3', 2)], [('max_pool_3x3', 4), ('dil_conv_3x3', "
+    "3)]], reduce_concat=range(2, 6))",
+    "Genotype(normal=[[('max_pool_3x3', 1), ('skip_connect', 0)], [('sep_conv_5x5', 1), ('avg_pool_3x3', 2)], "
+    "[('sep_conv_5x5', 2), ('sep_conv_5x5', 0)], [('max_pool_3x3', 0), ('dil_conv_5x5', 4)]], "
+    "normal_concat=range(2, 6), reduce=[[('max_pool_3x3', 1), ('skip_connect', 0)], [('dil_conv_3x3', 1), "
+    "('skip_connect', 0)], [('max_pool_3x3', 2), ('dil_conv_5x5', 3)], [('sep_conv_3x3', 1), ('dil_conv_5x5', "
+    "3)]], reduce_concat=range(2, 6))",
+    "Genotype(normal=[[('max_pool_3x3', 1), ('dil_conv_5x5', 0)], [('dil_conv_3x3', 0), ('sep_conv_5x5', 1)], "
+    "[('max_pool_3x3', 2), ('max_pool_3x3', 0)], [('sep_conv_5x5', 0), ('max_pool_3x3', 1)]], "
+    "normal_concat=range(2, 6), reduce=[[('sep_conv_3x3', 1), ('sep_conv_5x5', 0)], [('max_pool_3x3', 0), "
+    "('avg_pool_3x3', 2)], [('max_pool_3x3', 1), ('max_pool_3x3', 3)], [('sep_conv_3x3', 2), ('avg_pool_3x3', "
+    "4)]], reduce_concat=range(2, 6))",
+    "Genotype(normal=[[('dil_conv_5x5', 1), ('max_pool_3x3', 0)], [('sep_conv_5x5', 2), ('dil_conv_3x3', 1)], "
+    "[('dil_conv_3x3', 0), ('skip_connect', 3)], [('skip_connect', 3), ('dil_conv_3x3', 1)]], "
+    "normal_concat=range(2, 6), reduce=[[('avg_pool_3x3', 1), ('max_pool_3x3', 0)], [('dil_conv_3x3', 2), "
+    "('dil_conv_5x5', 1)], [('skip_connect', 1), ('sep_conv_3x3', 2)], [('dil_conv_5x5', 2), ('dil_conv_5x5', "
+    "1)]], reduce_concat=range(2, 6))",
+)
+
+# All fourteen edges; in the reduction cell inputs 0 and 1 meet every operation at stride 2.
+DENSE = (
+    "Genotype(normal=[[('max_pool_3x3', 0), ('avg_pool_3x3', 1)], [('skip_connect', 0), ('sep_conv_3x3', 1), "
+    "('sep_conv_5x5', 2)], [('dil_conv_3x3', 0), ('dil_conv_5x5', 1), ('max_pool_3x3', 2), ('avg_pool_3x3', 3)], "
+    "[('skip_connect', 4), ('sep_conv_3x3', 3), ('sep_conv_5x5', 2), ('dil_conv_3x3', 1), ('dil_conv_5x5', 0)]], "
+    "normal_concat=range(2, 6), reduce=[[('max_pool_3x3', 0), ('avg_pool_3x3', 1)], [('skip_connect', 0), "
+    "('sep_conv_3x3', 1), ('dil_conv_5x5', 2)], [('sep_conv_5x5', 0), ('dil_conv_3x3', 1), ('skip_connect', 2), "
+    "('max_pool_3x3', 3)], [('dil_conv_5x5', 0), ('skip_connect', 1), ('avg_pool_3x3', 2), ('sep_conv_3x3', 3), "
+    "('sep_conv_5x5', 4)]], reduce_concat=range(2, 6))"
+)
+
+# Nodes of one to five edges; a reduction node that reads only nodes; `none` edges, which take no index.
+UNEVEN = (
+    "Genotype(normal=[[('skip_connect', 1)], [('none', 0), ('sep_conv_3x3', 2), ('avg_pool_3x3', 1)], "
+    "[('sep_conv_5x5', 3), ('max_pool_3x3', 2), ('skip_connect', 0)], [('dil_conv_5x5', 4), ('dil_conv_3x3', 3), "
+    "('skip_connect', 2), ('skip_connect', 1), ('avg_pool_3x3', 0)]], normal_concat=range(2, 6), "
+    "reduce=[[('sep_conv_5x5', 1), ('skip_connect', 0)], [('dil_conv_5x5', 2)], [('avg_pool_3x3', 3), ('none', 2), "
+    "('sep_conv_3x3', 2), ('dil_conv_3x3', 0)], [('dil_conv_3x3', 4), ('max_pool_3x3', 3), ('sep_conv_3x3', 0), "
+    "('max_pool_3x3', 1), ('avg_pool_3x3', 2)]], reduce_concat=[2, 3, 4, 5])"
+)
+
+# An empty node in both cells, one of them read again: a map of zeros, whose BN output is its bias.
+EMPTY_NODE = (
+    "Genotype(normal=[[('sep_conv_3x3', 0), ('max_pool_3x3', 1)], [('none', 0), ('none', 2)], "
+    "[('dil_conv_3x3', 2), ('skip_connect', 3)], [('sep_conv_5x5', 4), ('dil_conv_5x5', 3), ('skip_connect', 1)]], "
+    "normal_concat=range(2, 6), reduce=[[], [('skip_connect', 0), ('sep_conv_3x3', 1)], [('avg_pool_3x3', 3), "
+    "('dil_conv_5x5', 1)], [('max_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3)]], "
+    "reduce_concat=range(2, 6))"
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden file: a network, a batch shape and a recipe."""
+
+    name: str
+    salt: int
+    genotype: str
+    budget: Budget
+    twenty_steps_learning_rate: float
+    input_channels: int = 3
+    classes: int = 10
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def stream(self) -> str:
+        """The first part of the names of the case's streams."""
+        return f"{self.name}.{self.salt}"
+
+
+def budget(layers: int, channels: int, image_size: int, batch_size: int) -> Budget:
+    """A budget with BPE-1's learning rate."""
+    return Budget(batch_size, 0.03, layers, channels, image_size)
+
+
+CASES = (
+    Case("published-0", 20, PUBLISHED[0], budget(6, 8, 16, 8), 1e-3),
+    Case("published-1", 2, PUBLISHED[1], budget(3, 4, 16, 20), 3e-4),
+    Case("published-2", 0, PUBLISHED[2], budget(3, 8, 8, 40), 3e-4),
+    Case("published-3", 2, PUBLISHED[3], budget(3, 4, 32, 8), 3e-4),
+    Case("published-4", 3, PUBLISHED[4], budget(6, 4, 16, 20), 1e-4),
+    Case("published-5", 13, PUBLISHED[5], budget(3, 4, 28, 8), 3e-3, input_channels=1),
+    Case("dense", 2, DENSE, budget(3, 4, 16, 16), 3e-4),
+    Case("uneven", 10, UNEVEN, budget(4, 4, 16, 20), 1e-3, recipe=Recipe(label_smoothing=0.1)),
+    Case("empty-node", 0, EMPTY_NODE, budget(3, 4, 8, 32), 1e-3),
+    # A 5-pixel map, whose auxiliary pooling windows overlap; decay and clipping strong enough to be seen.
+    Case(
+        "odd-map",
+        0,
+        PUBLISHED[0],
+        budget(3, 4, 20, 20),
+        3e-3,
+        classes=7,
+        recipe=Recipe(weight_decay=0.1, grad_clip=0.5),
+    ),
+)
+
+
+def initial_value(case: Case, name: str, shapes: dict[str, tuple[int, ...]]) -> NDArray[np.float32]:
+    """A tensor of the initial state, as the header defines it."""
+    shape = shapes[name]
+    owner, _, leaf = name.rpartition(".")
+    weight_shape = shapes[f"{owner}.weight"]
+    if leaf == "running_mean":
+        centre, half = 0.0, 0.1
+    elif leaf == "running_var":
+        centre, half = 1.0, 0.5
+    elif len(weight_shape) > 1:
+        centre, half = 0.0, 1.0 / np.sqrt(np.prod(weight_shape[1:]))
+    elif leaf == "weight":
+        centre, half = 1.0, 0.5
+    else:
+        centre, half = 0.0, 0.25
+    return generator.uniform(f"{case.stream}/{name}", shape, centre, half)
+
+
+def simulate_rounding(network: Network, seed: int) -> None:
+    """Disturb each layer's output by about what another order of binary32 sums would."""
+    random = torch.Generator().manual_seed(seed)
+
+    def disturb(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        noise = torch.randn(output.shape, generator=random, dtype=output.dtype)
+        return output + ROUNDING * output.detach().square().mean().sqrt() * noise
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+            module.register_forward_hook(disturb)
+
+
+def make_network(case: Case, dtype: torch.dtype, noise_seed: int | None = None) -> Network:
+    """The case's network with its initial state; a seed adds simulated rounding."""
+    size = case.budget
+    network = Network(
+        parse_genotype(case.genotype),
+        size.layers,
+        size.channels,
+        size.image_size,
+        case.input_channels,
+        case.classes,
+    )
+    shapes = {name: tuple(t.shape) for name, t in network.state_dict().items() if t.is_floating_point()}
+    values = {name: torch.from_numpy(initial_value(case, name, shapes)) for name in shapes}
+    network.load_state_dict(values, strict=False)
+    if noise_seed is not None:
+        simulate_rounding(network, noise_seed)
+    return network.to(dtype)
+
+
+def make_batch(case: Case, index: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Images (N, C, H, W) and labels (N,) of a batch."""
+    size = case.budget
+    shape = (size.batch_size, case.input_channels, size.image_size, size.image_size)
+    images = generator.uniform(f"{case.stream}/images.{index}", shape, 0.0, 2.0)
+    labels = generator.labels(f"{case.stream}/labels.{index}", size.batch_size, case.classes)
+    return torch.from_numpy(images).to(dtype), torch.from_numpy(labels)
+
+
+@dataclass
+class Run:
+    """All that a case is checked for, from one run in one precision."""
+
+    step: dict[str, float]
+    initial: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    updated: dict[str, Tensor]
+    logits: Tensor
+    twenty_losses: list[float]
+    twenty_logits: Tensor
+
+
+def evaluate(network: Network, images: Tensor) -> Tensor:
+    """Scores (N, classes) with running statistics."""
+    with torch.no_grad():
+        scores, _ = network.eval()(images)
+    network.train()
+    return scores
+
+
+def floating_state(network: Network) -> dict[str, Tensor]:
+    """A copy of the state without BN's counters of batches."""
+    return {name: t.clone() for name, t in network.state_dict().items() if t.is_floating_point()}
+
+
+def run(case: Case, dtype: torch.dtype, noise_seed: int | None = None) -> Run:
+    """Train one step, closely watched, and then twenty from the start again."""
+    images, labels = make_batch(case, 0, dtype)
+    network = make_network(case, dtype, noise_seed)
+    initial = floating_state(network)
+    optimizer = make_optimizer(network, case.budget.learning_rate, case.recipe)
+    first = backward(network, images, labels, case.recipe)
+    found = gradients(network)
+    step = {
+        "loss": first.total.item(),
+        "classifier_loss": first.classifier.item(),
+        "auxiliary_loss": first.auxiliary.item(),
+        "gradient_norm": clip_and_update(network, optimizer, case.recipe),
+    }
+    updated = floating_state(network)
+    logits = evaluate(network, images)
+    return Run(step, initial, found, updated, logits, *twenty_steps(case, dtype, noise_seed))
+
+
+def twenty_steps(case: Case, dtype: torch.dtype, noise_seed: int | None) -> tuple[list[float], Tensor]:
+    """Losses of twenty steps from the initial state, and the scores (N, classes) of batch 0 after them."""
+    network = make_network(case, dtype, noise_seed)
+    optimizer = make_optimizer(network, case.twenty_steps_learning_rate, case.recipe)
+    batches = [make_batch(case, index, dtype) for index in range(BATCHES)]
+    losses = []
+    for index in range(STEPS):
+        losses.append(backward(network, *batches[index % BATCHES], case.recipe).total.item())
+        clip_and_update(network, optimizer, case.recipe)
+    return losses, evaluate(network, batches[0][0])
+
+
+def shorten(values: Tensor) -> Any:
+    """Nested lists of numbers with the digits that binary32 can tell apart."""
+    nested = values.tolist()
+    if isinstance(nested, list):
+        return [shorten(row) for row in values]
+    return float(f"{nested:.9g}")
+
+
+def summary(tensor: Tensor) -> dict[str, Any]:
+    """Norm, signed sum and a few elements of a tensor."""
+    flat = tensor.double().flatten()
+    count = min(flat.numel(), ELEMENTS)
+    picked = [j * flat.numel() // count for j in range(count)]
+    return {
+        "norm": flat.norm().item(),
+        "dot": flat.dot(torch.from_numpy(generator.signs(flat.numel()))).item(),
+        "elements": shorten(flat[picked]),
+    }
+
+
+def worst_norm_error(exact: dict[str, Tensor], rounded: dict[str, Tensor], floor: float) -> float:
+    """Largest relative error of a norm; norms below `floor` are compared as if they were that large."""
+    return max(
+        abs(rounded[name].double().norm().item() - norm) / max(norm, floor)
+        for name, norm in ((name, t.norm().item()) for name, t in exact.items())
+    )
+
+
+def error(exact: Run, rounded: Run) -> dict[str, float]:
+    """How far one run strays from another."""
+    floor = GRADIENT_FLOOR * exact.step["gradient_norm"]
+    changes = [{n: r.updated[n].double() - r.initial[n].double() for n in r.gradients} for r in (exact, rounded)]
+    change_floor = GRADIENT_FLOOR * torch.stack([t.norm() for t in changes[0].values()]).norm().item()
+    return {
+        "loss": abs(exact.step["loss"] - rounded.step["loss"]),
+        "gradient_norms": worst_norm_error(exact.gradients, rounded.gradients, floor),
+        "updated_norms": worst_norm_error(exact.updated, rounded.updated, STATE_FLOOR),
+        "change_norms": worst_norm_error(*changes, change_floor),
+        "logits": (exact.logits - rounded.logits).abs().max().item(),
+        "twenty_losses": max(abs(a - b) for a, b in zip(exact.twenty_losses, rounded.twenty_losses, strict=True)),
+        "twenty_logits": (exact.twenty_logits - rounded.twenty_logits).abs().max().item(),
+    }
+
+
+def golden(case: Case) -> dict[str, Any]:
+    """The JSON object of a case."""
+    exact = run(case, torch.float64)
+    rounded = [run(case, torch.float32), *(run(case, torch.float64, seed) for seed in NOISE_SEEDS)]
+    errors = [error(exact, other) for other in rounded]
+    tensors = {}
+    for name, updated in exact.updated.items():
+        tensors[name] = {"shape": list(updated.shape), "updated": summary(updated)}
+        if name in exact.gradients:
+            tensors[name]["gradient"] = summary(exact.gradients[name])
+            tensors[name]["change"] = summary(updated - exact.initial[name])
+    network = make_network(case, torch.float32)
+    return {
+        "stream": case.stream,
+        "genotype": case.genotype,
+        "budget": asdict(case.budget),
+        "input_channels": case.input_channels,
+        "classes": case.classes,
+        "recipe": asdict(case.recipe),
+        "parameters": count_parameters(network, auxiliary=False),
+        "parameters_with_auxiliary": count_parameters(network, auxiliary=True),
+        "mult_adds": count_mult_adds(network, case.input_channels, case.budget.image_size),
+        "step": exact.step,
+        "logits": shorten(exact.logits[:ELEMENTS]),
+        "twenty_steps": {
+            "learning_rate": case.twenty_steps_learning_rate,
+            "losses": exact.twenty_losses,
+            "logits": shorten(exact.twenty_logits[:ELEMENTS]),
+        },
+        "float32_error": {key: max(found[key] for found in errors) for key in errors[0]},
+        "tensors": tensors,
+    }
+
+
+def resizes() -> dict[str, Any]:
+    """Antialiased bilinear resizing of `resize/SIZE` images (1, SIZE, SIZE), in units of 0..255."""
+    cases = []
+    for before, after in ((32, 16), (28, 16), (32, 8), (28, 28), (16, 32)):
+        image = generator.pixels(f"resize/{before}", (1, 1, before, before))
+        pixels = torch.from_numpy(image).double()
+        resized = interpolate(pixels, size=(after, after), mode="bilinear", align_corners=False, antialias=True)
+        cases.append({"from": before, "to": after, "pixels": shorten(resized.flatten())})
+    return {"cases": cases}
+
+
+def smoothed_losses() -> dict[str, Any]:
+    """Cross-entropy with label smoothing of scores `loss/scores`, uniform(0, 4), and labels `loss/labels`."""
+    batch, classes = 6, 10
+    cases = []
+    for smoothing in (0.0, 0.1):
+        scores = torch.from_numpy(generator.uniform("loss/scores", (batch, classes), 0.0, 4.0)).double()
+        scores.requires_grad_()
+        labels = torch.from_numpy(generator.labels("loss/labels", batch, classes))
+        loss = cross_entropy(scores, labels, label_smoothing=smoothing)
+        loss.backward()
+        cases.append({"label_smoothing": smoothing, "loss": loss.item(), "gradient": shorten(scores.grad)})
+    return {"batch": batch, "classes": classes, "cases": cases}
+
+
+def write(folder: Path, name: str, content: dict[str, Any]) -> None:
+    """One compact JSON file."""
+    (folder / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def main() -> None:
+    """Write all goldens and print how far binary32 strays in each case."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    for case in CASES:
+        content = golden(case)
+        write(folder, f"network-{case.name}", content)
+        errors = "  ".join(f"{key} {value:.1e}" for key, value in content["float32_error"].items())
+        print(f"{case.name:12} gradient norm {content['step']['gradient_norm']:6.3f}  float32: {errors}")
+    write(folder, "resize", resizes())
+    write(folder, "cross-entropy", smoothed_losses())
+
+
+if __name__ == "__main__":
+    main()

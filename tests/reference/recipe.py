@@ -1,0 +1,111 @@
+"""Budgets, the loss and the optimiser's step, shared by the goldens and the comparison."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD
+
+from network import Network
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The part of a training budget that one step depends on; sizes in pixels."""
+
+    batch_size: int
+    learning_rate: float
+    layers: int
+    channels: int
+    image_size: int
+
+
+BUDGETS = {
+    "BPE-1": Budget(128, 0.03, 6, 8, 16),
+    "BPE-2": Budget(128, 0.03, 16, 16, 16),
+    "DARTS": Budget(64, 0.025, 8, 16, 32),
+    "full": Budget(96, 0.025, 20, 36, 32),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is the same for all budgets."""
+
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    grad_clip: float = 5.0
+    aux_weight: float = 0.4
+    label_smoothing: float = 0.0
+
+
+# Parts of a budget that the first step on unaugmented images does not depend on, read so that one text fits all.
+WITHOUT_EFFECT = ("epochs", "cutout", "float_bits")
+
+
+def parse_budget(text: str) -> Budget:
+    """Read `NAME`, `NAME,key=value,...` or `key=value,...` over BPE-1; raises ValueError."""
+    name, _, rest = text.partition(",") if text.split(",")[0] in BUDGETS else ("BPE-1", "", text)
+    types = {field.name: field.type for field in fields(Budget)}
+    changes = {}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        if key in WITHOUT_EFFECT:
+            continue
+        if key not in types:
+            raise ValueError(f"unknown budget field {key!r}: choose from {', '.join(types)}")
+        changes[key] = types[key](value)
+    return replace(BUDGETS[name], **changes)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars: `total` = classifier + aux_weight * auxiliary, each a mean over the batch."""
+
+    total: Tensor
+    classifier: Tensor
+    auxiliary: Tensor
+
+
+def losses(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
+    """Losses of a training-mode forward pass; images (N, C, H, W), labels (N,)."""
+    scores, auxiliary_scores = network(images)
+    classifier = cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
+    auxiliary = cross_entropy(auxiliary_scores, labels, label_smoothing=recipe.label_smoothing)
+    return Losses(classifier + recipe.aux_weight * auxiliary, classifier, auxiliary)
+
+
+def make_optimizer(network: Network, learning_rate: float, recipe: Recipe) -> SGD:
+    """Plain momentum; weight decay reaches every parameter, BN and biases included."""
+    return SGD(
+        network.parameters(),
+        lr=learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def backward(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
+    """Fill the gradients with those of this batch alone, before clipping.
+
+    A parameter that nothing depends on gets a gradient of zero, so that weight decay reaches it as well.
+    """
+    found = losses(network, images, labels, recipe)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    found.total.backward()
+    return found
+
+
+def clip_and_update(network: Network, optimizer: SGD, recipe: Recipe) -> float:
+    """One update from the gradients at hand; returns their norm before clipping."""
+    norm = clip_grad_norm_(network.parameters(), recipe.grad_clip)
+    optimizer.step()
+    return norm.item()
+
+
+def gradients(network: Network) -> dict[str, Tensor]:
+    """Copy each parameter's gradient."""
+    return {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
