@@ -8,6 +8,7 @@ Takes the first 500 training and the first 100 test images of each class, and wr
 turn, so that every prefix of the subset is balanced too. The output depends on the input only (gzip header
 without time and name), apart from the zlib version.
 """
+
 import gzip
 import pathlib
 import struct
@@ -32,6 +33,6 @@ for source, target, per_class in (("train", "train", 500), ("t10k", "test", 100)
     labels = payload(f"{source}-labels-idx1-ubyte", 8)
     of_class = [[i for i, label in enumerate(labels) if label == c][:per_class] for c in range(CLASSES)]
     chosen = [of_class[c][turn] for turn in range(per_class) for c in range(CLASSES)]
-    pixels = b"".join(images[784 * i:784 * (i + 1)] for i in chosen)
+    pixels = b"".join(images[784 * i : 784 * (i + 1)] for i in chosen)
     write(f"{target}-images.idx.gz", (len(chosen), 28, 28), pixels)
     write(f"{target}-labels.idx.gz", (len(chosen),), bytes(labels[i] for i in chosen))

@@ -1,7 +1,6 @@
 //! The configuration of a run: an embedded profile, overridden by a TOML file and by single values, checked and typed.
 
 mod document;
-mod fields;
 mod section;
 
 use document::{Document, wrong};

@@ -26,7 +26,7 @@ impl Value {
     }
 
     /// Orders by number.
-    pub fn total_cmp(self, other: Self) -> Ordering {
+    pub(crate) fn total_cmp(self, other: Self) -> Ordering {
         self.number().total_cmp(&other.number())
     }
 }

@@ -69,11 +69,6 @@ impl MipState {
         Self { space, fixed: Vec::new(), trials: Vec::new() }
     }
 
-    /// Whether no hyper-parameter has a choice left.
-    pub fn finished(&self) -> bool {
-        self.space.open().is_empty()
-    }
-
     /// The budgets of round `round`: up to `count` that no round has drawn, by Eq. 2 with these relative costs
     /// ([`BudgetSpace::relative_costs`] of [`MipState::space`]). Fewer when the space holds no more.
     pub fn next_budgets(

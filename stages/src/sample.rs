@@ -6,14 +6,15 @@ use crate::random::Random;
 /// Edges that a node keeps.
 const EDGES_A_NODE: usize = 2;
 
-/// The first `count` random architectures under `seed`.
+/// The first `count` random architectures under `seed`. Per edge there is one standard normal weight for each operation, and
+/// the strongest other than `none` is the edge's; per node the two strongest edges are kept, strongest first.
 pub fn architectures(seed: u64, count: usize) -> Vec<Genotype> {
     (0..count as u64).map(|index| architecture(seed, index)).collect()
 }
 
-/// Random architecture number `index` under `seed`: one standard normal weight per edge and operation, decoded by
-/// [`strongest`].
-pub fn architecture(seed: u64, index: u64) -> Genotype {
+/// Random architecture number `index` under `seed`: one standard normal weight per edge and operation, from which the
+/// strongest two edges of each node are taken.
+pub(crate) fn architecture(seed: u64, index: u64) -> Genotype {
     let mut random = Random::new(seed, "architectures", index);
     let mut cell = || {
         let weights: [[f64; Operation::ALL.len()]; EDGES] =

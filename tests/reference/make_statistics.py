@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes stages/goldens/spearman.json with SciPy and stages/goldens/forest.json with scikit-learn.
 
+    pip install scikit-learn scipy
     python tests/reference/make_statistics.py
 
 Forests: every small bootstrap sample ends in nodes of two rows, which any feature splits equally well, and
@@ -70,9 +71,7 @@ def single_trees(rng):
     while len(trees) < 12:
         counts = np.bincount(rng.integers(0, n, n), minlength=n)
         answers = [
-            DecisionTreeRegressor(random_state=state)
-            .fit(rows, targets, sample_weight=counts)
-            .feature_importances_
+            DecisionTreeRegressor(random_state=state).fit(rows, targets, sample_weight=counts).feature_importances_
             for state in range(40)
         ]
         if np.ptp(answers, axis=0).max() < 1e-12:

@@ -57,22 +57,6 @@ fn comments_order_and_layout_change_nothing() {
 }
 
 #[test]
-fn lambda_is_a_field_of_the_objective_only() {
-    let (a, b) = (load("", &[]).unwrap(), load("mip.lambda = 0.7", &[]).unwrap());
-    assert_ne!(a.mip.objective_fields().unwrap(), b.mip.objective_fields().unwrap());
-    assert_eq!(a.mip.draw_fields().unwrap(), b.mip.draw_fields().unwrap());
-    assert_eq!(a.mip.forest_fields().unwrap(), b.mip.forest_fields().unwrap());
-    assert_eq!(a.train.fields().unwrap(), b.train.fields().unwrap());
-}
-
-#[test]
-fn paths_are_no_fields() {
-    let at = |path| load("data.set = \"idx\"", &[("data.path", path)]).unwrap().data;
-    assert_eq!(at("/a").fields().unwrap(), at("/b").fields().unwrap());
-    assert_ne!(at("/a").fields().unwrap(), load("", &[]).unwrap().data.fields().unwrap());
-}
-
-#[test]
 fn mistakes_are_placed_and_explained() {
     for (file, message) in [
         ("[mip]\n\nlamda = 0.1", "my.toml, line 3: unknown key `lamda` in [mip]; did you mean `lambda`?"),
