@@ -13,26 +13,28 @@ mod rank;
 mod sample;
 mod sample_budgets;
 mod search;
+mod select_budget;
 mod train;
 
 use std::sync::Arc;
 
 use cache::{Digest, Fields, codec};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::train::TrainJob;
 
 pub use evaluate::{Evaluate, Evaluation};
 pub use fit_forest::FitForest;
-pub use mip::{Found, SelectBudget};
-pub use nas_search::{BestArchitecture, NasSearch, ParetoPoint, Report, Round};
-pub use prune::{Prune, Pruned};
+pub use mip::{Mip, MipReport, Pick, Round};
+pub use nas_search::{BestArchitecture, NasSearch, Report};
+pub use prune::Prune;
 pub use rank::{Rank, RankedBudget};
 pub use sample::Sample;
-pub use sample_budgets::SampleBudgets;
+pub use sample_budgets::{DrawnBudgets, ImageKind, SampleBudgets};
 pub use search::{Search, SearchOutcome};
+pub use select_budget::SelectBudget;
 pub use train::{Architectures, Budgets, JobTemplate, Train, TrainedBudget};
 
 /// One kind of node. The engine keys its output by name, version, parameters and the digests of its inputs.
@@ -48,8 +50,8 @@ pub trait Stage: Send + Sync {
     /// Everything other than the inputs that the output depends on, named as in the configuration (`mip.lambda`).
     ///
     /// # Errors
-    /// When two parameters have one name or a number is not a number.
-    fn parameters(&self) -> cache::Result<Fields>;
+    /// When two parameters have one name, or a number is not a number.
+    fn parameters(&self) -> Result<Fields, Error>;
 
     /// Computes the output.
     ///
@@ -97,7 +99,9 @@ pub enum Halt {
     #[error(transparent)]
     Failed(#[from] Error),
     /// An input is missing or holds something else: the graph is wired wrongly, or a stage changed without a new version.
-    #[error("input `{role}` is missing or is not what this stage reads; run it again with --force on the node before it")]
+    #[error(
+        "input `{role}` is missing or is not what this stage reads; run it again with --force on the node before it"
+    )]
     Wiring {
         /// The input's role.
         role: String,

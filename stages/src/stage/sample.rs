@@ -4,8 +4,9 @@ use cache::Fields;
 
 use super::{Halt, Inputs, Stage, Trainings, encode};
 use crate::sample::architectures;
+use crate::{Error, Genotype};
 
-/// Draws `count` random architectures. No inputs; the output is a list of [`crate::Genotype`], canonical.
+/// Draws `count` random architectures. No inputs; the output is a list of [`Genotype`], canonical.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// How many.
@@ -19,12 +20,13 @@ impl Stage for Sample {
         "sample"
     }
 
-    fn parameters(&self) -> cache::Result<Fields> {
-        Fields::new().with("sample.count", self.count)?.with("sample.seed", self.seed)
+    fn parameters(&self) -> Result<Fields, Error> {
+        let fields = Fields::new().with("architectures.count", self.count)?;
+        Ok(fields.with("architectures.seed", self.seed)?)
     }
 
     fn run(&self, _: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
         let drawn = architectures(self.seed, self.count);
-        encode(&drawn.iter().map(crate::Genotype::canonical).collect::<Vec<_>>())
+        encode(&drawn.iter().map(Genotype::canonical).collect::<Vec<_>>())
     }
 }

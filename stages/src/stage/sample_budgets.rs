@@ -1,18 +1,20 @@
 //! Stage `sample-budgets`: the budgets of one round, drawn around the lowest cost of what pruning left of the space.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use cache::{FieldValue, Fields};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::{Halt, Inputs, Pruned, RankedBudget, Stage, Trainings, encode};
+use super::{Halt, Inputs, Stage, Trainings, encode};
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS};
+use crate::mip::MipState;
 use crate::space::BudgetSpace;
-use crate::train::training_flops;
-use crate::{Budget, Genotype};
+use crate::{Budget, Error, Genotype, network};
 
 /// Draws the budgets of a round by Eq. 2 of Zheng et al. Inputs: `architectures`, whose mean training FLOPs are the
-/// costs; `pruned` of the round before, if there was one; `trials` of all rounds before. The output is a list of
-/// [`Budget`].
+/// costs, and `pruned` of the round before, if there was one. The output is a [`DrawnBudgets`].
 ///
 /// Budgets that no earlier round has drawn come first. When the space has fewer of those left than are asked for,
 /// earlier ones are drawn again, which costs a look-up each.
@@ -28,19 +30,26 @@ pub struct SampleBudgets {
     pub seed: u64,
     /// Round, from 1.
     pub round: u32,
-    /// Shape of one image as channels, height, width, and how many classes and training images there are.
-    pub images: ImagesShape,
+    /// The images' channels and classes.
+    pub images: ImageKind,
 }
 
-/// What the cost of a training depends on beside its architecture and its budget.
+/// What the cost of an image depends on beside architecture and budget, which sets the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImagesShape {
+pub struct ImageKind {
     /// Colour channels.
     pub channels: usize,
-    /// Classes.
+    /// Classes to tell apart.
     pub classes: usize,
-    /// Images of one epoch.
-    pub train: usize,
+}
+
+/// The budgets of a round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrawnBudgets {
+    /// All different, in the order in which they were drawn.
+    pub budgets: Vec<Budget>,
+    /// The relative costs c_ij that they were drawn by, for each hyper-parameter and value of what is left of the space.
+    pub relative_costs: [Vec<f64>; COUNT],
 }
 
 impl Stage for SampleBudgets {
@@ -48,43 +57,66 @@ impl Stage for SampleBudgets {
         "sample-budgets"
     }
 
-    fn parameters(&self) -> cache::Result<Fields> {
+    fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()
-            .with("mip.budgets", self.count)?
+            .with("mip.budgets_per_round", self.count)?
             .with("mip.temperature", self.temperature)?
             .with("mip.seed", self.seed)?
             .with("round", self.round)?
             .with("data.channels", self.images.channels)?
-            .with("data.classes", self.images.classes)?
-            .with("data.train", self.images.train)?;
-        for (index, row) in HYPERPARAMETERS.iter().enumerate() {
-            let values: Vec<FieldValue> = self.space.values(index).iter().map(|value| value.field()).collect();
-            fields.insert(&format!("space.{}", row.name), FieldValue::List(values))?;
-        }
+            .with("data.classes", self.images.classes)?;
+        add_space(&self.space, &mut fields)?;
         Ok(fields)
     }
 
     fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
         let architectures: Vec<Genotype> = inputs.one("architectures")?;
-        let pruned: Option<Pruned> = inputs.optional("pruned")?;
-        let trials: Vec<Vec<RankedBudget>> = inputs.all("trials")?;
-        let space = pruned.map_or_else(|| self.space.clone(), |pruned| pruned.space);
-        let costs = self.relative_costs(&space, &architectures)?;
-        let drawn: Vec<Budget> = trials.iter().flatten().map(|trial| trial.budget).collect();
-        let key = (self.seed, u64::from(self.round));
-        let mut budgets = space.draw(self.count, &drawn, &costs, self.temperature, key);
+        let state: MipState = inputs.optional("pruned")?.unwrap_or_else(|| MipState::new(self.space.clone()));
+        let relative_costs = self.relative_costs(&state.space, &architectures)?;
+        let round = u64::from(self.round);
+        let mut budgets = state.next_budgets(self.count, &relative_costs, self.temperature, self.seed, round);
         if budgets.len() < self.count {
-            let again = space.draw(self.count - budgets.len(), &budgets, &costs, self.temperature, key);
-            budgets.extend(again);
+            let missing = self.count - budgets.len();
+            let key = (self.seed, round);
+            budgets.extend(state.space.draw(missing, &budgets, &relative_costs, self.temperature, key));
         }
-        encode(&budgets)
+        encode(&DrawnBudgets { budgets, relative_costs })
     }
 }
 
 impl SampleBudgets {
-    /// The costs c_ij of Eq. 2: training FLOPs averaged over the architectures.
-    fn relative_costs(&self, space: &BudgetSpace, architectures: &[Genotype]) -> Result<[Vec<f64>; COUNT], Halt> {
-        let mut means: HashMap<String, f64> = HashMap::new();
-        todo!()
+    /// The costs c_ij of Eq. 2, from training FLOPs averaged over the architectures. The number of images scales all of
+    /// them alike and cancels.
+    fn relative_costs(
+        &self,
+        space: &BudgetSpace,
+        architectures: &[Genotype],
+    ) -> Result<[Vec<f64>; COUNT], Error> {
+        // Values that change no network, such as epochs, meet the same networks again.
+        let known: RefCell<HashMap<[u32; 3], f64>> = RefCell::default();
+        space.relative_costs(|budget| {
+            let network = [budget.layers, budget.channels, budget.image_size];
+            let remembered = known.borrow().get(&network).copied();
+            let an_image = remembered.map_or_else(|| self.mean_flops_an_image(budget, architectures), Ok)?;
+            known.borrow_mut().insert(network, an_image);
+            Ok(an_image * f64::from(budget.epochs))
+        })
     }
+
+    fn mean_flops_an_image(&self, budget: &Budget, architectures: &[Genotype]) -> Result<f64, Error> {
+        let ImageKind { channels, classes } = self.images;
+        let flops =
+            |genotype| network::cost(genotype, budget, channels, classes).map(|cost| cost.training_flops);
+        let flops: Vec<u64> = architectures.par_iter().map(flops).collect::<Result<_, _>>()?;
+        Ok(flops.iter().map(|&flops| flops as f64).sum::<f64>() / flops.len() as f64)
+    }
+}
+
+/// Adds the values of every hyper-parameter to a stage's parameters.
+pub(super) fn add_space(space: &BudgetSpace, fields: &mut Fields) -> Result<(), Error> {
+    for (index, row) in HYPERPARAMETERS.iter().enumerate() {
+        let values: Vec<FieldValue> = space.values(index).iter().map(|&value| value.into()).collect();
+        fields.insert(&format!("space.{}", row.name), FieldValue::List(values))?;
+    }
+    Ok(())
 }

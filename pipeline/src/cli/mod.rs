@@ -1,0 +1,102 @@
+//! The command line. Every command parses its input into types before it opens the cache or a device.
+
+mod cache;
+mod columns;
+mod data;
+mod device;
+mod devices;
+mod explain;
+mod folder;
+mod graph;
+mod importance;
+mod log;
+mod plan;
+mod rank;
+mod run;
+mod selection;
+mod status;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::Error;
+
+/// Finds the cheapest training budget that still ranks architectures like full training does, and the best
+/// architectures under it. Every training is remembered: what was trained once is never trained again.
+#[derive(Parser)]
+#[command(
+    name = "pipeline",
+    version,
+    after_help = "Examples:
+  pipeline run --target nas-search              everything, on the images that come with the program
+  pipeline run --target nas-search --dry-run    what that would train, and why
+  pipeline train --genotype DARTS_V2 --budget BPE-1 --data cifar-10-batches-bin"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Global {
+    /// Folder of the cache [default: $NAS_CACHE, or nas-pipeline/cache in the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a target: only what is not in the cache is computed
+    Run(run::Run),
+    /// Say what a run would do and why, without doing it
+    Plan(plan::Plan),
+    /// Print the graph of a target
+    Graph(graph::Graph),
+    /// Say how the last run ended and what has become stale since
+    Status(status::Status),
+    /// List the runs of this cache folder
+    Log(log::Log),
+    /// Say why a node is stale: which field of its key changed, and both values
+    Explain(explain::Explain),
+    /// Train one architecture under one budget
+    Train(train::Train),
+    /// Rank correlation of two columns of accuracies, with its interval
+    Rank(rank::Rank),
+    /// Importance of each hyper-parameter in a table of trials
+    Importance(importance::Importance),
+    /// Look into the cache folder
+    Cache(cache::Cache),
+    /// List the devices to train on
+    Devices(devices::Devices),
+    /// Show what a data set is
+    Data(data::Data),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        let global = &self.global;
+        match &self.command {
+            Command::Run(command) => command.run(global),
+            Command::Plan(command) => command.run(global),
+            Command::Graph(command) => command.run(global),
+            Command::Status(command) => command.run(global),
+            Command::Log(command) => command.run(global),
+            Command::Explain(command) => command.run(global),
+            Command::Train(command) => command.run(global),
+            Command::Rank(command) => command.run(global),
+            Command::Importance(command) => command.run(global),
+            Command::Cache(command) => command.run(global),
+            Command::Devices(command) => command.run(global),
+            Command::Data(command) => command.run(global),
+        }
+    }
+}

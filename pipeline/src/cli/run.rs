@@ -1,0 +1,102 @@
+//! `pipeline run`: computes a target.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use super::Global;
+use super::device::DeviceArgs;
+use super::folder::warn;
+use super::selection::Selection;
+use crate::engine;
+use crate::engine::plan::Plan;
+use crate::error::{EXIT_FAILED, Error};
+use crate::local::LocalExecutor;
+use crate::output;
+use crate::output::progress::Reporter;
+use crate::output::report::{self, Ran};
+
+/// Computes a target: what is in the cache is taken from there, the rest runs. Results go to standard output, progress
+/// to standard error.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pipeline run --target nas-search
+  pipeline run --target nas-search --dry-run
+  pipeline run --target rank@1 --config mine.toml --set mip.lambda=0.3 --json
+  pipeline run --profile paper --set data.path=cifar-10-batches-bin --device gpu")]
+pub(crate) struct Run {
+    #[command(flatten)]
+    selection: Selection,
+    /// Say what would run and why, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Compute, and train, this stage or node although it is in the cache; may be repeated
+    #[arg(long, value_name = "NODE|STAGE")]
+    force: Vec<String>,
+    /// After a failure go on with everything that does not need what failed
+    #[arg(long)]
+    keep_going: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Trainings at once [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+}
+
+impl Run {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        let (loaded, targets) = self.selection.load()?;
+        let mut forced = BTreeSet::new();
+        for name in &self.force {
+            forced.extend(loaded.dag.find(name)?);
+        }
+        let store = global.open()?;
+        if self.dry_run {
+            let plan = Plan::make(&loaded.dag, &store, &targets, &forced)?;
+            warn(&store);
+            return output::plan::print(&plan, &self.selection.target, global.json);
+        }
+        let stop = stop_on_signal()?;
+        let executor = LocalExecutor::new(self.device.place, self.jobs.map(usize::from), loaded.data);
+        let progress = Reporter::new(output::messages_to_terminal());
+        let run = engine::run::Run {
+            dag: &loaded.dag,
+            store: &store,
+            executor: &executor,
+            progress: &progress,
+            stop: &stop,
+            keep_going: self.keep_going,
+            forced,
+        };
+        let outcome = run.run(&self.selection.target, &targets)?;
+        warn(&store);
+        match outcome.failure {
+            Some(failure) => Err(failure),
+            None => report::print(
+                &loaded.dag,
+                &targets,
+                &outcome.outputs,
+                &Ran {
+                    target: &self.selection.target,
+                    trainings: outcome.manifest.trainings,
+                    elapsed_ms: outcome.manifest.elapsed_ms,
+                },
+                global.json,
+            ),
+        }
+    }
+}
+
+/// A flag that the first Ctrl-C or termination signal sets; the second ends the program at once.
+pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(EXIT_FAILED));
+        }
+    })?;
+    Ok(stop)
+}

@@ -1,0 +1,298 @@
+//! `pipeline train`: one architecture under one budget.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cache::{Digest, Fields, Key, Kind, Record, Store};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use stages::data::Dataset;
+use stages::recipe::{BnInit, Recipe, Scoring};
+use stages::stage::JobTemplate;
+use stages::train::{DataId, Observer, Order, TrainJob, TrainOptions, TrainResult, Trained, train_with};
+use stages::{Budget, Genotype};
+
+use super::Global;
+use super::data::load;
+use super::device::DeviceArgs;
+use super::folder::warn;
+use super::run::stop_on_signal;
+use crate::engine::executor::Size;
+use crate::engine::progress::Progress;
+use crate::engine::trainings::{remembered_training, training_record};
+use crate::error::Error;
+use crate::local::size;
+use crate::output::progress::Reporter;
+use crate::output::{self, format};
+
+/// Trains one architecture under one budget and prints its accuracy. A training that only these change - architecture,
+/// budget, images, seed, scoring, --bn-init, --no-augment, --no-drop-path - is looked up first and remembered after.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=2
+  pipeline train --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --scoring published --json
+  pipeline train --genotype DARTS_V2 --budget BPE-1 --init-from start.safetensors --max-steps 1 --dump-gradients g.safetensors")]
+pub(crate) struct Train {
+    /// A genotype in any text form, the name of a published one, or @FILE with one
+    #[arg(long, value_name = "G|NAME|@FILE")]
+    genotype: String,
+    /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ
+    #[arg(long, value_name = "NAME|k=v,...")]
+    budget: String,
+    /// `embedded`, or the folder of a data set
+    #[arg(long, default_value = "embedded", value_name = "SET|DIR")]
+    data: String,
+    /// Seed of initial weights, order of images, augmentation and drop path
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Score by images held out of the training images, or train on all and take the best test accuracy, as the
+    /// published trials did
+    #[arg(long, value_enum, default_value = "holdout")]
+    scoring: ScoringMode,
+    /// How the scales of batch normalisation start: at one, or uniform in [0, 1) as in the published trials
+    #[arg(long, value_enum, default_value = "ones")]
+    bn_init: BnInitMode,
+    /// No random crop and flip
+    #[arg(long)]
+    no_augment: bool,
+    /// No drop path
+    #[arg(long)]
+    no_drop_path: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Start from the weights and running statistics in this safetensors file
+    #[arg(long, value_name = "F")]
+    init_from: Option<PathBuf>,
+    /// Write weights and running statistics to this safetensors file
+    #[arg(long, value_name = "F")]
+    save: Option<PathBuf>,
+    /// Write the gradients of the last step, before clipping, to this safetensors file
+    #[arg(long, value_name = "F")]
+    dump_gradients: Option<PathBuf>,
+    /// End after so many steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_steps: Option<u64>,
+    /// Order of the images
+    #[arg(long, value_enum, default_value = "shuffled")]
+    order: OrderMode,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScoringMode {
+    Holdout,
+    Published,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BnInitMode {
+    Ones,
+    Uniform,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OrderMode {
+    /// A new random order each epoch
+    Shuffled,
+    /// As in the files
+    Sequential,
+}
+
+#[derive(Serialize)]
+struct TrainJson {
+    steps: u64,
+    loss: Vec<f32>,
+    accuracy: f64,
+    images_per_second: f64,
+    parameters: u64,
+    mult_adds: u64,
+    cached: bool,
+    device: String,
+}
+
+/// A training, new or remembered.
+struct Finished {
+    trained: Trained,
+    loss: Vec<f32>,
+    cached: bool,
+}
+
+impl Train {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        let genotype = genotype(&self.genotype)?;
+        let budget: Budget = self.budget.parse().map_err(Error::Input)?;
+        let data = load(&self.data)?;
+        let job = self.job(&genotype, &budget, &data);
+        // Also finds out whether the sizes fit a network, before anything is opened.
+        let size = size(&job, &data).map_err(Error::Input)?;
+        let finished = if self.is_remembered() {
+            let store = global.open()?;
+            let finished = self.remembered(&job, &data, &store, size);
+            warn(&store);
+            finished?
+        } else {
+            self.train(&job, &data, size)?
+        };
+        self.print(&job, size, finished, global.json)
+    }
+
+    fn job(&self, genotype: &Genotype, budget: &Budget, data: &Dataset) -> TrainJob {
+        let mut recipe = Recipe { augment: !self.no_augment, ..Recipe::default() };
+        if self.no_drop_path {
+            recipe.drop_path = 0.0;
+        }
+        recipe.bn_init = match self.bn_init {
+            BnInitMode::Ones => BnInit::Ones,
+            BnInitMode::Uniform => BnInit::Uniform,
+        };
+        let scoring = match self.scoring {
+            ScoringMode::Holdout => Scoring::default(),
+            ScoringMode::Published => Scoring::Published,
+        };
+        let data = DataId { name: data.name.clone(), digest: data.digest };
+        JobTemplate { data, scoring, recipe, seed: self.seed }.job(genotype, budget)
+    }
+
+    /// Whether the training is one that the cache may know: started from a file, cut short or in another order it is
+    /// another training, which its key does not describe.
+    fn is_remembered(&self) -> bool {
+        self.init_from.is_none()
+            && self.dump_gradients.is_none()
+            && self.max_steps.is_none()
+            && self.order == OrderMode::Shuffled
+    }
+
+    /// Looks the training up, or trains and stores it. Weights are not remembered, so saving them takes a training.
+    fn remembered(
+        &self,
+        job: &TrainJob,
+        data: &Dataset,
+        store: &Store,
+        size: Size,
+    ) -> Result<Finished, Error> {
+        let key = job.key().map_err(Error::Stage)?;
+        if self.save.is_none()
+            && let Some(finished) = look_up(&key, store)?
+        {
+            return Ok(finished);
+        }
+        let losses = losses_key(key.digest())?;
+        let finished = self.train(job, data, size)?;
+        store.put(&training_record(key, &finished.trained)?)?;
+        store.put(&Record::of(losses, &finished.loss)?)?;
+        Ok(finished)
+    }
+
+    fn train(&self, job: &TrainJob, data: &Dataset, size: Size) -> Result<Finished, Error> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let device = self.device.place.open(threads)?;
+        let options = TrainOptions {
+            init_from: self.init_from.clone(),
+            save: self.save.clone(),
+            dump_gradients: self.dump_gradients.clone(),
+            max_steps: self.max_steps,
+            order: match self.order {
+                OrderMode::Shuffled => Order::Shuffled,
+                OrderMode::Sequential => Order::Sequential,
+            },
+        };
+        let stop = stop_on_signal()?;
+        let teller = Teller { stop: &stop, progress: &Reporter::new(output::messages_to_terminal()), size };
+        teller.progress.trainings_started("training", &[size], 0);
+        let trained = train_with(job, data, &device, &options, &teller);
+        teller.progress.trainings_ended();
+        match trained {
+            Ok((trained, loss)) => Ok(Finished { trained, loss, cached: false }),
+            Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
+            Err(error) => Err(Error::Stage(error)),
+        }
+    }
+
+    /// The last batch of an epoch is kept though it may be smaller.
+    fn steps(&self, budget: &Budget, size: Size) -> u64 {
+        let epochs = u64::from(budget.epochs);
+        let steps = (size.images / epochs).div_ceil(u64::from(budget.batch_size)) * epochs;
+        self.max_steps.map_or(steps, |most| most.min(steps))
+    }
+
+    fn print(&self, job: &TrainJob, size: Size, finished: Finished, json: bool) -> Result<(), Error> {
+        let Finished { trained, loss, cached } = finished;
+        let result = &trained.result;
+        if json {
+            return output::json(&TrainJson {
+                steps: self.steps(&job.budget, size),
+                loss,
+                accuracy: result.score,
+                images_per_second: trained.images_per_second,
+                parameters: result.parameters,
+                mult_adds: result.mult_adds,
+                cached,
+                device: trained.device,
+            });
+        }
+        let scored_on = match self.scoring {
+            ScoringMode::Holdout => "of the held-out images",
+            ScoringMode::Published => "of the test images, the best epoch",
+        };
+        let source = if cached { "from the cache, trained" } else { "trained" };
+        output::result(&format!(
+            "{}\n  {}\n  accuracy    {:.2}% {scored_on}; {:.2}% of the test images after the last epoch\n  \
+             network     {} parameters, {} multiply-adds an image\n  loss        {}\n  \
+             {source} in {} on {}, {} images/s",
+            output::heading(&self.genotype),
+            job.budget,
+            result.score,
+            result.test_accuracy,
+            format::large(result.parameters as f64),
+            format::large(result.mult_adds as f64),
+            result.epochs.iter().map(|epoch| format!("{:.4}", epoch.loss)).collect::<Vec<_>>().join(" "),
+            format::duration(trained.elapsed_ms),
+            trained.device,
+            format::count(trained.images_per_second as u64)
+        ))
+    }
+}
+
+fn genotype(text: &str) -> Result<Genotype, Error> {
+    let Some(path) = text.strip_prefix('@').map(Path::new) else {
+        return text.parse().map_err(Error::Input);
+    };
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+    text.trim().parse().map_err(|source: stages::Error| Error::File {
+        path: path.to_path_buf(),
+        problem: source.to_string(),
+    })
+}
+
+/// A remembered training, with what its record says about where and how fast it was trained.
+fn look_up(key: &Key, store: &Store) -> Result<Option<Finished>, Error> {
+    let Some(record) = store.get(key)? else { return Ok(None) };
+    let Ok(result) = record.value::<TrainResult>() else { return Ok(None) };
+    // A run keeps no loss of single steps; then there are none to show.
+    let loss =
+        store.get(&losses_key(key.digest())?)?.and_then(|record| record.value().ok()).unwrap_or_default();
+    Ok(Some(Finished { trained: remembered_training(&record, result), loss, cached: true }))
+}
+
+/// The losses of single steps lie beside a training's record, which stays small for the many that never need them.
+fn losses_key(training: &Digest) -> Result<Key, Error> {
+    let fields = Fields::new().with("training", *training)?.with("what", "loss of each step")?;
+    Ok(Key::new(Kind::Blob, fields))
+}
+
+/// Passes a training's progress on.
+struct Teller<'a> {
+    stop: &'a AtomicBool,
+    progress: &'a Reporter,
+    size: Size,
+}
+
+impl Observer for Teller<'_> {
+    fn images(&self, images: u64) {
+        self.progress.images(images, self.size.flops_of(images));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,45 @@
+//! Who trains: the engine hands over jobs and gets results one by one, in whatever order they finish.
+
+use std::sync::atomic::AtomicBool;
+
+use stages::train::{TrainJob, Trained};
+
+use crate::error::Error;
+
+/// How large a training is, known before it runs: what progress is measured in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Images that pass through the network for training, over all epochs.
+    pub(crate) images: u64,
+    /// Floating point operations, forward and backward.
+    pub(crate) flops: u64,
+}
+
+impl Size {
+    /// The floating point operations of so many of its images.
+    pub(crate) fn flops_of(self, images: u64) -> u64 {
+        (u128::from(images) * u128::from(self.flops) / u128::from(self.images.max(1))) as u64
+    }
+}
+
+/// Runs trainings on whatever it stands for: this machine's devices, or others.
+pub(crate) trait Executor: Sync {
+    /// The size of one job.
+    fn size(&self, job: &TrainJob) -> Size;
+
+    /// Trains every job and reports each to `events` the moment it ends, until `stop` is set; jobs that were not
+    /// begun by then are not reported at all.
+    ///
+    /// # Errors
+    /// When there is nothing to train on.
+    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error>;
+}
+
+/// What an executor tells while it works. The jobs' positions are those in the list it was given.
+pub(crate) trait Events: Sync {
+    /// `images` more images of this job went through a training step.
+    fn images(&self, job: usize, images: u64);
+
+    /// The job ended.
+    fn finished(&self, job: usize, result: Result<Trained, stages::Error>);
+}

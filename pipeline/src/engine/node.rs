@@ -1,0 +1,134 @@
+//! The graph of a run: nodes in an order in which every node comes after its inputs.
+
+use std::collections::BTreeSet;
+
+use cache::{Digest, FieldValue, Key, Kind};
+use stages::stage::Stage;
+
+use crate::error::Error;
+
+/// Position of a node in its [`Dag`].
+pub(crate) type NodeIndex = usize;
+
+/// One node: a stage, and where its inputs come from.
+pub(crate) struct Node {
+    /// Unique in the graph: the stage's name, and what tells it apart from others of its stage (`rank@2`).
+    pub(crate) name: String,
+    pub(crate) stage: Box<dyn Stage>,
+    pub(crate) inputs: Vec<Input>,
+}
+
+/// An input: the role that it has for the stage, and the node whose output it is.
+pub(crate) struct Input {
+    pub(crate) role: &'static str,
+    pub(crate) node: NodeIndex,
+}
+
+/// Nodes in topological order.
+#[derive(Default)]
+pub(crate) struct Dag {
+    nodes: Vec<Node>,
+}
+
+impl Dag {
+    /// Adds a node after all of its inputs, so that the order of the list is an order to run in.
+    pub(crate) fn add(
+        &mut self,
+        name: impl Into<String>,
+        stage: impl Stage + 'static,
+        inputs: &[(&'static str, NodeIndex)],
+    ) -> NodeIndex {
+        let name = name.into();
+        debug_assert!(
+            inputs.iter().all(|(_, node)| *node < self.nodes.len()),
+            "{name} comes before an input"
+        );
+        debug_assert!(self.nodes.iter().all(|node| node.name != name), "two nodes are called {name}");
+        let inputs = inputs.iter().map(|&(role, node)| Input { role, node }).collect();
+        self.nodes.push(Node { name, stage: Box::new(stage), inputs });
+        self.nodes.len() - 1
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes that `target` names: one by its own name, or all of a stage.
+    ///
+    /// # Errors
+    /// When it names none, with what it could have been.
+    pub(crate) fn find(&self, target: &str) -> Result<Vec<NodeIndex>, Error> {
+        let named = |wanted: &dyn Fn(&Node) -> bool| -> Vec<NodeIndex> {
+            (0..self.nodes.len()).filter(|&index| wanted(&self.nodes[index])).collect()
+        };
+        let exact = named(&|node| node.name == target);
+        let found = if exact.is_empty() { named(&|node| node.stage.name() == target) } else { exact };
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let stages: BTreeSet<&str> = self.nodes.iter().map(|node| node.stage.name()).collect();
+        let nodes: Vec<&str> =
+            self.nodes.iter().map(|node| node.name.as_str()).filter(|name| name.contains('@')).collect();
+        Err(Error::UnknownTarget {
+            target: target.to_owned(),
+            stages: stages.into_iter().collect::<Vec<_>>().join(", "),
+            nodes: nodes.join(", "),
+        })
+    }
+
+    /// `targets` and everything that they are computed from, in order.
+    pub(crate) fn cone(&self, targets: &[NodeIndex]) -> Vec<NodeIndex> {
+        let mut needed = vec![false; self.nodes.len()];
+        for &target in targets {
+            needed[target] = true;
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if needed[index] {
+                for input in &self.nodes[index].inputs {
+                    needed[input.node] = true;
+                }
+            }
+        }
+        (0..self.nodes.len()).filter(|&index| needed[index]).collect()
+    }
+}
+
+impl Node {
+    /// The key of this node's output, given the digests of its inputs' outputs in the order of [`Node::inputs`].
+    ///
+    /// Inputs enter as digests of what they *are*, not of how they were made: a change upstream that leads to the
+    /// same output stops there.
+    ///
+    /// # Errors
+    /// When two fields have one name or a number is not finite.
+    pub(crate) fn key(&self, inputs: &[Digest]) -> Result<Key, Error> {
+        debug_assert_eq!(inputs.len(), self.inputs.len());
+        let mut fields = self.stage.parameters().map_err(Error::Stage)?;
+        fields.insert("stage", self.stage.name())?;
+        fields.insert("version", u64::from(self.stage.version()))?;
+        for (role, digests) in by_role(&self.inputs, inputs) {
+            let value = match digests.as_slice() {
+                [one] => FieldValue::Digest(*one),
+                many => FieldValue::List(many.iter().copied().map(FieldValue::Digest).collect()),
+            };
+            fields.insert(&input_field(role), value)?;
+        }
+        Ok(Key::new(Kind::NodeOutput, fields))
+    }
+}
+
+/// The name of the key's field for the input with this role.
+pub(crate) fn input_field(role: &str) -> String {
+    format!("input {role}")
+}
+
+fn by_role(inputs: &[Input], digests: &[Digest]) -> Vec<(&'static str, Vec<Digest>)> {
+    let mut roles: Vec<(&'static str, Vec<Digest>)> = Vec::new();
+    for (input, digest) in inputs.iter().zip(digests) {
+        match roles.iter_mut().find(|(role, _)| *role == input.role) {
+            Some((_, list)) => list.push(*digest),
+            None => roles.push((input.role, vec![*digest])),
+        }
+    }
+    roles
+}

@@ -1,0 +1,216 @@
+//! Runs a target: every node of its cone in order, each looked up first.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use cache::{Codec, Cost, Digest, Key, Record, Store};
+use stages::stage::{Halt, Inputs};
+
+use super::executor::Executor;
+use super::explain::{self, Reason};
+use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, now_unix_ms};
+use super::node::{Dag, Node, NodeIndex};
+use super::progress::Progress;
+use super::trainings::{NodeTrainings, Tally, lock};
+use crate::error::Error;
+
+/// How many distinct trainings a node's output was made from: in the record's provenance, so that a run that finds
+/// the output can say how many trainings it did not have to do.
+const TRAININGS: &str = "trainings";
+
+/// The output of a node.
+#[derive(Clone)]
+pub(crate) struct Output {
+    /// Digest of the bytes: what the keys of the nodes after it are made from.
+    pub(crate) digest: Digest,
+    pub(crate) bytes: Arc<[u8]>,
+    /// Distinct trainings that it was made from.
+    pub(crate) trainings: u64,
+}
+
+impl Output {
+    pub(super) fn new(bytes: Vec<u8>, trainings: u64) -> Self {
+        Self { digest: Digest::of("node output", &bytes), bytes: bytes.into(), trainings }
+    }
+}
+
+/// The remembered output of a node, or `None` when there is none that can be read.
+pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<Output>, Error> {
+    let Some(record) = store.get(key)? else { return Ok(None) };
+    let trainings = record.provenance.get(TRAININGS).and_then(|count| count.parse().ok()).unwrap_or(0);
+    Ok(Some(Output::new(record.payload, trainings)))
+}
+
+/// The keys' part and the stage's part of a node's inputs, from the outputs so far.
+pub(super) fn gather(node: &Node, outputs: &BTreeMap<NodeIndex, Output>) -> Option<(Vec<Digest>, Inputs)> {
+    let mut digests = Vec::with_capacity(node.inputs.len());
+    let mut inputs = Inputs::default();
+    for input in &node.inputs {
+        let output = outputs.get(&input.node)?;
+        digests.push(output.digest);
+        inputs.push(input.role, Arc::clone(&output.bytes));
+    }
+    Some((digests, inputs))
+}
+
+/// Everything that a run works with.
+pub(crate) struct Run<'a> {
+    pub(crate) dag: &'a Dag,
+    pub(crate) store: &'a Store,
+    pub(crate) executor: &'a dyn Executor,
+    pub(crate) progress: &'a dyn Progress,
+    /// Set from outside to end the run: what is finished stays.
+    pub(crate) stop: &'a AtomicBool,
+    /// After a node failed, go on with those that do not need it.
+    pub(crate) keep_going: bool,
+    /// Nodes to compute, and to train, although their output is remembered.
+    pub(crate) forced: BTreeSet<NodeIndex>,
+}
+
+/// What came of a run. The manifest is stored already.
+pub(crate) struct Outcome {
+    pub(crate) manifest: Manifest,
+    pub(crate) outputs: BTreeMap<NodeIndex, Output>,
+    /// The first failure.
+    pub(crate) failure: Option<Error>,
+}
+
+impl Run<'_> {
+    /// Runs the cone of `targets` and stores the manifest, also of a run that failed or was interrupted.
+    ///
+    /// # Errors
+    /// When the manifest cannot be stored. That a node failed is in the outcome.
+    pub(crate) fn run(&self, target: &str, targets: &[NodeIndex]) -> Result<Outcome, Error> {
+        let begun = Instant::now();
+        let started_unix_ms = now_unix_ms();
+        let history = OnceCell::new();
+        let cone = self.dag.cone(targets);
+        let mut outputs = BTreeMap::new();
+        let mut entries = Vec::with_capacity(cone.len());
+        let mut failure: Option<Error> = None;
+        for (position, &index) in cone.iter().enumerate() {
+            let stopped = self.stop.load(Ordering::Relaxed);
+            if stopped {
+                failure.get_or_insert(Error::Interrupted);
+            }
+            let mut entry = self.entry(index);
+            let blocked = stopped || (failure.is_some() && !self.keep_going);
+            let gathered = if blocked { None } else { gather(&self.dag.nodes()[index], &outputs) };
+            if let Some((digests, inputs)) = gathered {
+                let place = (position + 1, cone.len());
+                match self.node(index, place, &digests, &inputs, &history, &mut entry) {
+                    Ok(output) => {
+                        entry.output = Some(output.digest);
+                        outputs.insert(index, output);
+                    }
+                    Err(error) => {
+                        entry.state = NodeState::Failed;
+                        failure.get_or_insert(error);
+                    }
+                }
+                self.progress.node_ended(place.0, place.1, &entry);
+            }
+            entries.push(entry);
+        }
+        let mut trainings = TrainingCount::default();
+        for entry in &entries {
+            trainings += entry.trainings;
+        }
+        let manifest = Manifest {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            target: target.to_owned(),
+            started_unix_ms,
+            elapsed_ms: begun.elapsed().as_millis() as u64,
+            ending: match failure {
+                None => Ending::Finished,
+                Some(Error::Interrupted) => Ending::Interrupted,
+                Some(_) => Ending::Failed,
+            },
+            trainings,
+            nodes: entries,
+        };
+        manifest.store(self.store)?;
+        Ok(Outcome { manifest, outputs, failure })
+    }
+
+    fn entry(&self, index: NodeIndex) -> NodeEntry {
+        let node = &self.dag.nodes()[index];
+        NodeEntry {
+            name: node.name.clone(),
+            stage: node.stage.name().to_owned(),
+            inputs: node
+                .inputs
+                .iter()
+                .map(|input| (input.role.to_owned(), self.dag.nodes()[input.node].name.clone()))
+                .collect(),
+            state: NodeState::Skipped,
+            key: None,
+            fields: None,
+            output: None,
+            trainings: TrainingCount::default(),
+            elapsed_ms: 0,
+        }
+    }
+
+    fn node(
+        &self,
+        index: NodeIndex,
+        (position, nodes): (usize, usize),
+        digests: &[Digest],
+        inputs: &Inputs,
+        history: &OnceCell<History>,
+        entry: &mut NodeEntry,
+    ) -> Result<Output, Error> {
+        let begun = Instant::now();
+        let node = &self.dag.nodes()[index];
+        let key = node.key(digests)?;
+        entry.key = Some(*key.digest());
+        entry.fields = Some(key.fields().clone());
+        let forced = self.forced.contains(&index);
+        if !forced && let Some(output) = remembered(self.store, &key)? {
+            entry.state = NodeState::Cached;
+            entry.trainings.cached = output.trainings;
+            entry.elapsed_ms = begun.elapsed().as_millis() as u64;
+            return Ok(output);
+        }
+        let history = match history.get() {
+            Some(history) => history,
+            None => history.get_or_init(|| History::load(self.store).unwrap_or_default()),
+        };
+        let reason = if forced { Reason::Forced } else { explain::why(self.dag, index, &key, history) };
+        self.progress.node_started(position, nodes, &node.name, &reason.to_string());
+        let trainings = NodeTrainings {
+            node: &node.name,
+            store: self.store,
+            executor: self.executor,
+            progress: self.progress,
+            stop: self.stop,
+            force: forced,
+            tally: Mutex::new(Tally::default()),
+        };
+        let result = node.stage.run(inputs, &trainings);
+        let mut tally = lock(&trainings.tally);
+        entry.trainings = tally.count;
+        entry.elapsed_ms = begun.elapsed().as_millis() as u64;
+        let bytes = result.map_err(|halt| match halt {
+            Halt::Untrained => {
+                tally.error.take().unwrap_or_else(|| Error::Unreported { node: node.name.clone() })
+            }
+            other => Error::Node { node: node.name.clone(), source: other },
+        })?;
+        let distinct = entry.trainings.run + entry.trainings.cached;
+        entry.state = NodeState::Ran;
+        let mut record = Record::new(key, bytes.clone());
+        record.codec = Codec::Bincode2;
+        record.provenance.insert("node".into(), node.name.clone());
+        record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
+        record.provenance.insert(TRAININGS.into(), distinct.to_string());
+        record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
+        self.store.put(&record)?;
+        Ok(Output::new(bytes, distinct))
+    }
+}

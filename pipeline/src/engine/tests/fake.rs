@@ -1,0 +1,256 @@
+//! An executor that makes results up, stages of a line each, and a bench to run them on.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cache::{Fields, Store};
+use stages::recipe::{Recipe, Scoring};
+use stages::stage::{Halt, Inputs, Stage, Training, Trainings, decode};
+use stages::train::{DataId, TrainJob, TrainResult, Trained};
+use stages::{Budget, sample};
+
+use crate::engine::executor::{Events, Executor, Size};
+use crate::engine::manifest::NodeEntry;
+use crate::engine::node::Dag;
+use crate::engine::plan::Plan;
+use crate::engine::progress::Progress;
+use crate::engine::run::{Outcome, Run};
+use crate::error::Error;
+
+/// A training's score is a function of its job; what was trained, and in which order, is noted.
+#[derive(Default)]
+pub(super) struct FakeExecutor {
+    pub(super) trained: Mutex<Vec<TrainJob>>,
+    /// Genotypes whose trainings fail.
+    pub(super) failing: Vec<String>,
+    /// Set the stop flag once so many trainings have finished.
+    pub(super) stop_after: Option<usize>,
+}
+
+impl Executor for FakeExecutor {
+    fn size(&self, job: &TrainJob) -> Size {
+        Size { images: 10, flops: u64::from(job.budget.epochs) * 1000 }
+    }
+
+    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+        for (index, job) in jobs.iter().enumerate() {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            events.images(index, 10);
+            if self.failing.contains(&job.genotype.to_string()) {
+                let problem = "the loss is not finite".to_owned();
+                events.finished(index, Err(stages::Error::Numbers { what: "training", problem }));
+                continue;
+            }
+            let finished = {
+                let mut trained = self.trained.lock().unwrap();
+                trained.push(job.clone());
+                trained.len()
+            };
+            events.finished(index, Ok(made_up(job)));
+            if self.stop_after == Some(finished) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FakeExecutor {
+    pub(super) fn count(&self) -> usize {
+        self.trained.lock().unwrap().len()
+    }
+}
+
+fn hash(text: &str, values: u64) -> f64 {
+    let digest = cache::Digest::of("fake training", text.as_bytes());
+    let number = u64::from_le_bytes(*digest.0.first_chunk().unwrap());
+    (number % values) as f64
+}
+
+/// Architectures differ in quality, and the cheaper a budget, the more noise hides it.
+fn made_up(job: &TrainJob) -> Trained {
+    let budget = &job.budget;
+    let cost = u64::from(budget.epochs) * u64::from(budget.layers) * u64::from(budget.channels).pow(2);
+    let quality = hash(&job.genotype.to_string(), 1000) / 50.0;
+    let noise = hash(&format!("{} {budget}", job.genotype), 1000) / 5.0 / (cost as f64).sqrt();
+    let score = 60.0 + quality + noise;
+    Trained {
+        result: TrainResult {
+            score,
+            epochs: Vec::new(),
+            test_accuracy: score - 1.0,
+            diverged_at: None,
+            parameters: 1000 * u64::from(budget.channels),
+            mult_adds: cost * 10,
+            training_flops: cost * u64::from(budget.image_size).pow(2) * 60_000,
+        },
+        device: "made up".to_owned(),
+        elapsed_ms: 1,
+        images_per_second: 1.0,
+    }
+}
+
+/// Listens to nothing.
+pub(super) struct Silent;
+
+impl Progress for Silent {
+    fn node_started(&self, _: usize, _: usize, _: &str, _: &str) {}
+    fn node_ended(&self, _: usize, _: usize, _: &NodeEntry) {}
+    fn trainings_started(&self, _: &str, _: &[Size], _: u64) {}
+    fn images(&self, _: u64, _: u64) {}
+    fn training_ended(&self, _: Option<&str>) {}
+    fn trainings_ended(&self) {}
+}
+
+/// A cache folder of its own.
+pub(super) struct Bench {
+    folder: tempfile::TempDir,
+    pub(super) store: Store,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        Self { folder, store }
+    }
+
+    /// The same folder as another process would open it.
+    pub(super) fn second(&self) -> Store {
+        Store::open(self.folder.path()).unwrap()
+    }
+
+    pub(super) fn run(&self, dag: &Dag, target: &str, executor: &FakeExecutor) -> Outcome {
+        run(dag, &self.store, target, executor, |_| {})
+    }
+
+    pub(super) fn plan(&self, dag: &Dag, target: &str) -> Plan {
+        Plan::make(dag, &self.store, &dag.find(target).unwrap(), &BTreeSet::new()).unwrap()
+    }
+}
+
+pub(super) fn run(
+    dag: &Dag,
+    store: &Store,
+    target: &str,
+    executor: &FakeExecutor,
+    change: impl FnOnce(&mut Run),
+) -> Outcome {
+    let stop = AtomicBool::new(false);
+    let mut run = Run {
+        dag,
+        store,
+        executor,
+        progress: &Silent,
+        stop: &stop,
+        keep_going: false,
+        forced: BTreeSet::new(),
+    };
+    change(&mut run);
+    run.run(target, &dag.find(target).unwrap()).unwrap()
+}
+
+/// Stage `number`: a parameter, in whole tens, so that small changes of it lead to the same output.
+pub(super) struct Number(pub(super) u64);
+
+impl Stage for Number {
+    fn name(&self) -> &'static str {
+        "number"
+    }
+
+    fn parameters(&self) -> Result<Fields, stages::Error> {
+        Ok(Fields::new().with("toy.number", self.0)?)
+    }
+
+    fn run(&self, _: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
+        Ok(cache::codec::encode(&(self.0 / 10))?)
+    }
+}
+
+/// Stage `sum`: adds its inputs up.
+pub(super) struct Sum;
+
+impl Stage for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn parameters(&self) -> Result<Fields, stages::Error> {
+        Ok(Fields::new())
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
+        let sum: u64 = inputs.all::<u64>("of")?.iter().sum();
+        Ok(cache::codec::encode(&sum)?)
+    }
+}
+
+/// Stage `map`: trains architectures under one budget, each twice over, to be trained once.
+pub(super) struct Map {
+    pub(super) architectures: std::ops::Range<usize>,
+    pub(super) budget: Budget,
+}
+
+pub(super) fn job(architecture: usize, budget: Budget) -> TrainJob {
+    TrainJob {
+        genotype: sample::architectures(0, architecture + 1)[architecture].canonical(),
+        budget,
+        seed: 0,
+        data: DataId { name: "none".to_owned(), digest: cache::Digest::of("fake data", b"none") },
+        scoring: Scoring::default(),
+        recipe: Recipe::default(),
+    }
+}
+
+impl Stage for Map {
+    fn name(&self) -> &'static str {
+        "map"
+    }
+
+    fn parameters(&self) -> Result<Fields, stages::Error> {
+        let fields = self.budget.fields()?;
+        Ok(fields.with("from", self.architectures.start)?.with("to", self.architectures.end)?)
+    }
+
+    fn run(&self, _: &Inputs, trainings: &dyn Trainings) -> Result<Vec<u8>, Halt> {
+        let twice = self.architectures.clone().chain(self.architectures.clone());
+        let jobs: Vec<TrainJob> = twice.map(|architecture| job(architecture, self.budget)).collect();
+        let trained = trainings.train(&jobs)?;
+        assert_eq!(trained.len(), jobs.len());
+        Ok(cache::codec::encode(&trained)?)
+    }
+
+    fn trainings_at_most(&self) -> u64 {
+        self.architectures.len() as u64
+    }
+}
+
+/// Stage `best`: the highest score of its input.
+pub(super) struct Best;
+
+impl Stage for Best {
+    fn name(&self) -> &'static str {
+        "best"
+    }
+
+    fn parameters(&self) -> Result<Fields, stages::Error> {
+        Ok(Fields::new())
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
+        let trained: Vec<Training> = inputs.one("trained")?;
+        let best = trained.iter().map(|training| training.score).fold(0.0, f64::max);
+        Ok(cache::codec::encode(&best)?)
+    }
+}
+
+pub(super) fn number_of(outcome: &Outcome, node: usize) -> u64 {
+    decode("node", &outcome.outputs[&node].bytes).unwrap()
+}
+
+pub(super) fn budget(epochs: u32) -> Budget {
+    Budget { epochs, ..Budget::NAMED[0].1 }
+}

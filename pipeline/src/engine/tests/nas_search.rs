@@ -1,0 +1,171 @@
+//! The whole graph of `nas-search`, with trainings that take no time.
+
+use std::collections::HashSet;
+
+use stages::config::Config;
+use stages::data::{Dataset, Images};
+use stages::stage::{DrawnBudgets, Report, decode};
+use stages::train::TrainJob;
+
+use super::fake::{Bench, FakeExecutor, run};
+use crate::engine::manifest::TrainingCount;
+use crate::engine::node::Dag;
+use crate::nas;
+
+fn data() -> Dataset {
+    let images = || Images { pixels: vec![0; 100 * 28 * 28].into(), labels: vec![0; 100].into(), count: 100 };
+    Dataset {
+        name: "black".to_owned(),
+        channels: 1,
+        height: 28,
+        width: 28,
+        classes: (0..10).map(|class| class.to_string()).collect(),
+        mean: vec![0.0],
+        std: vec![1.0],
+        train: images(),
+        test: images(),
+        digest: cache::Digest::of("test data", b"black"),
+    }
+}
+
+fn dag(set: &[(&str, &str)]) -> Dag {
+    nas::dag(&Config::load("quick", None, set).unwrap(), &data())
+}
+
+#[test]
+fn a_second_run_gives_the_same_bytes_and_trains_nothing() {
+    let bench = Bench::new();
+    let executor = FakeExecutor::default();
+    let first = bench.run(&dag(&[]), "nas-search", &executor);
+    assert!(first.failure.is_none());
+    assert_eq!(first.manifest.trainings.run, executor.count() as u64);
+    let second = bench.run(&dag(&[]), "nas-search", &executor);
+    let last = *first.outputs.keys().last().unwrap();
+    assert_eq!(first.outputs[&last].bytes, second.outputs[&last].bytes);
+    let all = first.manifest.trainings.run + first.manifest.trainings.cached;
+    assert_eq!(second.manifest.trainings, TrainingCount { run: 0, cached: all });
+}
+
+#[test]
+fn the_report_is_complete() {
+    let bench = Bench::new();
+    let dag = dag(&[]);
+    let outcome = bench.run(&dag, "nas-search", &FakeExecutor::default());
+    let report: Report = decode("nas-search", &outcome.outputs.last_key_value().unwrap().1.bytes).unwrap();
+    let rounds = &report.mip.rounds;
+    // Six hyper-parameters have a choice; the last two are fixed together.
+    assert_eq!(rounds.len(), 5);
+    assert_eq!(rounds.iter().map(|round| round.fixed.len()).sum::<usize>(), 6);
+    assert!(rounds.iter().all(|round| (round.importances.iter().sum::<f64>() - 1.0).abs() < 1e-9));
+    assert!(report.mip.found.spearman.is_some());
+    assert!(report.mip.found.cost_ratio < 1.0);
+    assert!(report.mip.pareto.is_sorted_by(|a, b| a.cost_ratio < b.cost_ratio && a.spearman < b.spearman));
+    assert_eq!(report.best.scored, 12);
+}
+
+#[test]
+fn another_lambda_trains_nothing_for_the_budget() {
+    let bench = Bench::new();
+    bench.run(&dag(&[]), "mip", &FakeExecutor::default());
+    for lambda in ["0", "0.5", "0.99"] {
+        let outcome = bench.run(&dag(&[("mip.lambda", lambda)]), "mip", &FakeExecutor::default());
+        assert_eq!(outcome.manifest.trainings.run, 0, "lambda = {lambda}");
+    }
+}
+
+#[test]
+fn a_search_over_the_set_itself_never_trains_anew() {
+    let overlap = |lambda| [("search.seed", "0"), ("search.samples", "8"), ("mip.lambda", lambda)];
+    let bench = Bench::new();
+    bench.run(&dag(&overlap("0.1")), "nas-search", &FakeExecutor::default());
+    for lambda in ["0", "0.99"] {
+        let outcome = bench.run(&dag(&overlap(lambda)), "nas-search", &FakeExecutor::default());
+        assert_eq!(outcome.manifest.trainings.run, 0, "lambda = {lambda}");
+    }
+}
+
+#[test]
+fn one_more_architecture_never_retrains_another() {
+    let bench = Bench::new();
+    let before = FakeExecutor::default();
+    let small = dag(&[("architectures.count", "8")]);
+    let first = bench.run(&small, "mip", &before);
+    let after = FakeExecutor::default();
+    let large = dag(&[("architectures.count", "9")]);
+    let second = bench.run(&large, "mip", &after);
+    let key = |job: &TrainJob| *job.key().unwrap().digest();
+    let before: HashSet<_> = before.trained.lock().unwrap().iter().map(key).collect();
+    let after = after.trained.into_inner().unwrap();
+    assert!(after.iter().all(|job| !before.contains(&key(job))), "an architecture was trained again");
+    // Full training and the first round, whose budgets do not depend on any accuracy, train the new one alone.
+    for node in ["train@full", "train@1"] {
+        let index = large.find(node).unwrap()[0];
+        assert_eq!(small.find(node).unwrap(), [index]);
+        let place = |run: &crate::engine::run::Outcome| run.manifest.node(node).unwrap().trainings;
+        let budgets = place(&first).run / 8;
+        assert_eq!(place(&second), TrainingCount { run: budgets, cached: 8 * budgets }, "{node}");
+    }
+}
+
+#[test]
+fn a_budget_that_is_drawn_again_trains_nothing() {
+    let space = [
+        ("space.epochs", "[1, 2]"),
+        ("space.batch_size", "[64]"),
+        ("space.learning_rate", "[0.03, 0.1]"),
+        ("space.layers", "[3, 6]"),
+        ("space.channels", "[4]"),
+        ("space.image_size", "[16]"),
+        ("mip.budgets_per_round", "8"),
+    ];
+    let bench = Bench::new();
+    let executor = FakeExecutor::default();
+    let outcome = bench.run(&dag(&space), "mip", &executor);
+    assert!(outcome.failure.is_none());
+    // Round 1 draws all eight budgets; what is left for round 2 are four of them.
+    let nodes = |name: &str| outcome.manifest.node(name).unwrap().trainings;
+    assert_eq!(nodes("train@1"), TrainingCount { run: 64, cached: 0 });
+    assert_eq!(nodes("train@2"), TrainingCount { run: 0, cached: 32 });
+    let second: DrawnBudgets = {
+        let index = dag(&space).find("sample-budgets@2").unwrap()[0];
+        decode("budgets", &outcome.outputs[&index].bytes).unwrap()
+    };
+    assert_eq!(second.budgets.len(), 4);
+}
+
+#[test]
+fn a_plan_bounds_what_the_run_then_trains() {
+    let bench = Bench::new();
+    let dag = dag(&[]);
+    let plan = bench.plan(&dag, "nas-search");
+    let outcome = bench.run(&dag, "nas-search", &FakeExecutor::default());
+    assert!(plan.trainings().most() >= outcome.manifest.trainings.run);
+    for node in &plan.nodes {
+        let ran = outcome.manifest.node(&node.name).unwrap().trainings.run;
+        match node.run {
+            crate::engine::plan::Bound::Exactly(count) => assert_eq!(count, ran, "{}", node.name),
+            crate::engine::plan::Bound::AtMost(count) => assert!(ran <= count, "{}", node.name),
+        }
+    }
+    assert_eq!(bench.plan(&dag, "nas-search").stale(), 0);
+}
+
+#[test]
+fn comments_and_order_in_the_configuration_change_no_key() {
+    let text = "[mip]\nlambda = 0.2\ntrees = 50\n[architectures]\ncount = 5\n";
+    let other = "# a comment\n[architectures]\ncount = 5 # five\n\n[mip]\ntrees = 50\nlambda = 0.2\n";
+    let bench = Bench::new();
+    let dag = |text| nas::dag(&Config::load("quick", Some(("test.toml", text)), &[]).unwrap(), &data());
+    bench.run(&dag(text), "mip", &FakeExecutor::default());
+    assert_eq!(bench.plan(&dag(other), "mip").stale(), 0);
+}
+
+#[test]
+fn a_run_beside_another_shares_what_it_trains() {
+    let bench = Bench::new();
+    let executor = FakeExecutor::default();
+    bench.run(&dag(&[]), "rank@1", &executor);
+    let second = bench.second();
+    let outcome = run(&dag(&[]), &second, "rank@1", &FakeExecutor::default(), |_| {});
+    assert_eq!(outcome.manifest.trainings.run, 0);
+}

@@ -1,0 +1,133 @@
+//! Training on this machine: its devices, and several trainings at once on one of them.
+
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use kernels::{Device, DeviceChoice};
+use stages::data::Dataset;
+use stages::network;
+use stages::recipe::Scoring;
+use stages::train::{Observer, TrainJob};
+
+use crate::engine::executor::{Events, Executor, Size};
+use crate::error::Error;
+
+/// A device as the command line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Auto,
+    Cpu,
+    Gpu(usize),
+    Software,
+}
+
+impl Place {
+    /// Opens the device; a training on the processor may use so many threads.
+    ///
+    /// # Errors
+    /// When there is no such device.
+    pub(crate) fn open(self, threads: usize) -> Result<Device, Error> {
+        let choice = match self {
+            Self::Auto => DeviceChoice::Auto,
+            Self::Cpu => DeviceChoice::Cpu { threads },
+            Self::Gpu(index) => DeviceChoice::Gpu { index },
+            Self::Software => DeviceChoice::Software,
+        };
+        Device::open(choice).map_err(Error::Device)
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "gpu" => Ok(Self::Gpu(0)),
+            "software" => Ok(Self::Software),
+            _ => text.strip_prefix("gpu:").and_then(|index| index.parse().ok()).map(Self::Gpu).ok_or_else(
+                || "choose auto, cpu, gpu, gpu:N or software; `pipeline devices` lists them".to_owned(),
+            ),
+        }
+    }
+}
+
+/// Trains on one device of this machine, several trainings at once.
+pub(crate) struct LocalExecutor {
+    place: Place,
+    data: Dataset,
+    /// Trainings at once.
+    jobs: usize,
+    /// Threads of the processor for all of them together.
+    threads: usize,
+}
+
+impl LocalExecutor {
+    /// Opens no device yet: a run that finds everything in the cache needs none.
+    pub(crate) fn new(place: Place, jobs: Option<usize>, data: Dataset) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { place, data, jobs: jobs.unwrap_or(threads), threads }
+    }
+}
+
+impl Executor for LocalExecutor {
+    fn size(&self, job: &TrainJob) -> Size {
+        // A job that fits no network fails with its reason when it is trained.
+        size(job, &self.data).unwrap_or_default()
+    }
+
+    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+        let workers = self.jobs.min(jobs.len()).max(1);
+        // One training a core while there are many, several cores a training when there are few.
+        let device = &self.place.open((self.threads / workers).max(1))?;
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                let next = &next;
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(job) = jobs.get(index) else { break };
+                        let observer = JobObserver { index, stop, events };
+                        events.finished(index, stages::train::train(job, &self.data, device, &observer));
+                    }
+                });
+            }
+        });
+        Ok(())
+    }
+}
+
+/// How large a training is.
+///
+/// # Errors
+/// When the budget's sizes do not fit a network.
+pub(crate) fn size(job: &TrainJob, data: &Dataset) -> Result<Size, stages::Error> {
+    let an_image =
+        network::cost(&job.genotype, &job.budget, data.channels, data.classes.len())?.training_flops;
+    let an_epoch = match job.scoring {
+        Scoring::Holdout { fraction, .. } => {
+            data.train.count - (data.train.count as f64 * fraction).round() as usize
+        }
+        Scoring::Published => data.train.count,
+    };
+    let images = an_epoch as u64 * u64::from(job.budget.epochs);
+    Ok(Size { images, flops: images * an_image })
+}
+
+struct JobObserver<'a> {
+    index: usize,
+    stop: &'a AtomicBool,
+    events: &'a dyn Events,
+}
+
+impl Observer for JobObserver<'_> {
+    fn images(&self, images: u64) {
+        self.events.images(self.index, images);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,50 @@
+//! Everything that the program writes: results to standard output, everything else to standard error.
+
+pub(crate) mod format;
+pub(crate) mod graph;
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod report;
+pub(crate) mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Writes a result. A reader that has gone away (`pipeline log | head`) is no error.
+pub(crate) fn result(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let mut written = out.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        written = written.and_then(|()| out.write_all(b"\n"));
+    }
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a result as one JSON object.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
+    let text = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    result(&text)
+}
+
+/// Writes a message for a person. Nobody is left to tell when that fails.
+pub(crate) fn message(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether messages go to a person's terminal.
+pub(crate) fn messages_to_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A heading: bold on a terminal, plain elsewhere.
+pub(crate) fn heading(text: &str) -> String {
+    let plain =
+        !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if plain { text.to_owned() } else { format!("\u{1b}[1m{text}\u{1b}[0m") }
+}

@@ -1,0 +1,171 @@
+//! Progress of a run on standard error: a bar with an estimate on a terminal, a few plain lines elsewhere.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::format;
+use crate::engine::executor::Size;
+use crate::engine::manifest::{NodeEntry, NodeState};
+use crate::engine::progress::Progress;
+
+/// How often a plain log says where the trainings are.
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// How often a bar's text is made anew: images arrive in thousands of small steps a second.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Tells a person about a run.
+pub(crate) struct Reporter {
+    terminal: bool,
+    batch: Mutex<Option<Batch>>,
+    images: AtomicU64,
+    flops: AtomicU64,
+}
+
+/// The trainings of the node that is running.
+struct Batch {
+    node: String,
+    begun: Instant,
+    last_line: Instant,
+    trainings: u64,
+    ended: u64,
+    flops: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Reporter {
+    /// Bars when `terminal`, else lines.
+    pub(crate) fn new(terminal: bool) -> Self {
+        Self { terminal, batch: Mutex::new(None), images: AtomicU64::new(0), flops: AtomicU64::new(0) }
+    }
+
+    fn with_batch(&self, act: impl FnOnce(&mut Batch)) {
+        if let Some(batch) = self.batch.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            act(batch);
+        }
+    }
+
+    fn status(&self, batch: &Batch) -> String {
+        let seconds = batch.begun.elapsed().as_secs_f64().max(1e-3);
+        let images = self.images.load(Ordering::Relaxed) as f64;
+        let flops = self.flops.load(Ordering::Relaxed).min(batch.flops);
+        let left = (batch.flops - flops) as f64;
+        let rate = flops as f64 / seconds;
+        let speed = format!("{} images/s", format::count((images / seconds) as u64));
+        if rate <= 0.0 || seconds < 1.0 {
+            return speed;
+        }
+        format!("{speed}, about {} left", format::duration((left / rate * 1000.0).min(1e15) as u64))
+    }
+
+    fn redraw(&self, force: bool) {
+        let Ok(mut guard) = self.batch.try_lock() else { return };
+        let Some(batch) = guard.as_mut() else { return };
+        let every = if self.terminal { DRAW_EVERY } else { LOG_EVERY };
+        if !force && batch.last_line.elapsed() < every {
+            return;
+        }
+        batch.last_line = Instant::now();
+        let status = self.status(batch);
+        match &batch.bar {
+            Some(bar) => {
+                bar.set_position(self.flops.load(Ordering::Relaxed).min(batch.flops) / BAR_UNIT);
+                bar.set_message(format!("{}/{} trainings, {status}", batch.ended, batch.trainings));
+            }
+            None => super::message(&format!(
+                "{}: {} of {} trainings, {status}",
+                batch.node, batch.ended, batch.trainings
+            )),
+        }
+    }
+}
+
+/// What one step of a bar stands for, so that whole runs fit its counter.
+const BAR_UNIT: u64 = 1_000_000;
+
+impl Progress for Reporter {
+    fn node_started(&self, position: usize, nodes: usize, name: &str, reason: &str) {
+        super::message(&format!("[{position}/{nodes}] {name}: {reason}"));
+    }
+
+    fn node_ended(&self, position: usize, nodes: usize, entry: &NodeEntry) {
+        match entry.state {
+            NodeState::Ran if entry.trainings.run > 0 => super::message(&format!(
+                "[{position}/{nodes}] {}: {} run, {} from the cache, {}",
+                entry.name,
+                format::plural(entry.trainings.run, "training"),
+                format::count(entry.trainings.cached),
+                format::duration(entry.elapsed_ms)
+            )),
+            NodeState::Failed => {
+                super::message(&format!("[{position}/{nodes}] {}: did not finish", entry.name))
+            }
+            _ => {}
+        }
+    }
+
+    fn trainings_started(&self, node: &str, sizes: &[Size], cached: u64) {
+        let flops = sizes.iter().map(|size| size.flops).sum();
+        self.images.store(0, Ordering::Relaxed);
+        self.flops.store(0, Ordering::Relaxed);
+        let bar = self.terminal.then(|| {
+            let bar = ProgressBar::new(flops / BAR_UNIT);
+            if let Ok(style) = ProgressStyle::with_template("  {prefix} [{bar:30}] {msg}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_prefix(node.to_owned());
+            bar
+        });
+        if bar.is_none() {
+            super::message(&format!(
+                "{node}: {} to run, {} from the cache, {} of arithmetic",
+                format::plural(sizes.len() as u64, "training"),
+                format::count(cached),
+                format!("{}FLOP", format::large(flops as f64))
+            ));
+        }
+        let now = Instant::now();
+        let batch = Batch {
+            node: node.to_owned(),
+            begun: now,
+            last_line: now,
+            trainings: sizes.len() as u64,
+            ended: 0,
+            flops,
+            bar,
+        };
+        *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = Some(batch);
+    }
+
+    fn images(&self, images: u64, flops: u64) {
+        self.images.fetch_add(images, Ordering::Relaxed);
+        self.flops.fetch_add(flops, Ordering::Relaxed);
+        self.redraw(false);
+    }
+
+    fn training_ended(&self, failure: Option<&str>) {
+        self.with_batch(|batch| {
+            batch.ended += 1;
+            if let Some(failure) = failure {
+                let line = format!("{}: training failed: {failure}", batch.node);
+                match &batch.bar {
+                    Some(bar) => bar.suspend(|| super::message(&line)),
+                    None => super::message(&line),
+                }
+            }
+        });
+        if self.terminal {
+            self.redraw(true);
+        }
+    }
+
+    fn trainings_ended(&self) {
+        let batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(bar) = batch.and_then(|batch| batch.bar) {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Stage `search`: architectures proposed by a strategy, trained under the budget found, the best kept.
+
+use cache::Fields;
+use serde::{Deserialize, Serialize};
+
+use super::{Halt, Inputs, JobTemplate, Stage, Training, Trainings, encode};
+use crate::search::{best, strategy};
+use crate::train::TrainJob;
+use crate::{Budget, Error, Genotype};
+
+/// Searches under the input `budget`; the output is a [`SearchOutcome`].
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// What the trainings share.
+    pub template: JobTemplate,
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Architectures that it may train.
+    pub samples: usize,
+    /// Seed of the strategy.
+    pub seed: u64,
+}
+
+/// What a search met and what it found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchOutcome {
+    /// The architecture with the highest score; of equal ones that which was proposed first.
+    pub best: Genotype,
+    /// Its training under the search's budget.
+    pub training: Training,
+    /// How many architectures were scored.
+    pub scored: u64,
+}
+
+impl Stage for Search {
+    fn name(&self) -> &'static str {
+        "search"
+    }
+
+    fn parameters(&self) -> Result<Fields, Error> {
+        let mut fields = Fields::new()
+            .with("search.strategy", self.strategy.as_str())?
+            .with("search.samples", self.samples)?
+            .with("search.seed", self.seed)?;
+        self.template.add_to(&mut fields)?;
+        Ok(fields)
+    }
+
+    fn run(&self, inputs: &Inputs, trainings: &dyn Trainings) -> Result<Vec<u8>, Halt> {
+        let budget: Budget = inputs.one("budget")?;
+        let nothing =
+            |problem: &str| Error::Numbers { what: "architecture search", problem: problem.to_owned() };
+        let mut strategy = strategy(&self.strategy, self.samples, self.seed)
+            .ok_or_else(|| nothing(&format!("there is no strategy {:?}", self.strategy)))?;
+        let mut met: Vec<(Genotype, Training)> = Vec::new();
+        loop {
+            let asked: Vec<Genotype> = strategy.ask().iter().map(Genotype::canonical).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let jobs: Vec<TrainJob> =
+                asked.iter().map(|genotype| self.template.job(genotype, &budget)).collect();
+            let trained = trainings.train(&jobs)?;
+            strategy.tell(&trained.iter().map(|training| training.score).collect::<Vec<_>>());
+            met.extend(asked.into_iter().zip(trained));
+        }
+        let scores: Vec<f64> = met.iter().map(|(_, training)| training.score).collect();
+        let place =
+            best(&scores).ok_or_else(|| nothing("the strategy proposed no architecture with a score"))?;
+        let scored = met.len() as u64;
+        let (best, training) = met.swap_remove(place);
+        encode(&SearchOutcome { best, training, scored })
+    }
+
+    fn trainings_at_most(&self) -> u64 {
+        self.samples as u64
+    }
+}
