@@ -1,7 +1,7 @@
 //! How payloads are turned into bytes. The only module that knows bincode.
 //!
-//! bincode is pinned to 2.0.1 and no longer maintained; it stays behind these two functions, and every record names
-//! its codec, so that a successor can be added beside it without losing what was stored.
+//! bincode is pinned to 2.0.1 and no longer maintained; it stays behind these two functions, and every record
+//! names its codec, so that a successor can be added beside it without losing what was stored.
 
 use std::fmt;
 
@@ -61,6 +61,7 @@ fn failed(action: &'static str, error: &dyn fmt::Display) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

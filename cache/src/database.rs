@@ -1,4 +1,5 @@
-//! RocksDB: its options, its column families, and which of its errors mean damaged files. Knows rows of bytes only.
+//! `RocksDB`: its options, its column families, and which of its errors mean damaged files. Knows rows of
+//! bytes only.
 
 use std::path::{Path, PathBuf};
 
@@ -155,7 +156,8 @@ impl Database {
         Ok(self.db.get_pinned_cf(self.family(family)?, row)?)
     }
 
-    /// As [`Database::get`], but reads blocks whose checksums are wrong: a row beside the damage is still intact.
+    /// As [`Database::get`], but reads blocks whose checksums are wrong: a row beside the damage is still
+    /// intact.
     pub(crate) fn get_regardless(
         &self,
         family: Family,
@@ -196,6 +198,12 @@ impl Database {
         Ok(self.db.write_opt(batch, &options)?)
     }
 
+    /// The names of the table files in use.
+    pub(crate) fn table_names(&self) -> Result<Vec<String>, Failure> {
+        let files = self.db.live_files()?;
+        Ok(files.into_iter().map(|file| file.name.trim_start_matches('/').to_owned()).collect())
+    }
+
     /// Makes everything written so far reach the disk.
     pub(crate) fn sync(&self) -> Result<(), Failure> {
         Ok(self.db.flush_wal(true)?)
@@ -210,8 +218,8 @@ pub(crate) enum Change<'a> {
 
 fn database_options() -> Options {
     let mut options = Options::default();
-    // A torn last entry is what a kill leaves behind. Damage anywhere else must be an error, never a silent cut:
-    // `salvage` then saves every intact record, also those after the damage.
+    // A torn last entry is what a kill leaves behind. Damage anywhere else must be an error, never a silent
+    // cut: `salvage` then saves every intact record, also those after the damage.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_paranoid_checks(true);
     // Every file stays open, so that a reader can go on reading what the writer has compacted away.
@@ -239,8 +247,8 @@ fn descriptors() -> Vec<ColumnFamilyDescriptor> {
         options.set_write_buffer_size(family.write_buffer_bytes());
         options.set_max_write_buffer_number(2);
         options.set_target_file_size_base(64 * MIB as u64);
-        // Uncompressed, so that `salvage` finds records in damaged files without any index; digests, trained weights
-        // and numbers hardly compress anyway.
+        // Uncompressed, so that `salvage` finds records in damaged files without any index; digests, trained
+        // weights and numbers hardly compress anyway.
         options.set_compression_type(DBCompressionType::None);
         options
     };

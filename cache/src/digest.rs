@@ -12,7 +12,8 @@ use crate::Error;
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes` in `domain`, a constant text that names what is hashed ("nas-pipeline data set v1").
+    /// The digest of `bytes` in `domain`, a constant text that names what is hashed ("nas-pipeline data set
+    /// v1").
     pub fn of(domain: &str, bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(domain);
         hasher.update(bytes);
@@ -78,6 +79,7 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

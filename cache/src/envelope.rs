@@ -5,9 +5,9 @@
 //! · codec · fields · provenance count 8, (name, value)* · payload digest 32 · payload · BLAKE3 of all before it 32
 //! ```
 //!
-//! Numbers are little-endian; codec, fields, names, values and payload start with their length in 8 bytes. Magic,
-//! total length and the last 32 bytes are the frame that every later version keeps, so that any version can tell an
-//! intact record of a later one from a damaged one.
+//! Numbers are little-endian; codec, fields, names, values and payload start with their length in 8 bytes.
+//! Magic, total length and the last 32 bytes are the frame that every later version keeps, so that any
+//! version can tell an intact record of a later one from a damaged one.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -116,7 +116,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record> {
     decode_with(bytes, |kind, digest, fields| Ok(Key::trusted(kind, digest, Fields::from_canonical(fields)?)))
 }
 
-/// As [`decode`], for the record of a key that is known: its fields need no decoding, which is half of the work.
+/// As [`decode`], for the record of a key that is known: its fields need no decoding, which is half of the
+/// work.
 pub(crate) fn decode_for(bytes: &[u8], key: &Key) -> Result<Record> {
     decode_with(bytes, |kind, digest, _| {
         if (kind, &digest) == (key.kind(), key.digest()) {
@@ -147,7 +148,8 @@ fn decode_with(bytes: &[u8], key: impl FnOnce(Kind, Digest, &[u8]) -> Result<Key
     Ok(Record { key, codec, payload, provenance, cost: head.cost, created_unix_ms: head.created_unix_ms })
 }
 
-/// Checks what an intact envelope of foreign origin could still get wrong: that its digests are what they should be.
+/// Checks what an intact envelope of foreign origin could still get wrong: that its digests are what they
+/// should be.
 pub(crate) fn check_digests(record: &Record, bytes: &[u8]) -> Result<()> {
     let key = Key::new(record.key.kind(), record.key.fields().clone());
     if key.digest() != record.key.digest() {
@@ -161,6 +163,7 @@ pub(crate) fn check_digests(record: &Record, bytes: &[u8]) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use super::*;
 

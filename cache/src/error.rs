@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An error of the cache. Damaged records are not among the errors of [`crate::Store::get`]: they count as misses.
+/// An error of the cache. Damaged records are not among the errors of [`crate::Store::get`]: they count as
+/// misses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

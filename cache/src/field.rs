@@ -1,7 +1,7 @@
 //! Named fields and their canonical bytes, the only thing that keys are hashed from.
 //!
-//! The encoding is written by hand, length-prefixed and type-tagged, so that it depends on no serializer's output:
-//! `count (name value)*` sorted by name, with value = `tag content`.
+//! The encoding is written by hand, length-prefixed and type-tagged, so that it depends on no serializer's
+//! output: `count (name value)*` sorted by name, with value = `tag content`.
 
 use std::fmt;
 
@@ -74,7 +74,9 @@ impl FieldValue {
             Self::List(values) => {
                 out.push(b'L');
                 out.extend_from_slice(&(values.len() as u64).to_le_bytes());
-                values.iter().for_each(|value| value.write(out));
+                for value in values {
+                    value.write(out);
+                }
             }
         }
     }
@@ -291,6 +293,7 @@ pub struct FieldChange {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -315,7 +318,8 @@ mod tests {
             assert!(Fields::from_canonical(&bytes[..length]).is_err(), "cut to {length}");
         }
         assert!(Fields::from_canonical(&[bytes.as_slice(), b"x"].concat()).is_err());
-        // A changed byte is refused or gives other fields: nothing decodes to the same fields from other bytes.
+        // A changed byte is refused or gives other fields: nothing decodes to the same fields from other
+        // bytes.
         for index in 0..bytes.len() {
             for bit in 0..8 {
                 let mut changed = bytes.clone();

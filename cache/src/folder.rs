@@ -58,7 +58,14 @@ impl Folder {
 
     /// A path that does not exist yet: `parent/name-1`, `-2`, …
     pub(crate) fn free_name(parent: &Path, name: &str) -> PathBuf {
-        (1_u64..).map(|n| parent.join(format!("{name}-{n}"))).find(|path| !path.exists()).unwrap_or_default()
+        let mut n = 1_u64;
+        loop {
+            let path = parent.join(format!("{name}-{n}"));
+            if !path.exists() {
+                return path;
+            }
+            n += 1;
+        }
     }
 }
 
@@ -68,7 +75,8 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     [from, to].into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
-/// Makes the names in a folder survive a crash. Systems that cannot open folders order such changes themselves.
+/// Makes the names in a folder survive a crash. Systems that cannot open folders order such changes
+/// themselves.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", path))?;

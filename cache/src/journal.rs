@@ -39,12 +39,14 @@ pub enum Warning {
         /// The file, and what the system said.
         message: String,
     },
-    /// A record was written by a later version of this program; it counts as missing and was left where it is.
+    /// A record was written by a later version of this program; it counts as missing and was left where it
+    /// is.
     Newer {
         /// What this version does not know.
         what: String,
     },
-    /// The database met damaged files; what it could not read counts as missing, and the next start rebuilds it.
+    /// The database met damaged files; what it could not read counts as missing, and the next start rebuilds
+    /// it.
     DatabaseDamaged {
         /// What the database said.
         message: String,
@@ -58,7 +60,13 @@ pub enum Warning {
         /// What was found damaged.
         reason: String,
     },
-    /// A process that does not write could not read the writer's database and goes on with its own records only.
+    /// The database's list of its files had lost its end; the records it no longer knew were put back.
+    Forgotten {
+        /// How many records were saved.
+        records: u64,
+    },
+    /// A process that does not write could not read the writer's database and goes on with its own records
+    /// only.
     DatabaseUnreadable {
         /// What the database said.
         message: String,
@@ -106,6 +114,12 @@ impl fmt::Display for Warning {
                  damaged one is in {} and can be deleted",
                 moved_to.display()
             ),
+            Self::Forgotten { records } => {
+                write!(
+                    f,
+                    "the cache database's list of files was damaged; {records} records it had lost were put back"
+                )
+            }
             Self::DatabaseUnreadable { message } => write!(
                 f,
                 "the cache is in use by another process and its database cannot be read beside it ({message}); results \
@@ -179,7 +193,7 @@ impl Journal {
             Warning::DatabaseDamaged { .. } | Warning::DatabaseUnreadable { .. } => {
                 Some(&self.database_errors)
             }
-            Warning::Rebuilt { .. } | Warning::SpoolUnreadable { .. } => None,
+            Warning::Rebuilt { .. } | Warning::Forgotten { .. } | Warning::SpoolUnreadable { .. } => None,
         };
         counter.into_iter().for_each(Self::count);
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Error, Fields, Result};
 
-/// What a record holds. Each kind hashes in its own domain, so that equal fields of two kinds never share a key.
+/// What a record holds. Each kind hashes in its own domain, so that equal fields of two kinds never share a
+/// key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -83,7 +84,8 @@ impl FromStr for Kind {
     }
 }
 
-/// Which record is meant. The fields travel with the digest so that a person can be told which of them changed.
+/// Which record is meant. The fields travel with the digest so that a person can be told which of them
+/// changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     kind: Kind,
@@ -99,7 +101,8 @@ impl Key {
         Self { kind, digest, fields: Arc::new(fields) }
     }
 
-    /// For a record whose envelope was found intact: the digest was computed from the fields when it was written.
+    /// For a record whose envelope was found intact: the digest was computed from the fields when it was
+    /// written.
     pub(crate) fn trusted(kind: Kind, digest: Digest, fields: Fields) -> Self {
         Self { kind, digest, fields: Arc::new(fields) }
     }
@@ -128,6 +131,7 @@ impl fmt::Display for Key {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::FieldValue;

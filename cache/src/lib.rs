@@ -1,12 +1,13 @@
 //! Content-addressed records: what was computed is kept under the hash of what it was computed from.
 //!
-//! A [`Key`] is the BLAKE3 hash of named [`Fields`]; a [`Record`] is a key with its payload, where it came from and
-//! what it cost; a [`Store`] keeps records in a folder that several processes may use at once. Every record lives in
-//! an envelope ([`Record::to_bytes`]) that is checked as a whole before any part of it is decoded.
+//! A [`Key`] is the BLAKE3 hash of named [`Fields`]; a [`Record`] is a key with its payload, where it came
+//! from and what it cost; a [`Store`] keeps records in a folder that several processes may use at once. Every
+//! record lives in an envelope ([`Record::to_bytes`]) that is checked as a whole before any part of it is
+//! decoded.
 //!
-//! This crate knows bytes, not meanings: it has no notion of an architecture, a budget or a stage. It is the only one
-//! that knows RocksDB and the only one that knows bincode, and it never prints: what a person should hear about is
-//! collected in [`Store::drain_warnings`].
+//! This crate knows bytes, not meanings: it has no notion of an architecture, a budget or a stage. It is the
+//! only one that knows `RocksDB` and the only one that knows bincode, and it never prints: what a person
+//! should hear about is collected in [`Store::drain_warnings`].
 
 pub mod codec;
 mod database;

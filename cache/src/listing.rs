@@ -28,15 +28,20 @@ impl Iterator for Records<'_> {
 }
 
 impl Store {
-    /// All intact records of a kind, read one by one. Damaged ones are set aside, counted, reported and left out.
+    /// All intact records of a kind, read one by one. Damaged ones are set aside, counted, reported and left
+    /// out.
+    ///
+    /// # Errors
+    /// Here, and in the items, only if the folder cannot be read for a reason other than damage.
+    #[allow(clippy::iter_not_returning_iterator, reason = "it is one, once the folder was read")]
     pub fn iter(&self, kind: Kind) -> Result<Records<'_>> {
         self.refresh()?;
+        let spooled = self.spooled(kind)?;
         let stored = self.database().into_iter().flat_map(move |database| {
             Family::places(kind).iter().flat_map(move |family| self.stored(database, *family, kind))
         });
-        let spooled = self.spooled(kind)?.into_iter().filter_map(move |record| {
-            let is_stored = self.find_stored(kind, record.key.digest(), false);
-            match is_stored {
+        let spooled = spooled.into_iter().filter_map(move |record| {
+            match self.find_stored(kind, record.key.digest(), false) {
                 Ok(Lookup::Found(_)) => None,
                 Ok(Lookup::Missing | Lookup::Newer) => Some(Ok(record)),
                 Err(error) => Some(Err(error)),

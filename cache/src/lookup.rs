@@ -39,7 +39,8 @@ fn expect(kind: Kind, digest: &Digest, found_kind: Kind, found_digest: &Digest) 
 }
 
 impl Store {
-    /// The record of `key`; `None` if there is none. A damaged one is set aside, counted, reported and not there.
+    /// The record of `key`; `None` if there is none. A damaged one is set aside, counted, reported and not
+    /// there.
     ///
     /// # Errors
     /// Only if the folder cannot be read for a reason other than damage.
@@ -199,6 +200,7 @@ fn quarantine_name(row: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::{Fields, PutOutcome};

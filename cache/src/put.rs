@@ -13,8 +13,9 @@ use crate::store::PutOutcome;
 use crate::{Error, Kind, Record, Result, Store, Warning, folder};
 
 impl Store {
-    /// Keeps a record. Trainings and manifests have reached the disk when this returns; the other kinds survive the
-    /// end of the process at once and a power failure a little later. A reader's records all reach the disk.
+    /// Keeps a record. Trainings and manifests have reached the disk when this returns; the other kinds
+    /// survive the end of the process at once and a power failure a little later. A reader's records all
+    /// reach the disk.
     ///
     /// What is stored under a key is never replaced by something else: see [`PutOutcome`].
     ///
@@ -49,7 +50,8 @@ impl Store {
         if let Some(database) = self.database().filter(|_| self.is_writer()) {
             match write_record(database, record, &envelope, synchronous) {
                 Ok(()) => return Ok(PutOutcome::Stored),
-                // A database that met damage refuses to write; the spool keeps the record for the rebuilt one.
+                // A database that met damage refuses to write; the spool keeps the record for the rebuilt
+                // one.
                 Err(failure) => self.database_failed("write", failure)?,
             }
         }
@@ -62,7 +64,9 @@ impl Store {
         // Another process was quicker.
         match self.find(kind, digest, true)? {
             Lookup::Found(stored) => Ok(self.compare(record, &stored)),
-            Lookup::Missing | Lookup::Newer => Ok(PutOutcome::Conflict),
+            // Taken in meanwhile by a writer whose database cannot be read beside it.
+            Lookup::Missing => Ok(PutOutcome::AlreadyPresent),
+            Lookup::Newer => Ok(PutOutcome::Conflict),
         }
     }
 
@@ -74,8 +78,8 @@ impl Store {
         PutOutcome::Conflict
     }
 
-    /// Moves the spool's records into the database and says how many. The writer does so when it opens, when it lists,
-    /// and every few seconds while it looks up or puts; readers do nothing.
+    /// Moves the spool's records into the database and says how many. The writer does so when it opens, when
+    /// it lists, and every few seconds while it looks up or puts; readers do nothing.
     ///
     /// Files that are no intact records, or contradict a stored one, are moved aside and reported.
     pub fn take_in_spool(&self) -> Result<u64> {

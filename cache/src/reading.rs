@@ -2,7 +2,8 @@
 
 use crate::{Error, Result};
 
-/// The unread rest of some bytes. Numbers are little-endian; texts and lists start with their length as a `u64`.
+/// The unread rest of some bytes. Numbers are little-endian; texts and lists start with their length as a
+/// `u64`.
 pub(crate) struct Reading<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reading<'a> {

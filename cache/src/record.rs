@@ -87,8 +87,8 @@ impl Record {
     /// Reads and checks bytes of any origin: every byte, and that the key is the hash of the fields.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the bytes are not exactly an intact record, [`Error::Newer`] if this version cannot read
-    /// them.
+    /// [`Error::Damaged`] if the bytes are not exactly an intact record, [`Error::Newer`] if this version
+    /// cannot read them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let record = envelope::decode(bytes)?;
         envelope::check_digests(&record, bytes)?;

@@ -1,10 +1,11 @@
 //! Rebuilding a damaged database from its files.
 //!
-//! Records are self-checking, so no index is needed to find them: every table and log file is searched for envelopes,
-//! and each intact one is put into a new database. Only what was damaged itself is lost, and the damaged files are kept.
+//! Records are self-checking, so no index is needed to find them: every table and log file is searched for
+//! envelopes, and each intact one is put into a new database. Only what was damaged itself is lost, and the
+//! damaged files are kept.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::database::{Database, Failure, Family, row_name};
@@ -18,8 +19,8 @@ pub(crate) struct Rebuilt {
     pub(crate) moved_to: PathBuf,
 }
 
-/// Builds a new database from the intact records in the files of the damaged one and swaps the two. A kill at any
-/// moment leaves the damaged database in place or the new one complete (see [`finish`]).
+/// Builds a new database from the intact records in the files of the damaged one and swaps the two. A kill at
+/// any moment leaves the damaged database in place or the new one complete (see [`finish`]).
 pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
     let (damaged, new) = (folder.database(), folder.rebuild());
     folder::remove_folder(&new)?;
@@ -27,20 +28,14 @@ pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
     let mut records = 0;
     for file in data_files(&damaged)? {
         let bytes = match fs::read(&file) {
-            // Removed by hand, or unreadable on the disk: what it held is lost or stays in the damaged folder.
+            // Removed by hand, or unreadable on the disk: what it held is lost or stays in the damaged
+            // folder.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
             bytes => bytes.map_err(Error::io("read", &file))?,
         };
         let is_log = file.extension().is_some_and(|suffix| suffix == "log");
-        let bytes = if is_log { join_log(&bytes) } else { bytes };
-        for envelope in envelopes(&bytes) {
-            if let Ok(record) = Record::from_bytes(envelope)
-                && save(&database, &record, envelope)
-                    .map_err(|failure| failure.into_error("rebuild", &new))?
-            {
-                records += 1;
-            }
-        }
+        let saved = save_all(&database, &if is_log { join_log(&bytes) } else { bytes });
+        records += saved.map_err(|failure| failure.into_error("rebuild", &new))?;
     }
     database.sync().map_err(|failure| failure.into_error("rebuild", &new))?;
     drop(database);
@@ -49,6 +44,47 @@ pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
     folder::rename(&new, &damaged)?;
     folder::remove_file(&folder.rebuild_wanted())?;
     Ok(Rebuilt { records, moved_to })
+}
+
+/// Table files, held open while `RocksDB` opens the database: it removes those that its list does not name,
+/// and a list that has lost its end names too few, which `RocksDB` cannot notice.
+pub(crate) struct Tables(Vec<(String, File)>);
+
+impl Tables {
+    pub(crate) fn hold(folder: &Folder) -> Result<Self> {
+        let mut files = data_files(&folder.database())?;
+        files.retain(|file| file.extension().is_some_and(|suffix| suffix == "sst"));
+        let open = |path: &PathBuf| Some((path.file_name()?.to_str()?.to_owned(), File::open(path).ok()?));
+        Ok(Self(files.iter().filter_map(open).collect()))
+    }
+
+    /// Puts back what the database has forgotten and says how many records that were. None after a kill in
+    /// the middle of writing a table: what such a table holds is still elsewhere.
+    pub(crate) fn save_forgotten(self, database: &Database) -> std::result::Result<u64, Failure> {
+        let live = database.table_names()?;
+        let mut records = 0;
+        for (_, mut file) in self.0.into_iter().filter(|(name, _)| !live.contains(name)) {
+            let mut bytes = Vec::new();
+            if file.read_to_end(&mut bytes).is_ok() {
+                records += save_all(database, &bytes)?;
+            }
+        }
+        if records > 0 {
+            database.sync()?;
+        }
+        Ok(records)
+    }
+}
+
+/// Puts every intact record found in `bytes` that is not there yet, and says how many.
+fn save_all(database: &Database, bytes: &[u8]) -> std::result::Result<u64, Failure> {
+    let mut records = 0;
+    for envelope in envelopes(bytes) {
+        if let Ok(record) = Record::from_bytes(envelope) {
+            records += u64::from(save(database, &record, envelope)?);
+        }
+    }
+    Ok(records)
 }
 
 /// The same record may be in several files: in a log and in the table that was written from it, for example.
@@ -69,8 +105,8 @@ pub(crate) fn finish(folder: &Folder) -> Result<()> {
     Ok(())
 }
 
-/// Whether the file that names the current state is missing while there is data. RocksDB would take the folder for
-/// new and remove the data.
+/// Whether the file that names the current state is missing while there is data. `RocksDB` would take the
+/// folder for new and remove the data.
 pub(crate) fn is_headless(folder: &Folder) -> Result<bool> {
     let database = folder.database();
     let has_data =
@@ -84,8 +120,8 @@ fn data_files(database: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// RocksDB cuts log entries into fragments that never cross a block; this glues them together again. Checksums and
-/// types do not matter here: envelopes check themselves.
+/// `RocksDB` cuts log entries into fragments that never cross a block; this glues them together again.
+/// Checksums and types do not matter here: envelopes check themselves.
 fn join_log(bytes: &[u8]) -> Vec<u8> {
     const BLOCK_BYTES: usize = 32 << 10;
     // Checksum 4, length 2, type 1.
@@ -94,7 +130,8 @@ fn join_log(bytes: &[u8]) -> Vec<u8> {
     for mut block in bytes.chunks(BLOCK_BYTES) {
         while let Some((header, rest)) = block.split_at_checked(HEADER_BYTES) {
             let length = usize::from(u16::from_le_bytes([header[4], header[5]]));
-            // A length that cannot be: the rest of the block is padding or damaged, the next block starts afresh.
+            // A length that cannot be: the rest of the block is padding or damaged, the next block starts
+            // afresh.
             let Some((fragment, rest)) = rest.split_at_checked(length) else { break };
             joined.extend_from_slice(fragment);
             block = rest;

@@ -1,7 +1,7 @@
 //! The spool: how processes that do not write the database hand their records to the one that does.
 //!
-//! One file a record, named by its key, holding its envelope. A file appears at once and complete: it is written under
-//! another name, synced, and then linked to its own.
+//! One file a record, named by its key, holding its envelope. A file appears at once and complete: it is
+//! written under another name, synced, and then linked to its own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -36,7 +36,8 @@ impl Spool {
         self.path.join(format!("{kind}-{digest}.{SUFFIX}"))
     }
 
-    /// Writes an envelope; it is durable when this returns. `false`: there is a file of that key already, which stays.
+    /// Writes an envelope; it is durable when this returns. `false`: there is a file of that key already,
+    /// which stays.
     pub(crate) fn write(&self, kind: Kind, digest: &Digest, envelope: &[u8]) -> Result<bool> {
         let sequence = SEQUENCE.fetch_add(1, Relaxed);
         let unfinished = self.path.join(format!("{}-{sequence}.{UNFINISHED_SUFFIX}", process::id()));
@@ -47,8 +48,8 @@ impl Spool {
         let linked = written.and_then(|()| match fs::hard_link(&unfinished, &file) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            // A file system without links. Two processes may then replace each other's file, with the same content
-            // unless a key is wrong.
+            // A file system without links. Two processes may then replace each other's file, with the same
+            // content unless a key is wrong.
             Err(_) if !file.exists() => {
                 fs::rename(&unfinished, &file).map(|()| true).map_err(Error::io("create", &file))
             }
@@ -75,7 +76,8 @@ impl Spool {
         Ok(files)
     }
 
-    /// Moves a file out of the spool for people to look at, and says where it went; `None` if it is gone already.
+    /// Moves a file out of the spool for people to look at, and says where it went; `None` if it is gone
+    /// already.
     pub(crate) fn set_aside(&self, file: &Path) -> Result<Option<PathBuf>> {
         fs::create_dir_all(&self.set_aside).map_err(Error::io("create", &self.set_aside))?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();

@@ -43,7 +43,8 @@ pub struct Stats {
 }
 
 impl Store {
-    /// Counts what the store holds. Reads every record, and leaves out damaged ones without setting them aside.
+    /// Counts what the store holds. Reads every record, and leaves out damaged ones without setting them
+    /// aside.
     pub fn stats(&self) -> Result<Stats> {
         self.refresh()?;
         let mut stats = Stats {

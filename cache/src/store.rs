@@ -1,7 +1,7 @@
 //! The store: a folder of records that several threads and several processes use at once.
 //!
-//! RocksDB has one writer. The first process to open a folder is it; further processes read beside it and hand their
-//! records over through the spool. Looking up, putting and listing are in modules of their own.
+//! `RocksDB` has one writer. The first process to open a folder is it; further processes read beside it and
+//! hand their records over through the spool. Looking up, putting and listing are in modules of their own.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use crate::database::{Database, Failure};
 use crate::folder::Folder;
 use crate::journal::Journal;
+use crate::salvage::{self, Tables};
 use crate::spool::Spool;
-use crate::{Counters, Digest, Error, Result, Warning, salvage};
+use crate::{Counters, Digest, Error, Result, Warning};
 
 /// How long a reader waits for a writer that has just started to make its database.
 const WRITER_START_MAX: Duration = Duration::from_secs(1);
-/// How often a reader looks what the writer has written, which takes some milliseconds, when it misses a record.
+/// How often a reader looks what the writer has written, which takes some milliseconds, when it misses a
+/// record.
 const CATCH_UP_AFTER: Duration = Duration::from_millis(200);
 /// How often the writer looks into the spool by itself.
 const TAKE_IN_AFTER: Duration = Duration::from_secs(2);
@@ -49,8 +51,8 @@ enum Role {
 impl Store {
     /// Opens the cache folder `path`, which is made if it is missing.
     ///
-    /// The first process becomes its writer, takes in what the spool holds, and rebuilds the database if its files are
-    /// damaged (reported as a warning). Further processes read beside the writer.
+    /// The first process becomes its writer, takes in what the spool holds, and rebuilds the database if its
+    /// files are damaged (reported as a warning). Further processes read beside the writer.
     ///
     /// # Errors
     /// Only for what a person must set right: missing permissions, a full disk, a path that is no folder.
@@ -82,7 +84,8 @@ impl Store {
         self.folder.path()
     }
 
-    /// Whether this process writes the database; otherwise it reads beside the one that does, and spools what it puts.
+    /// Whether this process writes the database; otherwise it reads beside the one that does, and spools what
+    /// it puts.
     pub fn is_writer(&self) -> bool {
         matches!(self.role, Role::Writer(_))
     }
@@ -105,8 +108,8 @@ impl Store {
         }
     }
 
-    /// For readers: sees what the writer has written since. A writer that is gone or in the middle of a rebuild is no
-    /// reason to stop: the records seen so far stay readable.
+    /// For readers: sees what the writer has written since. A writer that is gone or in the middle of a
+    /// rebuild is no reason to stop: the records seen so far stay readable.
     pub(crate) fn catch_up(&self) {
         let Role::Reader { database, last_catch_up, .. } = &self.role else { return };
         let mut last = lock(last_catch_up);
@@ -125,8 +128,8 @@ impl Store {
         *last = Instant::now();
     }
 
-    /// For readers that miss a record: catches up if that was not done for a while, or if the record must be there.
-    /// Says whether it is worth looking again.
+    /// For readers that miss a record: catches up if that was not done for a while, or if the record must be
+    /// there. Says whether it is worth looking again.
     pub(crate) fn catch_up_for(&self, digest: &Digest) -> bool {
         let Role::Reader { last_catch_up, spooled, .. } = &self.role else { return false };
         let is_due = lock(last_catch_up).elapsed() > CATCH_UP_AFTER || lock(spooled).contains(digest);
@@ -209,6 +212,7 @@ fn try_lock(path: &Path) -> Result<(bool, File)> {
 fn open_writer(folder: &Folder, journal: &Journal) -> Result<Option<Database>> {
     salvage::finish(folder)?;
     let path = folder.database();
+    let tables = Tables::hold(folder)?;
     let found = if folder.rebuild_wanted().exists() {
         Err("damaged files were met while it was in use".to_owned())
     } else if salvage::is_headless(folder)? {
@@ -222,7 +226,14 @@ fn open_writer(folder: &Folder, journal: &Journal) -> Result<Option<Database>> {
         }
     };
     let reason = match found {
-        Ok(database) => return Ok(Some(database)),
+        Ok(database) => {
+            match tables.save_forgotten(&database) {
+                Ok(0) => {}
+                Ok(records) => journal.warn(Warning::Forgotten { records }),
+                Err(failure) => return Err(failure.into_error("write", &path)),
+            }
+            return Ok(Some(database));
+        }
         Err(reason) => reason,
     };
     let rebuilt = salvage::rebuild(folder)?;

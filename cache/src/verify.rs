@@ -37,8 +37,9 @@ impl VerifyReport {
 }
 
 impl Store {
-    /// Reads and checks every record: each byte, that its key is the hash of its fields, and that it is stored under
-    /// that key; in the database and in the spool. Damaged ones are set aside, as a look-up would.
+    /// Reads and checks every record: each byte, that its key is the hash of its fields, and that it is
+    /// stored under that key; in the database and in the spool. Damaged ones are set aside, as a look-up
+    /// would.
     pub fn verify(&self) -> Result<VerifyReport> {
         self.catch_up();
         let mut report = VerifyReport::default();

@@ -29,7 +29,8 @@ fn spawn(test: &str, dir: &Path, start: u64) -> (Child, BufReader<ChildStdout>) 
     (child, output)
 }
 
-/// In a child process: puts records from its start number on, and says each number after its put has returned.
+/// In a child process: puts records from its start number on, and says each number after its put has
+/// returned.
 fn child() -> bool {
     let Some(dir) = env::var_os(CHILD_DIR).map(PathBuf::from) else { return false };
     let start: u64 = env::var(CHILD_START).unwrap().parse().unwrap();
@@ -68,7 +69,8 @@ fn killed_processes_lose_at_most_the_put_in_flight() {
     let mut random = Random(7);
     let mut all: Vec<u64> = Vec::new();
     for round in 0..20 {
-        // A writer and, beside it, a reader; both are killed at a random moment, the first sometimes while it opens.
+        // A writer and, beside it, a reader; both are killed at a random moment, the first sometimes while it
+        // opens.
         let base = round * 1_000_000;
         let children = [0, 1].map(|which| {
             spawn("killed_processes_lose_at_most_the_put_in_flight", dir.path(), base + which * 500_000)
