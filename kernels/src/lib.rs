@@ -3,6 +3,8 @@
 //! This crate knows tensors and images, not architectures or budgets. [`Graph`] describes a network; [`Trainer`] trains and
 //! evaluates it on a [`Device`].
 
+#[cfg(test)]
+mod checks;
 mod cpu;
 mod device;
 mod error;
@@ -12,6 +14,8 @@ mod ops;
 mod plan;
 mod preprocess;
 mod program;
+#[cfg(test)]
+mod reference;
 mod rng;
 mod shape;
 mod state;

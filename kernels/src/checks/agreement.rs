@@ -1,0 +1,212 @@
+//! Every device trains and evaluates like the reference.
+
+use std::sync::LazyLock;
+
+use super::case::{Case, random_images};
+use super::cells::{
+    Nodes, Operation, auxiliary_head, cell, edge, halve, network, random_network, relu_conv_norm, stem,
+};
+use super::trace::{Tolerance, Trace, differences, trace};
+use crate::device::Device;
+use crate::graph::{Graph, Value};
+use crate::reference::Rounding;
+use crate::state::NormInit;
+use crate::{ConvSpec, DeviceChoice, Shape};
+
+const TOLERANCE: Tolerance = Tolerance { loss: 1e-5, tensor: 1e-4, later: 5.0 };
+
+/// Values closer than this to a kink may fall on its other side in single precision.
+const MARGIN: f64 = 1e-6;
+
+/// Cases and what the reference did with them, computed once for all devices.
+static CASES: LazyLock<Vec<(Case, Trace)>> = LazyLock::new(|| {
+    operations().into_iter().chain(networks()).chain((1..=10).map(random_network)).map(expected).collect()
+});
+
+/// Chooses images with which no value comes near a kink.
+fn expected(mut case: Case) -> (Case, Trace) {
+    for seed in 1..=20 {
+        case.images = random_images(case.images.shape(), case.images.len(), seed);
+        let mut reference = case.reference(Rounding::Double);
+        let trace = trace(&mut reference, &case, &case.initial()).unwrap();
+        if reference.margin > MARGIN {
+            return (case, trace);
+        }
+    }
+    panic!("{}: always near a kink", case.name)
+}
+
+/// One operation each between a stem and a head, in a batch of more than one block and a last one of less.
+fn operations() -> Vec<Case> {
+    use Operation::{Average, Dilated, Max, Separable, Skip};
+    let case = |name: &str, size, build: &dyn Fn(&mut Graph, Value) -> Value| {
+        Case::new(name, Shape::new(3, size, size), 20, 33, |graph, image| {
+            let stem = stem(graph, image, 5);
+            build(graph, stem)
+        })
+    };
+    let mut cases = Vec::new();
+    for (kernel, stride, padding, relu) in
+        [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true)]
+    {
+        let name = format!("conv {kernel}x{kernel} stride {stride}");
+        cases.push(case(&name, 7, &|graph, value| {
+            let spec = ConvSpec { channels: 6, kernel, stride, padding, relu };
+            let value = graph.conv("conv", value, spec).unwrap();
+            graph.batch_norm("bn", value)
+        }));
+    }
+    cases.push(case("factorized reduce", 8, &|graph, value| halve(graph, "halve", value, 6)));
+    for operation in [Max, Average, Separable(3), Separable(5), Dilated(3), Dilated(5)] {
+        for stride in [1, 2] {
+            cases.push(case(&format!("{operation:?} stride {stride}"), 7, &|graph, value| {
+                edge(graph, "edge", operation, value, stride).0
+            }));
+        }
+    }
+    let mut sums = case("node sums with drop path", 6, &|graph, value| {
+        let concat = graph.concat(4, graph.shape(value));
+        let a = graph.node_sum("a", &[], concat, 0).unwrap();
+        let pooled = edge(graph, "pool", Average, value, 1);
+        let b = graph.node_sum("b", &[pooled, (value, true), (a, false)], concat, 1).unwrap();
+        let convolved = edge(graph, "conv", Dilated(3), b, 1);
+        graph.node_sum("c", &[convolved, edge_skip(b), (b, true), edge_skip(value)], concat, 2).unwrap();
+        graph.node_sum("d", &[edge_skip(value)], concat, 3).unwrap();
+        graph.concat_value(concat)
+    });
+    sums.drop_path = 0.4;
+    cases.push(sums);
+    for size in [5, 7, 8] {
+        let mut head = case(&format!("auxiliary head of {size}"), size, &|graph, value| {
+            auxiliary_head(graph, value);
+            edge(graph, "edge", Skip, value, 1).0
+        });
+        head.recipe.label_smoothing = 0.1;
+        cases.push(head);
+    }
+    cases.push(case("hidden linear", 6, &|graph, value| {
+        let value = graph.global_average(value);
+        graph.linear("hidden", value, 11, true).unwrap()
+    }));
+    cases
+}
+
+fn edge_skip(value: Value) -> (Value, bool) {
+    (value, false)
+}
+
+fn usual_nodes() -> [Nodes; 2] {
+    use Operation::{Average, Dilated, Max, Separable, Skip};
+    let normal = vec![
+        vec![(Separable(3), 0), (Skip, 1)],
+        vec![(Max, 0), (Dilated(3), 2)],
+        vec![(Skip, 3), (Average, 1)],
+        vec![(Separable(5), 1), (Skip, 0)],
+    ];
+    let reduction = vec![
+        vec![(Skip, 0), (Max, 1)],
+        vec![(Dilated(5), 1), (Average, 2)],
+        vec![(Skip, 2), (Separable(3), 0)],
+        vec![(Average, 0), (Dilated(3), 3)],
+    ];
+    [normal, reduction]
+}
+
+/// Whole networks: usual sizes, two reductions from 28 pixels, and a single image a step.
+fn networks() -> Vec<Case> {
+    let [normal, reduction] = usual_nodes();
+    let mut usual = network("usual network", Shape::new(3, 8, 8), 8, 20, 25, true, [&normal, &reduction]);
+    usual.images = random_images(Shape::new(3, 16, 16), 25, 1);
+    usual.recipe.norm_init = NormInit::One;
+    usual.recipe.preprocess.augment = true;
+    usual.recipe.preprocess.cutout = 4;
+    usual.recipe.label_smoothing = 0.1;
+    usual.recipe.grad_clip = 0.5;
+    usual.drop_path = 0.2;
+    let deep = Case::new("28 to 14 to 7", Shape::new(1, 28, 28), 5, 7, |graph, image| {
+        let stem = stem(graph, image, 3);
+        let first = cell(graph, "cells.0", [stem, stem], 4, true, &reduction);
+        let second = cell(graph, "cells.1", [stem, first], 4, true, &reduction);
+        auxiliary_head(graph, second);
+        cell(graph, "cells.2", [first, second], 4, false, &normal)
+    });
+    let mut alone = Case::new("one image a step", Shape::new(3, 7, 7), 1, 3, |graph, image| {
+        let stem = stem(graph, image, 4);
+        let value = edge(graph, "edge", Operation::Separable(3), stem, 2);
+        relu_conv_norm(graph, "conv", value.0, 9, 1, 1)
+    });
+    alone.recipe.preprocess.augment = true;
+    vec![usual, deep, alone]
+}
+
+/// Trains on `device` and compares with what the reference did.
+fn agree(device: &Device, case: &Case, expected: &Trace, tolerance: Tolerance) -> Result<(), String> {
+    let found = case.backend(device).and_then(|mut backend| trace(&mut *backend, case, &case.initial()));
+    let found = found.map_err(|error| format!("{}: {error}", case.name))?;
+    let list = differences(case, expected, &found, tolerance);
+    if list.is_empty() { Ok(()) } else { Err(list.join("\n")) }
+}
+
+fn agrees_on_all_cases(choice: DeviceChoice) {
+    let device = Device::open(choice).unwrap();
+    let wrong: Vec<String> =
+        CASES.iter().filter_map(|(case, expected)| agree(&device, case, expected, TOLERANCE).err()).collect();
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
+}
+
+#[test]
+fn cpu_with_one_thread_agrees_with_the_reference() {
+    agrees_on_all_cases(DeviceChoice::Cpu { threads: 1 });
+}
+
+#[test]
+fn cpu_with_two_threads_agrees_with_the_reference() {
+    agrees_on_all_cases(DeviceChoice::Cpu { threads: 2 });
+}
+
+#[test]
+fn software_gpu_agrees_with_the_reference() {
+    agrees_on_all_cases(DeviceChoice::Software);
+}
+
+/// The tolerances leave room for single precision, and not for much more: a tenth of them is enough in most places.
+#[test]
+fn single_precision_is_within_the_tolerances() {
+    for (case, expected) in CASES.iter() {
+        let mut reference = case.reference(Rounding::Single);
+        let found = trace(&mut reference, case, &case.initial()).unwrap();
+        let list = differences(case, expected, &found, TOLERANCE);
+        assert!(list.is_empty(), "{}", list.join("\n"));
+    }
+}
+
+#[test]
+fn comparison_finds_every_small_deviation() {
+    let (case, expected) = CASES.iter().find(|(case, _)| case.name == "usual network").unwrap();
+    let deviations: [(&str, fn(&mut Case)); 11] = [
+        ("momentum", |case| case.recipe.momentum = 0.89),
+        ("weight decay", |case| case.recipe.weight_decay *= 0.9),
+        ("clip", |case| case.recipe.grad_clip *= 1.01),
+        ("label smoothing", |case| case.recipe.label_smoothing = 0.099),
+        ("seed of augmentation", |case| case.recipe.seed ^= 1 << 32),
+        ("no flip and crop", |case| case.recipe.preprocess.augment = false),
+        ("cutout", |case| case.recipe.preprocess.cutout = 5),
+        ("standard deviation", |case| case.recipe.preprocess.std[1] *= 1.01),
+        ("drop path", |case| case.drop_path = 0.21),
+        ("learning rate", |case| case.learning_rate *= 1.01),
+        ("order of images", |case| case.images = random_images(case.images.shape(), 25, 99)),
+    ];
+    for (name, deviate) in deviations {
+        let mut other = case.clone();
+        deviate(&mut other);
+        let mut reference = other.reference(Rounding::Double);
+        let initial = case.initial();
+        let found = trace(&mut reference, &other, &initial).unwrap();
+        assert!(!differences(case, expected, &found, TOLERANCE).is_empty(), "{name} is not noticed");
+    }
+    // One weight in all, by a hundredth.
+    let mut initial = case.initial();
+    initial.parameters[0] *= 1.01;
+    let found = trace(&mut case.reference(Rounding::Double), case, &initial).unwrap();
+    assert!(!differences(case, expected, &found, TOLERANCE).is_empty(), "a weight is not noticed");
+}

@@ -1,0 +1,163 @@
+//! One training to check: a network, its recipe and random images; and the backends that run it.
+
+use crate::cpu::CpuBackend;
+use crate::device::{Device, Kind};
+use crate::gpu::GpuBackend;
+use crate::graph::{Graph, Value};
+use crate::program::{Mode, Program};
+use crate::reference::{Batch, Reference, Rounding};
+use crate::rng::{Purpose, below, random};
+use crate::state::{Layout, NormInit, State};
+use crate::trainer::{Backend, Monitor, Pass, Recipe, Setup};
+use crate::{Error, Images, Preprocess, Shape};
+
+pub(super) const CLASSES: usize = 5;
+
+/// Random numbers of a test.
+pub(super) struct Dice {
+    seed: u64,
+    next: u32,
+}
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, next: 0 }
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.next += 1;
+        below(random(self.seed, Purpose::Shuffle, 1, 0, self.next)[0], bound as u32) as usize
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) graph: Graph,
+    pub(super) recipe: Recipe,
+    pub(super) images: Images,
+    pub(super) learning_rate: f32,
+    pub(super) drop_path: f32,
+}
+
+impl Case {
+    /// A network that classifies what `build` makes of the input, on `count` random images.
+    pub(super) fn new(
+        name: &str,
+        input: Shape,
+        batch_size: usize,
+        count: usize,
+        build: impl FnOnce(&mut Graph, Value) -> Value,
+    ) -> Self {
+        let (mut graph, image) = Graph::new(input, CLASSES);
+        let features = build(&mut graph, image);
+        let pooled = graph.global_average(features);
+        let logits = graph.linear("linear", pooled, CLASSES, false).unwrap();
+        graph.head(logits, 1.0).unwrap();
+        let preprocess = Preprocess {
+            image_size: input.height,
+            mean: vec![0.5; input.channels],
+            std: vec![0.25; input.channels],
+            augment: false,
+            cutout: 0,
+        };
+        let recipe = Recipe {
+            batch_size,
+            momentum: 0.9,
+            weight_decay: 0.02,
+            grad_clip: 5.0,
+            label_smoothing: 0.0,
+            float_bits: 32,
+            preprocess,
+            seed: 3,
+            norm_init: NormInit::Uniform,
+        };
+        let images = random_images(input, count, 1);
+        Self { name: name.to_owned(), graph, recipe, images, learning_rate: 0.05, drop_path: 0.0 }
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout::new(&self.graph, &Program::new(&self.graph, Mode::Train).trained)
+    }
+
+    pub(super) fn initial(&self) -> State {
+        State::initial(&self.graph, &self.layout(), self.recipe.seed, self.recipe.norm_init)
+    }
+
+    fn with_setup<T>(&self, build: impl FnOnce(Setup<'_>) -> T) -> T {
+        let layout = self.layout();
+        build(Setup {
+            graph: &self.graph,
+            layout: &layout,
+            train: Program::new(&self.graph, Mode::Train),
+            evaluate: Program::new(&self.graph, Mode::Evaluate),
+            recipe: &self.recipe,
+            sets: std::slice::from_ref(&self.images),
+        })
+    }
+
+    /// The reference, in its initial state.
+    pub(super) fn reference(&self, rounding: Rounding) -> Reference {
+        let mut reference = self.with_setup(|setup| Reference::new(setup, rounding));
+        reference.set_state(&self.initial()).unwrap();
+        reference
+    }
+
+    /// A device's backend, in its initial state.
+    pub(super) fn backend(&self, device: &Device) -> Result<Box<dyn Backend>, Error> {
+        let mut backend: Box<dyn Backend> = self.with_setup(|setup| {
+            Ok::<Box<dyn Backend>, Error>(match &*device.0 {
+                Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup)?),
+                Kind::Gpu(gpu) => Box::new(GpuBackend::new(gpu, setup)?),
+            })
+        })?;
+        backend.set_state(&self.initial())?;
+        Ok(backend)
+    }
+
+    /// All images in a shuffled order.
+    pub(super) fn order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.images.len() as u32).collect();
+        order.sort_by_key(|&image| random(5, Purpose::Shuffle, 2, 0, image)[0]);
+        order
+    }
+
+    pub(super) fn pass<'a>(&self, order: &'a [u32], epoch: u32, first_step: u64) -> Pass<'a> {
+        Pass {
+            set: 0,
+            order,
+            epoch,
+            first_step,
+            learning_rate: self.learning_rate,
+            drop_path: self.drop_path,
+            monitor: &Nobody,
+        }
+    }
+
+    /// A training step over `images`.
+    pub(super) fn batch<'a>(&self, images: &'a [u32]) -> Batch<'a> {
+        let Self { learning_rate, drop_path, .. } = *self;
+        Batch { set: 0, images, epoch: 1, learning_rate, drop_path, training: true }
+    }
+}
+
+pub(super) fn random_images(shape: Shape, count: usize, seed: u64) -> Images {
+    let byte = |i: usize| (random(seed, Purpose::Shuffle, 3, 0, i as u32)[0] >> 24) as u8;
+    let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
+    let labels: Vec<u8> =
+        (0..count).map(|i| below(random(seed, Purpose::Shuffle, 4, 0, i as u32)[0], 5) as u8).collect();
+    Images::new(shape, pixels.into(), labels.into(), CLASSES).unwrap()
+}
+
+struct Nobody;
+
+impl Monitor for Nobody {
+    fn progress(&self, _: u64) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}

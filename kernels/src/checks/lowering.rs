@@ -1,0 +1,96 @@
+//! What calls say that they read and write is what they read and write: schedules and memory plans rely on it.
+
+use super::cells::random_network;
+use crate::program::{Access, AccessKind, Call, Resource};
+use crate::reference::{Memory, Rounding};
+
+/// Sets all numbers of `memory` to NaN, except those of `kept`.
+fn poison(memory: &mut Memory, kept: &[Resource]) {
+    let values: Vec<Vec<f64>> =
+        kept.iter().map(|&r| memory.numbers(r).into_iter().map(|n| *n).collect()).collect();
+    memory.all_numbers().into_iter().for_each(|n| *n = f64::NAN);
+    for (&resource, values) in kept.iter().zip(values) {
+        memory.numbers(resource).into_iter().zip(values).for_each(|(n, value)| *n = value);
+    }
+}
+
+fn bits(memory: &mut Memory) -> Vec<u64> {
+    memory.all_numbers().into_iter().map(|n| n.to_bits()).collect()
+}
+
+fn accumulates(call: &Call) -> bool {
+    match call {
+        Call::ConvolveBackward { sink, .. } => sink.is_some_and(|sink| sink.accumulate),
+        Call::PoolBackward { sink, .. }
+        | Call::EdgeBackward { sink, .. }
+        | Call::WindowAverageBackward { sink, .. } => sink.accumulate,
+        _ => false,
+    }
+}
+
+#[test]
+fn calls_touch_what_they_say_and_nothing_else() {
+    for seed in 31..=36 {
+        let case = random_network(seed);
+        let mut reference = case.reference(Rounding::Double);
+        let order = case.order();
+        let batch = case.batch(&order[..2]);
+        let calls = reference.train.calls.clone();
+        let mut memory = reference.memory(&reference.train, batch);
+        for call in &calls {
+            let accesses = call.accesses();
+            let of = |kinds: &[AccessKind]| -> Vec<Resource> {
+                let chosen = accesses.iter().filter(|a: &&Access| kinds.contains(&a.kind));
+                chosen.map(|a| a.resource).collect()
+            };
+            let written = of(&[AccessKind::Write, AccessKind::SharedWrite]);
+            let mut needed = of(&[AccessKind::Read, AccessKind::SharedWrite]);
+            if accumulates(call) {
+                needed.extend(of(&[AccessKind::Write]));
+            }
+
+            // With everything else gone, it writes the same.
+            let mut blind = memory.clone();
+            poison(&mut blind, &needed);
+            let (parameters, gradients) = (reference.parameters.clone(), reference.gradients.clone());
+            if !needed.contains(&Resource::Parameters) && !matches!(call, Call::Update) {
+                reference.parameters.fill(f64::NAN);
+            }
+            reference.execute(call, &mut blind, batch);
+            reference.parameters.clone_from(&parameters);
+            reference.gradients.clone_from(&gradients);
+
+            let mut before = memory.clone();
+            reference.execute(call, &mut memory, batch);
+            for &resource in &written {
+                let (seeing, blind) = (memory.numbers(resource), blind.numbers(resource));
+                let same = seeing.iter().zip(&blind).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same && seeing.len() == blind.len(), "{call:?} reads what it does not say");
+                if !written_in_part(resource) {
+                    assert!(seeing.iter().all(|n| !n.is_nan()), "{call:?} leaves part of {resource:?}");
+                }
+            }
+
+            // What it does not name, it leaves.
+            let mut after = memory.clone();
+            for state in [&mut before, &mut after] {
+                written.iter().for_each(|&r| state.numbers(r).into_iter().for_each(|n| *n = 0.0));
+                if let Call::ConvolveBackward { op, .. } = call {
+                    state.weight_partials.remove(&op.weight.0);
+                }
+            }
+            assert_eq!(bits(&mut before), bits(&mut after), "{call:?} writes what it does not say");
+            if !written.contains(&Resource::ParameterGradients) {
+                assert_eq!(reference.gradients, gradients, "{call:?}");
+            }
+            if !written.contains(&Resource::Parameters) {
+                assert_eq!(reference.parameters, parameters, "{call:?}");
+            }
+        }
+    }
+}
+
+/// Halves of one normalisation come from two calls.
+fn written_in_part(resource: Resource) -> bool {
+    matches!(resource, Resource::NormSums(_))
+}

@@ -1,0 +1,13 @@
+//! Checks of the whole runtime: gradients against finite differences, every backend against the plain reference,
+//! determinism, and properties of lowered programs.
+#![allow(clippy::unwrap_used)]
+
+mod agreement;
+mod case;
+mod cells;
+mod dead_branches;
+mod determinism;
+mod gradients;
+mod lowering;
+mod schedule;
+mod trace;

@@ -1,0 +1,179 @@
+//! Schedules and memory plans of random networks: order, independence, lifetimes.
+
+use super::case::{Case, Dice};
+use super::cells::random_network;
+use crate::plan::{Lifetime, plan};
+use crate::program::{AccessKind, Call, Content, Mode, Program, Resource, schedule};
+use crate::reference::{Memory, Reference, Rounding};
+
+/// Calls that treat each image for itself, up to sums over them.
+fn by_image(call: &Call) -> bool {
+    !matches!(
+        call,
+        Call::NormStatistics { .. } | Call::NormGradient { .. } | Call::WeightGradient { .. } | Call::Update
+    )
+}
+
+fn never(_: &Call) -> bool {
+    false
+}
+
+/// What two calls may not touch at one time: written by one of them, and not shared.
+fn conflicts(a: &Call, b: &Call) -> Vec<Resource> {
+    let mut list = Vec::new();
+    for mine in a.accesses() {
+        for theirs in b.accesses() {
+            let harmless = match (mine.kind, theirs.kind) {
+                (AccessKind::Read, AccessKind::Read) | (AccessKind::SharedWrite, AccessKind::SharedWrite) => {
+                    true
+                }
+                _ => !mine.resource.overlaps(theirs.resource),
+            };
+            if !harmless {
+                list.push(mine.resource);
+            }
+        }
+    }
+    list
+}
+
+#[test]
+fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
+    for seed in 41..=46 {
+        let case = random_network(seed);
+        for mode in [Mode::Train, Mode::Evaluate] {
+            let calls = Program::new(&case.graph, mode).calls;
+            for local in [never, by_image] {
+                let times = schedule(&calls, local);
+                for (later, call) in calls.iter().enumerate() {
+                    assert_eq!(times[later] % 2 == 1, local(call), "{call:?}");
+                    for earlier in 0..later {
+                        let list = conflicts(&calls[earlier], call);
+                        let only_images =
+                            list.iter().all(|r| matches!(r, Resource::Tensor(_) | Resource::DropPath));
+                        let together = local(call) && local(&calls[earlier]) && only_images;
+                        let kept = times[earlier] < times[later]
+                            || (times[earlier] == times[later] && together)
+                            || list.is_empty();
+                        assert!(kept, "{:?} and {call:?}", calls[earlier]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The indices of calls by time; those of one time in a random order when they are independent, else in the list's.
+fn shuffled(times: &[usize], dice: &mut Dice, independent: bool) -> Vec<usize> {
+    let mut order: Vec<(usize, usize, usize)> = (times.iter().enumerate())
+        .map(|(index, &time)| (time, if independent { dice.below(1 << 30) } else { 0 }, index))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, _, index)| index).collect()
+}
+
+fn result(case: &Case, reference: &Reference, memory: &Memory) -> (u64, Vec<u64>) {
+    assert!(memory.loss.is_finite(), "{}: loss {}", case.name, memory.loss);
+    (memory.loss.to_bits(), reference.gradients.iter().map(|g| g.to_bits()).collect())
+}
+
+#[test]
+fn order_of_independent_calls_changes_nothing() {
+    for seed in 51..=54 {
+        let case = random_network(seed);
+        let mut reference = case.reference(Rounding::Double);
+        let order = case.order();
+        let batch = case.batch(&order[..case.recipe.batch_size]);
+        let calls = reference.train.calls.clone();
+        let memory = reference.differentiate(&calls, batch);
+        let expected = result(&case, &reference, &memory);
+        let mut dice = Dice::new(seed);
+        let (alone, local) = (schedule(&calls, never), schedule(&calls, by_image));
+        for order in [
+            shuffled(&alone, &mut dice, true),
+            shuffled(&alone, &mut dice, true),
+            shuffled(&local, &mut dice, false),
+        ] {
+            assert!(!order.is_sorted(), "{}: nothing was shuffled", case.name);
+            let shuffled: Vec<Call> = order.iter().map(|&index| calls[index].clone()).collect();
+            let memory = reference.differentiate(&shuffled, batch);
+            assert_eq!(result(&case, &reference, &memory), expected, "{}", case.name);
+        }
+    }
+}
+
+/// First and last time of each storage.
+fn lifetimes(program: &Program, times: &[usize]) -> Vec<Option<(usize, usize)>> {
+    let mut lives = vec![None; program.storages.len()];
+    for (call, &time) in program.calls.iter().zip(times) {
+        for storage in call.storages() {
+            let life = lives[storage.0].get_or_insert((time, time));
+            *life = (life.0.min(time), life.1.max(time));
+        }
+    }
+    lives
+}
+
+#[test]
+fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
+    for seed in 61..=64 {
+        let case = random_network(seed);
+        let mut reference = case.reference(Rounding::Double);
+        let order = case.order();
+        let batch = case.batch(&order[..case.recipe.batch_size]);
+        let calls = reference.train.calls.clone();
+        let memory = reference.differentiate(&calls, batch);
+        let expected = result(&case, &reference, &memory);
+        for local in [never, by_image] {
+            let times = schedule(&calls, local);
+            let lives = lifetimes(&reference.train, &times);
+            reference.gradients.fill(0.0);
+            let mut memory = reference.memory(&reference.train, batch);
+            let order = shuffled(&times, &mut Dice::new(seed), false);
+            for (place, &index) in order.iter().enumerate() {
+                if matches!(calls[index], Call::Update) {
+                    continue;
+                }
+                reference.execute(&calls[index], &mut memory, batch);
+                let over = order.get(place + 1).is_none_or(|&next| times[next] > times[index]);
+                for (storage, life) in memory.storages.iter_mut().zip(&lives) {
+                    let dead = life.is_some_and(|(_, last)| last == times[index]);
+                    if over && dead {
+                        storage.values.fill(f64::NAN);
+                    }
+                }
+            }
+            assert_eq!(result(&case, &reference, &memory), expected, "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn storages_alive_at_one_time_have_memory_of_their_own() {
+    for seed in 71..=78 {
+        let case = random_network(seed);
+        let program = Program::new(&case.graph, Mode::Train);
+        let times = schedule(&program.calls, by_image);
+        let lives: Vec<Lifetime> = (lifetimes(&program, &times).into_iter().zip(&program.storages))
+            .filter_map(|(life, storage)| {
+                let size = if storage.content == Content::Taps { 1 } else { 4 };
+                let bytes = storage.shape.elements() * case.recipe.batch_size * size;
+                life.map(|(first, last)| Lifetime { bytes, first, last })
+            })
+            .collect();
+        let plan = plan(&lives);
+        let last = times.iter().copied().max().unwrap_or(0);
+        for time in 0..=last {
+            let alive = |i: &usize| lives[*i].first <= time && time <= lives[*i].last;
+            let mut ranges: Vec<(usize, usize)> = (0..lives.len())
+                .filter(alive)
+                .map(|i| (plan.offsets[i], plan.offsets[i] + lives[i].bytes))
+                .collect();
+            ranges.sort_unstable();
+            assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{}: time {time}", case.name);
+            assert!(ranges.iter().all(|range| range.1 <= plan.bytes));
+        }
+        let apart: usize = lives.iter().map(|life| life.bytes).sum();
+        assert!(plan.bytes < apart, "{}: no memory is shared", case.name);
+    }
+}

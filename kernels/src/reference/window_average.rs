@@ -1,0 +1,38 @@
+//! Averages over a grid of windows and their gradient.
+
+use super::array::Array;
+use crate::ops::WindowAverage;
+
+/// Calls `visit(output row, output column, input row, input column, 1 / pixels of the window)` for all pixels of all windows.
+fn each_pixel(op: &WindowAverage, mut visit: impl FnMut(usize, usize, usize, usize, f64)) {
+    for (row, rows) in op.rows.iter().enumerate() {
+        for (column, columns) in op.columns.iter().enumerate() {
+            let share = 1.0 / (rows.length * columns.length) as f64;
+            for y in rows.start..rows.start + rows.length {
+                for x in columns.start..columns.start + columns.length {
+                    visit(row, column, y, x, share);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn forward(op: &WindowAverage, input: &Array) -> Array {
+    let mut output = Array::filled(input.images, op.output.shape, 0.0);
+    for (image, channel) in output.planes() {
+        each_pixel(op, |row, column, y, x, share| {
+            *output.at_mut(image, channel, row, column) += share * input.at(image, channel, y, x);
+        });
+    }
+    output
+}
+
+pub(crate) fn backward(op: &WindowAverage, gradient: &Array) -> Array {
+    let mut input_gradient = Array::filled(gradient.images, op.input.tensor.shape, 0.0);
+    for (image, channel) in gradient.planes() {
+        each_pixel(op, |row, column, y, x, share| {
+            *input_gradient.at_mut(image, channel, y, x) += share * gradient.at(image, channel, row, column);
+        });
+    }
+    input_gradient
+}
