@@ -1,0 +1,231 @@
+//! Launches of convolutions: the matrix of a dense or separable one, and the depthwise part of the latter, which goes
+//! through a workspace that the backward pass reads again.
+
+use super::lower::{Lowering, launch};
+use super::memory::Held;
+use super::source;
+use super::tiles::{WeightTiles, depthwise_parts, divisor, strip};
+use super::views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
+use crate::ops::{Columns, Convolution};
+use crate::program::{Gradient, Sink};
+use crate::shape::Shape;
+
+/// Most output (or input) channels that an invocation keeps.
+const CHANNEL_TILE: usize = 16;
+
+/// The depthwise part of a separable convolution.
+struct Depthwise {
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    padding: usize,
+    /// Word offset of its weights.
+    weight: usize,
+}
+
+impl Lowering<'_> {
+    pub(super) fn convolve(&mut self, op: &Convolution) {
+        let shape = op.output.shape;
+        let mut stage = 0;
+        if let Some(depthwise) = self.depthwise(op) {
+            let columns = self.columns(op);
+            let tile = strip(shape.width);
+            let parts = Parts::default().read(self.places.input(op.input)).view("y", "y_block", columns);
+            let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, columns.shape);
+            let items = self.quads(shape) / tile;
+            self.push(stage, launch(&source::DEPTHWISE, parts, items, columns.shape.channels));
+            stage = 1;
+        }
+        let tile = divisor(shape.channels, CHANNEL_TILE);
+        let bias = op.bias.map_or(0, |bias| self.places.state.parameters + self.layout.offset(bias));
+        let parts = Parts::default()
+            .view("y", "y_block", self.places.tensor(op.output))
+            .flag("BIAS", op.bias.is_some())
+            .constant("OUT_TILE", tile)
+            .field("bias", bias);
+        let parts = self.matrix(op, parts);
+        self.push(stage, launch(&source::CONVOLVE, parts, self.quads(shape), shape.channels / tile));
+    }
+
+    pub(super) fn convolve_backward(&mut self, op: &Convolution, gradient: Gradient, sink: Option<Sink>) {
+        let gradient = self.places.gradient(gradient);
+        self.weight_partials(op, gradient);
+        if let Some(depthwise) = self.depthwise(op) {
+            let columns = self.columns(op);
+            let held = Held::ColumnGradients(op.weight.0);
+            let gradients = self.places.workspace(held, columns.shape);
+            self.matrix_input_gradient(op, gradient, gradients, false);
+            self.depthwise_partials(op, &depthwise, gradients);
+            if let Some(sink) = sink {
+                self.depthwise_input_gradient(op, &depthwise, gradients, sink);
+            }
+        } else if let Some(sink) = sink {
+            let view = self.places.tensor(sink.tensor);
+            self.matrix_input_gradient(op, gradient, view, sink.accumulate);
+        }
+    }
+
+    pub(super) fn weight_gradient(&mut self, op: &Convolution) {
+        let gradients = self.places.state.gradients;
+        let parts = WeightTiles::new(op, self.recipe.batch_size).parts;
+        let elements = op.output.shape.channels * op.column_count();
+        self.sum(Held::Partials(op.weight.0), parts, elements, gradients + self.layout.offset(op.weight));
+        if let (Some(weight), Some(depthwise)) = (op.depthwise, self.depthwise(op)) {
+            let parts = depthwise_parts(op, self.recipe.batch_size, strip(op.output.shape.width));
+            let elements = op.input.tensor.shape.channels * depthwise.kernel * depthwise.kernel;
+            let gradient = gradients + self.layout.offset(weight);
+            self.sum(Held::DepthwisePartials(op.weight.0), parts, elements, gradient);
+        }
+    }
+
+    fn sum(&mut self, partials: Held, parts: usize, elements: usize, gradient: usize) {
+        let (page, base) = self.places.partials(partials);
+        let parts = Parts::default()
+            .words("partials", page)
+            .field("partials", base as usize)
+            .field("parts", parts)
+            .field("elements", elements)
+            .field("gradient", gradient);
+        self.push_at_end(launch(&source::SUM_PARTIALS, parts, elements, 1));
+    }
+
+    fn weight_partials(&mut self, op: &Convolution, gradient: GradientRead) {
+        let shape = op.output.shape;
+        let WeightTiles { out_tile, column_tile, parts: split } =
+            WeightTiles::new(op, self.recipe.batch_size);
+        let (page, base) = self.places.partials(Held::Partials(op.weight.0));
+        let parts = Parts::default()
+            .gradient(gradient)
+            .words("partials", page)
+            .field("partials", base as usize)
+            .constant("OUT_TILE", out_tile)
+            .constant("COLUMN_TILE", column_tile)
+            .constant("PARTS", split);
+        let parts = self.matrix(op, parts);
+        let tiles = (shape.channels / out_tile) * (op.column_count() / column_tile);
+        self.push(0, launch(&source::WEIGHT_PARTIALS, parts, split * tiles, 1));
+        if let Some(bias) = op.bias {
+            let parts = Parts::default()
+                .gradient(gradient)
+                .constant("OUT", shape.channels)
+                .constant("Y_PIXELS", shape.pixels())
+                .field("bias_gradient", self.places.state.gradients + self.layout.offset(bias));
+            self.push(0, launch(&source::BIAS_GRADIENT, parts, shape.channels, 1));
+        }
+    }
+
+    fn matrix_input_gradient(
+        &mut self,
+        op: &Convolution,
+        gradient: GradientRead,
+        sink: View,
+        accumulate: bool,
+    ) {
+        let shape = self.matrix_input(op).view.shape;
+        let tile = divisor(shape.channels, CHANNEL_TILE);
+        let parts = Parts::default()
+            .gradient(gradient)
+            .view("sink", "sink_block", sink)
+            .flag("ACCUMULATE", accumulate)
+            .constant("IN_TILE", tile);
+        let parts = self.matrix(op, parts);
+        let tiles = shape.channels / tile;
+        self.push(0, launch(&source::CONVOLVE_INPUT_GRADIENT, parts, self.quads(shape), tiles));
+    }
+
+    fn depthwise_partials(&mut self, op: &Convolution, depthwise: &Depthwise, gradients: View) {
+        let tile = strip(op.output.shape.width);
+        let split = depthwise_parts(op, self.recipe.batch_size, tile);
+        let channels = op.input.tensor.shape.channels;
+        let (page, base) = self.places.partials(Held::DepthwisePartials(op.weight.0));
+        let parts = Parts::default()
+            .read(self.places.input(op.input))
+            .view("g", "g_block", gradients)
+            .words("partials", page)
+            .field("partials", base as usize)
+            .constant("CHANNELS", channels)
+            .constant("PARTS", split);
+        let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, gradients.shape);
+        self.push(1, launch(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels, 1));
+    }
+
+    fn depthwise_input_gradient(
+        &mut self,
+        op: &Convolution,
+        depthwise: &Depthwise,
+        gradients: View,
+        sink: Sink,
+    ) {
+        let shape = op.input.tensor.shape;
+        let tile = if depthwise.stride == 1 { strip(shape.width) } else { 1 };
+        let parts = Parts::default()
+            .read(self.places.input(op.input))
+            .view("g", "g_block", gradients)
+            .view("sink", "sink_block", self.places.tensor(sink.tensor))
+            .flag("ACCUMULATE", sink.accumulate);
+        let parts = depthwise.parts(parts, tile, 1, shape, gradients.shape);
+        let items = self.quads(shape) / tile;
+        self.push(1, launch(&source::DEPTHWISE_INPUT_GRADIENT, parts, items, shape.channels));
+    }
+
+    fn depthwise(&self, op: &Convolution) -> Option<Depthwise> {
+        let (Columns::Depthwise { kernel, stride, dilation, padding }, Some(weight)) =
+            (op.columns, op.depthwise)
+        else {
+            return None;
+        };
+        let weight = self.places.state.parameters + self.layout.offset(weight);
+        Some(Depthwise { kernel, stride, dilation, padding, weight })
+    }
+
+    /// Workspace of the depthwise results.
+    fn columns(&self, op: &Convolution) -> View {
+        let shape = op.output.shape.with_channels(op.input.tensor.shape.channels);
+        self.places.workspace(Held::Columns(op.weight.0), shape)
+    }
+
+    /// What the matrix reads: the input, or the depthwise results.
+    fn matrix_input(&self, op: &Convolution) -> Read {
+        match op.columns {
+            Columns::Dense { .. } => self.places.input(op.input),
+            Columns::Depthwise { .. } => Read { view: self.columns(op), record: None, relu: false },
+        }
+    }
+
+    /// What kernels of the matrix need of it.
+    fn matrix(&self, op: &Convolution, parts: Parts) -> Parts {
+        let (kernel, stride, padding, offset) = match op.columns {
+            Columns::Dense { kernel, stride, padding, offset } => (kernel, stride, padding, offset),
+            Columns::Depthwise { .. } => (1, 1, 0, 0),
+        };
+        let read = self.matrix_input(op);
+        parts
+            .read(read)
+            .shape(X_SHAPE, read.view.shape)
+            .shape(Y_SHAPE, op.output.shape)
+            .constant("IN", read.view.shape.channels)
+            .constant("OUT", op.output.shape.channels)
+            .constant("COLUMNS", op.column_count())
+            .constant("KERNEL", kernel)
+            .constant("STRIDE", stride)
+            .constant("PADDING", padding)
+            .constant("OFFSET", offset)
+            .field("weight", self.places.state.parameters + self.layout.offset(op.weight))
+    }
+}
+
+impl Depthwise {
+    /// What depthwise kernels need; `step` is the distance of neighbouring elements of a tile of `tile`.
+    fn parts(&self, parts: Parts, tile: usize, step: usize, input: Shape, output: Shape) -> Parts {
+        parts
+            .shape(X_SHAPE, input)
+            .shape(Y_SHAPE, output)
+            .constant("KERNEL", self.kernel)
+            .constant("STRIDE", self.stride)
+            .constant("DILATION", self.dilation)
+            .constant("PADDING", self.padding)
+            .constant("TILE", tile)
+            .constant("SPAN", (tile - 1) * step + (self.kernel - 1) * self.dilation + 1)
+            .field("weight", self.weight)
+    }
+}

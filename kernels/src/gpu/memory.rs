@@ -1,0 +1,246 @@
+//! Where everything lies on the device: the state's words, and the arena's pages with storages and workspaces by lifetime.
+
+use std::collections::HashMap;
+
+use super::tiles::{self, WeightTiles};
+use crate::graph::{Graph, StorageId};
+use crate::ops::{Columns, Convolution};
+use crate::plan::{ALIGNMENT, Lifetime};
+use crate::preprocess::{Images, Resize};
+use crate::program::{Call, Content, Program};
+use crate::shape::{BLOCK, blocks};
+use crate::state::Layout;
+use crate::trainer::Recipe;
+
+/// Words of one channel of a normalisation: a, b, mean, 1/deviation, A, B, C and one unused.
+pub(super) const NORM_RECORD: usize = 8;
+
+/// Most workgroups that sum squares of gradients.
+pub(super) const MAX_RUNS: usize = 256;
+
+/// Word offsets in the state: all that is small, or lives longer than a step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StateWords {
+    pub(super) parameters: usize,
+    pub(super) momenta: usize,
+    pub(super) gradients: usize,
+    pub(super) running_mean: usize,
+    pub(super) running_var: usize,
+    pub(super) norms: usize,
+    /// Drop-path scales, `[edge][lane of the batch]`.
+    pub(super) drops: usize,
+    /// Loss and hits, `[step of a segment][head]`.
+    pub(super) metrics: usize,
+    pub(super) order: usize,
+    pub(super) squares: usize,
+    pub(super) mean: usize,
+    pub(super) deviation: usize,
+    pub(super) sets: Vec<SetWords>,
+    pub(super) words: usize,
+    /// Steps between two uploads: of a whole epoch over the largest set.
+    pub(super) segment_steps: usize,
+}
+
+/// Offsets of what belongs to one set of images.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SetWords {
+    /// Labels, four a word.
+    pub(super) labels: usize,
+    pub(super) rows: ResizeWords,
+    pub(super) columns: ResizeWords,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ResizeWords {
+    pub(super) first: usize,
+    pub(super) weights: usize,
+    pub(super) taps: usize,
+}
+
+impl StateWords {
+    /// Lays out the state, and lists the words that never change.
+    pub(super) fn new(
+        graph: &Graph,
+        layout: &Layout,
+        recipe: &Recipe,
+        sets: &[Images],
+    ) -> (Self, Vec<(usize, Vec<u32>)>) {
+        let mut state = Self::default();
+        let mut constants = Vec::new();
+        let largest = sets.iter().map(Images::len).max().unwrap_or(0);
+        state.segment_steps = largest.div_ceil(recipe.batch_size).max(1);
+        let take = |words: &mut usize, count: usize| {
+            let offset = *words;
+            *words = (offset + count).next_multiple_of(16);
+            offset
+        };
+        let words = &mut state.words;
+        state.parameters = take(words, layout.elements);
+        state.momenta = take(words, layout.trained);
+        state.gradients = take(words, layout.elements);
+        state.running_mean = take(words, graph.norm_channels());
+        state.running_var = take(words, graph.norm_channels());
+        state.norms = take(words, NORM_RECORD * graph.norm_channels());
+        state.drops = take(words, graph.drops * blocks(recipe.batch_size) * BLOCK);
+        state.metrics = take(words, 2 * graph.heads.len() * state.segment_steps);
+        state.order = take(words, state.segment_steps * recipe.batch_size);
+        state.squares = take(words, MAX_RUNS);
+        let mut constant = |words: &mut usize, values: Vec<u32>| {
+            let offset = take(words, values.len());
+            constants.push((offset, values));
+            offset
+        };
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
+        state.mean = constant(words, bits(&recipe.preprocess.mean));
+        state.deviation = constant(words, bits(&recipe.preprocess.std));
+        for set in sets {
+            let pack = |four: &[u8]| four.iter().rev().fold(0, |word, &label| word << 8 | u32::from(label));
+            let labels = constant(words, set.labels().chunks(4).map(pack).collect());
+            let mut resize = |words: &mut usize, size: usize| {
+                let resize = Resize::new(size, recipe.preprocess.image_size);
+                let first = resize.first.iter().map(|&first| first as u32).collect();
+                ResizeWords {
+                    first: constant(words, first),
+                    weights: constant(words, bits(&resize.weights)),
+                    taps: resize.taps,
+                }
+            };
+            let rows = resize(words, set.shape().height);
+            let columns = resize(words, set.shape().width);
+            state.sets.push(SetWords { labels, rows, columns });
+        }
+        (state, constants)
+    }
+}
+
+/// Something that needs memory in the arena; workspaces of a convolution are named by its weight parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Held {
+    Storage(StorageId),
+    /// Depthwise results of a separable convolution.
+    Columns(usize),
+    /// Their gradients.
+    ColumnGradients(usize),
+    /// Partial sums of the gradient of the weights.
+    Partials(usize),
+    /// Of the depthwise weights.
+    DepthwisePartials(usize),
+}
+
+/// A page of the arena and a byte offset in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) page: usize,
+    pub(super) bytes: usize,
+}
+
+/// Where what a program holds lies.
+#[derive(Clone, Debug)]
+pub(super) struct Arena {
+    pub(super) places: HashMap<Held, Place>,
+    /// Bytes of each page.
+    pub(super) pages: Vec<usize>,
+    /// Bytes of the largest single block.
+    pub(super) largest: usize,
+}
+
+impl Arena {
+    /// Plans a program whose calls run at `times`, on pages of at most `page_bytes`.
+    pub(super) fn new(
+        program: &Program,
+        times: &[usize],
+        batch: usize,
+        half: bool,
+        page_bytes: usize,
+    ) -> Self {
+        let lanes = blocks(batch) * BLOCK;
+        let element = if half { 2 } else { 4 };
+        let mut held: Vec<(Held, Lifetime)> = Vec::new();
+        let mut numbers: HashMap<Held, usize> = HashMap::new();
+        let mut hold = |what: Held, bytes: usize, first: usize, last: usize| {
+            let number = *numbers.entry(what).or_insert_with(|| {
+                held.push((what, Lifetime { bytes, first, last }));
+                held.len() - 1
+            });
+            let life = &mut held[number].1;
+            life.first = life.first.min(first);
+            life.last = life.last.max(last);
+        };
+        let end = times.iter().copied().max().unwrap_or(0);
+        for (call, &time) in program.calls.iter().zip(times) {
+            for id in call.storages() {
+                let storage = program.storages[id.0];
+                let bytes = match storage.content {
+                    Content::Activation => storage.shape.elements() * lanes * element,
+                    Content::Taps => storage.shape.elements() * lanes,
+                };
+                hold(Held::Storage(id), bytes, time, time);
+            }
+            let columns = |op: &Convolution| op.column_count() * op.output.shape.pixels() * lanes * element;
+            match call {
+                Call::Convolve { op } if op.depthwise.is_some() => {
+                    hold(Held::Columns(op.weight.0), columns(op), time, time);
+                }
+                Call::ConvolveBackward { op, .. } => {
+                    let parts = WeightTiles::new(op, batch).parts;
+                    let bytes = parts * op.output.shape.channels * op.column_count() * 4;
+                    hold(Held::Partials(op.weight.0), bytes, time, end);
+                    if let Columns::Depthwise { kernel, .. } = op.columns {
+                        hold(Held::Columns(op.weight.0), columns(op), time, time);
+                        hold(Held::ColumnGradients(op.weight.0), columns(op), time, time);
+                        let strip = tiles::strip(op.output.shape.width);
+                        let parts = tiles::depthwise_parts(op, batch, strip);
+                        let bytes = parts * op.input.tensor.shape.channels * kernel * kernel * 4;
+                        hold(Held::DepthwisePartials(op.weight.0), bytes, time, end);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let lives: Vec<Lifetime> = held.iter().map(|&(_, life)| life).collect();
+        let (places, pages) = split(&lives, page_bytes);
+        Self {
+            places: held.iter().map(|&(what, _)| what).zip(places).collect(),
+            pages,
+            largest: lives.iter().map(|life| life.bytes).max().unwrap_or(0),
+        }
+    }
+}
+
+/// Plans greedily, largest first, each on the first page and at the lowest offset that is free during its whole lifetime.
+fn split(lives: &[Lifetime], page_bytes: usize) -> (Vec<Place>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(lives[i].bytes), lives[i].first, i));
+    let mut places = vec![Place { page: 0, bytes: 0 }; lives.len()];
+    // What lies on each page, by offset.
+    let mut pages: Vec<Vec<usize>> = Vec::new();
+    for index in order {
+        let life = lives[index];
+        let size = life.bytes.next_multiple_of(ALIGNMENT);
+        let gap = |page: &Vec<usize>| {
+            let mut offset = 0;
+            for &other in page {
+                let there = lives[other];
+                if there.first > life.last || life.first > there.last {
+                    continue;
+                }
+                if places[other].bytes >= offset + size {
+                    break;
+                }
+                offset = offset.max(places[other].bytes + there.bytes.next_multiple_of(ALIGNMENT));
+            }
+            offset
+        };
+        let found = pages.iter().map(gap).enumerate().find(|(_, offset)| offset + size <= page_bytes);
+        let (page, bytes) = found.unwrap_or((pages.len(), 0));
+        places[index] = Place { page, bytes };
+        if page == pages.len() {
+            pages.push(Vec::new());
+        }
+        let position = pages[page].partition_point(|&other| places[other].bytes <= bytes);
+        pages[page].insert(position, index);
+    }
+    let end = |&index: &usize| places[index].bytes + lives[index].bytes.next_multiple_of(ALIGNMENT);
+    let sizes = pages.iter().map(|page| page.iter().map(end).max().unwrap_or(0)).collect();
+    (places, sizes)
+}

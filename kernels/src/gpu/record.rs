@@ -1,0 +1,139 @@
+//! Recorded programs: launches by time and stage, those of one specialisation put into one dispatch with a job table.
+
+use std::collections::HashMap;
+
+use super::device::{JOB_WINDOW, SLOTS};
+use super::source::{Const, Kernel, SlotKind, Source};
+
+/// Most workgroups along one dimension of a dispatch.
+pub(super) const MAX_GROUPS: u32 = 65_535;
+
+/// One kernel on one job.
+pub(super) struct Launch {
+    pub(super) kernel: &'static Kernel,
+    pub(super) constants: Vec<(&'static str, Const)>,
+    /// The job record.
+    pub(super) fields: Vec<(&'static str, u32)>,
+    pub(super) slots: Vec<(&'static str, SlotKind, Page)>,
+    /// Workgroups along x that the job needs, folded into x and y where there are too many.
+    pub(super) groups: u32,
+    /// Workgroups along z: tiles of channels.
+    pub(super) tiles: usize,
+}
+
+/// What is bound to a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Page {
+    /// A page of the arena.
+    Arena(usize),
+    /// A page of the resident images of a set.
+    Images { set: usize, page: usize },
+}
+
+/// One dispatch of a recorded program.
+#[derive(Debug)]
+pub(super) struct Dispatch {
+    pub(super) source: usize,
+    pub(super) pages: [Page; SLOTS],
+    /// Byte offset of its first job record.
+    pub(super) jobs: u32,
+    pub(super) groups: [u32; 3],
+    /// Run only when the images come from this set.
+    pub(super) set: Option<usize>,
+}
+
+/// A list of dispatches, in order, with their shaders and job records.
+#[derive(Default)]
+pub(super) struct Recording {
+    pub(super) dispatches: Vec<Dispatch>,
+    pub(super) sources: Vec<Source>,
+    pub(super) jobs: Vec<u32>,
+}
+
+#[derive(Default)]
+pub(super) struct Recorder {
+    launches: Vec<((usize, usize), Option<usize>, Launch)>,
+    half: bool,
+}
+
+impl Recorder {
+    pub(super) fn new(half: bool) -> Self {
+        Self { launches: Vec::new(), half }
+    }
+
+    /// Adds a launch at a time of the schedule and a stage within it: launches of one time and stage are independent.
+    pub(super) fn push(&mut self, when: (usize, usize), launch: Launch) {
+        self.launches.push((when, None, launch));
+    }
+
+    /// Adds a launch that runs only when the images come from `set`.
+    pub(super) fn push_for_set(&mut self, when: (usize, usize), set: usize, launch: Launch) {
+        self.launches.push((when, Some(set), launch));
+    }
+
+    /// Sorts, groups and lays out the job records.
+    pub(super) fn finish(mut self) -> Recording {
+        self.launches.sort_by_key(|launch| launch.0);
+        let mut recording = Recording::default();
+        let mut known: HashMap<Source, usize> = HashMap::new();
+        for together in self.launches.chunk_by(|a, b| a.0 == b.0) {
+            let mut merged: Vec<(usize, [Page; SLOTS], Option<usize>, Vec<&Launch>)> = Vec::new();
+            for (_, set, launch) in together {
+                let source = launch.source(self.half);
+                let number = *known.entry(source).or_insert_with_key(|source| {
+                    recording.sources.push(source.clone());
+                    recording.sources.len() - 1
+                });
+                let pages = launch.pages();
+                match merged.iter_mut().find(|other| (other.0, other.1, other.2) == (number, pages, *set)) {
+                    Some(other) => other.3.push(launch),
+                    None => merged.push((number, pages, *set, vec![launch])),
+                }
+            }
+            for (source, pages, set, launches) in merged {
+                let most = (JOB_WINDOW as usize / launches[0].record_bytes())
+                    .min(MAX_GROUPS as usize / launches[0].tiles.max(1))
+                    .max(1);
+                for launches in launches.chunks(most) {
+                    recording.add(source, pages, set, launches);
+                }
+            }
+        }
+        recording
+    }
+}
+
+impl Recording {
+    fn add(&mut self, source: usize, pages: [Page; SLOTS], set: Option<usize>, launches: &[&Launch]) {
+        let jobs = (self.jobs.len() * 4) as u32;
+        for launch in launches {
+            self.jobs.extend(launch.fields.iter().map(|field| field.1));
+            self.jobs.resize(self.jobs.len().next_multiple_of(4), 0);
+        }
+        self.jobs.resize(self.jobs.len().next_multiple_of(64), 0);
+        let groups = launches.iter().map(|launch| launch.groups).max().unwrap_or(1).max(1);
+        let x = groups.min(MAX_GROUPS);
+        let z = (launches[0].tiles * launches.len()) as u32;
+        self.dispatches.push(Dispatch { source, pages, jobs, groups: [x, groups.div_ceil(x), z], set });
+    }
+}
+
+impl Launch {
+    fn source(&self, half: bool) -> Source {
+        let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
+        let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
+        Source::new(self.kernel, &self.constants, &fields, &slots, self.tiles, half)
+    }
+
+    fn pages(&self) -> [Page; SLOTS] {
+        let mut pages = [Page::Arena(0); SLOTS];
+        for (page, slot) in pages.iter_mut().zip(&self.slots) {
+            *page = slot.2;
+        }
+        pages
+    }
+
+    fn record_bytes(&self) -> usize {
+        4 * self.fields.len().next_multiple_of(4)
+    }
+}

@@ -1,0 +1,33 @@
+// What every kernel shares: the state's words, the place of an invocation, and which images of the batch are there.
+// `Job`, `jobs`, `now`, `state` and the slots are declared by the runtime before this file.
+
+fn float_at(index: u32) -> f32 {
+    return bitcast<f32>(state[index]);
+}
+
+fn set_float(index: u32, value: f32) {
+    state[index] = bitcast<u32>(value);
+}
+
+// A parameter as it is used in arithmetic.
+fn weight_at(index: u32) -> f32 {
+    let value = float_at(index);
+    if FLOAT_BITS == 16u {
+        return unpack2x16float(pack2x16float(vec2<f32>(value, 0.0))).x;
+    }
+    return value;
+}
+
+fn item_index(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
+    return (group.y * groups.x + group.x) * WORKGROUP + local;
+}
+
+// Blocks that hold an image of this batch; a last batch that is not full has fewer.
+fn active_blocks() -> u32 {
+    return (now.images + 15u) / 16u;
+}
+
+// Which of the four lanes of a quad hold an image.
+fn lanes_there(block: u32, quad: u32) -> vec4<bool> {
+    return vec4<u32>(block * 16u + quad * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(now.images);
+}

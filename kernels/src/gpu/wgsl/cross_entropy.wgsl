@@ -1,0 +1,72 @@
+// Cross-entropy of a head with label smoothing, by one workgroup for the batch: its sum and the number of right answers into
+// the step's row of metrics, and in training the gradient of the logits.
+
+var<workgroup> losses: array<f32, WORKGROUP>;
+var<workgroup> hits: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let job = jobs[group.z];
+    let smoothing = bitcast<f32>(job.smoothing);
+    let scale = bitcast<f32>(job.weight) / f32(now.images);
+    let quads = active_blocks() * 4u;
+    var loss = 0.0;
+    var hit = 0.0;
+    for (var item = local; item < quads; item += WORKGROUP) {
+        let block = item / 4u;
+        let quad = item % 4u;
+        let lanes = lanes_there(block, quad);
+        let base = job.x + block * job.x_block + quad;
+        var labels = vec4<u32>(0u);
+        for (var lane = 0u; lane < 4u; lane++) {
+            if lanes[lane] {
+                let image = state[job.order + now.first + block * 16u + quad * 4u + lane];
+                labels[lane] = (state[now.labels + image / 4u] >> ((image % 4u) * 8u)) & 255u;
+            }
+        }
+        var largest = load_x(base);
+        var answers = vec4<u32>(0u);
+        var total = vec4<f32>(0.0);
+        var chosen = vec4<f32>(0.0);
+        for (var c = 0u; c < CLASSES; c++) {
+            let value = load_x(base + c * 4u);
+            let larger = value > largest;
+            largest = select(largest, value, larger);
+            answers = select(answers, vec4<u32>(c), larger);
+        }
+        var sum = vec4<f32>(0.0);
+        for (var c = 0u; c < CLASSES; c++) {
+            let value = load_x(base + c * 4u) - largest;
+            total += exp(value);
+            sum += value;
+            chosen = select(chosen, value, labels == vec4<u32>(c));
+        }
+        let logarithm = log(total);
+        let each = logarithm - (1.0 - smoothing) * chosen - smoothing / f32(CLASSES) * sum;
+        loss += dot(select(vec4<f32>(0.0), each, lanes), vec4<f32>(1.0));
+        let right = lanes & (labels == answers) & (chosen == chosen);
+        hit += dot(select(vec4<f32>(0.0), vec4<f32>(1.0), right), vec4<f32>(1.0));
+        if BACKWARD {
+            for (var c = 0u; c < CLASSES; c++) {
+                let value = exp(load_x(base + c * 4u) - largest) / total;
+                let one = select(vec4<f32>(0.0), vec4<f32>(1.0 - smoothing), labels == vec4<u32>(c));
+                let slope = (value - one - smoothing / f32(CLASSES)) * scale;
+                store_g(job.g + block * job.g_block + c * 4u + quad, select(vec4<f32>(0.0), slope, lanes));
+            }
+        }
+    }
+    losses[local] = loss;
+    hits[local] = hit;
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            losses[local] += losses[local + half];
+            hits[local] += hits[local + half];
+        }
+    }
+    if local == 0u {
+        let row = job.metrics + (now.row * job.heads + job.head) * 2u;
+        set_float(row, losses[0]);
+        set_float(row + 1u, hits[0]);
+    }
+}

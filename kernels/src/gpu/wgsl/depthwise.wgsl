@@ -1,0 +1,54 @@
+// Depthwise convolution. An invocation makes `TILE` neighbouring outputs of one row: every input is loaded once for all of
+// them. The channel is one of the workgroup, so that weights are loaded from addresses that are uniform.
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let job = jobs[group.z / TILES];
+    let channel = group.z % TILES;
+    let item = item_index(group, groups, local);
+    let quad = item % 4u;
+    let strip = (item / 4u) % (Y_PIXELS / TILE);
+    let block = item / (4u * (Y_PIXELS / TILE));
+    if block >= active_blocks() {
+        return;
+    }
+    let pixel = strip * TILE;
+    let row = i32((pixel / Y_WIDTH) * STRIDE) - i32(PADDING);
+    let column = i32((pixel % Y_WIDTH) * STRIDE) - i32(PADDING);
+    let map = input_map(job.record, channel);
+    var weights: array<f32, KERNEL * KERNEL>;
+    for (var k = 0u; k < KERNEL * KERNEL; k++) {
+        weights[k] = weight_at(job.weight + channel * KERNEL * KERNEL + k);
+    }
+    var sums: array<vec4<f32>, TILE>;
+    for (var t = 0u; t < TILE; t++) {
+        sums[t] = vec4<f32>(0.0);
+    }
+    let base = job.x + block * job.x_block + channel * X_PIXELS * 4u + quad;
+    for (var i = 0u; i < KERNEL; i++) {
+        let y = row + i32(i * DILATION);
+        if y < 0 || y >= i32(X_HEIGHT) {
+            continue;
+        }
+        for (var j = 0u; j < SPAN; j++) {
+            let x = column + i32(j);
+            var value = vec4<f32>(0.0);
+            if x >= 0 && x < i32(X_WIDTH) {
+                value = mapped(load_x(base + (u32(y) * X_WIDTH + u32(x)) * 4u), map);
+            }
+            for (var t = 0u; t < TILE; t++) {
+                if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
+                    sums[t] += weights[i * KERNEL + (j - t * STRIDE) / DILATION] * value;
+                }
+            }
+        }
+    }
+    let place = job.y + block * job.y_block + (channel * Y_PIXELS + pixel) * 4u + quad;
+    for (var t = 0u; t < TILE; t++) {
+        store_y(place + t * 4u, sums[t]);
+    }
+}

@@ -1,0 +1,24 @@
+// Draws the drop-path scale of every edge and image of the batch: 0 or 1 / keep probability.
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let job = jobs[group.z];
+    let item = item_index(group, groups, local);
+    let edge = item / job.lanes;
+    let position = item % job.lanes;
+    if edge >= job.edges {
+        return;
+    }
+    var scale = 0.0;
+    if position < now.images {
+        let image = state[job.order + now.first + position];
+        if unit(random(DROP_PATH, edge, now.epoch, image).x) >= now.drop_path {
+            scale = 1.0 / (1.0 - now.drop_path);
+        }
+    }
+    set_float(job.drops + item, scale);
+}

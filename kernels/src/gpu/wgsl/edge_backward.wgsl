@@ -1,0 +1,24 @@
+// Gradient of an edge that has memory of its own: the node's, times the drop-path scale.
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let job = jobs[group.z / TILES];
+    let channel = group.z % TILES;
+    let item = item_index(group, groups, local);
+    let quad = item % 4u;
+    let block = item / (4u * PIXELS);
+    if block >= active_blocks() {
+        return;
+    }
+    let place = channel * PIXELS * 4u + item % (4u * PIXELS);
+    var value = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
+    let sink = job.sink + block * job.sink_block + place;
+    if ACCUMULATE {
+        value += load_sink(sink);
+    }
+    store_sink(sink, value);
+}

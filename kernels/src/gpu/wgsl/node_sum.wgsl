@@ -1,0 +1,51 @@
+// The sum of up to five edges, each through its normalisation and times its drop-path scale. Bit e of `NORMS` and `DROPS`
+// says whether edge e has one.
+
+fn edge_value(value: vec4<f32>, edge: u32, record: u32, drop: u32, channel: u32, block: u32, quad: u32) -> vec4<f32> {
+    var result = value;
+    if ((NORMS >> edge) & 1u) == 1u {
+        result = result * float_at(record + RECORD * channel) + float_at(record + RECORD * channel + 1u);
+    }
+    if ((DROPS >> edge) & 1u) == 1u {
+        let first = drop + block * 16u + quad * 4u;
+        result *= vec4<f32>(float_at(first), float_at(first + 1u), float_at(first + 2u), float_at(first + 3u));
+    }
+    return result;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let job = jobs[group.z / TILES];
+    let channel = group.z % TILES;
+    let item = item_index(group, groups, local);
+    let quad = item % 4u;
+    let block = item / (4u * PIXELS);
+    if block >= active_blocks() {
+        return;
+    }
+    let place = channel * PIXELS * 4u + item % (4u * PIXELS);
+    var sum = vec4<f32>(0.0);
+    if ACCUMULATE {
+        sum = load_y(job.y + block * job.y_block + place);
+    }
+    if EDGES > 0u {
+        sum += edge_value(load_e0(job.e0 + block * job.e0_block + place), 0u, job.e0_record, job.e0_drop, channel, block, quad);
+    }
+    if EDGES > 1u {
+        sum += edge_value(load_e1(job.e1 + block * job.e1_block + place), 1u, job.e1_record, job.e1_drop, channel, block, quad);
+    }
+    if EDGES > 2u {
+        sum += edge_value(load_e2(job.e2 + block * job.e2_block + place), 2u, job.e2_record, job.e2_drop, channel, block, quad);
+    }
+    if EDGES > 3u {
+        sum += edge_value(load_e3(job.e3 + block * job.e3_block + place), 3u, job.e3_record, job.e3_drop, channel, block, quad);
+    }
+    if EDGES > 4u {
+        sum += edge_value(load_e4(job.e4 + block * job.e4_block + place), 4u, job.e4_record, job.e4_drop, channel, block, quad);
+    }
+    store_y(job.y + block * job.y_block + place, sum);
+}

@@ -1,0 +1,52 @@
+// Backward pass of a normalisation, one channel a workgroup: the sums of g and of g (y - mean), from which the gradients of
+// scale and shift and the coefficients A, B, C of the gradient of its input follow.
+
+var<workgroup> first_sums: array<f32, WORKGROUP>;
+var<workgroup> second_sums: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let job = jobs[group.z];
+    let channel = group.x;
+    if channel >= job.channels {
+        return;
+    }
+    let record = job.gradient_record + RECORD * channel;
+    let mean = float_at(record + 2u);
+    let items = active_blocks() * PIXELS * 4u;
+    var first = vec4<f32>(0.0);
+    var second = vec4<f32>(0.0);
+    for (var item = local; item < items; item += WORKGROUP) {
+        let quad = item % 4u;
+        let block = item / (4u * PIXELS);
+        let lanes = lanes_there(block, quad);
+        if !lanes.x {
+            continue;
+        }
+        let place = channel * PIXELS * 4u + item % (4u * PIXELS);
+        let gradient = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
+        let masked = select(vec4<f32>(0.0), gradient, lanes);
+        first += masked;
+        second += masked * (load_raw(job.raw + block * job.raw_block + place) - mean);
+    }
+    first_sums[local] = dot(first, vec4<f32>(1.0));
+    second_sums[local] = dot(second, vec4<f32>(1.0));
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            first_sums[local] += first_sums[local + half];
+            second_sums[local] += second_sums[local + half];
+        }
+    }
+    if local == 0u {
+        let number = f32(now.images * PIXELS);
+        let inverse = float_at(record + 3u);
+        let scale = float_at(job.scale + channel) * inverse;
+        let slope = -scale * inverse * inverse * second_sums[0] / number;
+        set_float(job.scale_gradient + channel, second_sums[0] * inverse);
+        set_float(job.shift_gradient + channel, first_sums[0]);
+        set_float(record + 4u, scale);
+        set_float(record + 5u, slope);
+        set_float(record + 6u, -scale * first_sums[0] / number - slope * mean);
+    }
+}

@@ -1,0 +1,70 @@
+// Batch statistics of one channel by one workgroup, in a fixed order: each invocation sums around its own first value, then
+// means and squared deviations are combined pairwise (Chan, Golub, LeVeque), so that a large mean cancels nothing.
+
+var<workgroup> counts: array<f32, WORKGROUP>;
+var<workgroup> means: array<f32, WORKGROUP>;
+var<workgroup> squares: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let job = jobs[group.z];
+    let channel = group.x;
+    if channel >= job.channels {
+        return;
+    }
+    let items = active_blocks() * PIXELS * 4u;
+    var count = 0.0;
+    var shift = 0.0;
+    var sum = vec4<f32>(0.0);
+    var square = vec4<f32>(0.0);
+    for (var item = local; item < items; item += WORKGROUP) {
+        let quad = item % 4u;
+        let block = item / (4u * PIXELS);
+        let lanes = lanes_there(block, quad);
+        if !lanes.x {
+            continue;
+        }
+        let value = load_x(job.x + block * job.x_block + channel * PIXELS * 4u + item % (4u * PIXELS));
+        if count == 0.0 {
+            shift = value.x;
+        }
+        let weight = select(vec4<f32>(0.0), vec4<f32>(1.0), lanes);
+        let deviation = select(vec4<f32>(0.0), value - shift, lanes);
+        count += dot(weight, vec4<f32>(1.0));
+        sum += deviation;
+        square += deviation * deviation;
+    }
+    let total = dot(sum, vec4<f32>(1.0));
+    let mean = total / max(count, 1.0);
+    counts[local] = count;
+    means[local] = shift + mean;
+    squares[local] = max(dot(square, vec4<f32>(1.0)) - total * mean, 0.0);
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            let other = counts[local + half];
+            let both = counts[local] + other;
+            if other > 0.0 {
+                let difference = means[local + half] - means[local];
+                squares[local] += squares[local + half] + difference * difference * counts[local] * other / both;
+                means[local] += difference * other / both;
+                counts[local] = both;
+            }
+        }
+    }
+    if local == 0u {
+        let number = counts[0];
+        let variance = squares[0] / number;
+        let scale = float_at(job.scale + channel) / sqrt(variance + EPSILON);
+        let record = job.record + RECORD * channel;
+        set_float(record, scale);
+        set_float(record + 1u, float_at(job.shift + channel) - scale * means[0]);
+        set_float(record + 2u, means[0]);
+        set_float(record + 3u, 1.0 / sqrt(variance + EPSILON));
+        let unbiased = squares[0] / max(number - 1.0, 1.0);
+        let old_mean = float_at(job.running_mean + channel);
+        let old_variance = float_at(job.running_var + channel);
+        set_float(job.running_mean + channel, old_mean * (1.0 - MOMENTUM) + means[0] * MOMENTUM);
+        set_float(job.running_var + channel, old_variance * (1.0 - MOMENTUM) + unbiased * MOMENTUM);
+    }
+}

@@ -1,0 +1,19 @@
+// Adds up the partial sums of weights' gradients, in order.
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let job = jobs[group.z];
+    let element = item_index(group, groups, local);
+    if element >= job.elements {
+        return;
+    }
+    var sum = 0.0;
+    for (var part = 0u; part < job.parts; part++) {
+        sum += bitcast<f32>(load_partials(job.partials + part * job.elements + element));
+    }
+    set_float(job.gradient + element, sum);
+}

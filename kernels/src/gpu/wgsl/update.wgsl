@@ -1,0 +1,28 @@
+// A step of SGD: gradients clipped by their global norm, weight decay, momentum.
+
+var<workgroup> squares: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let job = jobs[group.z];
+    squares[local] = 0.0;
+    if local < job.runs {
+        squares[local] = float_at(job.squares + local);
+    }
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            squares[local] += squares[local + half];
+        }
+    }
+    workgroupBarrier();
+    let factor = min(1.0, bitcast<f32>(job.grad_clip) / (sqrt(squares[0]) + 1e-6));
+    let end = min((group.x + 1u) * job.run, job.elements);
+    for (var element = group.x * job.run + local; element < end; element += WORKGROUP) {
+        let weight = float_at(job.parameters + element);
+        let gradient = float_at(job.gradients + element) * factor + bitcast<f32>(job.weight_decay) * weight;
+        let step = bitcast<f32>(job.momentum) * float_at(job.momenta + element) + gradient;
+        set_float(job.momenta + element, step);
+        set_float(job.parameters + element, weight - now.learning_rate * step);
+    }
+}
