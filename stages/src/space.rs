@@ -218,23 +218,21 @@ mod tests {
         let space = space();
         let costs = costs(&space);
         let draws = 6000;
-        let mut counts = [0.0; 3];
-        let mut cheap_rate = 0.0;
-        for seed in 0..draws {
-            let budget = space.draw(1, &[], &costs, 1.0, (seed, 0))[0];
-            counts[[4, 1, 2].iter().position(|&epochs| epochs == budget.epochs).unwrap()] +=
-                1.0 / draws as f64;
-            cheap_rate += f64::from(u8::from(budget.learning_rate == 0.1)) / draws as f64;
+        for temperature in [1.0, 3.0] {
+            let (mut counts, mut first_rates) = ([0.0; 3], 0.0);
+            for seed in 0..draws {
+                let budget = space.draw(1, &[], &costs, temperature, (seed, 0))[0];
+                counts[[4, 1, 2].iter().position(|&epochs| epochs == budget.epochs).unwrap()] +=
+                    1.0 / draws as f64;
+                first_rates += f64::from(u8::from(budget.learning_rate == 0.1)) / draws as f64;
+            }
+            let weights = [-4.0, -1.0, -2.0].map(|cost: f64| (cost / temperature).exp());
+            let total: f64 = weights.iter().sum();
+            for (count, weight) in counts.iter().zip(weights) {
+                assert!((count - weight / total).abs() < 0.025, "{temperature}: {counts:?}");
+            }
+            assert!((first_rates - 0.5).abs() < 0.03, "what changes no FLOPs is drawn evenly: {first_rates}");
         }
-        let weights = [-4.0_f64, -1.0, -2.0].map(f64::exp);
-        let total: f64 = weights.iter().sum();
-        for (count, weight) in counts.iter().zip(weights) {
-            assert!((count - weight / total).abs() < 0.025, "{counts:?}");
-        }
-        assert!(
-            (cheap_rate - 0.5).abs() < 0.03,
-            "hyper-parameters without FLOPs are drawn evenly: {cheap_rate}"
-        );
     }
 
     #[test]
