@@ -84,8 +84,8 @@ impl fmt::Display for Warning {
             }
             Self::Conflict { kind, digest } => write!(
                 f,
-                "a new result for {kind}/{digest} differs from the cached one, which was kept; something that changes \
-                 results is missing from the key, or a computation is not deterministic"
+                "a new result for {kind}/{digest} differs from the cached one, which was kept; something that \
+                 changes results is missing from the key, or a computation is not deterministic"
             ),
             Self::SetAside { path, reason } => {
                 write!(
@@ -105,13 +105,13 @@ impl fmt::Display for Warning {
             }
             Self::DatabaseDamaged { message } => write!(
                 f,
-                "the cache database has damaged files ({message}); what cannot be read is computed again, and the next \
-                 run rebuilds the database from its intact records"
+                "the cache database has damaged files ({message}); what cannot be read is computed again, and the \
+                 next run rebuilds the database from its intact records"
             ),
             Self::Rebuilt { records, moved_to, reason } => write!(
                 f,
-                "the cache database was damaged ({reason}); {records} intact records were saved into a new one, the \
-                 damaged one is in {} and can be deleted",
+                "the cache database was damaged ({reason}); {records} intact records were saved into a new one, \
+                 the damaged one is in {} and can be deleted",
                 moved_to.display()
             ),
             Self::Forgotten { records } => {
@@ -122,8 +122,8 @@ impl fmt::Display for Warning {
             }
             Self::DatabaseUnreadable { message } => write!(
                 f,
-                "the cache is in use by another process and its database cannot be read beside it ({message}); results \
-                 are kept in the spool and nothing is lost, but some may be computed twice"
+                "the cache is in use by another process and its database cannot be read beside it ({message}); \
+                 results are kept in the spool and nothing is lost, but some may be computed twice"
             ),
         }
     }

@@ -50,8 +50,7 @@ impl Store {
         if let Some(database) = self.database().filter(|_| self.is_writer()) {
             match write_record(database, record, &envelope, synchronous) {
                 Ok(()) => return Ok(PutOutcome::Stored),
-                // A database that met damage refuses to write; the spool keeps the record for the rebuilt
-                // one.
+                // A database that met damage refuses to write; the spool keeps the record for its successor.
                 Err(failure) => self.database_failed("write", failure)?,
             }
         }

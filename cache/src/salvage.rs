@@ -28,8 +28,7 @@ pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
     let mut records = 0;
     for file in data_files(&damaged)? {
         let bytes = match fs::read(&file) {
-            // Removed by hand, or unreadable on the disk: what it held is lost or stays in the damaged
-            // folder.
+            // Removed by hand, or unreadable on the disk: what it held is lost, or stays in the old folder.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
             bytes => bytes.map_err(Error::io("read", &file))?,
         };
