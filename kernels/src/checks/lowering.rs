@@ -74,7 +74,9 @@ fn calls_touch_what_they_say_and_nothing_else() {
             // What it does not name, it leaves.
             let mut after = memory.clone();
             for state in [&mut before, &mut after] {
-                written.iter().for_each(|&r| state.numbers(r).into_iter().for_each(|n| *n = 0.0));
+                for &resource in &written {
+                    state.numbers(resource).into_iter().for_each(|n| *n = 0.0);
+                }
                 if let Call::ConvolveBackward { op, .. } = call {
                     state.weight_partials.remove(&op.weight.0);
                 }

@@ -99,7 +99,7 @@ pub(super) fn differences(case: &Case, expected: &Trace, found: &Trace, toleranc
                 ("running_var", part(&e.running_var), part(&f.running_var)),
             ] {
                 let (error, size) = (distance(&e, &f), length(&e).max(1e-2));
-                if !(error <= later * tolerance.tensor * size) {
+                if error.is_nan() || error > later * tolerance.tensor * size {
                     report(format!("{}.{what}: differs by {error:e}, its norm is {size:e}", norm.name));
                 }
             }
@@ -122,7 +122,7 @@ fn tensor_errors(case: &Case, expected: &[f32], found: &[f32], tolerance: f64) -
     let mut list = Vec::new();
     for (name, (_, expected)) in &expected {
         let (error, size) = (distance(expected, &found[name].1), length(expected));
-        if !(error <= tolerance * size.max(negligible)) {
+        if error.is_nan() || error > tolerance * size.max(negligible) {
             list.push(format!("{name}: differs by {error:e}, its norm is {size:e}"));
         }
     }

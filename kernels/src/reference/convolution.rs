@@ -21,8 +21,8 @@ impl Gradients {
 struct Tap {
     image: usize,
     channel: usize,
-    /// Number of the tap in the kernel, row by row.
-    tap: usize,
+    /// Place in the kernel, row by row.
+    number: usize,
     /// Pixel that is read.
     from: (usize, usize),
     /// Output pixel.
@@ -50,7 +50,7 @@ fn each_tap(op: &Convolution, images: usize, mut visit: impl FnMut(&Tap)) {
                     let Some(y) = source(row, tap / kernel, read.height) else { continue };
                     for column in 0..written.width {
                         let Some(x) = source(column, tap % kernel, read.width) else { continue };
-                        visit(&Tap { image, channel, tap, from: (y, x), to: (row, column) });
+                        visit(&Tap { image, channel, number: tap, from: (y, x), to: (row, column) });
                     }
                 }
             }
@@ -65,11 +65,11 @@ fn columns(op: &Convolution, input: &Array, depthwise: &[f64]) -> Array {
         let value = input.at(tap.image, tap.channel, tap.from.0, tap.from.1);
         match op.columns {
             Columns::Dense { kernel, .. } => {
-                let column = tap.channel * kernel * kernel + tap.tap;
+                let column = tap.channel * kernel * kernel + tap.number;
                 *columns.at_mut(tap.image, column, tap.to.0, tap.to.1) = value;
             }
             Columns::Depthwise { kernel, .. } => {
-                let weight = depthwise[tap.channel * kernel * kernel + tap.tap];
+                let weight = depthwise[tap.channel * kernel * kernel + tap.number];
                 *columns.at_mut(tap.image, tap.channel, tap.to.0, tap.to.1) += weight * value;
             }
         }
@@ -132,12 +132,12 @@ pub(crate) fn backward(
         let place = input.index(tap.image, tap.channel, tap.from.0, tap.from.1);
         match op.columns {
             Columns::Dense { kernel, .. } => {
-                let column = tap.channel * kernel * kernel + tap.tap;
+                let column = tap.channel * kernel * kernel + tap.number;
                 input_gradient.values[place] += column_gradient.at(tap.image, column, tap.to.0, tap.to.1);
             }
             Columns::Depthwise { kernel, .. } => {
                 let dt = column_gradient.at(tap.image, tap.channel, tap.to.0, tap.to.1);
-                let w = tap.channel * kernel * kernel + tap.tap;
+                let w = tap.channel * kernel * kernel + tap.number;
                 input_gradient.values[place] += depthwise[w] * dt;
                 found.depthwise[w] += input.values[place] * dt;
             }

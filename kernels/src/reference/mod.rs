@@ -111,7 +111,7 @@ impl Reference {
         match call {
             Call::LoadImages { output } => {
                 let loaded = self.load(batch, *output);
-                self.put(memory, *output, loaded, false);
+                self.put(memory, *output, &loaded, false);
             }
             Call::DrawDropPath => self.draw_drop_path(memory, batch),
             Call::Convolve { op } => {
@@ -119,13 +119,13 @@ impl Reference {
                 let bias = op.bias.map_or(&[][..], |bias| self.param(bias));
                 let output =
                     convolution::forward(op, &input, self.depthwise(op), self.param(op.weight), bias);
-                self.put(memory, op.output, output, false);
+                self.put(memory, op.output, &output, false);
                 self.add_up(memory, op.norm, op.output, batch);
             }
             Call::Pool { op } => {
                 let input = self.read(memory, op.input);
                 let (output, held, margin) = pool::forward(op, &input);
-                self.put(memory, op.output, output, false);
+                self.put(memory, op.output, &output, false);
                 if let Some(storage) = op.taps {
                     held.values.iter().for_each(|&tap| memory.kinks.see(tap as u64, margin));
                     memory.storages[storage.0] = held;
@@ -149,11 +149,11 @@ impl Reference {
                     let edge = scaled(memory, edge, drop);
                     sum.values.iter_mut().zip(&edge.values).for_each(|(sum, value)| *sum += value);
                 }
-                self.put(memory, op.output, sum, false);
+                self.put(memory, op.output, &sum, false);
             }
             Call::WindowAverage { op } => {
                 let input = self.read(memory, op.input);
-                self.put(memory, op.output, window_average::forward(op, &input), false);
+                self.put(memory, op.output, &window_average::forward(op, &input), false);
             }
             Call::CrossEntropy { head, gradient } => {
                 let logits = get(memory, head.logits);
@@ -166,7 +166,7 @@ impl Reference {
                     memory.correct += correct;
                 }
                 if let Some(gradient) = gradient {
-                    self.put(memory, *gradient, found, false);
+                    self.put(memory, *gradient, &found, false);
                 }
             }
             Call::NormGradientSums { norm, gradient } => {
@@ -212,7 +212,7 @@ impl Reference {
             Call::EdgeBackward { gradient, scale, sink } => {
                 let found = get(memory, *gradient);
                 let found = scaled(memory, found, *scale);
-                self.put(memory, sink.tensor, found, sink.accumulate);
+                self.put(memory, sink.tensor, &found, sink.accumulate);
             }
             Call::WindowAverageBackward { op, gradient, sink } => {
                 let dy = get(memory, *gradient);
@@ -307,10 +307,10 @@ impl Reference {
                 *g = if *gate > 0.0 { *g } else { 0.0 };
             }
         }
-        self.put(memory, sink.tensor, gradient, sink.accumulate);
+        self.put(memory, sink.tensor, &gradient, sink.accumulate);
     }
 
-    fn put(&self, memory: &mut Memory, tensor: Tensor, values: Array, accumulate: bool) {
+    fn put(&self, memory: &mut Memory, tensor: Tensor, values: &Array, accumulate: bool) {
         assert_eq!(values.shape, tensor.shape);
         let target = &mut memory.storages[tensor.storage.0];
         for (image, channel) in values.planes() {
@@ -397,7 +397,9 @@ impl Backend for Reference {
             let Pass { set, epoch, learning_rate, drop_path, .. } = *pass;
             let batch = Batch { set, images, epoch, learning_rate, drop_path, training: false };
             let mut memory = self.memory(&self.evaluate, batch);
-            calls.iter().for_each(|call| self.execute(call, &mut memory, batch));
+            for call in &calls {
+                self.execute(call, &mut memory, batch);
+            }
             total.correct += memory.correct;
             total.loss += memory.loss * images.len() as f64 / pass.order.len() as f64;
             pass.monitor.progress(images.len() as u64);
