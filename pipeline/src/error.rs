@@ -15,7 +15,7 @@ pub(crate) enum Error {
     /// Input that a stage's own types refuse: genotypes, budgets, configuration, data files.
     #[error("{0}")]
     Input(#[source] stages::Error),
-    #[error("there is no target {target:?}; a target is a stage ({stages}) or one node ({nodes})")]
+    #[error("there is no target {target:?}; a target is a stage ({stages}) or one node of it ({nodes})")]
     UnknownTarget { target: String, stages: String, nodes: String },
     #[error("cannot read {}: {source}; check that the file is there and may be read", path.display())]
     Read { path: PathBuf, source: std::io::Error },

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use kernels::{Device, DeviceChoice};
 use stages::data::Dataset;
@@ -27,13 +28,14 @@ impl Place {
     /// # Errors
     /// When there is no such device.
     pub(crate) fn open(self, threads: usize) -> Result<Device, Error> {
-        let choice = match self {
-            Self::Auto => DeviceChoice::Auto,
-            Self::Cpu => DeviceChoice::Cpu { threads },
-            Self::Gpu(index) => DeviceChoice::Gpu { index },
-            Self::Software => DeviceChoice::Software,
+        let cpu = DeviceChoice::Cpu { threads };
+        let device = match self {
+            Self::Auto => Device::open(DeviceChoice::Gpu { index: 0 }).or_else(|_| Device::open(cpu)),
+            Self::Cpu => Device::open(cpu),
+            Self::Gpu(index) => Device::open(DeviceChoice::Gpu { index }),
+            Self::Software => Device::open(DeviceChoice::Software),
         };
-        Device::open(choice).map_err(Error::Device)
+        device.map_err(Error::Device)
     }
 }
 
@@ -61,13 +63,28 @@ pub(crate) struct LocalExecutor {
     jobs: usize,
     /// Threads of the processor for all of them together.
     threads: usize,
+    /// What was opened for the trainings before.
+    opened: Mutex<Option<Device>>,
 }
 
 impl LocalExecutor {
     /// Opens no device yet: a run that finds everything in the cache needs none.
     pub(crate) fn new(place: Place, jobs: Option<usize>, data: Dataset) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { place, data, jobs: jobs.unwrap_or(threads), threads }
+        Self { place, data, jobs: jobs.unwrap_or(threads), threads, opened: Mutex::new(None) }
+    }
+
+    /// The device for trainings of so many threads each. A GPU is opened once, for what was compiled for it stays with
+    /// it; and looking for one takes time, so that it is looked for once.
+    fn device(&self, threads: usize) -> Result<Device, Error> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = match &*opened {
+            Some(gpu) if gpu.is_gpu() => return Ok(gpu.clone()),
+            Some(_) => Place::Cpu.open(threads)?,
+            None => self.place.open(threads)?,
+        };
+        *opened = Some(device.clone());
+        Ok(device)
     }
 }
 
@@ -80,7 +97,7 @@ impl Executor for LocalExecutor {
     fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
         let workers = self.jobs.min(jobs.len()).max(1);
         // One training a core while there are many, several cores a training when there are few.
-        let device = &self.place.open((self.threads / workers).max(1))?;
+        let device = &self.device((self.threads / workers).max(1))?;
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..workers {

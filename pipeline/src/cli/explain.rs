@@ -97,7 +97,7 @@ fn nodes(
 fn explain_node(loaded: &Loaded, plan: &Plan, history: &History, node: &PlannedNode) -> Explanation {
     // What is cached was explained when it ran; then what changed before that is of interest.
     let against: Option<(&Manifest, _)> = match &node.key {
-        Some(key) => history.latest_other(&node.name, key.digest()),
+        Some(key) => history.latest_other(&node.name, key.digest()).or_else(|| history.latest(&node.name)),
         None => history.latest(&node.name),
     };
     let changes = match (&node.key, against) {
@@ -202,6 +202,13 @@ fn text(explanation: &Explanation) -> String {
         Some(run) if explanation.changes.is_empty() && explanation.causes.is_empty() => {
             let _ = writeln!(text, "nothing known has changed since the run of {} UTC", format::moment(run));
         }
+        Some(run) if explanation.changes.is_empty() && explanation.key.is_some() => {
+            let run = format::moment(run);
+            let _ = writeln!(
+                text,
+                "its key is as in the run of {run} UTC; before it these changed and led to the same outputs:"
+            );
+        }
         Some(run) => {
             let _ = writeln!(text, "changed since the run of {} UTC:", format::moment(run));
         }
@@ -213,7 +220,7 @@ fn text(explanation: &Explanation) -> String {
     }
     for cause in explanation.causes.iter().filter(|cause| cause.node != explanation.name) {
         for change in &cause.changes {
-            let _ = writeln!(text, "  because of {}: {change}", cause.node);
+            let _ = writeln!(text, "  setting of {}: {change}", cause.node);
         }
     }
     if let Some(key) = &explanation.key {

@@ -44,7 +44,7 @@ pub(crate) struct Cli {
 /// What every command takes.
 #[derive(Args)]
 pub(crate) struct Global {
-    /// Folder of the cache [default: $NAS_CACHE, or nas-pipeline/cache in the user's cache folder]
+    /// Folder of the cache [default: the environment's `NAS_CACHE`, or nas-pipeline/cache in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Print one JSON object instead of text

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
 
-/// Prints Spearman's r_s (average ranks for ties) and its bootstrap 95% interval over the rows. Rows are joined by
+/// Prints Spearman's rank correlation (average ranks for ties) and its bootstrap 95% interval over the rows. Rows are joined by
 /// the first column when both files begin with a column of the same name, else by their place.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -37,7 +37,7 @@ pub(crate) struct Rank {
 }
 
 #[derive(Serialize)]
-struct Correlations {
+struct RankJson {
     truth: String,
     rows: usize,
     correlations: Vec<Correlation>,
@@ -72,7 +72,7 @@ impl Rank {
         ))
     }
 
-    fn correlate(&self) -> Result<Correlations, Error> {
+    fn correlate(&self) -> Result<RankJson, Error> {
         let estimates = Columns::read(&self.estimates)?;
         let truth = Columns::read(self.truth.as_ref().unwrap_or(&self.estimates))?;
         let partners = estimates.join(&truth)?;
@@ -94,7 +94,7 @@ impl Rank {
                 interval: correlation.interval,
             });
         }
-        Ok(Correlations { truth: truth.headings()[truth_column].clone(), rows: partners.len(), correlations })
+        Ok(RankJson { truth: truth.headings()[truth_column].clone(), rows: partners.len(), correlations })
     }
 
     /// The columns to judge: those asked for, or all numbers but the column of names and the truth itself.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use clap::Args;
 
@@ -30,8 +31,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     selection: Selection,
     /// Say what would run and why, and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long = "dry-run")]
+    only_plan: bool,
     /// Compute, and train, this stage or node although it is in the cache; may be repeated
     #[arg(long, value_name = "NODE|STAGE")]
     force: Vec<String>,
@@ -47,13 +48,14 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        let begun = Instant::now();
         let (loaded, targets) = self.selection.load()?;
         let mut forced = BTreeSet::new();
         for name in &self.force {
             forced.extend(loaded.dag.find(name)?);
         }
         let store = global.open()?;
-        if self.dry_run {
+        if self.only_plan {
             let plan = Plan::make(&loaded.dag, &store, &targets, &forced)?;
             warn(&store);
             return output::plan::print(&plan, &self.selection.target, global.json);
@@ -81,7 +83,7 @@ impl Run {
                 &Ran {
                     target: &self.selection.target,
                     trainings: outcome.manifest.trainings,
-                    elapsed_ms: outcome.manifest.elapsed_ms,
+                    elapsed_ms: begun.elapsed().as_millis() as u64,
                 },
                 global.json,
             ),

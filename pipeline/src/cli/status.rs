@@ -1,6 +1,7 @@
 //! `pipeline status`: how the last run ended, and what has become stale since.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use clap::Args;
 use serde::Serialize;
@@ -72,10 +73,10 @@ impl Status {
             None => "No runs yet.\n".to_owned(),
             Some(last) => describe(&last),
         };
-        text.push_str(&format!("Now    {}: {}\n", self.selection.target, output::plan::summary(&plan)));
+        let _ = writeln!(text, "Now    {}: {}", self.selection.target, output::plan::summary(&plan));
         for node in stale {
             let reason = node.reason.as_ref().map_or_else(String::new, ToString::to_string);
-            text.push_str(&format!("       {}: {reason}\n", node.name));
+            let _ = writeln!(text, "       {}: {reason}", node.name);
         }
         output::result(&text)
     }
@@ -92,7 +93,7 @@ fn describe(last: &LastRun) -> String {
         format::count(last.trainings.cached)
     );
     if !last.failed.is_empty() {
-        text.push_str(&format!("       did not finish: {}\n", last.failed.join(", ")));
+        let _ = writeln!(text, "       did not finish: {}", last.failed.join(", "));
     }
     text
 }

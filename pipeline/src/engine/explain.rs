@@ -10,6 +10,12 @@ use super::node::{Dag, NodeIndex, input_field};
 use super::plan::Plan;
 use super::run::Output;
 
+/// How many nodes a sentence lists.
+const NAMED_MAX: usize = 3;
+
+/// How many changes a sentence lists; `explain` lists all.
+const CHANGES_MAX: usize = 2;
+
 /// Why a node would run, or runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reason {
@@ -48,16 +54,25 @@ impl std::fmt::Display for Change {
     }
 }
 
+fn and_more(formatter: &mut std::fmt::Formatter<'_>, more: usize) -> std::fmt::Result {
+    if more == 0 { Ok(()) } else { write!(formatter, " and {more} more") }
+}
+
 impl std::fmt::Display for Reason {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NeverRun => formatter.write_str("never run before"),
             Self::Changed(changes) => {
-                let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-                formatter.write_str(&changes.join("; "))
+                let shown: Vec<String> = changes.iter().take(CHANGES_MAX).map(ToString::to_string).collect();
+                formatter.write_str(&shown.join("; "))?;
+                and_more(formatter, changes.len() - shown.len())
             }
             Self::OutputMissing => formatter.write_str("its output is not in the cache"),
-            Self::Waits(nodes) => write!(formatter, "waits for {}", nodes.join(", ")),
+            Self::Waits(nodes) => {
+                let named = nodes.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+                write!(formatter, "waits for {named}")?;
+                and_more(formatter, nodes.len().saturating_sub(NAMED_MAX))
+            }
             Self::Forced => formatter.write_str("forced"),
         }
     }
@@ -137,6 +152,8 @@ fn entry_changes(fields: &[FieldChange], sources: &[(&str, &str)]) -> Vec<Change
             }
         }
     }
+    // What a person set comes before what followed from it.
+    changes.sort_by_key(|change| change.node.is_some());
     changes
 }
 

@@ -7,6 +7,9 @@ use stages::stage::Stage;
 
 use crate::error::Error;
 
+/// How many nodes an error names as examples.
+const NODES_NAMED_MAX: usize = 3;
+
 /// Position of a node in its [`Dag`].
 pub(crate) type NodeIndex = usize;
 
@@ -67,12 +70,12 @@ impl Dag {
             return Ok(found);
         }
         let stages: BTreeSet<&str> = self.nodes.iter().map(|node| node.stage.name()).collect();
-        let nodes: Vec<&str> =
-            self.nodes.iter().map(|node| node.name.as_str()).filter(|name| name.contains('@')).collect();
+        let nodes = self.nodes.iter().map(|node| node.name.as_str()).filter(|name| name.contains('@'));
+        let nodes: Vec<&str> = nodes.take(NODES_NAMED_MAX).collect();
         Err(Error::UnknownTarget {
             target: target.to_owned(),
             stages: stages.into_iter().collect::<Vec<_>>().join(", "),
-            nodes: nodes.join(", "),
+            nodes: format!("{}, …; `pipeline graph` lists them", nodes.join(", ")),
         })
     }
 

@@ -42,6 +42,15 @@ pub(crate) fn duration(elapsed_ms: u64) -> String {
     }
 }
 
+/// An estimate of seconds, no finer than it can be.
+pub(crate) fn about(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// A share of one as a percentage with two significant digits at least: `0.013` as `1.3%`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -52,6 +61,12 @@ pub(crate) fn percent(share: f64) -> String {
         _ => 3,
     };
     format!("{percent:.decimals$}%")
+}
+
+/// ` (17 times cheaper)`, or nothing for what is hardly cheaper.
+pub(crate) fn times_cheaper(cost_ratio: f64) -> String {
+    let times = 1.0 / cost_ratio;
+    if times < 1.5 { String::new() } else { format!(" ({} times cheaper)", count(times.round() as u64)) }
 }
 
 /// A correlation, or that there is none.
@@ -120,6 +135,8 @@ mod tests {
         assert_eq!(duration(430), "0.43 s");
         assert_eq!(duration(151_000), "2 min 31 s");
         assert_eq!(duration(3 * 3_600_000 + 5 * 60_000), "3 h 05 min");
+        assert_eq!(about(59), "59 s");
+        assert_eq!(about(61), "2 min");
     }
 
     #[test]

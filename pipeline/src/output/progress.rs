@@ -20,9 +20,17 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// Tells a person about a run.
 pub(crate) struct Reporter {
     terminal: bool,
+    node: Mutex<Node>,
     batch: Mutex<Option<Batch>>,
     images: AtomicU64,
     flops: AtomicU64,
+}
+
+/// The node that is running: where it stands, such as `[3/38]`, and why it runs.
+#[derive(Default)]
+struct Node {
+    place: String,
+    reason: String,
 }
 
 /// The trainings of the node that is running.
@@ -39,7 +47,13 @@ struct Batch {
 impl Reporter {
     /// Bars when `terminal`, else lines.
     pub(crate) fn new(terminal: bool) -> Self {
-        Self { terminal, batch: Mutex::new(None), images: AtomicU64::new(0), flops: AtomicU64::new(0) }
+        Self {
+            terminal,
+            node: Mutex::default(),
+            batch: Mutex::new(None),
+            images: AtomicU64::new(0),
+            flops: AtomicU64::new(0),
+        }
     }
 
     fn with_batch(&self, act: impl FnOnce(&mut Batch)) {
@@ -58,7 +72,7 @@ impl Reporter {
         if rate <= 0.0 || seconds < 1.0 {
             return speed;
         }
-        format!("{speed}, about {} left", format::duration((left / rate * 1000.0).min(1e15) as u64))
+        format!("{speed}, about {} left", format::about((left / rate).min(1e12) as u64))
     }
 
     fn redraw(&self, force: bool) {
@@ -87,22 +101,27 @@ impl Reporter {
 const BAR_UNIT: u64 = 1_000_000;
 
 impl Progress for Reporter {
-    fn node_started(&self, position: usize, nodes: usize, name: &str, reason: &str) {
-        super::message(&format!("[{position}/{nodes}] {name}: {reason}"));
+    fn node_started(&self, position: usize, nodes: usize, _name: &str, reason: &str) {
+        let node = Node { place: format!("[{position}/{nodes}] "), reason: reason.to_owned() };
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = node;
     }
 
     fn node_ended(&self, position: usize, nodes: usize, entry: &NodeEntry) {
+        let node = std::mem::take(&mut *self.node.lock().unwrap_or_else(PoisonError::into_inner));
+        let name = &entry.name;
         match entry.state {
             NodeState::Ran if entry.trainings.run > 0 => super::message(&format!(
-                "[{position}/{nodes}] {}: {} run, {} from the cache, {}",
-                entry.name,
+                "{}{name}: {} in {}, {} from the cache",
+                node.place,
                 format::plural(entry.trainings.run, "training"),
+                format::duration(entry.elapsed_ms),
                 format::count(entry.trainings.cached),
-                format::duration(entry.elapsed_ms)
             )),
-            NodeState::Failed => {
-                super::message(&format!("[{position}/{nodes}] {}: did not finish", entry.name))
+            // What takes no time is news only to a log.
+            NodeState::Ran if !self.terminal => {
+                super::message(&format!("{}{name} ({})", node.place, node.reason));
             }
+            NodeState::Failed => super::message(&format!("[{position}/{nodes}] {name} did not finish")),
             _ => {}
         }
     }
@@ -120,11 +139,14 @@ impl Progress for Reporter {
             bar
         });
         if bar.is_none() {
+            let known = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+            let reason = if known.reason.is_empty() { String::new() } else { format!(" ({})", known.reason) };
             super::message(&format!(
-                "{node}: {} to run, {} from the cache, {} of arithmetic",
+                "{}{node}: {} to run, {}FLOP, {} from the cache{reason}",
+                known.place,
                 format::plural(sizes.len() as u64, "training"),
+                format::large(flops as f64),
                 format::count(cached),
-                format!("{}FLOP", format::large(flops as f64))
             ));
         }
         let now = Instant::now();

@@ -291,12 +291,13 @@ fn picks_table(picks: &[Pick]) -> Table {
 fn mip_text(report: &MipReport) -> String {
     let found = &report.found;
     let mut text = format!(
-        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n  at {} of its cost\n\n",
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n  at {} of its cost{}\n\n",
         super::heading("Budget found"),
         found.budget,
         format::correlation(found.spearman),
         format::interval(found.interval),
-        format::percent(found.cost_ratio)
+        format::percent(found.cost_ratio),
+        format::times_cheaper(found.cost_ratio)
     );
     let _ = writeln!(
         text,

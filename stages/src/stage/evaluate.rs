@@ -15,7 +15,7 @@ pub struct Evaluate;
 pub struct Evaluation {
     /// The budget.
     pub budget: Budget,
-    /// The score of each architecture in percent, in the order of the architectures: the paper's R_b.
+    /// The score of each architecture in percent, in the order of the architectures: the paper's `R_b`.
     pub scores: Vec<f64>,
     /// Floating point operations of a training, averaged over the architectures.
     pub mean_training_flops: f64,

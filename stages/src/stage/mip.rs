@@ -31,7 +31,7 @@ pub struct MipReport {
 pub struct Pick {
     /// The budget.
     pub budget: Budget,
-    /// r_s against full training; `None` when undefined.
+    /// `r_s` against full training; `None` when undefined.
     pub spearman: Option<f64>,
     /// Its interval (95%) over the architectures.
     pub interval: Option<(f64, f64)>,

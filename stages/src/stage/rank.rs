@@ -18,9 +18,9 @@ pub struct Rank {
 /// One element of the paper's 𝒟, with what is printed beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankedBudget {
-    /// The budget b, its mean training FLOPs and its r_s(R_f, R_b).
+    /// The budget b, its mean training FLOPs and its rank correlation with f, the paper's `r_s`.
     pub trial: Trial,
-    /// Interval (95%) of r_s over the architectures.
+    /// Interval (95%) of `r_s` over the architectures.
     pub interval: Option<(f64, f64)>,
     /// Mean training FLOPs under b divided by those under f.
     pub cost_ratio: f64,

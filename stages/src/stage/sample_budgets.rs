@@ -48,7 +48,7 @@ pub struct ImageKind {
 pub struct DrawnBudgets {
     /// All different, in the order in which they were drawn.
     pub budgets: Vec<Budget>,
-    /// The relative costs c_ij that they were drawn by, for each hyper-parameter and value of what is left of the space.
+    /// The relative costs `c_ij` that they were drawn by, for each hyper-parameter and value of what is left of the space.
     pub relative_costs: [Vec<f64>; COUNT],
 }
 
@@ -85,7 +85,7 @@ impl Stage for SampleBudgets {
 }
 
 impl SampleBudgets {
-    /// The costs c_ij of Eq. 2, from training FLOPs averaged over the architectures. The number of images scales all of
+    /// The costs `c_ij` of Eq. 2, from training FLOPs averaged over the architectures. The number of images scales all of
     /// them alike and cancels.
     fn relative_costs(
         &self,

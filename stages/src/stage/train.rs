@@ -25,7 +25,7 @@ impl JobTemplate {
     /// The training of an architecture under a budget.
     pub fn job(&self, genotype: &Genotype, budget: &Budget) -> TrainJob {
         TrainJob {
-            genotype: genotype.canonical(),
+            genotype: genotype.clone(),
             budget: *budget,
             seed: self.seed,
             data: self.data.clone(),
