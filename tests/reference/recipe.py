@@ -78,7 +78,7 @@ def losses(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -> 
 
 
 def make_optimizer(network: Network, learning_rate: float, recipe: Recipe) -> SGD:
-    """Plain momentum; weight decay reaches every parameter, BN and biases included."""
+    """Plain momentum; weight decay reaches every parameter that has a gradient, BN and biases included."""
     return SGD(
         network.parameters(),
         lr=learning_rate,
@@ -88,13 +88,12 @@ def make_optimizer(network: Network, learning_rate: float, recipe: Recipe) -> SG
 
 
 def backward(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
-    """Fill the gradients with those of this batch alone, before clipping.
+    """Set the gradients to those of this batch alone, before clipping.
 
-    A parameter that nothing depends on gets a gradient of zero, so that weight decay reaches it as well.
+    A parameter that the loss does not depend on has none, and neither clipping nor decay touches it.
     """
     found = losses(network, images, labels, recipe)
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+    network.zero_grad(set_to_none=True)
     found.total.backward()
     return found
 
@@ -107,5 +106,6 @@ def clip_and_update(network: Network, optimizer: SGD, recipe: Recipe) -> float:
 
 
 def gradients(network: Network) -> dict[str, Tensor]:
-    """Copy each parameter's gradient."""
-    return {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    """Copy each parameter's gradient; zeros for a parameter without one."""
+    named = network.named_parameters()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}

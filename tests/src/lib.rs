@@ -1,1 +1,0 @@
-//! End-to-end tests live in the files beside this crate's manifest.

@@ -1,0 +1,5 @@
+//! The program that the end-to-end tests start.
+
+fn main() -> std::process::ExitCode {
+    pipeline::main()
+}
