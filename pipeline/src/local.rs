@@ -106,6 +106,9 @@ impl Executor for LocalExecutor {
                     while !stop.load(Ordering::Relaxed) {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(job) = jobs.get(index) else { break };
+                        if !events.wanted(index) {
+                            continue;
+                        }
                         let observer = JobObserver { index, stop, events };
                         events.finished(index, stages::train::train(job, &self.data, device, &observer));
                     }

@@ -11,6 +11,9 @@ use crate::output::table::{Align, Table};
 use crate::output::{self, format};
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  pipeline cache stats
+  pipeline cache verify --cache /shared/nas-cache")]
 pub(crate) struct Cache {
     #[command(subcommand)]
     action: Action,
@@ -85,14 +88,14 @@ fn stats(global: &Global) -> Result<(), Error> {
         table.row(vec![
             kind.to_string(),
             format::count(stats.records),
-            format!("{}B", format::large(stats.bytes as f64)),
-            format!("{}FLOP", format::large(stats.cost.flops as f64)),
+            format::large(stats.bytes as f64, "B"),
+            format::large(stats.cost.flops as f64, "FLOP"),
             format::duration(stats.cost.elapsed_ms),
         ]);
     }
     output::result(&format!(
-        "{table}\n{folder}: {}B on disk, {} in quarantine, {} waiting in the spool, {} unusable spool files\n",
-        format::large(stats.disk_bytes as f64),
+        "{table}\n{folder}: {} on disk, {} in quarantine, {} waiting in the spool, {} unusable spool files\n",
+        format::large(stats.disk_bytes as f64, "B"),
         format::plural(stats.quarantined, "damaged record"),
         format::count(stats.spooled),
         format::count(stats.set_aside)

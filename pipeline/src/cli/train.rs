@@ -236,14 +236,14 @@ impl Train {
         let source = if cached { "from the cache, trained" } else { "trained" };
         output::result(&format!(
             "{}\n  {}\n  accuracy    {:.2}% {scored_on}; {:.2}% of the test images after the last epoch\n  \
-             network     {} parameters, {} multiply-adds an image\n  loss        {}\n  \
+             network     {}, {} an image\n  loss        {}\n  \
              {source} in {} on {}, {} images/s",
             output::heading(&self.genotype),
             job.budget,
             result.score,
             result.test_accuracy,
-            format::large(result.parameters as f64),
-            format::large(result.mult_adds as f64),
+            format::large(result.parameters as f64, "parameters"),
+            format::large(result.mult_adds as f64, "multiply-adds"),
             result.epochs.iter().map(|epoch| format!("{:.4}", epoch.loss)).collect::<Vec<_>>().join(" "),
             format::duration(trained.elapsed_ms),
             trained.device,

@@ -37,6 +37,9 @@ pub(crate) trait Executor: Sync {
 
 /// What an executor tells while it works. The jobs' positions are those in the list it was given.
 pub(crate) trait Events: Sync {
+    /// Asked just before a job begins: whether it is still wanted, or somebody else has trained it meanwhile.
+    fn wanted(&self, job: usize) -> bool;
+
     /// `images` more images of this job went through a training step.
     fn images(&self, job: usize, images: u64);
 

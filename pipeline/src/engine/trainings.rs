@@ -130,6 +130,10 @@ impl NodeTrainings<'_> {
         let mut sized: Vec<(usize, Size)> =
             missing.into_iter().map(|index| (index, self.executor.size(distinct.jobs[index].0))).collect();
         sized.sort_by_key(|&(index, size)| (std::cmp::Reverse(size.flops), index));
+        // A second process on this folder begins at the other end, so that two runs of one target share the work.
+        if !self.store.is_writer() {
+            sized.reverse();
+        }
         let jobs: Vec<TrainJob> = sized.iter().map(|&(index, _)| distinct.jobs[index].0.clone()).collect();
         let sizes: Vec<Size> = sized.iter().map(|&(_, size)| size).collect();
         self.progress.trainings_started(self.node, &sizes, cached);
@@ -142,11 +146,16 @@ impl NodeTrainings<'_> {
             sizes,
             finished: Mutex::new(Vec::new()),
             failures: Mutex::new(Vec::new()),
+            force: self.force,
             stored: AtomicU64::new(0),
+            found: AtomicU64::new(0),
         };
         let executed = self.executor.execute(&jobs, self.stop, &collector);
         self.progress.trainings_ended();
-        lock(&self.tally).count.run += collector.stored.load(Ordering::Relaxed);
+        lock(&self.tally).count += TrainingCount {
+            run: collector.stored.load(Ordering::Relaxed),
+            cached: collector.found.load(Ordering::Relaxed),
+        };
         executed?;
         let failures = collector.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         let finished = collector.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -174,7 +183,11 @@ struct Collector<'a> {
     sizes: Vec<Size>,
     finished: Mutex<Vec<(usize, Training)>>,
     failures: Mutex<Vec<TrainingFailure>>,
+    force: bool,
+    /// Trainings that ran and were stored.
     stored: AtomicU64,
+    /// Trainings that another process had stored by the time their turn came.
+    found: AtomicU64,
 }
 
 impl Collector<'_> {
@@ -187,6 +200,20 @@ impl Collector<'_> {
 }
 
 impl Events for Collector<'_> {
+    fn wanted(&self, job: usize) -> bool {
+        if self.force {
+            return true;
+        }
+        // A store that cannot be read now is met again, with its reason, when the result is put into it.
+        let Ok(Some(training)) = remembered(self.store, self.keys[job]) else { return true };
+        self.found.fetch_add(1, Ordering::Relaxed);
+        lock(&self.finished).push((job, training));
+        let size = self.sizes[job];
+        self.progress.images(0, size.flops);
+        self.progress.training_ended(None);
+        false
+    }
+
     fn images(&self, job: usize, images: u64) {
         self.progress.images(images, self.sizes[job].flops_of(images));
     }

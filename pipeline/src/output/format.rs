@@ -13,9 +13,9 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// A large number with a unit prefix and three digits: `1.25 M`.
-pub(crate) fn large(number: f64) -> String {
-    let prefixes = ["", " k", " M", " G", " T", " P", " E"];
+/// A large number with a prefix and three digits, in front of its unit: `1.25 MB`, `999 parameters`.
+pub(crate) fn large(number: f64, unit: &str) -> String {
+    let prefixes = ["", "k", "M", "G", "T", "P", "E"];
     let mut scaled = number;
     let mut place = 0;
     while scaled >= 999.5 && place + 1 < prefixes.len() {
@@ -28,7 +28,9 @@ pub(crate) fn large(number: f64) -> String {
         s if s < 99.95 => 1,
         _ => 0,
     };
-    format!("{scaled:.decimals$}{}", prefixes[place])
+    // A word keeps its distance from the prefix, a symbol does not: `39.3 k parameters`, `39.3 kB`.
+    let gap = if place > 0 && unit.starts_with(char::is_lowercase) { " " } else { "" };
+    format!("{scaled:.decimals$} {}{gap}{unit}", prefixes[place])
 }
 
 /// A time in milliseconds, as coarse as a person wants it: `0.43 s`, `2 min 31 s`, `3 h 05 min`.
@@ -122,9 +124,9 @@ mod tests {
     fn numbers_read_like_a_person_writes_them() {
         assert_eq!(count(7), "7");
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(large(999.0), "999");
-        assert_eq!(large(999_600.0), "1.00 M");
-        assert_eq!(large(1.25e9), "1.25 G");
+        assert_eq!(large(999.0, "B"), "999 B");
+        assert_eq!(large(999_600.0, "B"), "1.00 MB");
+        assert_eq!(large(39_340.0, "parameters"), "39.3 k parameters");
         assert_eq!(percent(0.013), "1.3%");
         assert_eq!(percent(0.000_32), "0.032%");
         assert_eq!(plural(1, "training"), "1 training");

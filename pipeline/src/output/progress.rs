@@ -142,10 +142,10 @@ impl Progress for Reporter {
             let known = self.node.lock().unwrap_or_else(PoisonError::into_inner);
             let reason = if known.reason.is_empty() { String::new() } else { format!(" ({})", known.reason) };
             super::message(&format!(
-                "{}{node}: {} to run, {}FLOP, {} from the cache{reason}",
+                "{}{node}: {} to run, {}, {} from the cache{reason}",
                 known.place,
                 format::plural(sizes.len() as u64, "training"),
-                format::large(flops as f64),
+                format::large(flops as f64, "FLOP"),
                 format::count(cached),
             ));
         }

@@ -346,12 +346,12 @@ fn report_text(report: &Report) -> String {
     let mut text = mip_text(&report.mip);
     let _ = writeln!(
         text,
-        "{}\n  {}\n  {:.2}% of the test images right after full training; {} parameters, {} multiply-adds\n  the best of {} under the budget found",
+        "{}\n  {}\n  {:.2}% of the test images right after full training; {}, {}\n  the best of {} under the budget found",
         super::heading("Best architecture"),
         best.genotype,
         best.test_accuracy,
-        format::large(best.parameters as f64),
-        format::large(best.mult_adds as f64),
+        format::large(best.parameters as f64, "parameters"),
+        format::large(best.mult_adds as f64, "multiply-adds"),
         format::plural(best.scored, "architecture")
     );
     text

@@ -38,6 +38,9 @@ impl Executor for FakeExecutor {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
+            if !events.wanted(index) {
+                continue;
+            }
             events.images(index, 10);
             if self.failing.contains(&job.genotype.to_string()) {
                 let problem = "the loss is not finite".to_owned();
@@ -136,7 +139,7 @@ pub(super) fn run(
     dag: &Dag,
     store: &Store,
     target: &str,
-    executor: &FakeExecutor,
+    executor: &dyn Executor,
     change: impl FnOnce(&mut Run),
 ) -> Outcome {
     let stop = AtomicBool::new(false);

@@ -1,8 +1,13 @@
 //! Which trainings run.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use stages::train::TrainJob;
 
 use super::fake::{Bench, Best, FakeExecutor, Map, budget, job, run};
+use crate::engine::executor::{Events, Executor, Size};
 use crate::engine::manifest::{NodeState, TrainingCount};
 use crate::engine::node::Dag;
 use crate::engine::plan::Bound;
@@ -99,6 +104,45 @@ fn two_runs_at_once_on_one_folder_both_finish() {
     assert_eq!(outcomes[0].outputs[&2].digest, outcomes[1].outputs[&2].digest);
     drop(second);
     assert_eq!(bench.run(&dag, "best", &FakeExecutor::default()).manifest.trainings.run, 0);
+}
+
+/// Trains its first job; before the turn of the others, another process trains them all.
+struct Overtaken<'a> {
+    other: &'a cache::Store,
+    inner: FakeExecutor,
+}
+
+impl Executor for Overtaken<'_> {
+    fn size(&self, job: &TrainJob) -> Size {
+        self.inner.size(job)
+    }
+
+    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+        self.inner.execute(&jobs[..1], stop, events)?;
+        let beside = run(&maps(0..4, 0..1), self.other, "map@1", &FakeExecutor::default(), |_| {});
+        assert!(beside.failure.is_none());
+        for index in 1..jobs.len() {
+            // A reader sees what the writer stores a moment later.
+            let patience = Instant::now() + Duration::from_secs(30);
+            while events.wanted(index) {
+                assert!(Instant::now() < patience, "job {index} is in the cache, and still wanted");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_job_that_another_process_finished_meanwhile_is_not_trained_again() {
+    let bench = Bench::new();
+    let other = bench.second();
+    // The reader's run meets what the writer stores while it runs.
+    let executor = Overtaken { other: &bench.store, inner: FakeExecutor::default() };
+    let outcome = run(&maps(0..4, 0..1), &other, "map@1", &executor, |_| {});
+    assert!(outcome.failure.is_none());
+    assert_eq!(executor.inner.count(), 1);
+    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 3 });
 }
 
 #[test]
