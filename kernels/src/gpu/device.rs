@@ -24,6 +24,9 @@ pub(super) const JOB_WINDOW: u64 = 16 * 1024;
 /// Bytes from one step's record to the next: the offset alignment of uniform buffers.
 pub(super) const STEP_STRIDE: u64 = 256;
 
+/// Pixels on the host, and the same on the device.
+type Resident = (Weak<[u8]>, Arc<ResidentImages>);
+
 #[derive(Clone)]
 pub(crate) struct GpuDevice {
     name: String,
@@ -34,7 +37,7 @@ pub(crate) struct GpuDevice {
     pub(super) page_bytes: u64,
     pipeline_layout: wgpu::PipelineLayout,
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
-    images: Arc<Mutex<Vec<(Weak<[u8]>, Arc<ResidentImages>)>>>,
+    images: Arc<Mutex<Vec<Resident>>>,
     failure: Arc<Mutex<Option<String>>>,
 }
 

@@ -7,24 +7,39 @@ use crate::preprocess::Images;
 /// Buffers that the kernel which loads images binds.
 pub(super) const IMAGE_PAGES: usize = 4;
 
+/// How the images of a set are split over pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ImageSplit {
+    pub(super) pages: usize,
+    pub(super) images_per_page: usize,
+}
+
+impl ImageSplit {
+    pub(super) fn new(set: &Images, page_bytes: u64) -> Self {
+        // A multiple of four images, so that a page begins at a whole word.
+        let images_per_page = (page_bytes as usize / set.shape().elements().max(1)).max(4) / 4 * 4;
+        Self { pages: set.len().div_ceil(images_per_page), images_per_page }
+    }
+}
+
 pub(super) struct ResidentImages {
     pub(super) pages: Vec<wgpu::Buffer>,
-    pub(super) images_per_page: u32,
 }
 
 impl ResidentImages {
     pub(super) fn upload(gpu: &GpuDevice, set: &Images) -> Result<Self, Error> {
-        let elements = set.shape().elements();
-        // A page is a multiple of four images, so that it begins at a word.
-        let images_per_page = (gpu.page_bytes as usize / elements.max(1)).max(4) / 4 * 4;
-        let chunks: Vec<&[u8]> = set.pixels().chunks(images_per_page * elements.max(1)).collect();
-        if chunks.len() > IMAGE_PAGES {
+        let split = ImageSplit::new(set, gpu.page_bytes);
+        if split.pages > IMAGE_PAGES {
             return Err(Error::OutOfMemory {
                 device: gpu.name(),
                 needed_mib: (set.pixels().len() as u64).div_ceil(1 << 20),
                 available_mib: (IMAGE_PAGES as u64 * gpu.page_bytes) >> 20,
             });
         }
+        let bytes = (split.images_per_page * set.shape().elements()).max(1);
+        // A set without images has one page, which is never read.
+        let chunks: Vec<&[u8]> =
+            if set.is_empty() { vec![&[]] } else { set.pixels().chunks(bytes).collect() };
         let sizes: Vec<u64> = chunks.iter().map(|chunk| chunk.len() as u64).collect();
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let pages = gpu.buffers(&sizes, usage)?;
@@ -38,6 +53,6 @@ impl ResidentImages {
             }
         }
         gpu.queue.submit([]);
-        Ok(Self { pages, images_per_page: images_per_page as u32 })
+        Ok(Self { pages })
     }
 }

@@ -1,12 +1,11 @@
 //! From the calls of a program to launches of kernels, each at its call's time; a call of several launches uses stages.
 
-use super::images::IMAGE_PAGES;
+use super::images::{IMAGE_PAGES, ImageSplit};
 use super::memory::{Arena, MAX_RUNS, SetWords, StateWords};
-use super::record::{Launch, Page, Recorder, Recording};
+use super::record::{Launch, MAX_GROUPS, Page, Recorder, Recording};
 use super::source::{self, Kernel};
 use super::tiles::quads;
 use super::views::{Parts, Places, Read, X_SHAPE, Y_SHAPE};
-use crate::Graph;
 use crate::graph::{DropId, Head, Input, NormId, Tensor};
 use crate::ops::{NodeSum, Pool, PoolKind, WindowAverage};
 use crate::preprocess::{CROP_PADDING, Images};
@@ -14,7 +13,7 @@ use crate::program::{Call, Gradient, Mode, Program, Sink};
 use crate::rng::Purpose;
 use crate::shape::{BLOCK, Shape, blocks};
 use crate::state::Layout;
-use crate::trainer::Recipe;
+use crate::trainer::{Recipe, Setup};
 
 /// Added to the variance of a normalisation.
 const NORM_EPSILON: f32 = 1e-5;
@@ -22,34 +21,37 @@ const NORM_EPSILON: f32 = 1e-5;
 const NORM_MOMENTUM: f32 = 0.1;
 /// Edges that one launch of a node's sum reads.
 const SUMMED_EDGES: usize = 5;
+/// Most invocations of a workgroup on every device.
+const LARGE_WORKGROUP: u32 = 256;
 /// Least number of gradients whose squares one workgroup sums.
 const LEAST_RUN: usize = 1024;
 
-/// What is done to images in training or evaluation.
+/// State of the lowering of one program.
 pub(super) struct Lowering<'a> {
     pub(super) places: Places<'a>,
     pub(super) layout: &'a Layout,
     pub(super) recipe: &'a Recipe,
-    pub(super) recorder: Recorder,
-    /// When the running call runs.
-    pub(super) time: usize,
+    recorder: Recorder,
+    /// When the call that is lowered runs.
+    time: usize,
+    /// When the last call runs, which in training is the update.
+    end: usize,
+    /// Heads that were lowered.
     heads: usize,
-    /// Images pages and tables, by set.
-    sets: &'a [(Images, usize, u32)],
-    update_time: usize,
+    sets: &'a [Images],
+    splits: &'a [ImageSplit],
 }
 
-/// Records a program. `sets` are the images with their number of pages and images a page.
+/// Records a program of `setup`.
 pub(super) fn lower(
-    graph: &Graph,
-    layout: &Layout,
-    recipe: &Recipe,
+    setup: &Setup<'_>,
     program: &Program,
     times: &[usize],
     state: &StateWords,
     arena: &Arena,
-    sets: &[(Images, usize, u32)],
+    splits: &[ImageSplit],
 ) -> Recording {
+    let Setup { graph, layout, recipe, sets, .. } = *setup;
     let half = recipe.float_bits == 16;
     let places = Places { graph, program, state, arena, batch: recipe.batch_size, half };
     let mut lowering = Lowering {
@@ -58,9 +60,10 @@ pub(super) fn lower(
         recipe,
         recorder: Recorder::new(half),
         time: 0,
+        end: times.iter().copied().max().unwrap_or(0),
         heads: 0,
         sets,
-        update_time: times.last().copied().unwrap_or(0),
+        splits,
     };
     for (call, &time) in program.calls.iter().zip(times) {
         lowering.time = time;
@@ -69,13 +72,9 @@ pub(super) fn lower(
     lowering.recorder.finish()
 }
 
-/// The dispatch that makes affine maps from running statistics, before an evaluation.
-pub(super) fn lower_running_statistics(
-    graph: &Graph,
-    layout: &Layout,
-    recipe: &Recipe,
-    state: &StateWords,
-) -> Recording {
+/// Records what makes affine maps from running statistics, before an evaluation.
+pub(super) fn lower_running_statistics(setup: &Setup<'_>, state: &StateWords) -> Recording {
+    let Setup { graph, layout, recipe, .. } = *setup;
     let mut recorder = Recorder::new(recipe.float_bits == 16);
     for norm in &graph.norms {
         let channels = norm.raw.shape.channels;
@@ -95,20 +94,17 @@ pub(super) fn lower_running_statistics(
 /// A launch of one invocation an item.
 pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
     let Parts { constants, fields, slots } = parts;
-    Launch {
-        kernel,
-        constants,
-        fields,
-        slots,
-        groups: items.div_ceil(kernel.workgroup as usize) as u32,
-        tiles,
-    }
+    // Only what small workgroups could not cover takes large ones.
+    let small = items.div_ceil(kernel.workgroup as usize) <= MAX_GROUPS as usize;
+    let workgroup = if small { kernel.workgroup } else { LARGE_WORKGROUP };
+    let groups = items.div_ceil(workgroup as usize) as u32;
+    Launch { kernel, constants, fields, slots, workgroup, groups, tiles: tiles as u32 }
 }
 
 /// A launch of one workgroup a group.
 fn launch_groups(kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
     let Parts { constants, fields, slots } = parts;
-    Launch { kernel, constants, fields, slots, groups: groups as u32, tiles: 1 }
+    Launch { kernel, constants, fields, slots, workgroup: kernel.workgroup, groups: groups as u32, tiles: 1 }
 }
 
 impl Lowering<'_> {
@@ -140,9 +136,9 @@ impl Lowering<'_> {
         self.recorder.push((self.time, stage), launch);
     }
 
-    /// Stage of the end of the step, when the sums of weights' gradients are added up together.
+    /// At the end of the step, where launches of all the step's calls share dispatches.
     pub(super) fn push_at_end(&mut self, launch: Launch) {
-        self.recorder.push((self.update_time, 0), launch);
+        self.recorder.push((self.end, 0), launch);
     }
 
     pub(super) fn quads(&self, shape: Shape) -> usize {
@@ -154,7 +150,7 @@ impl Lowering<'_> {
         let training = self.places.program.mode == Mode::Train;
         let preprocess = &self.recipe.preprocess;
         let state = self.places.state;
-        for (set, (images, pages, images_per_page)) in self.sets.iter().enumerate() {
+        for (set, (images, split)) in self.sets.iter().zip(self.splits).enumerate() {
             let SetWords { rows, columns, .. } = state.sets[set];
             let shape = images.shape();
             let mut parts = Parts::default()
@@ -171,7 +167,7 @@ impl Lowering<'_> {
                 .constant("ROW_TAPS", rows.taps)
                 .constant("COLUMN_TAPS", columns.taps)
                 .field("order", state.order)
-                .field("images_per_page", *images_per_page as usize)
+                .field("images_per_page", split.images_per_page)
                 .field("rows", rows.first)
                 .field("row_weights", rows.weights)
                 .field("columns", columns.first)
@@ -180,7 +176,7 @@ impl Lowering<'_> {
                 .field("deviation", state.deviation);
             for (name, index) in ["images0", "images1", "images2", "images3"].into_iter().zip(0..IMAGE_PAGES)
             {
-                let page = index.min(pages.saturating_sub(1));
+                let page = index.min(split.pages.saturating_sub(1));
                 parts = parts.words(name, Page::Images { set, page });
             }
             let launch = launch(&source::LOAD_IMAGES, parts, self.quads(output.shape), shape.channels);
@@ -214,7 +210,8 @@ impl Lowering<'_> {
     fn pool_parts(&self, op: &Pool, parts: Parts) -> Parts {
         let parts = parts
             .flag("MAXIMUM", op.kind == PoolKind::Max)
-            .constant("STRIDE", op.stride)
+            .field("stride", op.stride)
+            .field("channels", op.output.shape.channels)
             .shape(X_SHAPE, op.input.tensor.shape)
             .shape(Y_SHAPE, op.output.shape);
         // An average has no tap numbers; its kernel never touches the slot.
@@ -229,7 +226,7 @@ impl Lowering<'_> {
         let info = &self.places.graph.norms[norm.0];
         let state = self.places.state;
         let parts = Parts::default()
-            .constant("PIXELS", info.raw.shape.pixels())
+            .field("pixels", info.raw.shape.pixels())
             .float("EPSILON", NORM_EPSILON)
             .float("MOMENTUM", NORM_MOMENTUM)
             .view("x", "x_block", self.places.tensor(info.raw))
@@ -248,7 +245,7 @@ impl Lowering<'_> {
         let state = self.places.state;
         let channels = info.raw.shape.channels;
         let parts = Parts::default()
-            .constant("PIXELS", info.raw.shape.pixels())
+            .field("pixels", info.raw.shape.pixels())
             .gradient(self.places.gradient(gradient))
             .field("channels", channels)
             .field("scale", state.parameters + self.layout.offset(info.scale))
@@ -263,15 +260,16 @@ impl Lowering<'_> {
         let chunks: Vec<_> =
             if op.edges.is_empty() { vec![none] } else { op.edges.chunks(SUMMED_EDGES).collect() };
         for (stage, edges) in chunks.into_iter().enumerate() {
-            let bits = |has: &dyn Fn(&(Input, Option<DropId>)) -> bool| {
-                edges.iter().enumerate().map(|(bit, edge)| usize::from(has(edge)) << bit).sum::<usize>()
+            let set_bits = |has: &mut dyn Iterator<Item = bool>| {
+                has.enumerate().map(|(bit, has)| usize::from(has) << bit).sum::<usize>()
             };
             let output = self.places.tensor(op.output);
             let mut parts = Parts::default()
-                .constant("PIXELS", shape.pixels())
+                .field("pixels", shape.pixels())
+                .field("channels", shape.channels)
                 .constant("EDGES", edges.len())
-                .constant("NORMS", bits(&|edge| edge.0.norm.is_some()))
-                .constant("DROPS", bits(&|edge| edge.1.is_some()))
+                .constant("NORMS", set_bits(&mut edges.iter().map(|edge| edge.0.norm.is_some())))
+                .constant("DROPS", set_bits(&mut edges.iter().map(|edge| edge.1.is_some())))
                 .flag("ACCUMULATE", stage > 0)
                 .view("y", "y_block", output);
             for (slot, names) in EDGE_NAMES.iter().enumerate() {
@@ -292,7 +290,8 @@ impl Lowering<'_> {
         let shape = gradient.shape;
         let gradient = Gradient { tensor: gradient, scale, norm: None, raw: gradient };
         let parts = Parts::default()
-            .constant("PIXELS", shape.pixels())
+            .field("pixels", shape.pixels())
+            .field("channels", shape.channels)
             .gradient(self.places.gradient(gradient))
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
@@ -316,6 +315,7 @@ impl Lowering<'_> {
             .list("COLUMN_STARTS", op.columns.iter().map(|window| window.start).collect())
             .list("COLUMN_LENGTHS", op.columns.iter().map(|window| window.length).collect())
             .read(self.places.input(op.input))
+            .field("channels", op.output.shape.channels)
             .shape(X_SHAPE, op.input.tensor.shape)
             .shape(Y_SHAPE, op.output.shape)
     }
@@ -340,7 +340,7 @@ impl Lowering<'_> {
         let logits = self.places.tensor(head.logits);
         let state = self.places.state;
         let parts = Parts::default()
-            .constant("CLASSES", head.logits.shape.channels)
+            .field("classes", head.logits.shape.channels)
             .flag("BACKWARD", gradient.is_some())
             .view("x", "x_block", logits)
             .view("g", "g_block", gradient.map_or(logits, |gradient| self.places.tensor(gradient)))

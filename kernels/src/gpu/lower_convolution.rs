@@ -100,15 +100,15 @@ impl Lowering<'_> {
             .field("partials", base as usize)
             .constant("OUT_TILE", out_tile)
             .constant("COLUMN_TILE", column_tile)
-            .constant("PARTS", split);
+            .field("parts", split);
         let parts = self.matrix(op, parts);
         let tiles = (shape.channels / out_tile) * (op.column_count() / column_tile);
         self.push(0, launch(&source::WEIGHT_PARTIALS, parts, split * tiles, 1));
         if let Some(bias) = op.bias {
             let parts = Parts::default()
                 .gradient(gradient)
-                .constant("OUT", shape.channels)
-                .constant("Y_PIXELS", shape.pixels())
+                .field("outputs", shape.channels)
+                .field("y_pixels", shape.pixels())
                 .field("bias_gradient", self.places.state.gradients + self.layout.offset(bias));
             self.push(0, launch(&source::BIAS_GRADIENT, parts, shape.channels, 1));
         }
@@ -143,8 +143,7 @@ impl Lowering<'_> {
             .view("g", "g_block", gradients)
             .words("partials", page)
             .field("partials", base as usize)
-            .constant("CHANNELS", channels)
-            .constant("PARTS", split);
+            .field("parts", split);
         let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, gradients.shape);
         self.push(1, launch(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels, 1));
     }
@@ -203,13 +202,14 @@ impl Lowering<'_> {
             .read(read)
             .shape(X_SHAPE, read.view.shape)
             .shape(Y_SHAPE, op.output.shape)
-            .constant("IN", read.view.shape.channels)
-            .constant("OUT", op.output.shape.channels)
-            .constant("COLUMNS", op.column_count())
             .constant("KERNEL", kernel)
-            .constant("STRIDE", stride)
-            .constant("PADDING", padding)
-            .constant("OFFSET", offset)
+            .flag("PLAIN", (kernel, stride, padding, offset) == (1, 1, 0, 0))
+            .field("inputs", read.view.shape.channels)
+            .field("outputs", op.output.shape.channels)
+            .field("columns", op.column_count())
+            .field("stride", stride)
+            .field("padding", padding)
+            .field("offset", offset)
             .field("weight", self.places.state.parameters + self.layout.offset(op.weight))
     }
 }
@@ -223,7 +223,8 @@ impl Depthwise {
             .constant("KERNEL", self.kernel)
             .constant("STRIDE", self.stride)
             .constant("DILATION", self.dilation)
-            .constant("PADDING", self.padding)
+            .field("padding", self.padding)
+            .field("channels", input.channels)
             .constant("TILE", tile)
             .constant("SPAN", (tile - 1) * step + (self.kernel - 1) * self.dilation + 1)
             .field("weight", self.weight)

@@ -9,6 +9,7 @@ mod images;
 mod lower;
 mod lower_convolution;
 mod memory;
+mod prepare;
 mod record;
 mod run;
 mod source;
@@ -21,11 +22,13 @@ mod tests;
 pub(crate) use device::GpuDevice;
 
 use crate::error::Error;
-use crate::program::{Mode, schedule};
+use crate::program::Mode;
 use crate::state::State;
 use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup};
 
-use memory::{Arena, StateWords};
+use images::ImageSplit;
+use memory::StateWords;
+use prepare::{Prepared, TooLarge};
 use run::{Buffers, Replay, Run};
 
 /// One training on a device.
@@ -49,50 +52,35 @@ pub(crate) struct GpuBackend {
 
 impl GpuBackend {
     /// Plans, records, compiles and allocates.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "every backend is built alike, and some keep the programs"
+    )]
     pub(crate) fn new(gpu: &GpuDevice, setup: Setup<'_>) -> Result<Self, Error> {
-        let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
-        let (state, constants) = StateWords::new(graph, layout, recipe, sets);
-        let half = recipe.float_bits == 16;
-        let page_bytes = gpu.page_bytes as usize;
+        let Setup { graph, layout, recipe, sets, .. } = setup;
         let resident = sets.iter().map(|set| gpu.resident(set)).collect::<Result<Vec<_>, _>>()?;
-        let tables: Vec<_> = (sets.iter().zip(&resident))
-            .map(|(set, resident)| (set.clone(), resident.pages.len(), resident.images_per_page))
-            .collect();
-        let mut pages: Vec<u64> = vec![0];
-        let mut recordings = Vec::new();
-        for program in [&train, &evaluate] {
-            let times = schedule(&program.calls, |_| false);
-            let arena = Arena::new(program, &times, recipe.batch_size, half, page_bytes);
-            if arena.largest > page_bytes {
-                return Err(Error::OutOfMemory {
-                    device: gpu.name(),
-                    needed_mib: (arena.largest as u64).div_ceil(1 << 20),
-                    available_mib: gpu.page_bytes >> 20,
-                });
-            }
-            pages.resize(pages.len().max(arena.pages.len()), 0);
-            pages.iter_mut().zip(&arena.pages).for_each(|(page, &own)| *page = (*page).max(own as u64));
-            recordings.push(lower::lower(graph, layout, recipe, program, &times, &state, &arena, &tables));
-        }
+        let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
+        let prepared =
+            Prepared::new(&setup, gpu.page_bytes, &splits).map_err(|reason| too_large(gpu, reason))?;
+        let Prepared { state, constants, pages, train, evaluate, running_statistics } = prepared;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let mut sizes = vec![4 * state.words as u64];
         sizes.extend(&pages);
         let planned_bytes = sizes.iter().sum();
         let mut storage = gpu.buffers(&sizes, usage)?;
         let step_bytes = state.segment_steps as u64 * device::STEP_STRIDE;
-        let steps =
-            gpu.buffers(&[step_bytes], wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?.remove(0);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let steps = gpu.buffers(&[step_bytes], usage)?.remove(0);
         let buffers = Buffers { state: storage.remove(0), pages: storage, steps };
         for (offset, words) in constants.iter().filter(|(_, words)| !words.is_empty()) {
             gpu.queue.write_buffer(&buffers.state, 4 * *offset as u64, bytemuck::cast_slice(words));
         }
-        let running = lower::lower_running_statistics(graph, layout, recipe, &state);
         let replay = |recording| Replay::new(gpu, recording, &buffers, &resident);
         Ok(Self {
             gpu: gpu.clone(),
-            train: replay(&recordings[0])?,
-            evaluate: replay(&recordings[1])?,
-            running_statistics: replay(&running)?,
+            train: replay(&train)?,
+            evaluate: replay(&evaluate)?,
+            running_statistics: replay(&running_statistics)?,
             heads: graph.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),
             state,
             buffers,
@@ -133,6 +121,20 @@ impl GpuBackend {
         if !values.is_empty() {
             self.gpu.queue.write_buffer(&self.buffers.state, 4 * offset as u64, bytemuck::cast_slice(values));
         }
+    }
+}
+
+fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
+    match reason {
+        TooLarge::Block(bytes) => Error::OutOfMemory {
+            device: gpu.name(),
+            needed_mib: bytes.div_ceil(1 << 20),
+            available_mib: gpu.page_bytes >> 20,
+        },
+        TooLarge::Grid => Error::Device {
+            device: gpu.name(),
+            problem: "a batch needs more workgroups than a dispatch may have; lower the batch size".into(),
+        },
     }
 }
 

@@ -8,6 +8,9 @@ use super::source::{Const, Kernel, SlotKind, Source};
 /// Most workgroups along one dimension of a dispatch.
 pub(super) const MAX_GROUPS: u32 = 65_535;
 
+/// Jobs of one dispatch differ in their number of workgroups by this factor at most.
+const LIKE: u32 = 4;
+
 /// One kernel on one job.
 pub(super) struct Launch {
     pub(super) kernel: &'static Kernel,
@@ -15,10 +18,12 @@ pub(super) struct Launch {
     /// The job record.
     pub(super) fields: Vec<(&'static str, u32)>,
     pub(super) slots: Vec<(&'static str, SlotKind, Page)>,
-    /// Workgroups along x that the job needs, folded into x and y where there are too many.
+    /// Invocations of a workgroup.
+    pub(super) workgroup: u32,
+    /// Workgroups along x: items.
     pub(super) groups: u32,
-    /// Workgroups along z: tiles of channels.
-    pub(super) tiles: usize,
+    /// Workgroups along y: tiles of channels.
+    pub(super) tiles: u32,
 }
 
 /// What is bound to a slot.
@@ -30,16 +35,23 @@ pub(super) enum Page {
     Images { set: usize, page: usize },
 }
 
+/// What launches of one dispatch have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grouping {
+    /// Number of the shader.
+    pub(super) source: usize,
+    pub(super) pages: [Page; SLOTS],
+    /// Run only when the images come from this set.
+    pub(super) set: Option<usize>,
+}
+
 /// One dispatch of a recorded program.
 #[derive(Debug)]
 pub(super) struct Dispatch {
-    pub(super) source: usize,
-    pub(super) pages: [Page; SLOTS],
+    pub(super) grouping: Grouping,
     /// Byte offset of its first job record.
     pub(super) jobs: u32,
     pub(super) groups: [u32; 3],
-    /// Run only when the images come from this set.
-    pub(super) set: Option<usize>,
 }
 
 /// A list of dispatches, in order, with their shaders and job records.
@@ -77,25 +89,21 @@ impl Recorder {
         let mut recording = Recording::default();
         let mut known: HashMap<Source, usize> = HashMap::new();
         for together in self.launches.chunk_by(|a, b| a.0 == b.0) {
-            let mut merged: Vec<(usize, [Page; SLOTS], Option<usize>, Vec<&Launch>)> = Vec::new();
+            let mut merged: Vec<(Grouping, Vec<&Launch>)> = Vec::new();
             for (_, set, launch) in together {
-                let source = launch.source(self.half);
-                let number = *known.entry(source).or_insert_with_key(|source| {
+                let source = *known.entry(launch.source(self.half)).or_insert_with_key(|source| {
                     recording.sources.push(source.clone());
                     recording.sources.len() - 1
                 });
-                let pages = launch.pages();
-                match merged.iter_mut().find(|other| (other.0, other.1, other.2) == (number, pages, *set)) {
-                    Some(other) => other.3.push(launch),
-                    None => merged.push((number, pages, *set, vec![launch])),
+                let grouping = Grouping { source, pages: launch.pages(), set: *set };
+                match merged.iter_mut().find(|(other, like)| *other == grouping && launch.is_like(like[0])) {
+                    Some((_, like)) => like.push(launch),
+                    None => merged.push((grouping, vec![launch])),
                 }
             }
-            for (source, pages, set, launches) in merged {
-                let most = (JOB_WINDOW as usize / launches[0].record_bytes())
-                    .min(MAX_GROUPS as usize / launches[0].tiles.max(1))
-                    .max(1);
-                for launches in launches.chunks(most) {
-                    recording.add(source, pages, set, launches);
+            for (grouping, launches) in merged {
+                for launches in launches.chunks(JOB_WINDOW as usize / launches[0].record_bytes()) {
+                    recording.add(grouping, launches);
                 }
             }
         }
@@ -104,17 +112,17 @@ impl Recorder {
 }
 
 impl Recording {
-    fn add(&mut self, source: usize, pages: [Page; SLOTS], set: Option<usize>, launches: &[&Launch]) {
+    fn add(&mut self, grouping: Grouping, launches: &[&Launch]) {
         let jobs = (self.jobs.len() * 4) as u32;
         for launch in launches {
             self.jobs.extend(launch.fields.iter().map(|field| field.1));
             self.jobs.resize(self.jobs.len().next_multiple_of(4), 0);
         }
         self.jobs.resize(self.jobs.len().next_multiple_of(64), 0);
-        let groups = launches.iter().map(|launch| launch.groups).max().unwrap_or(1).max(1);
-        let x = groups.min(MAX_GROUPS);
-        let z = (launches[0].tiles * launches.len()) as u32;
-        self.dispatches.push(Dispatch { source, pages, jobs, groups: [x, groups.div_ceil(x), z], set });
+        let x = launches.iter().map(|launch| launch.groups).max().unwrap_or(1).max(1);
+        let y = launches.iter().map(|launch| launch.tiles).max().unwrap_or(1).max(1);
+        let groups = [x, y, launches.len() as u32];
+        self.dispatches.push(Dispatch { grouping, jobs, groups });
     }
 }
 
@@ -122,7 +130,13 @@ impl Launch {
     fn source(&self, half: bool) -> Source {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Source::new(self.kernel, &self.constants, &fields, &slots, self.tiles, half)
+        Source::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, half)
+    }
+
+    /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.
+    fn is_like(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.groups * self.tiles, other.groups * other.tiles);
+        mine <= LIKE * theirs && theirs <= LIKE * mine
     }
 
     fn pages(&self) -> [Page; SLOTS] {

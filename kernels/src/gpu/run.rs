@@ -71,15 +71,15 @@ impl Replay {
         let mut groups: HashMap<[Page; SLOTS], wgpu::BindGroup> = HashMap::new();
         let dispatches = recording.dispatches.iter().map(|dispatch| {
             let bindings = groups
-                .entry(dispatch.pages)
-                .or_insert_with(|| bind(gpu, &jobs, buffers, sets, &dispatch.pages))
+                .entry(dispatch.grouping.pages)
+                .or_insert_with(|| bind(gpu, &jobs, buffers, sets, &dispatch.grouping.pages))
                 .clone();
             Ready {
-                pipeline: pipelines[dispatch.source].clone(),
+                pipeline: pipelines[dispatch.grouping.source].clone(),
                 bindings,
                 jobs: dispatch.jobs,
                 groups: dispatch.groups,
-                set: dispatch.set,
+                set: dispatch.grouping.set,
             }
         });
         let replay = Self { dispatches: dispatches.collect() };

@@ -101,13 +101,13 @@ const STEP: &str = "struct Step {
 ";
 
 impl Source {
-    /// `fields` are the names of the job record's words, `tiles` the workgroups along z of one job.
+    /// `fields` are the names of the job record's words, `workgroup` the invocations of a workgroup.
     pub(super) fn new(
         kernel: &Kernel,
         constants: &[(&'static str, Const)],
         fields: &[&'static str],
         slots: &[(&'static str, SlotKind)],
-        tiles: usize,
+        workgroup: u32,
         half: bool,
     ) -> Self {
         let mut text = String::new();
@@ -123,10 +123,11 @@ impl Source {
             };
         };
         constant("FLOAT_BITS", &Const::Uint(if half { 16 } else { 32 }));
-        constant("WORKGROUP", &Const::Uint(kernel.workgroup as usize));
-        constant("TILES", &Const::Uint(tiles));
+        constant("WORKGROUP", &Const::Uint(workgroup as usize));
         constant("RECORD", &Const::Uint(super::memory::NORM_RECORD));
-        constants.iter().for_each(|(name, value)| constant(name, value));
+        for (name, value) in constants {
+            constant(name, value);
+        }
         text.push_str(STEP);
         text.push_str("struct Job {\n");
         let padded = fields.len().next_multiple_of(4);

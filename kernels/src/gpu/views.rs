@@ -171,11 +171,9 @@ impl Parts {
 
     /// Height, width and pixels of x or y.
     pub(super) fn shape(self, names: [&'static str; 3], shape: Shape) -> Self {
-        self.constant(names[0], shape.height)
-            .constant(names[1], shape.width)
-            .constant(names[2], shape.pixels())
+        self.field(names[0], shape.height).field(names[1], shape.width).field(names[2], shape.pixels())
     }
 }
 
-pub(super) const X_SHAPE: [&str; 3] = ["X_HEIGHT", "X_WIDTH", "X_PIXELS"];
-pub(super) const Y_SHAPE: [&str; 3] = ["Y_HEIGHT", "Y_WIDTH", "Y_PIXELS"];
+pub(super) const X_SHAPE: [&str; 3] = ["x_height", "x_width", "x_pixels"];
+pub(super) const Y_SHAPE: [&str; 3] = ["y_height", "y_width", "y_pixels"];

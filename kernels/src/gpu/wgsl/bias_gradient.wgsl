@@ -4,16 +4,16 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let job = jobs[group.z];
     let channel = group.x * WORKGROUP + local;
-    if channel >= OUT {
+    if channel >= job.outputs {
         return;
     }
     let map = gradient_map(job.gradient_record, channel);
     var sum = vec4<f32>(0.0);
     for (var block = 0u; block < active_blocks(); block++) {
-        for (var place = 0u; place < Y_PIXELS * 4u; place++) {
+        for (var place = 0u; place < job.y_pixels * 4u; place++) {
             let quad = place % 4u;
             let scale = drop_scale(job.drop, block, quad);
-            sum += output_gradient(job, block, channel * Y_PIXELS * 4u + place, map, scale, lanes_there(block, quad));
+            sum += output_gradient(job, block, channel * job.y_pixels * 4u + place, map, scale, lanes_there(block, quad));
         }
     }
     set_float(job.bias_gradient + channel, dot(sum, vec4<f32>(1.0)));

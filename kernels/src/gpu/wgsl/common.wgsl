@@ -18,8 +18,9 @@ fn weight_at(index: u32) -> f32 {
     return value;
 }
 
-fn item_index(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
-    return (group.y * groups.x + group.x) * WORKGROUP + local;
+// Workgroups lie along x over items (quads of lanes of pixels), along y over tiles of channels, along z over jobs.
+fn item_index(group: vec3<u32>, local: u32) -> u32 {
+    return group.x * WORKGROUP + local;
 }
 
 // Blocks that hold an image of this batch; a last batch that is not full has fewer.

@@ -3,22 +3,26 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let first = (group.z % TILES) * IN_TILE;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let first = group.y * IN_TILE;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let pixel = (item / 4u) % X_PIXELS;
-    let block = item / (4u * X_PIXELS);
-    if block >= active_blocks() {
+    let pixel = (item / 4u) % job.x_pixels;
+    let block = item / (4u * job.x_pixels);
+    if first >= job.inputs || block >= active_blocks() {
         return;
     }
     let lanes = lanes_there(block, quad);
     let scale = drop_scale(job.drop, block, quad);
-    let row = i32(pixel / X_WIDTH) + i32(PADDING) - i32(OFFSET);
-    let column = i32(pixel % X_WIDTH) + i32(PADDING) - i32(OFFSET);
+    // A plain matrix wrote the pixel that it read.
+    var row = 0;
+    var column = i32(pixel);
+    if !PLAIN {
+        row = i32(pixel / job.x_width) + i32(job.padding) - i32(job.offset);
+        column = i32(pixel % job.x_width) + i32(job.padding) - i32(job.offset);
+    }
     var sums: array<vec4<f32>, IN_TILE>;
     for (var c = 0u; c < IN_TILE; c++) {
         sums[c] = vec4<f32>(0.0);
@@ -27,19 +31,22 @@ fn main(
         for (var j = 0u; j < KERNEL; j++) {
             let y = row - i32(i);
             let x = column - i32(j);
-            if y < 0 || x < 0 || y % i32(STRIDE) != 0 || x % i32(STRIDE) != 0 {
-                continue;
+            var place = pixel * 4u + quad;
+            if !PLAIN {
+                if y < 0 || x < 0 || y % i32(job.stride) != 0 || x % i32(job.stride) != 0 {
+                    continue;
+                }
+                let oy = u32(y) / job.stride;
+                let ox = u32(x) / job.stride;
+                if oy >= job.y_height || ox >= job.y_width {
+                    continue;
+                }
+                place = (oy * job.y_width + ox) * 4u + quad;
             }
-            let oy = u32(y) / STRIDE;
-            let ox = u32(x) / STRIDE;
-            if oy >= Y_HEIGHT || ox >= Y_WIDTH {
-                continue;
-            }
-            let place = (oy * Y_WIDTH + ox) * 4u + quad;
-            for (var o = 0u; o < OUT; o++) {
+            for (var o = 0u; o < job.outputs; o++) {
                 let map = gradient_map(job.gradient_record, o);
-                let value = output_gradient(job, block, o * Y_PIXELS * 4u + place, map, scale, lanes);
-                let weights = job.weight + o * COLUMNS + (first * KERNEL + i) * KERNEL + j;
+                let value = output_gradient(job, block, o * job.y_pixels * 4u + place, map, scale, lanes);
+                let weights = job.weight + o * job.columns + (first * KERNEL + i) * KERNEL + j;
                 for (var c = 0u; c < IN_TILE; c++) {
                     sums[c] += weight_at(weights + c * KERNEL * KERNEL) * value;
                 }
@@ -47,7 +54,7 @@ fn main(
         }
     }
     for (var c = 0u; c < IN_TILE; c++) {
-        let place = ((first + c) * X_PIXELS + pixel) * 4u + quad;
+        let place = ((first + c) * job.x_pixels + pixel) * 4u + quad;
         var value = sums[c];
         if RELU {
             value = gated(value, load_x(job.x + block * job.x_block + place), input_map(job.record, first + c));

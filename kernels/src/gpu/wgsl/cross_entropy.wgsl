@@ -28,29 +28,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var answers = vec4<u32>(0u);
         var total = vec4<f32>(0.0);
         var chosen = vec4<f32>(0.0);
-        for (var c = 0u; c < CLASSES; c++) {
+        for (var c = 0u; c < job.classes; c++) {
             let value = load_x(base + c * 4u);
             let larger = value > largest;
             largest = select(largest, value, larger);
             answers = select(answers, vec4<u32>(c), larger);
         }
         var sum = vec4<f32>(0.0);
-        for (var c = 0u; c < CLASSES; c++) {
+        for (var c = 0u; c < job.classes; c++) {
             let value = load_x(base + c * 4u) - largest;
             total += exp(value);
             sum += value;
             chosen = select(chosen, value, labels == vec4<u32>(c));
         }
         let logarithm = log(total);
-        let each = logarithm - (1.0 - smoothing) * chosen - smoothing / f32(CLASSES) * sum;
+        let each = logarithm - (1.0 - smoothing) * chosen - smoothing / f32(job.classes) * sum;
         loss += dot(select(vec4<f32>(0.0), each, lanes), vec4<f32>(1.0));
         let right = lanes & (labels == answers) & (chosen == chosen);
         hit += dot(select(vec4<f32>(0.0), vec4<f32>(1.0), right), vec4<f32>(1.0));
         if BACKWARD {
-            for (var c = 0u; c < CLASSES; c++) {
+            for (var c = 0u; c < job.classes; c++) {
                 let value = exp(load_x(base + c * 4u) - largest) / total;
                 let one = select(vec4<f32>(0.0), vec4<f32>(1.0 - smoothing), labels == vec4<u32>(c));
-                let slope = (value - one - smoothing / f32(CLASSES)) * scale;
+                let slope = (value - one - smoothing / f32(job.classes)) * scale;
                 store_g(job.g + block * job.g_block + c * 4u + quad, select(vec4<f32>(0.0), slope, lanes));
             }
         }

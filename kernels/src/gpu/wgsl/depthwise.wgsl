@@ -4,21 +4,20 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let strip = (item / 4u) % (Y_PIXELS / TILE);
-    let block = item / (4u * (Y_PIXELS / TILE));
-    if block >= active_blocks() {
+    let strip = (item / 4u) % (job.y_pixels / TILE);
+    let block = item / (4u * (job.y_pixels / TILE));
+    if channel >= job.channels || block >= active_blocks() {
         return;
     }
     let pixel = strip * TILE;
-    let row = i32((pixel / Y_WIDTH) * STRIDE) - i32(PADDING);
-    let column = i32((pixel % Y_WIDTH) * STRIDE) - i32(PADDING);
+    let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
+    let column = i32((pixel % job.y_width) * STRIDE) - i32(job.padding);
     let map = input_map(job.record, channel);
     var weights: array<f32, KERNEL * KERNEL>;
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
@@ -28,17 +27,17 @@ fn main(
     for (var t = 0u; t < TILE; t++) {
         sums[t] = vec4<f32>(0.0);
     }
-    let base = job.x + block * job.x_block + channel * X_PIXELS * 4u + quad;
+    let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
     for (var i = 0u; i < KERNEL; i++) {
         let y = row + i32(i * DILATION);
-        if y < 0 || y >= i32(X_HEIGHT) {
+        if y < 0 || y >= i32(job.x_height) {
             continue;
         }
         for (var j = 0u; j < SPAN; j++) {
             let x = column + i32(j);
             var value = vec4<f32>(0.0);
-            if x >= 0 && x < i32(X_WIDTH) {
-                value = mapped(load_x(base + (u32(y) * X_WIDTH + u32(x)) * 4u), map);
+            if x >= 0 && x < i32(job.x_width) {
+                value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
             }
             for (var t = 0u; t < TILE; t++) {
                 if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
@@ -47,7 +46,7 @@ fn main(
             }
         }
     }
-    let place = job.y + block * job.y_block + (channel * Y_PIXELS + pixel) * 4u + quad;
+    let place = job.y + block * job.y_block + (channel * job.y_pixels + pixel) * 4u + quad;
     for (var t = 0u; t < TILE; t++) {
         store_y(place + t * 4u, sums[t]);
     }

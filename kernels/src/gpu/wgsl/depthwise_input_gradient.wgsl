@@ -3,21 +3,20 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let strip = (item / 4u) % (X_PIXELS / TILE);
-    let block = item / (4u * (X_PIXELS / TILE));
-    if block >= active_blocks() {
+    let strip = (item / 4u) % (job.x_pixels / TILE);
+    let block = item / (4u * (job.x_pixels / TILE));
+    if channel >= job.channels || block >= active_blocks() {
         return;
     }
     let pixel = strip * TILE;
-    let row = i32(pixel / X_WIDTH) + i32(PADDING);
-    let column = i32(pixel % X_WIDTH) + i32(PADDING);
+    let row = i32(pixel / job.x_width) + i32(job.padding);
+    let column = i32(pixel % job.x_width) + i32(job.padding);
     var weights: array<f32, KERNEL * KERNEL>;
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
         weights[k] = weight_at(job.weight + channel * KERNEL * KERNEL + k);
@@ -26,18 +25,18 @@ fn main(
     for (var t = 0u; t < TILE; t++) {
         sums[t] = vec4<f32>(0.0);
     }
-    let base = job.g + block * job.g_block + channel * Y_PIXELS * 4u + quad;
+    let base = job.g + block * job.g_block + channel * job.y_pixels * 4u + quad;
     for (var i = 0u; i < KERNEL; i++) {
         let y = row - i32(i * DILATION);
-        if y < 0 || y % i32(STRIDE) != 0 || y / i32(STRIDE) >= i32(Y_HEIGHT) {
+        if y < 0 || y % i32(STRIDE) != 0 || y / i32(STRIDE) >= i32(job.y_height) {
             continue;
         }
         // With stride 1 the tile's outputs lie `SPAN` wide, from `column - (KERNEL - 1) * DILATION` on.
         for (var j = 0u; j < SPAN; j++) {
             let x = column - i32((KERNEL - 1u) * DILATION) + i32(j);
             var value = vec4<f32>(0.0);
-            if x >= 0 && x % i32(STRIDE) == 0 && x / i32(STRIDE) < i32(Y_WIDTH) {
-                value = load_g(base + (u32(y) / STRIDE * Y_WIDTH + u32(x) / STRIDE) * 4u);
+            if x >= 0 && x % i32(STRIDE) == 0 && x / i32(STRIDE) < i32(job.y_width) {
+                value = load_g(base + (u32(y) / STRIDE * job.y_width + u32(x) / STRIDE) * 4u);
             }
             for (var t = 0u; t < TILE; t++) {
                 // Tap k of input t reads output t - k * DILATION, here at j = t + (KERNEL - 1 - k) * DILATION.
@@ -49,7 +48,7 @@ fn main(
     }
     let map = input_map(job.record, channel);
     for (var t = 0u; t < TILE; t++) {
-        let place = (channel * X_PIXELS + pixel + t) * 4u + quad;
+        let place = (channel * job.x_pixels + pixel + t) * 4u + quad;
         var value = sums[t];
         if RELU {
             value = gated(value, load_x(job.x + block * job.x_block + place), map);

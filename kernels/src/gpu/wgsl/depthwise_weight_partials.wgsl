@@ -1,17 +1,16 @@
-// Partial sums of the gradient of depthwise weights: an invocation holds all taps of a channel and goes over every `PARTS`-th
+// Partial sums of the gradient of depthwise weights: an invocation holds all taps of a channel and goes over every n-th
 // strip of `TILE` neighbouring outputs.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
-    let index = item_index(group, groups, local);
-    let part = index % PARTS;
-    let channel = index / PARTS;
-    if channel >= CHANNELS {
+    let index = item_index(group, local);
+    let part = index % job.parts;
+    let channel = index / job.parts;
+    if channel >= job.channels {
         return;
     }
     var sums: array<f32, KERNEL * KERNEL>;
@@ -19,29 +18,29 @@ fn main(
         sums[k] = 0.0;
     }
     let map = input_map(job.record, channel);
-    let strips = Y_PIXELS / TILE;
+    let strips = job.y_pixels / TILE;
     let items = active_blocks() * strips * 4u;
-    for (var item = part; item < items; item += PARTS) {
+    for (var item = part; item < items; item += job.parts) {
         let quad = item % 4u;
         let pixel = ((item / 4u) % strips) * TILE;
         let block = item / (4u * strips);
-        let row = i32((pixel / Y_WIDTH) * STRIDE) - i32(PADDING);
-        let column = i32((pixel % Y_WIDTH) * STRIDE) - i32(PADDING);
+        let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
+        let column = i32((pixel % job.y_width) * STRIDE) - i32(job.padding);
         var gradients: array<vec4<f32>, TILE>;
         for (var t = 0u; t < TILE; t++) {
-            gradients[t] = load_g(job.g + block * job.g_block + (channel * Y_PIXELS + pixel + t) * 4u + quad);
+            gradients[t] = load_g(job.g + block * job.g_block + (channel * job.y_pixels + pixel + t) * 4u + quad);
         }
-        let base = job.x + block * job.x_block + channel * X_PIXELS * 4u + quad;
+        let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
         for (var i = 0u; i < KERNEL; i++) {
             let y = row + i32(i * DILATION);
-            if y < 0 || y >= i32(X_HEIGHT) {
+            if y < 0 || y >= i32(job.x_height) {
                 continue;
             }
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);
                 var value = vec4<f32>(0.0);
-                if x >= 0 && x < i32(X_WIDTH) {
-                    value = mapped(load_x(base + (u32(y) * X_WIDTH + u32(x)) * 4u), map);
+                if x >= 0 && x < i32(job.x_width) {
+                    value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
                 }
                 for (var t = 0u; t < TILE; t++) {
                     if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
@@ -51,7 +50,7 @@ fn main(
             }
         }
     }
-    let place = job.partials + (part * CHANNELS + channel) * KERNEL * KERNEL;
+    let place = job.partials + (part * job.channels + channel) * KERNEL * KERNEL;
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
         store_partials(place + k, bitcast<u32>(sums[k]));
     }

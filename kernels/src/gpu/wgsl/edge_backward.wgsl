@@ -3,18 +3,17 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let block = item / (4u * PIXELS);
-    if block >= active_blocks() {
+    let block = item / (4u * job.pixels);
+    if channel >= job.channels || block >= active_blocks() {
         return;
     }
-    let place = channel * PIXELS * 4u + item % (4u * PIXELS);
+    let place = channel * job.pixels * 4u + item % (4u * job.pixels);
     var value = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
     let sink = job.sink + block * job.sink_block + place;
     if ACCUMULATE {

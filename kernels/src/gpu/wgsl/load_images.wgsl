@@ -59,12 +59,11 @@ fn pixel_of(image: u32, channel: u32, row: u32, column: u32, job: Job) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
     let pixel = (item / 4u) % (SIZE * SIZE);
     let block = item / (4u * SIZE * SIZE);

@@ -16,18 +16,17 @@ fn edge_value(value: vec4<f32>, edge: u32, record: u32, drop: u32, channel: u32,
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let block = item / (4u * PIXELS);
-    if block >= active_blocks() {
+    let block = item / (4u * job.pixels);
+    if channel >= job.channels || block >= active_blocks() {
         return;
     }
-    let place = channel * PIXELS * 4u + item % (4u * PIXELS);
+    let place = channel * job.pixels * 4u + item % (4u * job.pixels);
     var sum = vec4<f32>(0.0);
     if ACCUMULATE {
         sum = load_y(job.y + block * job.y_block + place);

@@ -13,17 +13,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let record = job.gradient_record + RECORD * channel;
     let mean = float_at(record + 2u);
-    let items = active_blocks() * PIXELS * 4u;
+    let items = active_blocks() * job.pixels * 4u;
     var first = vec4<f32>(0.0);
     var second = vec4<f32>(0.0);
     for (var item = local; item < items; item += WORKGROUP) {
         let quad = item % 4u;
-        let block = item / (4u * PIXELS);
+        let block = item / (4u * job.pixels);
         let lanes = lanes_there(block, quad);
         if !lanes.x {
             continue;
         }
-        let place = channel * PIXELS * 4u + item % (4u * PIXELS);
+        let place = channel * job.pixels * 4u + item % (4u * job.pixels);
         let gradient = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
         let masked = select(vec4<f32>(0.0), gradient, lanes);
         first += masked;
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     if local == 0u {
-        let number = f32(now.images * PIXELS);
+        let number = f32(now.images * job.pixels);
         let inverse = float_at(record + 3u);
         let scale = float_at(job.scale + channel) * inverse;
         let slope = -scale * inverse * inverse * second_sums[0] / number;

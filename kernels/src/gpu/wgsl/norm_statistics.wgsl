@@ -12,19 +12,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if channel >= job.channels {
         return;
     }
-    let items = active_blocks() * PIXELS * 4u;
+    let items = active_blocks() * job.pixels * 4u;
     var count = 0.0;
     var shift = 0.0;
     var sum = vec4<f32>(0.0);
     var square = vec4<f32>(0.0);
     for (var item = local; item < items; item += WORKGROUP) {
         let quad = item % 4u;
-        let block = item / (4u * PIXELS);
+        let block = item / (4u * job.pixels);
         let lanes = lanes_there(block, quad);
         if !lanes.x {
             continue;
         }
-        let value = load_x(job.x + block * job.x_block + channel * PIXELS * 4u + item % (4u * PIXELS));
+        let value = load_x(job.x + block * job.x_block + channel * job.pixels * 4u + item % (4u * job.pixels));
         if count == 0.0 {
             shift = value.x;
         }

@@ -3,22 +3,21 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let pixel = (item / 4u) % Y_PIXELS;
-    let block = item / (4u * Y_PIXELS);
-    if block >= active_blocks() {
+    let pixel = (item / 4u) % job.y_pixels;
+    let block = item / (4u * job.y_pixels);
+    if channel >= job.channels || block >= active_blocks() {
         return;
     }
-    let row = i32((pixel / Y_WIDTH) * STRIDE) - 1;
-    let column = i32((pixel % Y_WIDTH) * STRIDE) - 1;
+    let row = i32((pixel / job.y_width) * job.stride) - 1;
+    let column = i32((pixel % job.y_width) * job.stride) - 1;
     let map = input_map(job.record, channel);
-    let base = job.x + block * job.x_block + channel * X_PIXELS * 4u + quad;
+    let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
     var sum = vec4<f32>(0.0);
     var largest = vec4<f32>(-3.4028234e38);
     var taps = vec4<u32>(0u);
@@ -27,10 +26,10 @@ fn main(
         for (var j = 0u; j < 3u; j++) {
             let y = row + i32(i);
             let x = column + i32(j);
-            if y < 0 || x < 0 || y >= i32(X_HEIGHT) || x >= i32(X_WIDTH) {
+            if y < 0 || x < 0 || y >= i32(job.x_height) || x >= i32(job.x_width) {
                 continue;
             }
-            let value = mapped(load_x(base + (u32(y) * X_WIDTH + u32(x)) * 4u), map);
+            let value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
             if MAXIMUM {
                 let larger = (value > largest) | vec4<bool>(count == 0.0);
                 largest = select(largest, value, larger);
@@ -40,11 +39,11 @@ fn main(
             count += 1.0;
         }
     }
-    let place = block * job.y_block + (channel * Y_PIXELS + pixel) * 4u + quad;
+    let place = block * job.y_block + (channel * job.y_pixels + pixel) * 4u + quad;
     if MAXIMUM {
         store_y(job.y + place, largest);
         store_taps(
-            job.taps + block * job.taps_block + (channel * Y_PIXELS + pixel) * 4u + quad,
+            job.taps + block * job.taps_block + (channel * job.y_pixels + pixel) * 4u + quad,
             taps.x | (taps.y << 8u) | (taps.z << 16u) | (taps.w << 24u),
         );
     } else {

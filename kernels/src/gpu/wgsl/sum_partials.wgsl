@@ -3,11 +3,10 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
-    let element = item_index(group, groups, local);
+    let element = item_index(group, local);
     if element >= job.elements {
         return;
     }

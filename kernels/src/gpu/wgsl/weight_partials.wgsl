@@ -1,59 +1,70 @@
 // Partial sums of the gradient of a dense convolution's weights: an invocation holds a tile of `OUT_TILE` × `COLUMN_TILE` of
-// them and goes over every `PARTS`-th quad of an output pixel. Their order is fixed by the shapes alone.
+// them and goes over every n-th quad (of n parts) of an output pixel. Their order is fixed by the shapes alone.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
-    let index = item_index(group, groups, local);
-    let part = index % PARTS;
-    let tile = index / PARTS;
-    if tile >= (OUT / OUT_TILE) * (COLUMNS / COLUMN_TILE) {
+    let index = item_index(group, local);
+    let part = index % job.parts;
+    let tile = index / job.parts;
+    if tile >= (job.outputs / OUT_TILE) * (job.columns / COLUMN_TILE) {
         return;
     }
-    let first_out = (tile % (OUT / OUT_TILE)) * OUT_TILE;
-    let first_column = (tile / (OUT / OUT_TILE)) * COLUMN_TILE;
+    let first_out = (tile % (job.outputs / OUT_TILE)) * OUT_TILE;
+    let first_column = (tile / (job.outputs / OUT_TILE)) * COLUMN_TILE;
     var sums: array<array<f32, COLUMN_TILE>, OUT_TILE>;
     for (var o = 0u; o < OUT_TILE; o++) {
         for (var k = 0u; k < COLUMN_TILE; k++) {
             sums[o][k] = 0.0;
         }
     }
-    let items = active_blocks() * Y_PIXELS * 4u;
-    for (var item = part; item < items; item += PARTS) {
+    let items = active_blocks() * job.y_pixels * 4u;
+    for (var item = part; item < items; item += job.parts) {
         let quad = item % 4u;
-        let pixel = (item / 4u) % Y_PIXELS;
-        let block = item / (4u * Y_PIXELS);
+        let pixel = (item / 4u) % job.y_pixels;
+        let block = item / (4u * job.y_pixels);
         let lanes = lanes_there(block, quad);
         let scale = drop_scale(job.drop, block, quad);
+        var row = 0;
+        var left = 0;
+        if !PLAIN {
+            row = i32((pixel / job.y_width) * job.stride + job.offset) - i32(job.padding);
+            left = i32((pixel % job.y_width) * job.stride + job.offset) - i32(job.padding);
+        }
         var values: array<vec4<f32>, COLUMN_TILE>;
         for (var k = 0u; k < COLUMN_TILE; k++) {
             let column = first_column + k;
             let c = column / (KERNEL * KERNEL);
-            let y = i32((pixel / Y_WIDTH) * STRIDE + OFFSET + (column / KERNEL) % KERNEL) - i32(PADDING);
-            let x = i32((pixel % Y_WIDTH) * STRIDE + OFFSET + column % KERNEL) - i32(PADDING);
+            var place = pixel;
+            var inside = true;
+            if !PLAIN {
+                let y = row + i32((column / KERNEL) % KERNEL);
+                let x = left + i32(column % KERNEL);
+                inside = y >= 0 && x >= 0 && y < i32(job.x_height) && x < i32(job.x_width);
+                place = u32(y) * job.x_width + u32(x);
+            }
             values[k] = vec4<f32>(0.0);
-            if y >= 0 && x >= 0 && y < i32(X_HEIGHT) && x < i32(X_WIDTH) {
-                let place = (c * X_PIXELS + u32(y) * X_WIDTH + u32(x)) * 4u + quad;
-                values[k] = mapped(load_x(job.x + block * job.x_block + place), input_map(job.record, c));
+            if inside {
+                let value = load_x(job.x + block * job.x_block + (c * job.x_pixels + place) * 4u + quad);
+                values[k] = mapped(value, input_map(job.record, c));
             }
         }
         for (var o = 0u; o < OUT_TILE; o++) {
             let map = gradient_map(job.gradient_record, first_out + o);
-            let place = ((first_out + o) * Y_PIXELS + pixel) * 4u + quad;
+            let place = ((first_out + o) * job.y_pixels + pixel) * 4u + quad;
             let gradient = output_gradient(job, block, place, map, scale, lanes);
             for (var k = 0u; k < COLUMN_TILE; k++) {
                 sums[o][k] += dot(gradient, values[k]);
             }
         }
     }
-    let place = job.partials + (part * OUT + first_out) * COLUMNS + first_column;
+    let place = job.partials + (part * job.outputs + first_out) * job.columns + first_column;
     for (var o = 0u; o < OUT_TILE; o++) {
         for (var k = 0u; k < COLUMN_TILE; k++) {
-            store_partials(place + o * COLUMNS + k, bitcast<u32>(sums[o][k]));
+            store_partials(place + o * job.columns + k, bitcast<u32>(sums[o][k]));
         }
     }
 }

@@ -3,38 +3,37 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let job = jobs[group.z / TILES];
-    let channel = group.z % TILES;
-    let item = item_index(group, groups, local);
+    let job = jobs[group.z];
+    let channel = group.y;
+    let item = item_index(group, local);
     let quad = item % 4u;
-    let pixel = (item / 4u) % X_PIXELS;
-    let block = item / (4u * X_PIXELS);
-    if block >= active_blocks() {
+    let pixel = (item / 4u) % job.x_pixels;
+    let block = item / (4u * job.x_pixels);
+    if channel >= job.channels || block >= active_blocks() {
         return;
     }
     var row_starts = ROW_STARTS;
     var row_lengths = ROW_LENGTHS;
     var column_starts = COLUMN_STARTS;
     var column_lengths = COLUMN_LENGTHS;
-    let y = pixel / X_WIDTH;
-    let x = pixel % X_WIDTH;
+    let y = pixel / job.x_width;
+    let x = pixel % job.x_width;
     var sum = vec4<f32>(0.0);
-    for (var i = 0u; i < Y_HEIGHT; i++) {
+    for (var i = 0u; i < job.y_height; i++) {
         if y < row_starts[i] || y >= row_starts[i] + row_lengths[i] {
             continue;
         }
-        for (var j = 0u; j < Y_WIDTH; j++) {
+        for (var j = 0u; j < job.y_width; j++) {
             if x < column_starts[j] || x >= column_starts[j] + column_lengths[j] {
                 continue;
             }
-            let place = (channel * Y_PIXELS + i * Y_WIDTH + j) * 4u + quad;
+            let place = (channel * job.y_pixels + i * job.y_width + j) * 4u + quad;
             sum += load_g(job.g + block * job.g_block + place) / f32(row_lengths[i] * column_lengths[j]);
         }
     }
-    let place = (channel * X_PIXELS + pixel) * 4u + quad;
+    let place = (channel * job.x_pixels + pixel) * 4u + quad;
     if RELU {
         sum = gated(sum, load_x(job.x + block * job.x_block + place), input_map(job.record, channel));
     }

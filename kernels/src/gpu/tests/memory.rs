@@ -1,0 +1,53 @@
+//! The arena: within pages, and nothing over what lives at the same time.
+
+use super::networks::{Training, dense};
+use crate::gpu::images::ImageSplit;
+use crate::gpu::memory::Arena;
+use crate::gpu::prepare::{Prepared, TooLarge};
+use crate::program::schedule;
+
+#[test]
+fn a_large_training_is_split_over_default_bindings() {
+    let page_bytes: usize = 128 << 20;
+    let training = Training::new(dense(16, 8, 32, 0), 64, 32, 1);
+    training.with_setup(|setup| {
+        let times = schedule(&setup.train.calls, |_| false);
+        let split = Arena::new(&setup.train, &times, 64, false, page_bytes);
+        assert!(
+            split.pages.len() > 1 && split.pages.iter().all(|&page| page <= page_bytes),
+            "{:?}",
+            split.pages
+        );
+        let whole = Arena::new(&setup.train, &times, 64, false, usize::MAX);
+        assert_eq!(whole.pages.len(), 1);
+        let sum: usize = split.pages.iter().sum();
+        assert!(sum < whole.pages[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.pages[0]);
+        // The same graph with half the bits needs about half the memory (partial sums stay as they are).
+        let half = Arena::new(&setup.train, &times, 64, true, usize::MAX);
+        assert!(half.pages[0] < whole.pages[0] * 6 / 10);
+    });
+}
+
+#[test]
+fn what_no_page_holds_is_refused() {
+    let training = Training::new(dense(8, 3, 16, 0), 32, 32, 1);
+    training.with_setup(|setup| {
+        let split = [ImageSplit::new(&setup.sets[0], 1 << 20)];
+        // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
+        let block = 32 * 16 * 16 * 32 * 4;
+        assert!(Prepared::new(&setup, block, &split).is_ok());
+        assert_eq!(Prepared::new(&setup, block - 256, &split).err(), Some(TooLarge::Block(block)));
+    });
+}
+
+#[test]
+fn images_are_split_at_whole_words() {
+    let training = Training::new(dense(8, 3, 4, 0), 32, 32, 23);
+    let set = &training.sets[0];
+    let bytes = set.shape().elements() as u64;
+    assert_eq!(ImageSplit::new(set, 10 * bytes), ImageSplit { pages: 3, images_per_page: 8 });
+    assert_eq!(
+        ImageSplit::new(set, 1 << 20),
+        ImageSplit { pages: 1, images_per_page: (1 << 20) / 192 / 4 * 4 }
+    );
+}

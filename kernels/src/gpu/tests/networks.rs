@@ -1,0 +1,152 @@
+//! Networks with every kernel in every place, and their trainings.
+
+use crate::graph::{Graph, Value};
+use crate::program::{Mode, Program};
+use crate::rng::{Purpose, random};
+use crate::state::Layout;
+use crate::trainer::Setup;
+use crate::{ConvSpec, Images, Monitor, NormInit, PoolKind, Preprocess, Recipe, SeparableSpec, Shape};
+
+pub(super) struct Nobody;
+
+impl Monitor for Nobody {
+    fn progress(&self, _: u64) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+fn norm(graph: &mut Graph, name: &str, value: Value) -> Value {
+    graph.batch_norm(&format!("{name}.bn"), value).unwrap()
+}
+
+fn point(graph: &mut Graph, name: &str, input: Value, channels: usize, relu: bool) -> Value {
+    let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu };
+    let value = graph.conv(name, input, spec).unwrap();
+    norm(graph, name, value)
+}
+
+fn halve(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Value {
+    let value = graph.factorized_reduce(&format!("{name}.1"), &format!("{name}.2"), input, channels).unwrap();
+    norm(graph, name, value)
+}
+
+/// The n-th of the seven operations.
+fn edge(graph: &mut Graph, name: &str, operation: usize, input: Value, stride: usize) -> (Value, bool) {
+    let channels = graph.shape(input).channels;
+    let separable = |graph: &mut Graph, half: &str, input, kernel, stride, dilation| {
+        let spec = SeparableSpec { channels, kernel, stride, dilation, padding: dilation * (kernel - 1) / 2 };
+        let name = format!("{name}.{half}");
+        let value = graph.separable(&format!("{name}.dw"), &format!("{name}.pw"), input, spec).unwrap();
+        norm(graph, &name, value)
+    };
+    let value = match operation {
+        0 | 1 => {
+            let kind = if operation == 0 { PoolKind::Max } else { PoolKind::Average };
+            let value = graph.pool(name, input, kind, stride).unwrap();
+            norm(graph, name, value)
+        }
+        2 if stride == 1 => return (input, false),
+        2 => halve(graph, name, input, channels),
+        3 | 4 => {
+            let kernel = 2 * operation - 3;
+            let value = separable(graph, "a", input, kernel, stride, 1);
+            separable(graph, "b", value, kernel, 1, 1)
+        }
+        _ => separable(graph, "a", input, 2 * operation - 7, stride, 2),
+    };
+    (value, true)
+}
+
+/// A network of `layers` dense cells (all 14 edges; operations in turn, from `first` on) with an auxiliary head.
+pub(super) fn dense(channels: usize, layers: usize, size: usize, first: usize) -> Graph {
+    let (mut graph, image) = Graph::new(Shape::new(3, size, size), 10);
+    let spec = ConvSpec { channels: 3 * channels, kernel: 3, stride: 1, padding: 1, relu: false };
+    let stem = graph.conv("stem", image, spec).unwrap();
+    let stem = norm(&mut graph, "stem", stem);
+    let mut inputs = [stem, stem];
+    let (mut width, mut operation) = (channels, first);
+    for layer in 0..layers {
+        let reduction = layer == layers / 3 || layer == 2 * layers / 3;
+        width *= 1 + usize::from(reduction);
+        let name = format!("cells.{layer}");
+        let sizes = inputs.map(|input| graph.shape(input).height);
+        let left = format!("{name}.pre0");
+        let left = if sizes[0] > sizes[1] {
+            halve(&mut graph, &left, inputs[0], width)
+        } else {
+            point(&mut graph, &left, inputs[0], width, true)
+        };
+        let right = point(&mut graph, &format!("{name}.pre1"), inputs[1], width, true);
+        let size = sizes[1] >> u32::from(reduction);
+        let concat = graph.concat(4, Shape::new(width, size, size));
+        let mut values = vec![left, right];
+        for node in 0..4 {
+            let edges: Vec<_> = (0..node + 2)
+                .map(|from| {
+                    operation += 1;
+                    let stride = 1 + usize::from(reduction && from < 2);
+                    edge(&mut graph, &format!("{name}.{node}.{from}"), operation % 7, values[from], stride)
+                })
+                .collect();
+            values.push(graph.node_sum(&name, &edges, concat, node).unwrap());
+        }
+        inputs = [inputs[1], graph.concat_value(concat)];
+        if layer == 2 * layers / 3 {
+            graph.in_training_only(|graph| auxiliary(graph, inputs[1]));
+        }
+    }
+    let pooled = graph.global_average(inputs[1]);
+    let logits = graph.linear("linear", pooled, 10, false).unwrap();
+    graph.head(logits, 1.0).unwrap();
+    graph
+}
+
+fn auxiliary(graph: &mut Graph, input: Value) {
+    let value = graph.auxiliary_pool("aux", input).unwrap();
+    let value = point(graph, "aux.1", value, 16, false);
+    let spec = ConvSpec { channels: 24, kernel: 2, stride: 1, padding: 0, relu: true };
+    let value = graph.conv("aux.2", value, spec).unwrap();
+    let value = norm(graph, "aux.2", value);
+    let logits = graph.linear("aux.linear", value, 10, true).unwrap();
+    graph.head(logits, 0.4).unwrap();
+}
+
+/// A training on `count` random images of twice the size that the network reads.
+pub(super) struct Training {
+    pub(super) graph: Graph,
+    pub(super) recipe: Recipe,
+    pub(super) sets: Vec<Images>,
+}
+
+impl Training {
+    pub(super) fn new(graph: Graph, batch_size: usize, float_bits: u32, count: usize) -> Self {
+        let size = graph.input.shape.height;
+        let shape = Shape::new(3, 2 * size, 2 * size);
+        let byte = |i: usize| (random(1, Purpose::Shuffle, 0, 0, i as u32)[0] >> 24) as u8;
+        let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
+        let labels: Vec<u8> = (0..count).map(|i| byte(i) % 10).collect();
+        let preprocess =
+            Preprocess { image_size: size, mean: vec![0.5; 3], std: vec![0.25; 3], augment: true, cutout: 3 };
+        let recipe = Recipe {
+            batch_size,
+            momentum: 0.9,
+            weight_decay: 3e-4,
+            grad_clip: 5.0,
+            label_smoothing: 0.1,
+            float_bits,
+            preprocess,
+            seed: 1,
+            norm_init: NormInit::One,
+        };
+        Self { graph, recipe, sets: vec![Images::new(shape, pixels.into(), labels.into(), 10).unwrap()] }
+    }
+
+    pub(super) fn with_setup<T>(&self, run: impl FnOnce(Setup<'_>) -> T) -> T {
+        let train = Program::new(&self.graph, Mode::Train);
+        let evaluate = Program::new(&self.graph, Mode::Evaluate);
+        let layout = Layout::new(&self.graph, &train.trained);
+        let Self { graph, recipe, sets } = self;
+        run(Setup { graph, layout: &layout, train, evaluate, recipe, sets })
+    }
+}

@@ -1,0 +1,158 @@
+//! Replays: the same bits however memory and submissions are cut, and every failure an error with a name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::networks::{Nobody, Training, dense};
+use crate::gpu::{GpuBackend, GpuDevice};
+use crate::state::State;
+use crate::trainer::Backend;
+use crate::trainer::Pass;
+use crate::{EpochMetrics, Error, Evaluation, Monitor};
+
+fn backend(gpu: &GpuDevice, training: &Training) -> GpuBackend {
+    training.with_setup(|setup| {
+        let state = State::initial(setup.graph, setup.layout, setup.recipe.seed, setup.recipe.norm_init);
+        let mut backend = GpuBackend::new(gpu, setup).unwrap();
+        backend.set_state(&state).unwrap();
+        backend
+    })
+}
+
+fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> Pass<'a> {
+    Pass { set: 0, order, epoch: 2, first_step: 40, learning_rate, drop_path: 0.2, monitor }
+}
+
+fn small(float_bits: u32) -> Training {
+    Training::new(dense(4, 3, 8, 2), 20, float_bits, 50)
+}
+
+fn order(training: &Training) -> Vec<u32> {
+    (0..training.sets[0].len() as u32).rev().collect()
+}
+
+fn run(backend: &mut GpuBackend, training: &Training) -> (EpochMetrics, State, Evaluation) {
+    let order = order(training);
+    let metrics = backend.train(&pass(&order, 0.05, &Nobody)).unwrap();
+    let state = backend.state().unwrap();
+    (metrics, state, backend.evaluate(&pass(&order, 0.0, &Nobody)).unwrap())
+}
+
+#[test]
+fn pages_and_submissions_change_nothing() {
+    let gpu = GpuDevice::software().unwrap();
+    for float_bits in [32, 16] {
+        let training = small(float_bits);
+        let alone = run(&mut backend(&gpu, &training), &training);
+        let mut at_once = backend(&gpu, &training);
+        at_once.steps_per_submission = 3;
+        assert!(alone == run(&mut at_once, &training), "{float_bits} bits, steps in one submission");
+        let paged = GpuDevice::software_with_pages(256 * 1024).unwrap();
+        let mut paged = backend(&paged, &training);
+        assert!(paged.buffers.pages.len() > 2, "{} pages", paged.buffers.pages.len());
+        assert!(alone == run(&mut paged, &training), "{float_bits} bits, in pages");
+    }
+}
+
+#[test]
+fn an_order_longer_than_the_set_is_trained_in_segments() {
+    let gpu = GpuDevice::software().unwrap();
+    let training = small(32);
+    let once = order(&training);
+    let twice: Vec<u32> = once[..40].iter().chain(&once[..40]).chain(&once[40..]).copied().collect();
+    let mut whole = backend(&gpu, &training);
+    let losses = whole.train(&pass(&twice, 0.05, &Nobody)).unwrap().losses;
+    let mut parts = backend(&gpu, &training);
+    let mut expected = Vec::new();
+    for part in twice.chunks(40) {
+        expected.extend(parts.train(&pass(part, 0.05, &Nobody)).unwrap().losses);
+    }
+    assert_eq!(losses, expected);
+}
+
+/// Binary16 has 11 bits, so the first step's loss is that of 32 bits to about a thousandth, and not the very same.
+#[test]
+fn half_precision_trains_like_single() {
+    let gpu = GpuDevice::software().unwrap();
+    let [single, half] = [32, 16].map(|bits| {
+        let training = small(bits);
+        run(&mut backend(&gpu, &training), &training)
+    });
+    assert_ne!(single.0.losses, half.0.losses);
+    for (step, (a, b)) in single.0.losses.iter().zip(&half.0.losses).enumerate() {
+        let tolerance = if step == 0 { 1e-3 } else { 2e-2 };
+        assert!((a - b).abs() < tolerance * a, "{:?} and {:?}", single.0.losses, half.0.losses);
+    }
+    let norm = |state: &State| state.parameters.iter().map(|w| f64::from(w * w)).sum::<f64>().sqrt();
+    assert!((norm(&single.1) - norm(&half.1)).abs() < 1e-2 * norm(&single.1));
+}
+
+#[test]
+fn a_loss_that_is_no_number_has_a_step() {
+    let gpu = GpuDevice::software().unwrap();
+    let training = small(32);
+    let order = order(&training);
+    let error = backend(&gpu, &training).train(&pass(&order, f32::MAX, &Nobody)).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { step: 41, epoch: 2 }), "{error}");
+}
+
+/// Counts images and stops when it has heard of some.
+struct Stop {
+    images: AtomicU64,
+    after: u64,
+}
+
+impl Monitor for Stop {
+    fn progress(&self, images: u64) {
+        self.images.fetch_add(images, Ordering::Relaxed);
+    }
+    fn cancelled(&self) -> bool {
+        self.images.load(Ordering::Relaxed) >= self.after
+    }
+}
+
+#[test]
+fn a_training_tells_its_progress_and_stops_when_asked() {
+    let gpu = GpuDevice::software().unwrap();
+    let training = small(32);
+    let order = order(&training);
+    let mut backend = backend(&gpu, &training);
+    let monitor = Stop { images: AtomicU64::new(0), after: u64::MAX };
+    backend.train(&pass(&order, 0.05, &monitor)).unwrap();
+    backend.evaluate(&pass(&order[..7], 0.0, &monitor)).unwrap();
+    assert_eq!(monitor.images.load(Ordering::Relaxed), 57);
+    let monitor = Stop { images: AtomicU64::new(0), after: 0 };
+    assert!(matches!(backend.train(&pass(&order, 0.05, &monitor)), Err(Error::Cancelled)));
+}
+
+#[test]
+fn trainings_share_resident_images_while_they_live() {
+    let gpu = GpuDevice::software().unwrap();
+    let training = small(32);
+    let set = training.sets[0].clone();
+    let first = gpu.resident(&set).unwrap();
+    assert!(Arc::ptr_eq(&first, &gpu.resident(&training.sets[0]).unwrap()));
+    let other = small(32);
+    assert!(!Arc::ptr_eq(&first, &gpu.resident(&other.sets[0]).unwrap()));
+    drop((training, set));
+    gpu.resident(&other.sets[0]).unwrap();
+    assert_eq!(Arc::strong_count(&first), 1, "images of a dropped set are still held");
+}
+
+#[test]
+fn failures_of_the_device_are_errors() {
+    let gpu = GpuDevice::software().unwrap();
+    let training = small(32);
+    let order = order(&training);
+    let mut backend = backend(&gpu, &training);
+    let usage = wgpu::BufferUsages::STORAGE;
+    let error = gpu.buffers(&[1 << 50], usage).unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { needed_mib: 1_073_741_824, .. }), "{error}");
+    // A validation error, as a defect of this backend would cause it.
+    gpu.queue.write_buffer(&backend.buffers.state, 1, &[0; 4]);
+    let error = backend.train(&pass(&order, 0.05, &Nobody)).unwrap_err();
+    assert!(matches!(error, Error::Device { .. }), "{error}");
+    backend.train(&pass(&order, 0.05, &Nobody)).unwrap();
+    gpu.device.destroy();
+    assert!(matches!(backend.train(&pass(&order, 0.05, &Nobody)), Err(Error::Device { .. })));
+}

@@ -1,0 +1,80 @@
+//! Every shader of dense networks, in both precisions: valid within what every device has, and written for each driver.
+
+use std::collections::HashSet;
+
+use super::networks::{Training, dense};
+use crate::gpu::device::SLOTS;
+use crate::gpu::images::ImageSplit;
+use crate::gpu::prepare::Prepared;
+use crate::gpu::source::Source;
+
+const PAGE_BYTES: u64 = 128 << 20;
+
+fn sources(training: &Training) -> HashSet<Source> {
+    training.with_setup(|setup| {
+        let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
+        let prepared = Prepared::new(&setup, PAGE_BYTES, &splits).unwrap();
+        let recordings = [prepared.train, prepared.evaluate, prepared.running_statistics];
+        recordings.into_iter().flat_map(|recording| recording.sources).collect()
+    })
+}
+
+/// Parses and validates within default limits and features (packing into binary16 is one of every device that wgpu opens
+/// here), and writes SPIR-V, MSL and HLSL.
+fn check(source: &Source) -> Result<(), String> {
+    let text = source.text();
+    let module = naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;
+    let mut validator = naga::valid::Validator::new(
+        naga::valid::ValidationFlags::all(),
+        naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+    );
+    let info = validator.validate(&module).map_err(|error| error.emit_to_string(text))?;
+
+    let entry = &module.entry_points[0];
+    let invocations: u32 = entry.workgroup_size.iter().product();
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(module.to_ctx()).map_err(|error| error.to_string())?;
+    let shared = |variable: &naga::GlobalVariable| match variable.space {
+        naga::AddressSpace::WorkGroup => layouter[variable.ty].size,
+        _ => 0,
+    };
+    let workgroup_bytes: u32 = module.global_variables.iter().map(|(_, variable)| shared(variable)).sum();
+    let storages = (module.global_variables.iter())
+        .filter(|(_, variable)| matches!(variable.space, naga::AddressSpace::Storage { .. }))
+        .count();
+    if invocations > 256 || workgroup_bytes > 16 * 1024 || storages > 1 + SLOTS || storages > 8 {
+        return Err(format!(
+            "{invocations} invocations, {workgroup_bytes} bytes, {storages} storage buffers"
+        ));
+    }
+
+    let options = naga::back::spv::Options::default();
+    naga::back::spv::write_vec(&module, &info, &options, None).map_err(|error| error.to_string())?;
+    let options =
+        naga::back::msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+    let pipeline = naga::back::msl::PipelineOptions::default();
+    naga::back::msl::write_string(&module, &info, &options, &pipeline).map_err(|error| error.to_string())?;
+    let options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+    let mut hlsl = String::new();
+    naga::back::hlsl::Writer::new(&mut hlsl, &options, &Default::default())
+        .write(&module, &info, None)
+        .map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+#[test]
+fn every_shader_is_valid_everywhere() {
+    let mut all = HashSet::new();
+    for (channels, layers, first) in [(8, 6, 0), (6, 3, 4)] {
+        for float_bits in [32, 16] {
+            all.extend(sources(&Training::new(dense(channels, layers, 16, first), 96, float_bits, 4)));
+        }
+    }
+    let kernels: HashSet<_> = all.iter().map(Source::kernel).collect();
+    assert_eq!(kernels.len(), 22, "{kernels:?}");
+    for source in &all {
+        if let Err(problem) = check(source) {
+            panic!("{}: {problem}", source.kernel());
+        }
+    }
+}
