@@ -178,8 +178,21 @@ impl Graph {
 
     /// Batch normalisation of a value (eps 1e-5, momentum 0.1, affine), applied where the value is read. Its tensors are
     /// `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`.
-    pub fn batch_norm(&mut self, name: &str, value: Value) -> Value {
+    ///
+    /// # Errors
+    /// When the value is not the output of a convolution or a pooling, or is normalised already: statistics are taken where
+    /// those produce it.
+    pub fn batch_norm(&mut self, name: &str, value: Value) -> Result<Value, Error> {
         let info = self.values[value.0];
+        let makes_statistics =
+            |op: &Op| matches!(op, Op::Convolution(_) | Op::Pool(_)) && op.norm().is_none();
+        let mut makers =
+            self.nodes.iter().map(|node| &node.op).filter(|op| op.output().overlaps(info.tensor)).peekable();
+        if makers.peek().is_none() || !makers.all(makes_statistics) {
+            let problem =
+                "only the output of a convolution or a pooling can be normalised, and only once".to_owned();
+            return Err(Error::BadSize { op: "batch normalisation", name: name.to_owned(), problem });
+        }
         let channels = info.tensor.shape.channels;
         let scale = self.param(format!("{name}.weight"), vec![channels], Init::NormScale);
         let shift = self.param(format!("{name}.bias"), vec![channels], Init::Zero);
@@ -190,7 +203,7 @@ impl Graph {
         for node in &mut self.nodes {
             node.op.normalise(info.tensor, norm);
         }
-        self.value(ValueInfo { tensor: info.tensor, norm: Some(norm) })
+        Ok(self.value(ValueInfo { tensor: info.tensor, norm: Some(norm) }))
     }
 
     /// Room for `parts` values of shape `part`, concatenated along channels.
@@ -243,7 +256,7 @@ impl Graph {
     /// Declares `logits` (classes × 1 × 1) a head whose cross-entropy enters the loss with `weight`.
     ///
     /// # Errors
-    /// When the shape is not one number a class.
+    /// When the shape is not one number a class, or the logits have a head already.
     pub fn head(&mut self, logits: Value, weight: f32) -> Result<(), Error> {
         let tensor = self.values[logits.0].tensor;
         let right = Shape::new(self.classes, 1, 1);
@@ -254,6 +267,10 @@ impl Graph {
                 left: tensor.shape,
                 right,
             });
+        }
+        if self.heads.iter().any(|head| head.logits == tensor) {
+            let problem = "these logits have a head already".to_owned();
+            return Err(Error::BadSize { op: "head", name: "logits".into(), problem });
         }
         self.heads.push(Head { logits: tensor, weight, training_only: self.training_only });
         Ok(())

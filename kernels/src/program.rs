@@ -4,6 +4,8 @@
 //! is one edge of a node's sum needs no gradient memory of its own: its gradient is the sum's, times the drop-path scale, sent
 //! through the normalisation on load ([`Gradient`]).
 
+use std::collections::HashMap;
+
 use crate::graph::{DropId, Graph, Head, Input, NormId, StorageId, Tensor};
 use crate::ops::{Convolution, NodeSum, Op, Pool, WindowAverage};
 use crate::shape::Shape;
@@ -123,6 +125,8 @@ pub(crate) enum Resource {
     DropPath,
     /// Weights.
     Parameters,
+    /// Losses and hits of the batch.
+    Metrics,
 }
 
 /// One access of a call.
@@ -196,6 +200,7 @@ impl Call {
             }
             Self::CrossEntropy { head, gradient } => {
                 add(tensor(head.logits), Read);
+                add(Resource::Metrics, Write);
                 if let Some(gradient) = gradient {
                     add(tensor(*gradient), Write);
                 }
@@ -477,39 +482,75 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// When each call may run: times from 0, calls of one time are independent of each other or, for calls of which `local` is
-/// true, depend on each other only image by image and stand in the list's order.
+/// When each call may run: times from 0. Calls of one time are independent of each other or, for calls of which
+/// `local` is true, depend on each other only image by image and stand in the list's order.
 ///
 /// Times of local calls are odd and those of others even, so that a time holds one sort only.
 pub(crate) fn schedule(calls: &[Call], local: impl Fn(&Call) -> bool) -> Vec<usize> {
-    let accesses: Vec<_> = calls.iter().map(Call::accesses).collect();
     let is_local: Vec<bool> = calls.iter().map(local).collect();
     let mut times: Vec<usize> = Vec::with_capacity(calls.len());
-    for (index, mine) in accesses.iter().enumerate() {
+    // Earlier accesses to what a call touches; only those can make it wait.
+    let mut earlier: HashMap<Bin, Vec<(usize, Access)>> = HashMap::new();
+    for (index, call) in calls.iter().enumerate() {
         let mut time = usize::from(is_local[index]);
-        for (earlier, theirs) in accesses[..index].iter().enumerate() {
-            let mut wait: Option<bool> = None;
-            for a in mine {
-                for b in theirs {
-                    let both_read = a.kind == AccessKind::Read && b.kind == AccessKind::Read;
-                    let shared = a.kind == AccessKind::SharedWrite && b.kind == AccessKind::SharedWrite;
-                    if both_read || shared || !a.resource.overlaps(b.resource) {
-                        continue;
-                    }
-                    let by_image = matches!(a.resource, Resource::Tensor(_) | Resource::DropPath);
-                    wait = Some(wait.unwrap_or(true) && by_image);
+        let accesses = call.accesses();
+        for mine in &accesses {
+            for &(other, theirs) in earlier.get(&mine.resource.bin()).into_iter().flatten() {
+                if !mine.waits_for(theirs) {
+                    continue;
                 }
+                let by_image = mine.resource.is_by_image() && is_local[index] && is_local[other];
+                let earliest = if by_image { times[other] } else { next_time(times[other], is_local[index]) };
+                time = time.max(earliest);
             }
-            let Some(by_image) = wait else { continue };
-            let earliest = if by_image && is_local[index] && is_local[earlier] {
-                times[earlier]
-            } else {
-                let next = times[earlier] + 1;
-                next + usize::from((next % 2 == 1) != is_local[index])
-            };
-            time = time.max(earliest);
         }
         times.push(time);
+        for access in accesses {
+            earlier.entry(access.resource.bin()).or_default().push((index, access));
+        }
     }
     times
+}
+
+/// The first time after `time` of a sort of calls.
+fn next_time(time: usize, local: bool) -> usize {
+    let next = time + 1;
+    next + usize::from((next % 2 == 1) != local)
+}
+
+/// Accesses to resources of different bins never meet.
+#[derive(PartialEq, Eq, Hash)]
+enum Bin {
+    Storage(StorageId),
+    Norm(NormId),
+    Weights(usize),
+    Whole,
+}
+
+impl Resource {
+    fn bin(self) -> Bin {
+        match self {
+            Self::Tensor(tensor) => Bin::Storage(tensor.storage),
+            Self::NormSums(norm)
+            | Self::NormMap(norm)
+            | Self::NormGradientSums(norm)
+            | Self::NormGradientMap(norm) => Bin::Norm(norm),
+            Self::WeightPartials(weight) => Bin::Weights(weight),
+            Self::ParameterGradients | Self::DropPath | Self::Parameters | Self::Metrics => Bin::Whole,
+        }
+    }
+
+    /// Whether calls that work image by image meet in it image by image only.
+    fn is_by_image(self) -> bool {
+        matches!(self, Self::Tensor(_) | Self::DropPath | Self::Metrics)
+    }
+}
+
+impl Access {
+    /// Whether the later one of two accesses must see the earlier one done.
+    fn waits_for(self, earlier: Self) -> bool {
+        let both_read = self.kind == AccessKind::Read && earlier.kind == AccessKind::Read;
+        let shared = self.kind == AccessKind::SharedWrite && earlier.kind == AccessKind::SharedWrite;
+        !both_read && !shared && self.resource.overlaps(earlier.resource)
+    }
 }

@@ -117,6 +117,8 @@ pub struct Trainer {
     graph: Graph,
     layout: Layout,
     backend: Box<dyn Backend>,
+    /// Images of each set.
+    images: Vec<usize>,
     steps: u64,
 }
 
@@ -124,16 +126,27 @@ impl Trainer {
     /// Plans, compiles and initialises a training of `graph` on `device`, over images of `sets`.
     ///
     /// # Errors
-    /// When the images do not fit the graph, or the device has not enough memory.
+    /// When the images, the batch size or the normalisation do not fit the graph, or the device has not enough
+    /// memory.
     pub fn new(device: &Device, graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
+        if recipe.batch_size == 0 {
+            return Err(Error::Images { problem: "a batch must have at least one image".into() });
+        }
         let size = recipe.preprocess.image_size;
         for images in sets {
             let channels = images.shape().channels;
             let wanted = Shape::new(channels, size, size);
-            let normalised =
-                recipe.preprocess.mean.len() == channels && recipe.preprocess.std.len() == channels;
-            if graph.input.shape != wanted || !normalised {
+            if graph.input.shape != wanted {
                 let problem = format!("the network reads {}, the images give {wanted}", graph.input.shape);
+                return Err(Error::Images { problem });
+            }
+            let numbers = [&recipe.preprocess.mean, &recipe.preprocess.std].map(Vec::len);
+            if numbers != [channels; 2] {
+                let problem = format!("{numbers:?} means and standard deviations for {channels} channels");
+                return Err(Error::Images { problem });
+            }
+            if let Some(label) = images.labels().iter().find(|&&label| usize::from(label) >= graph.classes) {
+                let problem = format!("label {label} is not one of the network's {} classes", graph.classes);
                 return Err(Error::Images { problem });
             }
         }
@@ -147,13 +160,26 @@ impl Trainer {
             Kind::Gpu(gpu) => Box::new(GpuBackend::new(gpu, setup)?),
         };
         backend.set_state(&state)?;
-        Ok(Self { graph, layout, backend, steps: 0 })
+        let images = sets.iter().map(Images::len).collect();
+        Ok(Self { graph, layout, backend, images, steps: 0 })
+    }
+
+    fn check(&self, pass: &Pass<'_>) -> Result<(), Error> {
+        let Some(&count) = self.images.get(pass.set) else {
+            return Err(Error::Images { problem: format!("there is no image set {}", pass.set) });
+        };
+        match pass.order.iter().find(|&&image| image as usize >= count) {
+            Some(image) => {
+                Err(Error::Images { problem: format!("image {image} is not one of the set's {count}") })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Trains one epoch over the images `order` of set `set`.
     ///
     /// # Errors
-    /// When the loss is not finite, the device fails, or the monitor says stop.
+    /// When the set has no such image, the loss is not finite, the device fails, or the monitor says stop.
     pub fn train_epoch(
         &mut self,
         set: usize,
@@ -164,6 +190,7 @@ impl Trainer {
         monitor: &dyn Monitor,
     ) -> Result<EpochMetrics, Error> {
         let pass = Pass { set, order, epoch, first_step: self.steps, learning_rate, drop_path, monitor };
+        self.check(&pass)?;
         let metrics = self.backend.train(&pass)?;
         self.steps += metrics.losses.len() as u64;
         Ok(metrics)
@@ -172,7 +199,7 @@ impl Trainer {
     /// Evaluates the images `order` of set `set` with running statistics.
     ///
     /// # Errors
-    /// When the device fails or the monitor says stop.
+    /// When the set has no such image, the device fails or the monitor says stop.
     pub fn evaluate(
         &mut self,
         set: usize,
@@ -188,6 +215,7 @@ impl Trainer {
             drop_path: 0.0,
             monitor,
         };
+        self.check(&pass)?;
         self.backend.evaluate(&pass)
     }
 

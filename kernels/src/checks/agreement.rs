@@ -58,7 +58,7 @@ fn operations() -> Vec<Case> {
         cases.push(case(&name, 7, &|graph, value| {
             let spec = ConvSpec { channels: 6, kernel, stride, padding, relu };
             let value = graph.conv("conv", value, spec).unwrap();
-            graph.batch_norm("bn", value)
+            graph.batch_norm("bn", value).unwrap()
         }));
     }
     cases.push(case("factorized reduce", 8, &|graph, value| halve(graph, "halve", value, 6)));

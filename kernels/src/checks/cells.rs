@@ -35,14 +35,14 @@ pub(super) fn relu_conv_norm(
 ) -> Value {
     let spec = ConvSpec { channels, kernel, stride, padding: 0, relu: true };
     let value = graph.conv(name, input, spec).unwrap();
-    graph.batch_norm(&format!("{name}.bn"), value)
+    graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
 /// A 3×3 convolution of the image and its normalisation.
 pub(super) fn stem(graph: &mut Graph, image: Value, channels: usize) -> Value {
     let spec = ConvSpec { channels, kernel: 3, stride: 1, padding: 1, relu: false };
     let value = graph.conv("stem", image, spec).unwrap();
-    graph.batch_norm("stem.bn", value)
+    graph.batch_norm("stem.bn", value).unwrap()
 }
 
 /// Halves a map where its size allows it as the architectures do, and by a strided convolution where it does not.
@@ -53,7 +53,7 @@ pub(super) fn halve(graph: &mut Graph, name: &str, input: Value, channels: usize
     }
     let (first, second) = (format!("{name}.1"), format!("{name}.2"));
     let value = graph.factorized_reduce(&first, &second, input, channels).unwrap();
-    graph.batch_norm(&format!("{name}.bn"), value)
+    graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
 pub(super) fn separable(
@@ -69,7 +69,7 @@ pub(super) fn separable(
     let spec = SeparableSpec { channels, kernel, stride, dilation, padding };
     let (depthwise, pointwise) = (format!("{name}.dw"), format!("{name}.pw"));
     let value = graph.separable(&depthwise, &pointwise, input, spec).unwrap();
-    graph.batch_norm(&format!("{name}.bn"), value)
+    graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
 /// An edge, and whether drop path applies to it.
@@ -89,7 +89,7 @@ pub(super) fn edge(
         Operation::Max | Operation::Average => {
             let kind = if operation == Operation::Max { PoolKind::Max } else { PoolKind::Average };
             let value = graph.pool(name, input, kind, stride).unwrap();
-            graph.batch_norm(&format!("{name}.bn"), value)
+            graph.batch_norm(&format!("{name}.bn"), value).unwrap()
         }
         Operation::Separable(kernel) => {
             let half = separable(graph, &format!("{name}.a"), input, kernel, stride, 1);
@@ -148,7 +148,7 @@ pub(super) fn auxiliary_head(graph: &mut Graph, input: Value) {
         let pooled = graph.auxiliary_pool("aux.pool", input).unwrap();
         let spec = ConvSpec { channels: 7, kernel: 1, stride: 1, padding: 0, relu: false };
         let value = graph.conv("aux.1", pooled, spec).unwrap();
-        let value = graph.batch_norm("aux.1.bn", value);
+        let value = graph.batch_norm("aux.1.bn", value).unwrap();
         let value = relu_conv_norm(graph, "aux.2", value, 9, 2, 1);
         let logits = graph.linear("aux.linear", value, CLASSES, true).unwrap();
         graph.head(logits, 0.4).unwrap();

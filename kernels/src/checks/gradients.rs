@@ -76,7 +76,7 @@ fn dense_convolutions_of_every_kernel_stride_and_gate() {
                     check_operation(&name, |graph, value| {
                         let spec = ConvSpec { channels: 3, kernel, stride, padding, relu };
                         let value = graph.conv("conv", value, spec).unwrap();
-                        graph.batch_norm("bn", value)
+                        graph.batch_norm("bn", value).unwrap()
                     });
                 }
             }
@@ -96,7 +96,7 @@ fn convolution_that_no_normalisation_follows() {
 fn factorized_reduce() {
     check_operation("factorized reduce", |graph, value| {
         let value = graph.factorized_reduce("first", "second", value, 6).unwrap();
-        graph.batch_norm("bn", value)
+        graph.batch_norm("bn", value).unwrap()
     });
 }
 
@@ -120,7 +120,7 @@ fn pools_of_both_kinds_and_strides() {
         for stride in 1..=2 {
             check_operation(&format!("{kind:?} pool stride {stride}"), |graph, value| {
                 let value = graph.pool("pool", value, kind, stride).unwrap();
-                graph.batch_norm("bn", value)
+                graph.batch_norm("bn", value).unwrap()
             });
             check_operation(&format!("{kind:?} pool stride {stride}, not normalised"), |graph, value| {
                 graph.pool("pool", value, kind, stride).unwrap()

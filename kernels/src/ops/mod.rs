@@ -12,7 +12,7 @@ pub use pool::PoolKind;
 pub(crate) use convolution::{Columns, Convolution};
 pub(crate) use node_sum::NodeSum;
 pub(crate) use pool::{POOL_KERNEL, POOL_PADDING, Pool};
-pub(crate) use window_average::{Window, WindowAverage};
+pub(crate) use window_average::WindowAverage;
 
 use crate::graph::{Input, NormId, ParamId, Tensor};
 
