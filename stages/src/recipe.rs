@@ -39,7 +39,7 @@ pub struct Recipe {
     pub drop_path: f64,
     /// Label smoothing of the cross-entropy.
     pub label_smoothing: f64,
-    /// Whether training images are cropped and flipped at random.
+    /// Whether training images are cropped and flipped at random, and cut out as the budget says.
     pub augment: bool,
     /// How batch normalisation weights start.
     pub bn_init: BnInit,

@@ -267,7 +267,7 @@ impl<'a> Training<'a> {
                 mean: data.mean.clone(),
                 std: data.std.clone(),
                 augment: recipe.augment,
-                cutout: budget.cutout as usize,
+                cutout: if recipe.augment { budget.cutout as usize } else { 0 },
             },
             seed: job.seed,
             norm_init: match recipe.bn_init {
