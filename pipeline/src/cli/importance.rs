@@ -13,8 +13,10 @@ use crate::error::Error;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
 
-/// Fits a random forest to trials, one row each, and prints what share of the explained variance each hyper-parameter
-/// has. Every column that is called like a hyper-parameter of a budget is read as one.
+/// Importance of each hyper-parameter in a table of trials
+///
+/// Fits a random forest and prints what share of the explained variance each hyper-parameter has. Every column that is
+/// called like a hyper-parameter of a budget is read as one.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline importance trials.csv

@@ -54,7 +54,6 @@ pub(crate) struct Global {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a target: only what is not in the cache is computed
     Run(run::Run),
     /// Say what a run would do and why, without doing it
     Plan(plan::Plan),
@@ -66,11 +65,8 @@ enum Command {
     Log(log::Log),
     /// Say why a node is stale: which field of its key changed, and both values
     Explain(explain::Explain),
-    /// Train one architecture under one budget
     Train(train::Train),
-    /// Rank correlation of two columns of accuracies, with its interval
     Rank(rank::Rank),
-    /// Importance of each hyper-parameter in a table of trials
     Importance(importance::Importance),
     /// Look into the cache folder
     Cache(cache::Cache),

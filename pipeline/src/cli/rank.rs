@@ -11,7 +11,9 @@ use crate::error::Error;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
 
-/// Prints Spearman's rank correlation (average ranks for ties) and its bootstrap 95% interval over the rows. Rows are joined by
+/// Rank correlation of two columns of accuracies, with its interval
+///
+/// Spearman's correlation with average ranks for ties, and its bootstrap 95% interval over the rows. Rows are joined by
 /// the first column when both files begin with a column of the same name, else by their place.
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -19,8 +19,10 @@ use crate::output;
 use crate::output::progress::Reporter;
 use crate::output::report::{self, Ran};
 
-/// Computes a target: what is in the cache is taken from there, the rest runs. Results go to standard output, progress
-/// to standard error.
+/// Run a target: only what is not in the cache is computed
+///
+/// Results go to standard output, progress to standard error. What had finished when a run ended, however it ended, is
+/// not computed again.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline run --target nas-search

@@ -25,8 +25,10 @@ use crate::local::size;
 use crate::output::progress::Reporter;
 use crate::output::{self, format};
 
-/// Trains one architecture under one budget and prints its accuracy. A training that only these change - architecture,
-/// budget, images, seed, scoring, --bn-init, --no-augment, --no-drop-path - is looked up first and remembered after.
+/// Train one architecture under one budget
+///
+/// A training is looked up first and remembered after, unless --init-from, --max-steps, --dump-gradients or --order
+/// make it another one than its key says. Weights are not remembered: --save trains.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=2
@@ -207,7 +209,7 @@ impl Train {
         }
     }
 
-    /// The last batch of an epoch is kept though it may be smaller.
+    /// Steps of a whole training. The last batch of an epoch is kept though it may be smaller.
     fn steps(&self, budget: &Budget, size: Size) -> u64 {
         let epochs = u64::from(budget.epochs);
         let steps = (size.images / epochs).div_ceil(u64::from(budget.batch_size)) * epochs;
@@ -219,7 +221,7 @@ impl Train {
         let result = &trained.result;
         if json {
             return output::json(&TrainJson {
-                steps: self.steps(&job.budget, size),
+                steps: if loss.is_empty() { self.steps(&job.budget, size) } else { loss.len() as u64 },
                 loss,
                 accuracy: result.score,
                 images_per_second: trained.images_per_second,
@@ -233,11 +235,14 @@ impl Train {
             ScoringMode::Holdout => "of the held-out images",
             ScoringMode::Published => "of the test images, the best epoch",
         };
+        let diverged = result.diverged_at.map_or_else(String::new, |step| {
+            format!("\n  the loss stopped being a number at step {step}; try a lower learning rate")
+        });
         let source = if cached { "from the cache, trained" } else { "trained" };
         output::result(&format!(
             "{}\n  {}\n  accuracy    {:.2}% {scored_on}; {:.2}% of the test images after the last epoch\n  \
              network     {}, {} an image\n  loss        {}\n  \
-             {source} in {} on {}, {} images/s",
+             {source} in {} on {}, {} images/s{}",
             output::heading(&self.genotype),
             job.budget,
             result.score,
@@ -247,7 +252,8 @@ impl Train {
             result.epochs.iter().map(|epoch| format!("{:.4}", epoch.loss)).collect::<Vec<_>>().join(" "),
             format::duration(trained.elapsed_ms),
             trained.device,
-            format::count(trained.images_per_second as u64)
+            format::count(trained.images_per_second as u64),
+            diverged
         ))
     }
 }
