@@ -7,7 +7,8 @@ use crate::shape::Shape;
 pub enum Error {
     /// A window does not fit the image it slides over.
     #[error(
-        "{op} `{name}`: a window of {window} pixels does not fit an input of {input} (padding {padding}); use a larger image or fewer reductions"
+        "{op} `{name}`: a window of {window} pixels does not fit an input of {input} (padding {padding}); use a \
+         larger image or fewer reductions"
     )]
     WindowTooLarge {
         /// Operation.
@@ -80,7 +81,8 @@ pub enum Error {
     },
     /// The planned memory is more than the device can bind.
     #[error(
-        "device {device}: the training needs {needed_mib} MiB, {available_mib} MiB are available; lower the batch size"
+        "device {device}: the training needs {needed_mib} MiB, {available_mib} MiB are available; lower the \
+         batch size"
     )]
     OutOfMemory {
         /// Name of the device.

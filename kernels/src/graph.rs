@@ -1,8 +1,8 @@
 //! Networks as a list of operations over slices of channels, built in forward order.
 //!
-//! A [`Value`] is what an operation produced. Batch normalisation is not an operation of its own: it marks a value as
-//! *normalised*, its statistics are taken where the value is produced and its affine map is applied wherever the value is
-//! read, so that no normalised copy is ever stored.
+//! A [`Value`] is what an operation produced. Batch normalisation is not an operation of its own: it marks a
+//! value as *normalised*, its statistics are taken where the value is produced and its affine map is applied
+//! wherever the value is read, so that no normalised copy is ever stored.
 
 use crate::Error;
 use crate::ops::{Convolution, NodeSum, Op, Pool, WindowAverage};
@@ -117,8 +117,8 @@ pub struct Cost {
     pub mult_adds: u64,
     /// FLOPs of inference: two per multiply-add, and those of pooling, normalisation and sums.
     pub inference_flops: u64,
-    /// FLOPs of a training step, auxiliary head included: three times the forward pass (the gradient of what is read and of
-    /// the weights cost one forward pass each).
+    /// FLOPs of a training step, auxiliary head included: three times the forward pass (the gradient of what
+    /// is read and of the weights cost one forward pass each).
     pub training_flops: u64,
 }
 
@@ -176,12 +176,12 @@ impl Graph {
         built
     }
 
-    /// Batch normalisation of a value (eps 1e-5, momentum 0.1, affine), applied where the value is read. Its tensors are
-    /// `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`.
+    /// Batch normalisation of a value (eps 1e-5, momentum 0.1, affine), applied where the value is read. Its
+    /// tensors are `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`.
     ///
     /// # Errors
-    /// When the value is not the output of a convolution or a pooling, or is normalised already: statistics are taken where
-    /// those produce it.
+    /// When the value is not the output of a convolution or a pooling, or is normalised already: statistics
+    /// are taken where those produce it.
     pub fn batch_norm(&mut self, name: &str, value: Value) -> Result<Value, Error> {
         let info = self.values[value.0];
         let makes_statistics =
@@ -218,8 +218,8 @@ impl Graph {
         self.value(ValueInfo { tensor: Tensor { storage: concat.storage, channel: 0, shape }, norm: None })
     }
 
-    /// Sum of edges, written to part `slot` of `concat`; no edge gives zeros. An edge is a value and whether drop path applies
-    /// to it.
+    /// Sum of edges, written to part `slot` of `concat`; no edge gives zeros. An edge is a value and whether
+    /// drop path applies to it.
     ///
     /// # Errors
     /// When an edge's shape is not that of the part.

@@ -1,7 +1,7 @@
 //! The training runtime: an op graph becomes a program of kernel calls that a CPU or a wgpu device replays.
 //!
-//! This crate knows tensors and images, not architectures or budgets. [`Graph`] describes a network; [`Trainer`] trains and
-//! evaluates it on a [`Device`].
+//! This crate knows tensors and images, not architectures or budgets. [`Graph`] describes a network;
+//! [`Trainer`] trains and evaluates it on a [`Device`].
 
 #[cfg(test)]
 mod checks;

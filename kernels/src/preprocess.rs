@@ -1,8 +1,9 @@
 //! Images as they come, and what is done to them before the network sees them.
 //!
-//! Order (training): random crop of the image padded by zeros, horizontal flip, resize to `image_size` (antialiased
-//! bilinear), scale to [0, 1], normalise, cutout. Evaluation: resize and normalise only. All randomness is a function of
-//! (seed, purpose, epoch, number of the image), so that neither batches nor devices change it.
+//! Order (training): random crop of the image padded by zeros, horizontal flip, resize to `image_size`
+//! (antialiased bilinear), scale to [0, 1], normalise, cutout. Evaluation: resize and normalise only. All
+//! randomness is a function of (seed, purpose, epoch, number of the image), so that neither batches nor
+//! devices change it.
 
 use std::sync::Arc;
 
@@ -87,7 +88,8 @@ pub(crate) const CROP_PADDING: usize = 4;
 /// What is drawn for one image in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Augmentation {
-    /// First row and column of the crop in the padded image; the image itself begins at (`CROP_PADDING`, `CROP_PADDING`).
+    /// First row and column of the crop in the padded image; the image itself begins at (`CROP_PADDING`,
+    /// `CROP_PADDING`).
     pub(crate) crop: (usize, usize),
     pub(crate) flip: bool,
     /// Centre of the cutout square, in resized pixels.
@@ -116,7 +118,8 @@ impl Augmentation {
     }
 }
 
-/// Weights of an antialiased bilinear resize along one side: output `i` is `Σ weights[i][k] · input[first[i] + k]`.
+/// Weights of an antialiased bilinear resize along one side: output `i` is `Σ weights[i][k] · input[first[i]
+/// + k]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Resize {
     pub(crate) first: Vec<usize>,
@@ -126,8 +129,8 @@ pub(crate) struct Resize {
 }
 
 impl Resize {
-    /// From `input` to `output` pixels: a triangle of half-width max(1, input/output) around each output's centre,
-    /// normalised over the pixels inside the image.
+    /// From `input` to `output` pixels: a triangle of half-width max(1, input/output) around each output's
+    /// centre, normalised over the pixels inside the image.
     pub(crate) fn new(input: usize, output: usize) -> Self {
         let scale = input as f64 / output as f64;
         let support = scale.max(1.0);

@@ -1,8 +1,8 @@
 //! From a graph to a fixed list of kernel calls, forward and backward, with what each reads and writes.
 //!
-//! Differentiation is one backward rule per operation, applied to the nodes in reverse. A normalised value whose only reader
-//! is one edge of a node's sum needs no gradient memory of its own: its gradient is the sum's, times the drop-path scale, sent
-//! through the normalisation on load ([`Gradient`]).
+//! Differentiation is one backward rule per operation, applied to the nodes in reverse. A normalised value
+//! whose only reader is one edge of a node's sum needs no gradient memory of its own: its gradient is the
+//! sum's, times the drop-path scale, sent through the normalisation on load ([`Gradient`]).
 
 use std::collections::HashMap;
 
@@ -21,8 +21,9 @@ pub(crate) enum Mode {
 
 /// The gradient of what an operation wrote, as it is read.
 ///
-/// Without a normalisation it is `tensor`, times `scale`. With one it is that sent back through the normalisation:
-/// `dy = A[c]·scale·tensor + B[c]·raw + C[c]`, with the coefficients that [`Call::NormGradient`] leaves.
+/// Without a normalisation it is `tensor`, times `scale`. With one it is that sent back through the
+/// normalisation: `dy = A[c]·scale·tensor + B[c]·raw + C[c]`, with the coefficients that
+/// [`Call::NormGradient`] leaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Gradient {
     pub(crate) tensor: Tensor,
@@ -42,7 +43,8 @@ pub(crate) struct Sink {
 /// One kernel call. Names of the fields are those of the operations in `ops/`.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
-    /// Fills the input from resident 8-bit images: the batch's images, preprocessed (and augmented in training).
+    /// Fills the input from resident 8-bit images: the batch's images, preprocessed (and augmented in
+    /// training).
     LoadImages { output: Tensor },
     /// Draws the drop-path scale of every edge and image of the batch.
     DrawDropPath,
@@ -50,13 +52,15 @@ pub(crate) enum Call {
     Convolve { op: Convolution },
     /// Forward pooling; likewise.
     Pool { op: Pool },
-    /// From sums to mean, variance, the affine map `a·y + b` (`a = γ/√(var+eps)`, `b = β - a·mean`) and running statistics.
+    /// From sums to mean, variance, the affine map `a·y + b` (`a = γ/√(var+eps)`, `b = β - a·mean`) and
+    /// running statistics.
     NormStatistics { norm: NormId },
     /// Forward sum of a node.
     NodeSum { op: NodeSum },
     /// Forward averages over windows.
     WindowAverage { op: WindowAverage },
-    /// Cross-entropy of a head; in training also `dlogits`, already times the head's weight over the batch size.
+    /// Cross-entropy of a head; in training also `dlogits`, already times the head's weight over the batch
+    /// size.
     CrossEntropy { head: Head, gradient: Option<Tensor> },
 
     /// Sums `Σ scale·g` and `Σ scale·g·(y - mean)` of a normalisation, over the batch and all pixels.
@@ -140,8 +144,8 @@ pub(crate) struct Access {
 pub(crate) enum AccessKind {
     Read,
     Write,
-    /// Writes something that no other call with a shared access to the same resource touches (other channels, other
-    /// parameters): such calls do not wait for each other.
+    /// Writes something that no other call with a shared access to the same resource touches (other channels,
+    /// other parameters): such calls do not wait for each other.
     SharedWrite,
 }
 
@@ -466,7 +470,8 @@ impl<'a> Lowering<'a> {
         });
         let written = &mut self.written[value.storage.0][value.channel..][..value.shape.channels];
         let accumulate = written.iter().all(|&w| w);
-        // Whole values are written by later cells before parts of them are by this one, so a part is never written first.
+        // Whole values are written by later cells before parts of them are by this one, so a part is never
+        // written first.
         assert!(accumulate || written.iter().all(|&w| !w), "gradient of {value:?} is half written");
         written.fill(true);
         Sink { tensor: Tensor { storage, ..value }, accumulate }
@@ -482,8 +487,8 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// When each call may run: times from 0. Calls of one time are independent of each other or, for calls of which
-/// `local` is true, depend on each other only image by image and stand in the list's order.
+/// When each call may run: times from 0. Calls of one time are independent of each other or, for calls of
+/// which `local` is true, depend on each other only image by image and stand in the list's order.
 ///
 /// Times of local calls are odd and those of others even, so that a time holds one sort only.
 pub(crate) fn schedule(calls: &[Call], local: impl Fn(&Call) -> bool) -> Vec<usize> {

@@ -1,7 +1,9 @@
-//! Counter-based random numbers: a pure function of what they are for, so that no result depends on the order of work.
+//! Counter-based random numbers: a pure function of what they are for, so that no result depends on the order
+//! of work.
 //!
-//! The generator is the `pcg4d` hash of Jarzynski and Olano ("Hash Functions for GPU Rendering", JCGT 2020), which needs
-//! only 32-bit multiplication and exclusive or, so that WGSL computes the same bits (`gpu/wgsl/rng.wgsl`).
+//! The generator is the `pcg4d` hash of Jarzynski and Olano ("Hash Functions for GPU Rendering", JCGT 2020),
+//! which needs only 32-bit multiplication and exclusive or, so that WGSL computes the same bits
+//! (`gpu/wgsl/rng.wgsl`).
 
 /// What a random number is for; part of its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

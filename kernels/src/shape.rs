@@ -1,12 +1,13 @@
 //! Shapes of one image's activations, and the layout of a batch in memory.
 //!
-//! A tensor of a batch of N images is stored as `[N/BLOCK][C][H][W][BLOCK]`: the lanes of a vector register or of a GPU
-//! subgroup are images. Padding, stride, dilation and pooling are then the same for all lanes, weights are uniform over
-//! lanes, and a slice of channels of one block is one contiguous run.
+//! A tensor of a batch of N images is stored as `[N/BLOCK][C][H][W][BLOCK]`: the lanes of a vector register
+//! or of a GPU subgroup are images. Padding, stride, dilation and pooling are then the same for all lanes,
+//! weights are uniform over lanes, and a slice of channels of one block is one contiguous run.
 
 use std::fmt;
 
-/// Images in a block, the innermost dimension of every activation. A last block that is not full has idle lanes.
+/// Images in a block, the innermost dimension of every activation. A last block that is not full has idle
+/// lanes.
 pub const BLOCK: usize = 16;
 
 /// Channels, height and width of one image's activations.

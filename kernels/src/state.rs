@@ -65,8 +65,8 @@ impl Layout {
 }
 
 impl State {
-    /// Initial values: convolutions and linear layers uniform in ±1/√fan-in, normalisations scale `norm_init` and shift 0.
-    /// A parameter's values depend on the seed and its place in the network alone.
+    /// Initial values: convolutions and linear layers uniform in ±1/√fan-in, normalisations scale `norm_init`
+    /// and shift 0. A parameter's values depend on the seed and its place in the network alone.
     pub(crate) fn initial(graph: &Graph, layout: &Layout, seed: u64, norm_init: NormInit) -> Self {
         let mut parameters = vec![0.0; layout.elements];
         for (index, param) in graph.params.iter().enumerate() {

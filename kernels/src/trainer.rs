@@ -126,8 +126,8 @@ impl Trainer {
     /// Plans, compiles and initialises a training of `graph` on `device`, over images of `sets`.
     ///
     /// # Errors
-    /// When the images, the batch size or the normalisation do not fit the graph, or the device has not enough
-    /// memory.
+    /// When the images, the batch size or the normalisation do not fit the graph, or the device has not
+    /// enough memory.
     pub fn new(device: &Device, graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
         if recipe.batch_size == 0 {
             return Err(Error::Images { problem: "a batch must have at least one image".into() });

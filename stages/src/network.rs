@@ -1,7 +1,8 @@
 //! The evaluation network of an architecture under a budget, as a graph of the training runtime.
 //!
-//! Layers are built in canonical order (so that initial weights and drop path do not depend on how a genotype was written)
-//! and named after the genotype's own order, in the names of the reference PyTorch network's `state_dict`.
+//! Layers are built in canonical order (so that initial weights and drop path do not depend on how a genotype
+//! was written) and named after the genotype's own order, in the names of the reference PyTorch network's
+//! `state_dict`.
 
 use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, Value};
 
@@ -17,8 +18,8 @@ const STEM_MULTIPLIER: usize = 3;
 /// What a network costs for one image; see [`kernels::Cost`].
 pub type Cost = kernels::Cost;
 
-/// Builds the network for images of `channels` colour channels and `classes` classes, with the auxiliary head's loss times
-/// `aux_weight` in training.
+/// Builds the network for images of `channels` colour channels and `classes` classes, with the auxiliary
+/// head's loss times `aux_weight` in training.
 ///
 /// # Errors
 /// [`Error::Network`] when the budget's sizes do not fit the network, naming the layer and what to change.
@@ -191,8 +192,8 @@ mod tests {
     fn darts_v2_has_its_published_size() {
         let full: Budget = "full".parse().expect("a named budget");
         let cost = cost(&named("DARTS_V2"), &full, 3, 10).expect("a network that fits");
-        // The published 3.3 million parameters (with those of the normalisations after its ten poolings), and 528 million
-        // multiply-adds of convolutions and the linear layer.
+        // The published 3.3 million parameters (with those of the normalisations after its ten poolings), and
+        // 528 million multiply-adds of convolutions and the linear layer.
         assert_eq!(cost.parameters, 3_351_502);
         assert!((500_000_000..560_000_000).contains(&cost.mult_adds), "{}", cost.mult_adds);
     }

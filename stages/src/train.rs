@@ -11,7 +11,8 @@ use crate::data::{Dataset, Split, holdout};
 use crate::recipe::{BnInit, Recipe, Scoring};
 use crate::{Budget, Error, Genotype, network};
 
-/// Version of what a training computes. It is part of every key: raise it when the same job would give another result.
+/// Version of what a training computes. It is part of every key: raise it when the same job would give
+/// another result.
 pub const TRAINING_VERSION: u64 = 1;
 
 /// Which images a training reads.
@@ -286,7 +287,8 @@ impl<'a> Training<'a> {
         Ok(Self { job, trainer, cost, train, scored, images_seen: 0, training_seconds: 0.0 })
     }
 
-    /// All epochs: what each gave, the loss of each step, and the step at which the loss stopped being a number.
+    /// All epochs: what each gave, the loss of each step, and the step at which the loss stopped being a
+    /// number.
     fn run(
         &mut self,
         options: &TrainOptions,

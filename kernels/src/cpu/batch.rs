@@ -8,7 +8,8 @@ use crate::program::Mode;
 use crate::rng::{Purpose, random, unit};
 use crate::shape::BLOCK;
 
-/// Elements of scratch memory that loading needs: an image, cropped, and the same resized vertically, and a block.
+/// Elements of scratch memory that loading needs: an image, cropped, and the same resized vertically, and a
+/// block.
 pub(crate) fn load_scratch_floats(output: Tensor, input: crate::Shape) -> usize {
     input.pixels() + output.shape.height * input.width + output.shape.elements() * BLOCK
 }
@@ -134,7 +135,8 @@ pub(crate) unsafe fn draw_drop_path(cx: &Context<'_>, drops: usize, block: usize
     }
 }
 
-/// Cross-entropy of a head on a block: adds to the images' losses, and in training leaves the gradient of the logits.
+/// Cross-entropy of a head on a block: adds to the images' losses, and in training leaves the gradient of the
+/// logits.
 ///
 /// # Safety
 /// The logits must be written, the images' metrics cleared, and no other thread touch this block.

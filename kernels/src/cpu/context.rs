@@ -79,7 +79,8 @@ pub(crate) struct Reading<V> {
 }
 
 impl<V: Vector> Reading<V> {
-    /// How channel `channel` of an input is read; `first` is its first channel in the arrays of normalisations.
+    /// How channel `channel` of an input is read; `first` is its first channel in the arrays of
+    /// normalisations.
     ///
     /// # Safety
     /// The map of that channel must be there.

@@ -1,5 +1,5 @@
-//! Convolutions on one block of images, in bands of output rows: the columns of a band stay in the cache while the matrix
-//! products read them.
+//! Convolutions on one block of images, in bands of output rows: the columns of a band stay in the cache
+//! while the matrix products read them.
 
 use super::context::{Context, Reading};
 use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
@@ -12,7 +12,8 @@ use crate::ops::Convolution;
 use crate::program::{Gradient, Sink};
 use crate::shape::BLOCK;
 
-/// Elements of the columns of one band: small enough for a second-level cache beside what else a band touches.
+/// Elements of the columns of one band: small enough for a second-level cache beside what else a band
+/// touches.
 const BAND_FLOATS: usize = 32 * 1024;
 
 /// Places in the scratch memory of one thread.
@@ -108,7 +109,8 @@ pub(crate) fn scratch_floats(op: &Convolution) -> usize {
 /// Forward, with the moments of the output when a normalisation follows in training.
 ///
 /// # Safety
-/// The block's input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread touch the output.
+/// The block's input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread touch
+/// the output.
 #[inline(always)]
 pub(crate) unsafe fn forward<V: Vector, E: Element>(
     cx: &Context<'_>,
@@ -143,7 +145,8 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
     }
 }
 
-/// Backward: the gradient of the input, and of the weights into the partial sums of `chunk` (`first_of_chunk` clears them).
+/// Backward: the gradient of the input, and of the weights into the partial sums of `chunk` (`first_of_chunk`
+/// clears them).
 ///
 /// # Safety
 /// As [`forward`], and no other thread may touch the sink's block or the chunk's sums.
@@ -445,7 +448,8 @@ unsafe fn input_gradients<V: Vector>(
     let (width, run) = (w.output.width, bands.run);
     let row_floats = w.input.width * BLOCK;
     let stride = w.stride as isize;
-    // SAFETY: the scratch areas have the sizes that `Bands::sizes` says; margins are wider than any tap reaches.
+    // SAFETY: the scratch areas have the sizes that `Bands::sizes` says; margins are wider than any tap
+    // reaches.
     unsafe {
         let Some(id) = op.depthwise else {
             let to = scratch.input_gradients;
@@ -510,7 +514,8 @@ unsafe fn input_gradients<V: Vector>(
                             continue;
                         }
                         let x = x.div_euclid(stride) + margin as isize;
-                        // Offsets count from row 0: rows above the margin are never read, so y is not negative.
+                        // Offsets count from row 0: rows above the margin are never read, so y is not
+                        // negative.
                         let offset = y * pitch as isize + x * BLOCK as isize;
                         taps.push(offset as usize, *weights.add(ky * w.kernel + kx));
                     }
@@ -523,8 +528,9 @@ unsafe fn input_gradients<V: Vector>(
                     slide::<V>(&taps, from, to, count_y, count_x * V::PER_BLOCK);
                     continue;
                 }
-                // With a stride the results of one residue are gathered and spread over the row. The padded input rows of
-                // the forward pass are still needed for the gate, the padded gradients by other residues.
+                // With a stride the results of one residue are gathered and spread over the row. The padded
+                // input rows of the forward pass are still needed for the gate, the padded gradients by other
+                // residues.
                 let gathered = scratch.padded_gradients.add(pitch * (bands.rows + 2 * margin));
                 for i in 0..count_y {
                     let from = Plane { at: from.at.add(i * pitch), row: pitch };
@@ -564,8 +570,8 @@ unsafe fn copy_with_margin(
     }
 }
 
-/// Sends the gradients of input rows `range` through the ReLU's gate to the sink; rows before `done` were begun by an earlier
-/// band.
+/// Sends the gradients of input rows `range` through the ReLU's gate to the sink; rows before `done` were
+/// begun by an earlier band.
 #[inline(always)]
 unsafe fn write_input_gradients<V: Vector, E: Element>(
     op: &Convolution,

@@ -1,4 +1,5 @@
-//! The sliding sums of a depthwise convolution over rows of vectors: forward, to the input, and to the weights.
+//! The sliding sums of a depthwise convolution over rows of vectors: forward, to the input, and to the
+//! weights.
 
 use super::simd::Vector;
 use crate::shape::BLOCK;
@@ -6,7 +7,8 @@ use crate::shape::BLOCK;
 /// Most taps a kernel may have here.
 pub(crate) const TAPS_MAX: usize = 25;
 
-/// Taps of a sliding sum: where each reads, in elements from the output's place in the source, and its weight.
+/// Taps of a sliding sum: where each reads, in elements from the output's place in the source, and its
+/// weight.
 pub(crate) struct Taps {
     offsets: [usize; TAPS_MAX],
     weights: [f32; TAPS_MAX],
@@ -115,10 +117,12 @@ unsafe fn slide_tile<V: Vector, const R: usize, const J: usize>(
     }
 }
 
-/// `dw[n] += Σ_lanes Σ_rows Σ_pixels d[r][j] · x[r][j + offset_n]`, for a group of N offsets that share a kernel row.
+/// `dw[n] += Σ_lanes Σ_rows Σ_pixels d[r][j] · x[r][j + offset_n]`, for a group of N offsets that share a
+/// kernel row.
 ///
 /// # Safety
-/// Every tap must lie inside `x`, and `rows` × `pixels` blocks inside `d`; `dw` must have an element for each offset.
+/// Every tap must lie inside `x`, and `rows` × `pixels` blocks inside `d`; `dw` must have an element for each
+/// offset.
 #[inline(always)]
 pub(crate) unsafe fn tap_gradients<V: Vector>(
     offsets: &[usize],

@@ -75,8 +75,8 @@ unsafe impl Sync for Unit<'_> {}
 /// Runs one unit.
 ///
 /// # Safety
-/// `scratch` must be large enough for the call, all that the call reads must be written, and no other thread touch what it
-/// writes: the schedule's promise.
+/// `scratch` must be large enough for the call, all that the call reads must be written, and no other thread
+/// touch what it writes: the schedule's promise.
 pub(crate) unsafe fn run(
     isa: Isa,
     cx: &Context<'_>,

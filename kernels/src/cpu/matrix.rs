@@ -1,7 +1,7 @@
 //! The three products of a convolution over one run of vectors, in register tiles.
 //!
-//! A run is `vectors` consecutive vectors of images (pixels of a row, of several rows, or of a whole batch). Rows of an
-//! operand lie `row` elements apart.
+//! A run is `vectors` consecutive vectors of images (pixels of a row, of several rows, or of a whole batch).
+//! Rows of an operand lie `row` elements apart.
 
 use super::simd::{Element, Vector};
 
@@ -23,7 +23,8 @@ pub(crate) struct Rows<T> {
 /// `y[i] = bias[i] + Σ_k w[i][k] · t[k]`, summed in the order of k.
 ///
 /// # Safety
-/// `y` must have `outputs` rows, `t` `columns` rows of `vectors` vectors, `w` as many elements, `bias` (or null) `outputs`.
+/// `y` must have `outputs` rows, `t` `columns` rows of `vectors` vectors, `w` as many elements, `bias` (or
+/// null) `outputs`.
 #[inline(always)]
 pub(crate) unsafe fn multiply<V: Vector, E: Element>(
     w: Weights,

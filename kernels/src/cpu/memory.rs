@@ -147,7 +147,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Plans the arena of `program`, whose calls run at `times`, for batches of up to `blocks` blocks in `chunks` chunks.
+    /// Plans the arena of `program`, whose calls run at `times`, for batches of up to `blocks` blocks in
+    /// `chunks` chunks.
     pub(crate) fn new(
         graph: &Graph,
         layout: &Layout,

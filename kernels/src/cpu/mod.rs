@@ -1,8 +1,9 @@
 //! The native backend: SIMD kernels chosen at run time, one training on one or several threads.
 //!
-//! Work is split by fixed chunks of image blocks (or of channels), and every sum over chunks has a fixed order, so that the
-//! number of threads never changes a bit. `unsafe` is here alone: kernels work on one arena through raw pointers, and the
-//! schedule of `program.rs` promises that what runs at one time does not conflict.
+//! Work is split by fixed chunks of image blocks (or of channels), and every sum over chunks has a fixed
+//! order, so that the number of threads never changes a bit. `unsafe` is here alone: kernels work on one
+//! arena through raw pointers, and the schedule of `program.rs` promises that what runs at one time does not
+//! conflict.
 
 mod batch;
 mod context;
@@ -34,7 +35,8 @@ use crate::shape::blocks;
 use crate::state::{Layout, State};
 use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Recipe, Setup};
 
-/// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums.
+/// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial
+/// sums.
 const CHUNKS: usize = 8;
 
 /// The processor.

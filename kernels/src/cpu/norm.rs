@@ -1,4 +1,5 @@
-//! Statistics of normalisations: moments of each block where a value is produced, their combination, and the backward sums.
+//! Statistics of normalisations: moments of each block where a value is produced, their combination, and the
+//! backward sums.
 
 use super::context::Context;
 use super::simd::{Element, Vector};
@@ -75,8 +76,8 @@ pub(crate) unsafe fn moments<V: Vector, E: Element>(
     }
 }
 
-/// From the moments of the blocks to those of the batch (Chan, Golub and LeVeque's update), the forward map and the running
-/// statistics (variance unbiased there, biased in the map).
+/// From the moments of the blocks to those of the batch (Chan, Golub and LeVeque's update), the forward map
+/// and the running statistics (variance unbiased there, biased in the map).
 ///
 /// # Safety
 /// All blocks' moments must be there and no kernel that reads the map be running.
@@ -204,8 +205,8 @@ pub(crate) unsafe fn gradient_sums<V: Vector, E: Element>(
     }
 }
 
-/// Gradients of scale and shift, and the coefficients of the backward map: with m = Σg/N and q = Σg·(y-mean)/(N·(var+eps)),
-/// `dy = γ/σ·g - γ/σ·q·(y - mean) - γ/σ·m`.
+/// Gradients of scale and shift, and the coefficients of the backward map: with m = Σg/N and q =
+/// Σg·(y-mean)/(N·(var+eps)), `dy = γ/σ·g - γ/σ·q·(y - mean) - γ/σ·m`.
 ///
 /// # Safety
 /// All blocks' sums must be there and no kernel that reads the coefficients be running.

@@ -27,10 +27,12 @@ fn inside(w: &Windows, output: usize, size: usize) -> std::ops::Range<usize> {
     begin..end.max(begin)
 }
 
-/// Forward: the pooled values, the tap numbers of a maximum, and the moments when a normalisation follows in training.
+/// Forward: the pooled values, the tap numbers of a maximum, and the moments when a normalisation follows in
+/// training.
 ///
 /// # Safety
-/// The block's input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread touch the output.
+/// The block's input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread touch
+/// the output.
 #[inline(always)]
 pub(crate) unsafe fn forward<V: Vector, E: Element>(
     cx: &Context<'_>,

@@ -1,7 +1,7 @@
 //! Rows of one channel with padding around them, as sliding windows read them.
 //!
-//! For windows of stride s the pixels of a padded row are stored by phase: first those at positions 0, s, 2s, …, then those at
-//! 1, s + 1, …. What one tap reads for consecutive outputs is then contiguous.
+//! For windows of stride s the pixels of a padded row are stored by phase: first those at positions 0, s, 2s,
+//! …, then those at 1, s + 1, …. What one tap reads for consecutive outputs is then contiguous.
 
 use super::context::Reading;
 use super::simd::{Element, Vector};
@@ -81,7 +81,8 @@ impl Windows {
     pub(crate) fn tap_is_live(tap: usize, outputs: usize, input: usize, windows: &Self) -> bool {
         let first = (tap * windows.dilation) as isize - windows.origin;
         let last = first + ((outputs - 1) * windows.stride) as isize;
-        // The outputs' pixels lie `stride` apart: with stride 2 a tap may step over a single pixel, which is harmless here.
+        // The outputs' pixels lie `stride` apart: with stride 2 a tap may step over a single pixel, which is
+        // harmless here.
         first < input as isize && last >= 0
     }
 
@@ -92,7 +93,8 @@ impl Windows {
     }
 }
 
-/// Fills padded rows: input rows `first_row ..` of one channel, as the operation reads them, `fill` outside the image.
+/// Fills padded rows: input rows `first_row ..` of one channel, as the operation reads them, `fill` outside
+/// the image.
 ///
 /// # Safety
 /// `from` must be a channel of `windows.input`, `to` have room for `rows` padded rows.

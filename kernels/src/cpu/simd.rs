@@ -1,14 +1,15 @@
 //! Vectors of images: the few instructions that the kernels need, for AVX-512, AVX2 and portable code.
 //!
-//! All implementations give the same bits: multiply-adds are fused, and a block of 16 lanes is summed in one order.
+//! All implementations give the same bits: multiply-adds are fused, and a block of 16 lanes is summed in one
+//! order.
 
 use crate::shape::BLOCK;
 
 /// A register (or a few) of `LANES` images.
 ///
 /// # Safety
-/// All methods of an implementation may be called only where the processor has its instructions; loads and stores only where
-/// `LANES` elements may be read or written.
+/// All methods of an implementation may be called only where the processor has its instructions; loads and
+/// stores only where `LANES` elements may be read or written.
 #[expect(clippy::missing_safety_doc, reason = "one rule for all methods, said above")]
 pub(crate) trait Vector: Copy {
     /// Lanes of one vector; divides [`BLOCK`].
@@ -217,8 +218,8 @@ mod x86 {
         }
     }
 
-    // SAFETY (every block below): the trait's contract, that the processor has the instructions and that the memory may be
-    // accessed, is the instructions' whole contract: unaligned forms are used throughout.
+    // SAFETY (every block below): the trait's contract, that the processor has the instructions and that the
+    // memory may be accessed, is the instructions' whole contract: unaligned forms are used throughout.
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
     impl Vector for Avx2 {
         const LANES: usize = 8;

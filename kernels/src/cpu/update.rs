@@ -42,7 +42,8 @@ pub(crate) unsafe fn weight_gradient(cx: &Context<'_>, op: &Convolution, chunks:
         if from < to {
             for chunk in 0..chunks {
                 let Some(partials) = cx.memory.partials(op, chunk) else { return };
-                // SAFETY: elements `from..to` of the partial sums belong to this parameter from its `from - place` on.
+                // SAFETY: elements `from..to` of the partial sums belong to this parameter from its `from -
+                // place` on.
                 let (sums, target) = unsafe {
                     (
                         std::slice::from_raw_parts(partials.weight.add(from), to - from),

@@ -1,5 +1,6 @@
-//! Dense convolutions with one output pixel (linear layers, the last convolution of the auxiliary head): the images of the
-//! whole batch are the run of the matrix products, and work is split by channels, so that large weights are read once.
+//! Dense convolutions with one output pixel (linear layers, the last convolution of the auxiliary head): the
+//! images of the whole batch are the run of the matrix products, and work is split by channels, so that large
+//! weights are read once.
 
 use super::context::Context;
 use super::convolution::{Bands, Scratch, columns, depthwise_taps, output_gradients, reading, sum_run};
@@ -10,7 +11,8 @@ use crate::ops::{Columns, Convolution};
 use crate::program::{Gradient, Mode, Sink};
 use crate::shape::BLOCK;
 
-/// Parts that the channels of one call are split into; fixed, so that results do not depend on the number of threads.
+/// Parts that the channels of one call are split into; fixed, so that results do not depend on the number of
+/// threads.
 pub(crate) const PARTS: usize = 8;
 
 /// Whether a convolution is computed over the whole batch at once.
@@ -57,7 +59,8 @@ unsafe fn all_columns<V: Vector, E: Element>(
 /// Forward, for the output channels of one part.
 ///
 /// # Safety
-/// All blocks of the input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread compute this part.
+/// All blocks of the input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread
+/// compute this part.
 #[inline(always)]
 pub(crate) unsafe fn forward<V: Vector, E: Element>(
     cx: &Context<'_>,

@@ -1,11 +1,11 @@
-//! Convolution as columns times a matrix: dense (with an optional bias; a linear layer is one over a single pixel) and
-//! depthwise-separable, both reading through an optional normalisation and ReLU.
+//! Convolution as columns times a matrix: dense (with an optional bias; a linear layer is one over a single
+//! pixel) and depthwise-separable, both reading through an optional normalisation and ReLU.
 //!
-//! Forward: `y[o] = bias[o] + Σ_k weight[o][k] · t[k]`, where the columns `t` are either the taps of all input channels
-//! (dense) or one depthwise result an input channel (separable).
-//! Backward, with `dy` the gradient of `y`: `dweight[o][k] = Σ dy[o]·t[k]`, `dt[k] = Σ_o weight[o][k]·dy[o]`, and `dt` goes
-//! back through the taps to the input (gated by the ReLU) and to the depthwise weights. Columns are computed again in the
-//! backward pass, which is cheaper than to store and load them.
+//! Forward: `y[o] = bias[o] + Σ_k weight[o][k] · t[k]`, where the columns `t` are either the taps of all
+//! input channels (dense) or one depthwise result an input channel (separable). Backward, with `dy` the
+//! gradient of `y`: `dweight[o][k] = Σ dy[o]·t[k]`, `dt[k] = Σ_o weight[o][k]·dy[o]`, and `dt` goes back
+//! through the taps to the input (gated by the ReLU) and to the depthwise weights. Columns are computed again
+//! in the backward pass, which is cheaper than to store and load them.
 
 use crate::Error;
 use crate::graph::{Graph, Init, Input, NormId, ParamId, Tensor, Value};
@@ -44,8 +44,8 @@ pub struct SeparableSpec {
 /// What the matrix of a convolution multiplies, per output pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Columns {
-    /// All taps of all channels, `[channel][kernel row][kernel column]`. The window of output pixel (0, 0) begins at pixel
-    /// (`offset`, `offset`) of the padded input.
+    /// All taps of all channels, `[channel][kernel row][kernel column]`. The window of output pixel (0, 0)
+    /// begins at pixel (`offset`, `offset`) of the padded input.
     Dense { kernel: usize, stride: usize, padding: usize, offset: usize },
     /// One depthwise sum a channel.
     Depthwise { kernel: usize, stride: usize, dilation: usize, padding: usize },
@@ -87,7 +87,8 @@ impl Convolution {
 }
 
 impl Graph {
-    /// A dense convolution without bias; its weight is `name.weight`, `[channels][input channels][kernel][kernel]`.
+    /// A dense convolution without bias; its weight is `name.weight`, `[channels][input
+    /// channels][kernel][kernel]`.
     ///
     /// # Errors
     /// When the kernel does not fit the padded input.
@@ -115,8 +116,9 @@ impl Graph {
         Ok(self.dense(name, input, relu, columns, output, true))
     }
 
-    /// ReLU, then two 1×1 convolutions of stride 2, the second on the input shifted by one pixel both ways, concatenated.
-    /// Weights: `first.weight` and `second.weight`, each `[channels / 2][input channels][1][1]`.
+    /// ReLU, then two 1×1 convolutions of stride 2, the second on the input shifted by one pixel both ways,
+    /// concatenated. Weights: `first.weight` and `second.weight`, each `[channels / 2][input
+    /// channels][1][1]`.
     ///
     /// # Errors
     /// When the input's height or width is odd, or `channels` is.
@@ -130,7 +132,8 @@ impl Graph {
         let shape = self.shape(input);
         if !shape.height.is_multiple_of(2) || !shape.width.is_multiple_of(2) || !channels.is_multiple_of(2) {
             let problem = format!(
-                "height, width and output channels must be even to halve {shape} into {channels} channels; choose an image_size that is a multiple of 4 and an even number of channels"
+                "height, width and output channels must be even to halve {shape} into {channels} channels; \
+                 choose an image_size that is a multiple of 4 and an even number of channels"
             );
             return Err(Error::BadSize { op: "factorized reduce", name: first.to_owned(), problem });
         }
@@ -143,8 +146,8 @@ impl Graph {
         Ok(self.value(crate::graph::ValueInfo { tensor: whole, norm: None }))
     }
 
-    /// ReLU, depthwise convolution (`depthwise.weight`, `[input channels][1][kernel][kernel]`) and pointwise convolution
-    /// (`pointwise.weight`, `[channels][input channels][1][1]`).
+    /// ReLU, depthwise convolution (`depthwise.weight`, `[input channels][1][kernel][kernel]`) and pointwise
+    /// convolution (`pointwise.weight`, `[channels][input channels][1][1]`).
     ///
     /// # Errors
     /// When the kernel does not fit the padded input.

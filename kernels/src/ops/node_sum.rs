@@ -1,5 +1,5 @@
-//! The sum of a node's edges: `y = Σ_e scale_e · x_e`, where `x_e` is read through its normalisation and `scale_e` is the
-//! edge's drop-path mask, one number an image (0 or 1 / keep probability).
+//! The sum of a node's edges: `y = Σ_e scale_e · x_e`, where `x_e` is read through its normalisation and
+//! `scale_e` is the edge's drop-path mask, one number an image (0 or 1 / keep probability).
 //!
 //! Backward: each `x_e` gets `scale_e · dy`.
 

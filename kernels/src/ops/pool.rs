@@ -1,7 +1,7 @@
 //! 3×3 pooling with padding 1: the maximum, or the average over the pixels inside the image.
 //!
-//! Backward: the maximum sends `dy` to the first tap, in row order, that held it (the forward pass stores its number, 0..9,
-//! in a byte); the average sends `dy / count` to every tap.
+//! Backward: the maximum sends `dy` to the first tap, in row order, that held it (the forward pass stores its
+//! number, 0..9, in a byte); the average sends `dy / count` to every tap.
 
 use crate::Error;
 use crate::graph::{Graph, Input, NormId, StorageId, Tensor, Value};

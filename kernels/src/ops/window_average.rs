@@ -1,4 +1,5 @@
-//! Averages over a grid of windows: global average pooling (one window) and the pooling of the auxiliary head (two by two).
+//! Averages over a grid of windows: global average pooling (one window) and the pooling of the auxiliary head
+//! (two by two).
 //!
 //! Backward: every pixel of a window gets `dy / pixels of the window`; windows may overlap.
 
@@ -39,8 +40,8 @@ impl Graph {
         self.window_average(input, false, rows, columns)
     }
 
-    /// ReLU and average pooling to 2×2 as the auxiliary head does it: windows of 5 pixels and stride `size - 5` on maps
-    /// 7 or 8 wide, otherwise adaptive windows (`floor(i·size/2) .. ceil((i+1)·size/2)`).
+    /// ReLU and average pooling to 2×2 as the auxiliary head does it: windows of 5 pixels and stride `size -
+    /// 5` on maps 7 or 8 wide, otherwise adaptive windows (`floor(i·size/2) .. ceil((i+1)·size/2)`).
     ///
     /// # Errors
     /// When the map is empty.
