@@ -56,7 +56,7 @@ fn check(source: &Source) -> Result<(), String> {
     naga::back::msl::write_string(&module, &info, &options, &pipeline).map_err(|error| error.to_string())?;
     let options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
     let mut hlsl = String::new();
-    naga::back::hlsl::Writer::new(&mut hlsl, &options, &Default::default())
+    naga::back::hlsl::Writer::new(&mut hlsl, &options, &naga::back::hlsl::PipelineOptions::default())
         .write(&module, &info, None)
         .map_err(|error| error.to_string())?;
     Ok(())
