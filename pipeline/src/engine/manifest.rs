@@ -1,5 +1,6 @@
 //! What a run leaves behind about itself: which nodes it met, under which keys, with which outputs, and how long it took.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cache::{Cost, Digest, Fields, Key, Kind, Record, Store};
@@ -158,7 +159,11 @@ impl History {
     }
 }
 
-/// Milliseconds since 1970, for manifests and provenance only: never part of a key that a result depends on.
-pub(crate) fn now_unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+/// When a run begins, in milliseconds since 1970: for manifests only, never part of a key that a result depends on. No
+/// two runs of a process begin in one millisecond, so that their manifests have keys of their own and an order.
+pub(super) fn begin_unix_ms() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64);
+    let later = |last: u64| Some(now.max(last + 1));
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).map_or(now, |last| now.max(last + 1))
 }

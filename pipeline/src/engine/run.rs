@@ -12,7 +12,7 @@ use stages::stage::{Halt, Inputs};
 
 use super::executor::Executor;
 use super::explain::{self, Reason};
-use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, now_unix_ms};
+use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, begin_unix_ms};
 use super::node::{Dag, Node, NodeIndex};
 use super::progress::Progress;
 use super::trainings::{NodeTrainings, Tally, lock};
@@ -86,7 +86,7 @@ impl Run<'_> {
     /// When the manifest cannot be stored. That a node failed is in the outcome.
     pub(crate) fn run(&self, target: &str, targets: &[NodeIndex]) -> Result<Outcome, Error> {
         let begun = Instant::now();
-        let started_unix_ms = now_unix_ms();
+        let started_unix_ms = begin_unix_ms();
         let history = OnceCell::new();
         let cone = self.dag.cone(targets);
         let mut outputs = BTreeMap::new();
