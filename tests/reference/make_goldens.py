@@ -105,7 +105,7 @@ UNEVEN = (
     "Genotype(normal=[[('skip_connect', 1)], [('none', 0), ('sep_conv_3x3', 2), ('avg_pool_3x3', 1)], "
     "[('sep_conv_5x5', 3), ('max_pool_3x3', 2), ('skip_connect', 0)], [('dil_conv_5x5', 4), ('dil_conv_3x3', 3), "
     "('skip_connect', 2), ('skip_connect', 1), ('avg_pool_3x3', 0)]], normal_concat=range(2, 6), "
-    "reduce=[[('sep_conv_5x5', 1), ('skip_connect', 0)], [('dil_conv_5x5', 2)], [('avg_pool_3x3', 3), ('none', 2), "
+    "reduce=[[('sep_conv_5x5', 1), ('skip_connect', 0)], [('dil_conv_5x5', 2)], [('avg_pool_3x3', 3), ('none', 1), "
     "('sep_conv_3x3', 2), ('dil_conv_3x3', 0)], [('dil_conv_3x3', 4), ('max_pool_3x3', 3), ('sep_conv_3x3', 0), "
     "('max_pool_3x3', 1), ('avg_pool_3x3', 2)]], reduce_concat=[2, 3, 4, 5])"
 )
@@ -152,12 +152,12 @@ CASES = (
     Case("published-4", 3, PUBLISHED[4], budget(6, 4, 16, 20), 1e-4),
     Case("published-5", 10, PUBLISHED[5], budget(3, 4, 28, 8), 3e-3, input_channels=1),
     Case("dense", 2, DENSE, budget(3, 4, 16, 16), 3e-4),
-    Case("uneven", 10, UNEVEN, budget(4, 4, 16, 20), 1e-3, recipe=Recipe(label_smoothing=0.1)),
-    Case("empty-node", 0, EMPTY_NODE, budget(3, 4, 8, 32), 1e-3),
+    Case("uneven", 4, UNEVEN, budget(4, 4, 16, 20), 3e-4, recipe=Recipe(label_smoothing=0.1)),
+    Case("empty-node", 7, EMPTY_NODE, budget(3, 4, 8, 32), 1e-3),
     # A 5-pixel map, whose auxiliary pooling windows overlap; decay and clipping strong enough to be seen.
     Case(
         "odd-map",
-        0,
+        2,
         PUBLISHED[0],
         budget(3, 4, 20, 20),
         3e-3,

@@ -18,20 +18,20 @@ pub(crate) const STD: f32 = 0.25;
 
 #[derive(Deserialize)]
 pub(crate) struct Golden {
-    pub stream: String,
-    pub genotype: String,
+    pub(crate) stream: String,
+    pub(crate) genotype: String,
     budget: Sizes,
-    pub input_channels: usize,
-    pub classes: usize,
-    pub recipe: Recipe,
-    pub parameters: u64,
-    pub parameters_with_auxiliary: u64,
-    pub mult_adds: u64,
-    pub step: Step,
+    pub(crate) input_channels: usize,
+    pub(crate) classes: usize,
+    pub(crate) recipe: Recipe,
+    pub(crate) parameters: u64,
+    pub(crate) parameters_with_auxiliary: u64,
+    pub(crate) mult_adds: u64,
+    pub(crate) step: Step,
     /// Scores of the first images of batch 0 in evaluation, after the step.
-    pub logits: Vec<Vec<f64>>,
-    pub twenty_steps: TwentySteps,
-    pub tensors: BTreeMap<String, Tensor>,
+    pub(crate) logits: Vec<Vec<f64>>,
+    pub(crate) twenty_steps: TwentySteps,
+    pub(crate) tensors: BTreeMap<String, Tensor>,
 }
 
 #[derive(Deserialize)]
@@ -45,33 +45,33 @@ struct Sizes {
 
 #[derive(Deserialize)]
 pub(crate) struct Recipe {
-    pub momentum: f32,
-    pub weight_decay: f32,
-    pub grad_clip: f32,
-    pub aux_weight: f64,
-    pub label_smoothing: f32,
+    pub(crate) momentum: f32,
+    pub(crate) weight_decay: f32,
+    pub(crate) grad_clip: f32,
+    pub(crate) aux_weight: f64,
+    pub(crate) label_smoothing: f32,
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Step {
-    pub loss: f64,
-    pub gradient_norm: f64,
+    pub(crate) loss: f64,
+    pub(crate) gradient_norm: f64,
 }
 
 #[derive(Deserialize)]
 pub(crate) struct TwentySteps {
-    pub learning_rate: f32,
-    pub losses: Vec<f64>,
+    pub(crate) learning_rate: f32,
+    pub(crate) losses: Vec<f64>,
     /// As `logits`, after the twenty steps.
-    pub logits: Vec<Vec<f64>>,
+    pub(crate) logits: Vec<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Tensor {
     shape: Vec<usize>,
-    pub updated: Summary,
-    pub gradient: Option<Summary>,
-    pub change: Option<Summary>,
+    pub(crate) updated: Summary,
+    pub(crate) gradient: Option<Summary>,
+    pub(crate) change: Option<Summary>,
 }
 
 #[derive(Deserialize)]
@@ -85,23 +85,23 @@ pub(crate) struct Summary {
 pub(crate) type Tensors = HashMap<String, Vec<f32>>;
 
 impl Golden {
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("goldens/network-{name}.json"));
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    pub fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> Budget {
         let Sizes { batch_size, learning_rate, layers, channels, image_size } = self.budget;
         let named: Budget = "BPE-1".parse().unwrap();
         Budget { epochs: 1, batch_size, learning_rate, layers, channels, image_size, ..named }
     }
 
-    pub fn batch_size(&self) -> usize {
+    pub(crate) fn batch_size(&self) -> usize {
         self.budget.batch_size as usize
     }
 
     /// All batches, one behind the other.
-    pub fn images(&self) -> Images {
+    pub(crate) fn images(&self) -> Images {
         let size = self.budget.image_size as usize;
         let shape = Shape::new(self.input_channels, size, size);
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
@@ -113,12 +113,12 @@ impl Golden {
         Images::new(shape, pixels.into(), labels.into(), self.classes).unwrap()
     }
 
-    pub fn labels(&self, batch: usize) -> impl Iterator<Item = u8> + use<> {
+    pub(crate) fn labels(&self, batch: usize) -> impl Iterator<Item = u8> + use<> {
         generator::labels(&format!("{}/labels.{batch}", self.stream), self.classes).take(self.batch_size())
     }
 
     /// The state that both runs start from.
-    pub fn initial(&self) -> Tensors {
+    pub(crate) fn initial(&self) -> Tensors {
         let value = |(name, tensor): (&String, &Tensor)| {
             let (owner, leaf) = name.rsplit_once('.').unwrap();
             let weight = &self.tensors[&format!("{owner}.weight")].shape;
@@ -136,7 +136,7 @@ impl Golden {
         self.tensors.iter().map(value).collect()
     }
 
-    pub fn write_initial(&self, path: &Path) {
+    pub(crate) fn write_initial(&self, path: &Path) {
         let bytes: HashMap<String, Vec<u8>> = (self.initial().into_iter())
             .map(|(name, values)| (name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
             .collect();
@@ -165,17 +165,17 @@ pub(crate) fn read_tensors(path: &Path, golden: &Golden, wanted: impl Fn(&Tensor
 /// How far a tensor may stray, relative to its norm or to `floor` where the norm is smaller.
 #[derive(Clone, Copy)]
 pub(crate) struct Tolerance {
-    pub norm: f64,
+    pub(crate) norm: f64,
     /// Of the product with the signs, which a norm does not see: a sign, or an element in another's place.
-    pub dot: f64,
+    pub(crate) dot: f64,
     /// Of a single element, relative to the root mean square.
-    pub element: f64,
-    pub floor: f64,
+    pub(crate) element: f64,
+    pub(crate) floor: f64,
 }
 
 impl Summary {
     /// Errors of `values` as shares of the tolerance: norm, dot product, worst element.
-    pub fn errors(&self, values: &[f64], tolerance: Tolerance) -> [f64; 3] {
+    pub(crate) fn errors(&self, values: &[f64], tolerance: Tolerance) -> [f64; 3] {
         let scale = self.norm.max(tolerance.floor);
         let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
         let dot: f64 = values.iter().zip(generator::signs()).map(|(value, sign)| value * sign).sum();

@@ -21,10 +21,10 @@ const LOSS: f64 = 1e-3;
 /// Of the cross-entropy of one image in evaluation after one step.
 const EVALUATION: f64 = 1e-4;
 
-const GRADIENT: Tolerance = Tolerance { norm: NORM, dot: 1e-3, element: 1e-2, floor: 0.0 };
+const GRADIENT: Tolerance = Tolerance { norm: NORM, dot: 2e-4, element: 1e-3, floor: 0.0 };
 const STATE: Tolerance = Tolerance { norm: NORM, dot: 1e-4, element: 1e-4, floor: STATE_FLOOR };
 /// Binary32 rounds the updated weight, and so holds what changed only so well.
-const CHANGE: Tolerance = Tolerance { norm: 2e-3, dot: 2e-2, element: 0.1, floor: 0.0 };
+const CHANGE: Tolerance = Tolerance { norm: 2e-3, dot: 1e-2, element: 1e-2, floor: 0.0 };
 
 struct Silent;
 

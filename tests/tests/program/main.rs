@@ -1,0 +1,12 @@
+//! The program from outside: what it prints, what it keeps, what it trains again, and how it takes damage, death and
+//! nonsense.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod damage;
+mod death;
+mod nonsense;
+mod running;
+mod sandbox;
+mod sharing;
+mod staleness;
+mod training;

@@ -1,0 +1,112 @@
+//! A whole run: its result, and the same again.
+
+use std::time::{Duration, Instant};
+
+use crate::sandbox::{Sandbox, names};
+
+const BUDGET: [&str; 8] =
+    ["batch_size", "channels", "cutout", "epochs", "float_bits", "image_size", "layers", "learning_rate"];
+
+#[test]
+fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.run(&[]);
+    assert_eq!(names(&first.json), ["elapsed_ms", "result", "target", "trainings"].into());
+    assert_eq!(names(&first.json["trainings"]), ["cached", "run"].into());
+    assert_eq!(first.json["target"], "nas-search");
+    assert!(first.run > 3, "{}", first.json);
+
+    let result = &first.json["result"];
+    let fields = ["best", "budget", "cost_ratio", "importances", "interval", "pareto", "spearman"];
+    assert_eq!(names(result), fields.into());
+    assert_eq!(names(&result["budget"]), BUDGET.into());
+    assert_eq!(names(&result["importances"]), BUDGET.into());
+    assert_eq!(names(&result["best"]), ["accuracy", "genotype", "mult_adds", "parameters"].into());
+    let importances = result["importances"].as_object().unwrap().values();
+    let sum: f64 = importances.map(|value| value.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-9 || sum == 0.0, "{result}");
+    let pareto = result["pareto"].as_array().unwrap();
+    assert!(!pareto.is_empty());
+    let costs: Vec<f64> = pareto.iter().map(|pick| pick["cost_ratio"].as_f64().unwrap()).collect();
+    assert!(costs.is_sorted(), "{costs:?}");
+    let genotype = result["best"]["genotype"].as_str().unwrap();
+    assert!(genotype.parse::<stages::Genotype>().is_ok(), "{genotype}");
+
+    let begun = Instant::now();
+    let second = sandbox.run(&[]);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(second.result, first.result);
+    assert_eq!((second.run, second.cached), (0, first.run + first.cached));
+    assert_eq!(second.stderr, "", "nothing happened, so there is nothing to tell");
+    assert_eq!(sandbox.trainings().len() as u64, first.run);
+    sandbox.assert_verified();
+}
+
+#[test]
+fn text_says_what_the_object_says() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&[]);
+    let text = sandbox.program(&["run", "--config", "tiny.toml"]).succeeded().stdout;
+    let genotype = run.json["result"]["best"]["genotype"].as_str().unwrap();
+    assert!(text.contains(genotype), "{text}");
+    assert!(text.contains("0 trainings run"), "{text}");
+    for hyperparameter in BUDGET {
+        assert!(text.contains(hyperparameter), "{text}");
+    }
+}
+
+#[test]
+fn trainings_at_once_change_no_byte() {
+    let results = ["1", "2"].map(|jobs| Sandbox::new().run(&["--jobs", jobs]).result);
+    assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn vulkan_without_a_gpu_does_the_whole_run() {
+    let sandbox = Sandbox::new();
+    let arguments = ["run", "--config", "tiny.toml", "--device", "software", "--json"];
+    let vulkan = sandbox.program(&arguments).summary();
+    let native = Sandbox::new().run(&[]);
+    assert_eq!(vulkan.run + vulkan.cached, native.run + native.cached);
+    let best = |run: &crate::sandbox::Summary| names(&run.json["result"]["best"]).len();
+    assert_eq!(best(&vulkan), best(&native));
+    // Where it was trained is no part of what was asked for.
+    assert_eq!(sandbox.run(&[]).run, 0);
+}
+
+#[test]
+fn parts_of_the_run_are_targets_too() {
+    let sandbox = Sandbox::new();
+    let target = |target| {
+        sandbox.program(&["run", "--target", target, "--config", "tiny.toml", "--json"]).summary()
+    };
+    assert_eq!(target("sample").json["result"].as_array().unwrap().len(), 3);
+    let full = target("evaluate@full");
+    assert_eq!(full.run, 3);
+    let all = target("nas-search");
+    assert_eq!(sandbox.trainings().len() as u64, full.run + all.run);
+}
+
+#[test]
+fn the_other_commands_answer_in_text_and_in_json() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&[]);
+    for arguments in [
+        &["plan", "--config", "tiny.toml"][..],
+        &["graph", "--config", "tiny.toml"],
+        &["status", "--config", "tiny.toml"],
+        &["explain", "rank@1", "--config", "tiny.toml"],
+        &["log"],
+        &["cache", "stats"],
+        &["cache", "verify"],
+        &["devices"],
+        &["data"],
+    ] {
+        let text = sandbox.program(arguments).succeeded();
+        assert!(!text.stdout.is_empty() && text.stderr.is_empty(), "{arguments:?}: {}", text.stderr);
+        sandbox.program(&[arguments, &["--json"]].concat()).succeeded().json();
+    }
+    let log = sandbox.program(&["log", "--json"]).json();
+    assert_eq!(log["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(log["runs"][0]["ending"], "finished");
+}

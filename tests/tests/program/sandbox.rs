@@ -1,0 +1,209 @@
+//! A cache folder and a small configuration of a test's own, and the program started in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use cache::{Kind, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipeline-under-test");
+
+/// Three architectures, three open hyper-parameters, two budgets a round: a fraction of a second of trainings.
+pub(crate) const TINY: &str = r"
+[data]
+train_images = 400
+test_images = 100
+
+[architectures]
+count = 3
+
+[full]
+epochs = 1
+layers = 3
+channels = 4
+image_size = 8
+
+[space]
+epochs = [1]
+batch_size = [64, 128]
+learning_rate = [0.03, 0.1]
+layers = [3]
+channels = [2, 4]
+image_size = [8]
+
+[mip]
+budgets_per_round = 2
+trees = 50
+
+[search]
+samples = 3
+";
+
+/// What every training of the tiny configuration costs more of, for tests that must meet a run at work.
+pub(crate) const SLOWER: [&str; 2] = ["--set=data.train_images=2000", "--set=full.epochs=3"];
+
+pub(crate) struct Sandbox {
+    dir: TempDir,
+}
+
+/// What a run of the program left.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// What `run --json` printed.
+pub(crate) struct Summary {
+    pub(crate) run: u64,
+    pub(crate) cached: u64,
+    /// The bytes of `result`.
+    pub(crate) result: String,
+    pub(crate) json: Value,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ran = Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+        ran
+    }
+
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The one JSON object that is all of standard output.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{}", self.stdout);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    pub(crate) fn summary(self) -> Summary {
+        let ran = self.succeeded();
+        let json = ran.json();
+        let (_, result) = ran.stdout.split_once(r#""result":"#).unwrap();
+        let count = |name: &str| json["trainings"][name].as_u64().unwrap();
+        Summary {
+            run: count("run"),
+            cached: count("cached"),
+            result: result.trim_end().to_owned(),
+            json,
+            stderr: ran.stderr,
+        }
+    }
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let sandbox = Self { dir: tempfile::tempdir().unwrap() };
+        sandbox.write("tiny.toml", TINY);
+        sandbox
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.path("cache")
+    }
+
+    /// The program with these arguments, on this sandbox's cache, in its folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).arg("--cache").arg(self.cache()).current_dir(self.dir.path());
+        // Without a folder there, Mesa's Vulkan layers complain about it on standard error.
+        command.env("XDG_RUNTIME_DIR", self.dir.path()).env_remove("NAS_CACHE");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn program(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Arguments of a run of the tiny configuration on the processor, and more of them.
+    pub(crate) fn run_arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        let tiny = ["run", "--target", "nas-search", "--config", "tiny.toml", "--device", "cpu", "--json"];
+        [&tiny, more].concat()
+    }
+
+    pub(crate) fn run(&self, more: &[&str]) -> Summary {
+        self.program(&Self::run_arguments(more)).summary()
+    }
+
+    pub(crate) fn start(&self, more: &[&str]) -> Child {
+        self.command(&Self::run_arguments(more)).spawn().unwrap()
+    }
+
+    /// Trainings that the cache holds: key, and its fields as text.
+    pub(crate) fn trainings(&self) -> BTreeMap<String, String> {
+        let store = Store::open(&self.cache()).unwrap();
+        let records = store.iter(Kind::Training).unwrap().map(Result::unwrap);
+        records.map(|record| (record.key.digest().to_string(), format!("{:?}", record.key.fields()))).collect()
+    }
+
+    /// `cache verify` finds nothing wrong.
+    pub(crate) fn assert_verified(&self) {
+        let verified = self.program(&["cache", "verify", "--json"]);
+        assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+        let report = verified.json();
+        assert_eq!(report["clean"], true, "{report}");
+        assert_eq!(report["spooled"], 0, "{report}");
+        assert_eq!(report["quarantined"], 0, "{report}");
+    }
+}
+
+/// Copies a folder.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The names of an object's fields.
+pub(crate) fn names(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// Sends a signal by its name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// SplitMix64: the same places of damage and moments of death every time.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+}

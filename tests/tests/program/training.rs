@@ -1,0 +1,149 @@
+//! `pipeline train`: one architecture under one budget, its files of tensors, and its memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+
+use crate::sandbox::{Sandbox, names};
+
+const CELL: &str = "[('skip_connect', 0), ('skip_connect', 1)], [('max_pool_3x3', 0), ('skip_connect', 2)], \
+                    [('sep_conv_3x3', 3), ('skip_connect', 1)]";
+const BUDGET: &str = "BPE-1,epochs=1,layers=3,channels=2,image_size=8,batch_size=512";
+
+/// The cell that is used for both, beginning with this node.
+fn genotype(first: &str) -> String {
+    let cell = format!("[{first}, {CELL}]");
+    format!(
+        "Genotype(normal={cell}, normal_concat=range(2, 6), reduce={cell}, reduce_concat=range(2, 6))"
+    )
+}
+
+const ONE_ORDER: &str = "[('avg_pool_3x3', 0), ('dil_conv_5x5', 1)]";
+const OTHER_ORDER: &str = "[('dil_conv_5x5', 1), ('avg_pool_3x3', 0)]";
+
+fn train(genotype: &str, more: &[&str]) -> Vec<String> {
+    let arguments = ["train", "--genotype", genotype, "--budget", BUDGET, "--device", "cpu", "--json"];
+    arguments.iter().chain(more).map(ToString::to_string).collect()
+}
+
+impl Sandbox {
+    fn train(&self, genotype: &str, more: &[&str]) -> serde_json::Value {
+        let arguments = train(genotype, more);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.program(&arguments).succeeded().json()
+    }
+}
+
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn tensors(path: &Path) -> Tensors {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let float = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    let tensor = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
+        let values = view.data().chunks_exact(4).map(float).collect();
+        (name.to_owned(), (view.shape().to_vec(), values))
+    };
+    file.iter().map(tensor).collect()
+}
+
+#[test]
+fn a_training_is_remembered_whatever_the_order_of_its_text() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.train(&genotype(ONE_ORDER), &[]);
+    let fields = [
+        "accuracy", "cached", "device", "images_per_second", "loss", "mult_adds", "parameters", "steps",
+    ];
+    assert_eq!(names(&first), fields.into());
+    assert_eq!(first["cached"], false);
+    assert_eq!(first["loss"].as_array().unwrap().len() as u64, first["steps"].as_u64().unwrap());
+    for text in [ONE_ORDER, OTHER_ORDER] {
+        let mut again = sandbox.train(&genotype(text), &[]);
+        assert_eq!(again["cached"], true);
+        // The record keeps the speed in whole images.
+        for (field, value) in [("cached", &first["cached"]), ("images_per_second", &first["images_per_second"])] {
+            again[field] = value.clone();
+        }
+        assert_eq!(again, first);
+    }
+    assert_eq!(sandbox.train(&genotype(ONE_ORDER), &["--seed", "1"])["cached"], false);
+    assert_eq!(sandbox.train(&genotype(ONE_ORDER), &["--no-augment"])["cached"], false);
+    assert_eq!(sandbox.trainings().len(), 3);
+}
+
+#[test]
+fn saved_tensors_are_named_in_the_order_of_the_text() {
+    let sandbox = Sandbox::new();
+    let save = |text, file| {
+        sandbox.train(&genotype(text), &["--save", file, "--max-steps", "2"]);
+        tensors(&sandbox.path(file))
+    };
+    let (one, other) = (save(ONE_ORDER, "one"), save(OTHER_ORDER, "other"));
+    assert_eq!(one["cells.0.dag.0.1.0.net.1.weight"].0, [2, 1, 5, 5]);
+    assert_eq!(other["cells.0.dag.0.0.0.net.1.weight"].0, [2, 1, 5, 5]);
+    assert_eq!(one["stem.0.weight"].0, [6, 1, 3, 3]);
+    assert_eq!(one["cells.2.preproc0.conv1.weight"].0, [4, 8, 1, 1]);
+    for name in
+        ["stem.1.running_mean", "cells.0.dag.0.0.0.bn.bias", "aux_head.net.2.weight", "aux_head.linear.bias"]
+    {
+        assert!(one.contains_key(name), "{name}");
+    }
+    // Another order of the text is the same training, to the last bit.
+    let renamed = |(name, tensor): (String, _)| {
+        let mut parts: Vec<String> = name.split('.').map(str::to_owned).collect();
+        if parts.len() > 4 && parts[2] == "dag" && parts[3] == "0" {
+            parts[4] = if parts[4] == "0" { "1".to_owned() } else { "0".to_owned() };
+        }
+        (parts.join("."), tensor)
+    };
+    assert_eq!(other.into_iter().map(renamed).collect::<Tensors>(), one);
+}
+
+#[test]
+fn what_was_saved_is_what_is_started_from() {
+    let sandbox = Sandbox::new();
+    let genotype = genotype(ONE_ORDER);
+    sandbox.train(&genotype, &["--save", "saved", "--max-steps", "3"]);
+    let saved = tensors(&sandbox.path("saved"));
+    let arguments =
+        ["--init-from", "saved", "--save", "again", "--dump-gradients", "gradients", "--max-steps", "1"];
+    let mut still = train(&genotype, &arguments);
+    let place = still.iter().position(|text| text == BUDGET).unwrap();
+    // A step so small that no weight of binary32 moves.
+    still[place] = format!("{BUDGET},learning_rate=1e-30");
+    let still: Vec<&str> = still.iter().map(String::as_str).collect();
+    let trained = sandbox.program(&still).succeeded().json();
+    assert_eq!(trained["steps"], 1);
+    let (again, gradients) = (tensors(&sandbox.path("again")), tensors(&sandbox.path("gradients")));
+    assert!(again.keys().eq(saved.keys()));
+    let is_statistic = |name: &str| name.contains(".running_");
+    assert!(gradients.keys().eq(saved.keys().filter(|name| !is_statistic(name))));
+    for (name, tensor) in &saved {
+        assert_eq!(&again[name] == tensor, !is_statistic(name), "{name}");
+    }
+    for (name, (shape, values)) in &gradients {
+        assert_eq!(shape, &saved[name].0);
+        assert!(values.iter().all(|value| value.is_finite()), "{name}");
+    }
+    assert_eq!(sandbox.trainings().len(), 0, "trainings that their key does not describe are not kept");
+}
+
+#[test]
+fn a_sequential_training_is_the_same_on_both_devices() {
+    let sandbox = Sandbox::new();
+    let first_losses = ["cpu", "software"].map(|device| {
+        let mut arguments =
+            train(&genotype(ONE_ORDER), &["--max-steps", "2", "--order", "sequential", "--no-augment"]);
+        let place = arguments.iter().position(|text| text == "cpu").unwrap();
+        arguments[place] = device.to_owned();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let losses = sandbox.program(&arguments).succeeded().json()["loss"].clone();
+        losses.as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect::<Vec<_>>()
+    });
+    let [native, vulkan] = first_losses;
+    assert_eq!(native.len(), 2);
+    for (native, vulkan) in native.iter().zip(&vulkan) {
+        assert!((native - vulkan).abs() < 1e-4, "{native} and {vulkan}");
+    }
+}
