@@ -10,7 +10,10 @@ use crate::gpu::GpuDevice;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first hardware GPU, and the CPU where there is none.
-    Auto,
+    Auto {
+        /// Threads of one training on the CPU.
+        threads: usize,
+    },
     /// The native backend with this many threads a training.
     Cpu {
         /// Threads of one training.
@@ -55,9 +58,9 @@ impl Device {
             DeviceChoice::Cpu { threads } => Kind::Cpu(CpuDevice::new(threads)?),
             DeviceChoice::Gpu { index } => Kind::Gpu(GpuDevice::hardware(index)?),
             DeviceChoice::Software => Kind::Gpu(GpuDevice::software()?),
-            DeviceChoice::Auto => match GpuDevice::hardware(0) {
-                Ok(gpu) => Kind::Gpu(gpu),
-                Err(_) => Kind::Cpu(CpuDevice::new(1)?),
+            DeviceChoice::Auto { threads } => match shows_a_gpu().then(|| GpuDevice::hardware(0)) {
+                Some(Ok(gpu)) => Kind::Gpu(gpu),
+                _ => Kind::Cpu(CpuDevice::new(threads)?),
             },
         };
         Ok(Self(Arc::new(kind)))
@@ -75,6 +78,13 @@ impl Device {
     pub fn is_gpu(&self) -> bool {
         matches!(&*self.0, Kind::Gpu(_))
     }
+}
+
+/// Whether the system shows a GPU at all: every Linux driver of one needs a device node. Asking the Vulkan loader
+/// instead takes longer than a run that finds everything in the cache, and some layers of it complain on standard error.
+fn shows_a_gpu() -> bool {
+    const NODES: [&str; 5] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"];
+    !cfg!(target_os = "linux") || NODES.iter().any(|node| std::path::Path::new(node).exists())
 }
 
 /// All devices of this machine, the CPU first.

@@ -28,14 +28,13 @@ impl Place {
     /// # Errors
     /// When there is no such device.
     pub(crate) fn open(self, threads: usize) -> Result<Device, Error> {
-        let cpu = DeviceChoice::Cpu { threads };
-        let device = match self {
-            Self::Auto => Device::open(DeviceChoice::Gpu { index: 0 }).or_else(|_| Device::open(cpu)),
-            Self::Cpu => Device::open(cpu),
-            Self::Gpu(index) => Device::open(DeviceChoice::Gpu { index }),
-            Self::Software => Device::open(DeviceChoice::Software),
+        let choice = match self {
+            Self::Auto => DeviceChoice::Auto { threads },
+            Self::Cpu => DeviceChoice::Cpu { threads },
+            Self::Gpu(index) => DeviceChoice::Gpu { index },
+            Self::Software => DeviceChoice::Software,
         };
-        device.map_err(Error::Device)
+        Device::open(choice).map_err(Error::Device)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Convolutions on one block of images, in bands of output rows: the columns of a band stay in the cache
 //! while the matrix products read them.
 
+use super::columns::{BandRows, LiveTaps, columns, depthwise_gradients, input_gradients};
 use super::context::{Context, Reading};
-use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
 use super::matrix::{Rows, Weights, multiply, weight_gradient};
 use super::norm::moments;
-use super::rows::{Windows, pad_rows};
+use super::rows::Windows;
 use super::simd::{Element, Vector};
 use crate::graph::Tensor;
 use crate::ops::Convolution;
@@ -62,11 +62,11 @@ impl Bands {
     }
 
     /// Zero positions on every side of the padded gradients: more than any tap reaches.
-    fn gradient_margin(&self) -> usize {
+    pub(super) fn gradient_margin(&self) -> usize {
         self.windows.extent() / self.windows.stride + 2
     }
 
-    fn gradient_row(&self) -> usize {
+    pub(super) fn gradient_row(&self) -> usize {
         (self.windows.output.width + 2 * self.gradient_margin()) * BLOCK
     }
 
@@ -77,8 +77,8 @@ impl Bands {
             self.columns * self.run,
             self.outputs * self.run,
             w.row_floats() * w.padded_rows(self.rows),
-            self.gradient_row() * (self.rows + 2 * self.gradient_margin()) + w.input.width * BLOCK,
-            w.input.pixels() * BLOCK,
+            self.gradient_row() * (self.rows + 2 * self.gradient_margin()),
+            w.by_residue(w.input.width) * w.input.height * BLOCK,
         ]
     }
 
@@ -124,7 +124,7 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
     let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id));
     let weights = Weights { at: cx.weights(op.weight), row: bands.columns, column: 1 };
     let output: *mut E = cx.memory.tensor(op.output, block);
-    let taps = depthwise_taps(cx, op, &bands.windows);
+    let taps = LiveTaps::new(cx, op, &bands.windows);
     // SAFETY: bands tile the output; the scratch areas have the sizes that `Bands::sizes` says.
     unsafe {
         for first in (0..bands.windows.output.height).step_by(bands.rows) {
@@ -166,7 +166,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
     let Some(partials) = cx.memory.partials(op, chunk) else { return };
     let windows = &bands.windows;
     let width = windows.output.width;
-    let taps = depthwise_taps(cx, op, windows);
+    let taps = LiveTaps::new(cx, op, windows);
     let transposed = Weights { at: cx.weights(op.weight), row: 1, column: bands.columns };
     let needs_column_gradients = sink.is_some() || op.depthwise.is_some();
     // SAFETY: as in `forward`; the partial sums have as many elements as the weights.
@@ -224,20 +224,10 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                     depthwise_gradients::<V>(&bands, &scratch, channel, rows, dw);
                 }
                 if let Some(sink) = sink {
-                    input_gradients::<V>(cx, op, &bands, &scratch, channel, first, rows, begin..end);
                     let to: *mut E = cx.memory.tensor(sink.tensor, block);
                     let to = to.add(channel * windows.input.pixels() * BLOCK);
-                    write_input_gradients::<V, E>(
-                        op,
-                        &bands,
-                        &scratch,
-                        channel,
-                        first,
-                        begin..end,
-                        done,
-                        *sink,
-                        to,
-                    );
+                    let rows = BandRows { first, rows, range: begin..end, done };
+                    input_gradients::<V, E>(cx, op, &bands, &taps, &scratch, channel, &rows, *sink, to);
                 }
             }
             done = end;
@@ -316,314 +306,5 @@ pub(super) unsafe fn sum_run<V: Vector>(run: *const f32, pixels: usize) -> f32 {
             }
         }
         V::sum_block(&sums[..V::PER_BLOCK])
-    }
-}
-
-/// Live taps of the depthwise kernel: their places, for all channels.
-pub(super) struct LiveTaps {
-    /// (row of the kernel, column of the kernel)
-    list: [(u8, u8); TAPS_MAX],
-    count: usize,
-    weights: *const f32,
-}
-
-pub(super) fn depthwise_taps(cx: &Context<'_>, op: &Convolution, w: &Windows) -> LiveTaps {
-    let mut taps = LiveTaps { list: [(0, 0); TAPS_MAX], count: 0, weights: std::ptr::null() };
-    if let Some(id) = op.depthwise {
-        taps.weights = cx.weights(id);
-        for ky in 0..w.kernel {
-            for kx in 0..w.kernel {
-                if Windows::tap_is_live(ky, w.output.height, w.input.height, w)
-                    && Windows::tap_is_live(kx, w.output.width, w.input.width, w)
-                {
-                    taps.list[taps.count] = (ky as u8, kx as u8);
-                    taps.count += 1;
-                }
-            }
-        }
-    }
-    taps
-}
-
-/// Columns of one input channel for a band, and (unless windows are pixelwise) its padded rows.
-#[inline(always)]
-pub(super) unsafe fn columns<V: Vector, E: Element>(
-    cx: &Context<'_>,
-    op: &Convolution,
-    bands: &Bands,
-    taps: &LiveTaps,
-    scratch: &Scratch,
-    reading: Reading<V>,
-    channel: usize,
-    block: usize,
-    first: usize,
-    rows: usize,
-) {
-    let w = &bands.windows;
-    let (width, run) = (w.output.width, bands.run);
-    let from: *const E = cx.memory.tensor(op.input.tensor, block);
-    // SAFETY: the scratch areas have the sizes that `Bands::sizes` says.
-    unsafe {
-        let from = from.add(channel * w.input.pixels() * BLOCK);
-        if w.is_pixelwise() {
-            let to = scratch.columns.add(channel * run);
-            let from = from.add(first * width * BLOCK);
-            for v in 0..rows * width * V::PER_BLOCK {
-                let at = v * V::LANES;
-                reading.apply(E::load::<V>(from.add(at))).store(to.add(at));
-            }
-            return;
-        }
-        pad_rows::<V, E>(w, from, reading, 0.0, w.first_row(first), w.padded_rows(rows), scratch.padded);
-        let row = w.row_floats();
-        if op.depthwise.is_some() {
-            let mut sums = Taps::new();
-            for &(ky, kx) in &taps.list[..taps.count] {
-                let (ky, kx) = (ky as usize, kx as usize);
-                let weight = *taps.weights.add((channel * w.kernel + ky) * w.kernel + kx);
-                sums.push(ky * w.dilation * row + w.tap_column(kx), weight);
-            }
-            let from = Plane { at: scratch.padded.cast_const(), row: w.stride * row };
-            let to = Plane { at: scratch.columns.add(channel * run), row: width * BLOCK };
-            slide::<V>(&sums, from, to, rows, width * V::PER_BLOCK);
-            return;
-        }
-        for ky in 0..w.kernel {
-            for kx in 0..w.kernel {
-                let to = scratch.columns.add(((channel * w.kernel + ky) * w.kernel + kx) * run);
-                for r in 0..rows {
-                    let from = scratch.padded.add((r * w.stride + ky) * row + w.tap_column(kx));
-                    std::ptr::copy_nonoverlapping(from, to.add(r * width * BLOCK), width * BLOCK);
-                }
-            }
-        }
-    }
-}
-
-/// Gradients of the depthwise weights of one channel.
-#[inline(always)]
-unsafe fn depthwise_gradients<V: Vector>(
-    bands: &Bands,
-    scratch: &Scratch,
-    channel: usize,
-    rows: usize,
-    dw: &mut [f32],
-) {
-    let w = &bands.windows;
-    let width = w.output.width;
-    // SAFETY: the scratch areas have the sizes that `Bands::sizes` says.
-    unsafe {
-        let d =
-            Plane { at: scratch.column_gradients.add(channel * bands.run).cast_const(), row: width * BLOCK };
-        let x = Plane { at: scratch.padded.cast_const(), row: w.stride * w.row_floats() };
-        for ky in 0..w.kernel {
-            if !Windows::tap_is_live(ky, w.output.height, w.input.height, w) {
-                continue;
-            }
-            let mut offsets = [0; TAPS_MAX];
-            for (kx, offset) in offsets.iter_mut().enumerate().take(w.kernel) {
-                *offset = ky * w.dilation * w.row_floats() + w.tap_column(kx);
-            }
-            tap_gradients::<V>(&offsets[..w.kernel], d, x, rows, width, &mut dw[ky * w.kernel..][..w.kernel]);
-        }
-    }
-}
-
-/// Gradients of input rows `range` of one channel, before the ReLU's gate, from one band.
-#[inline(always)]
-unsafe fn input_gradients<V: Vector>(
-    cx: &Context<'_>,
-    op: &Convolution,
-    bands: &Bands,
-    scratch: &Scratch,
-    channel: usize,
-    first: usize,
-    rows: usize,
-    range: std::ops::Range<usize>,
-) {
-    let w = &bands.windows;
-    if w.is_pixelwise() {
-        return;
-    }
-    let (width, run) = (w.output.width, bands.run);
-    let row_floats = w.input.width * BLOCK;
-    let stride = w.stride as isize;
-    // SAFETY: the scratch areas have the sizes that `Bands::sizes` says; margins are wider than any tap
-    // reaches.
-    unsafe {
-        let Some(id) = op.depthwise else {
-            let to = scratch.input_gradients;
-            std::slice::from_raw_parts_mut(to.add(range.start * row_floats), range.len() * row_floats)
-                .fill(0.0);
-            for ky in 0..w.kernel {
-                for kx in 0..w.kernel {
-                    let from =
-                        scratch.column_gradients.add(((channel * w.kernel + ky) * w.kernel + kx) * run);
-                    for r in 0..rows {
-                        let y = w.first_row(first + r) + ky as isize;
-                        if y < 0 || y >= w.input.height as isize {
-                            continue;
-                        }
-                        for o in 0..width {
-                            let x = (o * w.stride + kx) as isize - w.origin;
-                            if x < 0 || x >= w.input.width as isize {
-                                continue;
-                            }
-                            let to = to.add((y as usize * w.input.width + x as usize) * BLOCK);
-                            for v in 0..V::PER_BLOCK {
-                                let to = to.add(v * V::LANES);
-                                V::load(to)
-                                    .add(V::load(from.add((r * width + o) * BLOCK + v * V::LANES)))
-                                    .store(to);
-                            }
-                        }
-                    }
-                }
-            }
-            return;
-        };
-        let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
-        let margin = bands.gradient_margin();
-        let pitch = bands.gradient_row();
-        copy_with_margin(
-            scratch.column_gradients.add(channel * run),
-            scratch.padded_gradients,
-            width * BLOCK,
-            rows,
-            margin,
-            pitch,
-        );
-        // Input pixels of one residue in each direction read the same taps.
-        for residue_y in 0..w.stride.min(range.len()) {
-            let y0 = range.start + residue_y;
-            for residue_x in 0..w.stride.min(w.input.width) {
-                let mut taps = Taps::new();
-                for ky in 0..w.kernel {
-                    let y = y0 as isize + w.origin - (ky * w.dilation) as isize;
-                    if y.rem_euclid(stride) != 0
-                        || !Windows::tap_is_live(ky, w.output.height, w.input.height, w)
-                    {
-                        continue;
-                    }
-                    let y = y.div_euclid(stride) - first as isize + margin as isize;
-                    for kx in 0..w.kernel {
-                        let x = residue_x as isize + w.origin - (kx * w.dilation) as isize;
-                        if x.rem_euclid(stride) != 0
-                            || !Windows::tap_is_live(kx, w.output.width, w.input.width, w)
-                        {
-                            continue;
-                        }
-                        let x = x.div_euclid(stride) + margin as isize;
-                        // Offsets count from row 0: rows above the margin are never read, so y is not
-                        // negative.
-                        let offset = y * pitch as isize + x * BLOCK as isize;
-                        taps.push(offset as usize, *weights.add(ky * w.kernel + kx));
-                    }
-                }
-                let count_y = (range.len() - residue_y).div_ceil(w.stride);
-                let count_x = (w.input.width - residue_x).div_ceil(w.stride);
-                let from = Plane { at: scratch.padded_gradients.cast_const(), row: pitch };
-                if w.stride == 1 {
-                    let to = Plane { at: scratch.input_gradients.add(y0 * row_floats), row: row_floats };
-                    slide::<V>(&taps, from, to, count_y, count_x * V::PER_BLOCK);
-                    continue;
-                }
-                // With a stride the results of one residue are gathered and spread over the row. The padded
-                // input rows of the forward pass are still needed for the gate, the padded gradients by other
-                // residues.
-                let gathered = scratch.padded_gradients.add(pitch * (bands.rows + 2 * margin));
-                for i in 0..count_y {
-                    let from = Plane { at: from.at.add(i * pitch), row: pitch };
-                    let to = Plane { at: gathered, row: 0 };
-                    slide::<V>(&taps, from, to, 1, count_x * V::PER_BLOCK);
-                    let row = scratch.input_gradients.add((y0 + i * w.stride) * row_floats);
-                    for j in 0..count_x {
-                        let at = row.add((residue_x + j * w.stride) * BLOCK);
-                        std::ptr::copy_nonoverlapping(gathered.add(j * BLOCK), at, BLOCK);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Copies `rows` rows of `floats` elements into zeros, `margin` positions from the border.
-#[inline(always)]
-unsafe fn copy_with_margin(
-    from: *const f32,
-    to: *mut f32,
-    floats: usize,
-    rows: usize,
-    margin: usize,
-    pitch: usize,
-) {
-    // SAFETY: `to` has rows + 2·margin rows of `pitch` elements.
-    unsafe {
-        std::slice::from_raw_parts_mut(to, margin * pitch).fill(0.0);
-        for r in 0..rows {
-            let row = to.add((margin + r) * pitch);
-            std::slice::from_raw_parts_mut(row, margin * BLOCK).fill(0.0);
-            std::ptr::copy_nonoverlapping(from.add(r * floats), row.add(margin * BLOCK), floats);
-            std::slice::from_raw_parts_mut(row.add(margin * BLOCK + floats), margin * BLOCK).fill(0.0);
-        }
-        std::slice::from_raw_parts_mut(to.add((margin + rows) * pitch), margin * pitch).fill(0.0);
-    }
-}
-
-/// Sends the gradients of input rows `range` through the ReLU's gate to the sink; rows before `done` were
-/// begun by an earlier band.
-#[inline(always)]
-unsafe fn write_input_gradients<V: Vector, E: Element>(
-    op: &Convolution,
-    bands: &Bands,
-    scratch: &Scratch,
-    channel: usize,
-    first: usize,
-    range: std::ops::Range<usize>,
-    done: usize,
-    sink: Sink,
-    to: *mut E,
-) {
-    let w = &bands.windows;
-    let pixelwise = w.is_pixelwise();
-    let padded_width = w.row_floats() / BLOCK;
-    let first_row = w.first_row(first);
-    // SAFETY: rows and columns are clipped to the padded rows that the forward part of this band made.
-    unsafe {
-        let zero = V::splat(0.0);
-        for y in range {
-            let accumulate = sink.accumulate || y < done;
-            let padded_row = (y as isize - first_row) as usize;
-            let covered = y as isize >= first_row && padded_row < w.padded_rows(bands.rows);
-            for x in 0..w.input.width {
-                let at = (y * w.input.width + x) * BLOCK;
-                let position = x as isize + w.origin;
-                let inside = covered && position >= 0 && (position as usize) < padded_width;
-                let (gradient, gate) = if pixelwise {
-                    let place = channel * bands.run + ((y - first_row as usize) * w.input.width + x) * BLOCK;
-                    (scratch.column_gradients.add(place), scratch.columns.add(place))
-                } else if inside {
-                    let gate = padded_row * w.row_floats() + w.position_offset(position as usize);
-                    (scratch.input_gradients.add(at), scratch.padded.add(gate))
-                } else {
-                    (std::ptr::null_mut(), std::ptr::null_mut())
-                };
-                for v in 0..V::PER_BLOCK {
-                    let lane = v * V::LANES;
-                    let mut value = zero;
-                    if !gradient.is_null() {
-                        value = V::load(gradient.add(lane));
-                        if op.input.relu {
-                            value = V::load(gate.add(lane)).select_greater(zero, value, zero);
-                        }
-                    }
-                    let to = to.add(at + lane);
-                    if accumulate {
-                        value = value.add(E::load::<V>(to));
-                    }
-                    E::store(value, to);
-                }
-            }
-        }
     }
 }

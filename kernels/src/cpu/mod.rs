@@ -6,6 +6,7 @@
 //! conflict.
 
 mod batch;
+mod columns;
 mod context;
 mod convolution;
 mod depthwise;

@@ -43,9 +43,29 @@ impl Windows {
         self.dilation * (self.kernel - 1) + 1
     }
 
-    /// Whether the window is one pixel in place, so that rows need no copy.
-    pub(crate) fn is_pixelwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.origin == 0
+    /// Whether every window is one pixel of the image, so that no padded rows are needed.
+    pub(crate) fn is_single_pixels(&self) -> bool {
+        self.kernel == 1 && self.origin <= 0
+    }
+
+    /// Input pixel that the first output of a row reads, when windows are single pixels.
+    #[inline(always)]
+    pub(crate) fn pixel_of(&self, output_row: usize) -> usize {
+        let shift = self.origin.unsigned_abs();
+        (output_row * self.stride + shift) * self.input.width + shift
+    }
+
+    /// Places of a row of `width` pixels that is stored by residue: first the pixels 0, s, 2s, …, then 1, s + 1, …, each
+    /// residue with the same number of places.
+    #[inline(always)]
+    pub(crate) fn by_residue(&self, width: usize) -> usize {
+        width.next_multiple_of(self.stride)
+    }
+
+    /// First element of a residue's pixels in such a row of the input.
+    #[inline(always)]
+    pub(crate) fn residue_offset(&self, residue: usize) -> usize {
+        residue * self.input.width.div_ceil(self.stride) * BLOCK
     }
 
     /// Positions of a padded row, a multiple of the stride.
@@ -76,13 +96,11 @@ impl Windows {
         (position % self.stride * phase_width + position / self.stride) * BLOCK
     }
 
-    /// Whether a tap in direction y (or x) ever meets the image.
+    /// Whether a tap in one direction ever meets the image: `outputs` windows over `input` pixels.
     #[inline(always)]
-    pub(crate) fn tap_is_live(tap: usize, outputs: usize, input: usize, windows: &Self) -> bool {
-        let first = (tap * windows.dilation) as isize - windows.origin;
-        let last = first + ((outputs - 1) * windows.stride) as isize;
-        // The outputs' pixels lie `stride` apart: with stride 2 a tap may step over a single pixel, which is
-        // harmless here.
+    pub(crate) fn is_live(&self, tap: usize, outputs: usize, input: usize) -> bool {
+        let first = (tap * self.dilation) as isize - self.origin;
+        let last = first + ((outputs - 1) * self.stride) as isize;
         first < input as isize && last >= 0
     }
 

@@ -2,8 +2,9 @@
 //! images of the whole batch are the run of the matrix products, and work is split by channels, so that large
 //! weights are read once.
 
+use super::columns::{LiveTaps, columns};
 use super::context::Context;
-use super::convolution::{Bands, Scratch, columns, depthwise_taps, output_gradients, reading, sum_run};
+use super::convolution::{Bands, Scratch, output_gradients, reading, sum_run};
 use super::matrix::{Rows, Weights, multiply, weight_gradient};
 use super::norm::moments;
 use super::simd::{Element, Vector};
@@ -43,7 +44,7 @@ unsafe fn all_columns<V: Vector, E: Element>(
     bands: &Bands,
     scratch: &Scratch,
 ) {
-    let taps = depthwise_taps(cx, op, &bands.windows);
+    let taps = LiveTaps::new(cx, op, &bands.windows);
     for block in 0..cx.blocks() {
         let scratch = Scratch { columns: scratch.columns.wrapping_add(block * BLOCK), ..*scratch };
         for channel in 0..op.input.tensor.shape.channels {

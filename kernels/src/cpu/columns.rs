@@ -1,0 +1,401 @@
+//! The columns of a convolution for a band of output rows, and the way back from their gradients to the input and to the
+//! depthwise weights.
+
+use std::ops::Range;
+
+use super::context::{Context, Reading};
+use super::convolution::{Bands, Scratch};
+use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
+use super::rows::{Windows, pad_rows};
+use super::simd::{Element, Vector};
+use crate::ops::Convolution;
+use crate::program::Sink;
+use crate::shape::BLOCK;
+
+/// Taps of a depthwise kernel that ever meet the image.
+pub(super) struct LiveTaps {
+    /// (row of the kernel, column of the kernel)
+    list: [(u8, u8); TAPS_MAX],
+    count: usize,
+    weights: *const f32,
+}
+
+impl LiveTaps {
+    /// Those of a convolution; none for a dense one.
+    pub(super) fn new(cx: &Context<'_>, op: &Convolution, w: &Windows) -> Self {
+        let mut taps = Self { list: [(0, 0); TAPS_MAX], count: 0, weights: std::ptr::null() };
+        let Some(id) = op.depthwise else { return taps };
+        taps.weights = cx.weights(id);
+        for ky in (0..w.kernel).filter(|&ky| w.is_live(ky, w.output.height, w.input.height)) {
+            for kx in (0..w.kernel).filter(|&kx| w.is_live(kx, w.output.width, w.input.width)) {
+                taps.list[taps.count] = (ky as u8, kx as u8);
+                taps.count += 1;
+            }
+        }
+        taps
+    }
+
+    #[inline(always)]
+    fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.list[..self.count].iter().map(|&(ky, kx)| (ky as usize, kx as usize))
+    }
+}
+
+/// Rows of one band.
+pub(super) struct BandRows {
+    /// First output row.
+    pub(super) first: usize,
+    /// Output rows.
+    pub(super) rows: usize,
+    /// Input rows that the band writes gradients to.
+    pub(super) range: Range<usize>,
+    /// Input rows before this one were begun by an earlier band.
+    pub(super) done: usize,
+}
+
+/// Columns of one input channel for a band, and (unless windows are single pixels) its padded rows.
+///
+/// # Safety
+/// The block's input must be written and the scratch areas have the sizes that `Bands` says.
+#[inline(always)]
+pub(super) unsafe fn columns<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    op: &Convolution,
+    bands: &Bands,
+    taps: &LiveTaps,
+    scratch: &Scratch,
+    reading: Reading<V>,
+    channel: usize,
+    block: usize,
+    first: usize,
+    rows: usize,
+) {
+    let w = &bands.windows;
+    let (width, run) = (w.output.width, bands.run);
+    let from: *const E = cx.memory.tensor(op.input.tensor, block);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let from = from.add(channel * w.input.pixels() * BLOCK);
+        if w.is_single_pixels() {
+            let to = scratch.columns.add(channel * run);
+            for r in 0..rows {
+                let from = from.add(w.pixel_of(first + r) * BLOCK);
+                let to = to.add(r * width * BLOCK);
+                for x in 0..width {
+                    for v in 0..V::PER_BLOCK {
+                        let value = E::load::<V>(from.add(x * w.stride * BLOCK + v * V::LANES));
+                        reading.apply(value).store(to.add(x * BLOCK + v * V::LANES));
+                    }
+                }
+            }
+            return;
+        }
+        pad_rows::<V, E>(w, from, reading, 0.0, w.first_row(first), w.padded_rows(rows), scratch.padded);
+        let row = w.row_floats();
+        if op.depthwise.is_some() {
+            let mut sums = Taps::new();
+            for (ky, kx) in taps.iter() {
+                let weight = *taps.weights.add((channel * w.kernel + ky) * w.kernel + kx);
+                sums.push(ky * w.dilation * row + w.tap_column(kx), weight);
+            }
+            let from = Plane { at: scratch.padded.cast_const(), row: w.stride * row };
+            let to = Plane { at: scratch.columns.add(channel * run), row: width * BLOCK };
+            slide::<V>(&sums, from, to, rows, width * V::PER_BLOCK);
+            return;
+        }
+        for ky in 0..w.kernel {
+            for kx in 0..w.kernel {
+                let to = scratch.columns.add(((channel * w.kernel + ky) * w.kernel + kx) * run);
+                for r in 0..rows {
+                    let from = scratch.padded.add((r * w.stride + ky) * row + w.tap_column(kx));
+                    std::ptr::copy_nonoverlapping(from, to.add(r * width * BLOCK), width * BLOCK);
+                }
+            }
+        }
+    }
+}
+
+/// Gradients of the depthwise weights of one channel.
+///
+/// # Safety
+/// Columns' gradients and padded rows of this channel must be in the scratch areas.
+#[inline(always)]
+pub(super) unsafe fn depthwise_gradients<V: Vector>(
+    bands: &Bands,
+    scratch: &Scratch,
+    channel: usize,
+    rows: usize,
+    dw: &mut [f32],
+) {
+    let w = &bands.windows;
+    let width = w.output.width;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let d = scratch.column_gradients.add(channel * bands.run).cast_const();
+        let d = Plane { at: d, row: width * BLOCK };
+        let x = Plane { at: scratch.padded.cast_const(), row: w.stride * w.row_floats() };
+        for ky in (0..w.kernel).filter(|&ky| w.is_live(ky, w.output.height, w.input.height)) {
+            let mut offsets = [0; TAPS_MAX];
+            for (kx, offset) in offsets.iter_mut().enumerate().take(w.kernel) {
+                *offset = ky * w.dilation * w.row_floats() + w.tap_column(kx);
+            }
+            let dw = &mut dw[ky * w.kernel..][..w.kernel];
+            tap_gradients::<V>(&offsets[..w.kernel], d, x, rows, width, dw);
+        }
+    }
+}
+
+/// Sends the gradients of one channel's columns back through the taps and the ReLU's gate to the sink.
+///
+/// # Safety
+/// Columns, their gradients and padded rows of this channel must be in the scratch areas, and `to` the channel's plane.
+#[inline(always)]
+pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    op: &Convolution,
+    bands: &Bands,
+    taps: &LiveTaps,
+    scratch: &Scratch,
+    channel: usize,
+    band: &BandRows,
+    sink: Sink,
+    to: *mut E,
+) {
+    let w = &bands.windows;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if w.is_single_pixels() {
+            return pixel_gradients::<V, E>(op, bands, scratch, channel, band, sink, to);
+        }
+        if let Some(id) = op.depthwise {
+            let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            slide_back::<V>(bands, taps, weights, scratch, channel, band);
+        } else {
+            scatter_back::<V>(bands, scratch, channel, band);
+        }
+        write_rows::<V, E>(op, bands, scratch, band, sink, to);
+    }
+}
+
+/// The way back when each output pixel reads one input pixel.
+#[inline(always)]
+unsafe fn pixel_gradients<V: Vector, E: Element>(
+    op: &Convolution,
+    bands: &Bands,
+    scratch: &Scratch,
+    channel: usize,
+    band: &BandRows,
+    sink: Sink,
+    to: *mut E,
+) {
+    let w = &bands.windows;
+    let width = w.output.width;
+    // SAFETY: every output pixel has a pixel of the plane.
+    unsafe {
+        let zero = V::splat(0.0);
+        if band.first == 0 && !sink.accumulate && w.output.pixels() < w.input.pixels() {
+            for v in 0..w.input.pixels() * V::PER_BLOCK {
+                E::store(zero, to.add(v * V::LANES));
+            }
+        }
+        for r in 0..band.rows {
+            let place = channel * bands.run + r * width * BLOCK;
+            let (gradient, gate) = (scratch.column_gradients.add(place), scratch.columns.add(place));
+            let to = to.add(w.pixel_of(band.first + r) * BLOCK);
+            for x in 0..width {
+                for v in 0..V::PER_BLOCK {
+                    let at = x * BLOCK + v * V::LANES;
+                    let to = to.add(x * w.stride * BLOCK + v * V::LANES);
+                    let mut value = V::load(gradient.add(at));
+                    if op.input.relu {
+                        value = V::load(gate.add(at)).select_greater(zero, value, zero);
+                    }
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to));
+                    }
+                    E::store(value, to);
+                }
+            }
+        }
+    }
+}
+
+/// Input gradients of a depthwise convolution: its taps slide backwards over the columns' gradients. Rows of the result
+/// hold their pixels by residue (see [`Windows::by_residue`]).
+#[inline(always)]
+unsafe fn slide_back<V: Vector>(
+    bands: &Bands,
+    live: &LiveTaps,
+    weights: *const f32,
+    scratch: &Scratch,
+    channel: usize,
+    band: &BandRows,
+) {
+    let w = &bands.windows;
+    let stride = w.stride as isize;
+    let (margin, pitch) = (bands.gradient_margin(), bands.gradient_row());
+    let row = w.by_residue(w.input.width) * BLOCK;
+    // SAFETY: the scratch areas have the sizes that `Bands` says; margins are wider than any tap reaches.
+    unsafe {
+        let gradients = scratch.column_gradients.add(channel * bands.run);
+        copy_with_margin(
+            gradients,
+            scratch.padded_gradients,
+            w.output.width * BLOCK,
+            band.rows,
+            margin,
+            pitch,
+        );
+        let from = Plane { at: scratch.padded_gradients.cast_const(), row: pitch };
+        for residue_y in 0..w.stride.min(band.range.len()) {
+            let y0 = band.range.start + residue_y;
+            for residue_x in 0..w.stride.min(w.input.width) {
+                let mut taps = Taps::new();
+                for (ky, kx) in live.iter() {
+                    let y = y0 as isize + w.origin - (ky * w.dilation) as isize;
+                    let x = residue_x as isize + w.origin - (kx * w.dilation) as isize;
+                    if y.rem_euclid(stride) == 0 && x.rem_euclid(stride) == 0 {
+                        let y = y.div_euclid(stride) - band.first as isize + margin as isize;
+                        let x = x.div_euclid(stride) + margin as isize;
+                        let offset = y * pitch as isize + x * BLOCK as isize;
+                        taps.push(offset as usize, *weights.add(ky * w.kernel + kx));
+                    }
+                }
+                let rows = (band.range.len() - residue_y).div_ceil(w.stride);
+                let columns = (w.input.width - residue_x).div_ceil(w.stride);
+                let at = scratch.input_gradients.add(y0 * row + w.residue_offset(residue_x));
+                slide::<V>(&taps, from, Plane { at, row: w.stride * row }, rows, columns * V::PER_BLOCK);
+            }
+        }
+    }
+}
+
+/// Input gradients of a dense convolution of several taps: every column's gradient is added where its tap reads.
+#[inline(always)]
+unsafe fn scatter_back<V: Vector>(bands: &Bands, scratch: &Scratch, channel: usize, band: &BandRows) {
+    let w = &bands.windows;
+    let (width, stride) = (w.output.width, w.stride as isize);
+    let row = w.by_residue(w.input.width) * BLOCK;
+    // SAFETY: as above; rows and columns are clipped to the image.
+    unsafe {
+        let to = scratch.input_gradients;
+        std::slice::from_raw_parts_mut(to.add(band.range.start * row), band.range.len() * row).fill(0.0);
+        for ky in 0..w.kernel {
+            for kx in 0..w.kernel {
+                let column = (channel * w.kernel + ky) * w.kernel + kx;
+                let from = scratch.column_gradients.add(column * bands.run);
+                // Output o adds to column first + o of this residue.
+                let x = kx as isize - w.origin;
+                let (residue, first) = (x.rem_euclid(stride) as usize, x.div_euclid(stride));
+                let end = (w.input.width.saturating_sub(residue)).div_ceil(w.stride) as isize;
+                let outputs = (-first).max(0)..(width as isize).min(end - first);
+                for r in 0..band.rows {
+                    let y = w.first_row(band.first + r) + ky as isize;
+                    if y < 0 || y >= w.input.height as isize {
+                        continue;
+                    }
+                    let to = to.add(y as usize * row + w.residue_offset(residue));
+                    for o in outputs.clone() {
+                        let to = to.add((first + o) as usize * BLOCK);
+                        let from = from.add((r * width + o as usize) * BLOCK);
+                        for v in 0..V::PER_BLOCK {
+                            let to = to.add(v * V::LANES);
+                            V::load(to).add(V::load(from.add(v * V::LANES))).store(to);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies `rows` rows of `floats` elements into zeros, `margin` positions from the border.
+///
+/// # Safety
+/// `to` must have rows + 2·margin rows of `pitch` elements.
+#[inline(always)]
+pub(super) unsafe fn copy_with_margin(
+    from: *const f32,
+    to: *mut f32,
+    floats: usize,
+    rows: usize,
+    margin: usize,
+    pitch: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::slice::from_raw_parts_mut(to, margin * pitch).fill(0.0);
+        for r in 0..rows {
+            let row = to.add((margin + r) * pitch);
+            std::slice::from_raw_parts_mut(row, margin * BLOCK).fill(0.0);
+            std::ptr::copy_nonoverlapping(from.add(r * floats), row.add(margin * BLOCK), floats);
+            std::slice::from_raw_parts_mut(row.add(margin * BLOCK + floats), margin * BLOCK).fill(0.0);
+        }
+        std::slice::from_raw_parts_mut(to.add((margin + rows) * pitch), margin * pitch).fill(0.0);
+    }
+}
+
+/// Sends the input gradients of a band through the ReLU's gate to the sink.
+#[inline(always)]
+unsafe fn write_rows<V: Vector, E: Element>(
+    op: &Convolution,
+    bands: &Bands,
+    scratch: &Scratch,
+    band: &BandRows,
+    sink: Sink,
+    to: *mut E,
+) {
+    let w = &bands.windows;
+    let stride = w.stride;
+    let row = w.by_residue(w.input.width) * BLOCK;
+    let positions = w.row_floats() / BLOCK;
+    let first_row = w.first_row(band.first);
+    // SAFETY: rows and columns are clipped to the padded rows that the forward part of this band made.
+    unsafe {
+        let zero = V::splat(0.0);
+        for y in band.range.clone() {
+            let accumulate = sink.accumulate || y < band.done;
+            let padded_row = y as isize - first_row;
+            let covered = padded_row >= 0 && (padded_row as usize) < w.padded_rows(band.rows);
+            for residue in 0..stride.min(w.input.width) {
+                let count = (w.input.width - residue).div_ceil(stride);
+                // Pixel j of this residue is at position residue + origin + j·stride of a padded row.
+                let position = residue as isize + w.origin;
+                let begin = if position < 0 { (-position) as usize } else { 0 }.div_ceil(stride).min(count);
+                let end = (positions as isize - position).max(0) as usize;
+                let end = if covered { end.div_ceil(stride).clamp(begin, count) } else { begin };
+                let gradient = scratch.input_gradients.add(y * row + w.residue_offset(residue));
+                let to = to.add((y * w.input.width + residue) * BLOCK);
+                let put = |j: usize, lane: usize, mut value: V| {
+                    let to = to.add(j * stride * BLOCK + lane);
+                    if accumulate {
+                        value = value.add(E::load::<V>(to));
+                    }
+                    E::store(value, to);
+                };
+                for j in (0..begin).chain(end..count) {
+                    for v in 0..V::PER_BLOCK {
+                        put(j, v * V::LANES, zero);
+                    }
+                }
+                if begin == end {
+                    continue;
+                }
+                let first = (position + (begin * stride) as isize) as usize;
+                let gate =
+                    scratch.padded.add(padded_row as usize * w.row_floats() + w.position_offset(first));
+                for j in begin..end {
+                    for v in 0..V::PER_BLOCK {
+                        let lane = v * V::LANES;
+                        let mut value = V::load(gradient.add(j * BLOCK + lane));
+                        if op.input.relu {
+                            let gate = V::load(gate.add((j - begin) * BLOCK + lane));
+                            value = gate.select_greater(zero, value, zero);
+                        }
+                        put(j, lane, value);
+                    }
+                }
+            }
+        }
+    }
+}
