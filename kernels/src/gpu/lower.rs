@@ -4,7 +4,7 @@ use super::images::{IMAGE_PAGES, ImageSplit};
 use super::memory::{Arena, MAX_RUNS, SetWords, StateWords};
 use super::record::{Launch, MAX_GROUPS, Page, Recorder, Recording};
 use super::source::{self, Kernel};
-use super::tiles::quads;
+use super::tiles::{quads, strip};
 use super::views::{Parts, Places, Read, X_SHAPE, Y_SHAPE};
 use crate::graph::{DropId, Head, Input, NormId, Tensor};
 use crate::ops::{NodeSum, Pool, PoolKind, WindowAverage};
@@ -198,13 +198,14 @@ impl Lowering<'_> {
 
     fn pool(&mut self, op: &Pool) {
         let shape = op.output.shape;
+        let tile = strip(shape.width);
         let parts = Parts::default().read(self.places.input(op.input)).view(
             "y",
             "y_block",
             self.places.tensor(op.output),
         );
-        let parts = self.pool_parts(op, parts);
-        self.push(0, launch(&source::POOL, parts, self.quads(shape), shape.channels));
+        let parts = self.pool_parts(op, parts).constant("TILE", tile).constant("STRIDE", op.stride);
+        self.push(0, launch(&source::POOL, parts, self.quads(shape) / tile, shape.channels));
     }
 
     fn pool_parts(&self, op: &Pool, parts: Parts) -> Parts {
@@ -300,12 +301,14 @@ impl Lowering<'_> {
 
     fn pool_backward(&mut self, op: &Pool, gradient: Gradient, sink: Sink) {
         let shape = op.input.tensor.shape;
+        let tile = strip(shape.width);
         let parts = Parts::default()
             .gradient(self.places.gradient(gradient))
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
-            .flag("ACCUMULATE", sink.accumulate);
+            .flag("ACCUMULATE", sink.accumulate)
+            .constant("TILE", tile);
         let parts = self.pool_parts(op, parts);
-        self.push(0, launch(&source::POOL_BACKWARD, parts, self.quads(shape), shape.channels));
+        self.push(0, launch(&source::POOL_BACKWARD, parts, self.quads(shape) / tile, shape.channels));
     }
 
     fn windows(&self, op: &WindowAverage, parts: Parts) -> Parts {

@@ -28,6 +28,29 @@ fn active_blocks() -> u32 {
     return (now.images + 15u) / 16u;
 }
 
+// A walk over the quads of the blocks of a batch, `step` at a time: from one to the next without a division.
+struct Walk {
+    block: u32,
+    place: u32,
+    blocks_a_step: u32,
+    places_a_step: u32,
+    places: u32,
+}
+
+// Begins at quad `first` of blocks of `places` quads.
+fn walk(first: u32, step: u32, places: u32) -> Walk {
+    return Walk(first / places, first % places, step / places, step % places, places);
+}
+
+fn advance(here: ptr<function, Walk>) {
+    (*here).block += (*here).blocks_a_step;
+    (*here).place += (*here).places_a_step;
+    if (*here).place >= (*here).places {
+        (*here).place -= (*here).places;
+        (*here).block += 1u;
+    }
+}
+
 // Which of the four lanes of a quad hold an image.
 fn lanes_there(block: u32, quad: u32) -> vec4<bool> {
     return vec4<u32>(block * 16u + quad * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(now.images);

@@ -19,11 +19,12 @@ fn main(
     }
     let map = input_map(job.record, channel);
     let strips = job.y_pixels / TILE;
-    let items = active_blocks() * strips * 4u;
-    for (var item = part; item < items; item += job.parts) {
-        let quad = item % 4u;
-        let pixel = ((item / 4u) % strips) * TILE;
-        let block = item / (4u * strips);
+    let blocks = active_blocks();
+    var here = walk(part, job.parts, strips * 4u);
+    for (; here.block < blocks; advance(&here)) {
+        let quad = here.place % 4u;
+        let pixel = here.place / 4u * TILE;
+        let block = here.block;
         let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
         let column = i32((pixel % job.y_width) * STRIDE) - i32(job.padding);
         var gradients: array<vec4<f32>, TILE>;

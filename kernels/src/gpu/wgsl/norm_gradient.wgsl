@@ -13,17 +13,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let record = job.gradient_record + RECORD * channel;
     let mean = float_at(record + 2u);
-    let items = active_blocks() * job.pixels * 4u;
+    let blocks = active_blocks();
     var first = vec4<f32>(0.0);
     var second = vec4<f32>(0.0);
-    for (var item = local; item < items; item += WORKGROUP) {
-        let quad = item % 4u;
-        let block = item / (4u * job.pixels);
+    var here = walk(local, WORKGROUP, job.pixels * 4u);
+    for (; here.block < blocks; advance(&here)) {
+        let quad = here.place % 4u;
+        let block = here.block;
         let lanes = lanes_there(block, quad);
         if !lanes.x {
             continue;
         }
-        let place = channel * job.pixels * 4u + item % (4u * job.pixels);
+        let place = channel * job.pixels * 4u + here.place;
         let gradient = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
         let masked = select(vec4<f32>(0.0), gradient, lanes);
         first += masked;

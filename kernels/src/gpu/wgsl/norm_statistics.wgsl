@@ -12,19 +12,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if channel >= job.channels {
         return;
     }
-    let items = active_blocks() * job.pixels * 4u;
+    let blocks = active_blocks();
     var count = 0.0;
     var shift = 0.0;
     var sum = vec4<f32>(0.0);
     var square = vec4<f32>(0.0);
-    for (var item = local; item < items; item += WORKGROUP) {
-        let quad = item % 4u;
-        let block = item / (4u * job.pixels);
+    var here = walk(local, WORKGROUP, job.pixels * 4u);
+    for (; here.block < blocks; advance(&here)) {
+        let quad = here.place % 4u;
+        let block = here.block;
         let lanes = lanes_there(block, quad);
         if !lanes.x {
             continue;
         }
-        let value = load_x(job.x + block * job.x_block + channel * job.pixels * 4u + item % (4u * job.pixels));
+        let value = load_x(job.x + block * job.x_block + channel * job.pixels * 4u + here.place);
         if count == 0.0 {
             shift = value.x;
         }

@@ -1,4 +1,5 @@
 // 3×3 pooling with padding 1: the maximum and the number of the first tap that holds it, or the average of the pixels inside.
+// An invocation makes `TILE` neighbouring outputs of one row.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -9,44 +10,59 @@ fn main(
     let channel = group.y;
     let item = item_index(group, local);
     let quad = item % 4u;
-    let pixel = (item / 4u) % job.y_pixels;
-    let block = item / (4u * job.y_pixels);
+    let strip = (item / 4u) % (job.y_pixels / TILE);
+    let block = item / (4u * (job.y_pixels / TILE));
     if channel >= job.channels || block >= active_blocks() {
         return;
     }
-    let row = i32((pixel / job.y_width) * job.stride) - 1;
-    let column = i32((pixel % job.y_width) * job.stride) - 1;
+    let pixel = strip * TILE;
+    let row = i32((pixel / job.y_width) * STRIDE) - 1;
+    let column = i32((pixel % job.y_width) * STRIDE) - 1;
     let map = input_map(job.record, channel);
     let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
-    var sum = vec4<f32>(0.0);
-    var largest = vec4<f32>(-3.4028234e38);
-    var taps = vec4<u32>(0u);
-    var count = 0.0;
+    // Sums of averages, or maxima; for these also the taps that held them.
+    var results: array<vec4<f32>, TILE>;
+    var taps: array<vec4<u32>, TILE>;
+    var counts: array<u32, TILE>;
+    for (var t = 0u; t < TILE; t++) {
+        results[t] = vec4<f32>(0.0);
+        taps[t] = vec4<u32>(0u);
+        counts[t] = 0u;
+    }
     for (var i = 0u; i < 3u; i++) {
-        for (var j = 0u; j < 3u; j++) {
-            let y = row + i32(i);
+        let y = row + i32(i);
+        if y < 0 || y >= i32(job.x_height) {
+            continue;
+        }
+        for (var j = 0u; j < (TILE - 1u) * STRIDE + 3u; j++) {
             let x = column + i32(j);
-            if y < 0 || x < 0 || y >= i32(job.x_height) || x >= i32(job.x_width) {
+            if x < 0 || x >= i32(job.x_width) {
                 continue;
             }
             let value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
-            if MAXIMUM {
-                let larger = (value > largest) | vec4<bool>(count == 0.0);
-                largest = select(largest, value, larger);
-                taps = select(taps, vec4<u32>(i * 3u + j), larger);
+            for (var t = 0u; t < TILE; t++) {
+                if j < t * STRIDE || j > t * STRIDE + 2u {
+                    continue;
+                }
+                if MAXIMUM {
+                    let larger = (value > results[t]) | vec4<bool>(counts[t] == 0u);
+                    results[t] = select(results[t], value, larger);
+                    taps[t] = select(taps[t], vec4<u32>(i * 3u + j - t * STRIDE), larger);
+                } else {
+                    results[t] += value;
+                }
+                counts[t] += 1u;
             }
-            sum += value;
-            count += 1.0;
         }
     }
-    let place = block * job.y_block + (channel * job.y_pixels + pixel) * 4u + quad;
-    if MAXIMUM {
-        store_y(job.y + place, largest);
-        store_taps(
-            job.taps + block * job.taps_block + (channel * job.y_pixels + pixel) * 4u + quad,
-            taps.x | (taps.y << 8u) | (taps.z << 16u) | (taps.w << 24u),
-        );
-    } else {
-        store_y(job.y + place, sum / count);
+    for (var t = 0u; t < TILE; t++) {
+        let place = (channel * job.y_pixels + pixel + t) * 4u + quad;
+        if MAXIMUM {
+            store_y(job.y + block * job.y_block + place, results[t]);
+            let packed = taps[t].x | (taps[t].y << 8u) | (taps[t].z << 16u) | (taps[t].w << 24u);
+            store_taps(job.taps + block * job.taps_block + place, packed);
+        } else {
+            store_y(job.y + block * job.y_block + place, results[t] / f32(counts[t]));
+        }
     }
 }

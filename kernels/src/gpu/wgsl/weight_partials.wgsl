@@ -21,11 +21,12 @@ fn main(
             sums[o][k] = 0.0;
         }
     }
-    let items = active_blocks() * job.y_pixels * 4u;
-    for (var item = part; item < items; item += job.parts) {
-        let quad = item % 4u;
-        let pixel = (item / 4u) % job.y_pixels;
-        let block = item / (4u * job.y_pixels);
+    let blocks = active_blocks();
+    var here = walk(part, job.parts, job.y_pixels * 4u);
+    for (; here.block < blocks; advance(&here)) {
+        let quad = here.place % 4u;
+        let pixel = here.place / 4u;
+        let block = here.block;
         let lanes = lanes_there(block, quad);
         let scale = drop_scale(job.drop, block, quad);
         var row = 0;
