@@ -183,4 +183,42 @@ mod tests {
             assert!((weights[i - resize.first[i]] - 1.0).abs() < 1e-6, "{weights:?}");
         }
     }
+
+    /// Images of the goldens, as `tests/reference/generator.py` defines them.
+    fn pixels(stream: &str, count: usize) -> Vec<f32> {
+        let seed = stream.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        let byte = |index: u64| {
+            let z = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            ((z ^ (z >> 31)) >> 56) as f32
+        };
+        (1..=count as u64).map(byte).collect()
+    }
+
+    #[test]
+    fn resizing_is_that_of_the_reference() {
+        let text = std::fs::read_to_string("../tests/goldens/resize.json").unwrap();
+        let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let cases = golden["cases"].as_array().unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
+            let [from, to] = ["from", "to"].map(|side| case[side].as_u64().unwrap() as usize);
+            let image = pixels(&format!("resize/{from}"), from * from);
+            let resize = Resize::new(from, to);
+            let taps = |i: usize| {
+                let weights = &resize.weights[i * resize.taps..][..resize.taps];
+                let first = resize.first[i];
+                weights.iter().enumerate().map(move |(tap, weight)| (first + tap, weight))
+            };
+            for (index, expected) in case["pixels"].as_array().unwrap().iter().enumerate() {
+                let row = |y: usize| taps(index % to).map(|(x, w)| w * image[y * from + x]).sum::<f32>();
+                let found: f32 = taps(index / to).map(|(y, w)| w * row(y)).sum();
+                let error = (f64::from(found) - expected.as_f64().unwrap()).abs();
+                assert!(error < 1e-4, "{from} to {to}, pixel {index}: off by {error}");
+            }
+        }
+    }
 }

@@ -41,7 +41,7 @@ def parse_genotype(text: str) -> Genotype:
     except SyntaxError as error:
         raise ValueError(f"not a genotype: {error}") from error
     if not isinstance(call, ast.Call):
-        raise ValueError("not a genotype: expected Genotype(normal=..., reduce=...)")
+        raise ValueError("not a genotype: expected Genotype(normal=..., reduce=...)")  # noqa: TRY004 (argparse shows the message of a ValueError)
     fields = {keyword.arg: keyword.value for keyword in call.keywords}
     missing = {"normal", "reduce"} - fields.keys()
     if missing:

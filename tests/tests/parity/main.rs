@@ -4,6 +4,7 @@
 
 mod generator;
 mod golden;
+mod loss;
 
 use golden::{BATCHES, Golden, MEAN, STD, Summary, Tensor, Tensors, Tolerance, read_tensors};
 use kernels::{Device, DeviceChoice, Monitor, NormInit, Preprocess, Trainer};
@@ -25,6 +26,9 @@ const GRADIENT: Tolerance = Tolerance { norm: NORM, dot: 2e-4, element: 1e-3, fl
 const STATE: Tolerance = Tolerance { norm: NORM, dot: 1e-4, element: 1e-4, floor: STATE_FLOOR };
 /// Binary32 rounds the updated weight, and so holds what changed only so well.
 const CHANGE: Tolerance = Tolerance { norm: 2e-3, dot: 1e-2, element: 1e-2, floor: 0.0 };
+
+const NATIVE: DeviceChoice = DeviceChoice::Cpu { threads: 1 };
+const VULKAN: DeviceChoice = DeviceChoice::Software;
 
 struct Silent;
 
@@ -180,8 +184,7 @@ fn sizes_are_those_of_the_reference() {
     for name in NETWORKS {
         let golden = Golden::read(name);
         let genotype: Genotype = golden.genotype.parse().unwrap();
-        let cost =
-            network::cost(&genotype, &golden.budget(), golden.input_channels, golden.classes).unwrap();
+        let cost = network::cost(&genotype, &golden.budget(), golden.input_channels, golden.classes).unwrap();
         assert_eq!((cost.parameters, cost.mult_adds), (golden.parameters, golden.mult_adds), "{name}");
         let initial = golden.initial();
         let trained = golden.tensors.iter().filter(|(_, tensor)| tensor.gradient.is_some());
@@ -198,15 +201,25 @@ macro_rules! networks {
         mod native {
             $(#[test]
             fn $test() {
-                super::hold_network($name, super::DeviceChoice::Cpu { threads: 1 });
+                super::hold_network($name, super::NATIVE);
             })*
+
+            #[test]
+            fn cross_entropy() {
+                super::loss::hold_cross_entropy(super::NATIVE);
+            }
         }
 
         mod vulkan {
             $(#[test]
             fn $test() {
-                super::hold_network($name, super::DeviceChoice::Software);
+                super::hold_network($name, super::VULKAN);
             })*
+
+            #[test]
+            fn cross_entropy() {
+                super::loss::hold_cross_entropy(super::VULKAN);
+            }
         }
     };
 }

@@ -122,17 +122,20 @@ fn configurations() {
         ("[full]\nepochs = -1", &["line 2", "full.epochs"]),
         ("[space]\nepochs = []", &["line 2", "space.epochs"]),
         ("[data]\nset = 'cifar10'", &["data.path"]),
-        ("[data]\nset = 'idx'\npath = 'nowhere'", &["nowhere"]),
         ("\u{0}", &["line 1"]),
     ] {
         sandbox.write("wrong.toml", text);
         refused(&sandbox, &["run", "--config", "wrong.toml"], &[parts, &["wrong.toml"]].concat());
         refused(&sandbox, &["plan", "--config", "wrong.toml"], parts);
     }
-    // Values that are allowed, and sizes that fit no network: found before anything is trained.
-    for text in ["[space]\nimage_size = [8, 6]", "[full]\nimage_size = 6"] {
+    // Values that are allowed, but not with these images or in any network: found before anything is trained.
+    for (text, part) in [
+        ("[space]\nimage_size = [8, 6]", "image_size"),
+        ("[full]\nimage_size = 6", "image_size"),
+        ("[data]\nset = 'idx'\npath = 'nowhere'", "nowhere"),
+    ] {
         sandbox.write("wrong.toml", text);
-        refused(&sandbox, &["run", "--config", "wrong.toml"], &["image_size"]);
+        refused(&sandbox, &["run", "--config", "wrong.toml"], &[part]);
     }
     sandbox.write("wrong.toml", [0xff, 0xfe]);
     refused(&sandbox, &["run", "--config", "wrong.toml"], &["wrong.toml"]);

@@ -77,9 +77,8 @@ fn vulkan_without_a_gpu_does_the_whole_run() {
 #[test]
 fn parts_of_the_run_are_targets_too() {
     let sandbox = Sandbox::new();
-    let target = |target| {
-        sandbox.program(&["run", "--target", target, "--config", "tiny.toml", "--json"]).summary()
-    };
+    let target =
+        |target| sandbox.program(&["run", "--target", target, "--config", "tiny.toml", "--json"]).summary();
     assert_eq!(target("sample").json["result"].as_array().unwrap().len(), 3);
     let full = target("evaluate@full");
     assert_eq!(full.run, 3);

@@ -69,11 +69,8 @@ pub(crate) struct Summary {
 impl Ran {
     pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        let ran = Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        };
+        let ran =
+            Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
         ran
     }
@@ -158,7 +155,9 @@ impl Sandbox {
     pub(crate) fn trainings(&self) -> BTreeMap<String, String> {
         let store = Store::open(&self.cache()).unwrap();
         let records = store.iter(Kind::Training).unwrap().map(Result::unwrap);
-        records.map(|record| (record.key.digest().to_string(), format!("{:?}", record.key.fields()))).collect()
+        records
+            .map(|record| (record.key.digest().to_string(), format!("{:?}", record.key.fields())))
+            .collect()
     }
 
     /// `cache verify` finds nothing wrong.

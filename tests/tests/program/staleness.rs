@@ -66,7 +66,8 @@ fn a_dry_run_trains_nothing_and_says_what_and_why() {
     assert_eq!(plan["trainings"]["at_most"], 0);
 
     let changed = ["--dry-run", "--set", "train.seed=7"];
-    let text = sandbox.program(&[&["run", "--config", "tiny.toml"], &changed[..]].concat()).succeeded().stdout;
+    let text =
+        sandbox.program(&[&["run", "--config", "tiny.toml"], &changed[..]].concat()).succeeded().stdout;
     let line = text.lines().find(|line| line.starts_with("train@full")).unwrap();
     assert!(line.contains("would run") && line.contains("train.seed: 0 -> 7"), "{text}");
     let line = text.lines().find(|line| line.starts_with("nas-search")).unwrap();

@@ -14,9 +14,7 @@ const BUDGET: &str = "BPE-1,epochs=1,layers=3,channels=2,image_size=8,batch_size
 /// The cell that is used for both, beginning with this node.
 fn genotype(first: &str) -> String {
     let cell = format!("[{first}, {CELL}]");
-    format!(
-        "Genotype(normal={cell}, normal_concat=range(2, 6), reduce={cell}, reduce_concat=range(2, 6))"
-    )
+    format!("Genotype(normal={cell}, normal_concat=range(2, 6), reduce={cell}, reduce_concat=range(2, 6))")
 }
 
 const ONE_ORDER: &str = "[('avg_pool_3x3', 0), ('dil_conv_5x5', 1)]";
@@ -52,9 +50,8 @@ fn tensors(path: &Path) -> Tensors {
 fn a_training_is_remembered_whatever_the_order_of_its_text() {
     let sandbox = Sandbox::new();
     let first = sandbox.train(&genotype(ONE_ORDER), &[]);
-    let fields = [
-        "accuracy", "cached", "device", "images_per_second", "loss", "mult_adds", "parameters", "steps",
-    ];
+    let fields =
+        ["accuracy", "cached", "device", "images_per_second", "loss", "mult_adds", "parameters", "steps"];
     assert_eq!(names(&first), fields.into());
     assert_eq!(first["cached"], false);
     assert_eq!(first["loss"].as_array().unwrap().len() as u64, first["steps"].as_u64().unwrap());
@@ -62,7 +59,9 @@ fn a_training_is_remembered_whatever_the_order_of_its_text() {
         let mut again = sandbox.train(&genotype(text), &[]);
         assert_eq!(again["cached"], true);
         // The record keeps the speed in whole images.
-        for (field, value) in [("cached", &first["cached"]), ("images_per_second", &first["images_per_second"])] {
+        for (field, value) in
+            [("cached", &first["cached"]), ("images_per_second", &first["images_per_second"])]
+        {
             again[field] = value.clone();
         }
         assert_eq!(again, first);

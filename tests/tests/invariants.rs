@@ -1,0 +1,166 @@
+//! What each part must not know, and habits of the code, held to the sources themselves.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const LINES_MAX: usize = 450;
+const CRATES: [&str; 6] = ["benches", "cache", "kernels", "pipeline", "stages", "tests"];
+
+struct Source {
+    /// From the workspace's root, with forward slashes.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is_under(&self, folder: &str) -> bool {
+        self.path.starts_with(folder)
+    }
+
+    /// Whether the file is compiled into the program.
+    fn is_product(&self) -> bool {
+        let is_test = |part: &str| matches!(part, "tests" | "tests.rs" | "checks" | "reference");
+        self.path.contains("/src/") && !self.path.split('/').any(is_test) && !self.is_under("benches/")
+    }
+
+    /// Lines that are no comments, up to the test module.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let is_tests = |line: &str| line.starts_with("mod tests") || line.starts_with("mod checks");
+        let lines = self.text.lines().take_while(move |line| !is_tests(line));
+        lines
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+}
+
+fn collect(folder: &Path, root: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path: PathBuf = entry.path();
+        if path.is_dir() {
+            collect(&path, root, sources);
+        } else if path.extension().is_some_and(|suffix| suffix == "rs" || suffix == "toml") {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+            sources.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = Vec::new();
+    for name in CRATES {
+        collect(&root.join(name), root, &mut sources);
+    }
+    assert!(sources.len() > 100, "the sources are not where this test looks");
+    sources
+}
+
+fn rust_sources() -> Vec<Source> {
+    sources().into_iter().filter(|source| source.path.ends_with(".rs")).collect()
+}
+
+/// No line of the program's code outside `home` may hold one of `words`, and some line inside must.
+fn only_in(home: impl Fn(&Source) -> bool, words: &[&str]) {
+    let mut is_used = false;
+    let mut strays = Vec::new();
+    for source in rust_sources().iter().filter(|source| source.is_product()) {
+        for (number, line) in source.code() {
+            if !words.iter().any(|word| line.contains(word)) {
+                continue;
+            }
+            if home(source) {
+                is_used = true;
+            } else {
+                strays.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{words:?} outside its place:\n{}", strays.join("\n"));
+    assert!(is_used, "{words:?} is used nowhere, so this test holds nothing");
+}
+
+#[test]
+fn only_the_gpu_backend_knows_wgpu() {
+    only_in(|source| source.is_under("kernels/src/gpu/"), &["wgpu::"]);
+}
+
+#[test]
+fn only_the_cache_knows_its_database_and_one_module_its_codec() {
+    only_in(|source| source.is_under("cache/src/"), &["rocksdb::"]);
+    only_in(|source| source.path == "cache/src/codec.rs", &["bincode::"]);
+}
+
+#[test]
+fn only_the_output_module_writes_to_people() {
+    let words = ["println!", "print!", "stdout()", "stderr()"];
+    only_in(|source| source.is_under("pipeline/src/output/"), &words);
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    for (name, allowed) in [
+        ("cache", &[][..]),
+        ("kernels", &[]),
+        ("stages", &["cache", "kernels"]),
+        ("pipeline", &["cache", "kernels", "stages"]),
+    ] {
+        let manifest = format!("{name}/Cargo.toml");
+        let text = sources().into_iter().find(|source| source.path == manifest).unwrap().text;
+        let (_, dependencies) = text.split_once("[dependencies]").unwrap();
+        let dependencies = dependencies.split("\n[").next().unwrap();
+        let known: BTreeSet<&str> =
+            dependencies.lines().filter_map(|line| line.split(['.', ' ']).next()).collect();
+        let ours: BTreeSet<&str> = CRATES.into_iter().filter(|name| known.contains(name)).collect();
+        assert_eq!(ours, allowed.iter().copied().collect(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_is_one_idea_and_says_which() {
+    let mut wrong = Vec::new();
+    for source in rust_sources() {
+        let lines = source.text.lines().count();
+        if lines > LINES_MAX {
+            wrong.push(format!("{}: {lines} lines, more than {LINES_MAX}: split it", source.path));
+        }
+        if !source.text.starts_with("//! ") {
+            wrong.push(format!("{}: does not begin with a line that says what it is for", source.path));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    let mut wrong = Vec::new();
+    // Put together, so that this file does not find itself.
+    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat()];
+    for source in sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            if marks.iter().any(|mark| line.contains(mark.as_str())) {
+                wrong.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    // The lints forbid `unwrap` and `expect`.
+    let forbidden =
+        ["panic!(", "todo!(", "unimplemented!(", "allow(clippy::unwrap_used", "allow(clippy::expect_used"];
+    for source in rust_sources().iter().filter(|source| source.is_product()) {
+        for (number, line) in source.code() {
+            if forbidden.iter().any(|word| line.contains(word)) {
+                wrong.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_code_is_in_the_backends_only() {
+    let is_backend =
+        |source: &Source| ["cpu/", "gpu/"].iter().any(|at| source.is_under(&format!("kernels/src/{at}")));
+    only_in(is_backend, &["unsafe {", "unsafe fn", "unsafe impl"]);
+}
