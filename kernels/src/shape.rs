@@ -38,6 +38,7 @@ impl Shape {
     }
 
     /// The same map with another number of channels.
+    #[must_use]
     pub const fn with_channels(self, channels: usize) -> Self {
         Self { channels, ..self }
     }

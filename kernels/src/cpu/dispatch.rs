@@ -184,14 +184,14 @@ unsafe fn run_block<V: Vector, E: Element>(
             Call::WindowAverage { op } => elementwise::window_average::<V, E>(cx, op, block),
             Call::CrossEntropy { head, gradient } => batch::cross_entropy::<E>(cx, *head, *gradient, block),
             Call::NormGradientSums { norm, gradient } => {
-                norm::gradient_sums::<V, E>(cx, *norm, gradient, block)
+                norm::gradient_sums::<V, E>(cx, *norm, gradient, block);
             }
             Call::ConvolveBackward { op, gradient, sink } => {
                 let sink = sink.as_ref();
                 convolution::backward::<V, E>(cx, op, gradient, sink, block, chunk, first_of_chunk, scratch);
             }
             Call::PoolBackward { op, gradient, sink } => {
-                pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch)
+                pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch);
             }
             Call::EdgeBackward { gradient, scale, sink } => {
                 elementwise::edge_backward::<V, E>(cx, *gradient, *scale, *sink, block);

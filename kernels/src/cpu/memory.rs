@@ -3,11 +3,22 @@
 use std::ptr::NonNull;
 
 use super::simd::{Element, Half};
+use crate::error::Error;
 use crate::graph::{DropId, Graph, Input, NormId, ParamId, Tensor};
 use crate::plan::{ALIGNMENT, Lifetime, plan};
 use crate::program::{Call, Content, Program};
 use crate::shape::BLOCK;
 use crate::state::Layout;
+
+/// Buffers from this size on are checked against what the system has.
+const LARGE: usize = 256 << 20;
+
+/// Memory that the system can still give, where it says so.
+fn available_bytes() -> Option<usize> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kib| kib * 1024)
+}
 
 /// Zeroed memory, aligned for vectors and cache lines, freed when dropped.
 pub(crate) struct Buffer {
@@ -21,20 +32,30 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    pub(crate) fn new(bytes: usize) -> Self {
-        let size = bytes.max(1).next_multiple_of(ALIGNMENT);
-        let layout = match std::alloc::Layout::from_size_align(size, ALIGNMENT) {
-            Ok(layout) => layout,
-            Err(_) => std::alloc::handle_alloc_error(std::alloc::Layout::new::<u8>()),
+    /// A buffer of so many bytes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when they are not there.
+    pub(crate) fn new(bytes: usize) -> Result<Self, Error> {
+        let available = available_bytes();
+        let refuse = || Error::OutOfMemory {
+            device: "cpu".into(),
+            needed_mib: (bytes >> 20) as u64,
+            available_mib: (available.unwrap_or(0) >> 20) as u64,
         };
+        // Linux promises more memory than there is and ends a program that uses it.
+        if bytes >= LARGE && available.is_some_and(|available| bytes > available) {
+            return Err(refuse());
+        }
+        let size = bytes.max(1).checked_next_multiple_of(ALIGNMENT).ok_or_else(refuse)?;
+        let layout = std::alloc::Layout::from_size_align(size, ALIGNMENT).map_err(|_| refuse())?;
         // SAFETY: the size is not zero.
-        let at = unsafe { std::alloc::alloc_zeroed(layout) };
-        let Some(at) = NonNull::new(at) else { std::alloc::handle_alloc_error(layout) };
-        Self { at, layout }
+        let at = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).ok_or_else(refuse)?;
+        Ok(Self { at, layout })
     }
 
-    pub(crate) fn floats(count: usize) -> Self {
-        Self::new(count * size_of::<f32>())
+    pub(crate) fn floats(count: usize) -> Result<Self, Error> {
+        Self::new(count.saturating_mul(size_of::<f32>()))
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -85,19 +106,19 @@ pub(crate) struct NormArrays {
 }
 
 impl NormArrays {
-    pub(crate) fn new(channels: usize, blocks: usize) -> Self {
+    pub(crate) fn new(channels: usize, blocks: usize) -> Result<Self, Error> {
         let floats = || Buffer::floats(channels);
-        Self {
-            scale: floats(),
-            shift: floats(),
-            mean: floats(),
-            inverse_std: floats(),
-            gradient_map: [floats(), floats(), floats()],
-            running_mean: floats(),
-            running_var: floats(),
-            sums: Buffer::floats(2 * channels * blocks),
-            gradient_sums: Buffer::floats(2 * channels * blocks),
-        }
+        Ok(Self {
+            scale: floats()?,
+            shift: floats()?,
+            mean: floats()?,
+            inverse_std: floats()?,
+            gradient_map: [floats()?, floats()?, floats()?],
+            running_mean: floats()?,
+            running_var: floats()?,
+            sums: Buffer::floats(2 * channels * blocks)?,
+            gradient_sums: Buffer::floats(2 * channels * blocks)?,
+        })
     }
 }
 
@@ -157,7 +178,7 @@ impl Memory {
         blocks: usize,
         chunks: impl Fn(&Call) -> usize,
         halves: bool,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let element = if halves { size_of::<Half>() } else { size_of::<f32>() };
         let mut lifetimes: Vec<Lifetime> = Vec::new();
         let mut places = Vec::new();
@@ -206,18 +227,18 @@ impl Memory {
         let partial = |p: Option<(usize, usize)>| {
             p.map(|(index, chunk_floats)| PartialPlace { offset: plan.offsets[index], chunk_floats })
         };
-        Self {
-            arena: Buffer::new(plan.bytes),
+        Ok(Self {
+            arena: Buffer::new(plan.bytes)?,
             places,
             partials: partials.into_iter().map(partial).collect(),
             norm_offsets: graph.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
             params: (graph.params.iter().enumerate())
                 .map(|(id, param)| (layout.offset(ParamId(id)), param.elements()))
                 .collect(),
-            drops: Buffer::floats(graph.drops * blocks * BLOCK),
+            drops: Buffer::floats(graph.drops * blocks * BLOCK)?,
             blocks_max: blocks,
             halves,
-        }
+        })
     }
 
     /// First element of a tensor's part of a block.

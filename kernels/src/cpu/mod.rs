@@ -130,10 +130,16 @@ fn is_local(call: &Call) -> bool {
 }
 
 impl Prepared {
-    fn new(graph: &Graph, layout: &Layout, program: Program, blocks: usize, halves: bool) -> Self {
+    fn new(
+        graph: &Graph,
+        layout: &Layout,
+        program: Program,
+        blocks: usize,
+        halves: bool,
+    ) -> Result<Self, Error> {
         let times = schedule(&program.calls, is_local);
         let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
-        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves);
+        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves)?;
         let mut phases = Vec::new();
         for time in 0..=times.iter().copied().max().unwrap_or(0) {
             let calls: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();
@@ -151,7 +157,7 @@ impl Prepared {
                 }
             }
         }
-        Self { program, memory, phases }
+        Ok(Self { program, memory, phases })
     }
 
     fn scratch_floats(&self, source: crate::Shape) -> usize {
@@ -188,8 +194,8 @@ impl CpuBackend {
         let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
         let count = blocks(recipe.batch_size);
         let halves = recipe.float_bits == 16;
-        let train = Prepared::new(graph, layout, train, count, halves);
-        let evaluate = Prepared::new(graph, layout, evaluate, count, halves);
+        let train = Prepared::new(graph, layout, train, count, halves)?;
+        let evaluate = Prepared::new(graph, layout, evaluate, count, halves)?;
         let floats = |prepared: &Prepared| {
             sets.iter().map(|set| prepared.scratch_floats(set.shape())).max().unwrap_or(0)
         };
@@ -208,14 +214,14 @@ impl CpuBackend {
             train,
             evaluate,
             parameters: Parameters {
-                master: parameters(),
-                rounded: halves.then(parameters),
-                momentum: parameters(),
-                gradients: parameters(),
+                master: parameters()?,
+                rounded: halves.then(parameters).transpose()?,
+                momentum: parameters()?,
+                gradients: parameters()?,
             },
-            norms: NormArrays::new(graph.norm_channels(), count),
-            metrics: Buffer::floats(2 * count * crate::BLOCK),
-            scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect(),
+            norms: NormArrays::new(graph.norm_channels(), count)?,
+            metrics: Buffer::floats(2 * count * crate::BLOCK)?,
+            scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect::<Result<_, _>>()?,
             trained: layout.trained,
             elements: layout.elements,
         })
