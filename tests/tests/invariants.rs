@@ -36,12 +36,16 @@ impl Source {
     }
 }
 
+fn has_suffix(path: impl AsRef<Path>, wanted: &str) -> bool {
+    path.as_ref().extension().is_some_and(|suffix| suffix == wanted)
+}
+
 fn collect(folder: &Path, root: &Path, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path: PathBuf = entry.path();
         if path.is_dir() {
             collect(&path, root, sources);
-        } else if path.extension().is_some_and(|suffix| suffix == "rs" || suffix == "toml") {
+        } else if has_suffix(&path, "rs") || has_suffix(&path, "toml") {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
             sources.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
         }
@@ -59,7 +63,7 @@ fn sources() -> Vec<Source> {
 }
 
 fn rust_sources() -> Vec<Source> {
-    sources().into_iter().filter(|source| source.path.ends_with(".rs")).collect()
+    sources().into_iter().filter(|source| has_suffix(&source.path, "rs")).collect()
 }
 
 /// No line of the program's code outside `home` may hold one of `words`, and some line inside must.

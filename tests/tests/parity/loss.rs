@@ -1,4 +1,4 @@
-//! Cross-entropy with label smoothing, and its gradient, against PyTorch.
+//! Cross-entropy with label smoothing, and its gradient, against the reference.
 
 use std::path::Path;
 

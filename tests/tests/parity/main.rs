@@ -1,4 +1,4 @@
-//! Training steps against PyTorch in binary64: loss, gradients, weights, running statistics and evaluation after one
+//! Training steps against the reference in binary64: loss, gradients, weights, running statistics and evaluation after one
 //! step, and the loss of twenty, on the native backend and on Vulkan without a GPU.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 

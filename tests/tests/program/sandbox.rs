@@ -153,7 +153,7 @@ impl Sandbox {
 
     /// Trainings that the cache holds: key, and its fields as text.
     pub(crate) fn trainings(&self) -> BTreeMap<String, String> {
-        let store = Store::open(&self.cache()).unwrap();
+        let store = Store::open(self.cache()).unwrap();
         let records = store.iter(Kind::Training).unwrap().map(Result::unwrap);
         records
             .map(|record| (record.key.digest().to_string(), format!("{:?}", record.key.fields())))
@@ -195,7 +195,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// SplitMix64: the same places of damage and moments of death every time.
+/// Random numbers: the same places of damage and moments of death every time.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
