@@ -164,7 +164,7 @@ pub fn train_with(
     if let Some(path) = &options.init_from {
         training.trainer.load(path)?;
     }
-    let (epochs, losses, diverged_at) = training.run(options, observer)?;
+    let Course { epochs, losses, diverged_at } = training.run(options, observer)?;
     let test_accuracy = match diverged_at {
         Some(_) => 0.0,
         None => training.evaluate(TEST, &all(data.test.count), observer)?,
@@ -192,7 +192,7 @@ pub fn train_with(
         result,
         device: device.name(),
         elapsed_ms: started.elapsed().as_millis() as u64,
-        images_per_second: training.images_seen as f64 / training.training_seconds.max(1e-9),
+        images_per_second: training.images_seen as f64 / training.seconds.max(1e-9),
     };
     Ok((trained, losses))
 }
@@ -210,7 +210,17 @@ struct Training<'a> {
     /// Set and images that give the score.
     scored: (usize, Vec<u32>),
     images_seen: u64,
-    training_seconds: f64,
+    seconds: f64,
+}
+
+/// What the epochs of a training gave.
+#[derive(Default)]
+struct Course {
+    epochs: Vec<EpochResult>,
+    /// Loss of each step.
+    losses: Vec<f32>,
+    /// Step at which the loss stopped being a number.
+    diverged_at: Option<u64>,
 }
 
 /// Tells an observer of trained images only.
@@ -284,23 +294,19 @@ impl<'a> Training<'a> {
             }
             Scoring::Published => (all(data.train.count), (TEST, all(data.test.count))),
         };
-        Ok(Self { job, trainer, cost, train, scored, images_seen: 0, training_seconds: 0.0 })
+        Ok(Self { job, trainer, cost, train, scored, images_seen: 0, seconds: 0.0 })
     }
 
-    /// All epochs: what each gave, the loss of each step, and the step at which the loss stopped being a
-    /// number.
-    fn run(
-        &mut self,
-        options: &TrainOptions,
-        observer: &dyn Observer,
-    ) -> Result<(Vec<EpochResult>, Vec<f32>, Option<u64>), Error> {
+    /// All epochs.
+    fn run(&mut self, options: &TrainOptions, observer: &dyn Observer) -> Result<Course, Error> {
         let Budget { epochs, learning_rate, batch_size, .. } = self.job.budget;
-        let (mut results, mut losses) = (Vec::new(), Vec::new());
+        let mut course = Course::default();
         let scored = std::mem::take(&mut self.scored.1);
         for epoch in 0..epochs {
             let mut order = self.order(epoch, options.order);
             if let Some(most) = options.max_steps {
-                let left = most.saturating_sub(losses.len() as u64).saturating_mul(u64::from(batch_size));
+                let left =
+                    most.saturating_sub(course.losses.len() as u64).saturating_mul(u64::from(batch_size));
                 order.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             }
             if order.is_empty() {
@@ -311,18 +317,21 @@ impl<'a> Training<'a> {
             let monitor = Adapter { observer, counts: true };
             let started = Instant::now();
             let metrics = match self.trainer.train_epoch(TRAIN, &order, epoch, rate, drop_path, &monitor) {
-                Err(kernels::Error::NonFinite { step, .. }) => return Ok((results, losses, Some(step))),
+                Err(kernels::Error::NonFinite { step, .. }) => {
+                    course.diverged_at = Some(step);
+                    break;
+                }
                 metrics => metrics?,
             };
-            self.training_seconds += started.elapsed().as_secs_f64();
+            self.seconds += started.elapsed().as_secs_f64();
             self.images_seen += order.len() as u64;
             let loss =
                 metrics.losses.iter().map(|&l| f64::from(l)).sum::<f64>() / metrics.losses.len() as f64;
-            losses.extend(metrics.losses);
+            course.losses.extend(metrics.losses);
             let score_accuracy = self.evaluate(self.scored.0, &scored, observer)?;
-            results.push(EpochResult { loss, score_accuracy });
+            course.epochs.push(EpochResult { loss, score_accuracy });
         }
-        Ok((results, losses, None))
+        Ok(course)
     }
 
     fn evaluate(&mut self, set: usize, images: &[u32], observer: &dyn Observer) -> Result<f64, Error> {

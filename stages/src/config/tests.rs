@@ -37,6 +37,23 @@ fn profiles_are_valid_and_the_paper_asks_for_its_images() {
 }
 
 #[test]
+fn every_budget_of_every_profile_fits_a_network() {
+    let genotype = "DARTS_V2".parse().unwrap();
+    for (profile, _) in PROFILES {
+        let config = Config::load(profile, None, &[("data.path", "/data/cifar10")]).unwrap();
+        for (index, row) in HYPERPARAMETERS.iter().enumerate() {
+            for &value in config.space.values(index) {
+                for mut budget in [config.space.cheapest(), config.full] {
+                    row.set(&mut budget, value);
+                    let cost = crate::network::cost(&genotype, &budget, 3, 10);
+                    assert!(cost.is_ok(), "{profile}: {budget}: {cost:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn files_and_overrides_change_single_keys() {
     let quick = Config::load("quick", None, &[]).unwrap();
     let file = "[mip]\nlambda = 0 # a whole number is a number\n[space]\nepochs = [1, 2, 3]\n";
