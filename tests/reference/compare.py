@@ -11,8 +11,8 @@ G is a genotype's text or @FILE. `step` computes in binary64 and exits with 1 wh
 TOLERANCE relative to it. Norms that are all but zero, which rounding decides, are held to a floor instead.
 
 Rounding may also move a number across the kink of a ReLU, or change which of two pixels is the larger, and then the
-gradient jumps. Column `binary32` says how far PyTorch itself strays in that precision; where that is far as well, start
-from other weights (`init --seed`).
+gradient jumps. Column `binary32` says how far PyTorch itself strays in that precision, on images off by as much as
+their rounding; where that is far as well, start from other weights (`init --seed`).
 """
 
 import argparse
@@ -41,6 +41,9 @@ TOLERANCE = 1e-4
 GRADIENT_FLOOR = 1e-3
 STATE_FLOOR = 1e-2
 ROWS = 5
+# Rounding of resized and normalised images in binary32, and how many times it is drawn.
+IMAGE_ROUNDING = 1e-7
+ROUNDED_STEPS = 4
 WARM_UP_STEPS = 3
 DROP_PATH = 0.1
 CIFAR_MEAN = (0.49139968, 0.48215827, 0.44653124)
@@ -103,17 +106,26 @@ class Step:
     statistics: dict[str, Tensor]
 
 
-def take_step(network: Network, images: Images, budget: Budget) -> Step:
-    """A step of the reference on the first images, in the precision of the network."""
-    recipe = Recipe()
+def take_step(network: Network, images: Tensor, labels: Tensor, budget: Budget) -> Step:
+    """A step of a copy of the reference, in the precision of the images."""
+    network, recipe = copy.deepcopy(network).to(images.dtype), Recipe()
     optimizer = make_optimizer(network, budget.learning_rate, recipe)
-    pixels, labels = first_batch(images, budget)
-    found = backward(network, pixels.to(network.linear.weight.dtype), labels, recipe)
-    expected = gradients(network)
+    loss = backward(network, images, labels, recipe).total.item()
+    found = gradients(network)
     norm = clip_and_update(network, optimizer, recipe)
-    print(f"reference in {network.linear.weight.dtype}: loss {found.total.item():.7f}, gradient norm {norm:.7f}")
+    print(f"reference in {images.dtype}: loss {loss:.7f}, gradient norm {norm:.7f}")
     state = {name: t.detach() for name, t in network.state_dict().items() if t.is_floating_point()}
-    return Step(expected, *split(state, expected))
+    return Step(found, *split(state, found))
+
+
+def take_rounded_steps(network: Network, images: Tensor, labels: Tensor, budget: Budget) -> list[Step]:
+    """Steps in binary32 on images that are off by about as much as their rounding."""
+    random = torch.Generator().manual_seed(0)
+    steps = []
+    for _ in range(ROUNDED_STEPS):
+        noise = torch.randn(images.shape, generator=random, dtype=images.dtype)
+        steps.append(take_step(network, (images + IMAGE_ROUNDING * noise).float(), labels, budget))
+    return steps
 
 
 def split(state: dict[str, Tensor], parameters: Iterable[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -129,7 +141,11 @@ def norm_error(value: Tensor, reference: Tensor, floor: float) -> float:
 
 
 def print_errors(
-    title: str, found: dict[str, Tensor], exact: dict[str, Tensor], rounded: dict[str, Tensor], floor: float
+    title: str,
+    found: dict[str, Tensor],
+    exact: dict[str, Tensor],
+    rounded: list[dict[str, Tensor]],
+    floor: float,
 ) -> bool:
     """Print the worst tensors of a group; true when all are within the tolerance."""
     if missing := exact.keys() ^ found.keys():
@@ -142,7 +158,7 @@ def print_errors(
             print(f"{title}: {name} has shape {list(value.shape)}, expected {list(reference.shape)}")
             return False
         distance = (value - reference).norm().item() / max(reference.norm().item(), floor)
-        own = norm_error(rounded[name], reference, floor)
+        own = max(norm_error(step[name], reference, floor) for step in rounded)
         errors.append((norm_error(value, reference, floor), distance, own, reference.norm().item(), name))
     errors.sort(reverse=True)
     print(f"{title}: {len(errors)} tensors, binary32 strays by at most {max(error[2] for error in errors):.2e}")
@@ -167,19 +183,18 @@ def step(args: argparse.Namespace) -> bool:
     unexpected = network.load_state_dict(initial, strict=False).unexpected_keys
     if unexpected:
         sys.exit(f"{args.init}: not in this network: {', '.join(unexpected)}")
-    rounded = take_step(copy.deepcopy(network), images, args.budget)
-    exact = take_step(network.double(), images, args.budget)
+    batch = first_batch(images, args.budget)
+    exact = take_step(network, *batch, args.budget)
+    rounded = take_rounded_steps(network, *batch, args.budget)
     parameters, statistics = split(floats(args.saved), exact.gradients)
     whole = torch.stack([t.norm() for t in exact.gradients.values()]).norm().item()
-    return all(
-        [
-            print_errors(
-                "gradients", floats(args.gradients), exact.gradients, rounded.gradients, GRADIENT_FLOOR * whole
-            ),
-            print_errors("updated parameters", parameters, exact.parameters, rounded.parameters, STATE_FLOOR),
-            print_errors("running statistics", statistics, exact.statistics, rounded.statistics, STATE_FLOOR),
-        ]
+    groups = (
+        ("gradients", floats(args.gradients), exact.gradients, [r.gradients for r in rounded], GRADIENT_FLOOR * whole),
+        ("updated parameters", parameters, exact.parameters, [r.parameters for r in rounded], STATE_FLOOR),
+        ("running statistics", statistics, exact.statistics, [r.statistics for r in rounded], STATE_FLOOR),
     )
+    passed = [print_errors(*group) for group in groups]
+    return all(passed)
 
 
 def floats(path: Path) -> dict[str, Tensor]:
