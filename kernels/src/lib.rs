@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod gpu;
 mod graph;
+mod lowering;
 mod ops;
 mod plan;
 mod preprocess;
@@ -17,6 +18,7 @@ mod program;
 #[cfg(test)]
 mod reference;
 mod rng;
+mod schedule;
 mod shape;
 mod state;
 mod trainer;

@@ -118,8 +118,8 @@ impl Augmentation {
     }
 }
 
-/// Weights of an antialiased bilinear resize along one side: output `i` is `Σ weights[i][k] · input[first[i]
-/// + k]`.
+/// Weights of an antialiased bilinear resize along one side: output `i` is
+/// `Σ weights[i][k] · input[first[i] + k]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Resize {
     pub(crate) first: Vec<usize>,
@@ -142,7 +142,9 @@ impl Resize {
             let mut weights: Vec<f64> =
                 (first..last).map(|k| (1.0 - ((k as f64 + 0.5 - center) / support).abs()).max(0.0)).collect();
             let sum: f64 = weights.iter().sum();
-            weights.iter_mut().for_each(|w| *w /= sum);
+            for weight in &mut weights {
+                *weight /= sum;
+            }
             rows.push((first, weights));
         }
         let taps = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);

@@ -85,7 +85,8 @@ impl Error {
             | Self::Read { .. }
             | Self::File { .. }
             | Self::Flag { .. }
-            | Self::UnknownKey { .. } => EXIT_USAGE,
+            | Self::UnknownKey { .. }
+            | Self::Stage(stages::Error::Network(kernels::Error::TensorFile { .. })) => EXIT_USAGE,
             _ => EXIT_FAILED,
         }
     }

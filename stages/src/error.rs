@@ -16,7 +16,7 @@ pub enum Error {
         expected: String,
     },
 
-    /// A budget, or a list of values for one hyper-parameter, that is not allowed.
+    /// A budget, or a list of values for one hyper-parameter, that is not allowed or does not fit the network.
     #[error("{place}: {problem}")]
     Budget {
         /// The text or the part of it that is wrong, for example "budget `BPE-1,epochs=x`".
@@ -54,7 +54,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// A network that cannot be built, or a training that failed.
+    /// A training that failed.
     #[error(transparent)]
     Network(#[from] kernels::Error),
 

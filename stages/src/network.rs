@@ -22,7 +22,7 @@ pub type Cost = kernels::Cost;
 /// head's loss times `aux_weight` in training.
 ///
 /// # Errors
-/// [`Error::Network`] when the budget's sizes do not fit the network, naming the layer and what to change.
+/// [`Error::Budget`] when the budget's sizes do not fit the network, naming the layer and what to change.
 pub fn build(
     genotype: &Genotype,
     budget: &Budget,
@@ -30,6 +30,17 @@ pub fn build(
     classes: usize,
     aux_weight: f64,
 ) -> Result<Graph, Error> {
+    build_layers(genotype, budget, channels, classes, aux_weight)
+        .map_err(|error| Error::Budget { place: format!("budget `{budget}`"), problem: error.to_string() })
+}
+
+fn build_layers(
+    genotype: &Genotype,
+    budget: &Budget,
+    channels: usize,
+    classes: usize,
+    aux_weight: f64,
+) -> Result<Graph, kernels::Error> {
     let size = budget.image_size as usize;
     let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
     let layers = budget.layers as usize;
@@ -79,7 +90,7 @@ fn build_cell(
     place: &CellPlace,
     before: Value,
     previous: Value,
-) -> Result<Value, Error> {
+) -> Result<Value, kernels::Error> {
     let CellPlace { name, width, reduction, after_reduction } = place;
     let first = if *after_reduction {
         factorized_reduce(graph, &format!("{name}.preproc0"), before, *width)?
@@ -119,11 +130,11 @@ fn build_edge(
     operation: Operation,
     input: Value,
     stride: usize,
-) -> Result<(Value, bool), Error> {
+) -> Result<(Value, bool), kernels::Error> {
     let width = graph.shape(input).channels;
-    let pool = |graph: &mut Graph, kind| -> Result<Value, Error> {
+    let pool = |graph: &mut Graph, kind| -> Result<Value, kernels::Error> {
         let pooled = graph.pool(&format!("{name}.pool"), input, kind, stride)?;
-        Ok(graph.batch_norm(&format!("{name}.bn"), pooled)?)
+        graph.batch_norm(&format!("{name}.bn"), pooled)
     };
     let half = |graph: &mut Graph,
                 name: &str,
@@ -131,13 +142,13 @@ fn build_edge(
                 kernel: usize,
                 stride,
                 dilation: usize|
-     -> Result<Value, Error> {
+     -> Result<Value, kernels::Error> {
         let padding = dilation * (kernel - 1) / 2;
         let spec = SeparableSpec { channels: width, kernel, stride, dilation, padding };
         let value = graph.separable(&format!("{name}.net.1"), &format!("{name}.net.2"), input, spec)?;
-        Ok(graph.batch_norm(&format!("{name}.net.3"), value)?)
+        graph.batch_norm(&format!("{name}.net.3"), value)
     };
-    let separable = |graph: &mut Graph, kernel| -> Result<Value, Error> {
+    let separable = |graph: &mut Graph, kernel| -> Result<Value, kernels::Error> {
         let first = half(graph, &format!("{name}.net.0"), input, kernel, stride, 1)?;
         half(graph, &format!("{name}.net.1"), first, kernel, 1, 1)
     };
@@ -155,19 +166,34 @@ fn build_edge(
     Ok((value, true))
 }
 
-fn relu_conv_norm(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Result<Value, Error> {
+fn relu_conv_norm(
+    graph: &mut Graph,
+    name: &str,
+    input: Value,
+    channels: usize,
+) -> Result<Value, kernels::Error> {
     let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
     let value = graph.conv(&format!("{name}.net.1"), input, spec)?;
-    Ok(graph.batch_norm(&format!("{name}.net.2"), value)?)
+    graph.batch_norm(&format!("{name}.net.2"), value)
 }
 
-fn factorized_reduce(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Result<Value, Error> {
+fn factorized_reduce(
+    graph: &mut Graph,
+    name: &str,
+    input: Value,
+    channels: usize,
+) -> Result<Value, kernels::Error> {
     let halves = [format!("{name}.conv1"), format!("{name}.conv2")];
     let value = graph.factorized_reduce(&halves[0], &halves[1], input, channels)?;
-    Ok(graph.batch_norm(&format!("{name}.bn"), value)?)
+    graph.batch_norm(&format!("{name}.bn"), value)
 }
 
-fn auxiliary_head(graph: &mut Graph, input: Value, classes: usize, weight: f32) -> Result<(), Error> {
+fn auxiliary_head(
+    graph: &mut Graph,
+    input: Value,
+    classes: usize,
+    weight: f32,
+) -> Result<(), kernels::Error> {
     let pooled = graph.auxiliary_pool("aux_head.net.1", input)?;
     let [first, second] = AUXILIARY_CHANNELS;
     let spec = ConvSpec { channels: first, kernel: 1, stride: 1, padding: 0, relu: false };
@@ -177,7 +203,7 @@ fn auxiliary_head(graph: &mut Graph, input: Value, classes: usize, weight: f32) 
     let value = graph.conv("aux_head.net.5", value, spec)?;
     let value = graph.batch_norm("aux_head.net.6", value)?;
     let logits = graph.linear("aux_head.linear", value, classes, true)?;
-    Ok(graph.head(logits, weight)?)
+    graph.head(logits, weight)
 }
 
 #[cfg(test)]

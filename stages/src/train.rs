@@ -192,7 +192,7 @@ pub fn train_with(
         result,
         device: device.name(),
         elapsed_ms: started.elapsed().as_millis() as u64,
-        images_per_second: training.images_seen as f64 / training.seconds.max(1e-9),
+        images_per_second: (training.images_seen as f64 / training.seconds.max(1e-9)).round(),
     };
     Ok((trained, losses))
 }

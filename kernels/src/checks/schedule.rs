@@ -3,8 +3,9 @@
 use super::case::{Case, Dice};
 use super::cells::random_network;
 use crate::plan::{Lifetime, plan};
-use crate::program::{AccessKind, Call, Content, Mode, Program, Resource, schedule};
+use crate::program::{AccessKind, Call, Content, Mode, Program, Resource};
 use crate::reference::{Memory, Reference, Rounding};
+use crate::schedule::schedule;
 
 /// Calls that treat each image for itself, up to sums over them.
 fn by_image(call: &Call) -> bool {

@@ -4,7 +4,8 @@ use super::images::ImageSplit;
 use super::lower::{lower, lower_running_statistics};
 use super::memory::{Arena, StateWords};
 use super::record::{MAX_GROUPS, Recording};
-use crate::program::{Program, schedule};
+use crate::program::Program;
+use crate::schedule::schedule;
 use crate::trainer::Setup;
 
 pub(super) struct Prepared {

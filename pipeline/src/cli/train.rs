@@ -122,6 +122,8 @@ impl Train {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let genotype = genotype(&self.genotype)?;
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
+        writable("--save", self.save.as_deref())?;
+        writable("--dump-gradients", self.dump_gradients.as_deref())?;
         let data = load(&self.data)?;
         let job = self.job(&genotype, &budget, &data);
         // Also finds out whether the sizes fit a network, before anything is opened.
@@ -256,6 +258,18 @@ impl Train {
             diverged
         ))
     }
+}
+
+/// Finds out before a training whether its file has a folder to be written to.
+fn writable(flag: &'static str, path: Option<&Path>) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || !folder.is_dir() {
+        let value = path.display().to_string();
+        let problem = "is not a file in a folder that exists; create the folder or give another path".into();
+        return Err(Error::Flag { flag, value, problem });
+    }
+    Ok(())
 }
 
 fn genotype(text: &str) -> Result<Genotype, Error> {

@@ -4,7 +4,7 @@ use super::networks::{Training, dense};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::memory::Arena;
 use crate::gpu::prepare::{Prepared, TooLarge};
-use crate::program::schedule;
+use crate::schedule::schedule;
 
 #[test]
 fn a_large_training_is_split_over_default_bindings() {

@@ -1,0 +1,79 @@
+//! When each call of a program may run, from what it reads and writes.
+
+use std::collections::HashMap;
+
+use crate::graph::{NormId, StorageId};
+use crate::program::{Access, AccessKind, Call, Resource};
+
+/// When each call may run: times from 0. Calls of one time are independent of each other or, for calls of
+/// which `local` is true, depend on each other only image by image and stand in the list's order.
+///
+/// Times of local calls are odd and those of others even, so that a time holds one sort only.
+pub(crate) fn schedule(calls: &[Call], local: impl Fn(&Call) -> bool) -> Vec<usize> {
+    let is_local: Vec<bool> = calls.iter().map(local).collect();
+    let mut times: Vec<usize> = Vec::with_capacity(calls.len());
+    // Earlier accesses to what a call touches; only those can make it wait.
+    let mut earlier: HashMap<Bin, Vec<(usize, Access)>> = HashMap::new();
+    for (index, call) in calls.iter().enumerate() {
+        let mut time = usize::from(is_local[index]);
+        let accesses = call.accesses();
+        for mine in &accesses {
+            for &(other, theirs) in earlier.get(&mine.resource.bin()).into_iter().flatten() {
+                if !mine.waits_for(theirs) {
+                    continue;
+                }
+                let by_image = mine.resource.is_by_image() && is_local[index] && is_local[other];
+                let earliest = if by_image { times[other] } else { next_time(times[other], is_local[index]) };
+                time = time.max(earliest);
+            }
+        }
+        times.push(time);
+        for access in accesses {
+            earlier.entry(access.resource.bin()).or_default().push((index, access));
+        }
+    }
+    times
+}
+
+/// The first time after `time` of a sort of calls.
+fn next_time(time: usize, local: bool) -> usize {
+    let next = time + 1;
+    next + usize::from((next % 2 == 1) != local)
+}
+
+/// Accesses to resources of different bins never meet.
+#[derive(PartialEq, Eq, Hash)]
+enum Bin {
+    Storage(StorageId),
+    Norm(NormId),
+    Weights(usize),
+    Whole,
+}
+
+impl Resource {
+    fn bin(self) -> Bin {
+        match self {
+            Self::Tensor(tensor) => Bin::Storage(tensor.storage),
+            Self::NormSums(norm)
+            | Self::NormMap(norm)
+            | Self::NormGradientSums(norm)
+            | Self::NormGradientMap(norm) => Bin::Norm(norm),
+            Self::WeightPartials(weight) => Bin::Weights(weight),
+            Self::ParameterGradients | Self::DropPath | Self::Parameters | Self::Metrics => Bin::Whole,
+        }
+    }
+
+    /// Whether calls that work image by image meet in it image by image only.
+    fn is_by_image(self) -> bool {
+        matches!(self, Self::Tensor(_) | Self::DropPath | Self::Metrics)
+    }
+}
+
+impl Access {
+    /// Whether the later one of two accesses must see the earlier one done.
+    fn waits_for(self, earlier: Self) -> bool {
+        let both_read = self.kind == AccessKind::Read && earlier.kind == AccessKind::Read;
+        let shared = self.kind == AccessKind::SharedWrite && earlier.kind == AccessKind::SharedWrite;
+        !both_read && !shared && self.resource.overlaps(earlier.resource)
+    }
+}
