@@ -10,6 +10,7 @@ mod columns;
 mod context;
 mod convolution;
 mod depthwise;
+mod device;
 mod dispatch;
 mod elementwise;
 mod matrix;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use self::context::Context;
+pub(crate) use self::device::CpuDevice;
 use self::dispatch::{Isa, Unit};
 use self::memory::{Buffer, Memory, NormArrays, Parameters};
 use crate::error::Error;
@@ -40,50 +42,6 @@ use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Recipe, Setup};
 /// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial
 /// sums.
 const CHUNKS: usize = 8;
-
-/// The processor.
-pub(crate) struct CpuDevice {
-    isa: Isa,
-    threads: usize,
-    pool: Option<Arc<rayon::ThreadPool>>,
-}
-
-impl CpuDevice {
-    /// The processor, with `threads` threads a training.
-    pub(crate) fn new(threads: usize) -> Result<Self, Error> {
-        let pool = if threads > 1 {
-            let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            Some(Arc::new(
-                built.map_err(|error| Error::Device { device: "cpu".into(), problem: error.to_string() })?,
-            ))
-        } else {
-            None
-        };
-        Ok(Self { isa: Isa::detect(), threads: threads.max(1), pool })
-    }
-
-    pub(crate) fn name(&self) -> String {
-        format!(
-            "{} ({}, {} thread{})",
-            Self::model(),
-            self.isa.name(),
-            self.threads,
-            if self.threads > 1 { "s" } else { "" }
-        )
-    }
-
-    /// Name of the processor.
-    pub(crate) fn model() -> String {
-        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-        model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
-    }
-
-    /// Instructions that the kernels use.
-    pub(crate) fn instructions() -> String {
-        Isa::detect().name().to_owned()
-    }
-}
 
 /// What runs at one time.
 enum Phase {

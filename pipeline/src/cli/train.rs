@@ -1,6 +1,7 @@
 //! `pipeline train`: one architecture under one budget.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Digest, Fields, Key, Kind, Record, Store};
@@ -200,8 +201,8 @@ impl Train {
             },
         };
         let stop = stop_on_signal()?;
-        let teller = Teller { stop: &stop, progress: &Reporter::new(output::messages_to_terminal()), size };
-        teller.progress.trainings_started("training", &[size], 0);
+        let progress = &Reporter::new(output::messages_to_terminal());
+        let teller = Teller { stop: &stop, progress, size, begun: Once::new() };
         let trained = train_with(job, data, &device, &options, &teller);
         teller.progress.trainings_ended();
         match trained {
@@ -305,10 +306,13 @@ struct Teller<'a> {
     stop: &'a AtomicBool,
     progress: &'a Reporter,
     size: Size,
+    begun: Once,
 }
 
 impl Observer for Teller<'_> {
     fn images(&self, images: u64) {
+        // Not before the first images: until then a file may turn out not to fit.
+        self.begun.call_once(|| self.progress.trainings_started("training", &[self.size], 0));
         self.progress.images(images, self.size.flops_of(images));
     }
 

@@ -32,7 +32,18 @@ fn is_table(file: &std::path::Path) -> bool {
     file.extension().is_some_and(|suffix| suffix == "sst")
 }
 
-/// Damages every file of the sandbox's cache, one at a time; returns how often a training was lost and said to be.
+/// Places inside the keys of records of trainings.
+fn trainings(bytes: &[u8]) -> Vec<usize> {
+    let mark = b"Genotype(normal";
+    bytes
+        .windows(mark.len())
+        .enumerate()
+        .filter(|(_, seen)| seen == mark)
+        .map(|(place, _)| place + 5)
+        .collect()
+}
+
+/// Damages every file of the sandbox's cache, one at a time, about half of the flips in a training's key; returns how often a training was lost and said to be.
 fn hold_damaged(sandbox: &Sandbox, expected: &str, new: u64, random: &mut Random) -> usize {
     let intact = sandbox.path("intact");
     let _ = fs::remove_dir_all(&intact);
@@ -44,7 +55,11 @@ fn hold_damaged(sandbox: &Sandbox, expected: &str, new: u64, random: &mut Random
             fs::remove_dir_all(sandbox.cache()).unwrap();
             copy(&intact, &sandbox.cache());
             let mut bytes = fs::read(&file).unwrap();
-            let position = random.below(bytes.len() as u64) as usize;
+            let aims = if is_cut { Vec::new() } else { trainings(&bytes) };
+            let position = match aims.get(random.below(2 * aims.len() as u64 + 1) as usize) {
+                Some(&aim) => aim,
+                None => random.below(bytes.len() as u64) as usize,
+            };
             if is_cut {
                 bytes.truncate(position);
             } else {

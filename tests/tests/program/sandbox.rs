@@ -36,10 +36,16 @@ image_size = [8]
 
 [mip]
 budgets_per_round = 2
+temperature = 1.0
 trees = 50
+seed = 0
 
 [search]
 samples = 3
+
+[train]
+seed = 0
+holdout_fraction = 0.1
 ";
 
 /// What every training of the tiny configuration costs more of, for tests that must meet a run at work.

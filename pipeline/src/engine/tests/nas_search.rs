@@ -28,8 +28,16 @@ fn data() -> Dataset {
     }
 }
 
+/// Sizes that the tests count on, whatever the profile says.
+const SIZES: [(&str, &str); 4] = [
+    ("architectures.count", "8"),
+    ("mip.budgets_per_round", "3"),
+    ("search.samples", "12"),
+    ("space.epochs", "[1, 2]"),
+];
+
 fn dag(set: &[(&str, &str)]) -> Dag {
-    nas::dag(&Config::load("quick", None, set).unwrap(), &data())
+    nas::dag(&Config::load("quick", None, &[&SIZES, set].concat()).unwrap(), &data())
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! The processor as a device: its instructions, threads and name.
+
+use std::sync::Arc;
+
+use super::dispatch::Isa;
+use crate::error::Error;
+
+/// The processor.
+pub(crate) struct CpuDevice {
+    pub(super) isa: Isa,
+    pub(super) threads: usize,
+    pub(super) pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+impl CpuDevice {
+    /// The processor, with `threads` threads a training.
+    pub(crate) fn new(threads: usize) -> Result<Self, Error> {
+        let pool = if threads > 1 {
+            let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            Some(Arc::new(
+                built.map_err(|error| Error::Device { device: "cpu".into(), problem: error.to_string() })?,
+            ))
+        } else {
+            None
+        };
+        Ok(Self { isa: Isa::detect(), threads: threads.max(1), pool })
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!(
+            "{} ({}, {} thread{})",
+            Self::model(),
+            self.isa.name(),
+            self.threads,
+            if self.threads > 1 { "s" } else { "" }
+        )
+    }
+
+    /// Name of the processor.
+    pub(crate) fn model() -> String {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+    }
+
+    /// Instructions that the kernels use.
+    pub(crate) fn instructions() -> String {
+        Isa::detect().name().to_owned()
+    }
+}
