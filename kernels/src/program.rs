@@ -201,6 +201,7 @@ impl Call {
                 add(tensor(gradient.tensor), Read);
                 add(tensor(gradient.raw), Read);
                 add(Resource::NormMap(*norm), Read);
+                add(Resource::Parameters, Read);
                 if gradient.scale.is_some() {
                     add(Resource::DropPath, Read);
                 }
@@ -209,6 +210,7 @@ impl Call {
             Self::NormGradient { norm } => {
                 add(Resource::NormGradientSums(*norm), Read);
                 add(Resource::NormMap(*norm), Read);
+                add(Resource::Parameters, Read);
                 add(Resource::NormGradientMap(*norm), Write);
                 add(Resource::ParameterGradients, SharedWrite);
             }

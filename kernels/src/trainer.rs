@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cpu::CpuBackend;
+use crate::cpu::{CpuBackend, Reservation};
 use crate::device::{Device, Kind};
 use crate::gpu::GpuBackend;
 use crate::graph::Graph;
@@ -153,6 +153,8 @@ impl Trainer {
         let train = Program::new(&graph, Mode::Train);
         let evaluate = Program::new(&graph, Mode::Evaluate);
         let layout = Layout::new(&graph, &train.trained);
+        // The copy of the parameters on the host, before it is made.
+        let _host = Reservation::new(layout.elements.saturating_mul(size_of::<f32>()))?;
         let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
         let setup = Setup { graph: &graph, layout: &layout, train, evaluate, recipe, sets };
         let mut backend: Box<dyn Backend> = match &*device.0 {

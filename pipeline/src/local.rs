@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use kernels::{Device, DeviceChoice};
-use stages::data::Dataset;
+use stages::data::{Dataset, held_out};
 use stages::network;
 use stages::recipe::Scoring;
 use stages::train::{Observer, TrainJob};
@@ -126,9 +126,12 @@ pub(crate) fn size(job: &TrainJob, data: &Dataset) -> Result<Size, stages::Error
     let an_image =
         network::cost(&job.genotype, &job.budget, data.channels, data.classes.len())?.training_flops;
     let an_epoch = match job.scoring {
-        Scoring::Holdout { fraction, .. } => {
-            data.train.count - (data.train.count as f64 * fraction).round() as usize
+        Scoring::Holdout { .. } if data.train.count < 2 => {
+            let problem = "one training image cannot be both trained on and held out".to_owned();
+            let place = format!("data set {}", data.name);
+            return Err(stages::Error::Config { place, problem });
         }
+        Scoring::Holdout { fraction, .. } => data.train.count - held_out(data.train.count, fraction),
         Scoring::Published => data.train.count,
     };
     let images = an_epoch as u64 * u64::from(job.budget.epochs);

@@ -2,27 +2,49 @@
 
 use stages::config::Config;
 use stages::data::Dataset;
-use stages::sample::architectures;
+use stages::genotype::{Cell, Edge, Operation};
+use stages::hyperparameter::HYPERPARAMETERS;
 use stages::stage::{
     Architectures, Budgets, Evaluate, FitForest, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, Sample,
     SampleBudgets, Search, SelectBudget, Train,
 };
 use stages::train::DataId;
-use stages::{Budget, network};
+use stages::{Budget, Genotype};
 
 use crate::engine::node::{Dag, NodeIndex};
+use crate::local::size;
 
-/// Finds out whether every budget fits a network, before anything is trained. Sizes fit or not whatever the operations
-/// are, so one architecture stands for all.
+/// Finds out whether every budget fits a network and the images, before anything is trained. Whether a network fits
+/// depends on its layers, channels and image size, and on whether a reduction cell skips, which asks the most: one
+/// architecture that skips everywhere stands for all.
 ///
 /// # Errors
 /// The first budget that does not fit, with why.
 pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error> {
-    let genotypes = architectures(config.architectures.seed, 1);
-    let cost = |budget: &Budget| network::cost(&genotypes[0], budget, data.channels, data.classes.len());
-    cost(&config.full)?;
-    config.space.relative_costs(|budget| cost(budget).map(|cost| cost.training_flops as f64))?;
-    Ok(())
+    let skip = |input| Edge { input, operation: Operation::SkipConnect };
+    let cell = Cell { nodes: std::array::from_fn(|_| vec![skip(0), skip(1)]) };
+    let template = JobTemplate {
+        data: DataId { name: data.name.clone(), digest: data.digest },
+        scoring: config.train.scoring,
+        recipe: config.train.recipe.clone(),
+        seed: config.train.seed,
+    };
+    let probe = Genotype { normal: cell.clone(), reduce: cell };
+    let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
+    fits(&config.full)?;
+    let mut budgets = vec![config.space.cheapest()];
+    for (index, row) in HYPERPARAMETERS.iter().enumerate() {
+        if ["layers", "channels", "image_size"].contains(&row.name) {
+            let with = |budget: &Budget, value| {
+                let mut budget = *budget;
+                row.set(&mut budget, value);
+                budget
+            };
+            let values = config.space.values(index);
+            budgets = budgets.iter().flat_map(|b| values.iter().map(move |&v| with(b, v))).collect();
+        }
+    }
+    budgets.iter().try_for_each(fits)
 }
 
 /// Rounds of minimum importance pruning: each fixes one hyper-parameter, and the last two go together. A space without

@@ -217,7 +217,7 @@ impl Hyperparameter {
 
     /// Sets this hyper-parameter in a budget; the value must have come from [`Hyperparameter::parse`] or passed
     /// [`Hyperparameter::check`].
-    pub(crate) fn set(&self, budget: &mut Budget, value: Value) {
+    pub fn set(&self, budget: &mut Budget, value: Value) {
         (self.set)(budget, value);
     }
 }

@@ -52,7 +52,10 @@ impl TrainJob {
             .with("genotype", self.genotype.canonical().to_string())?
             .with("data", self.data.digest)?
             .with("seed", self.seed)?;
-        for part in [self.budget.fields()?, self.scoring.fields()?, self.recipe.fields()?] {
+        // Without augmentation nothing is cut out, whatever the budget says.
+        let cutout = if self.recipe.augment { self.budget.cutout } else { 0 };
+        let budget = Budget { cutout, ..self.budget };
+        for part in [budget.fields()?, self.scoring.fields()?, self.recipe.fields()?] {
             for (name, value) in part.iter() {
                 fields.insert(name, value.clone())?;
             }
@@ -164,17 +167,25 @@ pub fn train_with(
     if let Some(path) = &options.init_from {
         training.trainer.load(path)?;
     }
-    let Course { epochs, losses, diverged_at } = training.run(options, observer)?;
-    let test_accuracy = match diverged_at {
-        Some(_) => 0.0,
-        None => training.evaluate(TEST, &all(data.test.count), observer)?,
-    };
+    let Course { epochs, losses, mut diverged_at } = training.run(options, observer)?;
+    let mut test_accuracy = 0.0;
+    if diverged_at.is_none() {
+        match training.evaluate(TEST, &all(data.test.count), observer)? {
+            Some(accuracy) => test_accuracy = accuracy,
+            None => diverged_at = Some(losses.len() as u64),
+        }
+    }
     if let Some(path) = &options.dump_gradients {
         training.trainer.save_gradients(path)?;
     }
     if let Some(path) = &options.save {
         training.trainer.save(path)?;
     }
+    // A training that diverges has the cost of its budget all the same.
+    let images = match diverged_at {
+        Some(_) => training.train.len() as u64 * u64::from(job.budget.epochs),
+        None => training.images_seen,
+    };
     let score = match diverged_at {
         Some(_) => 0.0,
         None => epochs.iter().map(|epoch| epoch.score_accuracy).fold(0.0, f64::max),
@@ -186,7 +197,7 @@ pub fn train_with(
         diverged_at,
         parameters: training.cost.parameters,
         mult_adds: training.cost.mult_adds,
-        training_flops: training.cost.training_flops * training.images_seen,
+        training_flops: training.cost.training_flops * images,
     };
     let trained = Trained {
         result,
@@ -328,15 +339,25 @@ impl<'a> Training<'a> {
             let loss =
                 metrics.losses.iter().map(|&l| f64::from(l)).sum::<f64>() / metrics.losses.len() as f64;
             course.losses.extend(metrics.losses);
-            let score_accuracy = self.evaluate(self.scored.0, &scored, observer)?;
+            let Some(score_accuracy) = self.evaluate(self.scored.0, &scored, observer)? else {
+                course.diverged_at = Some(course.losses.len() as u64);
+                break;
+            };
             course.epochs.push(EpochResult { loss, score_accuracy });
         }
         Ok(course)
     }
 
-    fn evaluate(&mut self, set: usize, images: &[u32], observer: &dyn Observer) -> Result<f64, Error> {
+    /// Accuracy in percent; none when the loss is not a number.
+    fn evaluate(
+        &mut self,
+        set: usize,
+        images: &[u32],
+        observer: &dyn Observer,
+    ) -> Result<Option<f64>, Error> {
         let monitor = Adapter { observer, counts: false };
-        Ok(self.trainer.evaluate(set, images, &monitor)?.accuracy())
+        let found = self.trainer.evaluate(set, images, &monitor)?;
+        Ok(found.loss.is_finite().then(|| found.accuracy()))
     }
 
     /// The training images in the order of an epoch (Fisher and Yates's shuffle).

@@ -175,6 +175,23 @@ fn software_gpu_agrees_with_the_reference() {
     agrees_on(DeviceChoice::Software, &CASES[..count]);
 }
 
+/// Sixteen bits stray by their rounding, on both devices alike. One step: later ones drift apart.
+const HALF_TOLERANCE: Tolerance = Tolerance { loss: 5e-3, tensor: 0.35, later: f64::INFINITY };
+
+#[test]
+fn sixteen_bits_agree_within_their_rounding() {
+    for choice in [DeviceChoice::Cpu { threads: 1 }, DeviceChoice::Software] {
+        let device = Device::open(choice).unwrap();
+        for (case, expected) in CASES.iter().filter(|(case, _)| case.name == "usual network") {
+            let mut half = case.clone();
+            half.recipe.float_bits = 16;
+            if let Err(list) = agree(&device, &half, expected, HALF_TOLERANCE) {
+                panic!("{choice:?}: {list}");
+            }
+        }
+    }
+}
+
 #[test]
 fn single_precision_is_within_the_tolerances() {
     for (case, expected) in CASES.iter() {

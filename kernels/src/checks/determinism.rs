@@ -3,6 +3,7 @@
 use super::case::{Case, random_images};
 use super::cells::{Operation, edge, random_network, relu_conv_norm, stem};
 use super::trace::{Trace, trace};
+use crate::cpu::CpuDevice;
 use crate::device::Device;
 use crate::reference::Rounding;
 use crate::trainer::Backend;
@@ -29,6 +30,20 @@ fn cpu_gives_the_same_bits_with_one_thread_two_and_three() {
         let [one, two, three] = [0, 1, 2].map(|i| run(&devices[i], &case));
         assert_same_bits(&case, &one, &two);
         assert_same_bits(&case, &one, &three);
+    }
+}
+
+#[test]
+fn every_instruction_set_of_the_processor_gives_the_same_bits() {
+    let devices = CpuDevice::with_every_isa();
+    for bits in [32, 16] {
+        for mut case in (21..=22).map(random_network) {
+            case.recipe.float_bits = bits;
+            let traces: Vec<Trace> = devices.iter().map(|device| run(device, &case)).collect();
+            for other in &traces[1..] {
+                assert_same_bits(&case, &traces[0], other);
+            }
+        }
     }
 }
 

@@ -184,7 +184,8 @@ pub(crate) unsafe fn cross_entropy<E: Element>(
             }
             *metrics.add(2 * position) += (loss * f64::from(head.weight)) as f32;
             if !head.training_only {
-                *metrics.add(2 * position + 1) = if best == label { 1.0 } else { 0.0 };
+                let is_hit = best == label && !logits[best][lane].is_nan();
+                *metrics.add(2 * position + 1) = if is_hit { 1.0 } else { 0.0 };
             }
         }
         if let Some(gradient) = gradient {

@@ -63,6 +63,12 @@ impl Context<'_> {
         }
     }
 
+    /// A parameter in 32 bits: what normalisations use, also with `float_bits = 16`.
+    #[inline(always)]
+    pub(crate) fn master(&self, id: ParamId) -> *const f32 {
+        self.parameters.master.pointer::<f32>().wrapping_add(self.memory.param(id).0)
+    }
+
     /// A parameter as arithmetic uses it.
     #[inline(always)]
     pub(crate) fn weights(&self, id: ParamId) -> *const f32 {

@@ -26,6 +26,14 @@ impl CpuDevice {
         Ok(Self { isa: Isa::detect(), threads: threads.max(1), pool })
     }
 
+    /// One device for each instruction set that this processor has.
+    #[cfg(test)]
+    pub(crate) fn with_every_isa() -> Vec<crate::Device> {
+        let device =
+            |isa| crate::Device(Arc::new(crate::device::Kind::Cpu(Self { isa, threads: 1, pool: None })));
+        Isa::all().into_iter().map(device).collect()
+    }
+
     pub(crate) fn name(&self) -> String {
         format!(
             "{} ({}, {} thread{})",

@@ -20,21 +20,27 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// The best that this processor has.
-    pub(crate) fn detect() -> Self {
+    /// Those that this processor has, the best last.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
                 && is_x86_feature_detected!("f16c");
-            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-                return Self::Avx512;
-            }
             if avx2 {
-                return Self::Avx2;
+                all.push(Self::Avx2);
+            }
+            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                all.push(Self::Avx512);
             }
         }
-        Self::Portable
+        all
+    }
+
+    /// The best that this processor has.
+    pub(crate) fn detect() -> Self {
+        Self::all().pop().unwrap_or(Self::Portable)
     }
 
     pub(crate) fn name(self) -> &'static str {

@@ -7,6 +7,9 @@ use crate::ops::{NodeSum, WindowAverage};
 use crate::program::Sink;
 use crate::shape::BLOCK;
 
+/// Edges that are summed in registers; a node of the cell space has at most five.
+const EDGES: usize = 8;
+
 /// Sum of a node's edges.
 ///
 /// # Safety
@@ -17,30 +20,33 @@ pub(crate) unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &Node
     let to: *mut E = cx.memory.tensor(op.output, block);
     // SAFETY: the caller's promise.
     unsafe {
-        if op.edges.is_empty() {
-            for v in 0..op.output.shape.elements() * V::PER_BLOCK {
-                E::store(V::splat(0.0), to.add(v * V::LANES));
-            }
-            return;
-        }
         for channel in 0..op.output.shape.channels {
             let to = to.add(channel * pixels * BLOCK);
-            for (number, &(input, drop)) in op.edges.iter().enumerate() {
-                let from: *const E = cx.memory.tensor(input.tensor, block);
-                let from = from.add(channel * pixels * BLOCK);
-                let first = cx.memory.input_channel(input);
-                let reading = Reading::<V>::new(cx.norms, first, channel, input.relu);
-                let scale = cx.scale(drop, block);
+            // Edges are summed in registers, a group at a time.
+            for (group, edges) in op.edges.chunks(EDGES).enumerate() {
+                let mut terms = [None; EDGES];
+                for (term, &(input, drop)) in terms.iter_mut().zip(edges) {
+                    let from: *const E = cx.memory.tensor(input.tensor, block);
+                    let first = cx.memory.input_channel(input);
+                    let reading = Reading::<V>::new(cx.norms, first, channel, input.relu);
+                    *term = Some((from.add(channel * pixels * BLOCK), reading, cx.scale(drop, block)));
+                }
                 for part in 0..V::PER_BLOCK {
-                    let scale = V::load(scale.as_ptr().add(part * V::LANES));
+                    let lane = part * V::LANES;
                     for pixel in 0..pixels {
-                        let at = pixel * BLOCK + part * V::LANES;
-                        let mut value = reading.apply(E::load::<V>(from.add(at))).mul(scale);
-                        if number > 0 {
-                            value = value.add(E::load::<V>(to.add(at)));
+                        let at = pixel * BLOCK + lane;
+                        let mut sum = if group > 0 { E::load::<V>(to.add(at)) } else { V::splat(0.0) };
+                        for (from, reading, scale) in terms[..edges.len()].iter().flatten() {
+                            let scale = V::load(scale.as_ptr().add(lane));
+                            sum = sum.add(reading.apply(E::load::<V>(from.add(at))).mul(scale));
                         }
-                        E::store(value, to.add(at));
+                        E::store(sum, to.add(at));
                     }
+                }
+            }
+            if op.edges.is_empty() {
+                for v in 0..pixels * V::PER_BLOCK {
+                    E::store(V::splat(0.0), to.add(v * V::LANES));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::ptr::NonNull;
 
+use super::reservation::{Reservation, out_of_memory};
 use super::simd::{Element, Half};
 use crate::error::Error;
 use crate::graph::{DropId, Graph, Input, NormId, ParamId, Tensor};
@@ -10,20 +11,11 @@ use crate::program::{Call, Content, Program};
 use crate::shape::BLOCK;
 use crate::state::Layout;
 
-/// Buffers from this size on are checked against what the system has.
-const LARGE: usize = 256 << 20;
-
-/// Memory that the system can still give, where it says so.
-fn available_bytes() -> Option<usize> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kib| kib * 1024)
-}
-
 /// Zeroed memory, aligned for vectors and cache lines, freed when dropped.
 pub(crate) struct Buffer {
     at: NonNull<u8>,
     layout: std::alloc::Layout,
+    _reservation: Reservation,
 }
 
 // SAFETY: a buffer is plain memory; who may touch which part when is decided by the schedule.
@@ -37,21 +29,13 @@ impl Buffer {
     /// # Errors
     /// [`Error::OutOfMemory`] when they are not there.
     pub(crate) fn new(bytes: usize) -> Result<Self, Error> {
-        let available = available_bytes();
-        let refuse = || Error::OutOfMemory {
-            device: "cpu".into(),
-            needed_mib: (bytes >> 20) as u64,
-            available_mib: (available.unwrap_or(0) >> 20) as u64,
-        };
-        // Linux promises more memory than there is and ends a program that uses it.
-        if bytes >= LARGE && available.is_some_and(|available| bytes > available) {
-            return Err(refuse());
-        }
+        let reservation = Reservation::new(bytes)?;
+        let refuse = || out_of_memory(bytes);
         let size = bytes.max(1).checked_next_multiple_of(ALIGNMENT).ok_or_else(refuse)?;
         let layout = std::alloc::Layout::from_size_align(size, ALIGNMENT).map_err(|_| refuse())?;
         // SAFETY: the size is not zero.
         let at = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).ok_or_else(refuse)?;
-        Ok(Self { at, layout })
+        Ok(Self { at, layout, _reservation: reservation })
     }
 
     pub(crate) fn floats(count: usize) -> Result<Self, Error> {

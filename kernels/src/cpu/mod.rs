@@ -17,6 +17,7 @@ mod matrix;
 mod memory;
 mod norm;
 mod pool;
+mod reservation;
 mod rows;
 mod simd;
 mod update;
@@ -30,6 +31,7 @@ use self::context::Context;
 pub(crate) use self::device::CpuDevice;
 use self::dispatch::{Isa, Unit};
 use self::memory::{Buffer, Memory, NormArrays, Parameters};
+pub(crate) use self::reservation::Reservation;
 use crate::error::Error;
 use crate::graph::{Graph, NormId};
 use crate::preprocess::{Images, Resize};
@@ -254,7 +256,8 @@ impl CpuBackend {
         }
     }
 
-    fn update(&self, cx: &Context<'_>, learning_rate: f32) {
+    /// Clips and steps; false when the norm of the gradients is not a number, and nothing is changed.
+    fn update(&self, cx: &Context<'_>, learning_rate: f32) -> bool {
         let segments = update::segments(self.trained);
         let mut sums = vec![0.0_f64; segments];
         let to = SendPointer(sums.as_mut_ptr());
@@ -262,6 +265,9 @@ impl CpuBackend {
             run(Unit::SquareSum { segment, to: to.at(segment) });
         });
         let norm = sums.iter().sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return false;
+        }
         let step = update::Step {
             clip: (f64::from(self.recipe.grad_clip) / (norm + 1e-6)).min(1.0) as f32,
             learning_rate,
@@ -270,6 +276,7 @@ impl CpuBackend {
             elements: self.trained,
         };
         self.run_all(cx, segments, |segment, run| run(Unit::Update { segment, step }));
+        true
     }
 
     fn round_weights(&mut self) {
@@ -311,10 +318,10 @@ impl CpuBackend {
             self.metrics.as_floats_mut().fill(0.0);
             let cx = self.context(Mode::Train, pass, batch);
             self.run_phases(&cx, &self.train);
-            self.update(&cx, pass.learning_rate);
+            let is_updated = self.update(&cx, pass.learning_rate);
             let (loss, correct) = self.metrics(batch.len());
             let loss = (loss / batch.len() as f64) as f32;
-            if !loss.is_finite() {
+            if !loss.is_finite() || !is_updated {
                 let step = pass.first_step + metrics.losses.len() as u64;
                 return Err(Error::NonFinite { step, epoch: pass.epoch });
             }

@@ -142,8 +142,8 @@ unsafe fn write_map(
     let at = info.offset + channel;
     // SAFETY: the caller's promise; parameters have an element for each channel.
     unsafe {
-        let scale = f64::from(*cx.weights(info.scale).add(channel)) * inverse_std;
-        let shift = f64::from(*cx.weights(info.shift).add(channel)) - scale * mean;
+        let scale = f64::from(*cx.master(info.scale).add(channel)) * inverse_std;
+        let shift = f64::from(*cx.master(info.shift).add(channel)) - scale * mean;
         *cx.norms.scale.pointer::<f32>().add(at) = scale as f32;
         *cx.norms.shift.pointer::<f32>().add(at) = shift as f32;
     }
@@ -227,7 +227,7 @@ pub(crate) unsafe fn gradient_map(cx: &Context<'_>, graph: &Graph, norm: NormId)
             }
             let mean = f64::from(*n.mean.pointer::<f32>().add(at));
             let inverse_std = f64::from(*n.inverse_std.pointer::<f32>().add(at));
-            let scale = f64::from(*cx.weights(info.scale).add(channel)) * inverse_std;
+            let scale = f64::from(*cx.master(info.scale).add(channel)) * inverse_std;
             let slope = -scale * inverse_std * inverse_std * product / count;
             *a.pointer::<f32>().add(at) = scale as f32;
             *b.pointer::<f32>().add(at) = slope as f32;

@@ -153,9 +153,10 @@ impl GpuDevice {
         Ok(Self { page_bytes, ..Self::software()? })
     }
 
-    /// The first thing that went wrong since the last call, as an error.
+    /// The first thing that went wrong, as an error: of every training on the device from then on, since it is not
+    /// known whose results it spoiled.
     pub(super) fn check(&self) -> Result<(), Error> {
-        match lock(&self.failure).take() {
+        match lock(&self.failure).clone() {
             None => Ok(()),
             Some(problem) => Err(Error::Device { device: self.name.clone(), problem }),
         }

@@ -84,13 +84,20 @@ impl Columns {
         self.rows.iter().map(move |(_, cells)| cells[column].as_str())
     }
 
+    /// Whether rows of the two are joined by the text in their first column.
+    pub(super) fn joins_by_name(&self, other: &Self) -> bool {
+        self.path != other.path
+            && !self.headings.is_empty()
+            && self.headings.first() == other.headings.first()
+    }
+
     /// For every row of `self` the row of `other` with the same text in the column that both begin with, or the row
-    /// in the same place when the files do not begin with a column of the same heading.
+    /// in the same place when it is one file, or the files do not begin with a column of the same heading.
     ///
     /// # Errors
     /// When a row has no partner, a text occurs twice, or the files differ in length and cannot be joined.
     pub(super) fn join(&self, other: &Self) -> Result<Vec<usize>, Error> {
-        if self.headings.first() != other.headings.first() || self.headings.is_empty() {
+        if !self.joins_by_name(other) {
             if self.rows.len() != other.rows.len() {
                 return Err(self.problem(format!(
                     "{} rows, but {} has {}; give both the same rows, or the same first column to join them by",

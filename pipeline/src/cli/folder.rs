@@ -14,7 +14,12 @@ const VARIABLE: &str = "NAS_CACHE";
 impl Global {
     /// Opens the cache folder and says on standard error what was wrong with it, if anything.
     pub(super) fn open(&self) -> Result<Store, Error> {
-        let store = Store::open(&self.folder()?)?;
+        let folder = self.folder()?;
+        if folder.exists() && !folder.is_dir() {
+            let problem = "is not a folder; give the folder of the cache, or one to make".into();
+            return Err(Error::Flag { flag: "--cache", value: folder.display().to_string(), problem });
+        }
+        let store = Store::open(&folder)?;
         warn(&store);
         Ok(store)
     }

@@ -84,7 +84,9 @@ impl Rank {
         };
         let truth_numbers = truth.numbers(truth_column)?;
         let truth_numbers: Vec<f64> = partners.iter().map(|&row| truth_numbers[row]).collect();
-        let columns = self.columns(&estimates, truth_column)?;
+        let names = estimates.joins_by_name(&truth).then_some(0);
+        let judge = self.truth.is_none().then_some(truth_column);
+        let columns = self.columns(&estimates, &[names, judge])?;
         let mut correlations = Vec::new();
         for column in columns {
             let numbers = estimates.numbers(column)?;
@@ -100,19 +102,12 @@ impl Rank {
     }
 
     /// The columns to judge: those asked for, or all numbers but the column of names and the truth itself.
-    fn columns(&self, estimates: &Columns, truth_column: usize) -> Result<Vec<usize>, Error> {
+    fn columns(&self, estimates: &Columns, others: &[Option<usize>]) -> Result<Vec<usize>, Error> {
         if !self.column.is_empty() {
             return self.column.iter().map(|name| estimates.find(name)).collect();
         }
-        let joined_by_name = self.truth.is_some();
         let mut columns = estimates.numeric();
-        columns.retain(|&column| {
-            if joined_by_name {
-                column > 0 || estimates.headings().len() == 1
-            } else {
-                column != truth_column
-            }
-        });
+        columns.retain(|&column| !others.contains(&Some(column)));
         if columns.is_empty() {
             return Err(estimates.problem("no column of numbers to judge; name one with --column".into()));
         }

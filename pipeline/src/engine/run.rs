@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use cache::{Codec, Cost, Digest, Key, Record, Store};
+use cache::{Codec, Cost, Digest, Key, PutOutcome, Record, Store};
 use stages::stage::{Halt, Inputs};
 
 use super::executor::Executor;
@@ -210,7 +210,12 @@ impl Run<'_> {
         record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
         record.provenance.insert(TRAININGS.into(), distinct.to_string());
         record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
-        self.store.put(&record)?;
+        // Where another output was stored first, that is what every later run will see, and so must this one.
+        if self.store.put(&record)? == PutOutcome::Conflict
+            && let Some(first) = self.store.get(&record.key)?
+        {
+            return Ok(Output::new(first.payload, distinct));
+        }
         Ok(Output::new(bytes, distinct))
     }
 }

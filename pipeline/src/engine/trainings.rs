@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use cache::{Cost, Digest, Key, Record, Store};
+use cache::{Cost, Digest, Key, PutOutcome, Record, Store};
 use stages::stage::{Halt, Training, Trainings};
 use stages::train::{TrainJob, TrainResult, Trained};
 
@@ -194,7 +194,13 @@ impl Collector<'_> {
     fn keep(&self, job: usize, trained: &Trained) -> Result<Training, String> {
         let key = self.keys[job];
         let record = training_record(key.clone(), trained).map_err(|error| error.to_string())?;
-        self.store.put(&record).map_err(|error| error.to_string())?;
+        let outcome = self.store.put(&record).map_err(|error| error.to_string())?;
+        // Where another result was stored first, that is what every later run will see, and so must this one.
+        if outcome == PutOutcome::Conflict
+            && let Ok(Some(first)) = remembered(self.store, key)
+        {
+            return Ok(first);
+        }
         Ok(summary(key, &trained.result))
     }
 }

@@ -9,7 +9,7 @@ mod split;
 use std::sync::Arc;
 
 pub use source::Source;
-pub use split::{Split, holdout};
+pub use split::{Split, held_out, holdout};
 
 /// Labelled images. Pixels are [N, C, H, W], 8 bits; labels are class numbers. Cloning copies no pixels.
 #[derive(Clone, Debug)]

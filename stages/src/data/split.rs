@@ -11,14 +11,18 @@ pub struct Split {
     pub validation: Vec<u32>,
 }
 
+/// Images that [`holdout`] holds out of `count`.
+pub fn held_out(count: usize, fraction: f64) -> usize {
+    let share = (count as f64 * fraction).round() as usize;
+    share.clamp(1.min(count), count.saturating_sub(1).max(1)).min(count)
+}
+
 /// Holds a random `fraction` (above 0, below 1) of `count` images out, rounded to whole images; at least one image
 /// stays on each side when there are two or more. Depends on `count`, `fraction` and `seed` only.
 pub fn holdout(count: usize, fraction: f64, seed: u64) -> Split {
     let mut order: Vec<u32> = (0..count as u32).collect();
     Random::new(seed, "holdout split", 0).shuffle(&mut order);
-    let held_out =
-        ((count as f64 * fraction).round() as usize).clamp(1.min(count), count.saturating_sub(1).max(1));
-    let mut train = order.split_off(held_out.min(count));
+    let mut train = order.split_off(held_out(count, fraction));
     train.sort_unstable();
     order.sort_unstable();
     Split { train, validation: order }
