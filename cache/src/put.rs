@@ -22,8 +22,10 @@ impl Store {
     /// # Errors
     /// Only if neither the database nor the spool can be written.
     pub fn put(&self, record: &Record) -> Result<PutOutcome> {
+        let outcome = self.put_as(record, record.key.kind().is_synchronous())?;
+        // Afterwards: a spool that cannot be read must not cost the record.
         self.tick()?;
-        self.put_as(record, record.key.kind().is_synchronous())
+        Ok(outcome)
     }
 
     /// As [`Store::put`] for many records, waiting for the disk once. The outcomes are in the records' order.

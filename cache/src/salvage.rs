@@ -32,8 +32,7 @@ pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
             bytes => bytes.map_err(Error::io("read", &file))?,
         };
-        let is_log = file.extension().is_some_and(|suffix| suffix == "log");
-        let saved = save_all(&database, &if is_log { join_log(&bytes) } else { bytes });
+        let saved = save_all(&database, &if is_log(&file) { join_log(&bytes) } else { bytes });
         records += saved.map_err(|failure| failure.into_error("rebuild", &new))?;
     }
     database.sync().map_err(|failure| failure.into_error("rebuild", &new))?;
@@ -45,16 +44,16 @@ pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
     Ok(Rebuilt { records, moved_to })
 }
 
-/// Table files, held open while `RocksDB` opens the database: it removes those that its list does not name,
-/// and a list that has lost its end names too few, which `RocksDB` cannot notice.
-pub(crate) struct Tables(Vec<(String, File)>);
+/// Tables and logs, held open while `RocksDB` opens the database. It removes tables that its list does not name,
+/// and passes over what a log has of families that the list does not name; a list that has lost its end names too
+/// few, which `RocksDB` cannot notice.
+pub(crate) struct DataFiles(Vec<(PathBuf, File)>);
 
-impl Tables {
+impl DataFiles {
     pub(crate) fn hold(folder: &Folder) -> Result<Self> {
-        let mut files = data_files(&folder.database())?;
-        files.retain(|file| file.extension().is_some_and(|suffix| suffix == "sst"));
-        let open = |path: &PathBuf| Some((path.file_name()?.to_str()?.to_owned(), File::open(path).ok()?));
-        Ok(Self(files.iter().filter_map(open).collect()))
+        let files = data_files(&folder.database())?;
+        let open = |path: PathBuf| File::open(&path).ok().map(|file| (path, file));
+        Ok(Self(files.into_iter().filter_map(open).collect()))
     }
 
     /// Puts back what the database has forgotten and says how many records that were. None after a kill in
@@ -62,10 +61,11 @@ impl Tables {
     pub(crate) fn save_forgotten(self, database: &Database) -> std::result::Result<u64, Failure> {
         let live = database.table_names()?;
         let mut records = 0;
-        for (_, mut file) in self.0.into_iter().filter(|(name, _)| !live.contains(name)) {
+        let is_live = |path: &Path| live.iter().any(|name| path.ends_with(name));
+        for (path, mut file) in self.0.into_iter().filter(|(path, _)| is_log(path) || !is_live(path)) {
             let mut bytes = Vec::new();
             if file.read_to_end(&mut bytes).is_ok() {
-                records += save_all(database, &bytes)?;
+                records += save_all(database, &if is_log(&path) { join_log(&bytes) } else { bytes })?;
             }
         }
         if records > 0 {
@@ -113,9 +113,13 @@ pub(crate) fn is_headless(folder: &Folder) -> Result<bool> {
     Ok(has_data && !database.join("CURRENT").exists())
 }
 
+fn is_log(file: &Path) -> bool {
+    file.extension().is_some_and(|suffix| suffix == "log")
+}
+
 fn data_files(database: &Path) -> Result<Vec<PathBuf>> {
     let mut files = folder::files(database)?;
-    files.retain(|file| file.extension().is_some_and(|suffix| suffix == "sst" || suffix == "log"));
+    files.retain(|file| is_log(file) || file.extension().is_some_and(|suffix| suffix == "sst"));
     Ok(files)
 }
 

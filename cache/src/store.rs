@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::database::{Database, Failure};
 use crate::folder::Folder;
 use crate::journal::Journal;
-use crate::salvage::{self, Tables};
+use crate::salvage::{self, DataFiles};
 use crate::spool::Spool;
 use crate::{Counters, Digest, Error, Result, Warning};
 
@@ -212,7 +212,7 @@ fn try_lock(path: &Path) -> Result<(bool, File)> {
 fn open_writer(folder: &Folder, journal: &Journal) -> Result<Option<Database>> {
     salvage::finish(folder)?;
     let path = folder.database();
-    let tables = Tables::hold(folder)?;
+    let files = DataFiles::hold(folder)?;
     let found = if folder.rebuild_wanted().exists() {
         Err("damaged files were met while it was in use".to_owned())
     } else if salvage::is_headless(folder)? {
@@ -227,7 +227,7 @@ fn open_writer(folder: &Folder, journal: &Journal) -> Result<Option<Database>> {
     };
     let reason = match found {
         Ok(database) => {
-            match tables.save_forgotten(&database) {
+            match files.save_forgotten(&database) {
                 Ok(0) => {}
                 Ok(records) => journal.warn(Warning::Forgotten { records }),
                 Err(failure) => return Err(failure.into_error("write", &path)),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -23,6 +24,9 @@ pub(super) const JOB_WINDOW: u64 = 16 * 1024;
 
 /// Bytes from one step's record to the next: the offset alignment of uniform buffers.
 pub(super) const STEP_STRIDE: u64 = 256;
+
+/// How long after the device is done a read-back may take to be answered.
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Pixels on the host, and the same on the device.
 type Resident = (Weak<[u8]>, Arc<ResidentImages>);
@@ -215,7 +219,8 @@ impl GpuDevice {
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| drop(sender.send(mapped)));
         self.wait(None)?;
         let failed = |problem: String| Error::Device { device: self.name.clone(), problem };
-        match receiver.try_recv() {
+        // Another training's wait may have taken the callback along and be about to run it.
+        match receiver.recv_timeout(READ_BACK_TIMEOUT) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Err(_) => return Err(failed("a read-back was not answered".into())),
