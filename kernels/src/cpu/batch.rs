@@ -142,16 +142,23 @@ pub(crate) unsafe fn draw_drop_path(cx: &Context<'_>, drops: usize, block: usize
     }
 }
 
+/// Elements of scratch memory that a loss needs: logits and their gradients of a block.
+pub(crate) fn loss_scratch_floats(head: Head) -> usize {
+    2 * head.logits.shape.channels * BLOCK
+}
+
 /// Cross-entropy of a head on a block: adds to the images' losses, and in training leaves the gradient of the
 /// logits.
 ///
 /// # Safety
-/// The logits must be written, the images' metrics cleared, and no other thread touch this block.
+/// The logits must be written, the images' metrics cleared, `scratch` have `loss_scratch_floats` elements, and no
+/// other thread touch this block.
 pub(crate) unsafe fn cross_entropy<E: Element>(
     cx: &Context<'_>,
     head: Head,
     gradient: Option<Tensor>,
     block: usize,
+    scratch: *mut f32,
 ) {
     let classes = head.logits.shape.channels;
     let from: *const E = cx.memory.tensor(head.logits, block);
@@ -159,13 +166,15 @@ pub(crate) unsafe fn cross_entropy<E: Element>(
     let images = cx.batch.len();
     let smoothing = f64::from(cx.label_smoothing);
     let uniform = smoothing / classes as f64;
-    let mut logits = vec![[0.0_f32; BLOCK]; classes];
     // SAFETY: the caller's promise; portable vectors need no instructions.
     unsafe {
+        let lanes = scratch.cast::<[f32; BLOCK]>();
+        let logits = std::slice::from_raw_parts_mut(lanes, classes);
+        let gradients = std::slice::from_raw_parts_mut(lanes.add(classes), classes);
+        gradients.fill([0.0; BLOCK]);
         for (class, lanes) in logits.iter_mut().enumerate() {
             E::load::<Portable>(from.add(class * BLOCK)).store(lanes.as_mut_ptr());
         }
-        let mut gradients = vec![[0.0_f32; BLOCK]; classes];
         for lane in 0..cx.valid(block) {
             let position = block * BLOCK + lane;
             let label = usize::from(cx.images.labels()[cx.batch[position] as usize]);

@@ -188,7 +188,9 @@ unsafe fn run_block<V: Vector, E: Element>(
             Call::Pool { op } => pool::forward::<V, E>(cx, op, block, scratch),
             Call::NodeSum { op } => elementwise::node_sum::<V, E>(cx, op, block),
             Call::WindowAverage { op } => elementwise::window_average::<V, E>(cx, op, block),
-            Call::CrossEntropy { head, gradient } => batch::cross_entropy::<E>(cx, *head, *gradient, block),
+            Call::CrossEntropy { head, gradient } => {
+                batch::cross_entropy::<E>(cx, *head, *gradient, block, scratch);
+            }
             Call::NormGradientSums { norm, gradient } => {
                 norm::gradient_sums::<V, E>(cx, *norm, gradient, block);
             }

@@ -73,6 +73,8 @@ pub(crate) struct CpuBackend {
     parameters: Parameters,
     norms: NormArrays,
     metrics: Buffer,
+    /// Sum of squares of each segment of the gradients, in 64 bits.
+    square_sums: Buffer,
     /// One area of scratch memory a thread.
     scratch: Vec<Buffer>,
     trained: usize,
@@ -132,6 +134,7 @@ impl Prepared {
                 }
             }
             Call::Pool { op } | Call::PoolBackward { op, .. } => pool::scratch_floats(op),
+            Call::CrossEntropy { head, .. } => batch::loss_scratch_floats(*head),
             _ => 0,
         };
         self.program.calls.iter().map(of_call).max().unwrap_or(0)
@@ -182,6 +185,7 @@ impl CpuBackend {
             },
             norms: NormArrays::new(graph.norm_channels(), count)?,
             metrics: Buffer::floats(2 * count * crate::BLOCK)?,
+            square_sums: Buffer::new(update::segments(layout.trained) * size_of::<f64>())?,
             scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect::<Result<_, _>>()?,
             trained: layout.trained,
             elements: layout.elements,
@@ -259,12 +263,13 @@ impl CpuBackend {
     /// Clips and steps; false when the norm of the gradients is not a number, and nothing is changed.
     fn update(&self, cx: &Context<'_>, learning_rate: f32) -> bool {
         let segments = update::segments(self.trained);
-        let mut sums = vec![0.0_f64; segments];
-        let to = SendPointer(sums.as_mut_ptr());
+        let sums: *mut f64 = self.square_sums.pointer();
+        let to = SendPointer(sums);
         self.run_all(cx, segments, |segment, run| {
             run(Unit::SquareSum { segment, to: to.at(segment) });
         });
-        let norm = sums.iter().sum::<f64>().sqrt();
+        // SAFETY: every segment has written its sum.
+        let norm = unsafe { std::slice::from_raw_parts(sums, segments) }.iter().sum::<f64>().sqrt();
         if !norm.is_finite() {
             return false;
         }
