@@ -14,6 +14,16 @@ use stages::{Budget, Genotype};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::local::size;
 
+/// What all trainings of a run share.
+fn template(config: &Config, data: &Dataset) -> JobTemplate {
+    JobTemplate {
+        data: DataId { name: data.name.clone(), digest: data.digest },
+        scoring: config.train.scoring,
+        recipe: config.train.recipe.clone(),
+        seed: config.train.seed,
+    }
+}
+
 /// Finds out whether every budget fits a network and the images, before anything is trained. Whether a network fits
 /// depends on its layers, channels and image size, and on whether a reduction cell skips, which asks the most: one
 /// architecture that skips everywhere stands for all.
@@ -23,12 +33,7 @@ use crate::local::size;
 pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error> {
     let skip = |input| Edge { input, operation: Operation::SkipConnect };
     let cell = Cell { nodes: std::array::from_fn(|_| vec![skip(0), skip(1)]) };
-    let template = JobTemplate {
-        data: DataId { name: data.name.clone(), digest: data.digest },
-        scoring: config.train.scoring,
-        recipe: config.train.recipe.clone(),
-        seed: config.train.seed,
-    };
+    let template = template(config, data);
     let probe = Genotype { normal: cell.clone(), reduce: cell };
     let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
     fits(&config.full)?;
@@ -56,12 +61,7 @@ fn rounds(config: &Config) -> u32 {
 /// Builds the whole graph. Which part of it runs is the target's matter.
 pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let mut dag = Dag::default();
-    let template = JobTemplate {
-        data: DataId { name: data.name.clone(), digest: data.digest },
-        scoring: config.train.scoring,
-        recipe: config.train.recipe.clone(),
-        seed: config.train.seed,
-    };
+    let template = template(config, data);
     let count = config.architectures.count;
     let sample = dag.add("sample", Sample { count, seed: config.architectures.seed }, &[]);
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };

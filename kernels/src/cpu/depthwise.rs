@@ -48,42 +48,45 @@ pub(crate) unsafe fn slide<V: Vector>(
     rows: usize,
     vectors: usize,
 ) {
+    let mut j = 0;
     // SAFETY: tiles stay inside the bounds that the caller promises.
     unsafe {
-        let mut j = 0;
         while j + 8 <= vectors {
-            for r in 0..rows {
-                slide_tile::<V, 1, 8>(taps, from, to, r, j);
-            }
+            slide_strip::<V, 1, 8>(taps, from, to, rows, j);
             j += 8;
         }
         while j + 4 <= vectors {
-            let mut r = 0;
-            while r + 2 <= rows {
-                slide_tile::<V, 2, 4>(taps, from, to, r, j);
-                r += 2;
-            }
-            if r < rows {
-                slide_tile::<V, 1, 4>(taps, from, to, r, j);
-            }
+            slide_strip::<V, 2, 4>(taps, from, to, rows, j);
             j += 4;
         }
         while j + 2 <= vectors {
-            let mut r = 0;
-            while r + 2 <= rows {
-                slide_tile::<V, 2, 2>(taps, from, to, r, j);
-                r += 2;
-            }
-            if r < rows {
-                slide_tile::<V, 1, 2>(taps, from, to, r, j);
-            }
+            slide_strip::<V, 2, 2>(taps, from, to, rows, j);
             j += 2;
         }
         while j < vectors {
-            for r in 0..rows {
-                slide_tile::<V, 1, 1>(taps, from, to, r, j);
-            }
+            slide_strip::<V, 1, 1>(taps, from, to, rows, j);
             j += 1;
+        }
+    }
+}
+
+/// All rows of `J` vectors from vector `j` on, in tiles of `R` rows.
+#[inline(always)]
+unsafe fn slide_strip<V: Vector, const R: usize, const J: usize>(
+    taps: &Taps,
+    from: Plane<*const f32>,
+    to: Plane<*mut f32>,
+    rows: usize,
+    j: usize,
+) {
+    let whole = rows / R * R;
+    // SAFETY: as above.
+    unsafe {
+        for r in (0..whole).step_by(R) {
+            slide_tile::<V, R, J>(taps, from, to, r, j);
+        }
+        for r in whole..rows {
+            slide_tile::<V, 1, J>(taps, from, to, r, j);
         }
     }
 }
@@ -136,28 +139,36 @@ pub(crate) unsafe fn tap_gradients<V: Vector>(
     // SAFETY: the caller's promise.
     unsafe {
         while n + 5 <= offsets.len() {
-            if V::LANES == 16 {
-                tap_group::<V, 5, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
-            } else {
-                tap_group::<V, 5, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
-            }
+            tap_group_of::<V, 5>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
             n += 5;
         }
         while n + 3 <= offsets.len() {
-            if V::LANES == 16 {
-                tap_group::<V, 3, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
-            } else {
-                tap_group::<V, 3, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
-            }
+            tap_group_of::<V, 3>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
             n += 3;
         }
         while n < offsets.len() {
-            if V::LANES == 16 {
-                tap_group::<V, 1, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
-            } else {
-                tap_group::<V, 1, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
-            }
+            tap_group_of::<V, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
             n += 1;
+        }
+    }
+}
+
+/// [`tap_group`] for as many vectors as a block has.
+#[inline(always)]
+unsafe fn tap_group_of<V: Vector, const N: usize>(
+    offsets: &[usize],
+    d: Plane<*const f32>,
+    x: Plane<*const f32>,
+    rows: usize,
+    pixels: usize,
+    dw: &mut [f32],
+) {
+    // SAFETY: as above.
+    unsafe {
+        if V::PER_BLOCK == 1 {
+            tap_group::<V, N, 1>(offsets, d, x, rows, pixels, dw);
+        } else {
+            tap_group::<V, N, 2>(offsets, d, x, rows, pixels, dw);
         }
     }
 }

@@ -23,6 +23,19 @@ fn item_index(group: vec3<u32>, local: u32) -> u32 {
     return group.x * WORKGROUP + local;
 }
 
+// Where an invocation stands that makes `tile` neighbouring pixels of one row: its quad of lanes, first pixel and block.
+struct Strip {
+    quad: u32,
+    pixel: u32,
+    block: u32,
+}
+
+// The strip of an item, for images of `pixels` pixels a channel.
+fn strip_of(item: u32, pixels: u32, tile: u32) -> Strip {
+    let strips = pixels / tile;
+    return Strip(item % 4u, (item / 4u) % strips * tile, item / (4u * strips));
+}
+
 // Blocks that hold an image of this batch; a last batch that is not full has fewer.
 fn active_blocks() -> u32 {
     return (now.images + 15u) / 16u;

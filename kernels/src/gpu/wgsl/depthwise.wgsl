@@ -8,14 +8,13 @@ fn main(
 ) {
     let job = jobs[group.z];
     let channel = group.y;
-    let item = item_index(group, local);
-    let quad = item % 4u;
-    let strip = (item / 4u) % (job.y_pixels / TILE);
-    let block = item / (4u * (job.y_pixels / TILE));
+    let strip = strip_of(item_index(group, local), job.y_pixels, TILE);
+    let quad = strip.quad;
+    let block = strip.block;
     if channel >= job.channels || block >= active_blocks() {
         return;
     }
-    let pixel = strip * TILE;
+    let pixel = strip.pixel;
     let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
     let column = i32((pixel % job.y_width) * STRIDE) - i32(job.padding);
     let map = input_map(job.record, channel);

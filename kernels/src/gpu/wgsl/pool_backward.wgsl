@@ -7,14 +7,13 @@ fn main(
 ) {
     let job = jobs[group.z];
     let channel = group.y;
-    let item = item_index(group, local);
-    let quad = item % 4u;
-    let strip = (item / 4u) % (job.x_pixels / TILE);
-    let block = item / (4u * (job.x_pixels / TILE));
+    let strip = strip_of(item_index(group, local), job.x_pixels, TILE);
+    let quad = strip.quad;
+    let block = strip.block;
     if channel >= job.channels || block >= active_blocks() {
         return;
     }
-    let pixel = strip * TILE;
+    let pixel = strip.pixel;
     let lanes = lanes_there(block, quad);
     let scale = drop_scale(job.drop, block, quad);
     let map = gradient_map(job.gradient_record, channel);
