@@ -4,7 +4,7 @@
 use super::lower::{Lowering, launch};
 use super::memory::Held;
 use super::source;
-use super::tiles::{WeightTiles, depthwise_parts, divisor, strip};
+use super::tiles::{WeightTiles, depthwise_parts, divisor, pixels, strip};
 use super::views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
 use crate::ops::{Columns, Convolution};
 use crate::program::{Gradient, Sink};
@@ -37,14 +37,17 @@ impl Lowering<'_> {
             stage = 1;
         }
         let tile = divisor(shape.channels, CHANNEL_TILE);
+        let pixels = pixels(shape, tile);
         let bias = op.bias.map_or(0, |bias| self.places.state.parameters + self.layout.offset(bias));
         let parts = Parts::default()
             .view("y", "y_block", self.places.tensor(op.output))
             .flag("BIAS", op.bias.is_some())
             .constant("OUT_TILE", tile)
+            .constant("PIXELS", pixels)
             .field("bias", bias);
         let parts = self.matrix(op, parts);
-        self.push(stage, launch(&source::CONVOLVE, parts, self.quads(shape), shape.channels / tile));
+        let items = self.quads(shape) / pixels;
+        self.push(stage, launch(&source::CONVOLVE, parts, items, shape.channels / tile));
     }
 
     pub(super) fn convolve_backward(&mut self, op: &Convolution, gradient: Gradient, sink: Option<Sink>) {
@@ -123,14 +126,16 @@ impl Lowering<'_> {
     ) {
         let shape = self.matrix_input(op).view.shape;
         let tile = divisor(shape.channels, CHANNEL_TILE);
+        let pixels = pixels(shape, tile);
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
             .flag("ACCUMULATE", accumulate)
-            .constant("IN_TILE", tile);
+            .constant("IN_TILE", tile)
+            .constant("PIXELS", pixels);
         let parts = self.matrix(op, parts);
-        let tiles = shape.channels / tile;
-        self.push(0, launch(&source::CONVOLVE_INPUT_GRADIENT, parts, self.quads(shape), tiles));
+        let items = self.quads(shape) / pixels;
+        self.push(0, launch(&source::CONVOLVE_INPUT_GRADIENT, parts, items, shape.channels / tile));
     }
 
     fn depthwise_partials(&mut self, op: &Convolution, depthwise: &Depthwise, gradients: View) {

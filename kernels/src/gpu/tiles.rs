@@ -9,6 +9,9 @@ const SUMMING_INVOCATIONS: usize = 512;
 /// Least number of quads of pixels that an invocation sums.
 const LEAST_ITEMS: usize = 8;
 
+/// Quads of sums that an invocation of a dense convolution keeps.
+const MOST_SUMS: usize = 32;
+
 /// Largest divisor of `number` that is at most `most`.
 pub(super) fn divisor(number: usize, most: usize) -> usize {
     (1..=most.min(number)).rev().find(|&divisor| number.is_multiple_of(divisor)).unwrap_or(1)
@@ -39,6 +42,11 @@ pub(super) fn depthwise_parts(op: &Convolution, batch: usize, tile: usize) -> us
 /// Neighbouring outputs that one invocation of a depthwise kernel makes.
 pub(super) fn strip(width: usize) -> usize {
     divisor(width, 4)
+}
+
+/// Pixels that one invocation of a dense convolution makes of each of `tile` channels.
+pub(super) fn pixels(shape: Shape, tile: usize) -> usize {
+    divisor(shape.pixels(), (MOST_SUMS / tile).clamp(1, 4))
 }
 
 /// Quads of lanes of one channel of a batch.

@@ -1,5 +1,6 @@
-// Dense convolution. An invocation keeps one pixel of `OUT_TILE` output channels of four images in registers; the tile of
-// channels is one of the workgroup, so that weights are loaded from addresses that are uniform.
+// Dense convolution. An invocation keeps `PIXELS` pixels of `OUT_TILE` output channels of four images in registers; the tile of
+// channels is one of the workgroup, so that weights are loaded from addresses that are uniform, and a weight serves all the
+// pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -9,24 +10,33 @@ fn main(
     let job = jobs[group.z];
     let first = group.y * OUT_TILE;
     let item = item_index(group, local);
+    let apart = job.y_pixels / PIXELS;
     let quad = item % 4u;
-    let pixel = (item / 4u) % job.y_pixels;
-    let block = item / (4u * job.y_pixels);
+    let pixel = (item / 4u) % apart;
+    let block = item / (4u * apart);
     if first >= job.outputs || block >= active_blocks() {
         return;
     }
     // A plain matrix reads the pixel that it writes.
-    var row = 0;
-    var column = i32(pixel);
-    if !PLAIN {
-        row = i32((pixel / job.y_width) * job.stride + job.offset) - i32(job.padding);
-        column = i32((pixel % job.y_width) * job.stride + job.offset) - i32(job.padding);
+    var rows: array<i32, PIXELS>;
+    var columns: array<i32, PIXELS>;
+    for (var t = 0u; t < PIXELS; t++) {
+        let own = pixel + t * apart;
+        rows[t] = 0;
+        columns[t] = i32(own);
+        if !PLAIN {
+            rows[t] = i32((own / job.y_width) * job.stride + job.offset) - i32(job.padding);
+            columns[t] = i32((own % job.y_width) * job.stride + job.offset) - i32(job.padding);
+        }
     }
-    var sums: array<vec4<f32>, OUT_TILE>;
+    var sums: array<array<vec4<f32>, OUT_TILE>, PIXELS>;
     for (var o = 0u; o < OUT_TILE; o++) {
-        sums[o] = vec4<f32>(0.0);
+        var start = 0.0;
         if BIAS {
-            sums[o] = vec4<f32>(weight_at(job.bias + first + o));
+            start = weight_at(job.bias + first + o);
+        }
+        for (var t = 0u; t < PIXELS; t++) {
+            sums[t][o] = vec4<f32>(start);
         }
     }
     let base = job.x + block * job.x_block + quad;
@@ -34,23 +44,34 @@ fn main(
         let map = input_map(job.record, c);
         for (var i = 0u; i < KERNEL; i++) {
             for (var j = 0u; j < KERNEL; j++) {
-                let y = row + i32(i);
-                let x = column + i32(j);
-                if !PLAIN {
-                    if y < 0 || x < 0 || y >= i32(job.x_height) || x >= i32(job.x_width) {
-                        continue;
+                var values: array<vec4<f32>, PIXELS>;
+                for (var t = 0u; t < PIXELS; t++) {
+                    let y = rows[t] + i32(i);
+                    let x = columns[t] + i32(j);
+                    var inside = true;
+                    if !PLAIN {
+                        inside = y >= 0 && x >= 0 && y < i32(job.x_height) && x < i32(job.x_width);
+                    }
+                    values[t] = vec4<f32>(0.0);
+                    if inside {
+                        let place = (c * job.x_pixels + u32(y) * job.x_width + u32(x)) * 4u;
+                        values[t] = mapped(load_x(base + place), map);
                     }
                 }
-                let value = mapped(load_x(base + (c * job.x_pixels + u32(y) * job.x_width + u32(x)) * 4u), map);
                 let weights = job.weight + first * job.columns + (c * KERNEL + i) * KERNEL + j;
                 for (var o = 0u; o < OUT_TILE; o++) {
-                    sums[o] += weight_at(weights + o * job.columns) * value;
+                    let weight = weight_at(weights + o * job.columns);
+                    for (var t = 0u; t < PIXELS; t++) {
+                        sums[t][o] += weight * values[t];
+                    }
                 }
             }
         }
     }
     let place = job.y + block * job.y_block + (first * job.y_pixels + pixel) * 4u + quad;
-    for (var o = 0u; o < OUT_TILE; o++) {
-        store_y(place + o * job.y_pixels * 4u, sums[o]);
+    for (var t = 0u; t < PIXELS; t++) {
+        for (var o = 0u; o < OUT_TILE; o++) {
+            store_y(place + (o * job.y_pixels + t * apart) * 4u, sums[t][o]);
+        }
     }
 }

@@ -1,4 +1,5 @@
-// Gradient of the input of a dense convolution. An invocation keeps one input pixel of `IN_TILE` channels of four images.
+// Gradient of the input of a dense convolution. An invocation keeps `PIXELS` input pixels of `IN_TILE` channels of four
+// images, which share the weights and maps it loads; they lie `apart` from each other, as in the forward pass.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -8,61 +9,81 @@ fn main(
     let job = jobs[group.z];
     let first = group.y * IN_TILE;
     let item = item_index(group, local);
+    let apart = job.x_pixels / PIXELS;
     let quad = item % 4u;
-    let pixel = (item / 4u) % job.x_pixels;
-    let block = item / (4u * job.x_pixels);
+    let pixel = (item / 4u) % apart;
+    let block = item / (4u * apart);
     if first >= job.inputs || block >= active_blocks() {
         return;
     }
     let lanes = lanes_there(block, quad);
     let scale = drop_scale(job.drop, block, quad);
-    // A plain matrix wrote the pixel that it read.
-    var row = 0;
-    var column = i32(pixel);
-    if !PLAIN {
-        row = i32(pixel / job.x_width) + i32(job.padding) - i32(job.offset);
-        column = i32(pixel % job.x_width) + i32(job.padding) - i32(job.offset);
-    }
-    var sums: array<vec4<f32>, IN_TILE>;
-    for (var c = 0u; c < IN_TILE; c++) {
-        sums[c] = vec4<f32>(0.0);
+    var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
+    for (var t = 0u; t < PIXELS; t++) {
+        for (var c = 0u; c < IN_TILE; c++) {
+            sums[t][c] = vec4<f32>(0.0);
+        }
     }
     for (var i = 0u; i < KERNEL; i++) {
         for (var j = 0u; j < KERNEL; j++) {
-            let y = row - i32(i);
-            let x = column - i32(j);
-            var place = pixel * 4u + quad;
-            if !PLAIN {
-                if y < 0 || x < 0 || y % i32(job.stride) != 0 || x % i32(job.stride) != 0 {
-                    continue;
+            // Which output the tap leads to from each pixel, and whether there is one. A plain matrix wrote the pixel that
+            // it read.
+            var places: array<u32, PIXELS>;
+            var inside: array<bool, PIXELS>;
+            var any_inside = PLAIN;
+            for (var t = 0u; t < PIXELS; t++) {
+                let own = pixel + t * apart;
+                places[t] = own * 4u + quad;
+                inside[t] = true;
+                if !PLAIN {
+                    let y = i32(own / job.x_width) + i32(job.padding) - i32(job.offset) - i32(i);
+                    let x = i32(own % job.x_width) + i32(job.padding) - i32(job.offset) - i32(j);
+                    let oy = u32(max(y, 0)) / job.stride;
+                    let ox = u32(max(x, 0)) / job.stride;
+                    inside[t] = i32(oy * job.stride) == y && i32(ox * job.stride) == x
+                        && oy < job.y_height && ox < job.y_width;
+                    places[t] = (oy * job.y_width + ox) * 4u + quad;
+                    any_inside = any_inside || inside[t];
                 }
-                let oy = u32(y) / job.stride;
-                let ox = u32(x) / job.stride;
-                if oy >= job.y_height || ox >= job.y_width {
-                    continue;
-                }
-                place = (oy * job.y_width + ox) * 4u + quad;
+            }
+            if !any_inside {
+                continue;
             }
             for (var o = 0u; o < job.outputs; o++) {
                 let map = gradient_map(job.gradient_record, o);
-                let value = output_gradient(job, block, o * job.y_pixels * 4u + place, map, scale, lanes);
+                var values: array<vec4<f32>, PIXELS>;
+                for (var t = 0u; t < PIXELS; t++) {
+                    values[t] = vec4<f32>(0.0);
+                    if inside[t] {
+                        values[t] = output_gradient(job, block, o * job.y_pixels * 4u + places[t], map, scale, lanes);
+                    }
+                }
                 let weights = job.weight + o * job.columns + (first * KERNEL + i) * KERNEL + j;
                 for (var c = 0u; c < IN_TILE; c++) {
-                    sums[c] += weight_at(weights + c * KERNEL * KERNEL) * value;
+                    let weight = weight_at(weights + c * KERNEL * KERNEL);
+                    for (var t = 0u; t < PIXELS; t++) {
+                        sums[t][c] += weight * values[t];
+                    }
                 }
             }
         }
     }
     for (var c = 0u; c < IN_TILE; c++) {
-        let place = ((first + c) * job.x_pixels + pixel) * 4u + quad;
-        var value = sums[c];
+        var map = vec2<f32>(1.0, 0.0);
         if RELU {
-            value = gated(value, load_x(job.x + block * job.x_block + place), input_map(job.record, first + c));
+            map = input_map(job.record, first + c);
         }
-        let sink = job.sink + block * job.sink_block + place;
-        if ACCUMULATE {
-            value += load_sink(sink);
+        for (var t = 0u; t < PIXELS; t++) {
+            let place = ((first + c) * job.x_pixels + pixel + t * apart) * 4u + quad;
+            var value = sums[t][c];
+            if RELU {
+                value = gated(value, load_x(job.x + block * job.x_block + place), map);
+            }
+            let sink = job.sink + block * job.sink_block + place;
+            if ACCUMULATE {
+                value += load_sink(sink);
+            }
+            store_sink(sink, value);
         }
-        store_sink(sink, value);
     }
 }

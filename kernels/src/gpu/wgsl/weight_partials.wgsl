@@ -21,6 +21,15 @@ fn main(
             sums[o][k] = 0.0;
         }
     }
+    // The maps of the tile's channels are the same for all pixels.
+    var input_maps: array<vec2<f32>, COLUMN_TILE>;
+    for (var k = 0u; k < COLUMN_TILE; k++) {
+        input_maps[k] = input_map(job.record, (first_column + k) / (KERNEL * KERNEL));
+    }
+    var gradient_maps: array<vec3<f32>, OUT_TILE>;
+    for (var o = 0u; o < OUT_TILE; o++) {
+        gradient_maps[o] = gradient_map(job.gradient_record, first_out + o);
+    }
     let blocks = active_blocks();
     var here = walk(part, job.parts, job.y_pixels * 4u);
     for (; here.block < blocks; advance(&here)) {
@@ -50,13 +59,12 @@ fn main(
             values[k] = vec4<f32>(0.0);
             if inside {
                 let value = load_x(job.x + block * job.x_block + (c * job.x_pixels + place) * 4u + quad);
-                values[k] = mapped(value, input_map(job.record, c));
+                values[k] = mapped(value, input_maps[k]);
             }
         }
         for (var o = 0u; o < OUT_TILE; o++) {
-            let map = gradient_map(job.gradient_record, first_out + o);
             let place = ((first_out + o) * job.y_pixels + pixel) * 4u + quad;
-            let gradient = output_gradient(job, block, place, map, scale, lanes);
+            let gradient = output_gradient(job, block, place, gradient_maps[o], scale, lanes);
             for (var k = 0u; k < COLUMN_TILE; k++) {
                 sums[o][k] += dot(gradient, values[k]);
             }
