@@ -27,6 +27,7 @@ pub use device::{Device, DeviceChoice, DeviceInfo, devices};
 pub use error::Error;
 pub use graph::{Concat, Cost, Graph, Value};
 pub use ops::{ConvSpec, PoolKind, SeparableSpec};
+pub use plan::MemoryPlan;
 pub use preprocess::{Images, Preprocess};
 pub use rng::{Purpose, below, random, unit};
 pub use shape::{BLOCK, Shape};

@@ -17,6 +17,37 @@ pub(crate) struct Plan {
     pub(crate) bytes: usize,
 }
 
+/// Memory of one training on its device, in bytes, as it is planned and allocated before the first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// The arena of a training step, where activations, their gradients and the kernels' workspaces share memory by
+    /// lifetime: what they take at their peak.
+    pub activations: u64,
+    /// What those would take if none shared memory with another.
+    pub unshared: u64,
+    /// The arena of evaluation; 0 on devices where it is the same memory.
+    pub evaluation: u64,
+    /// What lasts from step to step: weights, momentum, running statistics and maps of normalisations.
+    pub state: u64,
+    /// Gradients of the weights.
+    pub gradients: u64,
+    /// What kernels need beside: scratch memory of threads, sums of normalisations, drop-path scales, metrics.
+    pub scratch: u64,
+    /// Images and labels, which trainings share: not part of the total.
+    pub data: u64,
+    /// Pieces of memory that are laid out in the arenas.
+    pub buffers: u64,
+    /// Kernel calls of a training step.
+    pub calls: u64,
+}
+
+impl MemoryPlan {
+    /// All memory of the training but its images.
+    pub fn total(&self) -> u64 {
+        self.activations + self.evaluation + self.state + self.gradients + self.scratch
+    }
+}
+
 /// Alignment of everything in the arena: a cache line, and the offset alignment of GPU bindings.
 pub(crate) const ALIGNMENT: usize = 256;
 

@@ -46,6 +46,11 @@ impl Images {
         self.labels.is_empty()
     }
 
+    /// Bytes of its pixels and labels.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.pixels.len() + self.labels.len()) as u64
+    }
+
     /// Shape of one image as it is stored.
     pub fn shape(&self) -> Shape {
         self.shape

@@ -6,6 +6,7 @@ use crate::cpu::{CpuBackend, Reservation};
 use crate::device::{Device, Kind};
 use crate::gpu::GpuBackend;
 use crate::graph::Graph;
+use crate::plan::MemoryPlan;
 use crate::preprocess::{Images, Preprocess};
 use crate::program::{Mode, Program};
 use crate::state::{Layout, NormInit, State, parameter_tensors, save};
@@ -98,8 +99,8 @@ pub(crate) trait Backend: Send {
     fn set_state(&mut self, state: &State) -> Result<(), Error>;
     /// Gradients of the last step before clipping, laid out like the parameters.
     fn gradients(&mut self) -> Result<Vec<f32>, Error>;
-    /// Bytes of the planned arenas.
-    fn planned_bytes(&self) -> u64;
+    /// The memory that was planned and allocated.
+    fn memory_plan(&self) -> MemoryPlan;
 }
 
 /// What a backend is built from.
@@ -248,8 +249,8 @@ impl Trainer {
         save(path, &parameter_tensors(&self.backend.gradients()?, &self.graph, &self.layout))
     }
 
-    /// Bytes of the planned arenas (activations, gradients, workspaces).
-    pub fn planned_bytes(&self) -> u64 {
-        self.backend.planned_bytes()
+    /// The memory that was planned for this training, and is allocated.
+    pub fn memory_plan(&self) -> MemoryPlan {
+        self.backend.memory_plan()
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cache::{Digest, Fields, Key, Kind};
-use kernels::{Device, Images, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
+use kernels::{Device, Images, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Split, holdout};
@@ -206,6 +206,15 @@ pub fn train_with(
         images_per_second: (training.images_seen as f64 / training.seconds.max(1e-9)).round(),
     };
     Ok((trained, losses))
+}
+
+/// The memory that a job's training would take on a device. It is planned and allocated as for the training, which is
+/// not begun.
+///
+/// # Errors
+/// When the budget does not fit the network, or the training the device.
+pub fn memory_plan(job: &TrainJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
+    Ok(Training::new(job, data, device)?.trainer.memory_plan())
 }
 
 /// Image sets of a trainer.

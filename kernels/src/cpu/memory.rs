@@ -1,6 +1,7 @@
 //! Where everything of one program lies in memory, as the kernels see it.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::reservation::{Reservation, out_of_memory};
 use super::simd::{Element, Half};
@@ -104,6 +105,15 @@ impl NormArrays {
             gradient_sums: Buffer::floats(2 * channels * blocks)?,
         })
     }
+
+    /// Its buffers: those that last from step to step, and the sums of one step.
+    pub(crate) fn state_and_sums(&self) -> ([&Buffer; 9], [&Buffer; 2]) {
+        let Self {
+            scale, shift, mean, inverse_std, gradient_map: [a, b, c], running_mean, running_var, ..
+        } = self;
+        let state = [scale, shift, mean, inverse_std, a, b, c, running_mean, running_var];
+        (state, [&self.sums, &self.gradient_sums])
+    }
 }
 
 /// Parameters and what belongs to them.
@@ -140,7 +150,10 @@ pub(crate) struct Partials {
 
 /// Memory plan of one program.
 pub(crate) struct Memory {
-    pub(crate) arena: Buffer,
+    pub(crate) arena: Arc<Buffer>,
+    /// Pieces that lie in the arena, and their bytes if none shared memory with another.
+    pub(crate) buffers: usize,
+    pub(crate) unshared: usize,
     places: Vec<Place>,
     partials: Vec<Option<PartialPlace>>,
     /// First channel of each normalisation in the arrays, less the first channel of what it normalises.
@@ -153,7 +166,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Plans the arena of `program`, whose calls run at `times`, for batches of up to `blocks` blocks in
-    /// `chunks` chunks.
+    /// `chunks` chunks. It is the arena `shared` where that is large enough: of a program that never runs at the same time.
     pub(crate) fn new(
         graph: &Graph,
         layout: &Layout,
@@ -162,6 +175,7 @@ impl Memory {
         blocks: usize,
         chunks: impl Fn(&Call) -> usize,
         halves: bool,
+        shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
         let element = if halves { size_of::<Half>() } else { size_of::<f32>() };
         let mut lifetimes: Vec<Lifetime> = Vec::new();
@@ -212,7 +226,12 @@ impl Memory {
             p.map(|(index, chunk_floats)| PartialPlace { offset: plan.offsets[index], chunk_floats })
         };
         Ok(Self {
-            arena: Buffer::new(plan.bytes)?,
+            arena: match shared.filter(|arena| arena.bytes() >= plan.bytes) {
+                Some(arena) => Arc::clone(arena),
+                None => Arc::new(Buffer::new(plan.bytes)?),
+            },
+            buffers: lifetimes.iter().filter(|life| life.bytes > 0).count(),
+            unshared: lifetimes.iter().map(|life| life.bytes).sum(),
             places,
             partials: partials.into_iter().map(partial).collect(),
             norm_offsets: graph.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
@@ -280,7 +299,7 @@ impl Memory {
         self.blocks_max
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.arena.bytes() + self.drops.bytes()
+    pub(crate) fn drops(&self) -> &Buffer {
+        &self.drops
     }
 }

@@ -34,6 +34,7 @@ use self::memory::{Buffer, Memory, NormArrays, Parameters};
 pub(crate) use self::reservation::Reservation;
 use crate::error::Error;
 use crate::graph::{Graph, NormId};
+use crate::plan::MemoryPlan;
 use crate::preprocess::{Images, Resize};
 use crate::program::{Call, Mode, Program};
 use crate::schedule::schedule;
@@ -99,10 +100,11 @@ impl Prepared {
         program: Program,
         blocks: usize,
         halves: bool,
+        shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
         let times = schedule(&program.calls, is_local);
         let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
-        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves)?;
+        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves, shared)?;
         let mut phases = Vec::new();
         for time in 0..=times.iter().copied().max().unwrap_or(0) {
             let calls: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();
@@ -158,8 +160,9 @@ impl CpuBackend {
         let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
         let count = blocks(recipe.batch_size);
         let halves = recipe.float_bits == 16;
-        let train = Prepared::new(graph, layout, train, count, halves)?;
-        let evaluate = Prepared::new(graph, layout, evaluate, count, halves)?;
+        let train = Prepared::new(graph, layout, train, count, halves, None)?;
+        let arena = Some(&train.memory.arena);
+        let evaluate = Prepared::new(graph, layout, evaluate, count, halves, arena)?;
         let floats = |prepared: &Prepared| {
             sets.iter().map(|set| prepared.scratch_floats(set.shape())).max().unwrap_or(0)
         };
@@ -414,8 +417,24 @@ impl Backend for CpuBackend {
         Ok(unsafe { self.parameters.gradients.as_floats() }[..self.elements].to_vec())
     }
 
-    fn planned_bytes(&self) -> u64 {
-        let scratch: usize = self.scratch.iter().map(Buffer::bytes).sum();
-        (self.train.memory.bytes() + self.evaluate.memory.bytes() + scratch) as u64
+    fn memory_plan(&self) -> MemoryPlan {
+        let all = |buffers: &[&Buffer]| buffers.iter().map(|buffer| buffer.bytes() as u64).sum::<u64>();
+        let Parameters { master, rounded, momentum, gradients } = &self.parameters;
+        let (train, evaluate) = (&self.train.memory, &self.evaluate.memory);
+        let is_shared = Arc::ptr_eq(&train.arena, &evaluate.arena);
+        let (norm_state, norm_sums) = self.norms.state_and_sums();
+        let own = self.scratch.iter().chain([&self.metrics, &self.square_sums]);
+        let own = own.chain([train.drops(), evaluate.drops()]).chain(norm_sums).collect::<Vec<_>>();
+        MemoryPlan {
+            activations: train.arena.bytes() as u64,
+            unshared: train.unshared as u64,
+            evaluation: if is_shared { 0 } else { evaluate.arena.bytes() as u64 },
+            state: all(&[master, momentum]) + rounded.as_ref().map_or(0, |b| all(&[b])) + all(&norm_state),
+            gradients: all(&[gradients]),
+            scratch: all(&own),
+            data: self.sets.iter().map(Images::bytes).sum(),
+            buffers: (train.buffers + evaluate.buffers) as u64,
+            calls: self.train.program.calls.len() as u64,
+        }
     }
 }

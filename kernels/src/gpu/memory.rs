@@ -113,6 +113,15 @@ impl StateWords {
     }
 }
 
+impl StateWords {
+    /// Bytes of what lasts from step to step, of the gradients, and of everything else.
+    pub(super) fn bytes(&self) -> [u64; 3] {
+        let gradients = self.running_mean - self.gradients;
+        let state = self.drops - gradients;
+        [state, gradients, self.words - self.drops].map(|words| 4 * words as u64)
+    }
+}
+
 /// Something that needs memory in the arena; workspaces of a convolution are named by its weight parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Held {
@@ -142,6 +151,8 @@ pub(super) struct Arena {
     pub(super) pages: Vec<usize>,
     /// Bytes of the largest single block.
     pub(super) largest: usize,
+    /// Bytes of all blocks, if none shared memory with another.
+    pub(super) unshared: usize,
 }
 
 impl Arena {
@@ -203,6 +214,7 @@ impl Arena {
             places: held.iter().map(|&(what, _)| what).zip(places).collect(),
             pages,
             largest: lives.iter().map(|life| life.bytes).max().unwrap_or(0),
+            unshared: lives.iter().map(|life| life.bytes).sum(),
         }
     }
 }

@@ -22,6 +22,8 @@ mod tests;
 pub(crate) use device::GpuDevice;
 
 use crate::error::Error;
+use crate::plan::MemoryPlan;
+use crate::preprocess::Images;
 use crate::program::Mode;
 use crate::state::State;
 use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup};
@@ -46,7 +48,7 @@ pub(crate) struct GpuBackend {
     elements: usize,
     trained: usize,
     channels: usize,
-    planned_bytes: u64,
+    memory_plan: MemoryPlan,
     steps_per_submission: usize,
 }
 
@@ -62,15 +64,28 @@ impl GpuBackend {
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let prepared =
             Prepared::new(&setup, gpu.page_bytes, &splits).map_err(|reason| too_large(gpu, reason))?;
-        let Prepared { state, constants, pages, train, evaluate, running_statistics } = prepared;
+        let Prepared { state, constants, pages, buffers, unshared, train, evaluate, running_statistics } =
+            prepared;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let mut sizes = vec![4 * state.words as u64];
         sizes.extend(&pages);
-        let planned_bytes = sizes.iter().sum();
         let mut storage = gpu.buffers(&sizes, usage)?;
         let step_bytes = state.segment_steps as u64 * device::STEP_STRIDE;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let steps = gpu.buffers(&[step_bytes], usage)?.remove(0);
+        let [state_bytes, gradients, small] = state.bytes();
+        let memory_plan = MemoryPlan {
+            activations: pages.iter().sum(),
+            unshared: unshared as u64,
+            evaluation: 0,
+            state: state_bytes,
+            gradients,
+            // Labels lie among the words, and are part of the images.
+            scratch: small + step_bytes - sets.iter().map(|set| set.labels().len() as u64).sum::<u64>(),
+            data: sets.iter().map(Images::bytes).sum(),
+            buffers: buffers as u64,
+            calls: setup.train.calls.len() as u64,
+        };
         let buffers = Buffers { state: storage.remove(0), pages: storage, steps };
         for (offset, words) in constants.iter().filter(|(_, words)| !words.is_empty()) {
             gpu.queue.write_buffer(&buffers.state, 4 * *offset as u64, bytemuck::cast_slice(words));
@@ -89,7 +104,7 @@ impl GpuBackend {
             elements: layout.elements,
             trained: layout.trained,
             channels: graph.norm_channels(),
-            planned_bytes,
+            memory_plan,
             steps_per_submission: 1,
         })
     }
@@ -197,7 +212,7 @@ impl Backend for GpuBackend {
         self.read(self.state.gradients, self.elements)
     }
 
-    fn planned_bytes(&self) -> u64 {
-        self.planned_bytes
+    fn memory_plan(&self) -> MemoryPlan {
+        self.memory_plan
     }
 }

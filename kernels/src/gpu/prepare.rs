@@ -14,6 +14,9 @@ pub(super) struct Prepared {
     pub(super) constants: Vec<(usize, Vec<u32>)>,
     /// Bytes of each page, enough for either program.
     pub(super) pages: Vec<u64>,
+    /// Pieces that lie on them, of both programs, and bytes of those of training if none shared memory with another.
+    pub(super) buffers: usize,
+    pub(super) unshared: usize,
     pub(super) train: Recording,
     pub(super) evaluate: Recording,
     /// Makes the affine maps of all normalisations from running statistics.
@@ -37,6 +40,7 @@ impl Prepared {
         }
         // A kernel binds the first page to the slots that it does not use.
         let mut pages: Vec<u64> = vec![0];
+        let (mut buffers, mut unshared) = (0, 0);
         let mut record = |program| {
             let program: &Program = program;
             let times = schedule(&program.calls, |_| false);
@@ -45,6 +49,8 @@ impl Prepared {
             if arena.largest as u64 > page_bytes {
                 return Err(TooLarge::Block(arena.largest as u64));
             }
+            buffers += arena.places.len();
+            unshared = unshared.max(arena.unshared);
             pages.resize(pages.len().max(arena.pages.len()), 0);
             pages.iter_mut().zip(&arena.pages).for_each(|(page, &own)| *page = (*page).max(own as u64));
             let recording = lower(setup, program, &times, &state, &arena, splits);
@@ -55,6 +61,6 @@ impl Prepared {
         let train = record(&setup.train)?;
         let evaluate = record(&setup.evaluate)?;
         let running_statistics = lower_running_statistics(setup, &state);
-        Ok(Self { state, constants, pages, train, evaluate, running_statistics })
+        Ok(Self { state, constants, pages, buffers, unshared, train, evaluate, running_statistics })
     }
 }

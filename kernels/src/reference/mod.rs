@@ -430,7 +430,7 @@ impl Backend for Reference {
         Ok(self.gradients.iter().map(|&g| g as f32).collect())
     }
 
-    fn planned_bytes(&self) -> u64 {
-        0
+    fn memory_plan(&self) -> crate::MemoryPlan {
+        crate::MemoryPlan::default()
     }
 }

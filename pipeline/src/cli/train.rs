@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
+use kernels::Device;
 use serde::Serialize;
 use stages::data::Dataset;
 use stages::recipe::{BnInit, Recipe, Scoring};
 use stages::stage::JobTemplate;
-use stages::train::{DataId, Observer, Order, TrainJob, TrainOptions, TrainResult, Trained, train_with};
+use stages::train::{
+    DataId, Observer, Order, TrainJob, TrainOptions, TrainResult, Trained, memory_plan, train_with,
+};
 use stages::{Budget, Genotype};
 
 use super::Global;
@@ -33,6 +36,7 @@ use crate::output::{self, format};
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=2
+  pipeline train --genotype DARTS_V2 --budget full --plan
   pipeline train --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --scoring published --json
   pipeline train --genotype DARTS_V2 --budget BPE-1 --init-from start.safetensors --max-steps 1 --dump-gradients g.safetensors")]
 pub(crate) struct Train {
@@ -63,6 +67,9 @@ pub(crate) struct Train {
     no_drop_path: bool,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Say how much memory the training would take, part by part, and do not train
+    #[arg(long = "plan", conflicts_with_all = ["init_from", "save", "dump_gradients", "max_steps", "order"])]
+    only_plan: bool,
     /// Start from the weights and running statistics in this safetensors file
     #[arg(long, value_name = "F")]
     init_from: Option<PathBuf>,
@@ -129,6 +136,9 @@ impl Train {
         let job = self.job(&genotype, &budget, &data);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
+        if self.only_plan {
+            return self.print_plan(&job, &data, global.json);
+        }
         let finished = if self.is_remembered() {
             let store = global.open()?;
             let finished = self.remembered(&job, &data, &store, size);
@@ -187,9 +197,20 @@ impl Train {
         Ok(finished)
     }
 
+    /// The memory that the training would take, planned by the same code that allocates it.
+    fn print_plan(&self, job: &TrainJob, data: &Dataset, json: bool) -> Result<(), Error> {
+        let device = self.open_device()?;
+        let plan = memory_plan(job, data, &device).map_err(Error::Stage)?;
+        let heading = format!("{}\n  {}", output::heading(&self.genotype), job.budget);
+        output::memory::print(&plan, &heading, &device.name(), json)
+    }
+
+    fn open_device(&self) -> Result<Device, Error> {
+        self.device.place.open(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
     fn train(&self, job: &TrainJob, data: &Dataset, size: Size) -> Result<Finished, Error> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let device = self.device.place.open(threads)?;
+        let device = self.open_device()?;
         let options = TrainOptions {
             init_from: self.init_from.clone(),
             save: self.save.clone(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod format;
 pub(crate) mod graph;
+pub(crate) mod memory;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod report;

@@ -4,6 +4,7 @@
 
 mod damage;
 mod death;
+mod memory;
 mod nonsense;
 mod running;
 mod sandbox;
