@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::cpu::CpuDevice;
-use crate::gpu::GpuDevice;
+use crate::cpu::{CpuBackend, CpuDevice};
+use crate::gpu::{GpuDevice, PACKED, Seat, pack};
+use crate::trainer::{Backend, Setup};
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub struct Device(pub(crate) Arc<Kind>);
 pub(crate) enum Kind {
     Cpu(CpuDevice),
     Gpu(GpuDevice),
+    Seat(Arc<Seat>),
 }
 
 impl Device {
@@ -66,17 +68,45 @@ impl Device {
         Ok(Self(Arc::new(kind)))
     }
 
+    /// The device as seen by each of `count` trainings: on a GPU, by trainings of one pack (of at most 16), which share
+    /// dispatches; a device without packs is given to each as it is.
+    ///
+    /// Trainings of a pack go in step, so that each needs a thread of its own; one that ends, or whose device is dropped
+    /// before it began one, is no longer waited for. Each gives bit for bit what it gives alone. All must read the same
+    /// image sets. They share most when they have the same batch and image size.
+    pub fn pack(&self, count: usize) -> Vec<Self> {
+        match &*self.0 {
+            Kind::Gpu(gpu) => {
+                let packs = (0..count).step_by(PACKED).map(|first| PACKED.min(count - first));
+                let seats = packs.flat_map(|count| pack(gpu, count));
+                seats.map(|seat| Self(Arc::new(Kind::Seat(seat)))).collect()
+            }
+            Kind::Cpu(_) | Kind::Seat(_) => vec![self.clone(); count],
+        }
+    }
+
+    /// What trains on it.
+    pub(crate) fn backend(&self, setup: Setup) -> Result<Box<dyn Backend>, Error> {
+        Ok(match &*self.0 {
+            Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup)?),
+            // A pack of one.
+            Kind::Gpu(gpu) => Box::new(Seat::alone(gpu).training(setup)?),
+            Kind::Seat(seat) => Box::new(seat.training(setup)?),
+        })
+    }
+
     /// Name of the hardware and how it is used, for provenance.
     pub fn name(&self) -> String {
         match &*self.0 {
             Kind::Cpu(cpu) => cpu.name(),
             Kind::Gpu(gpu) => gpu.name(),
+            Kind::Seat(seat) => seat.gpu().name(),
         }
     }
 
     /// Whether it is a GPU (or its software stand-in).
     pub fn is_gpu(&self) -> bool {
-        matches!(&*self.0, Kind::Gpu(_))
+        matches!(&*self.0, Kind::Gpu(_) | Kind::Seat(_))
     }
 }
 

@@ -5,6 +5,42 @@ use std::collections::HashMap;
 use crate::graph::{NormId, StorageId};
 use crate::program::{Access, AccessKind, Call, Resource};
 
+/// An earlier call that a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) earlier: usize,
+    /// Whether an image of the one call meets only the same image of the other.
+    pub(crate) by_image: bool,
+}
+
+/// The earlier calls that each call waits for.
+pub(crate) fn waits(calls: &[Call]) -> Vec<Vec<Wait>> {
+    // Earlier accesses to what a call touches; only those can make it wait.
+    let mut earlier: HashMap<Bin, Vec<(usize, Access)>> = HashMap::new();
+    let mut all = Vec::with_capacity(calls.len());
+    for (index, call) in calls.iter().enumerate() {
+        let mut waits: Vec<Wait> = Vec::new();
+        let accesses = call.accesses();
+        for mine in &accesses {
+            for &(other, theirs) in earlier.get(&mine.resource.bin()).into_iter().flatten() {
+                if !mine.waits_for(theirs) {
+                    continue;
+                }
+                let by_image = mine.resource.is_by_image();
+                match waits.iter_mut().find(|wait| wait.earlier == other) {
+                    Some(wait) => wait.by_image &= by_image,
+                    None => waits.push(Wait { earlier: other, by_image }),
+                }
+            }
+        }
+        all.push(waits);
+        for access in accesses {
+            earlier.entry(access.resource.bin()).or_default().push((index, access));
+        }
+    }
+    all
+}
+
 /// When each call may run: times from 0. Calls of one time are independent of each other or, for calls of
 /// which `local` is true, depend on each other only image by image and stand in the list's order.
 ///
@@ -12,25 +48,14 @@ use crate::program::{Access, AccessKind, Call, Resource};
 pub(crate) fn schedule(calls: &[Call], local: impl Fn(&Call) -> bool) -> Vec<usize> {
     let is_local: Vec<bool> = calls.iter().map(local).collect();
     let mut times: Vec<usize> = Vec::with_capacity(calls.len());
-    // Earlier accesses to what a call touches; only those can make it wait.
-    let mut earlier: HashMap<Bin, Vec<(usize, Access)>> = HashMap::new();
-    for (index, call) in calls.iter().enumerate() {
+    for (index, waits) in waits(calls).iter().enumerate() {
         let mut time = usize::from(is_local[index]);
-        let accesses = call.accesses();
-        for mine in &accesses {
-            for &(other, theirs) in earlier.get(&mine.resource.bin()).into_iter().flatten() {
-                if !mine.waits_for(theirs) {
-                    continue;
-                }
-                let by_image = mine.resource.is_by_image() && is_local[index] && is_local[other];
-                let earliest = if by_image { times[other] } else { next_time(times[other], is_local[index]) };
-                time = time.max(earliest);
-            }
+        for wait in waits {
+            let together = wait.by_image && is_local[index] && is_local[wait.earlier];
+            let earlier = times[wait.earlier];
+            time = time.max(if together { earlier } else { next_time(earlier, is_local[index]) });
         }
         times.push(time);
-        for access in accesses {
-            earlier.entry(access.resource.bin()).or_default().push((index, access));
-        }
     }
     times
 }

@@ -1,10 +1,10 @@
 //! One training: a graph on a device, epoch by epoch.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::cpu::{CpuBackend, Reservation};
-use crate::device::{Device, Kind};
-use crate::gpu::GpuBackend;
+use crate::cpu::Reservation;
+use crate::device::Device;
 use crate::graph::Graph;
 use crate::plan::MemoryPlan;
 use crate::preprocess::{Images, Preprocess};
@@ -71,6 +71,7 @@ pub trait Monitor: Sync {
 }
 
 /// One epoch (or evaluation) over images of a set, in an order.
+#[derive(Clone, Copy)]
 pub(crate) struct Pass<'a> {
     /// Number of the image set.
     pub(crate) set: usize,
@@ -104,13 +105,21 @@ pub(crate) trait Backend: Send {
 }
 
 /// What a backend is built from.
-pub(crate) struct Setup<'a> {
-    pub(crate) graph: &'a Graph,
-    pub(crate) layout: &'a Layout,
+pub(crate) struct Setup {
+    pub(crate) graph: Graph,
+    pub(crate) layout: Layout,
     pub(crate) train: Program,
     pub(crate) evaluate: Program,
-    pub(crate) recipe: &'a Recipe,
-    pub(crate) sets: &'a [Images],
+    pub(crate) recipe: Recipe,
+    pub(crate) sets: Vec<Images>,
+}
+
+impl Setup {
+    /// Whether both read the very same pixels.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let same = |(mine, theirs): (&Images, &Images)| Arc::ptr_eq(mine.pixels(), theirs.pixels());
+        self.sets.len() == other.sets.len() && self.sets.iter().zip(&other.sets).all(same)
+    }
 }
 
 /// A network in training.
@@ -157,13 +166,11 @@ impl Trainer {
         // The copy of the parameters on the host, before it is made.
         let _host = Reservation::new(layout.elements.saturating_mul(size_of::<f32>()))?;
         let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
-        let setup = Setup { graph: &graph, layout: &layout, train, evaluate, recipe, sets };
-        let mut backend: Box<dyn Backend> = match &*device.0 {
-            Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup)?),
-            Kind::Gpu(gpu) => Box::new(GpuBackend::new(gpu, setup)?),
-        };
-        backend.set_state(&state)?;
         let images = sets.iter().map(Images::len).collect();
+        let (recipe, sets) = (recipe.clone(), sets.to_vec());
+        let setup = Setup { graph: graph.clone(), layout: layout.clone(), train, evaluate, recipe, sets };
+        let mut backend = device.backend(setup)?;
+        backend.set_state(&state)?;
         Ok(Self { graph, layout, backend, images, steps: 0 })
     }
 

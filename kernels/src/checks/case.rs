@@ -1,8 +1,6 @@
 //! One training to check: a network, its recipe and random images; and the backends that run it.
 
-use crate::cpu::CpuBackend;
-use crate::device::{Device, Kind};
-use crate::gpu::GpuBackend;
+use crate::device::Device;
 use crate::graph::{Graph, Value};
 use crate::program::{Mode, Program};
 use crate::reference::{Batch, Reference, Rounding};
@@ -88,33 +86,27 @@ impl Case {
         State::initial(&self.graph, &self.layout(), self.recipe.seed, self.recipe.norm_init)
     }
 
-    fn with_setup<T>(&self, build: impl FnOnce(Setup<'_>) -> T) -> T {
-        let layout = self.layout();
-        build(Setup {
-            graph: &self.graph,
-            layout: &layout,
+    fn setup(&self) -> Setup {
+        Setup {
+            graph: self.graph.clone(),
+            layout: self.layout(),
             train: Program::new(&self.graph, Mode::Train),
             evaluate: Program::new(&self.graph, Mode::Evaluate),
-            recipe: &self.recipe,
-            sets: std::slice::from_ref(&self.images),
-        })
+            recipe: self.recipe.clone(),
+            sets: vec![self.images.clone()],
+        }
     }
 
     /// The reference, in its initial state.
     pub(super) fn reference(&self, rounding: Rounding) -> Reference {
-        let mut reference = self.with_setup(|setup| Reference::new(setup, rounding));
+        let mut reference = Reference::new(self.setup(), rounding);
         reference.set_state(&self.initial()).unwrap();
         reference
     }
 
     /// A device's backend, in its initial state.
     pub(super) fn backend(&self, device: &Device) -> Result<Box<dyn Backend>, Error> {
-        let mut backend: Box<dyn Backend> = self.with_setup(|setup| {
-            Ok::<Box<dyn Backend>, Error>(match &*device.0 {
-                Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup)?),
-                Kind::Gpu(gpu) => Box::new(GpuBackend::new(gpu, setup)?),
-            })
-        })?;
+        let mut backend = device.backend(self.setup())?;
         backend.set_state(&self.initial())?;
         Ok(backend)
     }

@@ -156,13 +156,13 @@ fn parts(call: &Call, memory: &Memory) -> usize {
 }
 
 impl CpuBackend {
-    pub(crate) fn new(device: &CpuDevice, setup: Setup<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(device: &CpuDevice, setup: Setup) -> Result<Self, Error> {
         let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
         let count = blocks(recipe.batch_size);
         let halves = recipe.float_bits == 16;
-        let train = Prepared::new(graph, layout, train, count, halves, None)?;
+        let train = Prepared::new(&graph, &layout, train, count, halves, None)?;
         let arena = Some(&train.memory.arena);
-        let evaluate = Prepared::new(graph, layout, evaluate, count, halves, arena)?;
+        let evaluate = Prepared::new(&graph, &layout, evaluate, count, halves, arena)?;
         let floats = |prepared: &Prepared| {
             sets.iter().map(|set| prepared.scratch_floats(set.shape())).max().unwrap_or(0)
         };
@@ -172,12 +172,11 @@ impl CpuBackend {
         Ok(Self {
             isa: device.isa,
             pool: device.pool.clone(),
-            graph: graph.clone(),
-            recipe: recipe.clone(),
-            sets: sets.to_vec(),
             resizes: (sets.iter())
                 .map(|set| [Resize::new(set.shape().height, size), Resize::new(set.shape().width, size)])
                 .collect(),
+            sets,
+            recipe,
             train,
             evaluate,
             parameters: Parameters {
@@ -192,6 +191,7 @@ impl CpuBackend {
             scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect::<Result<_, _>>()?,
             trained: layout.trained,
             elements: layout.elements,
+            graph,
         })
     }
 

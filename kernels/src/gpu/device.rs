@@ -22,8 +22,12 @@ pub(super) const SLOTS: usize = 6;
 /// Bytes of the window of job records that a dispatch sees.
 pub(super) const JOB_WINDOW: u64 = 16 * 1024;
 
-/// Bytes from one step's record to the next: the offset alignment of uniform buffers.
-pub(super) const STEP_STRIDE: u64 = 256;
+/// Most trainings that share dispatches.
+pub(crate) const PACKED: usize = 16;
+
+/// Bytes of the records of one step, one of 48 bytes for each training: a multiple of 256, the offset alignment of uniform
+/// buffers.
+pub(super) const STEP_STRIDE: u64 = 48 * PACKED as u64;
 
 /// How long after the device is done a read-back may take to be answered.
 const READ_BACK_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,12 +1,12 @@
-//! From the calls of a program to launches of kernels, each at its call's time; a call of several launches uses stages.
+//! From the calls of a program to launches of kernels; a call of several launches that depend on each other uses stages.
 
 use super::images::{IMAGE_PAGES, ImageSplit};
 use super::memory::{Arena, MAX_RUNS, SetWords, StateWords};
-use super::record::{Launch, MAX_GROUPS, Page, Recorder, Recording};
+use super::record::{Launch, MAX_GROUPS, Page};
 use super::source::{self, Kernel};
 use super::tiles::{quads, strip};
 use super::views::{Parts, Places, Read, X_SHAPE, Y_SHAPE};
-use crate::graph::{DropId, Head, Input, NormId, Tensor};
+use crate::graph::{DropId, Head, Input, Norm, NormId, Tensor};
 use crate::ops::{NodeSum, Pool, PoolKind, WindowAverage};
 use crate::preprocess::{CROP_PADDING, Images};
 use crate::program::{Call, Gradient, Mode, Program, Sink};
@@ -31,52 +31,52 @@ pub(super) struct Lowering<'a> {
     pub(super) places: Places<'a>,
     pub(super) layout: &'a Layout,
     pub(super) recipe: &'a Recipe,
-    recorder: Recorder,
-    /// When the call that is lowered runs.
-    time: usize,
-    /// When the last call runs, which in training is the update.
-    end: usize,
+    /// Number of the training among those that share dispatches.
+    training: usize,
+    launches: Vec<Lowered>,
+    /// The call that is lowered.
+    call: usize,
     /// Heads that were lowered.
     heads: usize,
     sets: &'a [Images],
     splits: &'a [ImageSplit],
 }
 
-/// Records a program of `setup`.
+/// A launch of a call.
+pub(super) struct Lowered {
+    pub(super) call: usize,
+    /// Launches of one call and stage are independent of each other, and wait for those of the stages before.
+    pub(super) stage: usize,
+    /// Runs only for images of this set.
+    pub(super) set: Option<usize>,
+    pub(super) launch: Launch,
+}
+
+/// Launches of a program of `setup`, which is number `training` of those that share dispatches.
 pub(super) fn lower(
-    setup: &Setup<'_>,
+    setup: &Setup,
+    training: usize,
     program: &Program,
-    times: &[usize],
     state: &StateWords,
     arena: &Arena,
     splits: &[ImageSplit],
-) -> Recording {
-    let Setup { graph, layout, recipe, sets, .. } = *setup;
+) -> Vec<Lowered> {
+    let Setup { graph, layout, recipe, sets, .. } = setup;
     let half = recipe.float_bits == 16;
     let places = Places { graph, program, state, arena, batch: recipe.batch_size, half };
-    let mut lowering = Lowering {
-        places,
-        layout,
-        recipe,
-        recorder: Recorder::new(half),
-        time: 0,
-        end: times.iter().copied().max().unwrap_or(0),
-        heads: 0,
-        sets,
-        splits,
-    };
-    for (call, &time) in program.calls.iter().zip(times) {
-        lowering.time = time;
+    let mut lowering =
+        Lowering { places, layout, recipe, training, launches: Vec::new(), call: 0, heads: 0, sets, splits };
+    for (index, call) in program.calls.iter().enumerate() {
+        lowering.call = index;
         lowering.call(call);
     }
-    lowering.recorder.finish()
+    lowering.launches
 }
 
-/// Records what makes affine maps from running statistics, before an evaluation.
-pub(super) fn lower_running_statistics(setup: &Setup<'_>, state: &StateWords) -> Recording {
-    let Setup { graph, layout, recipe, .. } = *setup;
-    let mut recorder = Recorder::new(recipe.float_bits == 16);
-    for norm in &graph.norms {
+/// Launches that make affine maps from running statistics, before an evaluation.
+pub(super) fn lower_running_statistics(setup: &Setup, state: &StateWords) -> Vec<Launch> {
+    let Setup { graph, layout, .. } = setup;
+    let lower = |norm: &Norm| {
         let channels = norm.raw.shape.channels;
         let parts = Parts::default()
             .float("EPSILON", NORM_EPSILON)
@@ -86,9 +86,9 @@ pub(super) fn lower_running_statistics(setup: &Setup<'_>, state: &StateWords) ->
             .field("running_mean", state.running_mean + norm.offset)
             .field("running_var", state.running_var + norm.offset)
             .field("record", state.norms + super::memory::NORM_RECORD * norm.offset);
-        recorder.push((0, 0), launch(&source::NORM_RUNNING, parts, channels, 1));
-    }
-    recorder.finish()
+        launch(&source::NORM_RUNNING, parts, channels, 1)
+    };
+    graph.norms.iter().map(lower).collect()
 }
 
 /// A launch of one invocation an item.
@@ -98,13 +98,14 @@ pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles:
     let small = items.div_ceil(kernel.workgroup as usize) <= MAX_GROUPS as usize;
     let workgroup = if small { kernel.workgroup } else { LARGE_WORKGROUP };
     let groups = items.div_ceil(workgroup as usize) as u32;
-    Launch { kernel, constants, fields, slots, workgroup, groups, tiles: tiles as u32 }
+    Launch { kernel, constants, fields, slots, workgroup, groups, tiles: tiles as u32, half: false }
 }
 
 /// A launch of one workgroup a group.
 fn launch_groups(kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
     let Parts { constants, fields, slots } = parts;
-    Launch { kernel, constants, fields, slots, workgroup: kernel.workgroup, groups: groups as u32, tiles: 1 }
+    let workgroup = kernel.workgroup;
+    Launch { kernel, constants, fields, slots, workgroup, groups: groups as u32, tiles: 1, half: false }
 }
 
 impl Lowering<'_> {
@@ -133,12 +134,13 @@ impl Lowering<'_> {
     }
 
     pub(super) fn push(&mut self, stage: usize, launch: Launch) {
-        self.recorder.push((self.time, stage), launch);
+        self.push_for_set(stage, None, launch);
     }
 
-    /// At the end of the step, where launches of all the step's calls share dispatches.
-    pub(super) fn push_at_end(&mut self, launch: Launch) {
-        self.recorder.push((self.end, 0), launch);
+    fn push_for_set(&mut self, stage: usize, set: Option<usize>, launch: Launch) {
+        let mut launch = Launch { half: self.places.half, ..launch };
+        launch.fields.push(("training", self.training as u32));
+        self.launches.push(Lowered { call: self.call, stage, set, launch });
     }
 
     pub(super) fn quads(&self, shape: Shape) -> usize {
@@ -167,6 +169,7 @@ impl Lowering<'_> {
                 .constant("ROW_TAPS", rows.taps)
                 .constant("COLUMN_TAPS", columns.taps)
                 .field("order", state.order)
+                .field("image_set", set)
                 .field("images_per_page", split.images_per_page)
                 .field("rows", rows.first)
                 .field("row_weights", rows.weights)
@@ -180,7 +183,7 @@ impl Lowering<'_> {
                 parts = parts.words(name, Page::Images { set, page });
             }
             let launch = launch(&source::LOAD_IMAGES, parts, self.quads(output.shape), shape.channels);
-            self.recorder.push_for_set((self.time, 0), set, launch);
+            self.push_for_set(0, Some(set), launch);
         }
     }
 

@@ -89,7 +89,7 @@ impl Lowering<'_> {
             .field("parts", parts)
             .field("elements", elements)
             .field("gradient", gradient);
-        self.push_at_end(launch(&source::SUM_PARTIALS, parts, elements, 1));
+        self.push(0, launch(&source::SUM_PARTIALS, parts, elements, 1));
     }
 
     fn weight_partials(&mut self, op: &Convolution, gradient: GradientRead) {

@@ -36,6 +36,7 @@ pub(super) struct StateWords {
     pub(super) mean: usize,
     pub(super) deviation: usize,
     pub(super) sets: Vec<SetWords>,
+    /// Where it ends.
     pub(super) words: usize,
     /// Steps between two uploads: of a whole epoch over the largest set.
     pub(super) segment_steps: usize,
@@ -58,14 +59,15 @@ pub(super) struct ResizeWords {
 }
 
 impl StateWords {
-    /// Lays out the state, and lists the words that never change.
+    /// Lays out the state from word `first` on, and lists the words that never change.
     pub(super) fn new(
+        first: usize,
         graph: &Graph,
         layout: &Layout,
         recipe: &Recipe,
         sets: &[Images],
     ) -> (Self, Vec<(usize, Vec<u32>)>) {
-        let mut state = Self::default();
+        let mut state = Self { words: first, ..Self::default() };
         let mut constants = Vec::new();
         let largest = sets.iter().map(Images::len).max().unwrap_or(0);
         state.segment_steps = largest.div_ceil(recipe.batch_size).max(1);
@@ -111,13 +113,11 @@ impl StateWords {
         }
         (state, constants)
     }
-}
 
-impl StateWords {
     /// Bytes of what lasts from step to step, of the gradients, and of everything else.
     pub(super) fn bytes(&self) -> [u64; 3] {
         let gradients = self.running_mean - self.gradients;
-        let state = self.drops - gradients;
+        let state = self.drops - self.parameters - gradients;
         [state, gradients, self.words - self.drops].map(|words| 4 * words as u64)
     }
 }
@@ -156,10 +156,17 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// Plans a program whose calls run at `times`, on pages of at most `page_bytes`.
+    /// Of a program whose memory is not planned yet: all lies at the start of the first page.
+    pub(super) fn unplanned() -> Self {
+        Self { places: HashMap::new(), pages: Vec::new(), largest: 0, unshared: 0 }
+    }
+
+    /// Plans a program on pages of at most `page_bytes`; `times` are those of each call's first and last launch, if it
+    /// has any.
     pub(super) fn new(
+        graph: &Graph,
         program: &Program,
-        times: &[usize],
+        times: &[Option<(usize, usize)>],
         batch: usize,
         half: bool,
         page_bytes: usize,
@@ -168,7 +175,7 @@ impl Arena {
         let element = if half { 2 } else { 4 };
         let mut held: Vec<(Held, Lifetime)> = Vec::new();
         let mut numbers: HashMap<Held, usize> = HashMap::new();
-        let mut hold = |what: Held, bytes: usize, first: usize, last: usize| {
+        let mut hold = |what: Held, bytes: usize, (first, last): (usize, usize)| {
             let number = *numbers.entry(what).or_insert_with(|| {
                 held.push((what, Lifetime { bytes, first, last }));
                 held.len() - 1
@@ -177,32 +184,44 @@ impl Arena {
             life.first = life.first.min(first);
             life.last = life.last.max(last);
         };
-        let end = times.iter().copied().max().unwrap_or(0);
         for (call, &time) in program.calls.iter().zip(times) {
-            for id in call.storages() {
+            let Some(time) = time else { continue };
+            // Here statistics are made from what was normalised, not from sums that its kernel left.
+            let raw = match call {
+                Call::NormStatistics { norm } => Some(graph.norms[norm.0].raw.storage),
+                _ => None,
+            };
+            for id in call.storages().into_iter().chain(raw) {
                 let storage = program.storages[id.0];
                 let bytes = match storage.content {
                     Content::Activation => storage.shape.elements() * lanes * element,
                     Content::Taps => storage.shape.elements() * lanes,
                 };
-                hold(Held::Storage(id), bytes, time, time);
+                hold(Held::Storage(id), bytes, time);
             }
             let columns = |op: &Convolution| op.column_count() * op.output.shape.pixels() * lanes * element;
             match call {
                 Call::Convolve { op } if op.depthwise.is_some() => {
-                    hold(Held::Columns(op.weight.0), columns(op), time, time);
+                    hold(Held::Columns(op.weight.0), columns(op), time);
                 }
                 Call::ConvolveBackward { op, .. } => {
                     let parts = WeightTiles::new(op, batch).parts;
                     let bytes = parts * op.output.shape.channels * op.column_count() * 4;
-                    hold(Held::Partials(op.weight.0), bytes, time, end);
+                    hold(Held::Partials(op.weight.0), bytes, time);
                     if let Columns::Depthwise { kernel, .. } = op.columns {
-                        hold(Held::Columns(op.weight.0), columns(op), time, time);
-                        hold(Held::ColumnGradients(op.weight.0), columns(op), time, time);
+                        hold(Held::Columns(op.weight.0), columns(op), time);
+                        hold(Held::ColumnGradients(op.weight.0), columns(op), time);
                         let strip = tiles::strip(op.output.shape.width);
                         let parts = tiles::depthwise_parts(op, batch, strip);
                         let bytes = parts * op.input.tensor.shape.channels * kernel * kernel * 4;
-                        hold(Held::DepthwisePartials(op.weight.0), bytes, time, end);
+                        hold(Held::DepthwisePartials(op.weight.0), bytes, time);
+                    }
+                }
+                // Reads what was held above until now.
+                Call::WeightGradient { op } => {
+                    hold(Held::Partials(op.weight.0), 0, time);
+                    if op.depthwise.is_some() {
+                        hold(Held::DepthwisePartials(op.weight.0), 0, time);
                     }
                 }
                 _ => {}
@@ -215,6 +234,14 @@ impl Arena {
             pages,
             largest: lives.iter().map(|life| life.bytes).max().unwrap_or(0),
             unshared: lives.iter().map(|life| life.bytes).sum(),
+        }
+    }
+
+    /// Moves each of its pages to a place on the pages that trainings share.
+    pub(super) fn move_to(&mut self, pages: &[Place]) {
+        for place in self.places.values_mut() {
+            let Place { page, bytes } = pages[place.page];
+            *place = Place { page, bytes: bytes + place.bytes };
         }
     }
 }

@@ -1,29 +1,43 @@
-//! All of a training that is known without a device: the state's words, the arena's pages, and the recorded programs.
+//! All of the trainings of a pack that is known without a device: their states' words, the arenas' pages, and the recorded
+//! programs, in which launches of all of them share dispatches.
+
+use std::collections::HashMap;
 
 use super::images::ImageSplit;
-use super::lower::{lower, lower_running_statistics};
-use super::memory::{Arena, StateWords};
-use super::record::{MAX_GROUPS, Recording};
+use super::lower::{Lowered, lower, lower_running_statistics};
+use super::memory::{Arena, Place, StateWords};
+use super::order::{Draft, Step, order};
+use super::record::{MAX_GROUPS, Recorder, Recording};
+use super::source::Source;
 use crate::program::Program;
-use crate::schedule::schedule;
+use crate::schedule::waits;
 use crate::trainer::Setup;
 
 pub(super) struct Prepared {
-    pub(super) state: StateWords,
-    /// Words of the state that never change, by offset.
-    pub(super) constants: Vec<(usize, Vec<u32>)>,
+    pub(super) members: Vec<Member>,
+    /// Words of all states.
+    pub(super) words: usize,
     /// Bytes of each page, enough for either program.
     pub(super) pages: Vec<u64>,
-    /// Pieces that lie on them, of both programs, and bytes of those of training if none shared memory with another.
-    pub(super) buffers: usize,
-    pub(super) unshared: usize,
     pub(super) train: Recording,
     pub(super) evaluate: Recording,
     /// Makes the affine maps of all normalisations from running statistics.
     pub(super) running_statistics: Recording,
 }
 
-/// Why a training does not fit: a block of so many bytes, or a grid of too many workgroups.
+/// One training of a pack.
+pub(super) struct Member {
+    pub(super) state: StateWords,
+    /// Words of the state that never change, by offset.
+    pub(super) constants: Vec<(usize, Vec<u32>)>,
+    /// Bytes of its arena, enough for either program.
+    pub(super) arena_bytes: usize,
+    /// Pieces that lie in it, of both programs, and bytes of those of training if none shared memory with another.
+    pub(super) buffers: usize,
+    pub(super) unshared: usize,
+}
+
+/// Why trainings do not fit: a block of so many bytes, or a grid of too many workgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooLarge {
     Block(u64),
@@ -31,36 +45,137 @@ pub(super) enum TooLarge {
 }
 
 impl Prepared {
-    /// Plans and records for pages of at most `page_bytes`; `splits` tell how each set's images are held.
-    pub(super) fn new(setup: &Setup<'_>, page_bytes: u64, splits: &[ImageSplit]) -> Result<Self, TooLarge> {
-        let Setup { graph, layout, recipe, sets, .. } = *setup;
-        let (state, constants) = StateWords::new(graph, layout, recipe, sets);
-        if 4 * state.words as u64 > page_bytes {
-            return Err(TooLarge::Block(4 * state.words as u64));
+    /// Plans and records for pages of at most `page_bytes`; `splits` tell how the images of each set are held, which all of
+    /// the pack read.
+    pub(super) fn new(setups: &[Setup], page_bytes: u64, splits: &[ImageSplit]) -> Result<Self, TooLarge> {
+        let mut members: Vec<Member> = Vec::with_capacity(setups.len());
+        let mut words = 0;
+        for Setup { graph, layout, recipe, sets, .. } in setups {
+            let (state, constants) = StateWords::new(words, graph, layout, recipe, sets);
+            words = state.words;
+            members.push(Member { state, constants, arena_bytes: 0, buffers: 0, unshared: 0 });
         }
-        // A kernel binds the first page to the slots that it does not use.
-        let mut pages: Vec<u64> = vec![0];
-        let (mut buffers, mut unshared) = (0, 0);
-        let mut record = |program| {
-            let program: &Program = program;
-            let times = schedule(&program.calls, |_| false);
-            let half = recipe.float_bits == 16;
-            let arena = Arena::new(program, &times, recipe.batch_size, half, page_bytes as usize);
-            if arena.largest as u64 > page_bytes {
-                return Err(TooLarge::Block(arena.largest as u64));
+        if 4 * words as u64 > page_bytes {
+            return Err(TooLarge::Block(4 * words as u64));
+        }
+        let train: Vec<&Program> = setups.iter().map(|setup| &setup.train).collect();
+        let evaluate: Vec<&Program> = setups.iter().map(|setup| &setup.evaluate).collect();
+        let programs = [train, evaluate];
+        let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits));
+        let mut arenas: [Vec<Arena>; 2] = [Vec::new(), Vec::new()];
+        let mut shared = Pages::new(page_bytes);
+        for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
+            let mut own = [0, 1].map(|mode: usize| {
+                let half = setup.recipe.float_bits == 16;
+                let (program, spans) = (programs[mode][index], times[mode][index].spans());
+                Arena::new(&setup.graph, program, &spans, setup.recipe.batch_size, half, page_bytes as usize)
+            });
+            let largest = own.iter().map(|arena| arena.largest).max().unwrap_or(0);
+            if largest as u64 > page_bytes {
+                return Err(TooLarge::Block(largest as u64));
             }
-            buffers += arena.places.len();
-            unshared = unshared.max(arena.unshared);
-            pages.resize(pages.len().max(arena.pages.len()), 0);
-            pages.iter_mut().zip(&arena.pages).for_each(|(page, &own)| *page = (*page).max(own as u64));
-            let recording = lower(setup, program, &times, &state, &arena, splits);
+            let count = own.iter().map(|arena| arena.pages.len()).max().unwrap_or(0);
+            let bytes = |page: usize| own.iter().filter_map(|arena| arena.pages.get(page)).copied().max();
+            let sizes: Vec<usize> = (0..count).map(|page| bytes(page).unwrap_or(0)).collect();
+            let places: Vec<Place> = sizes.iter().map(|&bytes| shared.take(bytes)).collect();
+            own.iter_mut().for_each(|arena| arena.move_to(&places));
+            member.arena_bytes = sizes.iter().sum();
+            member.buffers = own.iter().map(|arena| arena.places.len()).sum();
+            member.unshared = own[0].unshared;
+            for (all, arena) in arenas.iter_mut().zip(own) {
+                all.push(arena);
+            }
+        }
+        let record = |mode: usize| {
+            let mut recorder = Recorder::default();
+            for (index, setup) in setups.iter().enumerate() {
+                let (program, arena) = (programs[mode][index], &arenas[mode][index]);
+                let launches = lower(setup, index, program, &members[index].state, arena, splits);
+                for (lowered, &time) in launches.into_iter().zip(&times[mode][index].launches) {
+                    recorder.push(time, lowered.set, lowered.launch);
+                }
+            }
+            let recording = recorder.finish();
             let fits = |groups: &[u32; 3]| groups.iter().all(|&groups| groups <= MAX_GROUPS);
             let fits = recording.dispatches.iter().all(|dispatch| fits(&dispatch.groups));
             if fits { Ok(recording) } else { Err(TooLarge::Grid) }
         };
-        let train = record(&setup.train)?;
-        let evaluate = record(&setup.evaluate)?;
-        let running_statistics = lower_running_statistics(setup, &state);
-        Ok(Self { state, constants, pages, buffers, unshared, train, evaluate, running_statistics })
+        let (train, evaluate) = (record(0)?, record(1)?);
+        let mut recorder = Recorder::default();
+        for (setup, member) in setups.iter().zip(&members) {
+            for launch in lower_running_statistics(setup, &member.state) {
+                recorder.push(0, None, launch);
+            }
+        }
+        let running_statistics = recorder.finish();
+        Ok(Self { members, words, pages: shared.sizes, train, evaluate, running_statistics })
+    }
+}
+
+/// When one program's launches run.
+struct Times {
+    launches: Vec<usize>,
+    /// The call of each.
+    calls: Vec<usize>,
+    /// Number of calls.
+    count: usize,
+}
+
+impl Times {
+    /// Times of each call's first and last launch.
+    fn spans(&self) -> Vec<Option<(usize, usize)>> {
+        let mut spans: Vec<Option<(usize, usize)>> = vec![None; self.count];
+        for (&call, &time) in self.calls.iter().zip(&self.launches) {
+            let (first, last) = spans[call].unwrap_or((time, time));
+            spans[call] = Some((first.min(time), last.max(time)));
+        }
+        spans
+    }
+}
+
+/// Orders the launches of one program of each training together.
+fn times(setups: &[Setup], programs: &[&Program], members: &[Member], splits: &[ImageSplit]) -> Vec<Times> {
+    // Where memory lies depends on the order, and shaders on neither.
+    let arena = Arena::unplanned();
+    let mut shaders: HashMap<Source, usize> = HashMap::new();
+    let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
+    for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
+        let launches = lower(setup, index, program, &members[index].state, &arena, splits);
+        let step = |Lowered { call, stage, launch, .. }: Lowered| {
+            let count = shaders.len();
+            Step { call, stage, shader: *shaders.entry(launch.source()).or_insert(count) }
+        };
+        let launches = launches.into_iter().map(step).collect();
+        drafts.push(Draft { waits: waits(&program.calls), launches });
+    }
+    let times = order(&drafts).into_iter().zip(&drafts).map(|(launches, draft)| Times {
+        launches,
+        calls: draft.launches.iter().map(|step| step.call).collect(),
+        count: draft.waits.len(),
+    });
+    times.collect()
+}
+
+/// The pages that the arenas of a pack share: each page of an arena goes to the first with room for it.
+struct Pages {
+    most: u64,
+    sizes: Vec<u64>,
+}
+
+impl Pages {
+    /// A kernel binds the first page to the slots that it does not use, so that there is one in any case.
+    fn new(most: u64) -> Self {
+        Self { most, sizes: vec![0] }
+    }
+
+    fn take(&mut self, bytes: usize) -> Place {
+        let found = self.sizes.iter().position(|&size| size + bytes as u64 <= self.most);
+        let page = found.unwrap_or(self.sizes.len());
+        if page == self.sizes.len() {
+            self.sizes.push(0);
+        }
+        let place = Place { page, bytes: self.sizes[page] as usize };
+        self.sizes[page] += bytes as u64;
+        place
     }
 }

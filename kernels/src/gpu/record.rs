@@ -1,4 +1,4 @@
-//! Recorded programs: launches by time and stage, those of one specialisation put into one dispatch with a job table.
+//! Recorded programs: launches by time, those of one specialisation put into one dispatch with a job table.
 
 use std::collections::HashMap;
 
@@ -24,6 +24,8 @@ pub(super) struct Launch {
     pub(super) groups: u32,
     /// Workgroups along y: tiles of channels.
     pub(super) tiles: u32,
+    /// Whether activations have 16 bits.
+    pub(super) half: bool,
 }
 
 /// What is bound to a slot.
@@ -41,7 +43,7 @@ pub(super) struct Grouping {
     /// Number of the shader.
     pub(super) source: usize,
     pub(super) pages: [Page; SLOTS],
-    /// Run only when the images come from this set.
+    /// Run only when some training's images come from this set.
     pub(super) set: Option<usize>,
 }
 
@@ -64,23 +66,14 @@ pub(super) struct Recording {
 
 #[derive(Default)]
 pub(super) struct Recorder {
-    launches: Vec<((usize, usize), Option<usize>, Launch)>,
-    half: bool,
+    launches: Vec<(usize, Option<usize>, Launch)>,
 }
 
 impl Recorder {
-    pub(super) fn new(half: bool) -> Self {
-        Self { launches: Vec::new(), half }
-    }
-
-    /// Adds a launch at a time of the schedule and a stage within it: launches of one time and stage are independent.
-    pub(super) fn push(&mut self, when: (usize, usize), launch: Launch) {
-        self.launches.push((when, None, launch));
-    }
-
-    /// Adds a launch that runs only when the images come from `set`.
-    pub(super) fn push_for_set(&mut self, when: (usize, usize), set: usize, launch: Launch) {
-        self.launches.push((when, Some(set), launch));
+    /// Adds a launch at a time: launches of one time are independent. One with a `set` runs only when the images of some
+    /// training come from that set.
+    pub(super) fn push(&mut self, time: usize, set: Option<usize>, launch: Launch) {
+        self.launches.push((time, set, launch));
     }
 
     /// Sorts, groups and lays out the job records.
@@ -91,7 +84,7 @@ impl Recorder {
         for together in self.launches.chunk_by(|a, b| a.0 == b.0) {
             let mut merged: Vec<(Grouping, Vec<&Launch>)> = Vec::new();
             for (_, set, launch) in together {
-                let source = *known.entry(launch.source(self.half)).or_insert_with_key(|source| {
+                let source = *known.entry(launch.source()).or_insert_with_key(|source| {
                     recording.sources.push(source.clone());
                     recording.sources.len() - 1
                 });
@@ -127,10 +120,10 @@ impl Recording {
 }
 
 impl Launch {
-    fn source(&self, half: bool) -> Source {
+    pub(super) fn source(&self) -> Source {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Source::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, half)
+        Source::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, self.half)
     }
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.

@@ -16,11 +16,11 @@ const SUBMISSION: Duration = Duration::from_millis(50);
 /// Submissions that wait on the device.
 const IN_FLIGHT: usize = 2;
 
-/// What kernels know of the running step; the layout is that of `Step` in the shaders.
+/// What kernels know of the step that a training is at; the layout is that of `Step` in the shaders.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct StepRecord {
-    /// Images of the batch.
+    /// Images of the batch; 0 when the training rests.
     pub(super) images: u32,
     /// Place of its first image in the order.
     pub(super) first: u32,
@@ -32,10 +32,12 @@ pub(super) struct StepRecord {
     pub(super) labels: u32,
     pub(super) learning_rate: f32,
     pub(super) drop_path: f32,
-    pub(super) unused: [u32; 3],
+    /// Set that the images come from.
+    pub(super) image_set: u32,
+    pub(super) unused: [u32; 2],
 }
 
-/// Buffers of one training.
+/// Buffers of a pack of trainings.
 pub(super) struct Buffers {
     pub(super) state: wgpu::Buffer,
     pub(super) pages: Vec<wgpu::Buffer>,
@@ -87,10 +89,10 @@ impl Replay {
         Ok(replay)
     }
 
-    /// Encodes one step.
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: u32, set: usize) {
+    /// Encodes one step of trainings whose images come from `sets`.
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: u32, sets: &[usize]) {
         for ready in &self.dispatches {
-            if ready.set.is_some_and(|own| own != set) {
+            if ready.set.is_some_and(|own| !sets.contains(&own)) {
                 continue;
             }
             pass.set_pipeline(&ready.pipeline);
@@ -115,7 +117,7 @@ fn bind(
         })
     };
     let mut entries = vec![
-        wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, size_of::<StepRecord>() as u64) },
+        wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, STEP_STRIDE) },
         wgpu::BindGroupEntry { binding: 1, resource: window(jobs, JOB_WINDOW) },
         wgpu::BindGroupEntry { binding: 2, resource: buffers.state.as_entire_binding() },
     ];
@@ -133,97 +135,178 @@ fn bind(
     })
 }
 
-/// What one pass of a program over an order of images is made of.
-pub(super) struct Run<'a> {
-    pub(super) gpu: &'a GpuDevice,
-    pub(super) replay: &'a Replay,
-    /// Run once before the first step.
-    pub(super) prologue: Option<&'a Replay>,
-    pub(super) buffers: &'a Buffers,
+/// What one training of a pack does in a pass of its program, and where its state lies.
+pub(super) struct Share<'a> {
+    pub(super) pass: &'a Pass<'a>,
     pub(super) state: &'a StateWords,
     pub(super) batch: usize,
     pub(super) heads: usize,
     pub(super) seed: u64,
 }
 
+impl Share<'_> {
+    /// Images of its `segment`-th part, between two uploads.
+    fn segment(&self, segment: usize) -> &[u32] {
+        let images = self.state.segment_steps * self.batch;
+        self.pass.order.chunks(images).nth(segment).unwrap_or(&[])
+    }
+
+    fn segments(&self) -> usize {
+        self.pass.order.len().div_ceil(self.state.segment_steps * self.batch)
+    }
+
+    /// The record of a step of a segment of so many images.
+    fn record(&self, step: usize, images: usize) -> StepRecord {
+        let first = step * self.batch;
+        StepRecord {
+            images: images.saturating_sub(first).min(self.batch) as u32,
+            first: first as u32,
+            row: step as u32,
+            epoch: self.pass.epoch,
+            seed: [self.seed as u32, (self.seed >> 32) as u32],
+            labels: self.state.sets[self.pass.set].labels as u32,
+            learning_rate: self.pass.learning_rate,
+            drop_path: self.pass.drop_path,
+            image_set: self.pass.set as u32,
+            unused: [0; 2],
+        }
+    }
+}
+
+/// Loss sum and hits of one head in one step.
+pub(super) type Sums = [f32; 2];
+
+/// What a pass gave to one training.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Of each step and head.
+    pub(super) rows: Vec<Vec<Sums>>,
+    /// Its monitor said stop.
+    pub(super) cancelled: bool,
+}
+
+/// One pass of a program, of each training of a pack over its own order of images; some may rest.
+pub(super) struct Run<'a> {
+    pub(super) gpu: &'a GpuDevice,
+    pub(super) replay: &'a Replay,
+    /// Run once before the first step.
+    pub(super) prologue: Option<&'a Replay>,
+    pub(super) buffers: &'a Buffers,
+    pub(super) shares: Vec<Option<Share<'a>>>,
+}
+
 impl Run<'_> {
-    /// Runs all steps of `pass`; loss sum and hits of each step and head.
-    pub(super) fn run(
-        &self,
-        pass: &Pass<'_>,
-        steps_per_submission: &mut usize,
-    ) -> Result<Vec<Vec<[f32; 2]>>, Error> {
-        let mut metrics = Vec::new();
-        for segment in pass.order.chunks(self.state.segment_steps * self.batch) {
-            self.upload(pass, segment);
-            self.submit(pass, segment.len(), metrics.is_empty(), steps_per_submission)?;
-            let steps = segment.len().div_ceil(self.batch);
-            let offset = (self.state.metrics * 4) as u64;
-            let bytes = self.gpu.read(&self.buffers.state, offset, (steps * self.heads * 8) as u64)?;
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-            for row in values.chunks(2 * self.heads) {
-                metrics.push(row.chunks(2).map(|pair| [pair[0], pair[1]]).collect());
+    /// Runs all steps, until all trainings that do not rest are cancelled; an outcome for each training.
+    pub(super) fn run(&self, steps_per_submission: &mut usize) -> Result<Vec<Outcome>, Error> {
+        let mut outcomes: Vec<Outcome> = self.shares.iter().map(|_| Outcome::default()).collect();
+        let segments = self.shares.iter().flatten().map(Share::segments).max().unwrap_or(0);
+        for segment in 0..segments {
+            let steps = self.upload(segment);
+            self.submit(segment, steps, steps_per_submission, &mut outcomes)?;
+            for (share, outcome) in self.shares.iter().zip(&mut outcomes) {
+                let Some(share) = share else { continue };
+                let steps = share.segment(segment).len().div_ceil(share.batch);
+                if steps == 0 || outcome.cancelled {
+                    continue;
+                }
+                let offset = (share.state.metrics * 4) as u64;
+                let bytes = self.gpu.read(&self.buffers.state, offset, (steps * share.heads * 8) as u64)?;
+                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+                let rows = values.chunks(2 * share.heads);
+                outcome
+                    .rows
+                    .extend(rows.map(|row| row.chunks(2).map(|pair| [pair[0], pair[1]]).collect::<Vec<_>>()));
+            }
+            if self.all_cancelled(&outcomes) {
+                break;
             }
         }
-        Ok(metrics)
+        Ok(outcomes)
     }
 
-    /// The segment's order and step records.
-    fn upload(&self, pass: &Pass<'_>, order: &[u32]) {
+    fn all_cancelled(&self, outcomes: &[Outcome]) -> bool {
+        self.shares.iter().zip(outcomes).all(|(share, outcome)| share.is_none() || outcome.cancelled)
+    }
+
+    /// A segment's orders and step records; the number of its steps.
+    fn upload(&self, segment: usize) -> usize {
         let queue = &self.gpu.queue;
-        queue.write_buffer(&self.buffers.state, (self.state.order * 4) as u64, bytemuck::cast_slice(order));
-        let steps = order.len().div_ceil(self.batch);
+        let steps = |share: &Share<'_>| share.segment(segment).len().div_ceil(share.batch);
+        let steps = self.shares.iter().flatten().map(steps).max().unwrap_or(0);
         let mut records = vec![0_u8; steps * STEP_STRIDE as usize];
-        for (step, record) in records.chunks_mut(STEP_STRIDE as usize).enumerate() {
-            let first = step * self.batch;
-            let values = StepRecord {
-                images: (order.len() - first).min(self.batch) as u32,
-                first: first as u32,
-                row: step as u32,
-                epoch: pass.epoch,
-                seed: [self.seed as u32, (self.seed >> 32) as u32],
-                labels: self.state.sets[pass.set].labels as u32,
-                learning_rate: pass.learning_rate,
-                drop_path: pass.drop_path,
-                unused: [0; 3],
-            };
-            record[..size_of::<StepRecord>()].copy_from_slice(bytemuck::bytes_of(&values));
+        for (index, share) in self.shares.iter().enumerate() {
+            let Some(share) = share else { continue };
+            let order = share.segment(segment);
+            queue.write_buffer(
+                &self.buffers.state,
+                (share.state.order * 4) as u64,
+                bytemuck::cast_slice(order),
+            );
+            for (step, records) in records.chunks_mut(STEP_STRIDE as usize).enumerate() {
+                let record = share.record(step, order.len());
+                let own = index * size_of::<StepRecord>()..(index + 1) * size_of::<StepRecord>();
+                records[own].copy_from_slice(bytemuck::bytes_of(&record));
+            }
         }
         queue.write_buffer(&self.buffers.steps, 0, &records);
+        steps
     }
 
-    fn submit(&self, pass: &Pass<'_>, images: usize, first: bool, at_once: &mut usize) -> Result<(), Error> {
+    /// Marks the trainings whose monitors say stop.
+    fn ask(&self, outcomes: &mut [Outcome]) {
+        for (share, outcome) in self.shares.iter().zip(outcomes) {
+            outcome.cancelled |= share.as_ref().is_some_and(|share| share.pass.monitor.cancelled());
+        }
+    }
+
+    /// Tells monitors of the images of the steps from `first` to before `last`.
+    fn tell(&self, segment: usize, first: usize, last: usize) {
+        for share in self.shares.iter().flatten() {
+            let images = share.segment(segment).len();
+            let images = images.min(last * share.batch) - images.min(first * share.batch);
+            if images > 0 {
+                share.pass.monitor.progress(images as u64);
+            }
+        }
+    }
+
+    fn submit(
+        &self,
+        segment: usize,
+        steps: usize,
+        at_once: &mut usize,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), Error> {
         let gpu = self.gpu;
-        let steps = images.div_ceil(self.batch);
+        let sets: Vec<usize> = self.shares.iter().flatten().map(|share| share.pass.set).collect();
         let mut waiting: VecDeque<(wgpu::SubmissionIndex, usize)> = VecDeque::new();
         let mut done_before = Instant::now();
-        let mut finish =
-            |(index, steps): (wgpu::SubmissionIndex, usize), next: usize, at_once: &mut usize| {
-                gpu.wait(Some(index))?;
-                // The device was busy with this submission since the one before was done.
-                let each = done_before.elapsed() / steps as u32;
-                done_before = Instant::now();
-                *at_once = ((SUBMISSION.as_nanos() / each.as_nanos().max(1)) as usize).clamp(1, 2 * *at_once);
-                let images = images.min(next * self.batch) - (next - steps) * self.batch;
-                pass.monitor.progress(images as u64);
-                Ok::<(), Error>(())
-            };
-        let mut next = 0;
         let mut done = 0;
+        let mut finish = |(index, steps): (wgpu::SubmissionIndex, usize), at_once: &mut usize| {
+            gpu.wait(Some(index))?;
+            // The device was busy with this submission since the one before was done.
+            let each = done_before.elapsed() / steps as u32;
+            done_before = Instant::now();
+            *at_once = ((SUBMISSION.as_nanos() / each.as_nanos().max(1)) as usize).clamp(1, 2 * *at_once);
+            self.tell(segment, done, done + steps);
+            done += steps;
+            Ok::<(), Error>(())
+        };
+        let mut next = 0;
         while next < steps {
-            if pass.monitor.cancelled() {
-                gpu.wait(None)?;
-                return Err(Error::Cancelled);
+            self.ask(outcomes);
+            if self.all_cancelled(outcomes) {
+                return gpu.wait(None);
             }
             let count = (*at_once).min(steps - next);
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             {
                 let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                if let (true, 0, Some(prologue)) = (first, next, self.prologue) {
-                    prologue.encode(&mut compute, 0, pass.set);
+                if let (0, 0, Some(prologue)) = (segment, next, self.prologue) {
+                    prologue.encode(&mut compute, 0, &sets);
                 }
                 for step in next..next + count {
-                    self.replay.encode(&mut compute, step as u32, pass.set);
+                    self.replay.encode(&mut compute, step as u32, &sets);
                 }
             }
             waiting.push_back((gpu.queue.submit([encoder.finish()]), count));
@@ -231,14 +314,9 @@ impl Run<'_> {
             if waiting.len() >= IN_FLIGHT
                 && let Some(oldest) = waiting.pop_front()
             {
-                done += oldest.1;
-                finish(oldest, done, at_once)?;
+                finish(oldest, at_once)?;
             }
         }
-        for oldest in waiting {
-            done += oldest.1;
-            finish(oldest, done, at_once)?;
-        }
-        Ok(())
+        waiting.into_iter().try_for_each(|oldest| finish(oldest, at_once))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::device::JOB_WINDOW;
+use super::device::{JOB_WINDOW, PACKED};
 
 /// A kernel's files, in order; the last holds its entry point.
 pub(super) struct Kernel {
@@ -91,13 +91,12 @@ impl std::hash::Hash for Source {
     }
 }
 
-/// The step's record: must be the layout of [`StepRecord`](super::run::StepRecord).
+/// One training's record of a step: must be the layout of [`StepRecord`](super::run::StepRecord).
 const STEP: &str = "struct Step {
     images: u32, first: u32, row: u32, epoch: u32,
-    seed_low: u32, seed_high: u32, labels: u32, learning_rate: f32,
-    drop_path: f32, unused_a: u32, unused_b: u32, unused_c: u32,
+    seed: vec2<u32>, labels: u32, learning_rate: f32,
+    drop_path: f32, image_set: u32, unused_a: u32, unused_b: u32,
 }
-@group(0) @binding(0) var<uniform> now: Step;
 ";
 
 impl Source {
@@ -129,6 +128,7 @@ impl Source {
             constant(name, value);
         }
         text.push_str(STEP);
+        let _ = writeln!(text, "@group(0) @binding(0) var<uniform> steps: array<Step, {PACKED}>;");
         text.push_str("struct Job {\n");
         let padded = fields.len().next_multiple_of(4);
         for field in fields {

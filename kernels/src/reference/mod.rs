@@ -62,14 +62,13 @@ pub(crate) struct Batch<'a> {
 }
 
 impl Reference {
-    pub(crate) fn new(setup: Setup<'_>, rounding: Rounding) -> Self {
+    pub(crate) fn new(setup: Setup, rounding: Rounding) -> Self {
         let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
         let elements = layout.elements;
         Self {
-            graph: graph.clone(),
-            layout: layout.clone(),
-            recipe: recipe.clone(),
-            sets: sets.to_vec(),
+            layout,
+            recipe,
+            sets,
             rounding,
             train,
             evaluate,
@@ -79,6 +78,7 @@ impl Reference {
             running_mean: vec![0.0; graph.norm_channels()],
             running_var: vec![1.0; graph.norm_channels()],
             margin: f64::INFINITY,
+            graph,
         }
     }
 

@@ -10,34 +10,29 @@ use crate::schedule::schedule;
 fn a_large_training_is_split_over_default_bindings() {
     let page_bytes: usize = 128 << 20;
     let training = Training::new(dense(16, 8, 32, 0), 64, 32, 1);
-    training.with_setup(|setup| {
-        let times = schedule(&setup.train.calls, |_| false);
-        let split = Arena::new(&setup.train, &times, 64, false, page_bytes);
-        assert!(
-            split.pages.len() > 1 && split.pages.iter().all(|&page| page <= page_bytes),
-            "{:?}",
-            split.pages
-        );
-        let whole = Arena::new(&setup.train, &times, 64, false, usize::MAX);
-        assert_eq!(whole.pages.len(), 1);
-        let sum: usize = split.pages.iter().sum();
-        assert!(sum < whole.pages[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.pages[0]);
-        // The same graph with half the bits needs about half the memory (partial sums stay as they are).
-        let half = Arena::new(&setup.train, &times, 64, true, usize::MAX);
-        assert!(half.pages[0] < whole.pages[0] * 6 / 10);
-    });
+    let setup = training.setup();
+    let times = schedule(&setup.train.calls, |_| false);
+    let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
+    let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes);
+    assert!(split.pages.len() > 1 && split.pages.iter().all(|&page| page <= page_bytes), "{:?}", split.pages);
+    let whole = Arena::new(&setup.graph, &setup.train, &times, 64, false, usize::MAX);
+    assert_eq!(whole.pages.len(), 1);
+    let sum: usize = split.pages.iter().sum();
+    assert!(sum < whole.pages[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.pages[0]);
+    // The same graph with half the bits needs about half the memory (partial sums stay as they are).
+    let half = Arena::new(&setup.graph, &setup.train, &times, 64, true, usize::MAX);
+    assert!(half.pages[0] < whole.pages[0] * 6 / 10);
 }
 
 #[test]
 fn what_no_page_holds_is_refused() {
     let training = Training::new(dense(8, 3, 16, 0), 32, 32, 1);
-    training.with_setup(|setup| {
-        let split = [ImageSplit::new(&setup.sets[0], 1 << 20)];
-        // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
-        let block = 32 * 16 * 16 * 32 * 4;
-        assert!(Prepared::new(&setup, block, &split).is_ok());
-        assert_eq!(Prepared::new(&setup, block - 256, &split).err(), Some(TooLarge::Block(block)));
-    });
+    let setup = [training.setup()];
+    let split = [ImageSplit::new(&setup[0].sets[0], 1 << 20)];
+    // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
+    let block = 32 * 16 * 16 * 32 * 4;
+    assert!(Prepared::new(&setup, block, &split).is_ok());
+    assert_eq!(Prepared::new(&setup, block - 256, &split).err(), Some(TooLarge::Block(block)));
 }
 
 #[test]

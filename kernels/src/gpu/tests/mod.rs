@@ -4,5 +4,6 @@
 
 mod memory;
 mod networks;
+mod pack;
 mod replay;
 mod shaders;

@@ -113,6 +113,7 @@ fn auxiliary(graph: &mut Graph, input: Value) {
 }
 
 /// A training on `count` random images of twice the size that the network reads.
+#[derive(Clone)]
 pub(super) struct Training {
     pub(super) graph: Graph,
     pub(super) recipe: Recipe,
@@ -142,11 +143,11 @@ impl Training {
         Self { graph, recipe, sets: vec![Images::new(shape, pixels.into(), labels.into(), 10).unwrap()] }
     }
 
-    pub(super) fn with_setup<T>(&self, run: impl FnOnce(Setup<'_>) -> T) -> T {
+    pub(super) fn setup(&self) -> Setup {
         let train = Program::new(&self.graph, Mode::Train);
         let evaluate = Program::new(&self.graph, Mode::Evaluate);
         let layout = Layout::new(&self.graph, &train.trained);
-        let Self { graph, recipe, sets } = self;
-        run(Setup { graph, layout: &layout, train, evaluate, recipe, sets })
+        let Self { graph, recipe, sets } = self.clone();
+        Setup { graph, layout, train, evaluate, recipe, sets }
     }
 }

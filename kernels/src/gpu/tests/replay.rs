@@ -6,17 +6,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::networks::{Nobody, Training, dense};
 use crate::gpu::{GpuBackend, GpuDevice};
 use crate::state::State;
-use crate::trainer::Backend;
-use crate::trainer::Pass;
+use crate::trainer::{Pass, Setup};
 use crate::{EpochMetrics, Error, Evaluation, Monitor};
 
 fn backend(gpu: &GpuDevice, training: &Training) -> GpuBackend {
-    training.with_setup(|setup| {
-        let state = State::initial(setup.graph, setup.layout, setup.recipe.seed, setup.recipe.norm_init);
-        let mut backend = GpuBackend::new(gpu, setup).unwrap();
-        backend.set_state(&state).unwrap();
-        backend
-    })
+    packed(gpu, &[training])
+}
+
+/// Trainings that share dispatches, in their initial states.
+fn packed(gpu: &GpuDevice, trainings: &[&Training]) -> GpuBackend {
+    let setups: Vec<Setup> = trainings.iter().map(|training| training.setup()).collect();
+    let mut backend = GpuBackend::new(gpu, &setups).unwrap();
+    for (member, Setup { graph, layout, recipe, .. }) in setups.iter().enumerate() {
+        let state = State::initial(graph, layout, recipe.seed, recipe.norm_init);
+        backend.set_state_of(member, &state).unwrap();
+    }
+    backend
+}
+
+/// One training alone.
+trait Alone {
+    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error>;
+    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error>;
+    fn state(&mut self) -> Result<State, Error>;
+}
+
+impl Alone for GpuBackend {
+    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
+        self.train_all(&[Some(*pass)])?.remove(0).unwrap()
+    }
+    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
+        self.evaluate_all(&[Some(*pass)])?.remove(0).unwrap()
+    }
+    fn state(&mut self) -> Result<State, Error> {
+        self.state_of(0)
+    }
 }
 
 fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> Pass<'a> {

@@ -11,12 +11,10 @@ use crate::gpu::source::Source;
 const PAGE_BYTES: u64 = 128 << 20;
 
 fn sources(training: &Training) -> HashSet<Source> {
-    training.with_setup(|setup| {
-        let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
-        let prepared = Prepared::new(&setup, PAGE_BYTES, &splits).unwrap();
-        let recordings = [prepared.train, prepared.evaluate, prepared.running_statistics];
-        recordings.into_iter().flat_map(|recording| recording.sources).collect()
-    })
+    let splits: Vec<_> = training.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
+    let prepared = Prepared::new(&[training.setup()], PAGE_BYTES, &splits).unwrap();
+    let recordings = [prepared.train, prepared.evaluate, prepared.running_statistics];
+    recordings.into_iter().flat_map(|recording| recording.sources).collect()
 }
 
 /// Parses and validates within default limits and features (packing into binary16 is one of every device that wgpu opens

@@ -1,5 +1,6 @@
 // What every kernel shares: the state's words, the place of an invocation, and which images of the batch are there.
-// `Job`, `jobs`, `now`, `state` and the slots are declared by the runtime before this file.
+// `Job`, `jobs`, `steps`, `state` and the slots are declared by the runtime before this file. A kernel looks its job up by its
+// place along z, and the step that the job's training is at by the job's `training`: 0 images when it rests.
 
 fn float_at(index: u32) -> f32 {
     return bitcast<f32>(state[index]);
@@ -36,9 +37,9 @@ fn strip_of(item: u32, pixels: u32, tile: u32) -> Strip {
     return Strip(item % 4u, (item / 4u) % strips * tile, item / (4u * strips));
 }
 
-// Blocks that hold an image of this batch; a last batch that is not full has fewer.
-fn active_blocks() -> u32 {
-    return (now.images + 15u) / 16u;
+// Blocks that hold one of `images` images; a last batch that is not full has fewer.
+fn active_blocks(images: u32) -> u32 {
+    return (images + 15u) / 16u;
 }
 
 // A walk over the quads of the blocks of a batch, `step` at a time: from one to the next without a division.
@@ -64,7 +65,7 @@ fn advance(here: ptr<function, Walk>) {
     }
 }
 
-// Which of the four lanes of a quad hold an image.
-fn lanes_there(block: u32, quad: u32) -> vec4<bool> {
-    return vec4<u32>(block * 16u + quad * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(now.images);
+// Which of the four lanes of a quad hold one of `images` images.
+fn lanes_there(images: u32, block: u32, quad: u32) -> vec4<bool> {
+    return vec4<u32>(block * 16u + quad * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(images);
 }

@@ -8,13 +8,14 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let first = group.y * OUT_TILE;
     let item = item_index(group, local);
     let apart = job.y_pixels / PIXELS;
     let quad = item % 4u;
     let pixel = (item / 4u) % apart;
     let block = item / (4u * apart);
-    if first >= job.outputs || block >= active_blocks() {
+    if first >= job.outputs || block >= active_blocks(now.images) {
         return;
     }
     // A plain matrix reads the pixel that it writes.

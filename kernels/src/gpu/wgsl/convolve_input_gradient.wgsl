@@ -7,16 +7,17 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let first = group.y * IN_TILE;
     let item = item_index(group, local);
     let apart = job.x_pixels / PIXELS;
     let quad = item % 4u;
     let pixel = (item / 4u) % apart;
     let block = item / (4u * apart);
-    if first >= job.inputs || block >= active_blocks() {
+    if first >= job.inputs || block >= active_blocks(now.images) {
         return;
     }
-    let lanes = lanes_there(block, quad);
+    let lanes = lanes_there(now.images, block, quad);
     let scale = drop_scale(job.drop, block, quad);
     var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
     for (var t = 0u; t < PIXELS; t++) {

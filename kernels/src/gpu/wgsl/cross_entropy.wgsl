@@ -7,15 +7,19 @@ var<workgroup> hits: array<f32, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let job = jobs[group.z];
+    let now = steps[job.training];
+    if now.images == 0u {
+        return;
+    }
     let smoothing = bitcast<f32>(job.smoothing);
     let scale = bitcast<f32>(job.weight) / f32(now.images);
-    let quads = active_blocks() * 4u;
+    let quads = active_blocks(now.images) * 4u;
     var loss = 0.0;
     var hit = 0.0;
     for (var item = local; item < quads; item += WORKGROUP) {
         let block = item / 4u;
         let quad = item % 4u;
-        let lanes = lanes_there(block, quad);
+        let lanes = lanes_there(now.images, block, quad);
         let base = job.x + block * job.x_block + quad;
         var labels = vec4<u32>(0u);
         for (var lane = 0u; lane < 4u; lane++) {

@@ -6,11 +6,12 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.x_pixels, TILE);
     let quad = strip.quad;
     let block = strip.block;
-    if channel >= job.channels || block >= active_blocks() {
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
     let pixel = strip.pixel;

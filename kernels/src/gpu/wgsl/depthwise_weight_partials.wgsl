@@ -7,6 +7,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let index = item_index(group, local);
     let part = index % job.parts;
     let channel = index / job.parts;
@@ -19,7 +20,7 @@ fn main(
     }
     let map = input_map(job.record, channel);
     let strips = job.y_pixels / TILE;
-    let blocks = active_blocks();
+    let blocks = active_blocks(now.images);
     var here = walk(part, job.parts, strips * 4u);
     for (; here.block < blocks; advance(&here)) {
         let quad = here.place % 4u;

@@ -6,6 +6,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let item = item_index(group, local);
     let edge = item / job.lanes;
     let position = item % job.lanes;
@@ -15,7 +16,7 @@ fn main(
     var scale = 0.0;
     if position < now.images {
         let image = state[job.order + now.first + position];
-        if unit(random(DROP_PATH, edge, now.epoch, image).x) >= now.drop_path {
+        if unit(random(now.seed, DROP_PATH, edge, now.epoch, image).x) >= now.drop_path {
             scale = 1.0 / (1.0 - now.drop_path);
         }
     }

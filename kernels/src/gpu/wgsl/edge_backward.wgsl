@@ -6,11 +6,12 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let channel = group.y;
     let item = item_index(group, local);
     let quad = item % 4u;
     let block = item / (4u * job.pixels);
-    if channel >= job.channels || block >= active_blocks() {
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
     let place = channel * job.pixels * 4u + item % (4u * job.pixels);

@@ -14,17 +14,17 @@ fn source_byte(image: u32, offset: u32, job: Job) -> u32 {
     return (word >> ((byte & 3u) * 8u)) & 255u;
 }
 
-fn pixel_of(image: u32, channel: u32, row: u32, column: u32, job: Job) -> f32 {
+fn pixel_of(image: u32, channel: u32, row: u32, column: u32, job: Job, now: Step) -> f32 {
     var crop = vec2<i32>(0, 0);
     var flip = false;
     if AUGMENT {
-        let words = random(CROP, 0u, now.epoch, image);
+        let words = random(now.seed, CROP, 0u, now.epoch, image);
         let offsets = 2u * CROP_PADDING + 1u;
         crop = vec2<i32>(i32(below(words.x, offsets)), i32(below(words.y, offsets))) - i32(CROP_PADDING);
         flip = (words.z >> 31u) == 1u;
     }
     if CUTOUT > 0u {
-        let words = random(CUT, 0u, now.epoch, image);
+        let words = random(now.seed, CUT, 0u, now.epoch, image);
         let center = vec2<i32>(i32(below(words.x, SIZE)), i32(below(words.y, SIZE)));
         let from_center = vec2<i32>(i32(row), i32(column)) - center + i32(CUTOUT / 2u);
         if all(from_center >= vec2<i32>(0)) && all(from_center < vec2<i32>(i32(CUTOUT))) {
@@ -62,12 +62,13 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let channel = group.y;
     let item = item_index(group, local);
     let quad = item % 4u;
     let pixel = (item / 4u) % (SIZE * SIZE);
     let block = item / (4u * SIZE * SIZE);
-    if block >= active_blocks() {
+    if block >= active_blocks(now.images) || now.image_set != job.image_set {
         return;
     }
     var values = vec4<f32>(0.0);
@@ -75,7 +76,7 @@ fn main(
         let position = block * 16u + quad * 4u + lane;
         if position < now.images {
             let image = state[job.order + now.first + position];
-            values[lane] = pixel_of(image, channel, pixel / SIZE, pixel % SIZE, job);
+            values[lane] = pixel_of(image, channel, pixel / SIZE, pixel % SIZE, job, now);
         }
     }
     store_y(job.y + block * job.y_block + (channel * SIZE * SIZE + pixel) * 4u + quad, values);

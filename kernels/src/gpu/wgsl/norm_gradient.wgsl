@@ -7,20 +7,21 @@ var<workgroup> second_sums: array<f32, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let channel = group.x;
-    if channel >= job.channels {
+    if channel >= job.channels || now.images == 0u {
         return;
     }
     let record = job.gradient_record + RECORD * channel;
     let mean = float_at(record + 2u);
-    let blocks = active_blocks();
+    let blocks = active_blocks(now.images);
     var first = vec4<f32>(0.0);
     var second = vec4<f32>(0.0);
     var here = walk(local, WORKGROUP, job.pixels * 4u);
     for (; here.block < blocks; advance(&here)) {
         let quad = here.place % 4u;
         let block = here.block;
-        let lanes = lanes_there(block, quad);
+        let lanes = lanes_there(now.images, block, quad);
         if !lanes.x {
             continue;
         }

@@ -8,11 +8,12 @@ var<workgroup> squares: array<f32, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let channel = group.x;
-    if channel >= job.channels {
+    if channel >= job.channels || now.images == 0u {
         return;
     }
-    let blocks = active_blocks();
+    let blocks = active_blocks(now.images);
     var count = 0.0;
     var shift = 0.0;
     var sum = vec4<f32>(0.0);
@@ -21,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (; here.block < blocks; advance(&here)) {
         let quad = here.place % 4u;
         let block = here.block;
-        let lanes = lanes_there(block, quad);
+        let lanes = lanes_there(now.images, block, quad);
         if !lanes.x {
             continue;
         }

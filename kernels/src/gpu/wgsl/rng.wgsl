@@ -14,8 +14,8 @@ fn pcg4d(seed: vec4<u32>) -> vec4<u32> {
     return v;
 }
 
-fn random(purpose: u32, sub: u32, a: u32, b: u32) -> vec4<u32> {
-    return pcg4d(vec4<u32>(now.seed_low ^ (purpose * 0x9E3779B9u), now.seed_high ^ (sub * 0x85EBCA6Bu), a, b));
+fn random(seed: vec2<u32>, purpose: u32, sub: u32, a: u32, b: u32) -> vec4<u32> {
+    return pcg4d(vec4<u32>(seed.x ^ (purpose * 0x9E3779B9u), seed.y ^ (sub * 0x85EBCA6Bu), a, b));
 }
 
 fn unit(word: u32) -> f32 {

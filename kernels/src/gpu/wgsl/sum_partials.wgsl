@@ -6,8 +6,9 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let element = item_index(group, local);
-    if element >= job.elements {
+    if element >= job.elements || now.images == 0u {
         return;
     }
     var sum = 0.0;

@@ -5,6 +5,10 @@ var<workgroup> squares: array<f32, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let job = jobs[group.z];
+    let now = steps[job.training];
+    if now.images == 0u {
+        return;
+    }
     squares[local] = 0.0;
     if local < job.runs {
         squares[local] = float_at(job.squares + local);

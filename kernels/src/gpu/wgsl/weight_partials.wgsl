@@ -7,6 +7,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let index = item_index(group, local);
     let part = index % job.parts;
     let tile = index / job.parts;
@@ -30,13 +31,13 @@ fn main(
     for (var o = 0u; o < OUT_TILE; o++) {
         gradient_maps[o] = gradient_map(job.gradient_record, first_out + o);
     }
-    let blocks = active_blocks();
+    let blocks = active_blocks(now.images);
     var here = walk(part, job.parts, job.y_pixels * 4u);
     for (; here.block < blocks; advance(&here)) {
         let quad = here.place % 4u;
         let pixel = here.place / 4u;
         let block = here.block;
-        let lanes = lanes_there(block, quad);
+        let lanes = lanes_there(now.images, block, quad);
         let scale = drop_scale(job.drop, block, quad);
         var row = 0;
         var left = 0;

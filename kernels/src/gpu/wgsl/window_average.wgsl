@@ -6,12 +6,13 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let job = jobs[group.z];
+    let now = steps[job.training];
     let channel = group.y;
     let item = item_index(group, local);
     let quad = item % 4u;
     let pixel = (item / 4u) % job.y_pixels;
     let block = item / (4u * job.y_pixels);
-    if channel >= job.channels || block >= active_blocks() {
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
     var row_starts = ROW_STARTS;

@@ -1,0 +1,442 @@
+//! Packs: trainings of several threads that share dispatches (horizontal fusion).
+//!
+//! Each training has a seat and a thread of its own, and goes on as if it were alone. What it asks of the device (its epochs
+//! and evaluations) waits until every other training of the pack has asked too, or is gone; then the thread that notices first
+//! runs all of it in one pass.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{GpuBackend, GpuDevice};
+use crate::error::Error;
+use crate::plan::MemoryPlan;
+use crate::program::Mode;
+use crate::state::State;
+use crate::trainer::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup};
+
+/// How often a waiting training hears of its progress, and asks whether it should stop.
+const RELAY: Duration = Duration::from_millis(50);
+
+/// What the seats of a pack share.
+struct Pack {
+    gpu: GpuDevice,
+    board: Mutex<Board>,
+    changed: Condvar,
+}
+
+struct Board {
+    seats: Vec<Place>,
+    /// Number of each seat's training in the backend.
+    members: Vec<Option<usize>>,
+    backend: Option<GpuBackend>,
+}
+
+/// What a seat is at.
+enum Place {
+    /// Its thread does something else, and will ask for more.
+    Away,
+    Asks(Request),
+    /// Its request runs.
+    Runs,
+    Answered(Answer),
+    /// It has no training any more.
+    Gone,
+}
+
+enum Request {
+    Build(Box<Setup>),
+    Pass(Mode, Owned),
+}
+
+enum Answer {
+    Built(Result<(), Error>),
+    Trained(Result<EpochMetrics, Error>),
+    Evaluated(Result<Evaluation, Error>),
+}
+
+/// A pass that other threads can run.
+struct Owned {
+    set: usize,
+    order: Vec<u32>,
+    epoch: u32,
+    first_step: u64,
+    learning_rate: f32,
+    drop_path: f32,
+    relay: Arc<Relay>,
+}
+
+/// Stands for the monitor of a training whose thread waits.
+#[derive(Default)]
+struct Relay {
+    images: AtomicU64,
+    cancelled: AtomicBool,
+}
+
+impl Monitor for Relay {
+    fn progress(&self, images: u64) {
+        self.images.fetch_add(images, Ordering::Relaxed);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl Relay {
+    /// Passes on what came in, to the monitor and from it.
+    fn exchange(&self, monitor: &dyn Monitor) {
+        let images = self.images.swap(0, Ordering::Relaxed);
+        if images > 0 {
+            monitor.progress(images);
+        }
+        if monitor.cancelled() {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Seats for so many trainings.
+pub(crate) fn pack(gpu: &GpuDevice, count: usize) -> Vec<Arc<Seat>> {
+    let board =
+        Board { seats: (0..count).map(|_| Place::Away).collect(), members: vec![None; count], backend: None };
+    let pack = Arc::new(Pack { gpu: gpu.clone(), board: Mutex::new(board), changed: Condvar::new() });
+    (0..count).map(|number| Arc::new(Seat { pack: Arc::clone(&pack), number })).collect()
+}
+
+impl Pack {
+    /// Every change of the board is one assignment, so that it is whole even after a panic.
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits with a request until it was run, by this thread or another.
+    fn ask(&self, seat: usize, request: Request, relay: &Relay, monitor: &dyn Monitor) -> Answer {
+        let mut board = self.board();
+        board.seats[seat] = Place::Asks(request);
+        self.changed.notify_all();
+        loop {
+            if let Place::Answered(_) = board.seats[seat]
+                && let Place::Answered(answer) = std::mem::replace(&mut board.seats[seat], Place::Away)
+            {
+                drop(board);
+                relay.exchange(monitor);
+                return answer;
+            }
+            if board.all_ask() {
+                let requests = board.take();
+                let backend = board.backend.take();
+                drop(board);
+                let mut lead = Lead::new(self, requests, backend);
+                lead.run(seat, monitor);
+                drop(lead);
+                board = self.board();
+                continue;
+            }
+            let waited = self.changed.wait_timeout(board, RELAY).unwrap_or_else(PoisonError::into_inner);
+            board = waited.0;
+            relay.exchange(monitor);
+            // What nobody runs yet can be taken back.
+            if relay.cancelled()
+                && let Place::Asks(Request::Pass(mode, _)) = &board.seats[seat]
+            {
+                let mode = *mode;
+                board.seats[seat] = Place::Away;
+                return Answer::failed(mode, Error::Cancelled);
+            }
+        }
+    }
+
+    fn leave(&self, seat: usize) {
+        self.board().seats[seat] = Place::Gone;
+        self.changed.notify_all();
+    }
+}
+
+impl Board {
+    /// Whether every seat that is not gone waits.
+    fn all_ask(&self) -> bool {
+        self.seats.iter().all(|seat| matches!(seat, Place::Asks(_) | Place::Gone))
+    }
+
+    /// The requests, with their seats.
+    fn take(&mut self) -> Vec<(usize, Request)> {
+        let mut requests = Vec::new();
+        for (number, seat) in self.seats.iter_mut().enumerate() {
+            if let Place::Asks(_) = seat
+                && let Place::Asks(request) = std::mem::replace(seat, Place::Runs)
+            {
+                requests.push((number, request));
+            }
+        }
+        requests
+    }
+}
+
+impl Answer {
+    fn failed(mode: Mode, error: Error) -> Self {
+        match mode {
+            Mode::Train => Self::Trained(Err(error)),
+            Mode::Evaluate => Self::Evaluated(Err(error)),
+        }
+    }
+}
+
+/// A thread that runs what all seats ask for. When it ends, even by a panic, every seat is answered.
+struct Lead<'a> {
+    pack: &'a Pack,
+    backend: Option<GpuBackend>,
+    builds: Vec<(usize, Box<Setup>)>,
+    passes: [Vec<(usize, Owned)>; 2],
+    answers: Vec<(usize, Answer)>,
+}
+
+const MODES: [Mode; 2] = [Mode::Train, Mode::Evaluate];
+
+impl<'a> Lead<'a> {
+    fn new(pack: &'a Pack, requests: Vec<(usize, Request)>, backend: Option<GpuBackend>) -> Self {
+        let mut lead =
+            Self { pack, backend, builds: Vec::new(), passes: [Vec::new(), Vec::new()], answers: Vec::new() };
+        for (seat, request) in requests {
+            match request {
+                Request::Build(setup) => lead.builds.push((seat, setup)),
+                Request::Pass(mode, pass) => {
+                    lead.passes[usize::from(mode == Mode::Evaluate)].push((seat, pass))
+                }
+            }
+        }
+        lead
+    }
+
+    /// `own` is the seat of this thread, whose monitor is asked directly.
+    fn run(&mut self, own: usize, monitor: &dyn Monitor) {
+        if !self.builds.is_empty() {
+            self.build();
+        }
+        for mode in MODES {
+            let passes = std::mem::take(&mut self.passes[usize::from(mode == Mode::Evaluate)]);
+            if !passes.is_empty() {
+                self.pass(mode, &passes, own, monitor);
+            }
+        }
+    }
+
+    fn build(&mut self) {
+        let (seats, setups): (Vec<usize>, Vec<Setup>) =
+            std::mem::take(&mut self.builds).into_iter().map(|(seat, setup)| (seat, *setup)).unzip();
+        let built = match setups.iter().all(|setup| setup.reads_as(&setups[0])) {
+            true => GpuBackend::new(&self.pack.gpu, &setups),
+            false => {
+                Err(Error::Images { problem: "trainings of one pack must read the same image sets".into() })
+            }
+        };
+        match built {
+            Ok(backend) => {
+                self.backend = Some(backend);
+                let mut board = self.pack.board();
+                for (member, &seat) in seats.iter().enumerate() {
+                    board.members[seat] = Some(member);
+                }
+                drop(board);
+                self.answers.extend(seats.into_iter().map(|seat| (seat, Answer::Built(Ok(())))));
+            }
+            Err(error) => {
+                let mut error = Some(error);
+                let message = error.as_ref().map(ToString::to_string).unwrap_or_default();
+                for seat in seats {
+                    let error = error.take().unwrap_or_else(|| self.failure(&message));
+                    self.answers.push((seat, Answer::Built(Err(error))));
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self, mode: Mode, passes: &[(usize, Owned)], own: usize, monitor: &dyn Monitor) {
+        let members = self.pack.board().members.clone();
+        let count = members.iter().flatten().count();
+        let mut all: Vec<Option<Pass<'_>>> = (0..count).map(|_| None).collect();
+        for (seat, pass) in passes {
+            let Some(member) = members[*seat] else { continue };
+            all[member] = Some(Pass {
+                set: pass.set,
+                order: &pass.order,
+                epoch: pass.epoch,
+                first_step: pass.first_step,
+                learning_rate: pass.learning_rate,
+                drop_path: pass.drop_path,
+                monitor: if *seat == own { monitor } else { &*pass.relay },
+            });
+        }
+        let Some(backend) = &mut self.backend else { return };
+        let answers: Result<Vec<Option<Answer>>, Error> = match mode {
+            Mode::Train => backend
+                .train_all(&all)
+                .map(|results| results.into_iter().map(|result| result.map(Answer::Trained)).collect()),
+            Mode::Evaluate => backend
+                .evaluate_all(&all)
+                .map(|results| results.into_iter().map(|result| result.map(Answer::Evaluated)).collect()),
+        };
+        match answers {
+            Ok(mut answers) => {
+                for (seat, _) in passes {
+                    if let Some(answer) = members[*seat].and_then(|member| answers[member].take()) {
+                        self.answers.push((*seat, answer));
+                    }
+                }
+            }
+            Err(error) => {
+                let mut error = Some(error);
+                let message = error.as_ref().map(ToString::to_string).unwrap_or_default();
+                for (seat, _) in passes {
+                    let error = error.take().unwrap_or_else(|| self.failure(&message));
+                    self.answers.push((*seat, Answer::failed(mode, error)));
+                }
+            }
+        }
+    }
+
+    fn failure(&self, problem: &str) -> Error {
+        Error::Device { device: self.pack.gpu.name(), problem: problem.to_owned() }
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut board = self.pack.board();
+        board.backend = self.backend.take();
+        for (seat, answer) in self.answers.drain(..) {
+            board.seats[seat] = Place::Answered(answer);
+        }
+        for seat in &mut board.seats {
+            if matches!(seat, Place::Runs) {
+                let error = self.failure("a training of the pack failed; see the message before this one");
+                *seat = Place::Answered(Answer::Built(Err(error)));
+            }
+        }
+        self.pack.changed.notify_all();
+    }
+}
+
+/// A place for one training of a pack. The others no longer wait for it once it is dropped.
+pub(crate) struct Seat {
+    pack: Arc<Pack>,
+    number: usize,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.pack.leave(self.number);
+    }
+}
+
+impl Seat {
+    /// The seat of a training that shares with no other.
+    pub(crate) fn alone(gpu: &GpuDevice) -> Arc<Self> {
+        pack(gpu, 1).remove(0)
+    }
+
+    pub(crate) fn gpu(&self) -> &GpuDevice {
+        &self.pack.gpu
+    }
+
+    /// Builds its training together with those of the other seats.
+    pub(crate) fn training(self: &Arc<Self>, setup: Setup) -> Result<SeatBackend, Error> {
+        if !matches!(self.pack.board().seats[self.number], Place::Away)
+            || self.pack.board().members[self.number].is_some()
+        {
+            let problem = "a seat of a pack is for one training; begin another on a new seat".into();
+            return Err(Error::Device { device: self.pack.gpu.name(), problem });
+        }
+        let request = Request::Build(Box::new(setup));
+        match self.pack.ask(self.number, request, &Relay::default(), &Unheard) {
+            Answer::Built(built) => built.map(|()| SeatBackend { seat: Arc::clone(self) }),
+            Answer::Trained(_) | Answer::Evaluated(_) => Err(self.mixed_up()),
+        }
+    }
+
+    fn mixed_up(&self) -> Error {
+        let problem = "a training of a pack was given another's answer".into();
+        Error::Device { device: self.pack.gpu.name(), problem }
+    }
+}
+
+/// While a training is built there is nothing to tell.
+struct Unheard;
+
+impl Monitor for Unheard {
+    fn progress(&self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// The training of a seat.
+pub(crate) struct SeatBackend {
+    seat: Arc<Seat>,
+}
+
+impl Drop for SeatBackend {
+    fn drop(&mut self) {
+        self.seat.pack.leave(self.seat.number);
+    }
+}
+
+impl SeatBackend {
+    fn pass(&self, mode: Mode, pass: &Pass<'_>) -> Answer {
+        let relay = Arc::new(Relay::default());
+        let owned = Owned {
+            set: pass.set,
+            order: pass.order.to_vec(),
+            epoch: pass.epoch,
+            first_step: pass.first_step,
+            learning_rate: pass.learning_rate,
+            drop_path: pass.drop_path,
+            relay: Arc::clone(&relay),
+        };
+        self.seat.pack.ask(self.seat.number, Request::Pass(mode, owned), &relay, pass.monitor)
+    }
+
+    /// The backend is there while this training asks for nothing, for then no pass runs.
+    fn with<T>(&self, use_it: impl FnOnce(&mut GpuBackend, usize) -> Result<T, Error>) -> Result<T, Error> {
+        let mut board = self.seat.pack.board();
+        match (board.members[self.seat.number], &mut board.backend) {
+            (Some(member), Some(backend)) => use_it(backend, member),
+            _ => Err(self.seat.mixed_up()),
+        }
+    }
+}
+
+impl Backend for SeatBackend {
+    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
+        match self.pass(Mode::Train, pass) {
+            Answer::Trained(metrics) => metrics,
+            Answer::Built(Err(error)) => Err(error),
+            Answer::Built(Ok(())) | Answer::Evaluated(_) => Err(self.seat.mixed_up()),
+        }
+    }
+
+    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
+        match self.pass(Mode::Evaluate, pass) {
+            Answer::Evaluated(evaluation) => evaluation,
+            Answer::Built(Err(error)) => Err(error),
+            Answer::Built(Ok(())) | Answer::Trained(_) => Err(self.seat.mixed_up()),
+        }
+    }
+
+    fn state(&mut self) -> Result<State, Error> {
+        self.with(|backend, member| backend.state_of(member))
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<(), Error> {
+        self.with(|backend, member| backend.set_state_of(member, state))
+    }
+
+    fn gradients(&mut self) -> Result<Vec<f32>, Error> {
+        self.with(|backend, member| backend.gradients_of(member))
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.with(|backend, member| Ok(backend.memory_plan_of(member))).unwrap_or_default()
+    }
+}

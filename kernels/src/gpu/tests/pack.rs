@@ -1,0 +1,147 @@
+//! Packs: each training gives the bits that it gives alone, and all of them together need few more dispatches than one.
+
+use super::networks::{Nobody, Training, dense};
+use crate::device::Device;
+use crate::device::DeviceChoice;
+use crate::gpu::images::ImageSplit;
+use crate::gpu::prepare::Prepared;
+use crate::trainer::{Pass, Setup};
+use crate::{EpochMetrics, Error, Evaluation, Monitor};
+
+/// Different networks, seeds and precisions on the same images.
+fn trainings() -> Vec<Training> {
+    let first = Training::new(dense(4, 3, 8, 2), 20, 32, 50);
+    let other = |channels, layers, operation, batch, float_bits, seed| {
+        let mut training = Training::new(dense(channels, layers, 8, operation), batch, float_bits, 1);
+        training.recipe.seed = seed;
+        training.sets.clone_from(&first.sets);
+        training
+    };
+    let same = other(4, 3, 2, 20, 32, 9);
+    let wide = other(6, 3, 5, 20, 32, 2);
+    let half = other(4, 4, 0, 20, 16, 3);
+    // Fewer steps an epoch than the others: it rests at their last ones.
+    let large = other(4, 3, 4, 30, 32, 4);
+    vec![first, same, wide, half, large]
+}
+
+type Ran = (Vec<EpochMetrics>, Vec<Evaluation>, Vec<f32>);
+
+/// Trains and evaluates for some epochs.
+fn run(device: &Device, training: &Training, epochs: u32) -> Result<Ran, Error> {
+    let setup = training.setup();
+    let Setup { graph, layout, recipe, .. } = &setup;
+    let state = crate::state::State::initial(graph, layout, recipe.seed, recipe.norm_init);
+    let mut backend = device.backend(setup)?;
+    backend.set_state(&state)?;
+    let order: Vec<u32> = (0..training.sets[0].len() as u32).rev().collect();
+    let (mut metrics, mut evaluations) = (Vec::new(), Vec::new());
+    for epoch in 0..epochs {
+        let pass = Pass {
+            set: 0,
+            order: &order,
+            epoch,
+            first_step: 0,
+            learning_rate: 0.05,
+            drop_path: 0.2,
+            monitor: &Nobody,
+        };
+        metrics.push(backend.train(&pass)?);
+        evaluations.push(backend.evaluate(&Pass { order: &order[..17], ..pass })?);
+    }
+    Ok((metrics, evaluations, backend.gradients()?))
+}
+
+/// Each on a thread of its own; the n-th for `epochs(n)` epochs.
+fn run_packed(trainings: &[Training], epochs: impl Fn(usize) -> u32) -> Vec<Result<Ran, Error>> {
+    let seats = Device::open(DeviceChoice::Software).unwrap().pack(trainings.len());
+    std::thread::scope(|scope| {
+        let run = |(index, (seat, training)): (usize, (Device, _))| {
+            let epochs = epochs(index);
+            scope.spawn(move || run(&seat, training, epochs))
+        };
+        let threads: Vec<_> = seats.into_iter().zip(trainings).enumerate().map(run).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn packed_trainings_give_the_bits_that_they_give_alone() {
+    let trainings = trainings();
+    let device = Device::open(DeviceChoice::Software).unwrap();
+    // Some end before the others, which go on without them.
+    let epochs = |index: usize| if index == 1 { 1 } else { 2 };
+    let packed = run_packed(&trainings, epochs);
+    for (index, (training, packed)) in trainings.iter().zip(packed).enumerate() {
+        let alone = run(&device, training, epochs(index)).unwrap();
+        assert!(alone == packed.unwrap(), "training {index}");
+    }
+}
+
+#[test]
+fn a_training_that_fails_leaves_the_others_alone() {
+    let mut trainings = trainings();
+    let device = Device::open(DeviceChoice::Software).unwrap();
+    let alone = run(&device, &trainings[0], 2).unwrap();
+    trainings.truncate(3);
+    // One whose loss is no number, and one that reads other images: the latter is refused before anything runs.
+    trainings[1].recipe.momentum = f32::MAX;
+    let packed = run_packed(&trainings, |_| 2);
+    assert!(packed[0].as_ref().is_ok_and(|packed| *packed == alone));
+    assert!(matches!(packed[1], Err(Error::NonFinite { .. })), "{:?}", packed[1].as_ref().err());
+    trainings[2] = Training::new(dense(4, 3, 8, 0), 20, 32, 50);
+    assert!(matches!(run_packed(&trainings, |_| 1)[2], Err(Error::Images { .. } | Error::Device { .. })));
+}
+
+/// Stops from the start.
+struct Stopped;
+
+impl Monitor for Stopped {
+    fn progress(&self, _: u64) {}
+    fn cancelled(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
+    let trainings = trainings();
+    let alone = run(&Device::open(DeviceChoice::Software).unwrap(), &trainings[0], 1).unwrap();
+    let mut seats = Device::open(DeviceChoice::Software).unwrap().pack(3);
+    drop(seats.pop());
+    let stopped = seats.pop().unwrap();
+    let training = &trainings[1];
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let mut backend = stopped.backend(training.setup())?;
+            let pass = Pass {
+                set: 0,
+                order: &[0, 1],
+                epoch: 0,
+                first_step: 0,
+                learning_rate: 0.1,
+                drop_path: 0.0,
+                monitor: &Stopped,
+            };
+            backend.train(&pass)
+        });
+        assert!(run(&seats[0], &trainings[0], 1).unwrap() == alone);
+        assert!(matches!(thread.join().unwrap(), Err(Error::Cancelled)));
+        // A seat is for one training.
+        assert!(matches!(run(&seats[0], &trainings[0], 1), Err(Error::Device { .. })));
+    });
+}
+
+/// Dispatches of a training step.
+fn dispatches(setups: &[Setup]) -> usize {
+    let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
+    Prepared::new(setups, 1 << 31, &splits).unwrap().train.dispatches.len()
+}
+
+#[test]
+fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
+    let setup = || Training::new(dense(8, 6, 16, 0), 128, 32, 4).setup();
+    let (one, eight) = (dispatches(&[setup()]), dispatches(&[0; 8].map(|_| setup())));
+    // A window of job records may not hold those of all.
+    assert!(eight <= one + one / 50, "{eight} dispatches for eight, {one} for one");
+}
