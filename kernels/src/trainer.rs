@@ -8,6 +8,7 @@ use crate::gpu::GpuBackend;
 use crate::graph::Graph;
 use crate::plan::MemoryPlan;
 use crate::preprocess::{Images, Preprocess};
+use crate::profile::KernelTime;
 use crate::program::{Mode, Program};
 use crate::state::{Layout, NormInit, State, parameter_tensors, save};
 use crate::{Error, Shape};
@@ -99,6 +100,14 @@ pub(crate) trait Backend: Send {
     fn set_state(&mut self, state: &State) -> Result<(), Error>;
     /// Gradients of the last step before clipping, laid out like the parameters.
     fn gradients(&mut self) -> Result<Vec<f32>, Error>;
+    /// Begins to time kernels by kind, where the device can; false where it cannot.
+    fn begin_profile(&mut self) -> bool {
+        false
+    }
+    /// Ends that and gives the times.
+    fn end_profile(&mut self) -> Vec<KernelTime> {
+        Vec::new()
+    }
     /// The memory that was planned and allocated.
     fn memory_plan(&self) -> MemoryPlan;
 }
@@ -247,6 +256,20 @@ impl Trainer {
     /// When the file cannot be written.
     pub fn save_gradients(&mut self, path: &Path) -> Result<(), Error> {
         save(path, &parameter_tensors(&self.backend.gradients()?, &self.graph, &self.layout))
+    }
+
+    /// Times the kernels of `work` by kind; no times where the device cannot tell.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn profiled<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<(T, Option<Vec<KernelTime>>), Error> {
+        let begun = self.backend.begin_profile();
+        let done = work(self);
+        let times = self.backend.end_profile();
+        Ok((done?, begun.then_some(times)))
     }
 
     /// The memory that was planned for this training, and is allocated.

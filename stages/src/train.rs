@@ -221,10 +221,10 @@ pub fn memory_plan(job: &TrainJob, data: &Dataset, device: &Device) -> Result<Me
 const TRAIN: usize = 0;
 const TEST: usize = 1;
 
-struct Training<'a> {
+pub(crate) struct Training<'a> {
     job: &'a TrainJob,
-    trainer: Trainer,
-    cost: network::Cost,
+    pub(crate) trainer: Trainer,
+    pub(crate) cost: network::Cost,
     /// Images to train on.
     train: Vec<u32>,
     /// Set and images that give the score.
@@ -276,7 +276,7 @@ fn drop_path_probability(most: f64, epoch: u32, epochs: u32) -> f64 {
 }
 
 impl<'a> Training<'a> {
-    fn new(job: &'a TrainJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
+    pub(crate) fn new(job: &'a TrainJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
         let (budget, recipe) = (&job.budget, &job.recipe);
         let classes = data.classes.len();
         let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
