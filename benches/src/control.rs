@@ -1,17 +1,10 @@
 //! Control rows: as many multiply-adds, and as many copied bytes, as this machine can do in a second.
 
-use std::hint::black_box;
 use std::num::NonZero;
 use std::thread;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-
-/// Enough chains of dependent additions to hide the latency of one, few enough to stay in registers.
-const CHAINS: usize = 10;
-/// Multiply-adds of each lane of each chain in one measurement.
-const ROUNDS: usize = 1 << 20;
-/// Far more than the caches hold.
-const COPY_BYTES: usize = 1 << 28;
+use kernels::control::{Copying, multiply_adds};
 
 /// Threads that run at the same time on this machine.
 pub fn threads() -> usize {
@@ -22,15 +15,9 @@ pub fn threads() -> usize {
 pub fn fma(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("control: multiply-adds");
     for threads in [1, threads()] {
-        group.throughput(Throughput::Elements((threads * flops()) as u64));
+        group.throughput(Throughput::Elements(multiply_adds(threads)));
         group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
-            bencher.iter(|| {
-                thread::scope(|scope| {
-                    for _ in 0..threads {
-                        scope.spawn(|| black_box(multiply_add(black_box(0.5), black_box(0.25))));
-                    }
-                });
-            });
+            bencher.iter(|| multiply_adds(threads));
         });
     }
     group.finish();
@@ -38,85 +25,9 @@ pub fn fma(criterion: &mut Criterion) {
 
 /// Adds the row "control: copy": bytes copied from memory to memory by one thread, counted once.
 pub fn copy(criterion: &mut Criterion) {
-    let (from, mut to) = (vec![1u8; COPY_BYTES], vec![0u8; COPY_BYTES]);
+    let mut copying = Copying::default();
     let mut group = criterion.benchmark_group("control: copy");
-    group.throughput(Throughput::Bytes(COPY_BYTES as u64));
-    group.bench_function("one thread", |bencher| {
-        bencher.iter(|| {
-            to.copy_from_slice(black_box(&from));
-            black_box(&mut to);
-        });
-    });
+    group.throughput(Throughput::Bytes(copying.copy()));
+    group.bench_function("one thread", |bencher| bencher.iter(|| copying.copy()));
     group.finish();
-}
-
-/// FLOPs of one call of [`multiply_add`].
-fn flops() -> usize {
-    2 * ROUNDS * CHAINS * lanes()
-}
-
-#[cfg(target_arch = "x86_64")]
-fn lanes() -> usize {
-    if is_x86_feature_detected!("avx512f") { 16 } else { 8 }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn lanes() -> usize {
-    8
-}
-
-/// The instructions that the CPU backend would choose.
-#[cfg(target_arch = "x86_64")]
-fn multiply_add(x: f32, y: f32) -> f32 {
-    #[target_feature(enable = "avx512f,fma")]
-    fn avx512(x: f32, y: f32) -> f32 {
-        use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
-        let (x, y) = (_mm512_set1_ps(x), _mm512_set1_ps(y));
-        let mut sums = [y; CHAINS];
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                *sum = _mm512_fmadd_ps(*sum, x, y);
-            }
-        }
-        sums.into_iter().map(|sum| _mm512_reduce_add_ps(sum)).sum()
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(x: f32, y: f32) -> f32 {
-        use std::arch::x86_64::{_mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps};
-        let (x, y) = (_mm256_set1_ps(x), _mm256_set1_ps(y));
-        let mut sums = [y; CHAINS];
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                *sum = _mm256_fmadd_ps(*sum, x, y);
-            }
-        }
-        sums.into_iter().map(|sum| _mm256_cvtss_f32(sum)).sum()
-    }
-
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has the instructions that the function is compiled for.
-        unsafe { avx512(x, y) }
-    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: as above.
-        unsafe { avx2(x, y) }
-    } else {
-        plain(x, y)
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn multiply_add(x: f32, y: f32) -> f32 {
-    plain(x, y)
-}
-
-/// What the compiler makes of it. A multiplication and an addition, as the CPU backend's portable kernels have it.
-fn plain(x: f32, y: f32) -> f32 {
-    let mut sums = [[y; 8]; CHAINS];
-    for _ in 0..ROUNDS {
-        for sum in sums.as_flattened_mut() {
-            *sum = *sum * x + y;
-        }
-    }
-    sums.as_flattened().iter().sum()
 }

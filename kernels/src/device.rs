@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::cpu::{CpuBackend, CpuDevice};
-use crate::gpu::{GpuDevice, PACKED, Seat, pack};
+use crate::gpu::{GpuBackend, GpuDevice, PACKED, Seat, pack};
+use crate::plan::MemoryPlan;
 use crate::trainer::{Backend, Setup};
 
 /// What a caller asks for.
@@ -93,6 +94,15 @@ impl Device {
             Kind::Gpu(gpu) => Box::new(Seat::alone(gpu).training(setup)?),
             Kind::Seat(seat) => Box::new(seat.training(setup)?),
         })
+    }
+
+    /// What a training on it would take.
+    pub(crate) fn memory_plan(&self, setup: Setup) -> Result<MemoryPlan, Error> {
+        match &*self.0 {
+            Kind::Cpu(cpu) => Ok(CpuBackend::new(cpu, setup)?.memory_plan()),
+            Kind::Gpu(gpu) => GpuBackend::memory_plan(gpu, setup),
+            Kind::Seat(seat) => GpuBackend::memory_plan(seat.gpu(), setup),
+        }
     }
 
     /// Name of the hardware and how it is used, for provenance.

@@ -14,6 +14,7 @@ mod lowering;
 mod ops;
 mod plan;
 mod preprocess;
+mod profile;
 mod program;
 #[cfg(test)]
 mod reference;
@@ -23,12 +24,15 @@ mod shape;
 mod state;
 mod trainer;
 
+pub use cpu::control;
 pub use device::{Device, DeviceChoice, DeviceInfo, devices};
 pub use error::Error;
+pub use gpu::PACKED;
 pub use graph::{Concat, Cost, Graph, Value};
 pub use ops::{ConvSpec, PoolKind, SeparableSpec};
 pub use plan::MemoryPlan;
 pub use preprocess::{Images, Preprocess};
+pub use profile::KernelTime;
 pub use rng::{Purpose, below, random, unit};
 pub use shape::{BLOCK, Shape};
 pub use state::{NormInit, State};

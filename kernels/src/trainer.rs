@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::graph::Graph;
 use crate::plan::MemoryPlan;
 use crate::preprocess::{Images, Preprocess};
+use crate::profile::KernelTime;
 use crate::program::{Mode, Program};
 use crate::state::{Layout, NormInit, State, parameter_tensors, save};
 use crate::{Error, Shape};
@@ -100,6 +101,14 @@ pub(crate) trait Backend: Send {
     fn set_state(&mut self, state: &State) -> Result<(), Error>;
     /// Gradients of the last step before clipping, laid out like the parameters.
     fn gradients(&mut self) -> Result<Vec<f32>, Error>;
+    /// Begins to time kernels by kind, where the device can; false where it cannot.
+    fn begin_profile(&mut self) -> bool {
+        false
+    }
+    /// Ends that and gives the times.
+    fn end_profile(&mut self) -> Vec<KernelTime> {
+        Vec::new()
+    }
     /// The memory that was planned and allocated.
     fn memory_plan(&self) -> MemoryPlan;
 }
@@ -115,30 +124,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Whether both read the very same pixels.
-    pub(crate) fn reads_as(&self, other: &Self) -> bool {
-        let same = |(mine, theirs): (&Images, &Images)| Arc::ptr_eq(mine.pixels(), theirs.pixels());
-        self.sets.len() == other.sets.len() && self.sets.iter().zip(&other.sets).all(same)
-    }
-}
-
-/// A network in training.
-pub struct Trainer {
-    graph: Graph,
-    layout: Layout,
-    backend: Box<dyn Backend>,
-    /// Images of each set.
-    images: Vec<usize>,
-    steps: u64,
-}
-
-impl Trainer {
-    /// Plans, compiles and initialises a training of `graph` on `device`, over images of `sets`.
-    ///
-    /// # Errors
-    /// When the images, the batch size or the normalisation do not fit the graph, or the device has not
-    /// enough memory.
-    pub fn new(device: &Device, graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
+    /// Checks that everything fits together, and makes the programs.
+    fn new(graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
         if recipe.batch_size == 0 {
             return Err(Error::Images { problem: "a batch must have at least one image".into() });
         }
@@ -163,15 +150,57 @@ impl Trainer {
         let train = Program::new(&graph, Mode::Train);
         let evaluate = Program::new(&graph, Mode::Evaluate);
         let layout = Layout::new(&graph, &train.trained);
+        let (recipe, sets) = (recipe.clone(), sets.to_vec());
+        Ok(Self { graph, layout, train, evaluate, recipe, sets })
+    }
+
+    /// Whether both read the very same pixels.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let same = |(mine, theirs): (&Images, &Images)| Arc::ptr_eq(mine.pixels(), theirs.pixels());
+        self.sets.len() == other.sets.len() && self.sets.iter().zip(&other.sets).all(same)
+    }
+}
+
+/// A network in training.
+pub struct Trainer {
+    graph: Graph,
+    layout: Layout,
+    backend: Box<dyn Backend>,
+    /// Images of each set.
+    images: Vec<usize>,
+    steps: u64,
+}
+
+impl Trainer {
+    /// Plans, compiles and initialises a training of `graph` on `device`, over images of `sets`.
+    ///
+    /// # Errors
+    /// When the images, the batch size or the normalisation do not fit the graph, or the device has not
+    /// enough memory.
+    pub fn new(device: &Device, graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
+        let setup = Setup::new(graph, recipe, sets)?;
+        let (graph, layout) = (setup.graph.clone(), setup.layout.clone());
         // The copy of the parameters on the host, before it is made.
         let _host = Reservation::new(layout.elements.saturating_mul(size_of::<f32>()))?;
         let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
-        let images = sets.iter().map(Images::len).collect();
-        let (recipe, sets) = (recipe.clone(), sets.to_vec());
-        let setup = Setup { graph: graph.clone(), layout: layout.clone(), train, evaluate, recipe, sets };
         let mut backend = device.backend(setup)?;
         backend.set_state(&state)?;
+        let images = sets.iter().map(Images::len).collect();
         Ok(Self { graph, layout, backend, images, steps: 0 })
+    }
+
+    /// The memory that a training would take, as it is planned for the device. Nothing is compiled, and on a GPU nothing is
+    /// allocated.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn plan_memory(
+        device: &Device,
+        graph: Graph,
+        recipe: &Recipe,
+        sets: &[Images],
+    ) -> Result<MemoryPlan, Error> {
+        device.memory_plan(Setup::new(graph, recipe, sets)?)
     }
 
     fn check(&self, pass: &Pass<'_>) -> Result<(), Error> {
@@ -254,6 +283,20 @@ impl Trainer {
     /// When the file cannot be written.
     pub fn save_gradients(&mut self, path: &Path) -> Result<(), Error> {
         save(path, &parameter_tensors(&self.backend.gradients()?, &self.graph, &self.layout))
+    }
+
+    /// Times the kernels of `work` by kind; no times where the device cannot tell.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn profiled<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<(T, Option<Vec<KernelTime>>), Error> {
+        let begun = self.backend.begin_profile();
+        let done = work(self);
+        let times = self.backend.end_profile();
+        Ok((done?, begun.then_some(times)))
     }
 
     /// The memory that was planned for this training, and is allocated.

@@ -30,6 +30,8 @@ pub(crate) enum Error {
 
     #[error("interrupted; what had finished is kept, and the next run goes on from there")]
     Interrupted,
+    #[error("interrupted; nothing is kept of a measurement, and the next one begins anew")]
+    InterruptedMeasurement,
     #[error("node {node} failed: {source}")]
     Node { node: String, source: stages::stage::Halt },
     #[error("node {node} failed: {} of {of} trainings failed. {}", failures.len(), first(failures))]

@@ -1,10 +1,11 @@
 //! Training on this machine: its devices, and several trainings at once on one of them.
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use kernels::{Device, DeviceChoice};
+use kernels::{Device, DeviceChoice, PACKED};
 use stages::data::{Dataset, held_out};
 use stages::network;
 use stages::recipe::Scoring;
@@ -54,12 +55,18 @@ impl FromStr for Place {
     }
 }
 
-/// Trains on one device of this machine, several trainings at once.
+/// Memory of the trainings that are packed on a GPU, where nothing else is said, in MiB: small for any GPU that one would
+/// train on.
+pub(crate) const PACK_MIB: u64 = 2048;
+
+/// Trains on one device of this machine, several trainings at once: on a core each, or packed on a GPU.
 pub(crate) struct LocalExecutor {
     place: Place,
     data: Dataset,
-    /// Trainings at once.
-    jobs: usize,
+    /// Most trainings at once, if it was said.
+    jobs: Option<usize>,
+    /// Bytes that the trainings packed on a GPU may take together.
+    pack_bytes: u64,
     /// Threads of the processor for all of them together.
     threads: usize,
     /// What was opened for the trainings before.
@@ -68,9 +75,10 @@ pub(crate) struct LocalExecutor {
 
 impl LocalExecutor {
     /// Opens no device yet: a run that finds everything in the cache needs none.
-    pub(crate) fn new(place: Place, jobs: Option<usize>, data: Dataset) -> Self {
+    pub(crate) fn new(place: Place, jobs: Option<usize>, pack_mib: u64, data: Dataset) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { place, data, jobs: jobs.unwrap_or(threads), threads, opened: Mutex::new(None) }
+        let pack_bytes = pack_mib << 20;
+        Self { place, data, jobs, pack_bytes, threads, opened: Mutex::new(None) }
     }
 
     /// The device for trainings of so many threads each. A GPU is opened once, for what was compiled for it stays with
@@ -94,9 +102,13 @@ impl Executor for LocalExecutor {
     }
 
     fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
-        let workers = self.jobs.min(jobs.len()).max(1);
+        let workers = self.jobs.unwrap_or(self.threads).min(jobs.len()).max(1);
         // One training a core while there are many, several cores a training when there are few.
         let device = &self.device((self.threads / workers).max(1))?;
+        if device.is_gpu() {
+            self.execute_packs(jobs, device, stop, events);
+            return Ok(());
+        }
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..workers {
@@ -115,6 +127,65 @@ impl Executor for LocalExecutor {
             }
         });
         Ok(())
+    }
+}
+
+impl LocalExecutor {
+    /// Runs packs of trainings one after another: a pack has all of the GPU.
+    fn execute_packs(&self, jobs: &[TrainJob], device: &Device, stop: &AtomicBool, events: &dyn Events) {
+        let mut waiting: VecDeque<usize> = (0..jobs.len()).collect();
+        while !waiting.is_empty() && !stop.load(Ordering::Relaxed) {
+            let pack = self.next_pack(jobs, device, &mut waiting, events);
+            let seats = device.pack(pack.len());
+            std::thread::scope(|scope| {
+                for (index, seat) in pack.into_iter().zip(seats) {
+                    scope.spawn(move || {
+                        let observer = JobObserver { index, stop, events };
+                        let trained = stages::train::train(&jobs[index], &self.data, &seat, &observer);
+                        events.finished(index, trained);
+                    });
+                }
+            });
+        }
+    }
+
+    /// Takes trainings off the list that go together: of the same batch and image size as the first, as many as fit the
+    /// memory.
+    fn next_pack(
+        &self,
+        jobs: &[TrainJob],
+        device: &Device,
+        waiting: &mut VecDeque<usize>,
+        events: &dyn Events,
+    ) -> Vec<usize> {
+        let sizes = |index: usize| (jobs[index].budget.batch_size, jobs[index].budget.image_size);
+        let most = self.jobs.unwrap_or(PACKED).min(PACKED);
+        let (mut pack, mut bytes): (Vec<usize>, u64) = (Vec::new(), 0);
+        let mut rest = VecDeque::with_capacity(waiting.len());
+        while let Some(index) = waiting.pop_front() {
+            if pack.len() == most {
+                rest.push_back(index);
+                break;
+            }
+            if pack.first().is_some_and(|&first| sizes(first) != sizes(index)) {
+                rest.push_back(index);
+                continue;
+            }
+            // One that cannot be planned says why when it is trained, alone.
+            let own = stages::train::memory_plan(&jobs[index], &self.data, device);
+            let own = own.map_or(u64::MAX, |plan| plan.total());
+            if !pack.is_empty() && bytes.saturating_add(own) > self.pack_bytes {
+                rest.push_back(index);
+                break;
+            }
+            if events.wanted(index) {
+                pack.push(index);
+                bytes = bytes.saturating_add(own);
+            }
+        }
+        rest.append(waiting);
+        *waiting = rest;
+        pack
     }
 }
 

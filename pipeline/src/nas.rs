@@ -54,7 +54,7 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
 
 /// Rounds of minimum importance pruning: each fixes one hyper-parameter, and the last two go together. A space without
 /// a choice has one budget, which one round tries.
-fn rounds(config: &Config) -> u32 {
+pub(crate) fn rounds(config: &Config) -> u32 {
     config.space.open().len().saturating_sub(1).max(1) as u32
 }
 

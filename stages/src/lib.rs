@@ -16,6 +16,7 @@ pub mod recipe;
 pub mod sample;
 pub mod search;
 pub mod space;
+pub mod speed;
 pub mod stage;
 pub mod train;
 

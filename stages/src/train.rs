@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cache::{Digest, Fields, Key, Kind};
-use kernels::{Device, Images, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
+use kernels::{Device, Graph, Images, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Split, holdout};
@@ -208,23 +208,23 @@ pub fn train_with(
     Ok((trained, losses))
 }
 
-/// The memory that a job's training would take on a device. It is planned and allocated as for the training, which is
-/// not begun.
+/// The memory that a job's training would take on a device, as it is planned for it.
 ///
 /// # Errors
 /// When the budget does not fit the network, or the training the device.
 pub fn memory_plan(job: &TrainJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
-    Ok(Training::new(job, data, device)?.trainer.memory_plan())
+    let Setup { graph, settings, sets } = Setup::new(job, data)?;
+    Ok(Trainer::plan_memory(device, graph, &settings, &sets)?)
 }
 
 /// Image sets of a trainer.
 const TRAIN: usize = 0;
 const TEST: usize = 1;
 
-struct Training<'a> {
+pub(crate) struct Training<'a> {
     job: &'a TrainJob,
-    trainer: Trainer,
-    cost: network::Cost,
+    pub(crate) trainer: Trainer,
+    pub(crate) cost: network::Cost,
     /// Images to train on.
     train: Vec<u32>,
     /// Set and images that give the score.
@@ -275,12 +275,18 @@ fn drop_path_probability(most: f64, epoch: u32, epochs: u32) -> f64 {
     most * f64::from(epoch) / f64::from(epochs)
 }
 
-impl<'a> Training<'a> {
-    fn new(job: &'a TrainJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
+/// What a trainer is made from.
+struct Setup {
+    graph: Graph,
+    settings: kernels::Recipe,
+    sets: [Images; 2],
+}
+
+impl Setup {
+    fn new(job: &TrainJob, data: &Dataset) -> Result<Self, Error> {
         let (budget, recipe) = (&job.budget, &job.recipe);
         let classes = data.classes.len();
         let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
-        let cost = graph.cost();
         let shape = Shape::new(data.channels, data.height, data.width);
         let sets = [&data.train, &data.test]
             .map(|images| Images::new(shape, images.pixels.clone(), images.labels.clone(), classes));
@@ -306,6 +312,14 @@ impl<'a> Training<'a> {
                 BnInit::Uniform => NormInit::Uniform,
             },
         };
+        Ok(Self { graph, settings, sets })
+    }
+}
+
+impl<'a> Training<'a> {
+    pub(crate) fn new(job: &'a TrainJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
+        let Setup { graph, settings, sets } = Setup::new(job, data)?;
+        let cost = graph.cost();
         let trainer = Trainer::new(device, graph, &settings, &sets)?;
         let (train, scored) = match job.scoring {
             Scoring::Holdout { fraction, seed } => {

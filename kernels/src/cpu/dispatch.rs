@@ -4,6 +4,7 @@ use super::context::Context;
 use super::simd::{Element, Half, Portable, Vector};
 use super::{batch, convolution, elementwise, norm, pool, wide};
 use crate::graph::Graph;
+use crate::profile::UPDATE;
 use crate::program::Call;
 
 /// Instruction sets with kernels of their own.
@@ -71,6 +72,16 @@ pub(crate) enum Unit<'a> {
     SquareSum { segment: usize, to: *mut f64 },
     /// A segment of the update.
     Update { segment: usize, step: super::update::Step },
+}
+
+impl Unit<'_> {
+    /// Number of its kind in a profile.
+    pub(crate) fn kind(&self) -> usize {
+        match self {
+            Self::Block { call, .. } | Self::Part { call, .. } => call.kind(),
+            Self::SquareSum { .. } | Self::Update { .. } => UPDATE,
+        }
+    }
 }
 
 // SAFETY: the pointer is to a place of this unit alone.

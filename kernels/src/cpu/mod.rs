@@ -8,6 +8,7 @@
 mod batch;
 mod columns;
 mod context;
+pub mod control;
 mod convolution;
 mod depthwise;
 mod device;
@@ -16,6 +17,7 @@ mod elementwise;
 mod matrix;
 mod memory;
 mod norm;
+mod planned;
 mod pool;
 mod reservation;
 mod rows;
@@ -24,6 +26,7 @@ mod update;
 mod wide;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -36,6 +39,7 @@ use crate::error::Error;
 use crate::graph::{Graph, NormId};
 use crate::plan::MemoryPlan;
 use crate::preprocess::{Images, Resize};
+use crate::profile::{KernelTime, Profile};
 use crate::program::{Call, Mode, Program};
 use crate::schedule::schedule;
 use crate::shape::blocks;
@@ -80,6 +84,8 @@ pub(crate) struct CpuBackend {
     scratch: Vec<Buffer>,
     trained: usize,
     elements: usize,
+    /// Times kernels while there is one.
+    profile: Option<Profile>,
 }
 
 fn is_local(call: &Call) -> bool {
@@ -192,6 +198,7 @@ impl CpuBackend {
             trained: layout.trained,
             elements: layout.elements,
             graph,
+            profile: None,
         })
     }
 
@@ -230,8 +237,12 @@ impl CpuBackend {
                     Unit::Part { call: Call::WeightGradient { op }, .. } if wide::is_wide(op) => 1,
                     _ => chunks,
                 };
+                let timed = self.profile.as_ref().map(|profile| (profile, unit.kind(), Instant::now()));
                 // SAFETY: the schedule's promise, and one scratch area a thread.
                 unsafe { dispatch::run(self.isa, cx, &self.graph, chunks, unit, scratch) }
+                if let Some((profile, kind, begun)) = timed {
+                    profile.add(kind, begun);
+                }
             });
         };
         if self.pool.is_some() && count > 1 {
@@ -417,24 +428,16 @@ impl Backend for CpuBackend {
         Ok(unsafe { self.parameters.gradients.as_floats() }[..self.elements].to_vec())
     }
 
+    fn begin_profile(&mut self) -> bool {
+        self.profile = Some(Profile::default());
+        true
+    }
+
+    fn end_profile(&mut self) -> Vec<KernelTime> {
+        self.profile.take().map_or_else(Vec::new, |profile| profile.times())
+    }
+
     fn memory_plan(&self) -> MemoryPlan {
-        let all = |buffers: &[&Buffer]| buffers.iter().map(|buffer| buffer.bytes() as u64).sum::<u64>();
-        let Parameters { master, rounded, momentum, gradients } = &self.parameters;
-        let (train, evaluate) = (&self.train.memory, &self.evaluate.memory);
-        let is_shared = Arc::ptr_eq(&train.arena, &evaluate.arena);
-        let (norm_state, norm_sums) = self.norms.state_and_sums();
-        let own = self.scratch.iter().chain([&self.metrics, &self.square_sums]);
-        let own = own.chain([train.drops(), evaluate.drops()]).chain(norm_sums).collect::<Vec<_>>();
-        MemoryPlan {
-            activations: train.arena.bytes() as u64,
-            unshared: train.unshared as u64,
-            evaluation: if is_shared { 0 } else { evaluate.arena.bytes() as u64 },
-            state: all(&[master, momentum]) + rounded.as_ref().map_or(0, |b| all(&[b])) + all(&norm_state),
-            gradients: all(&[gradients]),
-            scratch: all(&own),
-            data: self.sets.iter().map(Images::bytes).sum(),
-            buffers: (train.buffers + evaluate.buffers) as u64,
-            calls: self.train.program.calls.len() as u64,
-        }
+        self.planned()
     }
 }

@@ -23,7 +23,7 @@ pub(super) const SLOTS: usize = 6;
 pub(super) const JOB_WINDOW: u64 = 16 * 1024;
 
 /// Most trainings that share dispatches.
-pub(crate) const PACKED: usize = 16;
+pub const PACKED: usize = 16;
 
 /// Bytes of the records of one step, one of 48 bytes for each training: a multiple of 256, the offset alignment of uniform
 /// buffers.

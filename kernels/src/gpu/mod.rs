@@ -21,7 +21,8 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use device::{GpuDevice, PACKED};
+pub(crate) use device::GpuDevice;
+pub use device::PACKED;
 pub(crate) use pack::{Seat, pack};
 
 use crate::error::Error;
@@ -92,6 +93,15 @@ impl GpuBackend {
             buffers,
             steps_per_submission: 1,
         })
+    }
+
+    /// The memory of a training alone, without anything of a device being used.
+    pub(crate) fn memory_plan(gpu: &GpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
+        let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
+        let setups = [setup];
+        let mut prepared =
+            Prepared::new(&setups, gpu.page_bytes, &splits).map_err(|reason| too_large(gpu, reason))?;
+        Ok(Member::new(&setups[0], prepared.members.remove(0)).memory_plan)
     }
 
     /// Runs the passes of those trainings that have one.

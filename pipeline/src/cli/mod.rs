@@ -1,5 +1,6 @@
 //! The command line. Every command parses its input into types before it opens the cache or a device.
 
+mod bench;
 mod cache;
 mod columns;
 mod data;
@@ -66,6 +67,7 @@ enum Command {
     /// Say why a node is stale: which field of its key changed, and both values
     Explain(explain::Explain),
     Train(train::Train),
+    Bench(bench::Bench),
     Rank(rank::Rank),
     Importance(importance::Importance),
     /// Look into the cache folder
@@ -88,6 +90,7 @@ impl Cli {
             Command::Log(command) => command.run(global),
             Command::Explain(command) => command.run(global),
             Command::Train(command) => command.run(global),
+            Command::Bench(command) => command.run(global),
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),
             Command::Cache(command) => command.run(global),

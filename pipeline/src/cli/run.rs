@@ -14,7 +14,7 @@ use super::selection::Selection;
 use crate::engine;
 use crate::engine::plan::Plan;
 use crate::error::{EXIT_FAILED, Error};
-use crate::local::LocalExecutor;
+use crate::local::{LocalExecutor, PACK_MIB};
 use crate::output;
 use crate::output::progress::Reporter;
 use crate::output::report::{self, Ran};
@@ -43,9 +43,12 @@ pub(crate) struct Run {
     keep_going: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Trainings at once [default: one for each core]
+    /// Trainings at once [default: one for each core; on a GPU up to 16, which share its dispatches]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Memory that the trainings at once on a GPU may take together
+    #[arg(long, value_name = "MIB", default_value_t = PACK_MIB)]
+    pack_memory: u64,
 }
 
 impl Run {
@@ -63,7 +66,8 @@ impl Run {
             return output::plan::print(&plan, &self.selection.target, global.json);
         }
         let stop = stop_on_signal()?;
-        let executor = LocalExecutor::new(self.device.place, self.jobs.map(usize::from), loaded.data);
+        let executor =
+            LocalExecutor::new(self.device.place, self.jobs.map(usize::from), self.pack_memory, loaded.data);
         let progress = Reporter::new(output::messages_to_terminal());
         let run = engine::run::Run {
             dag: &loaded.dag,

@@ -294,7 +294,8 @@ fn writable(flag: &'static str, path: Option<&Path>) -> Result<(), Error> {
     Ok(())
 }
 
-fn genotype(text: &str) -> Result<Genotype, Error> {
+/// Reads a genotype in any text form, or from a file by `@FILE`.
+pub(super) fn genotype(text: &str) -> Result<Genotype, Error> {
     let Some(path) = text.strip_prefix('@').map(Path::new) else {
         return text.parse().map_err(Error::Input);
     };

@@ -49,7 +49,8 @@ pub(crate) fn about(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds.div_ceil(60)),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        3600..360_000 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", count(seconds / 86_400)),
     }
 }
 
@@ -139,6 +140,8 @@ mod tests {
         assert_eq!(duration(3 * 3_600_000 + 5 * 60_000), "3 h 05 min");
         assert_eq!(about(59), "59 s");
         assert_eq!(about(61), "2 min");
+        assert_eq!(about(99 * 3600), "99 h 00 min");
+        assert_eq!(about(30 * 86_400 + 1), "30 days");
     }
 
     #[test]

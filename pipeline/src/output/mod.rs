@@ -1,5 +1,6 @@
 //! Everything that the program writes: results to standard output, everything else to standard error.
 
+pub(crate) mod bench;
 pub(crate) mod format;
 pub(crate) mod graph;
 pub(crate) mod memory;

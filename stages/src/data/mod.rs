@@ -5,6 +5,7 @@ mod embedded;
 mod idx;
 mod source;
 mod split;
+mod synthetic;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 //! nonsense.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bench;
 mod damage;
 mod death;
 mod memory;

@@ -1,0 +1,96 @@
+//! `pipeline bench`: what it measures, that it keeps nothing, and how it ends.
+
+use std::io::{BufRead, BufReader};
+
+use serde_json::Value;
+
+use crate::sandbox::{Ran, Sandbox, names, signal};
+
+const TINY: &str = "BPE-1,layers=3,channels=2,image_size=8,batch_size=32";
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn speeds_shares_and_kernels_fit_together() {
+    let sandbox = Sandbox::new();
+    let larger = format!("{TINY},channels=4").replace("channels=2,", "");
+    let arguments =
+        ["bench", "--device", "cpu", "--seconds", "0.02", "--json", "--budget", TINY, "--budget", &larger];
+    let found = sandbox.program(&arguments).succeeded().json();
+    let fields = ["budgets", "control", "data", "device", "genotype", "paper"];
+    assert_eq!(names(&found), fields.into());
+    let control = &found["control"];
+    assert!(number(&control["flops_per_second"]) > 1e8 && number(&control["copied_bytes_per_second"]) > 1e7);
+    let threads = number(&control["threads"]);
+    let rows = found["budgets"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let rate = number(&row["images_per_second"]);
+        assert!(rate > 0.0 && number(&row["steps"]) >= 1.0, "{row}");
+        let flops = number(&row["flops_per_second"]);
+        assert!((flops / rate / number(&row["flops_per_image"]) - 1.0).abs() < 1e-9, "{row}");
+        let share = number(&row["share_of_peak"]);
+        assert!(share > 0.0 && share < 1.0, "{row}");
+        let seconds = number(&row["trainings_seconds"]) / number(&row["trainings"]);
+        // Ten epochs of what CIFAR-10 has left when a tenth is held out.
+        assert!((seconds * rate / (10.0 * 45_000.0) - 1.0).abs() < 1e-9, "{row}");
+        let kernels = &row["kernels"];
+        let kinds = kernels["kinds"].as_array().unwrap();
+        let ms = |name: &str| {
+            kinds.iter().find(|kind| kind["kind"] == name).map_or(0.0, |kind| number(&kind["ms"]))
+        };
+        for kind in ["dense convolution", "separable convolution: backward", "update"] {
+            assert!(ms(kind) > 0.0, "{kind}: {row}");
+        }
+        let all = kinds.iter().map(|kind| number(&kind["ms"])).sum::<f64>() + number(&kernels["between_ms"]);
+        assert!((all / threads / number(&kernels["step_ms"]) - 1.0).abs() < 1e-6, "{row}");
+    }
+    assert!(number(&rows[1]["flops_per_image"]) > number(&rows[0]["flops_per_image"]));
+    let paper = &found["paper"];
+    assert_eq!(number(&paper["trainings"]), 100.0 * (1.0 + number(&paper["drawn_budgets"])));
+    assert!(number(&paper["seconds"]) > number(&rows[0]["trainings_seconds"]));
+    assert!(!sandbox.cache().exists(), "a measurement has nothing to do with the cache");
+}
+
+#[test]
+fn what_takes_too_long_is_left_out_and_named() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.program(&["bench", "--device", "cpu", "--seconds", "0.001"]).succeeded();
+    for part in ["multiply-adds", "images/s", "BPE-1", "full: left out", "--budget full measures it", "7,100"]
+    {
+        assert!(ran.stdout.contains(part), "{part:?} is not in\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_device_without_clocks_for_kernels_says_so() {
+    let sandbox = Sandbox::new();
+    let bench = |more: &[&str]| {
+        let arguments =
+            ["bench", "--device", "software", "--data", "embedded", "--seconds", "0.001", "--budget", TINY];
+        sandbox.program(&[&arguments[..], more].concat()).succeeded()
+    };
+    let found = bench(&["--json"]).json();
+    assert_eq!(found["control"], Value::Null);
+    let row = &found["budgets"][0];
+    assert_eq!((&row["kernels"], &row["share_of_peak"]), (&Value::Null, &Value::Null));
+    assert!(number(&row["images_per_second"]) > 0.0);
+    assert_eq!(found["data"], "fashion-mnist-subset-5000");
+    assert!(bench(&[]).stdout.contains("on the processor only"));
+}
+
+#[test]
+fn an_interrupted_measurement_ends_at_once_and_prints_nothing() {
+    let sandbox = Sandbox::new();
+    let arguments = ["bench", "--device", "cpu", "--seconds", "3000", "--budget", TINY, "--json"];
+    let mut child = sandbox.command(&arguments).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("control"));
+    signal(&child, "INT");
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(rest.iter().any(|line| line.starts_with("pipeline: interrupted")), "{rest:?}");
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+}
