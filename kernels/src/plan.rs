@@ -37,7 +37,7 @@ pub struct MemoryPlan {
     pub data: u64,
     /// Pieces of memory that are laid out in the arenas.
     pub buffers: u64,
-    /// Kernel calls of a training step.
+    /// Kernel calls of a training step: on a GPU, its dispatches.
     pub calls: u64,
 }
 

@@ -83,13 +83,16 @@ impl GpuBackend {
         for (offset, words) in constants.filter(|(_, words)| !words.is_empty()) {
             gpu.queue.write_buffer(&buffers.state, 4 * *offset as u64, bytemuck::cast_slice(words));
         }
+        let dispatches = train.dispatches_of_a_step();
         let replay = |recording| Replay::new(gpu, recording, &buffers, &resident);
         Ok(Self {
             gpu: gpu.clone(),
             train: replay(&train)?,
             evaluate: replay(&evaluate)?,
             running_statistics: replay(&running_statistics)?,
-            members: setups.iter().zip(members).map(|(setup, member)| Member::new(setup, member)).collect(),
+            members: (setups.iter().zip(members))
+                .map(|(setup, member)| Member::new(setup, member, dispatches))
+                .collect(),
             buffers,
             steps_per_submission: 1,
         })
@@ -101,7 +104,8 @@ impl GpuBackend {
         let setups = [setup];
         let mut prepared =
             Prepared::new(&setups, gpu.page_bytes, &splits).map_err(|reason| too_large(gpu, reason))?;
-        Ok(Member::new(&setups[0], prepared.members.remove(0)).memory_plan)
+        let dispatches = prepared.train.dispatches_of_a_step();
+        Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
     }
 
     /// Runs the passes of those trainings that have one.
@@ -192,7 +196,7 @@ impl GpuBackend {
 }
 
 impl Member {
-    fn new(setup: &Setup, prepared: prepare::Member) -> Self {
+    fn new(setup: &Setup, prepared: prepare::Member, dispatches: usize) -> Self {
         let Setup { graph, layout, recipe, sets, .. } = setup;
         let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
         let [state_bytes, gradients, small] = state.bytes();
@@ -207,7 +211,7 @@ impl Member {
             scratch: small + state.segment_steps as u64 * STEP_STRIDE - labels,
             data: sets.iter().map(Images::bytes).sum(),
             buffers: buffers as u64,
-            calls: setup.train.calls.len() as u64,
+            calls: dispatches as u64,
         };
         Self {
             heads: graph.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),

@@ -201,7 +201,7 @@ impl<'a> Lead<'a> {
             match request {
                 Request::Build(setup) => lead.builds.push((seat, setup)),
                 Request::Pass(mode, pass) => {
-                    lead.passes[usize::from(mode == Mode::Evaluate)].push((seat, pass))
+                    lead.passes[usize::from(mode == Mode::Evaluate)].push((seat, pass));
                 }
             }
         }
@@ -224,30 +224,31 @@ impl<'a> Lead<'a> {
     fn build(&mut self) {
         let (seats, setups): (Vec<usize>, Vec<Setup>) =
             std::mem::take(&mut self.builds).into_iter().map(|(seat, setup)| (seat, *setup)).unzip();
-        let built = match setups.iter().all(|setup| setup.reads_as(&setups[0])) {
-            true => GpuBackend::new(&self.pack.gpu, &setups),
-            false => {
-                Err(Error::Images { problem: "trainings of one pack must read the same image sets".into() })
-            }
+        let built = if setups.iter().all(|setup| setup.reads_as(&setups[0])) {
+            GpuBackend::new(&self.pack.gpu, &setups)
+        } else {
+            Err(Error::Images { problem: "trainings of one pack must read the same image sets".into() })
         };
         match built {
             Ok(backend) => {
                 self.backend = Some(backend);
                 let mut board = self.pack.board();
-                for (member, &seat) in seats.iter().enumerate() {
+                for (member, seat) in seats.into_iter().enumerate() {
                     board.members[seat] = Some(member);
-                }
-                drop(board);
-                self.answers.extend(seats.into_iter().map(|seat| (seat, Answer::Built(Ok(())))));
-            }
-            Err(error) => {
-                let mut error = Some(error);
-                let message = error.as_ref().map(ToString::to_string).unwrap_or_default();
-                for seat in seats {
-                    let error = error.take().unwrap_or_else(|| self.failure(&message));
-                    self.answers.push((seat, Answer::Built(Err(error))));
+                    self.answers.push((seat, Answer::Built(Ok(()))));
                 }
             }
+            Err(error) => self.fail(&seats, error, |error| Answer::Built(Err(error))),
+        }
+    }
+
+    /// Gives the first seat the error, and the others what it says.
+    fn fail(&mut self, seats: &[usize], error: Error, answer: impl Fn(Error) -> Answer) {
+        let message = error.to_string();
+        let mut error = Some(error);
+        for &seat in seats {
+            let error = error.take().unwrap_or_else(|| self.failure(&message));
+            self.answers.push((seat, answer(error)));
         }
     }
 
@@ -285,12 +286,8 @@ impl<'a> Lead<'a> {
                 }
             }
             Err(error) => {
-                let mut error = Some(error);
-                let message = error.as_ref().map(ToString::to_string).unwrap_or_default();
-                for (seat, _) in passes {
-                    let error = error.take().unwrap_or_else(|| self.failure(&message));
-                    self.answers.push((*seat, Answer::failed(mode, error)));
-                }
+                let seats: Vec<usize> = passes.iter().map(|&(seat, _)| seat).collect();
+                self.fail(&seats, error, |error| Answer::failed(mode, error));
             }
         }
     }
@@ -425,7 +422,7 @@ impl Backend for SeatBackend {
     }
 
     fn state(&mut self) -> Result<State, Error> {
-        self.with(|backend, member| backend.state_of(member))
+        self.with(GpuBackend::state_of)
     }
 
     fn set_state(&mut self, state: &State) -> Result<(), Error> {
@@ -433,7 +430,7 @@ impl Backend for SeatBackend {
     }
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
-        self.with(|backend, member| backend.gradients_of(member))
+        self.with(GpuBackend::gradients_of)
     }
 
     fn memory_plan(&self) -> MemoryPlan {

@@ -78,7 +78,9 @@ impl Prepared {
             let bytes = |page: usize| own.iter().filter_map(|arena| arena.pages.get(page)).copied().max();
             let sizes: Vec<usize> = (0..count).map(|page| bytes(page).unwrap_or(0)).collect();
             let places: Vec<Place> = sizes.iter().map(|&bytes| shared.take(bytes)).collect();
-            own.iter_mut().for_each(|arena| arena.move_to(&places));
+            for arena in &mut own {
+                arena.move_to(&places);
+            }
             member.arena_bytes = sizes.iter().sum();
             member.buffers = own.iter().map(|arena| arena.places.len()).sum();
             member.unshared = own[0].unshared;

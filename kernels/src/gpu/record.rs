@@ -105,6 +105,12 @@ impl Recorder {
 }
 
 impl Recording {
+    /// Those that run when all images come from the first set.
+    pub(super) fn dispatches_of_a_step(&self) -> usize {
+        let runs = |dispatch: &&Dispatch| dispatch.grouping.set.is_none_or(|set| set == 0);
+        self.dispatches.iter().filter(runs).count()
+    }
+
     fn add(&mut self, grouping: Grouping, launches: &[&Launch]) {
         let jobs = (self.jobs.len() * 4) as u32;
         for launch in launches {

@@ -74,3 +74,14 @@ fn a_training_takes_the_memory_that_was_planned() {
     let own = (resident - base) as f64 / (total - bytes(&smallest, "total_bytes")) as f64;
     assert!((0.85..1.15).contains(&own), "{resident} and {base} bytes resident, {planned} and {smallest}");
 }
+
+/// A GPU spends on each dispatch what many of these kernels take.
+#[test]
+fn a_step_on_a_gpu_takes_few_dispatches() {
+    let sandbox = Sandbox::new();
+    for genotype in include_str!("../../../benches/peers/architectures.txt").lines() {
+        let device = ["train", "--genotype", genotype, "--budget", "BPE-1", "--device", "software"];
+        let planned = sandbox.program(&[&device[..], &["--plan", "--json"]].concat()).succeeded().json();
+        assert!((200..=400).contains(&bytes(&planned, "calls")), "{genotype}: {planned}");
+    }
+}

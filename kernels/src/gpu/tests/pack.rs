@@ -135,7 +135,7 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
 /// Dispatches of a training step.
 fn dispatches(setups: &[Setup]) -> usize {
     let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
-    Prepared::new(setups, 1 << 31, &splits).unwrap().train.dispatches.len()
+    Prepared::new(setups, 1 << 31, &splits).unwrap().train.dispatches_of_a_step()
 }
 
 #[test]
