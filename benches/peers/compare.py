@@ -1,10 +1,12 @@
 """Measure the program and its peers in turns on this machine, and print one table of ratios.
 
-    compare.py [--rounds N] [--program FILE]
+    compare.py [--rounds N] [--program FILE] [--burn [FEATURES]]
 
 Peers: PyTorch (eager training steps of the same networks) and scikit-learn (the random forest). What they need is installed
-into an environment of its own the first time. Each round measures every peer right before the program; a ratio is the
-median over the rounds of program / peer, larger is better for the program. PyTorch gets the better of one thread and all.
+into an environment of its own the first time. With --burn also burn, a framework in Rust like the program, on its ndarray
+backend: its first build takes minutes, with the features `simd,rayon` many more, without which it has one thread and no
+vectors of its own. It trains the first architecture only, as it is slow. Each round measures every peer right before the program; a ratio is the
+median over the rounds of program / peer, larger is better for the program. PyTorch and burn get the better of one thread and all.
 
 The machine must be idle. On a busy one PyTorch's threads wait for each other at every operation and lose ten times their
 speed, the program's do not, and the ratios flatter the program. So what others use is measured before each round, and a
@@ -34,6 +36,8 @@ TREES = 1000
 BUDGETS = 100
 # Name, budget, steps of a measurement: both sides train these steps from random weights.
 TRAININGS = (("BPE-1", "BPE-1", 35), ("C 16, 8 cells, 32x32", "DARTS", 6))
+# Layers, channels, image size, batch size of BPE-1, and steps of a measurement.
+BURN = ("6", "8", "16", "128", "2")
 # Share of the processor that others may use.
 BUSY = 0.1
 # The embedded images of the program have one channel.
@@ -93,6 +97,27 @@ def training_row(program: Path, budget: str, steps: int, genotypes: list[str]) -
         times[1] += 1 / speed
         times[0] += 1 / pytorch_training(genotype, budget, steps, threads)
     return len(genotypes) / times[0], len(genotypes) / times[1]
+
+
+def build_burn(features: str) -> Path:
+    """The program that trains in burn; built in a folder of its own, apart from the main workspace."""
+    manifest, target = HERE / "burn" / "Cargo.toml", CACHE / "peers-burn"
+    print(f"building burn in {target}", file=sys.stderr)
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
+    command = ["cargo", "build", "--release", "--quiet", "--manifest-path", manifest, "--features", features]
+    subprocess.run(command, check=True, env=environment)
+    return target / "release" / "peer-burn"
+
+
+def burn_row(program: Path, burn: Path, genotype: str) -> tuple[float, float]:
+    """Images a second of BPE-1's training steps (peer, program)."""
+    _, budget, steps = TRAININGS[0]
+    speed, threads = program_training(program, genotype, budget, steps)
+    speeds = []
+    for count in sorted({1, threads}):
+        text = output("env", f"RAYON_NUM_THREADS={count}", burn, genotype, *BURN, "ndarray")
+        speeds.append(float(text.split()[0]))
+    return max(speeds), speed
 
 
 def forest_row(program: Path, table: Path) -> tuple[float, float]:
@@ -175,6 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--program", type=Path, default=TARGET / "release" / "pipeline")
+    parser.add_argument("--burn", nargs="?", const="", help="compare with burn too, built with these features")
     args = parser.parse_args()
     if not args.program.is_file():
         sys.exit(f"{args.program} is not there: run `make build`, or give --program")
@@ -189,6 +215,11 @@ def main() -> None:
         rows: dict[str, Callable[[], tuple[float, float]]] = {}
         for name, budget, steps in TRAININGS:
             rows[f"training {name}, images/s"] = lambda b=budget, s=steps: training_row(args.program, b, s, genotypes)
+        if args.burn is not None:
+            burn = build_burn(args.burn)
+            rows["training BPE-1, first architecture, burn (ndarray), images/s"] = lambda: burn_row(
+                args.program, burn, genotypes[0]
+            )
         rows[f"forest of {TREES} trees, {BUDGETS} trials, forests/s"] = lambda: forest_row(args.program, table)
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in rows}
         controls, busy = [], []

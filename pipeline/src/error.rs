@@ -38,6 +38,9 @@ pub(crate) enum Error {
     Trainings { node: String, of: usize, failures: Vec<TrainingFailure> },
     #[error("node {node} failed: a training ended without a result; run again to train it")]
     Unreported { node: String },
+    /// What failed in a run that kept going, in the order of its nodes.
+    #[error("{} nodes failed:{}", .0.len(), listed(.0))]
+    Several(Vec<Error>),
     #[error("a training is not in the cache")]
     NotTrained,
     #[error("{0}")]
@@ -78,7 +81,24 @@ fn first(failures: &[TrainingFailure]) -> String {
     }
 }
 
+/// More failures than these would hide the first ones, which most often explain the rest.
+const LISTED: usize = 10;
+
+fn listed(failures: &[Error]) -> String {
+    let mut lines = vec![String::new()];
+    lines.extend(failures.iter().take(LISTED).map(ToString::to_string));
+    if failures.len() > LISTED {
+        lines.push(format!("and {} more", failures.len() - LISTED));
+    }
+    lines.join("\n  ")
+}
+
 impl Error {
+    /// All failures of a run as one error; none where nothing failed.
+    pub(crate) fn all(mut failures: Vec<Self>) -> Option<Self> {
+        if failures.len() > 1 { Some(Self::Several(failures)) } else { failures.pop() }
+    }
+
     /// The exit code that this error means.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -91,5 +111,29 @@ impl Error {
             | Self::Stage(stages::Error::Network(kernels::Error::TensorFile { .. })) => EXIT_USAGE,
             _ => EXIT_FAILED,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn failures(count: usize) -> Vec<Error> {
+        (0..count).map(|node| Error::Unreported { node: format!("n{node}.") }).collect()
+    }
+
+    #[test]
+    fn every_failure_is_listed_up_to_a_cap() {
+        assert!(Error::all(Vec::new()).is_none());
+        let one = Error::all(failures(1)).unwrap().to_string();
+        assert!(one.starts_with("node n0. failed"), "{one}");
+        let few = Error::all(failures(3)).unwrap().to_string();
+        assert!(few.starts_with("3 nodes failed:\n"), "{few}");
+        assert!((0..3).all(|node| few.contains(&format!("node n{node}. failed"))), "{few}");
+        assert!(!few.contains("more"), "{few}");
+        let many = Error::all(failures(LISTED + 2)).unwrap().to_string();
+        assert_eq!(many.matches("failed: a training").count(), LISTED, "{many}");
+        assert!(many.ends_with("and 2 more"), "{many}");
     }
 }

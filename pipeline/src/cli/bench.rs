@@ -152,6 +152,8 @@ impl Bench {
     fn control(&self, threads: usize, stop: &AtomicBool) -> Result<Control, Error> {
         output::message("measuring the control rows");
         let mut copying = Copying::default();
+        // Memory that is met for the first time is slow.
+        copying.copy();
         let seconds = self.seconds / 4.0;
         let control = Control {
             threads,

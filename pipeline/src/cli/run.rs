@@ -38,7 +38,7 @@ pub(crate) struct Run {
     /// Compute, and train, this stage or node although it is in the cache; may be repeated
     #[arg(long, value_name = "NODE|STAGE")]
     force: Vec<String>,
-    /// After a failure go on with everything that does not need what failed
+    /// After a failure go on with everything that does not need what failed; every failure is told in the end
     #[arg(long)]
     keep_going: bool,
     #[command(flatten)]

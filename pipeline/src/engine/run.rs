@@ -75,7 +75,7 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Outcome {
     pub(crate) manifest: Manifest,
     pub(crate) outputs: BTreeMap<NodeIndex, Output>,
-    /// The first failure.
+    /// The failure, or all of them where the run kept going.
     pub(crate) failure: Option<Error>,
 }
 
@@ -91,14 +91,14 @@ impl Run<'_> {
         let cone = self.dag.cone(targets);
         let mut outputs = BTreeMap::new();
         let mut entries = Vec::with_capacity(cone.len());
-        let mut failure: Option<Error> = None;
+        let mut failures: Vec<Error> = Vec::new();
         for (position, &index) in cone.iter().enumerate() {
             let stopped = self.stop.load(Ordering::Relaxed);
-            if stopped {
-                failure.get_or_insert(Error::Interrupted);
+            if stopped && failures.is_empty() {
+                failures.push(Error::Interrupted);
             }
             let mut entry = self.entry(index);
-            let blocked = stopped || (failure.is_some() && !self.keep_going);
+            let blocked = stopped || (!failures.is_empty() && !self.keep_going);
             let gathered = if blocked { None } else { gather(&self.dag.nodes()[index], &outputs) };
             if let Some((digests, inputs)) = gathered {
                 let place = (position + 1, cone.len());
@@ -109,7 +109,10 @@ impl Run<'_> {
                     }
                     Err(error) => {
                         entry.state = NodeState::Failed;
-                        failure.get_or_insert(error);
+                        // What was stopped did not fail, and after a failure that is what there is to tell.
+                        if failures.is_empty() || !matches!(error, Error::Interrupted) {
+                            failures.push(error);
+                        }
                     }
                 }
                 self.progress.node_ended(place.0, place.1, &entry);
@@ -125,7 +128,7 @@ impl Run<'_> {
             target: target.to_owned(),
             started_unix_ms,
             elapsed_ms: begun.elapsed().as_millis() as u64,
-            ending: match failure {
+            ending: match failures.first() {
                 None => Ending::Finished,
                 Some(Error::Interrupted) => Ending::Interrupted,
                 Some(_) => Ending::Failed,
@@ -134,7 +137,7 @@ impl Run<'_> {
             nodes: entries,
         };
         manifest.store(self.store)?;
-        Ok(Outcome { manifest, outputs, failure })
+        Ok(Outcome { manifest, outputs, failure: Error::all(failures) })
     }
 
     fn entry(&self, index: NodeIndex) -> NodeEntry {

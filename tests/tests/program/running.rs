@@ -109,3 +109,32 @@ fn the_other_commands_answer_in_text_and_in_json() {
     assert_eq!(log["runs"].as_array().unwrap().len(), 1);
     assert_eq!(log["runs"][0]["ending"], "finished");
 }
+
+#[test]
+fn a_run_that_keeps_going_tells_every_failure() {
+    let sandbox = Sandbox::new();
+    // Fits a network, and no machine: terabytes of activations.
+    let huge = ["full", "space"].map(|section| {
+        let value = |size: &str| if section == "full" { size.to_owned() } else { format!("[{size}]") };
+        [format!("{section}.batch_size={}", value("65536")), format!("{section}.image_size={}", value("256"))]
+    });
+    let mut arguments = Sandbox::run_arguments(&["--keep-going"]);
+    for setting in huge.as_flattened() {
+        arguments.extend(["--set", setting]);
+    }
+    let ran = sandbox.program(&arguments);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+    let (_, told) =
+        ran.stderr.split_once("pipeline: 2 nodes failed:\n").unwrap_or_else(|| panic!("{}", ran.stderr));
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    for (line, node) in lines.iter().zip(["train@full", "train@1"]) {
+        assert!(line.trim_start().starts_with(&format!("node {node} failed: ")), "{line}");
+        assert!(line.contains("batch_size=65536") && line.contains("lower the batch size"), "{line}");
+    }
+    let stopped = sandbox
+        .program(&arguments.iter().copied().filter(|flag| *flag != "--keep-going").collect::<Vec<_>>());
+    assert_eq!(stopped.code, Some(1));
+    assert!(stopped.stderr.contains("pipeline: node train@full failed"), "{}", stopped.stderr);
+    assert!(!stopped.stderr.contains("train@1"), "{}", stopped.stderr);
+}
