@@ -16,6 +16,10 @@ use crate::shape::BLOCK;
 /// touches.
 const BAND_FLOATS: usize = 32 * 1024;
 
+/// Elements between columns: a cache line, or columns of a power of two of pixels would all fall into the same few sets
+/// of a cache.
+const RUN_PADDING: usize = BLOCK;
+
 /// Places in the scratch memory of one thread.
 pub(super) struct Scratch {
     /// Columns, `[column][pixel]`.
@@ -49,12 +53,12 @@ impl Bands {
         let outputs = op.output.shape.channels;
         let row = windows.output.width * BLOCK * columns.max(outputs);
         let rows = (BAND_FLOATS / row).clamp(1, windows.output.height);
-        Self { windows, rows, columns, outputs, run: rows * windows.output.width * BLOCK }
+        Self { windows, rows, columns, outputs, run: rows * windows.output.width * BLOCK + RUN_PADDING }
     }
 
     /// One output pixel, for a batch of `blocks` blocks.
     pub(super) fn whole_batch(op: &Convolution, blocks: usize) -> Self {
-        Self { run: blocks * BLOCK, ..Self::new(op) }
+        Self { run: blocks * BLOCK + RUN_PADDING, ..Self::new(op) }
     }
 
     pub(super) fn scratch_floats(&self) -> usize {

@@ -139,40 +139,21 @@ pub(crate) unsafe fn tap_gradients<V: Vector>(
     // SAFETY: the caller's promise.
     unsafe {
         while n + 5 <= offsets.len() {
-            tap_group_of::<V, 5>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            tap_group::<V, 5, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
             n += 5;
         }
         while n + 3 <= offsets.len() {
-            tap_group_of::<V, 3>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            tap_group::<V, 3, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
             n += 3;
         }
         while n < offsets.len() {
-            tap_group_of::<V, 1>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
+            tap_group::<V, 1, 2>(&offsets[n..], d, x, rows, pixels, &mut dw[n..]);
             n += 1;
         }
     }
 }
 
-/// [`tap_group`] for as many vectors as a block has.
-#[inline(always)]
-unsafe fn tap_group_of<V: Vector, const N: usize>(
-    offsets: &[usize],
-    d: Plane<*const f32>,
-    x: Plane<*const f32>,
-    rows: usize,
-    pixels: usize,
-    dw: &mut [f32],
-) {
-    // SAFETY: as above.
-    unsafe {
-        if V::PER_BLOCK == 1 {
-            tap_group::<V, N, 1>(offsets, d, x, rows, pixels, dw);
-        } else {
-            tap_group::<V, N, 2>(offsets, d, x, rows, pixels, dw);
-        }
-    }
-}
-
+/// Sums of `P` of a block's vectors at a time: as many as the registers hold.
 #[inline(always)]
 unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
     offsets: &[usize],
@@ -182,44 +163,44 @@ unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
     pixels: usize,
     dw: &mut [f32],
 ) {
-    // SAFETY: as above; P is V::PER_BLOCK.
+    // SAFETY: as above; a block has at most two vectors.
     unsafe {
-        // Two pixels at a time keep enough independent sums in flight to hide the latency of a multiply-add.
-        let mut sums = [[[V::splat(0.0); P]; N]; 2];
         let mut at = [0; N];
         at.copy_from_slice(&offsets[..N]);
-        for r in 0..rows {
-            let (left, right) = (d.at.add(r * d.row), x.at.add(r * x.row));
-            let mut j = 0;
-            while j + 2 <= pixels {
-                for (u, sums) in sums.iter_mut().enumerate() {
-                    for p in 0..P {
-                        let place = (j + u) * BLOCK + p * V::LANES;
-                        let g = V::load(left.add(place));
-                        for (sum, offset) in sums.iter_mut().zip(at) {
-                            sum[p] = g.mul_add(V::load(right.add(place + offset)), sum[p]);
-                        }
+        let mut totals = [[V::splat(0.0); 2]; N];
+        for first in (0..V::PER_BLOCK).step_by(P) {
+            // Two pixels at a time keep enough independent sums in flight to hide the latency of a multiply-add.
+            let mut sums = [[[V::splat(0.0); P]; N]; 2];
+            let add = |sums: &mut [[V; P]; N], place: usize, left: *const f32, right: *const f32| {
+                for part in 0..P.min(V::PER_BLOCK) {
+                    let place = place + (first + part) * V::LANES;
+                    let g = V::load(left.add(place));
+                    for (sum, offset) in sums.iter_mut().zip(at) {
+                        sum[part] = g.mul_add(V::load(right.add(place + offset)), sum[part]);
                     }
                 }
-                j += 2;
+            };
+            for r in 0..rows {
+                let (left, right) = (d.at.add(r * d.row), x.at.add(r * x.row));
+                let mut j = 0;
+                while j + 2 <= pixels {
+                    add(&mut sums[0], j * BLOCK, left, right);
+                    add(&mut sums[1], (j + 1) * BLOCK, left, right);
+                    j += 2;
+                }
+                if j < pixels {
+                    add(&mut sums[0], j * BLOCK, left, right);
+                }
             }
-            if j < pixels {
-                for p in 0..P {
-                    let place = j * BLOCK + p * V::LANES;
-                    let g = V::load(left.add(place));
-                    for (sum, offset) in sums[0].iter_mut().zip(at) {
-                        sum[p] = g.mul_add(V::load(right.add(place + offset)), sum[p]);
-                    }
+            let [even, odd] = sums;
+            for ((total, even), odd) in totals.iter_mut().zip(even).zip(odd) {
+                for part in 0..P.min(V::PER_BLOCK) {
+                    total[first + part] = even[part].add(odd[part]);
                 }
             }
         }
-        let [even, odd] = sums;
-        for ((even, odd), dw) in even.iter().zip(&odd).zip(dw) {
-            let mut both = *even;
-            for (a, b) in both.iter_mut().zip(odd) {
-                *a = a.add(*b);
-            }
-            *dw += V::sum_block(&both);
+        for (total, dw) in totals.iter().zip(dw) {
+            *dw += V::sum_block(&total[..V::PER_BLOCK]);
         }
     }
 }

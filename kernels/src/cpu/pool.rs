@@ -6,7 +6,7 @@ use super::matrix::Rows;
 use super::norm::moments;
 use super::rows::{Windows, pad_rows};
 use super::simd::{Element, Vector};
-use crate::ops::{Pool, PoolKind};
+use crate::ops::{POOL_PADDING, Pool, PoolKind};
 use crate::program::{Gradient, Mode, Sink};
 use crate::shape::BLOCK;
 
@@ -14,7 +14,7 @@ use crate::shape::BLOCK;
 pub(crate) fn scratch_floats(op: &Pool) -> usize {
     let w = Windows::of_pool(op);
     let forward = w.row_floats() * w.padded_rows(w.output.height);
-    let backward = op.output.shape.elements() * BLOCK + w.input.pixels() * BLOCK;
+    let backward = (op.output.shape.elements() + op.output.shape.pixels()) * BLOCK;
     forward.max(backward)
 }
 
@@ -99,7 +99,7 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
     }
 }
 
-/// Backward to the input.
+/// Backward to the input: every input pixel gathers from the windows over it.
 ///
 /// # Safety
 /// As [`forward`], and the gradient must be written and no other thread touch the sink's block.
@@ -115,55 +115,76 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
     let w = Windows::of_pool(op);
     let pixels = w.output.pixels();
     let to: *mut E = cx.memory.tensor(sink.tensor, block);
-    // SAFETY: the caller's promise; taps are clipped to the image.
+    // SAFETY: the caller's promise; windows are clipped to the image.
     unsafe {
-        let gradients = scratch.add(w.input.pixels() * BLOCK);
-        output_gradients::<V, E>(cx, gradient, block, 0, pixels, Rows { at: gradients, row: pixels * BLOCK });
+        let numbers = scratch.add(pixels * w.input.channels * BLOCK);
+        output_gradients::<V, E>(cx, gradient, block, 0, pixels, Rows { at: scratch, row: pixels * BLOCK });
         for channel in 0..w.input.channels {
-            std::slice::from_raw_parts_mut(scratch, w.input.pixels() * BLOCK).fill(0.0);
-            let taps = op.taps.map(|storage| cx.memory.taps(storage, block).add(channel * pixels * BLOCK));
-            for y in 0..w.output.height {
-                let inside_y = inside(&w, y, w.input.height);
-                for x in 0..w.output.width {
-                    let inside_x = inside(&w, x, w.input.width);
-                    let share = V::splat(1.0 / (inside_y.len() * inside_x.len()) as f32);
-                    let output = (y * w.output.width + x) * BLOCK;
+            let gradients = scratch.add(channel * pixels * BLOCK);
+            if let Some(storage) = op.taps {
+                let taps = cx.memory.taps(storage, block).add(channel * pixels * BLOCK);
+                for i in 0..pixels * BLOCK {
+                    *numbers.add(i) = f32::from(*taps.add(i));
+                }
+            } else {
+                divide::<V>(&w, gradients);
+            }
+            let to = to.add(channel * w.input.pixels() * BLOCK);
+            for y in 0..w.input.height {
+                let over_y = windows_over(&w, y, w.output.height);
+                for x in 0..w.input.width {
+                    let over_x = windows_over(&w, x, w.output.width);
                     for v in 0..V::PER_BLOCK {
                         let lane = v * V::LANES;
-                        let mut g = V::load(gradients.add(channel * pixels * BLOCK + output + lane));
-                        let mut numbers = V::splat(0.0);
-                        if let Some(taps) = taps {
-                            let mut lanes = [0.0_f32; BLOCK];
-                            for (i, number) in lanes.iter_mut().enumerate().take(V::LANES) {
-                                *number = f32::from(*taps.add(output + lane + i));
-                            }
-                            numbers = V::load(lanes.as_ptr());
-                        } else {
-                            g = g.mul(share);
-                        }
-                        for ky in inside_y.clone() {
-                            for kx in inside_x.clone() {
-                                let iy = (y * w.stride + ky) as isize - w.origin;
-                                let ix = (x * w.stride + kx) as isize - w.origin;
-                                let at =
-                                    scratch.add((iy as usize * w.input.width + ix as usize) * BLOCK + lane);
-                                let mut value = g;
-                                if taps.is_some() {
-                                    value = numbers.select_equal(V::splat((3 * ky + kx) as f32), g);
+                        let mut value = V::splat(0.0);
+                        for oy in over_y.clone() {
+                            for ox in over_x.clone() {
+                                let at = (oy * w.output.width + ox) * BLOCK + lane;
+                                let mut term = V::load(gradients.add(at));
+                                if op.taps.is_some() {
+                                    let ky = y + POOL_PADDING - oy * w.stride;
+                                    let kx = x + POOL_PADDING - ox * w.stride;
+                                    let tap = V::splat((w.kernel * ky + kx) as f32);
+                                    term = V::load(numbers.add(at)).select_equal(tap, term);
                                 }
-                                V::load(at).add(value).store(at);
+                                value = value.add(term);
                             }
                         }
+                        let to = to.add((y * w.input.width + x) * BLOCK + lane);
+                        if sink.accumulate {
+                            value = value.add(E::load::<V>(to));
+                        }
+                        E::store(value, to);
                     }
                 }
             }
-            for v in 0..w.input.pixels() * V::PER_BLOCK {
-                let to = to.add(channel * w.input.pixels() * BLOCK + v * V::LANES);
-                let mut value = V::load(scratch.add(v * V::LANES));
-                if sink.accumulate {
-                    value = value.add(E::load::<V>(to));
+        }
+    }
+}
+
+/// Outputs along one side whose window covers an input pixel.
+#[inline(always)]
+fn windows_over(w: &Windows, input: usize, outputs: usize) -> std::ops::Range<usize> {
+    let last = input + POOL_PADDING;
+    (last + 1).saturating_sub(w.kernel).div_ceil(w.stride)..(last / w.stride + 1).min(outputs)
+}
+
+/// Divides the gradients of averages by the number of pixels that each averages.
+///
+/// # Safety
+/// `gradients` must be a channel of the output.
+#[inline(always)]
+unsafe fn divide<V: Vector>(w: &Windows, gradients: *mut f32) {
+    for y in 0..w.output.height {
+        let count_y = inside(w, y, w.input.height).len();
+        for x in 0..w.output.width {
+            let share = 1.0 / (count_y * inside(w, x, w.input.width).len()) as f32;
+            for v in 0..V::PER_BLOCK {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let at = gradients.add((y * w.output.width + x) * BLOCK + v * V::LANES);
+                    V::load(at).mul(V::splat(share)).store(at);
                 }
-                E::store(value, to);
             }
         }
     }
