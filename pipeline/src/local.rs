@@ -131,35 +131,49 @@ impl Executor for LocalExecutor {
 }
 
 impl LocalExecutor {
-    /// Runs packs of trainings one after another: a pack has all of the GPU.
+    /// Runs packs of trainings one after another: a pack has all of the GPU. Where it has less memory than was planned with,
+    /// what was refused is packed again by halves.
     fn execute_packs(&self, jobs: &[TrainJob], device: &Device, stop: &AtomicBool, events: &dyn Events) {
         let mut waiting: VecDeque<usize> = (0..jobs.len()).collect();
+        let mut most = self.jobs.unwrap_or(PACKED).min(PACKED);
         while !waiting.is_empty() && !stop.load(Ordering::Relaxed) {
-            let pack = self.next_pack(jobs, device, &mut waiting, events);
-            let seats = device.pack(pack.len());
+            let pack = self.next_pack(jobs, device, most, &mut waiting, events);
+            let count = pack.len();
+            let refused = Mutex::new(Vec::new());
             std::thread::scope(|scope| {
-                for (index, seat) in pack.into_iter().zip(seats) {
+                for (index, seat) in pack.into_iter().zip(device.pack(count)) {
+                    let refused = &refused;
                     scope.spawn(move || {
                         let observer = JobObserver { index, stop, events };
-                        let trained = stages::train::train(&jobs[index], &self.data, &seat, &observer);
-                        events.finished(index, trained);
+                        match stages::train::train(&jobs[index], &self.data, &seat, &observer) {
+                            Err(stages::Error::Network(kernels::Error::OutOfMemory { .. })) if count > 1 => {
+                                refused.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+                            }
+                            trained => events.finished(index, trained),
+                        }
                     });
                 }
             });
+            let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+            if !refused.is_empty() {
+                refused.sort_unstable();
+                refused.into_iter().rev().for_each(|index| waiting.push_front(index));
+                most = count / 2;
+            }
         }
     }
 
     /// Takes trainings off the list that go together: of the same batch and image size as the first, as many as fit the
-    /// memory.
+    /// memory, and no more than `most`.
     fn next_pack(
         &self,
         jobs: &[TrainJob],
         device: &Device,
+        most: usize,
         waiting: &mut VecDeque<usize>,
         events: &dyn Events,
     ) -> Vec<usize> {
         let sizes = |index: usize| (jobs[index].budget.batch_size, jobs[index].budget.image_size);
-        let most = self.jobs.unwrap_or(PACKED).min(PACKED);
         let (mut pack, mut bytes): (Vec<usize>, u64) = (Vec::new(), 0);
         let mut rest = VecDeque::with_capacity(waiting.len());
         while let Some(index) = waiting.pop_front() {

@@ -238,16 +238,26 @@ impl<'a> Lead<'a> {
                     self.answers.push((seat, Answer::Built(Ok(()))));
                 }
             }
-            Err(error) => self.fail(&seats, error, |error| Answer::Built(Err(error))),
+            Err(error) => self.fail(&seats, &error, |error| Answer::Built(Err(error))),
         }
     }
 
-    /// Gives the first seat the error, and the others what it says.
-    fn fail(&mut self, seats: &[usize], error: Error, answer: impl Fn(Error) -> Answer) {
-        let message = error.to_string();
-        let mut error = Some(error);
+    /// Tells all seats of an error.
+    fn fail(&mut self, seats: &[usize], error: &Error, answer: impl Fn(Error) -> Answer) {
         for &seat in seats {
-            let error = error.take().unwrap_or_else(|| self.failure(&message));
+            let error = match error {
+                // So that whoever packed can try with fewer.
+                Error::OutOfMemory { device, needed_mib, available_mib } => Error::OutOfMemory {
+                    device: device.clone(),
+                    needed_mib: *needed_mib,
+                    available_mib: *available_mib,
+                },
+                Error::Device { device, problem } => {
+                    Error::Device { device: device.clone(), problem: problem.clone() }
+                }
+                Error::Images { problem } => Error::Images { problem: problem.clone() },
+                other => self.failure(&other.to_string()),
+            };
             self.answers.push((seat, answer(error)));
         }
     }
@@ -287,7 +297,7 @@ impl<'a> Lead<'a> {
             }
             Err(error) => {
                 let seats: Vec<usize> = passes.iter().map(|&(seat, _)| seat).collect();
-                self.fail(&seats, error, |error| Answer::failed(mode, error));
+                self.fail(&seats, &error, |error| Answer::failed(mode, error));
             }
         }
     }

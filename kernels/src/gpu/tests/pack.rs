@@ -1,10 +1,12 @@
 //! Packs: each training gives the bits that it gives alone, and all of them together need few more dispatches than one.
 
+use std::sync::Arc;
+
 use super::networks::{Nobody, Training, dense};
-use crate::device::Device;
-use crate::device::DeviceChoice;
+use crate::device::{Device, DeviceChoice, Kind};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::prepare::Prepared;
+use crate::gpu::{GpuDevice, pack};
 use crate::trainer::{Pass, Setup};
 use crate::{EpochMetrics, Error, Evaluation, Monitor};
 
@@ -54,7 +56,14 @@ fn run(device: &Device, training: &Training, epochs: u32) -> Result<Ran, Error> 
 
 /// Each on a thread of its own; the n-th for `epochs(n)` epochs.
 fn run_packed(trainings: &[Training], epochs: impl Fn(usize) -> u32) -> Vec<Result<Ran, Error>> {
-    let seats = Device::open(DeviceChoice::Software).unwrap().pack(trainings.len());
+    run_on(Device::open(DeviceChoice::Software).unwrap().pack(trainings.len()), trainings, epochs)
+}
+
+fn run_on(
+    seats: Vec<Device>,
+    trainings: &[Training],
+    epochs: impl Fn(usize) -> u32,
+) -> Vec<Result<Ran, Error>> {
     std::thread::scope(|scope| {
         let run = |(index, (seat, training)): (usize, (Device, _))| {
             let epochs = epochs(index);
@@ -90,7 +99,21 @@ fn a_training_that_fails_leaves_the_others_alone() {
     assert!(packed[0].as_ref().is_ok_and(|packed| *packed == alone));
     assert!(matches!(packed[1], Err(Error::NonFinite { .. })), "{:?}", packed[1].as_ref().err());
     trainings[2] = Training::new(dense(4, 3, 8, 0), 20, 32, 50);
-    assert!(matches!(run_packed(&trainings, |_| 1)[2], Err(Error::Images { .. } | Error::Device { .. })));
+    assert!(run_packed(&trainings, |_| 1).iter().all(|ran| matches!(ran, Err(Error::Images { .. }))));
+}
+
+#[test]
+fn a_pack_that_no_memory_holds_is_refused_as_such_to_all() {
+    let setup = trainings()[0].setup();
+    let own =
+        Prepared::new(&[setup], u64::MAX >> 8, &[ImageSplit { pages: 1, images_per_page: 64 }]).unwrap();
+    let gpu = GpuDevice::software_with_pages(4 * own.words as u64 + 64 * 1024).unwrap();
+    let device =
+        |count| pack(&gpu, count).into_iter().map(|seat| Device(Arc::new(Kind::Seat(seat)))).collect();
+    let training = &trainings()[..1];
+    assert!(run_on(device(1), training, |_| 1)[0].is_ok());
+    let two = [training[0].clone(), training[0].clone()];
+    assert!(run_on(device(2), &two, |_| 1).iter().all(|ran| matches!(ran, Err(Error::OutOfMemory { .. }))));
 }
 
 /// Stops from the start.
