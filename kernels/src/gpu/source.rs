@@ -39,15 +39,15 @@ kernels! {
     WINDOW_AVERAGE = "window_average", 64, ["input"];
     CROSS_ENTROPY = "cross_entropy", 64, [];
     NORM_GRADIENT = "norm_gradient", 256, ["gradient"];
-    CONVOLVE_INPUT_GRADIENT = "convolve_input_gradient", 64, ["input", "gradient"];
+    CONVOLVE_INPUT_GRADIENT = "convolve_input_gradient", 64, ["input", "gradient", "sink"];
     WEIGHT_PARTIALS = "weight_partials", 64, ["input", "gradient"];
     BIAS_GRADIENT = "bias_gradient", 64, ["gradient"];
-    DEPTHWISE_INPUT_GRADIENT = "depthwise_input_gradient", 64, ["input"];
+    DEPTHWISE_INPUT_GRADIENT = "depthwise_input_gradient", 64, ["input", "sink"];
     DEPTHWISE_WEIGHT_PARTIALS = "depthwise_weight_partials", 64, ["input"];
     SUM_PARTIALS = "sum_partials", 64, [];
-    POOL_BACKWARD = "pool_backward", 64, ["gradient"];
-    EDGE_BACKWARD = "edge_backward", 64, ["gradient"];
-    WINDOW_AVERAGE_BACKWARD = "window_average_backward", 64, ["input"];
+    POOL_BACKWARD = "pool_backward", 64, ["gradient", "sink"];
+    EDGE_BACKWARD = "edge_backward", 64, ["gradient", "sink"];
+    WINDOW_AVERAGE_BACKWARD = "window_average_backward", 64, ["input", "sink"];
     GRADIENT_NORM = "gradient_norm", 256, [];
     UPDATE = "update", 256, [];
 }

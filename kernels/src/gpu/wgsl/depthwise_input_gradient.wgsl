@@ -53,10 +53,6 @@ fn main(
         if RELU {
             value = gated(value, load_x(job.x + block * job.x_block + place), map);
         }
-        let sink = job.sink + block * job.sink_block + place;
-        if ACCUMULATE {
-            value += load_sink(sink);
-        }
-        store_sink(sink, value);
+        give(job, block, place, value);
     }
 }

@@ -15,10 +15,5 @@ fn main(
         return;
     }
     let place = channel * job.pixels * 4u + item % (4u * job.pixels);
-    var value = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
-    let sink = job.sink + block * job.sink_block + place;
-    if ACCUMULATE {
-        value += load_sink(sink);
-    }
-    store_sink(sink, value);
+    give(job, block, place, load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad));
 }

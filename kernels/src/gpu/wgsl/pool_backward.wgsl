@@ -60,11 +60,6 @@ fn main(
         }
     }
     for (var t = 0u; t < TILE; t++) {
-        let sink = job.sink + block * job.sink_block + (channel * job.x_pixels + pixel + t) * 4u + quad;
-        var value = sums[t];
-        if ACCUMULATE {
-            value += load_sink(sink);
-        }
-        store_sink(sink, value);
+        give(job, block, (channel * job.x_pixels + pixel + t) * 4u + quad, sums[t]);
     }
 }

@@ -38,9 +38,5 @@ fn main(
     if RELU {
         sum = gated(sum, load_x(job.x + block * job.x_block + place), input_map(job.record, channel));
     }
-    let sink = job.sink + block * job.sink_block + place;
-    if ACCUMULATE {
-        sum += load_sink(sink);
-    }
-    store_sink(sink, sum);
+    give(job, block, place, sum);
 }
