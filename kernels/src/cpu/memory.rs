@@ -12,6 +12,10 @@ use crate::program::{Call, Content, Program};
 use crate::shape::BLOCK;
 use crate::state::Layout;
 
+/// A huge page of Linux. A step goes through more memory than a processor remembers the translations of with pages of
+/// 4 KiB, so buffers that fill such a page begin at one.
+const HUGE_PAGE: usize = 2 << 20;
+
 /// Zeroed memory, aligned for vectors and cache lines, freed when dropped.
 pub(crate) struct Buffer {
     at: NonNull<u8>,
@@ -33,9 +37,17 @@ impl Buffer {
         let reservation = Reservation::new(bytes)?;
         let refuse = || out_of_memory(bytes);
         let size = bytes.max(1).checked_next_multiple_of(ALIGNMENT).ok_or_else(refuse)?;
-        let layout = std::alloc::Layout::from_size_align(size, ALIGNMENT).map_err(|_| refuse())?;
+        let alignment = if size < HUGE_PAGE { ALIGNMENT } else { HUGE_PAGE };
+        let layout = std::alloc::Layout::from_size_align(size, alignment).map_err(|_| refuse())?;
         // SAFETY: the size is not zero.
-        let at = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).ok_or_else(refuse)?;
+        let at = NonNull::new(unsafe { std::alloc::alloc(layout) }).ok_or_else(refuse)?;
+        // SAFETY: the memory just allocated. Pages are chosen when they are first touched, so advice comes before zeros;
+        // where the kernel refuses it, pages are small and nothing else changes.
+        unsafe {
+            #[cfg(target_os = "linux")]
+            libc::madvise(at.as_ptr().cast(), size / HUGE_PAGE * HUGE_PAGE, libc::MADV_HUGEPAGE);
+            at.as_ptr().write_bytes(0, size);
+        }
         Ok(Self { at, layout, _reservation: reservation })
     }
 
