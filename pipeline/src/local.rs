@@ -77,7 +77,7 @@ impl LocalExecutor {
     /// Opens no device yet: a run that finds everything in the cache needs none.
     pub(crate) fn new(place: Place, jobs: Option<usize>, pack_mib: u64, data: Dataset) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let pack_bytes = pack_mib << 20;
+        let pack_bytes = pack_mib.saturating_mul(1 << 20);
         Self { place, data, jobs, pack_bytes, threads, opened: Mutex::new(None) }
     }
 

@@ -6,10 +6,8 @@ use kernels::{Device, KernelTime, MemoryPlan, Monitor};
 
 use crate::Error;
 use crate::data::Dataset;
-use crate::train::{TrainJob, Training};
+use crate::train::{TRAIN, TrainJob, Training};
 
-/// Set of the training images.
-const TRAIN: usize = 0;
 /// So small that no loss stops being a number, whatever the images.
 const LEARNING_RATE: f32 = 1e-4;
 /// Parts of the time that is asked for: a speed is measured in so many passes at least.

@@ -218,7 +218,7 @@ pub fn memory_plan(job: &TrainJob, data: &Dataset, device: &Device) -> Result<Me
 }
 
 /// Image sets of a trainer.
-const TRAIN: usize = 0;
+pub(crate) const TRAIN: usize = 0;
 const TEST: usize = 1;
 
 pub(crate) struct Training<'a> {

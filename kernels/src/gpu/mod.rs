@@ -108,8 +108,13 @@ impl GpuBackend {
         Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
     }
 
-    /// Runs the passes of those trainings that have one.
-    fn run(&mut self, passes: &[Option<Pass<'_>>], mode: Mode) -> Result<Vec<Outcome>, Error> {
+    /// Runs the passes of those trainings that have one; what `result` makes of each of their outcomes.
+    fn run<T>(
+        &mut self,
+        passes: &[Option<Pass<'_>>],
+        mode: Mode,
+        result: impl Fn(&Member, &Pass<'_>, Outcome) -> Result<T, Error>,
+    ) -> Result<Vec<Option<Result<T, Error>>>, Error> {
         let training = mode == Mode::Train;
         let shares = self.members.iter().zip(passes);
         let run = Run {
@@ -119,7 +124,11 @@ impl GpuBackend {
             buffers: &self.buffers,
             shares: shares.map(|(member, pass)| pass.as_ref().map(|pass| member.share(pass))).collect(),
         };
-        run.run(&mut self.steps_per_submission)
+        let outcomes = run.run(&mut self.steps_per_submission)?;
+        let each = self.members.iter().zip(passes).zip(outcomes);
+        Ok(each
+            .map(|((member, pass), outcome)| pass.as_ref().map(|pass| result(member, pass, outcome)))
+            .collect())
     }
 
     /// Trains those that have a pass; a result for each of them.
@@ -130,11 +139,7 @@ impl GpuBackend {
         &mut self,
         passes: &[Option<Pass<'_>>],
     ) -> Result<Vec<Option<Result<EpochMetrics, Error>>>, Error> {
-        let outcomes = self.run(passes, Mode::Train)?;
-        let results = self.members.iter().zip(passes).zip(outcomes);
-        Ok(results
-            .map(|((member, pass), outcome)| pass.as_ref().map(|pass| member.trained(pass, outcome)))
-            .collect())
+        self.run(passes, Mode::Train, Member::trained)
     }
 
     /// Evaluates those that have a pass; a result for each of them.
@@ -145,11 +150,7 @@ impl GpuBackend {
         &mut self,
         passes: &[Option<Pass<'_>>],
     ) -> Result<Vec<Option<Result<Evaluation, Error>>>, Error> {
-        let outcomes = self.run(passes, Mode::Evaluate)?;
-        let results = self.members.iter().zip(passes).zip(outcomes);
-        Ok(results
-            .map(|((member, pass), outcome)| pass.as_ref().map(|pass| member.evaluated(pass, outcome)))
-            .collect())
+        self.run(passes, Mode::Evaluate, Member::evaluated)
     }
 
     pub(crate) fn state_of(&mut self, member: usize) -> Result<State, Error> {
