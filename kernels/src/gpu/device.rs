@@ -16,8 +16,8 @@ use crate::preprocess::Images;
 const INSTALL: &str = "no such adapter was found; install a Vulkan driver (Debian and Ubuntu: `apt-get install \
                        mesa-vulkan-drivers` for hardware drivers and the software implementation lavapipe)";
 
-/// Storage slots of a kernel beside the state; with the state seven of the eight that every device binds.
-pub(super) const SLOTS: usize = 6;
+/// Storage slots of a kernel beside the state; with the state all eight that every device binds.
+pub(super) const SLOTS: usize = 7;
 
 /// Bytes of the window of job records that a dispatch sees.
 pub(super) const JOB_WINDOW: u64 = 16 * 1024;
@@ -43,6 +43,9 @@ pub(crate) struct GpuDevice {
     pub(super) layout: wgpu::BindGroupLayout,
     /// Largest size of one page of memory, in bytes.
     pub(super) page_bytes: u64,
+    /// Whether kernels of one family are one shader in packs: fewer dispatches, which hardware waits for; a processor waits for none, and
+    /// would go through all that its shader does not choose.
+    pub(super) merged: bool,
     pipeline_layout: wgpu::PipelineLayout,
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
     images: Arc<Mutex<Vec<Resident>>>,
@@ -148,6 +151,7 @@ impl GpuDevice {
             queue,
             layout,
             page_bytes,
+            merged: !is_software(adapter),
             pipeline_layout,
             pipelines: Arc::default(),
             images: Arc::default(),
@@ -155,10 +159,12 @@ impl GpuDevice {
         })
     }
 
-    /// The software device with smaller pages, so that tests see a split arena.
+    /// The software device as tests need it: with smaller pages, so that they see a split arena, or with shaders merged as on
+    /// hardware.
     #[cfg(test)]
-    pub(super) fn software_with_pages(page_bytes: u64) -> Result<Self, Error> {
-        Ok(Self { page_bytes, ..Self::software()? })
+    pub(super) fn software_with(page_bytes: u64, merged: bool) -> Result<Self, Error> {
+        let software = Self::software()?;
+        Ok(Self { page_bytes: page_bytes.min(software.page_bytes), merged, ..software })
     }
 
     /// The first thing that went wrong, as an error: of every training on the device from then on, since it is not

@@ -8,7 +8,7 @@ use super::lower::{Lowered, lower, lower_running_statistics};
 use super::memory::{Arena, Place, StateWords};
 use super::order::{Draft, Step, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
-use super::source::Source;
+use super::source::ShaderKey;
 use crate::program::Program;
 use crate::schedule::waits;
 use crate::trainer::Setup;
@@ -46,8 +46,13 @@ pub(super) enum TooLarge {
 
 impl Prepared {
     /// Plans and records for pages of at most `page_bytes`; `splits` tell how the images of each set are held, which all of
-    /// the pack read.
-    pub(super) fn new(setups: &[Setup], page_bytes: u64, splits: &[ImageSplit]) -> Result<Self, TooLarge> {
+    /// the pack read. Kernels of a family are one shader if `merged`.
+    pub(super) fn new(
+        setups: &[Setup],
+        page_bytes: u64,
+        splits: &[ImageSplit],
+        merged: bool,
+    ) -> Result<Self, TooLarge> {
         let mut members: Vec<Member> = Vec::with_capacity(setups.len());
         let mut words = 0;
         for Setup { graph, layout, recipe, sets, .. } in setups {
@@ -61,7 +66,7 @@ impl Prepared {
         let train: Vec<&Program> = setups.iter().map(|setup| &setup.train).collect();
         let evaluate: Vec<&Program> = setups.iter().map(|setup| &setup.evaluate).collect();
         let programs = [train, evaluate];
-        let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits));
+        let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits, merged));
         let mut arenas: [Vec<Arena>; 2] = [Vec::new(), Vec::new()];
         let mut shared = Pages::new(page_bytes);
         for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
@@ -97,7 +102,7 @@ impl Prepared {
                     recorder.push(time, lowered.set, lowered.launch);
                 }
             }
-            let recording = recorder.finish();
+            let recording = recorder.finish(merged);
             let fits = |groups: &[u32; 3]| groups.iter().all(|&groups| groups <= MAX_GROUPS);
             let fits = recording.dispatches.iter().all(|dispatch| fits(&dispatch.groups));
             if fits { Ok(recording) } else { Err(TooLarge::Grid) }
@@ -109,7 +114,7 @@ impl Prepared {
                 recorder.push(0, None, launch);
             }
         }
-        let running_statistics = recorder.finish();
+        let running_statistics = recorder.finish(merged);
         Ok(Self { members, words, pages: shared.sizes, train, evaluate, running_statistics })
     }
 }
@@ -136,16 +141,22 @@ impl Times {
 }
 
 /// Orders the launches of one program of each training together.
-fn times(setups: &[Setup], programs: &[&Program], members: &[Member], splits: &[ImageSplit]) -> Vec<Times> {
+fn times(
+    setups: &[Setup],
+    programs: &[&Program],
+    members: &[Member],
+    splits: &[ImageSplit],
+    merged: bool,
+) -> Vec<Times> {
     // Where memory lies depends on the order, and shaders on neither.
     let arena = Arena::unplanned();
-    let mut shaders: HashMap<Source, usize> = HashMap::new();
+    let mut shaders: HashMap<ShaderKey, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
         let launches = lower(setup, index, program, &members[index].state, &arena, splits);
         let step = |Lowered { call, stage, launch, .. }: Lowered| {
             let count = shaders.len();
-            Step { call, stage, shader: *shaders.entry(launch.source()).or_insert(count) }
+            Step { call, stage, shader: *shaders.entry(launch.variant().shader(merged)).or_insert(count) }
         };
         let launches = launches.into_iter().map(step).collect();
         drafts.push(Draft { waits: waits(&program.calls), launches });

@@ -1,15 +1,19 @@
-//! Recorded programs: launches by time, those of one specialisation put into one dispatch with a job table.
+//! Recorded programs: launches by time, those of one shader put into one dispatch with a job table.
 
 use std::collections::HashMap;
 
 use super::device::{JOB_WINDOW, SLOTS};
-use super::source::{Const, Kernel, SlotKind, Source};
+use super::source::{Const, Kernel, ShaderKey, SlotKind, Source, Variant, record_quads, slot_numbers};
 
 /// Most workgroups along one dimension of a dispatch.
 pub(super) const MAX_GROUPS: u32 = 65_535;
 
 /// Jobs of one dispatch differ in their number of workgroups by this factor at most.
 const LIKE: u32 = 4;
+
+/// Workgroups that hardware may start for nothing, for each job, to spare a dispatch: it starts about one a nanosecond, and a
+/// dispatch takes some microseconds.
+const IDLE: u32 = 2048;
 
 /// One kernel on one job.
 pub(super) struct Launch {
@@ -76,31 +80,69 @@ impl Recorder {
         self.launches.push((time, set, launch));
     }
 
-    /// Sorts, groups and lays out the job records.
-    pub(super) fn finish(mut self) -> Recording {
+    /// Sorts, groups and lays out the job records; whether the kernels of a family are `merged` into one shader.
+    pub(super) fn finish(mut self, merged: bool) -> Recording {
         self.launches.sort_by_key(|launch| launch.0);
-        let mut recording = Recording::default();
-        let mut known: HashMap<Source, usize> = HashMap::new();
-        for together in self.launches.chunk_by(|a, b| a.0 == b.0) {
-            let mut merged: Vec<(Grouping, Vec<&Launch>)> = Vec::new();
-            for (_, set, launch) in together {
-                let source = *known.entry(launch.source()).or_insert_with_key(|source| {
-                    recording.sources.push(source.clone());
-                    recording.sources.len() - 1
-                });
-                let grouping = Grouping { source, pages: launch.pages(), set: *set };
-                match merged.iter_mut().find(|(other, like)| *other == grouping && launch.is_like(like[0])) {
-                    Some((_, like)) => like.push(launch),
-                    None => merged.push((grouping, vec![launch])),
+        let mut shaders = Shaders::default();
+        let chosen: Vec<Choice> =
+            self.launches.iter().map(|(_, _, launch)| shaders.choose(launch.variant(), merged)).collect();
+        let quads: Vec<usize> = shaders.variants.iter().map(|variants| record_quads(variants)).collect();
+        let mut recording = Recording {
+            sources: shaders.variants.iter().filter_map(|variants| Source::new(variants)).collect(),
+            ..Recording::default()
+        };
+        let launches: Vec<_> = self.launches.iter().zip(chosen).collect();
+        for together in launches.chunk_by(|a, b| a.0.0 == b.0.0) {
+            let mut dispatches: Vec<(Grouping, Vec<(usize, &Launch)>)> = Vec::new();
+            for ((_, set, launch), Choice { source, variant }) in together {
+                let grouping = Grouping { source: *source, pages: launch.pages(), set: *set };
+                let same = |(other, like): &&mut (Grouping, Vec<(usize, &Launch)>)| {
+                    *other == grouping && launch.is_like(like[0].1, merged)
+                };
+                match dispatches.iter_mut().find(same) {
+                    Some((_, like)) => like.push((*variant, launch)),
+                    None => dispatches.push((grouping, vec![(*variant, launch)])),
                 }
             }
-            for (grouping, launches) in merged {
-                for launches in launches.chunks(JOB_WINDOW as usize / launches[0].record_bytes()) {
-                    recording.add(grouping, launches);
+            for (grouping, jobs) in dispatches {
+                let quads = quads[grouping.source];
+                for jobs in jobs.chunks(JOB_WINDOW as usize / (16 * quads)) {
+                    recording.add(grouping, jobs, quads);
                 }
             }
         }
         recording
+    }
+}
+
+/// The shaders of a recording, by their variants.
+#[derive(Default)]
+struct Shaders {
+    variants: Vec<Vec<Variant>>,
+    sources: HashMap<ShaderKey, usize>,
+    choices: HashMap<Variant, Choice>,
+}
+
+/// A shader, and which of its variants.
+#[derive(Clone, Copy)]
+struct Choice {
+    source: usize,
+    variant: usize,
+}
+
+impl Shaders {
+    fn choose(&mut self, variant: Variant, merged: bool) -> Choice {
+        if let Some(&choice) = self.choices.get(&variant) {
+            return choice;
+        }
+        let source = *self.sources.entry(variant.shader(merged)).or_insert(self.variants.len());
+        if source == self.variants.len() {
+            self.variants.push(Vec::new());
+        }
+        let choice = Choice { source, variant: self.variants[source].len() };
+        self.variants[source].push(variant.clone());
+        self.choices.insert(variant, choice);
+        choice
     }
 }
 
@@ -111,42 +153,44 @@ impl Recording {
         self.dispatches.iter().filter(runs).count()
     }
 
-    fn add(&mut self, grouping: Grouping, launches: &[&Launch]) {
+    /// Adds a dispatch of launches with the variants that they choose; their records have `quads` of words.
+    fn add(&mut self, grouping: Grouping, launches: &[(usize, &Launch)], quads: usize) {
         let jobs = (self.jobs.len() * 4) as u32;
-        for launch in launches {
+        for (variant, launch) in launches {
+            let end = self.jobs.len() + 4 * quads;
+            self.jobs.push(*variant as u32);
             self.jobs.extend(launch.fields.iter().map(|field| field.1));
-            self.jobs.resize(self.jobs.len().next_multiple_of(4), 0);
+            self.jobs.resize(end, 0);
         }
         self.jobs.resize(self.jobs.len().next_multiple_of(64), 0);
-        let x = launches.iter().map(|launch| launch.groups).max().unwrap_or(1).max(1);
-        let y = launches.iter().map(|launch| launch.tiles).max().unwrap_or(1).max(1);
+        let x = launches.iter().map(|(_, launch)| launch.groups).max().unwrap_or(1).max(1);
+        let y = launches.iter().map(|(_, launch)| launch.tiles).max().unwrap_or(1).max(1);
         let groups = [x, y, launches.len() as u32];
         self.dispatches.push(Dispatch { grouping, jobs, groups });
     }
 }
 
 impl Launch {
-    pub(super) fn source(&self) -> Source {
+    pub(super) fn variant(&self) -> Variant {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Source::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, self.half)
+        Variant::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, self.half)
     }
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.
-    fn is_like(&self, other: &Self) -> bool {
+    fn is_like(&self, other: &Self, merged: bool) -> bool {
         let (mine, theirs) = (self.groups * self.tiles, other.groups * other.tiles);
-        mine <= LIKE * theirs && theirs <= LIKE * mine
+        let idle =
+            (self.groups.max(other.groups) * self.tiles.max(other.tiles)).saturating_sub(mine.min(theirs));
+        mine <= LIKE * theirs && theirs <= LIKE * mine || merged && idle <= IDLE
     }
 
     fn pages(&self) -> [Page; SLOTS] {
         let mut pages = [Page::Arena(0); SLOTS];
-        for (page, slot) in pages.iter_mut().zip(&self.slots) {
-            *page = slot.2;
+        let numbers = slot_numbers(self.slots.iter().map(|slot| slot.1));
+        for (number, slot) in numbers.into_iter().zip(&self.slots) {
+            pages[number] = slot.2;
         }
         pages
-    }
-
-    fn record_bytes(&self) -> usize {
-        4 * self.fields.len().next_multiple_of(4)
     }
 }

@@ -1,24 +1,32 @@
-//! WGSL of one specialisation: constants, job record and slots, put in front of a kernel's plain text.
+//! WGSL of shaders: a kernel's plain text behind its constants, job record and slots, and several such in one shader.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::device::{JOB_WINDOW, PACKED};
+use super::device::{JOB_WINDOW, PACKED, SLOTS};
 
-/// A kernel's files, in order; the last holds its entry point.
+/// A kernel's files, in order; the last holds its `invoke`.
+#[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) name: &'static str,
+    /// Kernels that can be one shader, because what they do could be done at the same time: forward passes of edges and nodes,
+    /// and what their backward passes make of gradients. Most kernels are alone.
+    family: &'static str,
     pub(super) files: &'static [&'static str],
     /// Invocations of a workgroup.
     pub(super) workgroup: u32,
 }
 
+/// What every kernel shares.
+const COMMON: &str = include_str!("wgsl/common.wgsl");
+
 macro_rules! kernels {
-    ($($constant:ident = $name:literal, $workgroup:literal, [$($helper:literal),*];)*) => {
+    ($($constant:ident = $name:literal, $family:literal, $workgroup:literal, [$($helper:literal),*];)*) => {
         $(pub(super) const $constant: Kernel = Kernel {
             name: $name,
+            family: $family,
             files: &[
-                include_str!("wgsl/common.wgsl"),
                 $(include_str!(concat!("wgsl/", $helper, ".wgsl")),)*
                 include_str!(concat!("wgsl/", $name, ".wgsl")),
             ],
@@ -28,32 +36,32 @@ macro_rules! kernels {
 }
 
 kernels! {
-    LOAD_IMAGES = "load_images", 64, ["rng"];
-    DRAW_DROP_PATH = "draw_drop_path", 64, ["rng"];
-    CONVOLVE = "convolve", 64, ["input"];
-    DEPTHWISE = "depthwise", 64, ["input"];
-    POOL = "pool", 64, ["input"];
-    NORM_STATISTICS = "norm_statistics", 256, [];
-    NORM_RUNNING = "norm_running", 64, [];
-    NODE_SUM = "node_sum", 64, [];
-    WINDOW_AVERAGE = "window_average", 64, ["input"];
-    CROSS_ENTROPY = "cross_entropy", 64, [];
-    NORM_GRADIENT = "norm_gradient", 256, ["gradient"];
-    CONVOLVE_INPUT_GRADIENT = "convolve_input_gradient", 64, ["input", "gradient", "sink"];
-    WEIGHT_PARTIALS = "weight_partials", 64, ["input", "gradient"];
-    BIAS_GRADIENT = "bias_gradient", 64, ["gradient"];
-    DEPTHWISE_INPUT_GRADIENT = "depthwise_input_gradient", 64, ["input", "sink"];
-    DEPTHWISE_WEIGHT_PARTIALS = "depthwise_weight_partials", 64, ["input"];
-    SUM_PARTIALS = "sum_partials", 64, [];
-    POOL_BACKWARD = "pool_backward", 64, ["gradient", "sink"];
-    EDGE_BACKWARD = "edge_backward", 64, ["gradient", "sink"];
-    WINDOW_AVERAGE_BACKWARD = "window_average_backward", 64, ["input", "sink"];
-    GRADIENT_NORM = "gradient_norm", 256, [];
-    UPDATE = "update", 256, [];
+    LOAD_IMAGES = "load_images", "load_images", 64, ["rng"];
+    DRAW_DROP_PATH = "draw_drop_path", "draw_drop_path", 64, ["rng"];
+    CONVOLVE = "convolve", "forward", 64, ["input"];
+    DEPTHWISE = "depthwise", "forward", 64, ["input"];
+    POOL = "pool", "forward", 64, ["input"];
+    NORM_STATISTICS = "norm_statistics", "norm_statistics", 256, [];
+    NORM_RUNNING = "norm_running", "norm_running", 64, [];
+    NODE_SUM = "node_sum", "forward", 64, [];
+    WINDOW_AVERAGE = "window_average", "forward", 64, ["input"];
+    CROSS_ENTROPY = "cross_entropy", "cross_entropy", 64, [];
+    NORM_GRADIENT = "norm_gradient", "norm_gradient", 256, ["gradient"];
+    CONVOLVE_INPUT_GRADIENT = "convolve_input_gradient", "backward", 64, ["input", "gradient", "sink"];
+    WEIGHT_PARTIALS = "weight_partials", "backward", 64, ["input", "gradient"];
+    BIAS_GRADIENT = "bias_gradient", "backward", 64, ["gradient"];
+    DEPTHWISE_INPUT_GRADIENT = "depthwise_input_gradient", "backward", 64, ["input", "sink"];
+    DEPTHWISE_WEIGHT_PARTIALS = "depthwise_weight_partials", "backward", 64, ["input"];
+    SUM_PARTIALS = "sum_partials", "sum_partials", 64, [];
+    POOL_BACKWARD = "pool_backward", "backward", 64, ["gradient", "sink"];
+    EDGE_BACKWARD = "edge_backward", "backward", 64, ["gradient", "sink"];
+    WINDOW_AVERAGE_BACKWARD = "window_average_backward", "backward", 64, ["input", "sink"];
+    GRADIENT_NORM = "gradient_norm", "gradient_norm", 256, [];
+    UPDATE = "update", "update", 256, [];
 }
 
 /// What the elements of a slot are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SlotKind {
     /// Activations, four lanes an element.
     Lanes,
@@ -70,11 +78,47 @@ pub(super) enum Const {
     Uints(Vec<usize>),
 }
 
-/// The text of a specialisation, which is also what identifies it.
+/// A kernel with its constants, job record and slots. Its text is also what identifies it.
+#[derive(Clone, Debug)]
+pub(super) struct Variant {
+    kernel: &'static Kernel,
+    workgroup: u32,
+    half: bool,
+    /// Slots that it binds, by number.
+    slots: Vec<(usize, SlotKind)>,
+    /// Quads of words of its job record.
+    quads: usize,
+    text: Arc<str>,
+}
+
+/// A shader: one variant, or several among which each job chooses.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     kernel: &'static str,
     text: Arc<str>,
+}
+
+/// Which variants make one shader.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum ShaderKey {
+    /// This one alone.
+    Alone(Variant),
+    /// All of a family with so many invocations of a workgroup, of half precision or not.
+    Family(&'static str, u32, bool),
+}
+
+impl PartialEq for Variant {
+    fn eq(&self, other: &Self) -> bool {
+        self.workgroup == other.workgroup && self.half == other.half && self.text == other.text
+    }
+}
+
+impl Eq for Variant {}
+
+impl std::hash::Hash for Variant {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 impl PartialEq for Source {
@@ -99,10 +143,10 @@ const STEP: &str = "struct Step {
 }
 ";
 
-impl Source {
-    /// `fields` are the names of the job record's words, `workgroup` the invocations of a workgroup.
+impl Variant {
+    /// `fields` are the names of the job record's words after the first, `workgroup` the invocations of a workgroup.
     pub(super) fn new(
-        kernel: &Kernel,
+        kernel: &'static Kernel,
         constants: &[(&'static str, Const)],
         fields: &[&'static str],
         slots: &[(&'static str, SlotKind)],
@@ -110,7 +154,7 @@ impl Source {
         half: bool,
     ) -> Self {
         let mut text = String::new();
-        let mut constant = |name: &str, value: &Const| {
+        for (name, value) in constants {
             let _ = match value {
                 Const::Uint(value) => writeln!(text, "const {name}: u32 = {value}u;"),
                 Const::Bool(value) => writeln!(text, "const {name}: bool = {value};"),
@@ -120,33 +164,147 @@ impl Source {
                     writeln!(text, "const {name} = array<u32, {}>({});", values.len(), list.join(", "))
                 }
             };
-        };
-        constant("FLOAT_BITS", &Const::Uint(if half { 16 } else { 32 }));
-        constant("WORKGROUP", &Const::Uint(workgroup as usize));
-        constant("RECORD", &Const::Uint(super::memory::NORM_RECORD));
-        for (name, value) in constants {
-            constant(name, value);
         }
-        text.push_str(STEP);
-        let _ = writeln!(text, "@group(0) @binding(0) var<uniform> steps: array<Step, {PACKED}>;");
-        text.push_str("struct Job {\n");
-        let padded = fields.len().next_multiple_of(4);
-        for field in fields {
-            let _ = writeln!(text, "    {field}: u32,");
-        }
-        for word in fields.len()..padded {
-            let _ = writeln!(text, "    padding_{word}: u32,");
-        }
-        let jobs = JOB_WINDOW as usize / (4 * padded);
-        let _ = writeln!(text, "}}\n@group(0) @binding(1) var<uniform> jobs: array<Job, {jobs}>;");
-        text.push_str("@group(0) @binding(2) var<storage, read_write> state: array<u32>;\n");
-        for (index, (name, kind)) in slots.iter().enumerate() {
-            slot(&mut text, index + 3, name, *kind, half);
+        let quads = (1 + fields.len()).div_ceil(4);
+        let words = |word: usize| format!("jobs[at + {}u].{}", word / 4, ["x", "y", "z", "w"][word % 4]);
+        let words: Vec<String> = (1..=fields.len()).map(words).collect();
+        let names = fields.join(": u32,\n    ");
+        let _ = write!(
+            text,
+            "struct Job {{\n    {names}: u32,\n}}\nfn job_at(index: u32) -> Job {{\n    let at = index * JOB_QUADS;\n    \
+             return Job({});\n}}\n",
+            words.join(", ")
+        );
+        let numbers = slot_numbers(slots.iter().map(|slot| slot.1));
+        for (&number, (name, kind)) in numbers.iter().zip(slots) {
+            access(&mut text, number, name, *kind, half);
         }
         kernel.files.iter().for_each(|file| text.push_str(file));
-        Self { kernel: kernel.name, text: text.into() }
+        let slots = numbers.into_iter().zip(slots.iter().map(|slot| slot.1)).collect();
+        Self { kernel, workgroup, half, slots, quads, text: text.into() }
     }
 
+    /// The shader that it is part of. Where families are `merged`, all variants of kernels of one family are one shader.
+    pub(super) fn shader(&self, merged: bool) -> ShaderKey {
+        if merged {
+            ShaderKey::Family(self.kernel.family, self.workgroup, self.half)
+        } else {
+            ShaderKey::Alone(self.clone())
+        }
+    }
+
+    /// The text with `suffix` behind every name that it declares, and without its workgroup's memory.
+    fn renamed(&self, suffix: &str) -> String {
+        let declared = |line: &'_ str| {
+            let rest = ["const ", "struct ", "fn "].iter().find_map(|keyword| line.strip_prefix(keyword))?;
+            Some(rest.split(|letter| !is_name(letter)).next()?.to_owned())
+        };
+        let names: HashSet<String> = self.text.lines().filter_map(declared).collect();
+        let mut renamed = String::with_capacity(2 * self.text.len());
+        for line in self.text.lines().filter(|line| !line.starts_with(SHARED)) {
+            let code = line.split("//").next().unwrap_or_default();
+            let mut before = ' ';
+            for word in code.split_inclusive(|letter| !is_name(letter)) {
+                let name = word.trim_end_matches(|letter| !is_name(letter));
+                renamed.push_str(name);
+                // What stands behind a dot is a member, whatever its name.
+                if before != '.' && names.contains(name) {
+                    renamed.push_str(suffix);
+                }
+                renamed.push_str(&word[name.len()..]);
+                before = word.chars().next_back().unwrap_or(' ');
+            }
+            renamed.push('\n');
+        }
+        renamed
+    }
+}
+
+/// How a line that declares memory of a workgroup begins: variants of one kernel share it.
+const SHARED: &str = "var<workgroup>";
+
+fn is_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+/// The bindings' numbers of a launch's slots: lanes from the first on, words from the last back, so that a number means the same
+/// to every kernel.
+pub(super) fn slot_numbers(kinds: impl Iterator<Item = SlotKind>) -> Vec<usize> {
+    let (mut lanes, mut words) = (0..SLOTS, (0..SLOTS).rev());
+    let next = |kind| match kind {
+        SlotKind::Lanes => lanes.next(),
+        SlotKind::Words => words.next(),
+    };
+    kinds.filter_map(next).collect()
+}
+
+/// Quads of words of a job record that holds that of each of `variants`.
+pub(super) fn record_quads(variants: &[Variant]) -> usize {
+    variants.iter().map(|variant| variant.quads).max().unwrap_or(1)
+}
+
+impl Source {
+    /// A shader of variants with the same number of invocations and the same precision.
+    pub(super) fn new(variants: &[Variant]) -> Option<Self> {
+        let Variant { kernel, workgroup, half, .. } = variants.first()?;
+        let quads = record_quads(variants);
+        let mut text = String::from(STEP);
+        let _ = write!(
+            text,
+            "const FLOAT_BITS: u32 = {}u;
+const WORKGROUP: u32 = {workgroup}u;
+const RECORD: u32 = {}u;
+const JOB_QUADS: u32 = {quads}u;
+@group(0) @binding(0) var<uniform> steps: array<Step, {PACKED}>;
+@group(0) @binding(1) var<uniform> jobs: array<vec4<u32>, {}>;
+@group(0) @binding(2) var<storage, read_write> state: array<u32>;
+",
+            if *half { 16 } else { 32 },
+            super::memory::NORM_RECORD,
+            JOB_WINDOW / 16,
+        );
+        let slots: BTreeSet<_> = variants.iter().flat_map(|variant| &variant.slots).collect();
+        for (number, kind) in slots {
+            let element = match (kind, half) {
+                (SlotKind::Words, _) => "u32",
+                (SlotKind::Lanes, false) => "vec4<f32>",
+                (SlotKind::Lanes, true) => "vec2<u32>",
+            };
+            let binding = 3 + number;
+            let _ = writeln!(
+                text,
+                "@group(0) @binding({binding}) var<storage, read_write> slot_{number}: array<{element}>;"
+            );
+        }
+        let lines = variants.iter().flat_map(|variant| variant.text.lines());
+        let shared: BTreeSet<&str> = lines.filter(|line| line.starts_with(SHARED)).collect();
+        for line in shared {
+            text.extend([line, "\n"]);
+        }
+        text.push_str(COMMON);
+        for (index, variant) in variants.iter().enumerate() {
+            text.push_str(&variant.renamed(&format!("_{index}")));
+        }
+        text.push_str(
+            "@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+",
+        );
+        if variants.len() == 1 {
+            text.push_str("    invoke_0(group, local);\n");
+        } else {
+            text.push_str("    switch jobs[group.z * JOB_QUADS].x {\n");
+            for index in 0..variants.len() {
+                let _ = writeln!(text, "        case {index}u: {{ invoke_{index}(group, local); }}");
+            }
+            text.push_str("        default: {}\n    }\n");
+        }
+        text.push_str("}\n");
+        let name = if variants.len() == 1 { kernel.name } else { kernel.family };
+        Some(Self { kernel: name, text: text.into() })
+    }
+
+    /// Name of its kernel, or of the family of its kernels.
     pub(super) fn kernel(&self) -> &'static str {
         self.kernel
     }
@@ -156,13 +314,12 @@ impl Source {
     }
 }
 
-/// Declares a slot with `load_<name>` and `store_<name>`.
-fn slot(text: &mut String, binding: usize, name: &str, kind: SlotKind, half: bool) {
-    let (element, value, load, store) = match (kind, half) {
-        (SlotKind::Words, _) => ("u32", "u32", "word", "value"),
-        (SlotKind::Lanes, false) => ("vec4<f32>", "vec4<f32>", "word", "value"),
+/// Defines `load_<name>` and `store_<name>` of the slot with a number.
+fn access(text: &mut String, number: usize, name: &str, kind: SlotKind, half: bool) {
+    let (value, load, store) = match (kind, half) {
+        (SlotKind::Words, _) => ("u32", "word", "value"),
+        (SlotKind::Lanes, false) => ("vec4<f32>", "word", "value"),
         (SlotKind::Lanes, true) => (
-            "vec2<u32>",
             "vec4<f32>",
             "vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y))",
             "vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))",
@@ -170,13 +327,12 @@ fn slot(text: &mut String, binding: usize, name: &str, kind: SlotKind, half: boo
     };
     let _ = write!(
         text,
-        "@group(0) @binding({binding}) var<storage, read_write> slot_{name}: array<{element}>;
-fn load_{name}(index: u32) -> {value} {{
-    let word = slot_{name}[index];
+        "fn load_{name}(index: u32) -> {value} {{
+    let word = slot_{number}[index];
     return {load};
 }}
 fn store_{name}(index: u32, value: {value}) {{
-    slot_{name}[index] = {store};
+    slot_{number}[index] = {store};
 }}
 "
     );

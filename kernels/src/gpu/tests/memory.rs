@@ -31,8 +31,8 @@ fn what_no_page_holds_is_refused() {
     let split = [ImageSplit::new(&setup[0].sets[0], 1 << 20)];
     // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
     let block = 32 * 16 * 16 * 32 * 4;
-    assert!(Prepared::new(&setup, block, &split).is_ok());
-    assert_eq!(Prepared::new(&setup, block - 256, &split).err(), Some(TooLarge::Block(block)));
+    assert!(Prepared::new(&setup, block, &split, false).is_ok());
+    assert_eq!(Prepared::new(&setup, block - 256, &split, false).err(), Some(TooLarge::Block(block)));
 }
 
 #[test]

@@ -58,6 +58,17 @@ fn edge(graph: &mut Graph, name: &str, operation: usize, input: Value, stride: u
     (value, true)
 }
 
+/// Operation `n` behind a convolution: few kernels.
+pub(super) fn short(size: usize, operation: usize) -> Graph {
+    let (mut graph, image) = Graph::new(Shape::new(3, size, size), 10);
+    let stem = point(&mut graph, "stem", image, 4, false);
+    let (value, _) = edge(&mut graph, "edge", operation, stem, 1);
+    let pooled = graph.global_average(value);
+    let logits = graph.linear("linear", pooled, 10, false).unwrap();
+    graph.head(logits, 1.0).unwrap();
+    graph
+}
+
 /// A network of `layers` dense cells (all 14 edges; operations in turn, from `first` on) with an auxiliary head.
 pub(super) fn dense(channels: usize, layers: usize, size: usize, first: usize) -> Graph {
     let (mut graph, image) = Graph::new(Shape::new(3, size, size), 10);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::networks::{Nobody, Training, dense};
+use super::networks::{Nobody, Training, dense, short};
 use crate::device::{Device, DeviceChoice, Kind};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::prepare::Prepared;
@@ -59,6 +59,10 @@ fn run_packed(trainings: &[Training], epochs: impl Fn(usize) -> u32) -> Vec<Resu
     run_on(Device::open(DeviceChoice::Software).unwrap().pack(trainings.len()), trainings, epochs)
 }
 
+fn seats(gpu: &GpuDevice, count: usize) -> Vec<Device> {
+    pack(gpu, count).into_iter().map(|seat| Device(Arc::new(Kind::Seat(seat)))).collect()
+}
+
 fn run_on(
     seats: Vec<Device>,
     trainings: &[Training],
@@ -87,6 +91,22 @@ fn packed_trainings_give_the_bits_that_they_give_alone() {
     }
 }
 
+/// As on hardware. Small networks of one precision, for this processor goes through all that a shader does not choose.
+#[test]
+fn kernels_merged_into_one_shader_give_the_same_bits() {
+    let first = Training::new(short(8, 5), 16, 32, 20);
+    let mut other = Training::new(short(8, 0), 16, 32, 1);
+    other.sets.clone_from(&first.sets);
+    let trainings = [first, other];
+    let device = Device::open(DeviceChoice::Software).unwrap();
+    let merging = GpuDevice::software_with(u64::MAX, true).unwrap();
+    let merged = run_on(seats(&merging, 2), &trainings, |_| 1);
+    for (index, (training, merged)) in trainings.iter().zip(merged).enumerate() {
+        let alone = run(&device, training, 1).unwrap();
+        assert!(alone == merged.unwrap(), "training {index}");
+    }
+}
+
 #[test]
 fn a_training_that_fails_leaves_the_others_alone() {
     let mut trainings = trainings();
@@ -105,15 +125,15 @@ fn a_training_that_fails_leaves_the_others_alone() {
 #[test]
 fn a_pack_that_no_memory_holds_is_refused_as_such_to_all() {
     let setup = trainings()[0].setup();
-    let own =
-        Prepared::new(&[setup], u64::MAX >> 8, &[ImageSplit { pages: 1, images_per_page: 64 }]).unwrap();
-    let gpu = GpuDevice::software_with_pages(4 * own.words as u64 + 64 * 1024).unwrap();
-    let device =
-        |count| pack(&gpu, count).into_iter().map(|seat| Device(Arc::new(Kind::Seat(seat)))).collect();
+    let split = [ImageSplit { pages: 1, images_per_page: 64 }];
+    let own = Prepared::new(&[setup], u64::MAX >> 8, &split, false).unwrap();
+    let gpu = GpuDevice::software_with(4 * own.words as u64 + 64 * 1024, false).unwrap();
     let training = &trainings()[..1];
-    assert!(run_on(device(1), training, |_| 1)[0].is_ok());
+    assert!(run_on(seats(&gpu, 1), training, |_| 1)[0].is_ok());
     let two = [training[0].clone(), training[0].clone()];
-    assert!(run_on(device(2), &two, |_| 1).iter().all(|ran| matches!(ran, Err(Error::OutOfMemory { .. }))));
+    assert!(
+        run_on(seats(&gpu, 2), &two, |_| 1).iter().all(|ran| matches!(ran, Err(Error::OutOfMemory { .. })))
+    );
 }
 
 /// Stops from the start.
@@ -156,15 +176,24 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
 }
 
 /// Dispatches of a training step.
-fn dispatches(setups: &[Setup]) -> usize {
+fn dispatches(setups: &[Setup], merged: bool) -> usize {
     let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
-    Prepared::new(setups, 1 << 31, &splits).unwrap().train.dispatches_of_a_step()
+    Prepared::new(setups, 1 << 31, &splits, merged).unwrap().train.dispatches_of_a_step()
 }
 
 #[test]
 fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
     let setup = || Training::new(dense(8, 6, 16, 0), 128, 32, 4).setup();
-    let (one, eight) = (dispatches(&[setup()]), dispatches(&[0; 8].map(|_| setup())));
+    let (one, eight) = (dispatches(&[setup()], false), dispatches(&[0; 8].map(|_| setup()), false));
     // A window of job records may not hold those of all.
     assert!(eight <= one + one / 50, "{eight} dispatches for eight, {one} for one");
+}
+
+#[test]
+fn different_networks_share_dispatches_where_shaders_are_merged() {
+    let setup = |operation| Training::new(dense(8, 6, 16, operation), 128, 32, 4).setup();
+    let most = (0..4).map(|operation| dispatches(&[setup(operation)], true)).max().unwrap();
+    let four = dispatches(&[0, 1, 2, 3].map(setup), true);
+    assert!(4 * four <= 5 * most, "{four} dispatches for four, {most} for one");
+    assert!(most < dispatches(&[setup(0)], false));
 }

@@ -71,7 +71,7 @@ fn pages_and_submissions_change_nothing() {
         let mut at_once = backend(&gpu, &training);
         at_once.steps_per_submission = 3;
         assert!(alone == run(&mut at_once, &training), "{float_bits} bits, steps in one submission");
-        let paged = GpuDevice::software_with_pages(256 * 1024).unwrap();
+        let paged = GpuDevice::software_with(256 * 1024, false).unwrap();
         let mut paged = backend(&paged, &training);
         assert!(paged.buffers.pages.len() > 2, "{} pages", paged.buffers.pages.len());
         assert!(alone == run(&mut paged, &training), "{float_bits} bits, in pages");

@@ -10,9 +10,9 @@ use crate::gpu::source::Source;
 
 const PAGE_BYTES: u64 = 128 << 20;
 
-fn sources(training: &Training) -> HashSet<Source> {
+fn sources(training: &Training, merged: bool) -> HashSet<Source> {
     let splits: Vec<_> = training.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
-    let prepared = Prepared::new(&[training.setup()], PAGE_BYTES, &splits).unwrap();
+    let prepared = Prepared::new(&[training.setup()], PAGE_BYTES, &splits, merged).unwrap();
     let recordings = [prepared.train, prepared.evaluate, prepared.running_statistics];
     recordings.into_iter().flat_map(|recording| recording.sources).collect()
 }
@@ -62,14 +62,19 @@ fn check(source: &Source) -> Result<(), String> {
 
 #[test]
 fn every_shader_is_valid_everywhere() {
-    let mut all = HashSet::new();
+    let (mut all, mut merged) = (HashSet::new(), HashSet::new());
     for (channels, layers, first) in [(8, 6, 0), (6, 3, 4)] {
         for float_bits in [32, 16] {
-            all.extend(sources(&Training::new(dense(channels, layers, 16, first), 96, float_bits, 4)));
+            let training = Training::new(dense(channels, layers, 16, first), 96, float_bits, 4);
+            all.extend(sources(&training, false));
+            merged.extend(sources(&training, true));
         }
     }
     let kernels: HashSet<_> = all.iter().map(Source::kernel).collect();
     assert_eq!(kernels.len(), 22, "{kernels:?}");
+    let families: HashSet<_> = merged.iter().map(Source::kernel).collect();
+    assert!(families.contains("forward") && families.contains("backward"), "{families:?}");
+    all.extend(merged);
     for source in &all {
         if let Err(problem) = check(source) {
             panic!("{}: {problem}", source.kernel());

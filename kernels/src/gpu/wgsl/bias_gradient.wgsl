@@ -1,8 +1,7 @@
 // Gradient of the bias of a linear layer: the sum over the batch.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.x * WORKGROUP + local;
     if channel >= job.outputs || now.images == 0u {

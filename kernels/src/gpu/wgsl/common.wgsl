@@ -1,6 +1,7 @@
 // What every kernel shares: the state's words, the place of an invocation, and which images of the batch are there.
-// `Job`, `jobs`, `steps`, `state` and the slots are declared by the runtime before this file. A kernel looks its job up by its
-// place along z, and the step that the job's training is at by the job's `training`: 0 images when it rests.
+// `job_at`, `steps`, `state` and the slots are declared by the runtime, and so is the entry point, which calls a kernel's `invoke`
+// for a workgroup and an invocation of it. A kernel looks its job up by its place along z, and the step that the job's training
+// is at by the job's `training`: 0 images when it rests.
 
 fn float_at(index: u32) -> f32 {
     return bitcast<f32>(state[index]);

@@ -2,12 +2,8 @@
 // channels is one of the workgroup, so that weights are loaded from addresses that are uniform, and a weight serves all the
 // pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let first = group.y * OUT_TILE;
     let item = item_index(group, local);

@@ -1,12 +1,8 @@
 // Gradient of the input of a dense convolution. An invocation keeps `PIXELS` input pixels of `IN_TILE` channels of four
 // images, which share the weights and maps it loads; they lie `apart` from each other, as in the forward pass.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let first = group.y * IN_TILE;
     let item = item_index(group, local);

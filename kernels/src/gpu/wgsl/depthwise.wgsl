@@ -1,12 +1,8 @@
 // Depthwise convolution. An invocation makes `TILE` neighbouring outputs of one row: every input is loaded once for all of
 // them. The channel is one of the workgroup, so that weights are loaded from addresses that are uniform.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.y_pixels, TILE);

@@ -1,12 +1,8 @@
 // Partial sums of the gradient of depthwise weights: an invocation holds all taps of a channel and goes over every n-th
 // strip of `TILE` neighbouring outputs.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let index = item_index(group, local);
     let part = index % job.parts;

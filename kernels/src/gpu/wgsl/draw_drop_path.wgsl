@@ -1,11 +1,7 @@
 // Draws the drop-path scale of every edge and image of the batch: 0 or 1 / keep probability.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let item = item_index(group, local);
     let edge = item / job.lanes;

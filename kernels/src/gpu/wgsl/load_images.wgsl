@@ -56,12 +56,8 @@ fn pixel_of(image: u32, channel: u32, row: u32, column: u32, job: Job, now: Step
     return (sum / 255.0 - float_at(job.mean + channel)) / float_at(job.deviation + channel);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
     let item = item_index(group, local);

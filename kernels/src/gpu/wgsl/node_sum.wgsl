@@ -13,12 +13,8 @@ fn edge_value(value: vec4<f32>, edge: u32, record: u32, drop: u32, channel: u32,
     return result;
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
     let item = item_index(group, local);

@@ -5,9 +5,8 @@ var<workgroup> counts: array<f32, WORKGROUP>;
 var<workgroup> means: array<f32, WORKGROUP>;
 var<workgroup> squares: array<f32, WORKGROUP>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.x;
     if channel >= job.channels || now.images == 0u {

@@ -1,12 +1,8 @@
 // 3×3 pooling with padding 1: the maximum and the number of the first tap that holds it, or the average of the pixels inside.
 // An invocation makes `TILE` neighbouring outputs of one row.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.y_pixels, TILE);

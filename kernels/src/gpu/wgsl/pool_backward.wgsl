@@ -1,11 +1,7 @@
 // Gradient of the input of a pooling, gathered from the windows that cover `TILE` neighbouring pixels of one row.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.x_pixels, TILE);

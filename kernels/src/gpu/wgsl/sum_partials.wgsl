@@ -1,11 +1,7 @@
 // Adds up the partial sums of weights' gradients, in order.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let element = item_index(group, local);
     if element >= job.elements || now.images == 0u {

@@ -1,12 +1,8 @@
 // Partial sums of the gradient of a dense convolution's weights: an invocation holds a tile of `OUT_TILE` × `COLUMN_TILE` of
 // them and goes over every n-th quad (of n parts) of an output pixel. Their order is fixed by the shapes alone.
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let job = jobs[group.z];
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
     let now = steps[job.training];
     let index = item_index(group, local);
     let part = index % job.parts;
