@@ -43,8 +43,8 @@ pub(crate) struct GpuDevice {
     pub(super) layout: wgpu::BindGroupLayout,
     /// Largest size of one page of memory, in bytes.
     pub(super) page_bytes: u64,
-    /// Whether kernels of one family are one shader in packs: fewer dispatches, which hardware waits for; a processor waits for none, and
-    /// would go through all that its shader does not choose.
+    /// Whether kernels of one family are one shader in packs: fewer dispatches, which hardware waits for; a processor waits
+    /// for none, and would go through all that its shader does not choose.
     pub(super) merged: bool,
     pipeline_layout: wgpu::PipelineLayout,
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,

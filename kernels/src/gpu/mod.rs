@@ -68,7 +68,9 @@ impl GpuBackend {
         let sets = setups.first().map_or(&[][..], |setup| &setup.sets[..]);
         let resident = sets.iter().map(|set| gpu.resident(set)).collect::<Result<Vec<_>, _>>()?;
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
-        let prepared = Prepared::new(setups, gpu.page_bytes, &splits, gpu.merged)
+        // A training alone has few launches to merge, and shaders of single kernels are compiled sooner and used again.
+        let merged = gpu.merged && setups.len() > 1;
+        let prepared = Prepared::new(setups, gpu.page_bytes, &splits, merged)
             .map_err(|reason| too_large(gpu, reason))?;
         let Prepared { members, words, pages, train, evaluate, running_statistics } = prepared;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
@@ -102,7 +104,7 @@ impl GpuBackend {
     pub(crate) fn memory_plan(gpu: &GpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
         let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let setups = [setup];
-        let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, gpu.merged)
+        let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, false)
             .map_err(|reason| too_large(gpu, reason))?;
         let dispatches = prepared.train.dispatches_of_a_step();
         Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
