@@ -69,6 +69,12 @@ impl Device {
         Ok(Self(Arc::new(kind)))
     }
 
+    /// The software device with kernels and memory as on hardware.
+    #[cfg(test)]
+    pub(crate) fn like_hardware() -> Self {
+        Self(Arc::new(Kind::Gpu(GpuDevice::like_hardware().unwrap())))
+    }
+
     /// The device as seen by each of `count` trainings: on a GPU, by trainings of one pack (of at most 16), which share
     /// dispatches; a device without packs is given to each as it is.
     ///

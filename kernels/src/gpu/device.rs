@@ -7,7 +7,9 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use super::images::ResidentImages;
-use super::source::Source;
+use super::source::{SlotKind, Source};
+use super::storage::{Format, Holds, ROW, Storage};
+use super::tiles::Style;
 use crate::device::DeviceInfo;
 use crate::error::Error;
 use crate::preprocess::Images;
@@ -18,6 +20,10 @@ const INSTALL: &str = "no such adapter was found; install a Vulkan driver (Debia
 
 /// Storage slots of a kernel beside the state; with the state all eight that every device binds.
 pub(super) const SLOTS: usize = 7;
+
+/// Most slots of one kernel that are quads of lanes, and that are words.
+const LANE_SLOTS: usize = 6;
+const WORD_SLOTS: usize = 4;
 
 /// Bytes of the window of job records that a dispatch sees.
 pub(super) const JOB_WINDOW: u64 = 16 * 1024;
@@ -40,16 +46,22 @@ pub(crate) struct GpuDevice {
     name: String,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) layout: wgpu::BindGroupLayout,
+    /// By whether activations have 16 bits.
+    layouts: [Layout; 2],
     /// Largest size of one page of memory, in bytes.
     pub(super) page_bytes: u64,
-    /// Whether kernels of one family are one shader in packs: fewer dispatches, which hardware waits for; a processor waits
-    /// for none, and would go through all that its shader does not choose.
-    pub(super) merged: bool,
-    pipeline_layout: wgpu::PipelineLayout,
+    /// How it likes its work.
+    pub(super) style: Style,
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
     images: Arc<Mutex<Vec<Resident>>>,
     failure: Arc<Mutex<Option<String>>>,
+}
+
+/// What all kernels of one format bind.
+#[derive(Clone)]
+pub(super) struct Layout {
+    pub(super) bindings: wgpu::BindGroupLayout,
+    pipeline: wgpu::PipelineLayout,
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -104,15 +116,20 @@ impl GpuDevice {
         let info = adapter.get_info();
         let name = format!("{} ({} {}, {})", info.name, info.driver, info.driver_info, info.backend);
         let available = adapter.limits();
+        let mut style = if is_software(adapter) { Style::SOFTWARE } else { Style::HARDWARE };
+        style.textured &= has_textures(adapter);
         // Shaders work within the default limits; only the sizes of buffers are taken as large as they come.
         let required_limits = wgpu::Limits {
             max_storage_buffer_binding_size: available.max_storage_buffer_binding_size,
             max_buffer_size: available.max_buffer_size,
+            max_texture_dimension_2d: available.max_texture_dimension_2d,
+            max_storage_textures_per_shader_stage: available.max_storage_textures_per_shader_stage,
             ..wgpu::Limits::default()
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("training"),
             required_limits: required_limits.clone(),
+            required_features: if style.textured { TEXTURES } else { wgpu::Features::empty() },
             ..wgpu::DeviceDescriptor::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
@@ -132,39 +149,49 @@ impl GpuDevice {
                 lost(format!("the device was lost ({message}); start the training again"));
             }
         });
-        let layout = bind_group_layout(&device);
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
+        let layouts = [false, true].map(|half| Layout::new(&device, style.format(half)));
+        let texels = u64::from(ROW) * u64::from(required_limits.max_texture_dimension_2d);
+        let texture_bytes = texels * Holds::State.texel_bytes();
         // A page ends at a whole block of 256 bytes.
         let page_bytes = required_limits
             .max_storage_buffer_binding_size
             .min(required_limits.max_buffer_size)
             .min(u64::from(u32::MAX))
+            .min(if style.textured { texture_bytes } else { u64::MAX })
             / 256
             * 256;
         Ok(Self {
             name,
             device,
             queue,
-            layout,
+            layouts,
             page_bytes,
-            merged: !is_software(adapter),
-            pipeline_layout,
+            style,
             pipelines: Arc::default(),
             images: Arc::default(),
             failure,
         })
     }
 
-    /// The software device as tests need it: with smaller pages, so that they see a split arena, or with shaders merged as on
+    /// The software device as tests need it: with smaller pages, so that they see a split arena, or with work in the style of
     /// hardware.
     #[cfg(test)]
-    pub(super) fn software_with(page_bytes: u64, merged: bool) -> Result<Self, Error> {
+    pub(super) fn software_with(page_bytes: u64, style: Style) -> Result<Self, Error> {
         let software = Self::software()?;
-        Ok(Self { page_bytes: page_bytes.min(software.page_bytes), merged, ..software })
+        let layouts = [false, true].map(|half| Layout::new(&software.device, style.format(half)));
+        Ok(Self {
+            page_bytes: page_bytes.min(software.page_bytes),
+            style,
+            layouts,
+            pipelines: Arc::default(),
+            ..software
+        })
+    }
+
+    /// The software device with work in the style of hardware, for a training alone.
+    #[cfg(test)]
+    pub(crate) fn like_hardware() -> Result<Self, Error> {
+        Self::software_with(u64::MAX, Style::ALONE)
     }
 
     /// The first thing that went wrong, as an error: of every training on the device from then on, since it is not
@@ -218,24 +245,78 @@ impl GpuDevice {
         }
     }
 
-    /// Bytes of a buffer, read back.
-    pub(super) fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>, Error> {
+    /// What kernels of a format bind.
+    pub(super) fn layout(&self, format: Format) -> &Layout {
+        &self.layouts[usize::from(format.half)]
+    }
+
+    /// An error of this device.
+    pub(super) fn failed(&self, problem: impl Into<String>) -> Error {
+        Error::Device { device: self.name.clone(), problem: problem.into() }
+    }
+
+    /// Memory for what shaders read and write, of so many bytes each; textures where that suits what it holds.
+    pub(super) fn storages(&self, sizes: &[(Holds, u64)], textured: bool) -> Result<Vec<Storage>, Error> {
+        let is_texture = |holds: Holds| textured && holds != Holds::Words;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffers: Vec<u64> =
+            sizes.iter().filter(|(holds, _)| !is_texture(*holds)).map(|&(_, bytes)| bytes).collect();
+        let mut buffers = self.buffers(&buffers, usage)?.into_iter();
+        let total = sizes.iter().map(|&(_, bytes)| bytes).sum::<u64>();
+        let refused = || Error::OutOfMemory {
+            device: self.name.clone(),
+            needed_mib: total.div_ceil(1 << 20),
+            available_mib: self.page_bytes >> 20,
+        };
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let create = |&(holds, bytes): &(Holds, u64)| {
+            if !is_texture(holds) {
+                return buffers.next().map(Storage::Buffer);
+            }
+            let rows = bytes.div_ceil(u64::from(ROW) * holds.texel_bytes()).max(1);
+            let texture = self.device.create_texture(&wgpu::TextureDescriptor {
+                label: None,
+                size: wgpu::Extent3d { width: ROW, height: rows as u32, depth_or_array_layers: 1 },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: holds.texel(),
+                usage: wgpu::TextureUsages::STORAGE_BINDING
+                    | wgpu::TextureUsages::COPY_DST
+                    | wgpu::TextureUsages::COPY_SRC,
+                view_formats: &[],
+            });
+            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+            Some(Storage::Texture(texture, view))
+        };
+        let storages: Option<Vec<Storage>> = sizes.iter().map(create).collect();
+        match (pollster::block_on(scope.pop()), storages) {
+            (None, Some(storages)) => Ok(storages),
+            _ => Err(refused()),
+        }
+    }
+
+    /// Bytes that `copy` puts into a buffer of that size, read back.
+    pub(super) fn read(
+        &self,
+        bytes: u64,
+        copy: impl FnOnce(&mut wgpu::CommandEncoder, &wgpu::Buffer),
+    ) -> Result<Vec<u8>, Error> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = self.buffers(&[bytes], usage)?.remove(0);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        copy(&mut encoder, &staging);
         self.queue.submit([encoder.finish()]);
         let (sender, receiver) = std::sync::mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| drop(sender.send(mapped)));
         self.wait(None)?;
-        let failed = |problem: String| Error::Device { device: self.name.clone(), problem };
         // Another training's wait may have taken the callback along and be about to run it.
         match receiver.recv_timeout(READ_BACK_TIMEOUT) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed("a read-back was not answered".into())),
+            Ok(Err(error)) => return Err(self.failed(error.to_string())),
+            Err(_) => return Err(self.failed("a read-back was not answered")),
         }
-        let view = staging.get_mapped_range(..).map_err(|error| failed(error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| self.failed(error.to_string()))?;
         Ok(view[..bytes as usize].to_vec())
     }
 
@@ -267,7 +348,7 @@ impl GpuDevice {
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(source.kernel()),
-            layout: Some(&self.pipeline_layout),
+            layout: Some(&self.layout(source.format()).pipeline),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
@@ -293,20 +374,72 @@ impl GpuDevice {
     }
 }
 
-/// The one layout of all kernels: the step's record, the window of job records, the state, and the slots.
-fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
-    let entry =
-        |binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool| wgpu::BindGroupLayoutEntry {
+/// Textures that kernels read and write take more than what every device has.
+const TEXTURES: wgpu::Features = wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES;
+
+/// Whether all memory of kernels can be textures.
+fn has_textures(adapter: &wgpu::Adapter) -> bool {
+    let can = wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE;
+    let all = [Holds::State, Holds::Lanes { half: false }, Holds::Lanes { half: true }];
+    adapter.features().contains(TEXTURES)
+        && all.iter().all(|holds| adapter.get_texture_format_features(holds.texel()).flags.contains(can))
+        && adapter.limits().max_storage_textures_per_shader_stage as usize > LANE_SLOTS
+        && adapter.limits().max_texture_dimension_2d >= ROW
+}
+
+/// Number of the binding of a slot that holds `kind`, if it can. Buffers of both kinds share bindings, of which every device
+/// has few; textures and buffers cannot.
+pub(super) fn slot_binding(number: usize, kind: SlotKind, format: Format) -> Option<u32> {
+    let place = match (kind, format.textured) {
+        (_, false) => Some(number),
+        (SlotKind::Lanes, true) => (number < LANE_SLOTS).then_some(number),
+        (SlotKind::Words, true) => (number >= SLOTS - WORD_SLOTS).then_some(SLOTS + number),
+    };
+    place.map(|place| 3 + place as u32)
+}
+
+impl Layout {
+    /// The one layout of all kernels of a format: the step's record, the window of job records, the state, and the slots.
+    fn new(device: &wgpu::Device, format: Format) -> Self {
+        let entry = |binding: u32, ty: wgpu::BindingType| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+            ty,
             count: None,
         };
-    let storage = wgpu::BufferBindingType::Storage { read_only: false };
-    let mut entries = vec![
-        entry(0, wgpu::BufferBindingType::Uniform, true),
-        entry(1, wgpu::BufferBindingType::Uniform, true),
-    ];
-    entries.extend((0..=SLOTS as u32).map(|slot| entry(2 + slot, storage, false)));
-    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+        let buffer = |ty: wgpu::BufferBindingType, has_dynamic_offset: bool| wgpu::BindingType::Buffer {
+            ty,
+            has_dynamic_offset,
+            min_binding_size: None,
+        };
+        let storage = |holds: Holds| match (holds, format.textured) {
+            (Holds::Words, _) | (_, false) => {
+                buffer(wgpu::BufferBindingType::Storage { read_only: false }, false)
+            }
+            (holds, true) => wgpu::BindingType::StorageTexture {
+                access: wgpu::StorageTextureAccess::ReadWrite,
+                format: holds.texel(),
+                view_dimension: wgpu::TextureViewDimension::D2,
+            },
+        };
+        let mut entries = vec![
+            entry(0, buffer(wgpu::BufferBindingType::Uniform, true)),
+            entry(1, buffer(wgpu::BufferBindingType::Uniform, true)),
+            entry(2, storage(Holds::State)),
+        ];
+        let slots = |kind: SlotKind| (0..SLOTS).filter_map(move |number| slot_binding(number, kind, format));
+        entries.extend(slots(SlotKind::Words).map(|binding| entry(binding, storage(Holds::Words))));
+        if format.textured {
+            let lanes = storage(Holds::Lanes { half: format.half });
+            entries.extend(slots(SlotKind::Lanes).map(|binding| entry(binding, lanes)));
+        }
+        let bindings = device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&bindings)],
+            immediate_size: 0,
+        });
+        Self { bindings, pipeline }
+    }
 }

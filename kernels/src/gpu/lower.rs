@@ -4,7 +4,8 @@ use super::images::{IMAGE_PAGES, ImageSplit};
 use super::memory::{Arena, MAX_RUNS, SetWords, StateWords};
 use super::record::{Launch, MAX_GROUPS, Page};
 use super::source::{self, Kernel};
-use super::tiles::{quads, strip};
+use super::storage::Format;
+use super::tiles::{Style, quads, strip};
 use super::views::{Parts, Places, Read, X_SHAPE, Y_SHAPE};
 use crate::graph::{DropId, Head, Input, Norm, NormId, Tensor};
 use crate::ops::{NodeSum, Pool, PoolKind, WindowAverage};
@@ -26,6 +27,9 @@ const LARGE_WORKGROUP: u32 = 256;
 /// Least number of gradients whose squares one workgroup sums.
 const LEAST_RUN: usize = 1024;
 
+/// What launches are made with until it is known whose they are.
+const FULL: Format = Format { half: false, textured: false };
+
 /// State of the lowering of one program.
 pub(super) struct Lowering<'a> {
     pub(super) places: Places<'a>,
@@ -40,6 +44,7 @@ pub(super) struct Lowering<'a> {
     heads: usize,
     sets: &'a [Images],
     splits: &'a [ImageSplit],
+    pub(super) style: Style,
 }
 
 /// A launch of a call.
@@ -60,12 +65,23 @@ pub(super) fn lower(
     state: &StateWords,
     arena: &Arena,
     splits: &[ImageSplit],
+    style: Style,
 ) -> Vec<Lowered> {
     let Setup { graph, layout, recipe, sets, .. } = setup;
     let half = recipe.float_bits == 16;
     let places = Places { graph, program, state, arena, batch: recipe.batch_size, half };
-    let mut lowering =
-        Lowering { places, layout, recipe, training, launches: Vec::new(), call: 0, heads: 0, sets, splits };
+    let mut lowering = Lowering {
+        places,
+        layout,
+        recipe,
+        training,
+        launches: Vec::new(),
+        call: 0,
+        heads: 0,
+        sets,
+        splits,
+        style,
+    };
     for (index, call) in program.calls.iter().enumerate() {
         lowering.call = index;
         lowering.call(call);
@@ -74,8 +90,9 @@ pub(super) fn lower(
 }
 
 /// Launches that make affine maps from running statistics, before an evaluation.
-pub(super) fn lower_running_statistics(setup: &Setup, state: &StateWords) -> Vec<Launch> {
+pub(super) fn lower_running_statistics(setup: &Setup, state: &StateWords, style: Style) -> Vec<Launch> {
     let Setup { graph, layout, .. } = setup;
+    let format = style.format(setup.recipe.float_bits == 16);
     let lower = |norm: &Norm| {
         let channels = norm.raw.shape.channels;
         let parts = Parts::default()
@@ -86,26 +103,24 @@ pub(super) fn lower_running_statistics(setup: &Setup, state: &StateWords) -> Vec
             .field("running_mean", state.running_mean + norm.offset)
             .field("running_var", state.running_var + norm.offset)
             .field("record", state.norms + super::memory::NORM_RECORD * norm.offset);
-        launch(&source::NORM_RUNNING, parts, channels, 1)
+        Launch { format, ..launch(&source::NORM_RUNNING, parts, channels, 1) }
     };
     graph.norms.iter().map(lower).collect()
 }
 
 /// A launch of one invocation an item.
 pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
-    let Parts { constants, fields, slots } = parts;
-    // Only what small workgroups could not cover takes large ones.
-    let small = items.div_ceil(kernel.workgroup as usize) <= MAX_GROUPS as usize;
-    let workgroup = if small { kernel.workgroup } else { LARGE_WORKGROUP };
-    let groups = items.div_ceil(workgroup as usize) as u32;
-    Launch { kernel, constants, fields, slots, workgroup, groups, tiles: tiles as u32, half: false }
+    launch_of(kernel.workgroup, kernel, parts, items, tiles)
 }
 
-/// A launch of one workgroup a group.
-fn launch_groups(kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
+/// The same in workgroups of so many invocations.
+fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
     let Parts { constants, fields, slots } = parts;
-    let workgroup = kernel.workgroup;
-    Launch { kernel, constants, fields, slots, workgroup, groups: groups as u32, tiles: 1, half: false }
+    // Only what small workgroups could not cover takes large ones.
+    let small = items.div_ceil(workgroup as usize) <= MAX_GROUPS as usize;
+    let workgroup = if small { workgroup } else { LARGE_WORKGROUP };
+    let groups = items.div_ceil(workgroup as usize) as u32;
+    Launch { kernel, constants, fields, slots, workgroup, groups, tiles: tiles as u32, format: FULL }
 }
 
 impl Lowering<'_> {
@@ -138,13 +153,30 @@ impl Lowering<'_> {
     }
 
     fn push_for_set(&mut self, stage: usize, set: Option<usize>, launch: Launch) {
-        let mut launch = Launch { half: self.places.half, ..launch };
+        let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
         launch.fields.push(("training", self.training as u32));
         self.launches.push(Lowered { call: self.call, stage, set, launch });
     }
 
-    pub(super) fn quads(&self, shape: Shape) -> usize {
-        quads(shape, self.recipe.batch_size)
+    /// A launch of one invocation for `items` of each `shape` of one block, or of all blocks where that is the device's style.
+    pub(super) fn launch_over(
+        &self,
+        kernel: &'static Kernel,
+        parts: Parts,
+        shape: Shape,
+        each: usize,
+        tiles: usize,
+    ) -> Launch {
+        let items = self.style.quads(shape, self.recipe.batch_size) / each;
+        let parts = parts.flag("WALK", self.style.coarse);
+        launch_of(self.style.workgroup(kernel), kernel, parts, items, tiles)
+    }
+
+    /// A launch of one workgroup a group.
+    fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
+        let Parts { constants, fields, slots } = parts;
+        let workgroup = self.style.summing(kernel);
+        Launch { kernel, constants, fields, slots, workgroup, groups: groups as u32, tiles: 1, format: FULL }
     }
 
     fn load_images(&mut self, output: Tensor) {
@@ -182,7 +214,12 @@ impl Lowering<'_> {
                 let page = index.min(split.pages.saturating_sub(1));
                 parts = parts.words(name, Page::Images { set, page });
             }
-            let launch = launch(&source::LOAD_IMAGES, parts, self.quads(output.shape), shape.channels);
+            let launch = launch(
+                &source::LOAD_IMAGES,
+                parts,
+                quads(output.shape, self.recipe.batch_size),
+                shape.channels,
+            );
             self.push_for_set(0, Some(set), launch);
         }
     }
@@ -208,7 +245,7 @@ impl Lowering<'_> {
             self.places.tensor(op.output),
         );
         let parts = self.pool_parts(op, parts).constant("TILE", tile).constant("STRIDE", op.stride);
-        self.push(0, launch(&source::POOL, parts, self.quads(shape) / tile, shape.channels));
+        self.push(0, self.launch_over(&source::POOL, parts, shape, tile, shape.channels));
     }
 
     fn pool_parts(&self, op: &Pool, parts: Parts) -> Parts {
@@ -221,7 +258,7 @@ impl Lowering<'_> {
         // An average has no tap numbers; its kernel never touches the slot.
         let taps = op.taps.map(|storage| self.places.taps(storage, op.output.shape));
         parts
-            .words("taps", taps.map_or(Page::Arena(0), |taps| taps.page))
+            .words("taps", taps.map_or(Page::Unused, |taps| taps.page))
             .field("taps", taps.map_or(0, |taps| taps.base as usize))
             .field("taps_block", taps.map_or(0, |taps| taps.block as usize))
     }
@@ -241,7 +278,7 @@ impl Lowering<'_> {
             .field("running_mean", state.running_mean + info.offset)
             .field("running_var", state.running_var + info.offset);
         let channels = info.raw.shape.channels;
-        self.push(0, launch_groups(&source::NORM_STATISTICS, parts, channels));
+        self.push(0, self.launch_groups(&source::NORM_STATISTICS, parts, channels));
     }
 
     fn norm_gradient(&mut self, norm: NormId, gradient: Gradient) {
@@ -255,7 +292,7 @@ impl Lowering<'_> {
             .field("scale", state.parameters + self.layout.offset(info.scale))
             .field("scale_gradient", state.gradients + self.layout.offset(info.scale))
             .field("shift_gradient", state.gradients + self.layout.offset(info.shift));
-        self.push(0, launch_groups(&source::NORM_GRADIENT, parts, channels));
+        self.push(0, self.launch_groups(&source::NORM_GRADIENT, parts, channels));
     }
 
     fn node_sum(&mut self, op: &NodeSum) {
@@ -286,7 +323,7 @@ impl Lowering<'_> {
                     .field(names[2], record.unwrap_or(0) as usize)
                     .field(names[3], drop.unwrap_or(0) as usize);
             }
-            self.push(stage, launch(&source::NODE_SUM, parts, self.quads(shape), shape.channels));
+            self.push(stage, self.launch_over(&source::NODE_SUM, parts, shape, 1, shape.channels));
         }
     }
 
@@ -299,7 +336,7 @@ impl Lowering<'_> {
             .gradient(self.places.gradient(gradient))
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
-        self.push(0, launch(&source::EDGE_BACKWARD, parts, self.quads(shape), shape.channels));
+        self.push(0, self.launch_over(&source::EDGE_BACKWARD, parts, shape, 1, shape.channels));
     }
 
     fn pool_backward(&mut self, op: &Pool, gradient: Gradient, sink: Sink) {
@@ -311,7 +348,7 @@ impl Lowering<'_> {
             .flag("ACCUMULATE", sink.accumulate)
             .constant("TILE", tile);
         let parts = self.pool_parts(op, parts);
-        self.push(0, launch(&source::POOL_BACKWARD, parts, self.quads(shape) / tile, shape.channels));
+        self.push(0, self.launch_over(&source::POOL_BACKWARD, parts, shape, tile, shape.channels));
     }
 
     fn windows(&self, op: &WindowAverage, parts: Parts) -> Parts {
@@ -329,7 +366,7 @@ impl Lowering<'_> {
     fn window_average(&mut self, op: &WindowAverage) {
         let shape = op.output.shape;
         let parts = self.windows(op, Parts::default()).view("y", "y_block", self.places.tensor(op.output));
-        self.push(0, launch(&source::WINDOW_AVERAGE, parts, self.quads(shape), shape.channels));
+        self.push(0, self.launch_over(&source::WINDOW_AVERAGE, parts, shape, 1, shape.channels));
     }
 
     fn window_average_backward(&mut self, op: &WindowAverage, gradient: Tensor, sink: Sink) {
@@ -339,7 +376,7 @@ impl Lowering<'_> {
             .view("g", "g_block", self.places.tensor(gradient))
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
-        self.push(0, launch(&source::WINDOW_AVERAGE_BACKWARD, parts, self.quads(shape), shape.channels));
+        self.push(0, self.launch_over(&source::WINDOW_AVERAGE_BACKWARD, parts, shape, 1, shape.channels));
     }
 
     fn cross_entropy(&mut self, head: Head, gradient: Option<Tensor>) {
@@ -357,7 +394,7 @@ impl Lowering<'_> {
             .field("heads", self.places.graph.heads.len())
             .field("head", self.heads);
         self.heads += 1;
-        self.push(0, launch_groups(&source::CROSS_ENTROPY, parts, 1));
+        self.push(0, self.launch_groups(&source::CROSS_ENTROPY, parts, 1));
     }
 
     fn update(&mut self) {
@@ -370,7 +407,7 @@ impl Lowering<'_> {
             .field("elements", elements)
             .field("gradients", state.gradients)
             .field("squares", state.squares);
-        self.push(1, launch_groups(&source::GRADIENT_NORM, squares, runs));
+        self.push(1, self.launch_groups(&source::GRADIENT_NORM, squares, runs));
         let update = Parts::default()
             .field("run", run)
             .field("runs", runs)
@@ -382,7 +419,7 @@ impl Lowering<'_> {
             .field("grad_clip", self.recipe.grad_clip.to_bits() as usize)
             .field("momentum", self.recipe.momentum.to_bits() as usize)
             .field("weight_decay", self.recipe.weight_decay.to_bits() as usize);
-        self.push(2, launch_groups(&source::UPDATE, update, runs));
+        self.push(2, self.launch_groups(&source::UPDATE, update, runs));
     }
 }
 

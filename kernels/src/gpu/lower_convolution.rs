@@ -4,14 +4,11 @@
 use super::lower::{Lowering, launch};
 use super::memory::Held;
 use super::source;
-use super::tiles::{WeightTiles, depthwise_parts, divisor, pixels, strip};
+use super::tiles::{WeightTiles, depthwise_parts, strip};
 use super::views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
 use crate::ops::{Columns, Convolution};
 use crate::program::{Gradient, Sink};
 use crate::shape::Shape;
-
-/// Most output (or input) channels that an invocation keeps.
-const CHANNEL_TILE: usize = 16;
 
 /// The depthwise part of a separable convolution.
 struct Depthwise {
@@ -32,12 +29,13 @@ impl Lowering<'_> {
             let tile = strip(shape.width);
             let parts = Parts::default().read(self.places.input(op.input)).view("y", "y_block", columns);
             let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, columns.shape);
-            let items = self.quads(shape) / tile;
-            self.push(stage, launch(&source::DEPTHWISE, parts, items, columns.shape.channels));
+            self.push(
+                stage,
+                self.launch_over(&source::DEPTHWISE, parts, shape, tile, columns.shape.channels),
+            );
             stage = 1;
         }
-        let tile = divisor(shape.channels, CHANNEL_TILE);
-        let pixels = pixels(shape, tile);
+        let (tile, pixels) = self.style.tile(shape);
         let bias = op.bias.map_or(0, |bias| self.places.state.parameters + self.layout.offset(bias));
         let parts = Parts::default()
             .view("y", "y_block", self.places.tensor(op.output))
@@ -46,8 +44,7 @@ impl Lowering<'_> {
             .constant("PIXELS", pixels)
             .field("bias", bias);
         let parts = self.matrix(op, parts);
-        let items = self.quads(shape) / pixels;
-        self.push(stage, launch(&source::CONVOLVE, parts, items, shape.channels / tile));
+        self.push(stage, self.launch_over(&source::CONVOLVE, parts, shape, pixels, shape.channels / tile));
     }
 
     pub(super) fn convolve_backward(&mut self, op: &Convolution, gradient: Gradient, sink: Option<Sink>) {
@@ -70,11 +67,11 @@ impl Lowering<'_> {
 
     pub(super) fn weight_gradient(&mut self, op: &Convolution) {
         let gradients = self.places.state.gradients;
-        let parts = WeightTiles::new(op, self.recipe.batch_size).parts;
+        let parts = WeightTiles::new(op, self.recipe.batch_size, self.style).parts;
         let elements = op.output.shape.channels * op.column_count();
         self.sum(Held::Partials(op.weight.0), parts, elements, gradients + self.layout.offset(op.weight));
         if let (Some(weight), Some(depthwise)) = (op.depthwise, self.depthwise(op)) {
-            let parts = depthwise_parts(op, self.recipe.batch_size, strip(op.output.shape.width));
+            let parts = depthwise_parts(op, self.recipe.batch_size, strip(op.output.shape.width), self.style);
             let elements = op.input.tensor.shape.channels * depthwise.kernel * depthwise.kernel;
             let gradient = gradients + self.layout.offset(weight);
             self.sum(Held::DepthwisePartials(op.weight.0), parts, elements, gradient);
@@ -95,7 +92,7 @@ impl Lowering<'_> {
     fn weight_partials(&mut self, op: &Convolution, gradient: GradientRead) {
         let shape = op.output.shape;
         let WeightTiles { out_tile, column_tile, parts: split } =
-            WeightTiles::new(op, self.recipe.batch_size);
+            WeightTiles::new(op, self.recipe.batch_size, self.style);
         let (page, base) = self.places.partials(Held::Partials(op.weight.0));
         let parts = Parts::default()
             .gradient(gradient)
@@ -125,8 +122,9 @@ impl Lowering<'_> {
         accumulate: bool,
     ) {
         let shape = self.matrix_input(op).view.shape;
-        let tile = divisor(shape.channels, CHANNEL_TILE);
-        let pixels = pixels(shape, tile);
+        let (tile, pixels) = self.style.tile(shape);
+        // Where few taps lead to a pixel, each looks for its own.
+        let pixels = if self.style.coarse && !is_plain(op) { 1 } else { pixels };
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
@@ -134,13 +132,14 @@ impl Lowering<'_> {
             .constant("IN_TILE", tile)
             .constant("PIXELS", pixels);
         let parts = self.matrix(op, parts);
-        let items = self.quads(shape) / pixels;
-        self.push(0, launch(&source::CONVOLVE_INPUT_GRADIENT, parts, items, shape.channels / tile));
+        let launch =
+            self.launch_over(&source::CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, shape.channels / tile);
+        self.push(0, launch);
     }
 
     fn depthwise_partials(&mut self, op: &Convolution, depthwise: &Depthwise, gradients: View) {
         let tile = strip(op.output.shape.width);
-        let split = depthwise_parts(op, self.recipe.batch_size, tile);
+        let split = depthwise_parts(op, self.recipe.batch_size, tile, self.style);
         let channels = op.input.tensor.shape.channels;
         let (page, base) = self.places.partials(Held::DepthwisePartials(op.weight.0));
         let parts = Parts::default()
@@ -168,8 +167,8 @@ impl Lowering<'_> {
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
         let parts = depthwise.parts(parts, tile, 1, shape, gradients.shape);
-        let items = self.quads(shape) / tile;
-        self.push(1, launch(&source::DEPTHWISE_INPUT_GRADIENT, parts, items, shape.channels));
+        let launch = self.launch_over(&source::DEPTHWISE_INPUT_GRADIENT, parts, shape, tile, shape.channels);
+        self.push(1, launch);
     }
 
     fn depthwise(&self, op: &Convolution) -> Option<Depthwise> {
@@ -208,7 +207,7 @@ impl Lowering<'_> {
             .shape(X_SHAPE, read.view.shape)
             .shape(Y_SHAPE, op.output.shape)
             .constant("KERNEL", kernel)
-            .flag("PLAIN", (kernel, stride, padding, offset) == (1, 1, 0, 0))
+            .flag("PLAIN", is_plain(op))
             .field("inputs", read.view.shape.channels)
             .field("outputs", op.output.shape.channels)
             .field("columns", op.column_count())
@@ -217,6 +216,14 @@ impl Lowering<'_> {
             .field("offset", offset)
             .field("weight", self.places.state.parameters + self.layout.offset(op.weight))
     }
+}
+
+/// Whether the matrix reads the pixel that it writes.
+fn is_plain(op: &Convolution) -> bool {
+    matches!(
+        op.columns,
+        Columns::Depthwise { .. } | Columns::Dense { kernel: 1, stride: 1, padding: 0, offset: 0 }
+    )
 }
 
 impl Depthwise {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::tiles::{self, WeightTiles};
+use super::tiles::{self, Style, WeightTiles};
 use crate::graph::{Graph, StorageId};
 use crate::ops::{Columns, Convolution};
 use crate::plan::{ALIGNMENT, Lifetime};
@@ -136,7 +136,18 @@ pub(super) enum Held {
     DepthwisePartials(usize),
 }
 
-/// A page of the arena and a byte offset in it.
+impl Held {
+    /// Whether it is words, and not quads of lanes.
+    fn is_words(self, program: &Program) -> bool {
+        match self {
+            Self::Storage(id) => matches!(program.storages[id.0].content, Content::Taps),
+            Self::Columns(_) | Self::ColumnGradients(_) => false,
+            Self::Partials(_) | Self::DepthwisePartials(_) => true,
+        }
+    }
+}
+
+/// A page of the arena (of its lanes or of its words) and a byte offset in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) page: usize,
@@ -147,8 +158,10 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 pub(super) struct Arena {
     pub(super) places: HashMap<Held, Place>,
-    /// Bytes of each page.
-    pub(super) pages: Vec<usize>,
+    /// Bytes of each page with quads of lanes.
+    pub(super) lanes: Vec<usize>,
+    /// Bytes of each page with words.
+    pub(super) words: Vec<usize>,
     /// Bytes of the largest single block.
     pub(super) largest: usize,
     /// Bytes of all blocks, if none shared memory with another.
@@ -158,7 +171,7 @@ pub(super) struct Arena {
 impl Arena {
     /// Of a program whose memory is not planned yet: all lies at the start of the first page.
     pub(super) fn unplanned() -> Self {
-        Self { places: HashMap::new(), pages: Vec::new(), largest: 0, unshared: 0 }
+        Self { places: HashMap::new(), lanes: Vec::new(), words: Vec::new(), largest: 0, unshared: 0 }
     }
 
     /// Plans a program on pages of at most `page_bytes`; `times` are those of each call's first and last launch, if it
@@ -170,6 +183,7 @@ impl Arena {
         batch: usize,
         half: bool,
         page_bytes: usize,
+        style: Style,
     ) -> Self {
         let lanes = blocks(batch) * BLOCK;
         let element = if half { 2 } else { 4 };
@@ -205,14 +219,14 @@ impl Arena {
                     hold(Held::Columns(op.weight.0), columns(op), time);
                 }
                 Call::ConvolveBackward { op, .. } => {
-                    let parts = WeightTiles::new(op, batch).parts;
+                    let parts = WeightTiles::new(op, batch, style).parts;
                     let bytes = parts * op.output.shape.channels * op.column_count() * 4;
                     hold(Held::Partials(op.weight.0), bytes, time);
                     if let Columns::Depthwise { kernel, .. } = op.columns {
                         hold(Held::Columns(op.weight.0), columns(op), time);
                         hold(Held::ColumnGradients(op.weight.0), columns(op), time);
                         let strip = tiles::strip(op.output.shape.width);
-                        let parts = tiles::depthwise_parts(op, batch, strip);
+                        let parts = tiles::depthwise_parts(op, batch, strip, style);
                         let bytes = parts * op.input.tensor.shape.channels * kernel * kernel * 4;
                         hold(Held::DepthwisePartials(op.weight.0), bytes, time);
                     }
@@ -227,19 +241,23 @@ impl Arena {
                 _ => {}
             }
         }
-        let lives: Vec<Lifetime> = held.iter().map(|&(_, life)| life).collect();
-        let (places, pages) = split(&lives, page_bytes);
-        Self {
-            places: held.iter().map(|&(what, _)| what).zip(places).collect(),
-            pages,
-            largest: lives.iter().map(|life| life.bytes).max().unwrap_or(0),
-            unshared: lives.iter().map(|life| life.bytes).sum(),
-        }
+        let largest = held.iter().map(|(_, life)| life.bytes).max().unwrap_or(0);
+        let unshared = held.iter().map(|(_, life)| life.bytes).sum();
+        let mut places = HashMap::new();
+        let (words, lanes): (Vec<_>, Vec<_>) = held.into_iter().partition(|(held, _)| held.is_words(program));
+        let [words, lanes] = [words, lanes].map(|held| {
+            let lives: Vec<Lifetime> = held.iter().map(|&(_, life)| life).collect();
+            let (found, pages) = split(&lives, page_bytes);
+            places.extend(held.iter().map(|&(what, _)| what).zip(found));
+            pages
+        });
+        Self { places, lanes, words, largest, unshared }
     }
 
-    /// Moves each of its pages to a place on the pages that trainings share.
-    pub(super) fn move_to(&mut self, pages: &[Place]) {
-        for place in self.places.values_mut() {
+    /// Moves each of its pages, of lanes and of words, to a place on the pages that trainings share.
+    pub(super) fn move_to(&mut self, program: &Program, lanes: &[Place], words: &[Place]) {
+        for (held, place) in &mut self.places {
+            let pages = if held.is_words(program) { words } else { lanes };
             let Place { page, bytes } = pages[place.page];
             *place = Place { page, bytes: bytes + place.bytes };
         }

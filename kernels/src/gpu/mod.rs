@@ -15,6 +15,7 @@ mod prepare;
 mod record;
 mod run;
 mod source;
+mod storage;
 mod tiles;
 mod views;
 
@@ -37,6 +38,8 @@ use images::ImageSplit;
 use memory::StateWords;
 use prepare::{Prepared, TooLarge};
 use run::{Buffers, Outcome, Replay, Run, Share};
+use storage::Holds;
+use tiles::Style;
 
 /// A pack of trainings on a device, which share dispatches.
 pub(crate) struct GpuBackend {
@@ -69,21 +72,30 @@ impl GpuBackend {
         let resident = sets.iter().map(|set| gpu.resident(set)).collect::<Result<Vec<_>, _>>()?;
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         // A training alone has few launches to merge, and shaders of single kernels are compiled sooner and used again.
-        let merged = gpu.merged && setups.len() > 1;
-        let prepared = Prepared::new(setups, gpu.page_bytes, &splits, merged)
-            .map_err(|reason| too_large(gpu, reason))?;
-        let Prepared { members, words, pages, train, evaluate, running_statistics } = prepared;
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let mut sizes = vec![4 * words as u64];
-        sizes.extend(&pages);
-        let mut storage = gpu.buffers(&sizes, usage)?;
+        let style = Style { merged: gpu.style.merged && setups.len() > 1, ..gpu.style };
+        let prepared =
+            Prepared::new(setups, gpu.page_bytes, &splits, style).map_err(|reason| too_large(gpu, reason))?;
+        let Prepared { members, words, words_pages, lanes_pages, train, evaluate, running_statistics } =
+            prepared;
+        let mut sizes = vec![(Holds::State, 4 * words as u64)];
+        // What a kernel does not use is bound too, so that there is a page of words in any case.
+        sizes.push((Holds::Words, words_pages.first().copied().unwrap_or(0)));
+        sizes.extend(words_pages.iter().skip(1).map(|&bytes| (Holds::Words, bytes)));
+        sizes.extend(lanes_pages.iter().map(|&(half, bytes)| (Holds::Lanes { half }, bytes)));
+        let mut storages = gpu.storages(&sizes, style.textured)?.into_iter();
         let steps = members.iter().map(|member| member.state.segment_steps).max().unwrap_or(0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let steps = gpu.buffers(&[steps as u64 * STEP_STRIDE], usage)?.remove(0);
-        let buffers = Buffers { state: storage.remove(0), pages: storage, steps };
+        let Some(state) = storages.next() else { return Err(gpu.failed("no memory was made for the state")) };
+        let buffers = Buffers {
+            state,
+            words: storages.by_ref().take(words_pages.len().max(1)).collect(),
+            lanes: lanes_pages.iter().map(|&(half, _)| half).zip(storages).collect(),
+            steps,
+        };
         let constants = members.iter().flat_map(|member| &member.constants);
-        for (offset, words) in constants.filter(|(_, words)| !words.is_empty()) {
-            gpu.queue.write_buffer(&buffers.state, 4 * *offset as u64, bytemuck::cast_slice(words));
+        for (offset, words) in constants {
+            buffers.state.write(gpu, *offset, words);
         }
         let dispatches = train.dispatches_of_a_step();
         let replay = |recording| Replay::new(gpu, recording, &buffers, &resident);
@@ -104,8 +116,9 @@ impl GpuBackend {
     pub(crate) fn memory_plan(gpu: &GpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
         let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let setups = [setup];
-        let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, false)
-            .map_err(|reason| too_large(gpu, reason))?;
+        let mut prepared =
+            Prepared::new(&setups, gpu.page_bytes, &splits, Style { merged: false, ..gpu.style })
+                .map_err(|reason| too_large(gpu, reason))?;
         let dispatches = prepared.train.dispatches_of_a_step();
         Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
     }
@@ -184,17 +197,11 @@ impl GpuBackend {
     }
 
     fn read(&self, offset: usize, count: usize) -> Result<Vec<f32>, Error> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let bytes = self.gpu.read(&self.buffers.state, 4 * offset as u64, 4 * count as u64)?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        Ok(bytemuck::cast_vec(self.buffers.state.read(&self.gpu, offset, count)?))
     }
 
     fn write(&self, offset: usize, values: &[f32]) {
-        if !values.is_empty() {
-            self.gpu.queue.write_buffer(&self.buffers.state, 4 * offset as u64, bytemuck::cast_slice(values));
-        }
+        self.buffers.state.write(&self.gpu, offset, bytemuck::cast_slice(values));
     }
 }
 

@@ -9,6 +9,7 @@ use super::memory::{Arena, Place, StateWords};
 use super::order::{Draft, Step, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
 use super::source::ShaderKey;
+use super::tiles::Style;
 use crate::program::Program;
 use crate::schedule::waits;
 use crate::trainer::Setup;
@@ -17,8 +18,9 @@ pub(super) struct Prepared {
     pub(super) members: Vec<Member>,
     /// Words of all states.
     pub(super) words: usize,
-    /// Bytes of each page, enough for either program.
-    pub(super) pages: Vec<u64>,
+    /// Pages of words, and pages of lanes, which those of 16 bits share with each other only; enough for either program.
+    pub(super) words_pages: Vec<u64>,
+    pub(super) lanes_pages: Vec<(bool, u64)>,
     pub(super) train: Recording,
     pub(super) evaluate: Recording,
     /// Makes the affine maps of all normalisations from running statistics.
@@ -46,12 +48,12 @@ pub(super) enum TooLarge {
 
 impl Prepared {
     /// Plans and records for pages of at most `page_bytes`; `splits` tell how the images of each set are held, which all of
-    /// the pack read. Kernels of a family are one shader if `merged`.
+    /// the pack read. `style` is the device's.
     pub(super) fn new(
         setups: &[Setup],
         page_bytes: u64,
         splits: &[ImageSplit],
-        merged: bool,
+        style: Style,
     ) -> Result<Self, TooLarge> {
         let mut members: Vec<Member> = Vec::with_capacity(setups.len());
         let mut words = 0;
@@ -66,27 +68,35 @@ impl Prepared {
         let train: Vec<&Program> = setups.iter().map(|setup| &setup.train).collect();
         let evaluate: Vec<&Program> = setups.iter().map(|setup| &setup.evaluate).collect();
         let programs = [train, evaluate];
-        let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits, merged));
+        let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits, style));
         let mut arenas: [Vec<Arena>; 2] = [Vec::new(), Vec::new()];
-        let mut shared = Pages::new(page_bytes);
+        let (mut words_pages, mut lanes_pages) = (Pages::new(page_bytes), Pages::new(page_bytes));
         for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
+            let half = setup.recipe.float_bits == 16;
             let mut own = [0, 1].map(|mode: usize| {
-                let half = setup.recipe.float_bits == 16;
                 let (program, spans) = (programs[mode][index], times[mode][index].spans());
-                Arena::new(&setup.graph, program, &spans, setup.recipe.batch_size, half, page_bytes as usize)
+                Arena::new(
+                    &setup.graph,
+                    program,
+                    &spans,
+                    setup.recipe.batch_size,
+                    half,
+                    page_bytes as usize,
+                    style,
+                )
             });
             let largest = own.iter().map(|arena| arena.largest).max().unwrap_or(0);
             if largest as u64 > page_bytes {
                 return Err(TooLarge::Block(largest as u64));
             }
-            let count = own.iter().map(|arena| arena.pages.len()).max().unwrap_or(0);
-            let bytes = |page: usize| own.iter().filter_map(|arena| arena.pages.get(page)).copied().max();
-            let sizes: Vec<usize> = (0..count).map(|page| bytes(page).unwrap_or(0)).collect();
-            let places: Vec<Place> = sizes.iter().map(|&bytes| shared.take(bytes)).collect();
-            for arena in &mut own {
-                arena.move_to(&places);
+            let lanes = larger(own.each_ref().map(|arena| &arena.lanes[..]));
+            let words = larger(own.each_ref().map(|arena| &arena.words[..]));
+            member.arena_bytes = lanes.iter().chain(&words).sum();
+            let lanes = lanes_pages.take_all(half, &lanes);
+            let words = words_pages.take_all(false, &words);
+            for (mode, arena) in own.iter_mut().enumerate() {
+                arena.move_to(programs[mode][index], &lanes, &words);
             }
-            member.arena_bytes = sizes.iter().sum();
             member.buffers = own.iter().map(|arena| arena.places.len()).sum();
             member.unshared = own[0].unshared;
             for (all, arena) in arenas.iter_mut().zip(own) {
@@ -97,12 +107,12 @@ impl Prepared {
             let mut recorder = Recorder::default();
             for (index, setup) in setups.iter().enumerate() {
                 let (program, arena) = (programs[mode][index], &arenas[mode][index]);
-                let launches = lower(setup, index, program, &members[index].state, arena, splits);
+                let launches = lower(setup, index, program, &members[index].state, arena, splits, style);
                 for (lowered, &time) in launches.into_iter().zip(&times[mode][index].launches) {
                     recorder.push(time, lowered.set, lowered.launch);
                 }
             }
-            let recording = recorder.finish(merged);
+            let recording = recorder.finish(style.merged);
             let fits = |groups: &[u32; 3]| groups.iter().all(|&groups| groups <= MAX_GROUPS);
             let fits = recording.dispatches.iter().all(|dispatch| fits(&dispatch.groups));
             if fits { Ok(recording) } else { Err(TooLarge::Grid) }
@@ -110,12 +120,14 @@ impl Prepared {
         let (train, evaluate) = (record(0)?, record(1)?);
         let mut recorder = Recorder::default();
         for (setup, member) in setups.iter().zip(&members) {
-            for launch in lower_running_statistics(setup, &member.state) {
+            for launch in lower_running_statistics(setup, &member.state, style) {
                 recorder.push(0, None, launch);
             }
         }
-        let running_statistics = recorder.finish(merged);
-        Ok(Self { members, words, pages: shared.sizes, train, evaluate, running_statistics })
+        let running_statistics = recorder.finish(style.merged);
+        let (words_pages, lanes_pages) =
+            (words_pages.sizes.into_iter().map(|(_, size)| size).collect(), lanes_pages.sizes);
+        Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, running_statistics })
     }
 }
 
@@ -146,17 +158,21 @@ fn times(
     programs: &[&Program],
     members: &[Member],
     splits: &[ImageSplit],
-    merged: bool,
+    style: Style,
 ) -> Vec<Times> {
     // Where memory lies depends on the order, and shaders on neither.
     let arena = Arena::unplanned();
     let mut shaders: HashMap<ShaderKey, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
-        let launches = lower(setup, index, program, &members[index].state, &arena, splits);
+        let launches = lower(setup, index, program, &members[index].state, &arena, splits, style);
         let step = |Lowered { call, stage, launch, .. }: Lowered| {
             let count = shaders.len();
-            Step { call, stage, shader: *shaders.entry(launch.variant().shader(merged)).or_insert(count) }
+            Step {
+                call,
+                stage,
+                shader: *shaders.entry(launch.variant().shader(style.merged)).or_insert(count),
+            }
         };
         let launches = launches.into_iter().map(step).collect();
         drafts.push(Draft { waits: waits(&program.calls), launches });
@@ -169,26 +185,38 @@ fn times(
     times.collect()
 }
 
-/// The pages that the arenas of a pack share: each page of an arena goes to the first with room for it.
+/// Bytes of each page that are enough for either of two arenas.
+fn larger(pages: [&[usize]; 2]) -> Vec<usize> {
+    let count = pages.iter().map(|pages| pages.len()).max().unwrap_or(0);
+    let bytes = |page: usize| pages.iter().filter_map(|pages| pages.get(page)).copied().max().unwrap_or(0);
+    (0..count).map(bytes).collect()
+}
+
+/// The pages that the arenas of a pack share: each page of an arena goes to the first of its precision with room for it.
 struct Pages {
     most: u64,
-    sizes: Vec<u64>,
+    /// Whether of half precision, and bytes.
+    sizes: Vec<(bool, u64)>,
 }
 
 impl Pages {
-    /// A kernel binds the first page to the slots that it does not use, so that there is one in any case.
     fn new(most: u64) -> Self {
-        Self { most, sizes: vec![0] }
+        Self { most, sizes: Vec::new() }
     }
 
-    fn take(&mut self, bytes: usize) -> Place {
-        let found = self.sizes.iter().position(|&size| size + bytes as u64 <= self.most);
-        let page = found.unwrap_or(self.sizes.len());
+    fn take_all(&mut self, half: bool, pages: &[usize]) -> Vec<Place> {
+        pages.iter().map(|&bytes| self.take(half, bytes as u64)).collect()
+    }
+
+    fn take(&mut self, half: bool, bytes: u64) -> Place {
+        let fits = |&(precision, size): &(bool, u64)| precision == half && size + bytes <= self.most;
+        let page = self.sizes.iter().position(fits).unwrap_or(self.sizes.len());
         if page == self.sizes.len() {
-            self.sizes.push(0);
+            self.sizes.push((half, 0));
         }
-        let place = Place { page, bytes: self.sizes[page] as usize };
-        self.sizes[page] += bytes as u64;
+        let size = &mut self.sizes[page].1;
+        let place = Place { page, bytes: *size as usize };
+        *size += bytes;
         place
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::device::{JOB_WINDOW, SLOTS};
 use super::source::{Const, Kernel, ShaderKey, SlotKind, Source, Variant, record_quads, slot_numbers};
+use super::storage::Format;
 
 /// Most workgroups along one dimension of a dispatch.
 pub(super) const MAX_GROUPS: u32 = 65_535;
@@ -28,15 +29,19 @@ pub(super) struct Launch {
     pub(super) groups: u32,
     /// Workgroups along y: tiles of channels.
     pub(super) tiles: u32,
-    /// Whether activations have 16 bits.
-    pub(super) half: bool,
+    /// How activations lie in memory.
+    pub(super) format: Format,
 }
 
 /// What is bound to a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Page {
-    /// A page of the arena.
-    Arena(usize),
+    /// None: the kernel does not use the slot.
+    Unused,
+    /// A page of the arena with quads of lanes.
+    Lanes(usize),
+    /// A page of the arena with words.
+    Words(usize),
     /// A page of the resident images of a set.
     Images { set: usize, page: usize },
 }
@@ -49,6 +54,22 @@ pub(super) struct Grouping {
     pub(super) pages: [Page; SLOTS],
     /// Run only when some training's images come from this set.
     pub(super) set: Option<usize>,
+}
+
+impl Grouping {
+    /// What launches of both have in common, if they can be one dispatch: a slot that one does not use may be the other's.
+    fn joined(self, other: Self) -> Option<Self> {
+        let mut pages = self.pages;
+        for (mine, theirs) in pages.iter_mut().zip(other.pages) {
+            match (*mine, theirs) {
+                (Page::Unused, _) => *mine = theirs,
+                (_, Page::Unused) => {}
+                (mine, theirs) if mine == theirs => {}
+                _ => return None,
+            }
+        }
+        (self.source == other.source && self.set == other.set).then_some(Self { pages, ..self })
+    }
 }
 
 /// One dispatch of a recorded program.
@@ -96,12 +117,14 @@ impl Recorder {
             let mut dispatches: Vec<(Grouping, Vec<(usize, &Launch)>)> = Vec::new();
             for ((_, set, launch), Choice { source, variant }) in together {
                 let grouping = Grouping { source: *source, pages: launch.pages(), set: *set };
-                let same = |(other, like): &&mut (Grouping, Vec<(usize, &Launch)>)| {
-                    *other == grouping && launch.is_like(like[0].1, merged)
-                };
-                match dispatches.iter_mut().find(same) {
-                    Some((_, like)) => like.push((*variant, launch)),
-                    None => dispatches.push((grouping, vec![(*variant, launch)])),
+                let joined = dispatches.iter_mut().find_map(|(other, like)| {
+                    let both = other.joined(grouping).filter(|_| launch.is_like(like[0].1, merged))?;
+                    *other = both;
+                    like.push((*variant, launch));
+                    Some(())
+                });
+                if joined.is_none() {
+                    dispatches.push((grouping, vec![(*variant, launch)]));
                 }
             }
             for (grouping, jobs) in dispatches {
@@ -174,7 +197,7 @@ impl Launch {
     pub(super) fn variant(&self) -> Variant {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Variant::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, self.half)
+        Variant::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, self.format)
     }
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.
@@ -186,7 +209,7 @@ impl Launch {
     }
 
     fn pages(&self) -> [Page; SLOTS] {
-        let mut pages = [Page::Arena(0); SLOTS];
+        let mut pages = [Page::Unused; SLOTS];
         let numbers = slot_numbers(self.slots.iter().map(|slot| slot.1));
         for (number, slot) in numbers.into_iter().zip(&self.slots) {
             pages[number] = slot.2;

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::device::{GpuDevice, JOB_WINDOW, SLOTS, STEP_STRIDE};
+use super::device::{GpuDevice, JOB_WINDOW, SLOTS, STEP_STRIDE, slot_binding};
 use super::images::ResidentImages;
 use super::memory::StateWords;
-use super::record::{Page, Recording};
+use super::record::{Grouping, Page, Recording};
+use super::source::SlotKind;
+use super::storage::{Format, Storage};
 use crate::error::Error;
 use crate::trainer::Pass;
 
@@ -39,8 +41,10 @@ pub(super) struct StepRecord {
 
 /// Buffers of a pack of trainings.
 pub(super) struct Buffers {
-    pub(super) state: wgpu::Buffer,
-    pub(super) pages: Vec<wgpu::Buffer>,
+    pub(super) state: Storage,
+    pub(super) words: Vec<Storage>,
+    /// With whether they are of half precision.
+    pub(super) lanes: Vec<(bool, Storage)>,
     pub(super) steps: wgpu::Buffer,
 }
 
@@ -70,14 +74,16 @@ impl Replay {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let jobs = gpu.buffers(&[bytes.len() as u64 + JOB_WINDOW], usage)?.remove(0);
         gpu.queue.write_buffer(&jobs, 0, bytes);
-        let mut groups: HashMap<[Page; SLOTS], wgpu::BindGroup> = HashMap::new();
+        let mut groups: HashMap<(Format, [Page; SLOTS]), wgpu::BindGroup> = HashMap::new();
         let dispatches = recording.dispatches.iter().map(|dispatch| {
+            let Grouping { source, pages, .. } = dispatch.grouping;
+            let format = recording.sources[source].format();
             let bindings = groups
-                .entry(dispatch.grouping.pages)
-                .or_insert_with(|| bind(gpu, &jobs, buffers, sets, &dispatch.grouping.pages))
+                .entry((format, pages))
+                .or_insert_with(|| bind(gpu, &jobs, buffers, sets, format, &pages))
                 .clone();
             Ready {
-                pipeline: pipelines[dispatch.grouping.source].clone(),
+                pipeline: pipelines[source].clone(),
                 bindings,
                 jobs: dispatch.jobs,
                 groups: dispatch.groups,
@@ -107,6 +113,7 @@ fn bind(
     jobs: &wgpu::Buffer,
     buffers: &Buffers,
     sets: &[std::sync::Arc<ResidentImages>],
+    format: Format,
     pages: &[Page; SLOTS],
 ) -> wgpu::BindGroup {
     let window = |buffer, bytes| {
@@ -119,18 +126,33 @@ fn bind(
     let mut entries = vec![
         wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, STEP_STRIDE) },
         wgpu::BindGroupEntry { binding: 1, resource: window(jobs, JOB_WINDOW) },
-        wgpu::BindGroupEntry { binding: 2, resource: buffers.state.as_entire_binding() },
+        wgpu::BindGroupEntry { binding: 2, resource: buffers.state.binding() },
     ];
-    for (slot, page) in pages.iter().enumerate() {
-        let buffer = match *page {
-            Page::Arena(page) => &buffers.pages[page],
-            Page::Images { set, page } => &sets[set].pages[page],
-        };
-        entries.push(wgpu::BindGroupEntry { binding: 3 + slot as u32, resource: buffer.as_entire_binding() });
+    // Every binding of the layout has something, if only of the right kind.
+    let any_lanes = buffers.lanes.iter().find(|(half, _)| *half == format.half);
+    let kinds = if format.textured { &[SlotKind::Lanes, SlotKind::Words][..] } else { &[SlotKind::Words] };
+    for (number, page) in pages.iter().enumerate() {
+        for &kind in kinds {
+            let Some(binding) = slot_binding(number, kind, format) else { continue };
+            let own = match *page {
+                Page::Lanes(page) => Some((SlotKind::Lanes, buffers.lanes[page].1.binding())),
+                Page::Words(page) => Some((SlotKind::Words, buffers.words[page].binding())),
+                Page::Images { set, page } => {
+                    Some((SlotKind::Words, sets[set].pages[page].as_entire_binding()))
+                }
+                Page::Unused => None,
+            };
+            let resource = match (own, kind, any_lanes) {
+                (Some((own, resource)), kind, _) if !format.textured || own == kind => resource,
+                (_, SlotKind::Lanes, Some((_, lanes))) => lanes.binding(),
+                _ => buffers.words[0].binding(),
+            };
+            entries.push(wgpu::BindGroupEntry { binding, resource });
+        }
     }
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: None,
-        layout: &gpu.layout,
+        layout: &gpu.layout(format).bindings,
         entries: &entries,
     })
 }
@@ -209,9 +231,9 @@ impl Run<'_> {
                 if steps == 0 || outcome.cancelled {
                     continue;
                 }
-                let offset = (share.state.metrics * 4) as u64;
-                let bytes = self.gpu.read(&self.buffers.state, offset, (steps * share.heads * 8) as u64)?;
-                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+                let words =
+                    self.buffers.state.read(self.gpu, share.state.metrics, 2 * steps * share.heads)?;
+                let values: Vec<f32> = bytemuck::cast_vec(words);
                 let rows = values.chunks(2 * share.heads);
                 outcome
                     .rows
@@ -237,11 +259,7 @@ impl Run<'_> {
         for (index, share) in self.shares.iter().enumerate() {
             let Some(share) = share else { continue };
             let order = share.segment(segment);
-            queue.write_buffer(
-                &self.buffers.state,
-                (share.state.order * 4) as u64,
-                bytemuck::cast_slice(order),
-            );
+            self.buffers.state.write(self.gpu, share.state.order, order);
             for (step, records) in records.chunks_mut(STEP_STRIDE as usize).enumerate() {
                 let record = share.record(step, order.len());
                 let own = index * size_of::<StepRecord>()..(index + 1) * size_of::<StepRecord>();

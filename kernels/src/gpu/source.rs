@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::device::{JOB_WINDOW, PACKED, SLOTS};
+use super::device::{JOB_WINDOW, PACKED, SLOTS, slot_binding};
+use super::storage::{Format, ROW};
 
 /// A kernel's files, in order; the last holds its `invoke`.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ pub(super) enum Const {
 pub(super) struct Variant {
     kernel: &'static Kernel,
     workgroup: u32,
-    half: bool,
+    format: Format,
     /// Slots that it binds, by number.
     slots: Vec<(usize, SlotKind)>,
     /// Quads of words of its job record.
@@ -95,6 +96,7 @@ pub(super) struct Variant {
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     kernel: &'static str,
+    format: Format,
     text: Arc<str>,
 }
 
@@ -103,13 +105,13 @@ pub(super) struct Source {
 pub(super) enum ShaderKey {
     /// This one alone.
     Alone(Variant),
-    /// All of a family with so many invocations of a workgroup, of half precision or not.
-    Family(&'static str, u32, bool),
+    /// All of a family with so many invocations of a workgroup and one format.
+    Family(&'static str, u32, Format),
 }
 
 impl PartialEq for Variant {
     fn eq(&self, other: &Self) -> bool {
-        self.workgroup == other.workgroup && self.half == other.half && self.text == other.text
+        self.workgroup == other.workgroup && self.format == other.format && self.text == other.text
     }
 }
 
@@ -151,7 +153,7 @@ impl Variant {
         fields: &[&'static str],
         slots: &[(&'static str, SlotKind)],
         workgroup: u32,
-        half: bool,
+        format: Format,
     ) -> Self {
         let mut text = String::new();
         for (name, value) in constants {
@@ -177,17 +179,17 @@ impl Variant {
         );
         let numbers = slot_numbers(slots.iter().map(|slot| slot.1));
         for (&number, (name, kind)) in numbers.iter().zip(slots) {
-            access(&mut text, number, name, *kind, half);
+            access(&mut text, number, name, *kind, format);
         }
         kernel.files.iter().for_each(|file| text.push_str(file));
         let slots = numbers.into_iter().zip(slots.iter().map(|slot| slot.1)).collect();
-        Self { kernel, workgroup, half, slots, quads, text: text.into() }
+        Self { kernel, workgroup, format, slots, quads, text: text.into() }
     }
 
     /// The shader that it is part of. Where families are `merged`, all variants of kernels of one family are one shader.
     pub(super) fn shader(&self, merged: bool) -> ShaderKey {
         if merged {
-            ShaderKey::Family(self.kernel.family, self.workgroup, self.half)
+            ShaderKey::Family(self.kernel.family, self.workgroup, self.format)
         } else {
             ShaderKey::Alone(self.clone())
         }
@@ -246,7 +248,7 @@ pub(super) fn record_quads(variants: &[Variant]) -> usize {
 impl Source {
     /// A shader of variants with the same number of invocations and the same precision.
     pub(super) fn new(variants: &[Variant]) -> Option<Self> {
-        let Variant { kernel, workgroup, half, .. } = variants.first()?;
+        let &Variant { kernel, workgroup, format, .. } = variants.first()?;
         let quads = record_quads(variants);
         let mut text = String::from(STEP);
         let _ = write!(
@@ -255,26 +257,28 @@ impl Source {
 const WORKGROUP: u32 = {workgroup}u;
 const RECORD: u32 = {}u;
 const JOB_QUADS: u32 = {quads}u;
+const ROW: u32 = {ROW}u;
 @group(0) @binding(0) var<uniform> steps: array<Step, {PACKED}>;
 @group(0) @binding(1) var<uniform> jobs: array<vec4<u32>, {}>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>;
 ",
-            if *half { 16 } else { 32 },
+            if format.half { 16 } else { 32 },
             super::memory::NORM_RECORD,
             JOB_WINDOW / 16,
         );
+        text.push_str(if format.textured { TEXTURED_STATE } else { STATE });
         let slots: BTreeSet<_> = variants.iter().flat_map(|variant| &variant.slots).collect();
-        for (number, kind) in slots {
-            let element = match (kind, half) {
-                (SlotKind::Words, _) => "u32",
-                (SlotKind::Lanes, false) => "vec4<f32>",
-                (SlotKind::Lanes, true) => "vec2<u32>",
+        for &&(number, kind) in &slots {
+            let binding = slot_binding(number, kind, format)?;
+            let _ = match element(kind, format) {
+                Element::Buffer(element) => writeln!(
+                    text,
+                    "@group(0) @binding({binding}) var<storage, read_write> slot_{number}: array<{element}>;"
+                ),
+                Element::Texture(texel) => writeln!(
+                    text,
+                    "@group(0) @binding({binding}) var slot_{number}: texture_storage_2d<{texel}, read_write>;"
+                ),
             };
-            let binding = 3 + number;
-            let _ = writeln!(
-                text,
-                "@group(0) @binding({binding}) var<storage, read_write> slot_{number}: array<{element}>;"
-            );
         }
         let lines = variants.iter().flat_map(|variant| variant.text.lines());
         let shared: BTreeSet<&str> = lines.filter(|line| line.starts_with(SHARED)).collect();
@@ -301,7 +305,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         text.push_str("}\n");
         let name = if variants.len() == 1 { kernel.name } else { kernel.family };
-        Some(Self { kernel: name, text: text.into() })
+        Some(Self { kernel: name, format, text: text.into() })
     }
 
     /// Name of its kernel, or of the family of its kernels.
@@ -309,30 +313,73 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         self.kernel
     }
 
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 }
 
+/// The state's words in a buffer, and in a texture.
+const STATE: &str = "@group(0) @binding(2) var<storage, read_write> state: array<u32>;
+fn word_at(index: u32) -> u32 {
+    return state[index];
+}
+fn set_word(index: u32, value: u32) {
+    state[index] = value;
+}
+";
+const TEXTURED_STATE: &str = "@group(0) @binding(2) var state: texture_storage_2d<r32uint, read_write>;
+fn word_at(index: u32) -> u32 {
+    return textureLoad(state, texel_at(index)).x;
+}
+fn set_word(index: u32, value: u32) {
+    textureStore(state, texel_at(index), vec4<u32>(value));
+}
+";
+
+/// Type of the elements of a slot in the shader.
+enum Element {
+    Buffer(&'static str),
+    Texture(&'static str),
+}
+
+fn element(kind: SlotKind, format: Format) -> Element {
+    match (kind, format.textured, format.half) {
+        (SlotKind::Words, _, _) => Element::Buffer("u32"),
+        (SlotKind::Lanes, false, false) => Element::Buffer("vec4<f32>"),
+        (SlotKind::Lanes, false, true) => Element::Buffer("vec2<u32>"),
+        (SlotKind::Lanes, true, false) => Element::Texture("rgba32float"),
+        (SlotKind::Lanes, true, true) => Element::Texture("rg32uint"),
+    }
+}
+
 /// Defines `load_<name>` and `store_<name>` of the slot with a number.
-fn access(text: &mut String, number: usize, name: &str, kind: SlotKind, half: bool) {
-    let (value, load, store) = match (kind, half) {
-        (SlotKind::Words, _) => ("u32", "word", "value"),
-        (SlotKind::Lanes, false) => ("vec4<f32>", "word", "value"),
-        (SlotKind::Lanes, true) => (
-            "vec4<f32>",
-            "vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y))",
-            "vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))",
-        ),
+fn access(text: &mut String, number: usize, name: &str, kind: SlotKind, format: Format) {
+    let packed = kind == SlotKind::Lanes && format.half;
+    let value = if kind == SlotKind::Words { "u32" } else { "vec4<f32>" };
+    let load = if packed { "vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y))" } else { "word" };
+    let store = if packed { "vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))" } else { "value" };
+    let (read, write) = match element(kind, format) {
+        Element::Buffer(_) => (format!("slot_{number}[index]"), format!("slot_{number}[index] = {store}")),
+        Element::Texture(_) => {
+            let texel = if packed { format!("vec4<u32>({store}, 0u, 0u)") } else { store.into() };
+            (
+                format!("textureLoad(slot_{number}, texel_at(index))"),
+                format!("textureStore(slot_{number}, texel_at(index), {texel})"),
+            )
+        }
     };
     let _ = write!(
         text,
         "fn load_{name}(index: u32) -> {value} {{
-    let word = slot_{number}[index];
+    let word = {read};
     return {load};
 }}
 fn store_{name}(index: u32, value: {value}) {{
-    slot_{number}[index] = {store};
+    {write};
 }}
 "
     );

@@ -1,16 +1,79 @@
 //! How much of an operation one invocation holds in registers, and into how many parts sums over the batch are split.
 
+use super::source::Kernel;
+use super::storage::Format;
 use crate::ops::Convolution;
 use crate::shape::{Shape, blocks};
-
-/// Invocations among which the sums of one weight tensor's gradient are split.
-const SUMMING_INVOCATIONS: usize = 512;
 
 /// Least number of quads of pixels that an invocation sums.
 const LEAST_ITEMS: usize = 8;
 
-/// Quads of sums that an invocation of a dense convolution keeps.
-const MOST_SUMS: usize = 32;
+/// Invocations of a workgroup on a processor, where one of 64 would be idle for the most part on small images.
+const COARSE_WORKGROUP: u32 = 16;
+
+/// Invocations of a workgroup that sums on a processor: a vector of them, which needs no memory of the workgroup to be fast and
+/// reads what lies side by side.
+const SUMMING_WORKGROUP: u32 = 8;
+
+/// How a device likes its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Style {
+    /// Kernels of one family are one shader in packs: fewer dispatches, which hardware waits for. A processor waits for none,
+    /// and would go through all that its shader does not choose.
+    pub(super) merged: bool,
+    /// Few invocations do much each: a processor begins every vector of them by gathering job words lane by lane, which costs
+    /// more than what small ones do. Hardware hides what an invocation waits for behind many others.
+    pub(super) coarse: bool,
+    /// Memory is textures: lavapipe gathers texels a vector at a time, and elements of buffers lane by lane.
+    pub(super) textured: bool,
+}
+
+impl Style {
+    pub(super) const HARDWARE: Self = Self { merged: true, coarse: false, textured: false };
+    pub(super) const SOFTWARE: Self = Self { merged: false, coarse: true, textured: true };
+
+    /// As on hardware for a training alone.
+    #[cfg(test)]
+    pub(super) const ALONE: Self = Self { merged: false, ..Self::HARDWARE };
+
+    pub(super) fn format(self, half: bool) -> Format {
+        Format { half, textured: self.textured }
+    }
+
+    /// Invocations of a workgroup of `kernel` that goes over items of its own.
+    pub(super) fn workgroup(self, kernel: &Kernel) -> u32 {
+        if self.coarse { COARSE_WORKGROUP } else { kernel.workgroup }
+    }
+
+    /// Invocations of a workgroup of `kernel` that sums together.
+    pub(super) fn summing(self, kernel: &Kernel) -> u32 {
+        if self.coarse { SUMMING_WORKGROUP } else { kernel.workgroup }
+    }
+
+    /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes.
+    pub(super) fn tile(self, shape: Shape) -> (usize, usize) {
+        let (channels, sums) = if self.coarse { (4, 16) } else { (16, 32) };
+        let channels = divisor(shape.channels, channels);
+        (channels, divisor(shape.pixels(), (sums / channels).clamp(1, 4)))
+    }
+
+    /// Output channels and columns of the weights whose gradients one invocation sums. A gradient is two loads, a column one.
+    fn weights_tile(self) -> (usize, usize) {
+        if self.coarse { (4, 16) } else { (8, 9) }
+    }
+
+    /// Parts that the sums of the gradients of one weight tensor are split into, of `tiles` tiles over `items` quads.
+    fn parts(self, tiles: usize, items: usize) -> usize {
+        let invocations = if self.coarse { 128 } else { 512 };
+        (invocations / tiles).min(items / LEAST_ITEMS).max(1)
+    }
+
+    /// Quads of lanes of one channel of a batch that invocations begin at: those of the first block where they walk through
+    /// all, else of all blocks.
+    pub(super) fn quads(self, shape: Shape, batch: usize) -> usize {
+        if self.coarse { 4 * shape.pixels() } else { quads(shape, batch) }
+    }
+}
 
 /// Largest divisor of `number` that is at most `most`.
 pub(super) fn divisor(number: usize, most: usize) -> usize {
@@ -26,17 +89,18 @@ pub(super) struct WeightTiles {
 }
 
 impl WeightTiles {
-    pub(super) fn new(op: &Convolution, batch: usize) -> Self {
+    pub(super) fn new(op: &Convolution, batch: usize, style: Style) -> Self {
         let (outputs, columns) = (op.output.shape.channels, op.column_count());
-        let (out_tile, column_tile) = (divisor(outputs, 8), divisor(columns, 9));
+        let (out_tile, column_tile) = style.weights_tile();
+        let (out_tile, column_tile) = (divisor(outputs, out_tile), divisor(columns, column_tile));
         let tiles = (outputs / out_tile) * (columns / column_tile);
-        Self { out_tile, column_tile, parts: parts(tiles, quads(op.output.shape, batch)) }
+        Self { out_tile, column_tile, parts: style.parts(tiles, quads(op.output.shape, batch)) }
     }
 }
 
 /// Parts of the gradient of depthwise weights, whose strips are `tile` outputs wide.
-pub(super) fn depthwise_parts(op: &Convolution, batch: usize, tile: usize) -> usize {
-    parts(op.input.tensor.shape.channels, quads(op.output.shape, batch) / tile)
+pub(super) fn depthwise_parts(op: &Convolution, batch: usize, tile: usize, style: Style) -> usize {
+    style.parts(op.input.tensor.shape.channels, quads(op.output.shape, batch) / tile)
 }
 
 /// Neighbouring outputs that one invocation of a depthwise kernel makes.
@@ -44,16 +108,7 @@ pub(super) fn strip(width: usize) -> usize {
     divisor(width, 4)
 }
 
-/// Pixels that one invocation of a dense convolution makes of each of `tile` channels.
-pub(super) fn pixels(shape: Shape, tile: usize) -> usize {
-    divisor(shape.pixels(), (MOST_SUMS / tile).clamp(1, 4))
-}
-
 /// Quads of lanes of one channel of a batch.
 pub(super) fn quads(shape: Shape, batch: usize) -> usize {
     blocks(batch) * shape.pixels() * 4
-}
-
-fn parts(tiles: usize, items: usize) -> usize {
-    (SUMMING_INVOCATIONS / tiles).min(items / LEAST_ITEMS).max(1)
 }

@@ -64,20 +64,20 @@ impl Places<'_> {
         let place = self.place(held);
         let unit = if self.half { 8 } else { 16 };
         let block = (shape.elements() * 4) as u32;
-        View { page: Page::Arena(place.page), base: (place.bytes / unit) as u32, block, shape }
+        View { page: Page::Lanes(place.page), base: (place.bytes / unit) as u32, block, shape }
     }
 
     /// Tap numbers, four lanes a word.
     pub(super) fn taps(&self, storage: StorageId, shape: Shape) -> View {
         let place = self.place(Held::Storage(storage));
         let block = (shape.elements() * 4) as u32;
-        View { page: Page::Arena(place.page), base: (place.bytes / 4) as u32, block, shape }
+        View { page: Page::Words(place.page), base: (place.bytes / 4) as u32, block, shape }
     }
 
     /// Page and word offset of partial sums.
     pub(super) fn partials(&self, held: Held) -> (Page, u32) {
         let place = self.place(held);
-        (Page::Arena(place.page), (place.bytes / 4) as u32)
+        (Page::Words(place.page), (place.bytes / 4) as u32)
     }
 
     /// Word offset of the records of `norm`, from the channel on that `tensor` begins with.

@@ -4,6 +4,7 @@ use super::networks::{Training, dense};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::memory::Arena;
 use crate::gpu::prepare::{Prepared, TooLarge};
+use crate::gpu::tiles::Style;
 use crate::schedule::schedule;
 
 #[test]
@@ -13,15 +14,16 @@ fn a_large_training_is_split_over_default_bindings() {
     let setup = training.setup();
     let times = schedule(&setup.train.calls, |_| false);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
-    let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes);
-    assert!(split.pages.len() > 1 && split.pages.iter().all(|&page| page <= page_bytes), "{:?}", split.pages);
-    let whole = Arena::new(&setup.graph, &setup.train, &times, 64, false, usize::MAX);
-    assert_eq!(whole.pages.len(), 1);
-    let sum: usize = split.pages.iter().sum();
-    assert!(sum < whole.pages[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.pages[0]);
-    // The same graph with half the bits needs about half the memory (partial sums stay as they are).
-    let half = Arena::new(&setup.graph, &setup.train, &times, 64, true, usize::MAX);
-    assert!(half.pages[0] < whole.pages[0] * 6 / 10);
+    let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes, Style::ALONE);
+    assert!(split.lanes.len() > 1, "{:?}", split.lanes);
+    assert!(split.lanes.iter().chain(&split.words).all(|&page| page <= page_bytes), "{split:?}");
+    let whole = Arena::new(&setup.graph, &setup.train, &times, 64, false, usize::MAX, Style::ALONE);
+    assert_eq!((whole.lanes.len(), whole.words.len()), (1, 1));
+    let sum: usize = split.lanes.iter().sum();
+    assert!(sum < whole.lanes[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.lanes[0]);
+    // The same graph with half the bits needs half the memory for lanes; partial sums stay as they are.
+    let half = Arena::new(&setup.graph, &setup.train, &times, 64, true, usize::MAX, Style::ALONE);
+    assert!(half.lanes[0] * 19 < whole.lanes[0] * 10 && half.words == whole.words);
 }
 
 #[test]
@@ -31,8 +33,8 @@ fn what_no_page_holds_is_refused() {
     let split = [ImageSplit::new(&setup[0].sets[0], 1 << 20)];
     // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
     let block = 32 * 16 * 16 * 32 * 4;
-    assert!(Prepared::new(&setup, block, &split, false).is_ok());
-    assert_eq!(Prepared::new(&setup, block - 256, &split, false).err(), Some(TooLarge::Block(block)));
+    assert!(Prepared::new(&setup, block, &split, Style::ALONE).is_ok());
+    assert_eq!(Prepared::new(&setup, block - 256, &split, Style::ALONE).err(), Some(TooLarge::Block(block)));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::networks::{Nobody, Training, dense, short};
 use crate::device::{Device, DeviceChoice, Kind};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::prepare::Prepared;
+use crate::gpu::tiles::Style;
 use crate::gpu::{GpuDevice, pack};
 use crate::trainer::{Pass, Setup};
 use crate::{EpochMetrics, Error, Evaluation, Monitor};
@@ -98,8 +99,8 @@ fn kernels_merged_into_one_shader_give_the_same_bits() {
     let mut other = Training::new(short(8, 0), 16, 32, 1);
     other.sets.clone_from(&first.sets);
     let trainings = [first, other];
-    let device = Device::open(DeviceChoice::Software).unwrap();
-    let merging = GpuDevice::software_with(u64::MAX, true).unwrap();
+    let device = Device::like_hardware();
+    let merging = GpuDevice::software_with(u64::MAX, Style::HARDWARE).unwrap();
     let merged = run_on(seats(&merging, 2), &trainings, |_| 1);
     for (index, (training, merged)) in trainings.iter().zip(merged).enumerate() {
         let alone = run(&device, training, 1).unwrap();
@@ -126,8 +127,8 @@ fn a_training_that_fails_leaves_the_others_alone() {
 fn a_pack_that_no_memory_holds_is_refused_as_such_to_all() {
     let setup = trainings()[0].setup();
     let split = [ImageSplit { pages: 1, images_per_page: 64 }];
-    let own = Prepared::new(&[setup], u64::MAX >> 8, &split, false).unwrap();
-    let gpu = GpuDevice::software_with(4 * own.words as u64 + 64 * 1024, false).unwrap();
+    let own = Prepared::new(&[setup], u64::MAX >> 8, &split, Style::SOFTWARE).unwrap();
+    let gpu = GpuDevice::software_with(4 * own.words as u64 + 64 * 1024, Style::SOFTWARE).unwrap();
     let training = &trainings()[..1];
     assert!(run_on(seats(&gpu, 1), training, |_| 1)[0].is_ok());
     let two = [training[0].clone(), training[0].clone()];
@@ -176,15 +177,16 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
 }
 
 /// Dispatches of a training step.
-fn dispatches(setups: &[Setup], merged: bool) -> usize {
+fn dispatches(setups: &[Setup], style: Style) -> usize {
     let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
-    Prepared::new(setups, 1 << 31, &splits, merged).unwrap().train.dispatches_of_a_step()
+    Prepared::new(setups, 1 << 31, &splits, style).unwrap().train.dispatches_of_a_step()
 }
 
 #[test]
 fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
     let setup = || Training::new(dense(8, 6, 16, 0), 128, 32, 4).setup();
-    let (one, eight) = (dispatches(&[setup()], false), dispatches(&[0; 8].map(|_| setup()), false));
+    let (one, eight) =
+        (dispatches(&[setup()], Style::ALONE), dispatches(&[0; 8].map(|_| setup()), Style::ALONE));
     // A window of job records may not hold those of all.
     assert!(eight <= one + one / 50, "{eight} dispatches for eight, {one} for one");
 }
@@ -192,8 +194,8 @@ fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
 #[test]
 fn different_networks_share_dispatches_where_shaders_are_merged() {
     let setup = |operation| Training::new(dense(8, 6, 16, operation), 128, 32, 4).setup();
-    let most = (0..4).map(|operation| dispatches(&[setup(operation)], true)).max().unwrap();
-    let four = dispatches(&[0, 1, 2, 3].map(setup), true);
+    let most = (0..4).map(|operation| dispatches(&[setup(operation)], Style::HARDWARE)).max().unwrap();
+    let four = dispatches(&[0, 1, 2, 3].map(setup), Style::HARDWARE);
     assert!(4 * four <= 5 * most, "{four} dispatches for four, {most} for one");
-    assert!(most < dispatches(&[setup(0)], false));
+    assert!(most < dispatches(&[setup(0)], Style::ALONE));
 }

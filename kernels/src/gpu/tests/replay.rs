@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::networks::{Nobody, Training, dense};
+use crate::gpu::tiles::Style;
 use crate::gpu::{GpuBackend, GpuDevice};
 use crate::state::State;
 use crate::trainer::{Pass, Setup};
@@ -64,17 +65,22 @@ fn run(backend: &mut GpuBackend, training: &Training) -> (EpochMetrics, State, E
 
 #[test]
 fn pages_and_submissions_change_nothing() {
-    let gpu = GpuDevice::software().unwrap();
-    for float_bits in [32, 16] {
+    for (style, float_bits) in
+        [(Style::SOFTWARE, 32), (Style::SOFTWARE, 16), (Style::ALONE, 32), (Style::ALONE, 16)]
+    {
+        let gpu = GpuDevice::software_with(u64::MAX, style).unwrap();
         let training = small(float_bits);
         let alone = run(&mut backend(&gpu, &training), &training);
         let mut at_once = backend(&gpu, &training);
         at_once.steps_per_submission = 3;
-        assert!(alone == run(&mut at_once, &training), "{float_bits} bits, steps in one submission");
-        let paged = GpuDevice::software_with(256 * 1024, false).unwrap();
+        assert!(
+            alone == run(&mut at_once, &training),
+            "{style:?}, {float_bits} bits, steps in one submission"
+        );
+        let paged = GpuDevice::software_with(256 * 1024, style).unwrap();
         let mut paged = backend(&paged, &training);
-        assert!(paged.buffers.pages.len() > 2, "{} pages", paged.buffers.pages.len());
-        assert!(alone == run(&mut paged, &training), "{float_bits} bits, in pages");
+        assert!(paged.buffers.lanes.len() > 2, "{} pages", paged.buffers.lanes.len());
+        assert!(alone == run(&mut paged, &training), "{style:?}, {float_bits} bits, in pages");
     }
 }
 
@@ -173,7 +179,7 @@ fn failures_of_the_device_are_errors() {
     let error = gpu.buffers(&[1 << 50], usage).unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { needed_mib: 1_073_741_824, .. }), "{error}");
     // A validation error, as a defect of this backend would cause it.
-    gpu.queue.write_buffer(&backend.buffers.state, 1, &[0; 4]);
+    gpu.queue.write_buffer(&backend.buffers.steps, 1, &[0; 4]);
     let error = backend.train(&pass(&order, 0.05, &Nobody)).unwrap_err();
     assert!(matches!(error, Error::Device { .. }), "{error}");
     // It may have spoiled any training on the device, so none goes on; on another one they do.

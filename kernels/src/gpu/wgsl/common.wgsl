@@ -1,14 +1,19 @@
 // What every kernel shares: the state's words, the place of an invocation, and which images of the batch are there.
-// `job_at`, `steps`, `state` and the slots are declared by the runtime, and so is the entry point, which calls a kernel's `invoke`
+// `job_at`, `steps`, `word_at`, `set_word` and the slots are declared by the runtime, and so is the entry point, which calls a kernel's `invoke`
 // for a workgroup and an invocation of it. A kernel looks its job up by its place along z, and the step that the job's training
 // is at by the job's `training`: 0 images when it rests.
 
+// The texel that holds an element, where memory is a texture.
+fn texel_at(index: u32) -> vec2<u32> {
+    return vec2<u32>(index % ROW, index / ROW);
+}
+
 fn float_at(index: u32) -> f32 {
-    return bitcast<f32>(state[index]);
+    return bitcast<f32>(word_at(index));
 }
 
 fn set_float(index: u32, value: f32) {
-    state[index] = bitcast<u32>(value);
+    set_word(index, bitcast<u32>(value));
 }
 
 // A parameter as it is used in arithmetic.
@@ -41,6 +46,20 @@ fn strip_of(item: u32, pixels: u32, tile: u32) -> Strip {
 // Blocks that hold one of `images` images; a last batch that is not full has fewer.
 fn active_blocks(images: u32) -> u32 {
     return (images + 15u) / 16u;
+}
+
+// A place in an image by a stride: a division of integers takes many times as long.
+fn quotient(place: u32, stride: u32) -> u32 {
+    return u32((f32(place) + 0.5) / f32(stride));
+}
+
+// The end of the blocks that an invocation goes through from `first` on: one block, or all where it `walks`.
+fn end_of_blocks(walks: bool, first: u32, images: u32) -> u32 {
+    let all = active_blocks(images);
+    if walks {
+        return select(0u, all, first == 0u);
+    }
+    return min(first + 1u, all);
 }
 
 // A walk over the quads of the blocks of a batch, `step` at a time: from one to the next without a division.

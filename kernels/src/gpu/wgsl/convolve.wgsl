@@ -10,8 +10,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     let apart = job.y_pixels / PIXELS;
     let quad = item % 4u;
     let pixel = (item / 4u) % apart;
-    let block = item / (4u * apart);
-    if first >= job.outputs || block >= active_blocks(now.images) {
+    let first_block = item / (4u * apart);
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if first >= job.outputs || first_block >= end {
         return;
     }
     // A plain matrix reads the pixel that it writes.
@@ -26,49 +27,51 @@ fn invoke(group: vec3<u32>, local: u32) {
             columns[t] = i32((own % job.y_width) * job.stride + job.offset) - i32(job.padding);
         }
     }
-    var sums: array<array<vec4<f32>, OUT_TILE>, PIXELS>;
-    for (var o = 0u; o < OUT_TILE; o++) {
-        var start = 0.0;
-        if BIAS {
-            start = weight_at(job.bias + first + o);
+    for (var block = first_block; block < end; block++) {
+        var sums: array<array<vec4<f32>, OUT_TILE>, PIXELS>;
+        for (var o = 0u; o < OUT_TILE; o++) {
+            var start = 0.0;
+            if BIAS {
+                start = weight_at(job.bias + first + o);
+            }
+            for (var t = 0u; t < PIXELS; t++) {
+                sums[t][o] = vec4<f32>(start);
+            }
         }
-        for (var t = 0u; t < PIXELS; t++) {
-            sums[t][o] = vec4<f32>(start);
-        }
-    }
-    let base = job.x + block * job.x_block + quad;
-    for (var c = 0u; c < job.inputs; c++) {
-        let map = input_map(job.record, c);
-        for (var i = 0u; i < KERNEL; i++) {
-            for (var j = 0u; j < KERNEL; j++) {
-                var values: array<vec4<f32>, PIXELS>;
-                for (var t = 0u; t < PIXELS; t++) {
-                    let y = rows[t] + i32(i);
-                    let x = columns[t] + i32(j);
-                    var inside = true;
-                    if !PLAIN {
-                        inside = y >= 0 && x >= 0 && y < i32(job.x_height) && x < i32(job.x_width);
-                    }
-                    values[t] = vec4<f32>(0.0);
-                    if inside {
-                        let place = (c * job.x_pixels + u32(y) * job.x_width + u32(x)) * 4u;
-                        values[t] = mapped(load_x(base + place), map);
-                    }
-                }
-                let weights = job.weight + first * job.columns + (c * KERNEL + i) * KERNEL + j;
-                for (var o = 0u; o < OUT_TILE; o++) {
-                    let weight = weight_at(weights + o * job.columns);
+        let base = job.x + block * job.x_block + quad;
+        for (var c = 0u; c < job.inputs; c++) {
+            let map = input_map(job.record, c);
+            for (var i = 0u; i < KERNEL; i++) {
+                for (var j = 0u; j < KERNEL; j++) {
+                    var values: array<vec4<f32>, PIXELS>;
                     for (var t = 0u; t < PIXELS; t++) {
-                        sums[t][o] += weight * values[t];
+                        let y = rows[t] + i32(i);
+                        let x = columns[t] + i32(j);
+                        var inside = true;
+                        if !PLAIN {
+                            inside = y >= 0 && x >= 0 && y < i32(job.x_height) && x < i32(job.x_width);
+                        }
+                        values[t] = vec4<f32>(0.0);
+                        if inside {
+                            let place = (c * job.x_pixels + u32(y) * job.x_width + u32(x)) * 4u;
+                            values[t] = mapped(load_x(base + place), map);
+                        }
+                    }
+                    let weights = job.weight + first * job.columns + (c * KERNEL + i) * KERNEL + j;
+                    for (var o = 0u; o < OUT_TILE; o++) {
+                        let weight = weight_at(weights + o * job.columns);
+                        for (var t = 0u; t < PIXELS; t++) {
+                            sums[t][o] += weight * values[t];
+                        }
                     }
                 }
             }
         }
-    }
-    let place = job.y + block * job.y_block + (first * job.y_pixels + pixel) * 4u + quad;
-    for (var t = 0u; t < PIXELS; t++) {
-        for (var o = 0u; o < OUT_TILE; o++) {
-            store_y(place + (o * job.y_pixels + t * apart) * 4u, sums[t][o]);
+        let place = job.y + block * job.y_block + (first * job.y_pixels + pixel) * 4u + quad;
+        for (var t = 0u; t < PIXELS; t++) {
+            for (var o = 0u; o < OUT_TILE; o++) {
+                store_y(place + (o * job.y_pixels + t * apart) * 4u, sums[t][o]);
+            }
         }
     }
 }

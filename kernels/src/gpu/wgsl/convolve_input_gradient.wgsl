@@ -9,74 +9,84 @@ fn invoke(group: vec3<u32>, local: u32) {
     let apart = job.x_pixels / PIXELS;
     let quad = item % 4u;
     let pixel = (item / 4u) % apart;
-    let block = item / (4u * apart);
-    if first >= job.inputs || block >= active_blocks(now.images) {
+    let first_block = item / (4u * apart);
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if first >= job.inputs || first_block >= end {
         return;
     }
-    let lanes = lanes_there(now.images, block, quad);
-    let scale = drop_scale(job.drop, block, quad);
-    var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
+    var rows: array<i32, PIXELS>;
+    var columns: array<i32, PIXELS>;
     for (var t = 0u; t < PIXELS; t++) {
-        for (var c = 0u; c < IN_TILE; c++) {
-            sums[t][c] = vec4<f32>(0.0);
-        }
+        let own = pixel + t * apart;
+        rows[t] = i32(own / job.x_width + job.padding) - i32(job.offset);
+        columns[t] = i32(own % job.x_width + job.padding) - i32(job.offset);
     }
-    for (var i = 0u; i < KERNEL; i++) {
-        for (var j = 0u; j < KERNEL; j++) {
-            // Which output the tap leads to from each pixel, and whether there is one. A plain matrix wrote the pixel that
-            // it read.
-            var places: array<u32, PIXELS>;
-            var inside: array<bool, PIXELS>;
-            var any_inside = PLAIN;
-            for (var t = 0u; t < PIXELS; t++) {
-                let own = pixel + t * apart;
-                places[t] = own * 4u + quad;
-                inside[t] = true;
-                if !PLAIN {
-                    let y = i32(own / job.x_width) + i32(job.padding) - i32(job.offset) - i32(i);
-                    let x = i32(own % job.x_width) + i32(job.padding) - i32(job.offset) - i32(j);
-                    let oy = u32(max(y, 0)) / job.stride;
-                    let ox = u32(max(x, 0)) / job.stride;
-                    inside[t] = i32(oy * job.stride) == y && i32(ox * job.stride) == x
-                        && oy < job.y_height && ox < job.y_width;
-                    places[t] = (oy * job.y_width + ox) * 4u + quad;
-                    any_inside = any_inside || inside[t];
-                }
-            }
-            if !any_inside {
-                continue;
-            }
-            for (var o = 0u; o < job.outputs; o++) {
-                let map = gradient_map(job.gradient_record, o);
-                var values: array<vec4<f32>, PIXELS>;
-                for (var t = 0u; t < PIXELS; t++) {
-                    values[t] = vec4<f32>(0.0);
-                    if inside[t] {
-                        values[t] = output_gradient(job, block, o * job.y_pixels * 4u + places[t], map, scale, lanes);
-                    }
-                }
-                let weights = job.weight + o * job.columns + (first * KERNEL + i) * KERNEL + j;
-                for (var c = 0u; c < IN_TILE; c++) {
-                    let weight = weight_at(weights + c * KERNEL * KERNEL);
-                    for (var t = 0u; t < PIXELS; t++) {
-                        sums[t][c] += weight * values[t];
-                    }
-                }
-            }
-        }
-    }
-    for (var c = 0u; c < IN_TILE; c++) {
-        var map = vec2<f32>(1.0, 0.0);
-        if RELU {
-            map = input_map(job.record, first + c);
-        }
+    for (var block = first_block; block < end; block++) {
+        let lanes = lanes_there(now.images, block, quad);
+        let scale = drop_scale(job.drop, block, quad);
+        var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
         for (var t = 0u; t < PIXELS; t++) {
-            let place = ((first + c) * job.x_pixels + pixel + t * apart) * 4u + quad;
-            var value = sums[t][c];
-            if RELU {
-                value = gated(value, load_x(job.x + block * job.x_block + place), map);
+            for (var c = 0u; c < IN_TILE; c++) {
+                sums[t][c] = vec4<f32>(0.0);
             }
-            give(job, block, place, value);
+        }
+        for (var i = 0u; i < KERNEL; i++) {
+            for (var j = 0u; j < KERNEL; j++) {
+                // Which output the tap leads to from each pixel, and whether there is one. A plain matrix wrote the pixel that
+                // it read.
+                var places: array<u32, PIXELS>;
+                var inside: array<bool, PIXELS>;
+                var any_inside = PLAIN;
+                for (var t = 0u; t < PIXELS; t++) {
+                    let own = pixel + t * apart;
+                    places[t] = own * 4u + quad;
+                    inside[t] = true;
+                    if !PLAIN {
+                        let y = rows[t] - i32(i);
+                        let x = columns[t] - i32(j);
+                        let oy = quotient(u32(max(y, 0)), job.stride);
+                        let ox = quotient(u32(max(x, 0)), job.stride);
+                        inside[t] = i32(oy * job.stride) == y && i32(ox * job.stride) == x
+                            && oy < job.y_height && ox < job.y_width;
+                        places[t] = (oy * job.y_width + ox) * 4u + quad;
+                        any_inside = any_inside || inside[t];
+                    }
+                }
+                if !any_inside {
+                    continue;
+                }
+                for (var o = 0u; o < job.outputs; o++) {
+                    let map = gradient_map(job.gradient_record, o);
+                    var values: array<vec4<f32>, PIXELS>;
+                    for (var t = 0u; t < PIXELS; t++) {
+                        values[t] = vec4<f32>(0.0);
+                        if inside[t] {
+                            values[t] = output_gradient(job, block, o * job.y_pixels * 4u + places[t], map, scale, lanes);
+                        }
+                    }
+                    let weights = job.weight + o * job.columns + (first * KERNEL + i) * KERNEL + j;
+                    for (var c = 0u; c < IN_TILE; c++) {
+                        let weight = weight_at(weights + c * KERNEL * KERNEL);
+                        for (var t = 0u; t < PIXELS; t++) {
+                            sums[t][c] += weight * values[t];
+                        }
+                    }
+                }
+            }
+        }
+        for (var c = 0u; c < IN_TILE; c++) {
+            var map = vec2<f32>(1.0, 0.0);
+            if RELU {
+                map = input_map(job.record, first + c);
+            }
+            for (var t = 0u; t < PIXELS; t++) {
+                let place = ((first + c) * job.x_pixels + pixel + t * apart) * 4u + quad;
+                var value = sums[t][c];
+                if RELU {
+                    value = gated(value, load_x(job.x + block * job.x_block + place), map);
+                }
+                give(job, block, place, value);
+            }
         }
     }
 }

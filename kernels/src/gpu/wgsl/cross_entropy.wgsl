@@ -23,8 +23,8 @@ fn invoke(group: vec3<u32>, local: u32) {
         var labels = vec4<u32>(0u);
         for (var lane = 0u; lane < 4u; lane++) {
             if lanes[lane] {
-                let image = state[job.order + now.first + block * 16u + quad * 4u + lane];
-                labels[lane] = (state[now.labels + image / 4u] >> ((image % 4u) * 8u)) & 255u;
+                let image = word_at(job.order + now.first + block * 16u + quad * 4u + lane);
+                labels[lane] = (word_at(now.labels + image / 4u) >> ((image % 4u) * 8u)) & 255u;
             }
         }
         var largest = load_x(base);

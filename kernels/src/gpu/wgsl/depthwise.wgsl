@@ -7,8 +7,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.y_pixels, TILE);
     let quad = strip.quad;
-    let block = strip.block;
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = strip.block;
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     let pixel = strip.pixel;
@@ -19,31 +20,37 @@ fn invoke(group: vec3<u32>, local: u32) {
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
         weights[k] = weight_at(job.weight + channel * KERNEL * KERNEL + k);
     }
-    var sums: array<vec4<f32>, TILE>;
-    for (var t = 0u; t < TILE; t++) {
-        sums[t] = vec4<f32>(0.0);
-    }
-    let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
-    for (var i = 0u; i < KERNEL; i++) {
-        let y = row + i32(i * DILATION);
-        if y < 0 || y >= i32(job.x_height) {
-            continue;
+    for (var block = first_block; block < end; block++) {
+        var sums: array<vec4<f32>, TILE>;
+        for (var t = 0u; t < TILE; t++) {
+            sums[t] = vec4<f32>(0.0);
         }
-        for (var j = 0u; j < SPAN; j++) {
-            let x = column + i32(j);
-            var value = vec4<f32>(0.0);
-            if x >= 0 && x < i32(job.x_width) {
-                value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
+        let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
+        for (var i = 0u; i < KERNEL; i++) {
+            let y = row + i32(i * DILATION);
+            if y < 0 || y >= i32(job.x_height) {
+                continue;
             }
-            for (var t = 0u; t < TILE; t++) {
-                if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
-                    sums[t] += weights[i * KERNEL + (j - t * STRIDE) / DILATION] * value;
+            var taps: array<f32, KERNEL>;
+            for (var k = 0u; k < KERNEL; k++) {
+                taps[k] = weights[i * KERNEL + k];
+            }
+            for (var j = 0u; j < SPAN; j++) {
+                let x = column + i32(j);
+                var value = vec4<f32>(0.0);
+                if x >= 0 && x < i32(job.x_width) {
+                    value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
+                }
+                for (var t = 0u; t < TILE; t++) {
+                    if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
+                        sums[t] += taps[(j - t * STRIDE) / DILATION] * value;
+                    }
                 }
             }
         }
-    }
-    let place = job.y + block * job.y_block + (channel * job.y_pixels + pixel) * 4u + quad;
-    for (var t = 0u; t < TILE; t++) {
-        store_y(place + t * 4u, sums[t]);
+        let place = job.y + block * job.y_block + (channel * job.y_pixels + pixel) * 4u + quad;
+        for (var t = 0u; t < TILE; t++) {
+            store_y(place + t * 4u, sums[t]);
+        }
     }
 }

@@ -6,49 +6,56 @@ fn invoke(group: vec3<u32>, local: u32) {
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.x_pixels, TILE);
     let quad = strip.quad;
-    let block = strip.block;
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = strip.block;
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     let pixel = strip.pixel;
     let row = i32(pixel / job.x_width) + i32(job.padding);
     let column = i32(pixel % job.x_width) + i32(job.padding);
+    let map = input_map(job.record, channel);
     var weights: array<f32, KERNEL * KERNEL>;
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
         weights[k] = weight_at(job.weight + channel * KERNEL * KERNEL + k);
     }
-    var sums: array<vec4<f32>, TILE>;
-    for (var t = 0u; t < TILE; t++) {
-        sums[t] = vec4<f32>(0.0);
-    }
-    let base = job.g + block * job.g_block + channel * job.y_pixels * 4u + quad;
-    for (var i = 0u; i < KERNEL; i++) {
-        let y = row - i32(i * DILATION);
-        if y < 0 || y % i32(STRIDE) != 0 || y / i32(STRIDE) >= i32(job.y_height) {
-            continue;
+    for (var block = first_block; block < end; block++) {
+        var sums: array<vec4<f32>, TILE>;
+        for (var t = 0u; t < TILE; t++) {
+            sums[t] = vec4<f32>(0.0);
         }
-        // With stride 1 the tile's outputs lie `SPAN` wide, from `column - (KERNEL - 1) * DILATION` on.
-        for (var j = 0u; j < SPAN; j++) {
-            let x = column - i32((KERNEL - 1u) * DILATION) + i32(j);
-            var value = vec4<f32>(0.0);
-            if x >= 0 && x % i32(STRIDE) == 0 && x / i32(STRIDE) < i32(job.y_width) {
-                value = load_g(base + (u32(y) / STRIDE * job.y_width + u32(x) / STRIDE) * 4u);
+        let base = job.g + block * job.g_block + channel * job.y_pixels * 4u + quad;
+        for (var i = 0u; i < KERNEL; i++) {
+            let y = row - i32(i * DILATION);
+            if y < 0 || y % i32(STRIDE) != 0 || y / i32(STRIDE) >= i32(job.y_height) {
+                continue;
             }
-            for (var t = 0u; t < TILE; t++) {
-                // Tap k of input t reads output t - k * DILATION, here at j = t + (KERNEL - 1 - k) * DILATION.
-                if j >= t && (j - t) % DILATION == 0u && (j - t) / DILATION < KERNEL {
-                    sums[t] += weights[i * KERNEL + KERNEL - 1u - (j - t) / DILATION] * value;
+            var taps: array<f32, KERNEL>;
+            for (var k = 0u; k < KERNEL; k++) {
+                taps[k] = weights[i * KERNEL + k];
+            }
+            // With stride 1 the tile's outputs lie `SPAN` wide, from `column - (KERNEL - 1) * DILATION` on.
+            for (var j = 0u; j < SPAN; j++) {
+                let x = column - i32((KERNEL - 1u) * DILATION) + i32(j);
+                var value = vec4<f32>(0.0);
+                if x >= 0 && x % i32(STRIDE) == 0 && x / i32(STRIDE) < i32(job.y_width) {
+                    value = load_g(base + (u32(y) / STRIDE * job.y_width + u32(x) / STRIDE) * 4u);
+                }
+                for (var t = 0u; t < TILE; t++) {
+                    // Tap k of input t reads output t - k * DILATION, here at j = t + (KERNEL - 1 - k) * DILATION.
+                    if j >= t && (j - t) % DILATION == 0u && (j - t) / DILATION < KERNEL {
+                        sums[t] += taps[KERNEL - 1u - (j - t) / DILATION] * value;
+                    }
                 }
             }
         }
-    }
-    let map = input_map(job.record, channel);
-    for (var t = 0u; t < TILE; t++) {
-        let place = (channel * job.x_pixels + pixel + t) * 4u + quad;
-        var value = sums[t];
-        if RELU {
-            value = gated(value, load_x(job.x + block * job.x_block + place), map);
+        for (var t = 0u; t < TILE; t++) {
+            let place = (channel * job.x_pixels + pixel + t) * 4u + quad;
+            var value = sums[t];
+            if RELU {
+                value = gated(value, load_x(job.x + block * job.x_block + place), map);
+            }
+            give(job, block, place, value);
         }
-        give(job, block, place, value);
     }
 }

@@ -34,6 +34,11 @@ fn invoke(group: vec3<u32>, local: u32) {
             if y < 0 || y >= i32(job.x_height) {
                 continue;
             }
+            // Summed by row, so that the loop over neighbours is unrolled into registers.
+            var taps: array<f32, KERNEL>;
+            for (var k = 0u; k < KERNEL; k++) {
+                taps[k] = sums[i * KERNEL + k];
+            }
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);
                 var value = vec4<f32>(0.0);
@@ -42,9 +47,12 @@ fn invoke(group: vec3<u32>, local: u32) {
                 }
                 for (var t = 0u; t < TILE; t++) {
                     if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
-                        sums[i * KERNEL + (j - t * STRIDE) / DILATION] += dot(gradients[t], value);
+                        taps[(j - t * STRIDE) / DILATION] += dot(gradients[t], value);
                     }
                 }
+            }
+            for (var k = 0u; k < KERNEL; k++) {
+                sums[i * KERNEL + k] = taps[k];
             }
         }
     }

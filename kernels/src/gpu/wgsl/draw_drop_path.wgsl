@@ -11,7 +11,7 @@ fn invoke(group: vec3<u32>, local: u32) {
     }
     var scale = 0.0;
     if position < now.images {
-        let image = state[job.order + now.first + position];
+        let image = word_at(job.order + now.first + position);
         if unit(random(now.seed, DROP_PATH, edge, now.epoch, image).x) >= now.drop_path {
             scale = 1.0 / (1.0 - now.drop_path);
         }

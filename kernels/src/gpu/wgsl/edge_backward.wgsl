@@ -6,10 +6,13 @@ fn invoke(group: vec3<u32>, local: u32) {
     let channel = group.y;
     let item = item_index(group, local);
     let quad = item % 4u;
-    let block = item / (4u * job.pixels);
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = item / (4u * job.pixels);
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     let place = channel * job.pixels * 4u + item % (4u * job.pixels);
-    give(job, block, place, load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad));
+    for (var block = first_block; block < end; block++) {
+        give(job, block, place, load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad));
+    }
 }

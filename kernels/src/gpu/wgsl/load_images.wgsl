@@ -31,8 +31,8 @@ fn pixel_of(image: u32, channel: u32, row: u32, column: u32, job: Job, now: Step
             return 0.0;
         }
     }
-    let first_row = state[job.rows + row];
-    let first_column = state[job.columns + column];
+    let first_row = word_at(job.rows + row);
+    let first_column = word_at(job.columns + column);
     var sum = 0.0;
     for (var i = 0u; i < ROW_TAPS; i++) {
         let y = i32(first_row + i) + crop.x;
@@ -71,7 +71,7 @@ fn invoke(group: vec3<u32>, local: u32) {
     for (var lane = 0u; lane < 4u; lane++) {
         let position = block * 16u + quad * 4u + lane;
         if position < now.images {
-            let image = state[job.order + now.first + position];
+            let image = word_at(job.order + now.first + position);
             values[lane] = pixel_of(image, channel, pixel / SIZE, pixel % SIZE, job, now);
         }
     }

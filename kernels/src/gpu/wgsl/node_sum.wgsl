@@ -1,10 +1,18 @@
 // The sum of up to five edges, each through its normalisation and times its drop-path scale. Bit e of `NORMS` and `DROPS`
 // says whether edge e has one.
 
-fn edge_value(value: vec4<f32>, edge: u32, record: u32, drop: u32, channel: u32, block: u32, quad: u32) -> vec4<f32> {
+// The affine map of an edge's normalisation.
+fn edge_map(edge: u32, record: u32, channel: u32) -> vec2<f32> {
+    if ((NORMS >> edge) & 1u) == 1u {
+        return vec2<f32>(float_at(record + RECORD * channel), float_at(record + RECORD * channel + 1u));
+    }
+    return vec2<f32>(1.0, 0.0);
+}
+
+fn edge_value(value: vec4<f32>, edge: u32, map: vec2<f32>, drop: u32, block: u32, quad: u32) -> vec4<f32> {
     var result = value;
     if ((NORMS >> edge) & 1u) == 1u {
-        result = result * float_at(record + RECORD * channel) + float_at(record + RECORD * channel + 1u);
+        result = result * map.x + map.y;
     }
     if ((DROPS >> edge) & 1u) == 1u {
         let first = drop + block * 16u + quad * 4u;
@@ -19,29 +27,37 @@ fn invoke(group: vec3<u32>, local: u32) {
     let channel = group.y;
     let item = item_index(group, local);
     let quad = item % 4u;
-    let block = item / (4u * job.pixels);
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = item / (4u * job.pixels);
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     let place = channel * job.pixels * 4u + item % (4u * job.pixels);
-    var sum = vec4<f32>(0.0);
-    if ACCUMULATE {
-        sum = load_y(job.y + block * job.y_block + place);
+    let map_0 = edge_map(0u, job.e0_record, channel);
+    let map_1 = edge_map(1u, job.e1_record, channel);
+    let map_2 = edge_map(2u, job.e2_record, channel);
+    let map_3 = edge_map(3u, job.e3_record, channel);
+    let map_4 = edge_map(4u, job.e4_record, channel);
+    for (var block = first_block; block < end; block++) {
+        var sum = vec4<f32>(0.0);
+        if ACCUMULATE {
+            sum = load_y(job.y + block * job.y_block + place);
+        }
+        if EDGES > 0u {
+            sum += edge_value(load_e0(job.e0 + block * job.e0_block + place), 0u, map_0, job.e0_drop, block, quad);
+        }
+        if EDGES > 1u {
+            sum += edge_value(load_e1(job.e1 + block * job.e1_block + place), 1u, map_1, job.e1_drop, block, quad);
+        }
+        if EDGES > 2u {
+            sum += edge_value(load_e2(job.e2 + block * job.e2_block + place), 2u, map_2, job.e2_drop, block, quad);
+        }
+        if EDGES > 3u {
+            sum += edge_value(load_e3(job.e3 + block * job.e3_block + place), 3u, map_3, job.e3_drop, block, quad);
+        }
+        if EDGES > 4u {
+            sum += edge_value(load_e4(job.e4 + block * job.e4_block + place), 4u, map_4, job.e4_drop, block, quad);
+        }
+        store_y(job.y + block * job.y_block + place, sum);
     }
-    if EDGES > 0u {
-        sum += edge_value(load_e0(job.e0 + block * job.e0_block + place), 0u, job.e0_record, job.e0_drop, channel, block, quad);
-    }
-    if EDGES > 1u {
-        sum += edge_value(load_e1(job.e1 + block * job.e1_block + place), 1u, job.e1_record, job.e1_drop, channel, block, quad);
-    }
-    if EDGES > 2u {
-        sum += edge_value(load_e2(job.e2 + block * job.e2_block + place), 2u, job.e2_record, job.e2_drop, channel, block, quad);
-    }
-    if EDGES > 3u {
-        sum += edge_value(load_e3(job.e3 + block * job.e3_block + place), 3u, job.e3_record, job.e3_drop, channel, block, quad);
-    }
-    if EDGES > 4u {
-        sum += edge_value(load_e4(job.e4 + block * job.e4_block + place), 4u, job.e4_record, job.e4_drop, channel, block, quad);
-    }
-    store_y(job.y + block * job.y_block + place, sum);
 }

@@ -7,58 +7,61 @@ fn invoke(group: vec3<u32>, local: u32) {
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.y_pixels, TILE);
     let quad = strip.quad;
-    let block = strip.block;
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = strip.block;
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     let pixel = strip.pixel;
     let row = i32((pixel / job.y_width) * STRIDE) - 1;
     let column = i32((pixel % job.y_width) * STRIDE) - 1;
     let map = input_map(job.record, channel);
-    let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
-    // Sums of averages, or maxima; for these also the taps that held them.
-    var results: array<vec4<f32>, TILE>;
-    var taps: array<vec4<u32>, TILE>;
-    var counts: array<u32, TILE>;
-    for (var t = 0u; t < TILE; t++) {
-        results[t] = vec4<f32>(0.0);
-        taps[t] = vec4<u32>(0u);
-        counts[t] = 0u;
-    }
-    for (var i = 0u; i < 3u; i++) {
-        let y = row + i32(i);
-        if y < 0 || y >= i32(job.x_height) {
-            continue;
+    for (var block = first_block; block < end; block++) {
+        // Sums of averages, or maxima; for these also the taps that held them.
+        let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
+        var results: array<vec4<f32>, TILE>;
+        var taps: array<vec4<u32>, TILE>;
+        var counts: array<u32, TILE>;
+        for (var t = 0u; t < TILE; t++) {
+            results[t] = vec4<f32>(0.0);
+            taps[t] = vec4<u32>(0u);
+            counts[t] = 0u;
         }
-        for (var j = 0u; j < (TILE - 1u) * STRIDE + 3u; j++) {
-            let x = column + i32(j);
-            if x < 0 || x >= i32(job.x_width) {
+        for (var i = 0u; i < 3u; i++) {
+            let y = row + i32(i);
+            if y < 0 || y >= i32(job.x_height) {
                 continue;
             }
-            let value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
-            for (var t = 0u; t < TILE; t++) {
-                if j < t * STRIDE || j > t * STRIDE + 2u {
+            for (var j = 0u; j < (TILE - 1u) * STRIDE + 3u; j++) {
+                let x = column + i32(j);
+                if x < 0 || x >= i32(job.x_width) {
                     continue;
                 }
-                if MAXIMUM {
-                    let larger = (value > results[t]) | vec4<bool>(counts[t] == 0u);
-                    results[t] = select(results[t], value, larger);
-                    taps[t] = select(taps[t], vec4<u32>(i * 3u + j - t * STRIDE), larger);
-                } else {
-                    results[t] += value;
+                let value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
+                for (var t = 0u; t < TILE; t++) {
+                    if j < t * STRIDE || j > t * STRIDE + 2u {
+                        continue;
+                    }
+                    if MAXIMUM {
+                        let larger = (value > results[t]) | vec4<bool>(counts[t] == 0u);
+                        results[t] = select(results[t], value, larger);
+                        taps[t] = select(taps[t], vec4<u32>(i * 3u + j - t * STRIDE), larger);
+                    } else {
+                        results[t] += value;
+                    }
+                    counts[t] += 1u;
                 }
-                counts[t] += 1u;
             }
         }
-    }
-    for (var t = 0u; t < TILE; t++) {
-        let place = (channel * job.y_pixels + pixel + t) * 4u + quad;
-        if MAXIMUM {
-            store_y(job.y + block * job.y_block + place, results[t]);
-            let packed = taps[t].x | (taps[t].y << 8u) | (taps[t].z << 16u) | (taps[t].w << 24u);
-            store_taps(job.taps + block * job.taps_block + place, packed);
-        } else {
-            store_y(job.y + block * job.y_block + place, results[t] / f32(counts[t]));
+        for (var t = 0u; t < TILE; t++) {
+            let place = (channel * job.y_pixels + pixel + t) * 4u + quad;
+            if MAXIMUM {
+                store_y(job.y + block * job.y_block + place, results[t]);
+                let packed = taps[t].x | (taps[t].y << 8u) | (taps[t].z << 16u) | (taps[t].w << 24u);
+                store_taps(job.taps + block * job.taps_block + place, packed);
+            } else {
+                store_y(job.y + block * job.y_block + place, results[t] / f32(counts[t]));
+            }
         }
     }
 }

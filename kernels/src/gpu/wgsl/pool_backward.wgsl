@@ -6,56 +6,59 @@ fn invoke(group: vec3<u32>, local: u32) {
     let channel = group.y;
     let strip = strip_of(item_index(group, local), job.x_pixels, TILE);
     let quad = strip.quad;
-    let block = strip.block;
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = strip.block;
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     let pixel = strip.pixel;
-    let lanes = lanes_there(now.images, block, quad);
-    let scale = drop_scale(job.drop, block, quad);
     let map = gradient_map(job.gradient_record, channel);
     let row = i32(pixel / job.x_width) + 1;
     let column = i32(pixel % job.x_width) - 1;
-    var sums: array<vec4<f32>, TILE>;
-    for (var t = 0u; t < TILE; t++) {
-        sums[t] = vec4<f32>(0.0);
-    }
-    for (var i = 0u; i < 3u; i++) {
-        let y = row - i32(i);
-        if y < 0 || y % i32(job.stride) != 0 || y / i32(job.stride) >= i32(job.y_height) {
-            continue;
+    for (var block = first_block; block < end; block++) {
+        let lanes = lanes_there(now.images, block, quad);
+        let scale = drop_scale(job.drop, block, quad);
+        var sums: array<vec4<f32>, TILE>;
+        for (var t = 0u; t < TILE; t++) {
+            sums[t] = vec4<f32>(0.0);
         }
-        let oy = u32(y) / job.stride;
-        for (var j = 0u; j < TILE + 2u; j++) {
-            let x = column + i32(j);
-            if x < 0 || x % i32(job.stride) != 0 || x / i32(job.stride) >= i32(job.y_width) {
+        for (var i = 0u; i < 3u; i++) {
+            let y = row - i32(i);
+            let oy = quotient(u32(max(y, 0)), job.stride);
+            if y < 0 || oy * job.stride != u32(y) || oy >= job.y_height {
                 continue;
             }
-            let ox = u32(x) / job.stride;
-            let place = (channel * job.y_pixels + oy * job.y_width + ox) * 4u + quad;
-            let value = output_gradient(job, block, place, map, scale, lanes);
-            // Pixel t of the tile is tap t + 2 - j of the row of that window.
-            if MAXIMUM {
-                let packed = load_taps(job.taps + block * job.taps_block + place);
-                let taps = (vec4<u32>(packed) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
-                for (var t = 0u; t < TILE; t++) {
-                    if t + 2u >= j && t <= j {
-                        sums[t] += select(vec4<f32>(0.0), value, taps == vec4<u32>(i * 3u + t + 2u - j));
-                    }
+            for (var j = 0u; j < TILE + 2u; j++) {
+                let x = column + i32(j);
+                let ox = quotient(u32(max(x, 0)), job.stride);
+                if x < 0 || ox * job.stride != u32(x) || ox >= job.y_width {
+                    continue;
                 }
-            } else {
-                let rows = min(oy * job.stride + 2u, job.x_height) - max(oy * job.stride, 1u) + 1u;
-                let columns = min(ox * job.stride + 2u, job.x_width) - max(ox * job.stride, 1u) + 1u;
-                let share = value / f32(rows * columns);
-                for (var t = 0u; t < TILE; t++) {
-                    if t + 2u >= j && t <= j {
-                        sums[t] += share;
+                let place = (channel * job.y_pixels + oy * job.y_width + ox) * 4u + quad;
+                let value = output_gradient(job, block, place, map, scale, lanes);
+                // Pixel t of the tile is tap t + 2 - j of the row of that window.
+                if MAXIMUM {
+                    let packed = load_taps(job.taps + block * job.taps_block + place);
+                    let taps = (vec4<u32>(packed) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+                    for (var t = 0u; t < TILE; t++) {
+                        if t + 2u >= j && t <= j {
+                            sums[t] += select(vec4<f32>(0.0), value, taps == vec4<u32>(i * 3u + t + 2u - j));
+                        }
+                    }
+                } else {
+                    let rows = min(oy * job.stride + 2u, job.x_height) - max(oy * job.stride, 1u) + 1u;
+                    let columns = min(ox * job.stride + 2u, job.x_width) - max(ox * job.stride, 1u) + 1u;
+                    let share = value / f32(rows * columns);
+                    for (var t = 0u; t < TILE; t++) {
+                        if t + 2u >= j && t <= j {
+                            sums[t] += share;
+                        }
                     }
                 }
             }
         }
-    }
-    for (var t = 0u; t < TILE; t++) {
-        give(job, block, (channel * job.x_pixels + pixel + t) * 4u + quad, sums[t]);
+        for (var t = 0u; t < TILE; t++) {
+            give(job, block, (channel * job.x_pixels + pixel + t) * 4u + quad, sums[t]);
+        }
     }
 }

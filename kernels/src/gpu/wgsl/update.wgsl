@@ -8,10 +8,11 @@ fn invoke(group: vec3<u32>, local: u32) {
     if now.images == 0u {
         return;
     }
-    squares[local] = 0.0;
-    if local < job.runs {
-        squares[local] = float_at(job.squares + local);
+    var sum = 0.0;
+    for (var run = local; run < job.runs; run += WORKGROUP) {
+        sum += float_at(job.squares + run);
     }
+    squares[local] = sum;
     for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if local < half {

@@ -7,8 +7,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     let item = item_index(group, local);
     let quad = item % 4u;
     let pixel = (item / 4u) % job.x_pixels;
-    let block = item / (4u * job.x_pixels);
-    if channel >= job.channels || block >= active_blocks(now.images) {
+    let first_block = item / (4u * job.x_pixels);
+    let end = end_of_blocks(WALK, first_block, now.images);
+    if channel >= job.channels || first_block >= end {
         return;
     }
     var row_starts = ROW_STARTS;
@@ -17,22 +18,24 @@ fn invoke(group: vec3<u32>, local: u32) {
     var column_lengths = COLUMN_LENGTHS;
     let y = pixel / job.x_width;
     let x = pixel % job.x_width;
-    var sum = vec4<f32>(0.0);
-    for (var i = 0u; i < job.y_height; i++) {
-        if y < row_starts[i] || y >= row_starts[i] + row_lengths[i] {
-            continue;
-        }
-        for (var j = 0u; j < job.y_width; j++) {
-            if x < column_starts[j] || x >= column_starts[j] + column_lengths[j] {
+    for (var block = first_block; block < end; block++) {
+        var sum = vec4<f32>(0.0);
+        for (var i = 0u; i < job.y_height; i++) {
+            if y < row_starts[i] || y >= row_starts[i] + row_lengths[i] {
                 continue;
             }
-            let place = (channel * job.y_pixels + i * job.y_width + j) * 4u + quad;
-            sum += load_g(job.g + block * job.g_block + place) / f32(row_lengths[i] * column_lengths[j]);
+            for (var j = 0u; j < job.y_width; j++) {
+                if x < column_starts[j] || x >= column_starts[j] + column_lengths[j] {
+                    continue;
+                }
+                let place = (channel * job.y_pixels + i * job.y_width + j) * 4u + quad;
+                sum += load_g(job.g + block * job.g_block + place) / f32(row_lengths[i] * column_lengths[j]);
+            }
         }
+        let place = (channel * job.x_pixels + pixel) * 4u + quad;
+        if RELU {
+            sum = gated(sum, load_x(job.x + block * job.x_block + place), input_map(job.record, channel));
+        }
+        give(job, block, place, sum);
     }
-    let place = (channel * job.x_pixels + pixel) * 4u + quad;
-    if RELU {
-        sum = gated(sum, load_x(job.x + block * job.x_block + place), input_map(job.record, channel));
-    }
-    give(job, block, place, sum);
 }

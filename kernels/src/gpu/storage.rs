@@ -1,0 +1,133 @@
+//! Memory that shaders read and write: a buffer, or a texture where the device's style wants one.
+
+use super::device::GpuDevice;
+use crate::error::Error;
+
+/// Texels of a row of a texture.
+pub(super) const ROW: u32 = 4096;
+
+/// How activations lie in memory, and the state with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Format {
+    /// Whether activations have 16 bits.
+    pub(super) half: bool,
+    /// Whether quads of lanes, and the words of the state, are texels of textures instead of elements of buffers.
+    pub(super) textured: bool,
+}
+
+/// What memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// The words of the state.
+    State,
+    /// A page of other words.
+    Words,
+    /// A page of quads of lanes.
+    Lanes {
+        /// Of 16 bits a lane.
+        half: bool,
+    },
+}
+
+impl Holds {
+    /// Format of its texels where it is a texture.
+    pub(super) fn texel(self) -> wgpu::TextureFormat {
+        match self {
+            Self::State | Self::Words => wgpu::TextureFormat::R32Uint,
+            Self::Lanes { half: false } => wgpu::TextureFormat::Rgba32Float,
+            Self::Lanes { half: true } => wgpu::TextureFormat::Rg32Uint,
+        }
+    }
+
+    /// Bytes of such a texel.
+    pub(super) fn texel_bytes(self) -> u64 {
+        match self {
+            Self::State | Self::Words => 4,
+            Self::Lanes { half: true } => 8,
+            Self::Lanes { half: false } => 16,
+        }
+    }
+}
+
+/// Memory on a device.
+pub(super) enum Storage {
+    Buffer(wgpu::Buffer),
+    Texture(wgpu::Texture, wgpu::TextureView),
+}
+
+impl Storage {
+    pub(super) fn binding(&self) -> wgpu::BindingResource<'_> {
+        match self {
+            Self::Buffer(buffer) => buffer.as_entire_binding(),
+            Self::Texture(_, view) => wgpu::BindingResource::TextureView(view),
+        }
+    }
+
+    /// Writes `words` from word `offset` on, before what is submitted next.
+    pub(super) fn write(&self, gpu: &GpuDevice, offset: usize, words: &[u32]) {
+        let texture = match self {
+            Self::Buffer(_) if words.is_empty() => return,
+            Self::Buffer(buffer) => {
+                return gpu.queue.write_buffer(buffer, 4 * offset as u64, bytemuck::cast_slice(words));
+            }
+            Self::Texture(texture, _) => texture,
+        };
+        let (row, mut offset, mut words) = (ROW as usize, offset, words);
+        while !words.is_empty() {
+            // The rest of a row, or as many whole rows as there are.
+            let (x, y) = (offset % row, offset / row);
+            let whole = if x == 0 { words.len() / row } else { 0 };
+            let (width, height) = if whole > 0 { (row, whole) } else { (words.len().min(row - x), 1) };
+            let (these, rest) = words.split_at(width * height);
+            gpu.queue.write_texture(
+                at(texture, x as u32, y as u32),
+                bytemuck::cast_slice(these),
+                rows(width as u32),
+                extent(width as u32, height as u32),
+            );
+            offset += these.len();
+            words = rest;
+        }
+    }
+
+    /// `count` words from word `offset` on, read back.
+    pub(super) fn read(&self, gpu: &GpuDevice, offset: usize, count: usize) -> Result<Vec<u32>, Error> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let row = ROW as usize;
+        let (first, last) = (offset / row, (offset + count - 1) / row);
+        let bytes = match self {
+            Self::Buffer(buffer) => gpu.read(4 * count as u64, |encoder, staging| {
+                encoder.copy_buffer_to_buffer(buffer, 4 * offset as u64, staging, 0, 4 * count as u64);
+            })?,
+            // Copies from textures are whole rows.
+            Self::Texture(texture, _) => {
+                gpu.read(((last + 1 - first) * row * 4) as u64, |encoder, staging| {
+                    encoder.copy_texture_to_buffer(
+                        at(texture, 0, first as u32),
+                        wgpu::TexelCopyBufferInfo { buffer: staging, layout: rows(ROW) },
+                        extent(ROW, (last + 1 - first) as u32),
+                    );
+                })?
+            }
+        };
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+        let skipped = if matches!(self, Self::Buffer(_)) { 0 } else { offset - first * row };
+        Ok(words[skipped..skipped + count].to_vec())
+    }
+}
+
+fn at(texture: &wgpu::Texture, x: u32, y: u32) -> wgpu::TexelCopyTextureInfo<'_> {
+    let origin = wgpu::Origin3d { x, y, z: 0 };
+    wgpu::TexelCopyTextureInfo { texture, mip_level: 0, origin, aspect: wgpu::TextureAspect::All }
+}
+
+/// Rows of words, one after the other.
+fn rows(words: u32) -> wgpu::TexelCopyBufferLayout {
+    wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * words), rows_per_image: None }
+}
+
+fn extent(width: u32, height: u32) -> wgpu::Extent3d {
+    wgpu::Extent3d { width, height, depth_or_array_layers: 1 }
+}
