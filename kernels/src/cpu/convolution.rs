@@ -36,6 +36,18 @@ pub(super) struct Scratch {
     pub(super) input_gradients: *mut f32,
 }
 
+impl Scratch {
+    /// None of them.
+    pub(super) const NONE: Self = Self {
+        columns: std::ptr::null_mut(),
+        column_gradients: std::ptr::null_mut(),
+        output_gradients: std::ptr::null_mut(),
+        padded: std::ptr::null_mut(),
+        padded_gradients: std::ptr::null_mut(),
+        input_gradients: std::ptr::null_mut(),
+    };
+}
+
 /// Rows of one band and sizes that follow.
 pub(super) struct Bands {
     pub(super) windows: Windows,
@@ -61,7 +73,12 @@ impl Bands {
         Self { run: blocks * BLOCK + RUN_PADDING, ..Self::new(op) }
     }
 
-    pub(super) fn scratch_floats(&self) -> usize {
+    /// Elements of the padded input rows of one channel.
+    pub(super) fn padded_floats(&self) -> usize {
+        self.windows.row_floats() * self.windows.padded_rows(self.rows)
+    }
+
+    fn scratch_floats(&self) -> usize {
         self.sizes().iter().map(|size| size.next_multiple_of(BLOCK)).sum()
     }
 
@@ -80,7 +97,7 @@ impl Bands {
             self.columns * self.run,
             self.columns * self.run,
             self.outputs * self.run,
-            w.row_floats() * w.padded_rows(self.rows),
+            self.padded_floats(),
             self.gradient_row() * (self.rows + 2 * self.gradient_margin()),
             w.by_residue(w.input.width) * w.input.height * BLOCK,
         ]

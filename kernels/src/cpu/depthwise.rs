@@ -199,8 +199,15 @@ unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
                 }
             }
         }
-        for (total, dw) in totals.iter().zip(dw) {
-            *dw += V::sum_block(&total[..V::PER_BLOCK]);
+        for (totals, dw) in totals.chunks(4).zip(dw.chunks_mut(4)) {
+            if totals.len() > 2 {
+                // The last one again where there are three.
+                let sums =
+                    V::sum_blocks(std::array::from_fn(|n| &totals[n.min(totals.len() - 1)][..V::PER_BLOCK]));
+                dw.iter_mut().zip(sums).take(totals.len()).for_each(|(dw, sum)| *dw += sum);
+            } else {
+                dw.iter_mut().zip(totals).for_each(|(dw, total)| *dw += V::sum_block(&total[..V::PER_BLOCK]));
+            }
         }
     }
 }

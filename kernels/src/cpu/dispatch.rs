@@ -66,6 +66,8 @@ pub(crate) enum Unit<'a> {
         chunk: usize,
         first_of_chunk: bool,
     },
+    /// What the parts of a wide convolution read of one block.
+    Gather { call: &'a Call, block: usize },
     /// One part of a call that reads the whole batch.
     Part { call: &'a Call, part: usize },
     /// A segment of the sum of squares of all gradients.
@@ -78,7 +80,7 @@ impl Unit<'_> {
     /// Number of its kind in a profile.
     pub(crate) fn kind(&self) -> usize {
         match self {
-            Self::Block { call, .. } | Self::Part { call, .. } => call.kind(),
+            Self::Block { call, .. } | Self::Gather { call, .. } | Self::Part { call, .. } => call.kind(),
             Self::SquareSum { .. } | Self::Update { .. } => UPDATE,
         }
     }
@@ -164,10 +166,17 @@ unsafe fn run_with<V: Vector, E: Element>(
             Unit::Block { call, block, chunk, first_of_chunk } => {
                 run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, scratch);
             }
+            Unit::Gather { call, block } => match call {
+                Call::Convolve { op } => wide::gather_columns::<V, E>(cx, op, block, scratch),
+                Call::ConvolveBackward { op, gradient, .. } => {
+                    wide::gather_gradients::<V, E>(cx, op, gradient, block);
+                }
+                _ => {}
+            },
             Unit::Part { call, part } => match call {
                 Call::Convolve { op } => wide::forward::<V, E>(cx, op, part, scratch),
-                Call::ConvolveBackward { op, gradient, sink } => {
-                    wide::backward::<V, E>(cx, op, gradient, sink.as_ref(), part, scratch);
+                Call::ConvolveBackward { op, sink, .. } => {
+                    wide::backward::<V, E>(cx, op, sink.as_ref(), part, scratch);
                 }
                 Call::NormStatistics { norm } => norm::statistics(cx, graph, *norm),
                 Call::NormGradient { norm } => norm::gradient_map(cx, graph, *norm),

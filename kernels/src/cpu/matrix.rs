@@ -206,10 +206,16 @@ unsafe fn weight_gradient_tile<V: Vector, const I: usize, const K: usize, const 
             left = left.add(P * V::LANES);
             right = right.add(P * V::LANES);
         }
-        for (a, row) in sums.iter().enumerate() {
-            for (b, sum) in row.iter().enumerate() {
-                *dw.add((i + a) * columns + k + b) += V::sum_block(sum);
+        let to = |at: usize| dw.add((i + at / K) * columns + k + at % K);
+        if (I * K).is_multiple_of(4) {
+            for (at, four) in sums.as_flattened().chunks_exact(4).enumerate() {
+                let four = V::sum_blocks(std::array::from_fn(|n| &four[n][..]));
+                for (n, sum) in four.into_iter().enumerate() {
+                    *to(4 * at + n) += sum;
+                }
             }
+        } else {
+            sums.as_flattened().iter().enumerate().for_each(|(at, sum)| *to(at) += V::sum_block(sum));
         }
     }
 }

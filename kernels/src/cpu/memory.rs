@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::reservation::{Reservation, out_of_memory};
 use super::simd::{Element, Half};
+use super::wide;
 use crate::error::Error;
 use crate::graph::{DropId, Graph, Input, NormId, ParamId, Tensor};
 use crate::plan::{ALIGNMENT, Lifetime, plan};
@@ -152,6 +153,20 @@ struct PartialPlace {
     chunk_floats: usize,
 }
 
+/// Places of what a wide convolution gathers.
+#[derive(Clone, Copy)]
+struct GatherPlace {
+    columns: usize,
+    gradients: usize,
+}
+
+/// What a wide convolution gathers of the whole batch: its columns, which stay for the backward pass, and there the gradients
+/// of its outputs.
+pub(crate) struct Gathered {
+    pub(crate) columns: *mut f32,
+    pub(crate) gradients: *mut f32,
+}
+
 /// Partial sums of one convolution and chunk: weights, depthwise weights, bias.
 pub(crate) struct Partials {
     pub(crate) weight: *mut f32,
@@ -168,6 +183,7 @@ pub(crate) struct Memory {
     pub(crate) unshared: usize,
     places: Vec<Place>,
     partials: Vec<Option<PartialPlace>>,
+    gathers: Vec<Option<GatherPlace>>,
     /// First channel of each normalisation in the arrays, less the first channel of what it normalises.
     norm_offsets: Vec<(usize, usize)>,
     params: Vec<(usize, usize)>,
@@ -203,11 +219,28 @@ impl Memory {
             lifetimes.push(Lifetime { bytes: block_bytes * blocks, first: usize::MAX, last: 0 });
         }
         let mut partials = vec![None; graph.params.len()];
+        let mut gathers: Vec<Option<GatherPlace>> = vec![None; graph.params.len()];
         for (call, &time) in program.calls.iter().zip(times) {
             for storage in call.storages() {
                 let life = &mut lifetimes[storage.0];
                 life.first = life.first.min(time);
                 life.last = life.last.max(time);
+            }
+            if let Call::Convolve { op } | Call::ConvolveBackward { op, .. } = call
+                && wide::is_wide(op)
+            {
+                let of_gradients = matches!(call, Call::ConvolveBackward { .. });
+                let [columns, gradients] =
+                    wide::gathered_floats(op, blocks).map(|floats| floats * size_of::<f32>());
+                let here = |bytes| Lifetime { bytes, first: time, last: time };
+                let place = gathers[op.weight.0].get_or_insert_with(|| {
+                    lifetimes.extend([here(columns), here(0)]);
+                    GatherPlace { columns: lifetimes.len() - 2, gradients: lifetimes.len() - 1 }
+                });
+                lifetimes[place.columns].last = time;
+                if of_gradients {
+                    lifetimes[place.gradients] = here(gradients);
+                }
             }
             match call {
                 Call::ConvolveBackward { op, .. } => {
@@ -237,6 +270,10 @@ impl Memory {
         let partial = |p: Option<(usize, usize)>| {
             p.map(|(index, chunk_floats)| PartialPlace { offset: plan.offsets[index], chunk_floats })
         };
+        let gather = |GatherPlace { columns, gradients }| {
+            let [columns, gradients] = [columns, gradients].map(|index: usize| plan.offsets[index]);
+            GatherPlace { columns, gradients }
+        };
         Ok(Self {
             arena: match shared.filter(|arena| arena.bytes() >= plan.bytes) {
                 Some(arena) => Arc::clone(arena),
@@ -246,6 +283,7 @@ impl Memory {
             unshared: lifetimes.iter().map(|life| life.bytes).sum(),
             places,
             partials: partials.into_iter().map(partial).collect(),
+            gathers: gathers.into_iter().map(|place| place.map(gather)).collect(),
             norm_offsets: graph.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
             params: (graph.params.iter().enumerate())
                 .map(|(id, param)| (layout.offset(ParamId(id)), param.elements()))
@@ -280,6 +318,13 @@ impl Memory {
         let depthwise = weight.wrapping_add(self.params[op.weight.0].1);
         let bias = depthwise.wrapping_add(op.depthwise.map_or(0, |id| self.params[id.0].1));
         Some(Partials { weight, depthwise, bias, floats: place.chunk_floats })
+    }
+
+    /// What a wide convolution gathers.
+    pub(crate) fn gathered(&self, op: &crate::ops::Convolution) -> Option<Gathered> {
+        let place = self.gathers[op.weight.0]?;
+        let at = |offset: usize| self.arena.pointer::<u8>().wrapping_add(offset).cast();
+        Some(Gathered { columns: at(place.columns), gradients: at(place.gradients) })
     }
 
     /// Drop-path scale of the 16 images of a block.

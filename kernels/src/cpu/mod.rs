@@ -54,6 +54,8 @@ const CHUNKS: usize = 8;
 enum Phase {
     /// Calls that depend on each other image by image only, run one after the other on every block.
     Blocks(Vec<usize>),
+    /// Wide convolutions gather what the parts of the phase after this one read, block by block.
+    Gather(Vec<usize>),
     /// Independent (call, part) pairs.
     Parts(Vec<(usize, usize)>),
 }
@@ -123,6 +125,13 @@ impl Prepared {
                 let parts =
                     |&call: &usize| (0..parts(&program.calls[call], &memory)).map(move |part| (call, part));
                 let parts: Vec<_> = calls.iter().flat_map(parts).collect();
+                let wide = |&call: &usize| {
+                    matches!(&program.calls[call], Call::Convolve { .. } | Call::ConvolveBackward { .. })
+                };
+                let gathers: Vec<usize> = calls.iter().copied().filter(wide).collect();
+                if !gathers.is_empty() {
+                    phases.push(Phase::Gather(gathers));
+                }
                 if !parts.is_empty() {
                     phases.push(Phase::Parts(parts));
                 }
@@ -264,6 +273,11 @@ impl CpuBackend {
                             let call = &calls[call];
                             run(Unit::Block { call, block, chunk, first_of_chunk: block == first });
                         }
+                    }
+                }),
+                Phase::Gather(list) => self.run_all(cx, blocks, |block, run| {
+                    for &call in list {
+                        run(Unit::Gather { call: &calls[call], block });
                     }
                 }),
                 Phase::Parts(list) => self.run_all(cx, list.len(), |index, run| {

@@ -1,6 +1,6 @@
 //! Dense convolutions with one output pixel (linear layers, the last convolution of the auxiliary head): the
 //! images of the whole batch are the run of the matrix products, and work is split by channels, so that large
-//! weights are read once.
+//! weights are read once. Columns and output gradients of all images are gathered first, block by block.
 
 use super::columns::{LiveTaps, columns};
 use super::context::Context;
@@ -21,10 +21,18 @@ pub(crate) fn is_wide(op: &Convolution) -> bool {
     matches!(op.columns, Columns::Dense { .. }) && op.output.shape.pixels() == 1
 }
 
+/// Elements of the columns of the whole batch, and of the output gradients.
+pub(crate) fn gathered_floats(op: &Convolution, blocks: usize) -> [usize; 2] {
+    let bands = Bands::whole_batch(op, blocks);
+    [bands.columns * bands.run, bands.outputs * bands.run]
+}
+
 /// Elements of scratch memory that a wide convolution needs.
 pub(crate) fn scratch_floats(op: &Convolution, blocks: usize) -> usize {
     let bands = Bands::whole_batch(op, blocks);
-    bands.scratch_floats() + bands.outputs.div_ceil(PARTS).next_multiple_of(4) * bands.run
+    let part = |count: usize| range(count, 0).len() * bands.run;
+    let inputs = part(bands.windows.input.channels) * bands.windows.kernel * bands.windows.kernel;
+    part(bands.outputs).max(inputs).max(bands.padded_floats())
 }
 
 /// The `part`-th range of `count` channels, a multiple of four long.
@@ -33,34 +41,54 @@ fn range(count: usize, part: usize) -> std::ops::Range<usize> {
     (part * size).min(count)..((part + 1) * size).min(count)
 }
 
-/// Columns of the whole batch, `[column][image]`.
+/// Gathers the columns of one block, `[column][image]`.
 ///
 /// # Safety
-/// As [`forward`].
+/// The block of the input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread gather this
+/// block.
 #[inline(always)]
-unsafe fn all_columns<V: Vector, E: Element>(
+pub(crate) unsafe fn gather_columns<V: Vector, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
-    bands: &Bands,
-    scratch: &Scratch,
+    block: usize,
+    scratch: *mut f32,
 ) {
+    let bands = Bands::whole_batch(op, cx.memory.blocks_max());
+    let Some(gathered) = cx.memory.gathered(op) else { return };
     let taps = LiveTaps::new(cx, op, &bands.windows);
-    for block in 0..cx.blocks() {
-        let scratch = Scratch { columns: scratch.columns.wrapping_add(block * BLOCK), ..*scratch };
-        for channel in 0..op.input.tensor.shape.channels {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let reading = reading::<V>(cx, op, channel);
-                columns::<V, E>(cx, op, bands, &taps, &scratch, reading, channel, block, 0, 1);
-            }
+    let to =
+        Scratch { columns: gathered.columns.wrapping_add(block * BLOCK), padded: scratch, ..Scratch::NONE };
+    for channel in 0..op.input.tensor.shape.channels {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let reading = reading::<V>(cx, op, channel);
+            columns::<V, E>(cx, op, &bands, &taps, &to, reading, channel, block, 0, 1);
         }
     }
+}
+
+/// Gathers the output gradients of one block, `[output channel][image]`.
+///
+/// # Safety
+/// The block of the gradient must be written, and no other thread gather this block.
+#[inline(always)]
+pub(crate) unsafe fn gather_gradients<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    op: &Convolution,
+    gradient: &Gradient,
+    block: usize,
+) {
+    let bands = Bands::whole_batch(op, cx.memory.blocks_max());
+    let Some(gathered) = cx.memory.gathered(op) else { return };
+    let to = Rows { at: gathered.gradients.wrapping_add(block * BLOCK), row: bands.run };
+    // SAFETY: the caller's promise.
+    unsafe { output_gradients::<V, E>(cx, gradient, block, 0, 1, to) }
 }
 
 /// Forward, for the output channels of one part.
 ///
 /// # Safety
-/// All blocks of the input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread
+/// The columns of all blocks must be gathered, `scratch` have `scratch_floats(op)` elements, and no other thread
 /// compute this part.
 #[inline(always)]
 pub(crate) unsafe fn forward<V: Vector, E: Element>(
@@ -75,15 +103,14 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
     if outputs.is_empty() {
         return;
     }
-    let results = scratch.wrapping_add(bands.scratch_floats());
-    let scratch = bands.scratch(scratch);
+    let Some(gathered) = cx.memory.gathered(op) else { return };
+    let results = scratch;
     // SAFETY: the caller's promise; `results` has room for a part's channels of all images.
     unsafe {
-        all_columns::<V, E>(cx, op, &bands, &scratch);
         let at = cx.weights(op.weight).add(outputs.start * bands.columns);
         let weights = Weights { at, row: bands.columns, column: 1 };
         let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id).add(outputs.start));
-        let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+        let t = Rows { at: gathered.columns.cast_const(), row: bands.run };
         let y = Rows { at: results, row: bands.run };
         multiply::<V, f32>(weights, bias, t, y, outputs.len(), bands.columns, blocks * V::PER_BLOCK);
         for block in 0..blocks {
@@ -104,33 +131,28 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
 /// Backward, for the weights of one part's output channels and the gradients of one part's input channels.
 ///
 /// # Safety
-/// As [`forward`], and all blocks of the gradient must be written.
+/// As [`forward`], and the output gradients of all blocks must be gathered.
 #[inline(always)]
 pub(crate) unsafe fn backward<V: Vector, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
-    gradient: &Gradient,
     sink: Option<&Sink>,
     part: usize,
     scratch: *mut f32,
 ) {
     let blocks = cx.blocks();
     let bands = Bands::whole_batch(op, cx.memory.blocks_max());
-    let scratch = bands.scratch(scratch);
-    let Some(partials) = cx.memory.partials(op, 0) else { return };
+    let (Some(partials), Some(gathered)) = (cx.memory.partials(op, 0), cx.memory.gathered(op)) else {
+        return;
+    };
     let outputs = range(bands.outputs, part);
     let inputs = range(bands.windows.input.channels, part);
     let w = &bands.windows;
     let taps = w.kernel * w.kernel;
     // SAFETY: the caller's promise; parts are disjoint.
     unsafe {
-        all_columns::<V, E>(cx, op, &bands, &scratch);
-        for block in 0..blocks {
-            let to = Rows { at: scratch.output_gradients.add(block * BLOCK), row: bands.run };
-            output_gradients::<V, E>(cx, gradient, block, 0, 1, to);
-        }
-        let d = Rows { at: scratch.output_gradients.cast_const(), row: bands.run };
-        let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+        let d = Rows { at: gathered.gradients.cast_const(), row: bands.run };
+        let t = Rows { at: gathered.columns.cast_const(), row: bands.run };
         if !outputs.is_empty() {
             let dw = partials.weight.add(outputs.start * bands.columns);
             std::slice::from_raw_parts_mut(dw, outputs.len() * bands.columns).fill(0.0);
@@ -148,7 +170,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
         }
         let first = inputs.start * taps;
         let transposed = Weights { at: cx.weights(op.weight).add(first), row: 1, column: bands.columns };
-        let dt = Rows { at: scratch.column_gradients, row: bands.run };
+        let dt = Rows { at: scratch, row: bands.run };
         let count = inputs.len() * taps;
         multiply::<V, f32>(transposed, std::ptr::null(), d, dt, count, bands.outputs, blocks * V::PER_BLOCK);
         let zero = V::splat(0.0);
