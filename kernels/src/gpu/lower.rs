@@ -167,8 +167,10 @@ impl Lowering<'_> {
         each: usize,
         tiles: usize,
     ) -> Launch {
-        let items = self.style.quads(shape, self.recipe.batch_size) / each;
-        let parts = parts.flag("WALK", self.style.coarse);
+        let walks = self.style.walks(shape, each);
+        let batch = if walks { BLOCK } else { self.recipe.batch_size };
+        let parts = parts.flag("WALK", walks);
+        let items = quads(shape, batch) / each;
         launch_of(self.style.workgroup(kernel), kernel, parts, items, tiles)
     }
 
@@ -305,7 +307,9 @@ impl Lowering<'_> {
                 has.enumerate().map(|(bit, has)| usize::from(has) << bit).sum::<usize>()
             };
             let output = self.places.tensor(op.output);
+            let tile = self.style.summed_pixels(shape);
             let mut parts = Parts::default()
+                .constant("TILE", tile)
                 .field("pixels", shape.pixels())
                 .field("channels", shape.channels)
                 .constant("EDGES", edges.len())
@@ -323,7 +327,7 @@ impl Lowering<'_> {
                     .field(names[2], record.unwrap_or(0) as usize)
                     .field(names[3], drop.unwrap_or(0) as usize);
             }
-            self.push(stage, self.launch_over(&source::NODE_SUM, parts, shape, 1, shape.channels));
+            self.push(stage, self.launch_over(&source::NODE_SUM, parts, shape, tile, shape.channels));
         }
     }
 

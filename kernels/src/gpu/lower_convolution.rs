@@ -4,7 +4,7 @@
 use super::lower::{Lowering, launch};
 use super::memory::Held;
 use super::source;
-use super::tiles::{WeightTiles, depthwise_parts, strip};
+use super::tiles::{DepthwiseTiles, WeightTiles, strip};
 use super::views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
 use crate::ops::{Columns, Convolution};
 use crate::program::{Gradient, Sink};
@@ -35,7 +35,7 @@ impl Lowering<'_> {
             );
             stage = 1;
         }
-        let (tile, pixels) = self.style.tile(shape);
+        let (tile, pixels) = self.style.tile(shape, false);
         let bias = op.bias.map_or(0, |bias| self.places.state.parameters + self.layout.offset(bias));
         let parts = Parts::default()
             .view("y", "y_block", self.places.tensor(op.output))
@@ -71,7 +71,7 @@ impl Lowering<'_> {
         let elements = op.output.shape.channels * op.column_count();
         self.sum(Held::Partials(op.weight.0), parts, elements, gradients + self.layout.offset(op.weight));
         if let (Some(weight), Some(depthwise)) = (op.depthwise, self.depthwise(op)) {
-            let parts = depthwise_parts(op, self.recipe.batch_size, strip(op.output.shape.width), self.style);
+            let parts = DepthwiseTiles::new(op, self.recipe.batch_size, self.style).parts;
             let elements = op.input.tensor.shape.channels * depthwise.kernel * depthwise.kernel;
             let gradient = gradients + self.layout.offset(weight);
             self.sum(Held::DepthwisePartials(op.weight.0), parts, elements, gradient);
@@ -122,9 +122,7 @@ impl Lowering<'_> {
         accumulate: bool,
     ) {
         let shape = self.matrix_input(op).view.shape;
-        let (tile, pixels) = self.style.tile(shape);
-        // Where few taps lead to a pixel, each looks for its own.
-        let pixels = if self.style.coarse && !is_plain(op) { 1 } else { pixels };
+        let (tile, pixels) = self.style.tile(shape, !is_plain(op));
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
@@ -138,8 +136,8 @@ impl Lowering<'_> {
     }
 
     fn depthwise_partials(&mut self, op: &Convolution, depthwise: &Depthwise, gradients: View) {
-        let tile = strip(op.output.shape.width);
-        let split = depthwise_parts(op, self.recipe.batch_size, tile, self.style);
+        let DepthwiseTiles { strip: tile, parts: split } =
+            DepthwiseTiles::new(op, self.recipe.batch_size, self.style);
         let channels = op.input.tensor.shape.channels;
         let (page, base) = self.places.partials(Held::DepthwisePartials(op.weight.0));
         let parts = Parts::default()
@@ -160,7 +158,7 @@ impl Lowering<'_> {
         sink: Sink,
     ) {
         let shape = op.input.tensor.shape;
-        let tile = if depthwise.stride == 1 { strip(shape.width) } else { 1 };
+        let tile = self.style.gradient_strip(shape.width, depthwise.stride);
         let parts = Parts::default()
             .read(self.places.input(op.input))
             .view("g", "g_block", gradients)

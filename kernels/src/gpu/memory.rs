@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::tiles::{self, Style, WeightTiles};
+use super::tiles::{DepthwiseTiles, Style, WeightTiles};
 use crate::graph::{Graph, StorageId};
 use crate::ops::{Columns, Convolution};
 use crate::plan::{ALIGNMENT, Lifetime};
@@ -225,8 +225,7 @@ impl Arena {
                     if let Columns::Depthwise { kernel, .. } = op.columns {
                         hold(Held::Columns(op.weight.0), columns(op), time);
                         hold(Held::ColumnGradients(op.weight.0), columns(op), time);
-                        let strip = tiles::strip(op.output.shape.width);
-                        let parts = tiles::depthwise_parts(op, batch, strip, style);
+                        let parts = DepthwiseTiles::new(op, batch, style).parts;
                         let bytes = parts * op.input.tensor.shape.channels * kernel * kernel * 4;
                         hold(Held::DepthwisePartials(op.weight.0), bytes, time);
                     }

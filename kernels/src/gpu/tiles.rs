@@ -8,6 +8,9 @@ use crate::shape::{Shape, blocks};
 /// Least number of quads of pixels that an invocation sums.
 const LEAST_ITEMS: usize = 8;
 
+/// Most neighbouring outputs of a depthwise kernel.
+const STRIP: usize = 4;
+
 /// Invocations of a workgroup on a processor, where one of 64 would be idle for the most part on small images.
 const COARSE_WORKGROUP: u32 = 16;
 
@@ -50,11 +53,32 @@ impl Style {
         if self.coarse { SUMMING_WORKGROUP } else { kernel.workgroup }
     }
 
-    /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes.
-    pub(super) fn tile(self, shape: Shape) -> (usize, usize) {
-        let (channels, sums) = if self.coarse { (4, 16) } else { (16, 32) };
+    /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
+    /// where it makes one pixel `alone`, for few taps lead to each.
+    pub(super) fn tile(self, shape: Shape, alone: bool) -> (usize, usize) {
+        let (channels, sums) = match (self.coarse, alone) {
+            (false, _) => (16, 32),
+            (true, false) => (8, 16),
+            (true, true) => (16, 16),
+        };
         let channels = divisor(shape.channels, channels);
-        (channels, divisor(shape.pixels(), (sums / channels).clamp(1, 4)))
+        let most = if self.coarse && alone { 1 } else { (sums / channels).clamp(1, 4) };
+        (channels, divisor(shape.pixels(), most))
+    }
+
+    /// Neighbouring pixels that one invocation adds up edges of.
+    pub(super) fn summed_pixels(self, shape: Shape) -> usize {
+        divisor(shape.pixels(), if self.coarse { 4 } else { 1 })
+    }
+
+    /// Neighbouring pixels of a row of `width` whose gradients one invocation of a depthwise kernel with `stride` makes.
+    pub(super) fn gradient_strip(self, width: usize, stride: usize) -> usize {
+        match (stride, self.coarse) {
+            (1, _) => strip(width),
+            (_, false) => 1,
+            // Every invocation of a vector has a pixel that taps lead to.
+            (_, true) => divisor(width, stride),
+        }
     }
 
     /// Output channels and columns of the weights whose gradients one invocation sums. A gradient is two loads, a column one.
@@ -68,10 +92,10 @@ impl Style {
         (invocations / tiles).min(items / LEAST_ITEMS).max(1)
     }
 
-    /// Quads of lanes of one channel of a batch that invocations begin at: those of the first block where they walk through
-    /// all, else of all blocks.
-    pub(super) fn quads(self, shape: Shape, batch: usize) -> usize {
-        if self.coarse { 4 * shape.pixels() } else { quads(shape, batch) }
+    /// Whether an invocation goes through all blocks of a batch: where one block has work for a workgroup. `each` are the
+    /// pixels that one makes.
+    pub(super) fn walks(self, shape: Shape, each: usize) -> bool {
+        self.coarse && 4 * shape.pixels() / each >= COARSE_WORKGROUP as usize
     }
 }
 
@@ -98,14 +122,25 @@ impl WeightTiles {
     }
 }
 
-/// Parts of the gradient of depthwise weights, whose strips are `tile` outputs wide.
-pub(super) fn depthwise_parts(op: &Convolution, batch: usize, tile: usize, style: Style) -> usize {
-    style.parts(op.input.tensor.shape.channels, quads(op.output.shape, batch) / tile)
+/// Strips and parts of the gradient of depthwise weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DepthwiseTiles {
+    /// Neighbouring outputs whose products an invocation sums at a time.
+    pub(super) strip: usize,
+    pub(super) parts: usize,
+}
+
+impl DepthwiseTiles {
+    pub(super) fn new(op: &Convolution, batch: usize, style: Style) -> Self {
+        let strip = divisor(op.output.shape.width, if style.coarse { 2 } else { STRIP });
+        let items = quads(op.output.shape, batch) / strip;
+        Self { strip, parts: style.parts(op.input.tensor.shape.channels, items) }
+    }
 }
 
 /// Neighbouring outputs that one invocation of a depthwise kernel makes.
 pub(super) fn strip(width: usize) -> usize {
-    divisor(width, 4)
+    divisor(width, STRIP)
 }
 
 /// Quads of lanes of one channel of a batch.

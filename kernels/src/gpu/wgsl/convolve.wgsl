@@ -1,16 +1,18 @@
 // Dense convolution. An invocation keeps `PIXELS` pixels of `OUT_TILE` output channels of four images in registers; the tile of
 // channels is one of the workgroup, so that weights are loaded from addresses that are uniform, and a weight serves all the
-// pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads.
+// pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads; or, where one walks
+// through all blocks, side by side, so that what lies together is used together.
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let first = group.y * OUT_TILE;
     let item = item_index(group, local);
-    let apart = job.y_pixels / PIXELS;
+    let strips = job.y_pixels / PIXELS;
+    let apart = select(strips, 1u, WALK);
     let quad = item % 4u;
-    let pixel = (item / 4u) % apart;
-    let first_block = item / (4u * apart);
+    let pixel = (item / 4u) % strips * select(1u, PIXELS, WALK);
+    let first_block = item / (4u * strips);
     let end = end_of_blocks(WALK, first_block, now.images);
     if first >= job.outputs || first_block >= end {
         return;

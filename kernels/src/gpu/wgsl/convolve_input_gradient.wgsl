@@ -6,10 +6,11 @@ fn invoke(group: vec3<u32>, local: u32) {
     let now = steps[job.training];
     let first = group.y * IN_TILE;
     let item = item_index(group, local);
-    let apart = job.x_pixels / PIXELS;
+    let strips = job.x_pixels / PIXELS;
+    let apart = select(strips, 1u, WALK);
     let quad = item % 4u;
-    let pixel = (item / 4u) % apart;
-    let first_block = item / (4u * apart);
+    let pixel = (item / 4u) % strips * select(1u, PIXELS, WALK);
+    let first_block = item / (4u * strips);
     let end = end_of_blocks(WALK, first_block, now.images);
     if first >= job.inputs || first_block >= end {
         return;
