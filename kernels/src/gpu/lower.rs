@@ -167,7 +167,7 @@ impl Lowering<'_> {
         each: usize,
         tiles: usize,
     ) -> Launch {
-        let walks = self.style.walks(shape, each);
+        let walks = self.style.walks(shape);
         let batch = if walks { BLOCK } else { self.recipe.batch_size };
         let parts = parts.flag("WALK", walks);
         let items = quads(shape, batch) / each;

@@ -54,13 +54,9 @@ impl Style {
     }
 
     /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
-    /// where it makes one pixel `alone`, for few taps lead to each.
+    /// on a processor one pixel `alone` where few taps lead to each.
     pub(super) fn tile(self, shape: Shape, alone: bool) -> (usize, usize) {
-        let (channels, sums) = match (self.coarse, alone) {
-            (false, _) => (16, 32),
-            (true, false) => (8, 16),
-            (true, true) => (16, 16),
-        };
+        let (channels, sums) = if self.coarse { (8, 16) } else { (16, 32) };
         let channels = divisor(shape.channels, channels);
         let most = if self.coarse && alone { 1 } else { (sums / channels).clamp(1, 4) };
         (channels, divisor(shape.pixels(), most))
@@ -92,10 +88,9 @@ impl Style {
         (invocations / tiles).min(items / LEAST_ITEMS).max(1)
     }
 
-    /// Whether an invocation goes through all blocks of a batch: where one block has work for a workgroup. `each` are the
-    /// pixels that one makes.
-    pub(super) fn walks(self, shape: Shape, each: usize) -> bool {
-        self.coarse && 4 * shape.pixels() / each >= COARSE_WORKGROUP as usize
+    /// Whether an invocation goes through all blocks of a batch; where images are one pixel, one block has too few.
+    pub(super) fn walks(self, shape: Shape) -> bool {
+        self.coarse && shape.pixels() > 1
     }
 }
 
