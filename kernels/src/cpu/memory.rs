@@ -153,13 +153,6 @@ struct PartialPlace {
     chunk_floats: usize,
 }
 
-/// Places of what a wide convolution gathers.
-#[derive(Clone, Copy)]
-struct GatherPlace {
-    columns: usize,
-    gradients: usize,
-}
-
 /// What a wide convolution gathers of the whole batch: its columns, which stay for the backward pass, and there the gradients
 /// of its outputs.
 pub(crate) struct Gathered {
@@ -183,7 +176,8 @@ pub(crate) struct Memory {
     pub(crate) unshared: usize,
     places: Vec<Place>,
     partials: Vec<Option<PartialPlace>>,
-    gathers: Vec<Option<GatherPlace>>,
+    /// Offsets of the columns and of the gradients that a wide convolution gathers.
+    gathers: Vec<Option<[usize; 2]>>,
     /// First channel of each normalisation in the arrays, less the first channel of what it normalises.
     norm_offsets: Vec<(usize, usize)>,
     params: Vec<(usize, usize)>,
@@ -219,7 +213,7 @@ impl Memory {
             lifetimes.push(Lifetime { bytes: block_bytes * blocks, first: usize::MAX, last: 0 });
         }
         let mut partials = vec![None; graph.params.len()];
-        let mut gathers: Vec<Option<GatherPlace>> = vec![None; graph.params.len()];
+        let mut gathers: Vec<Option<[usize; 2]>> = vec![None; graph.params.len()];
         for (call, &time) in program.calls.iter().zip(times) {
             for storage in call.storages() {
                 let life = &mut lifetimes[storage.0];
@@ -229,17 +223,15 @@ impl Memory {
             if let Call::Convolve { op } | Call::ConvolveBackward { op, .. } = call
                 && wide::is_wide(op)
             {
-                let of_gradients = matches!(call, Call::ConvolveBackward { .. });
-                let [columns, gradients] =
-                    wide::gathered_floats(op, blocks).map(|floats| floats * size_of::<f32>());
+                let bytes = wide::gathered_floats(op, blocks).map(|floats| floats * size_of::<f32>());
                 let here = |bytes| Lifetime { bytes, first: time, last: time };
-                let place = gathers[op.weight.0].get_or_insert_with(|| {
-                    lifetimes.extend([here(columns), here(0)]);
-                    GatherPlace { columns: lifetimes.len() - 2, gradients: lifetimes.len() - 1 }
+                let [columns, gradients] = *gathers[op.weight.0].get_or_insert_with(|| {
+                    lifetimes.extend([here(bytes[0]), here(0)]);
+                    [lifetimes.len() - 2, lifetimes.len() - 1]
                 });
-                lifetimes[place.columns].last = time;
-                if of_gradients {
-                    lifetimes[place.gradients] = here(gradients);
+                lifetimes[columns].last = time;
+                if matches!(call, Call::ConvolveBackward { .. }) {
+                    lifetimes[gradients] = here(bytes[1]);
                 }
             }
             match call {
@@ -270,10 +262,7 @@ impl Memory {
         let partial = |p: Option<(usize, usize)>| {
             p.map(|(index, chunk_floats)| PartialPlace { offset: plan.offsets[index], chunk_floats })
         };
-        let gather = |GatherPlace { columns, gradients }| {
-            let [columns, gradients] = [columns, gradients].map(|index: usize| plan.offsets[index]);
-            GatherPlace { columns, gradients }
-        };
+        let gather = |place: [usize; 2]| place.map(|index| plan.offsets[index]);
         Ok(Self {
             arena: match shared.filter(|arena| arena.bytes() >= plan.bytes) {
                 Some(arena) => Arc::clone(arena),
@@ -322,9 +311,9 @@ impl Memory {
 
     /// What a wide convolution gathers.
     pub(crate) fn gathered(&self, op: &crate::ops::Convolution) -> Option<Gathered> {
-        let place = self.gathers[op.weight.0]?;
         let at = |offset: usize| self.arena.pointer::<u8>().wrapping_add(offset).cast();
-        Some(Gathered { columns: at(place.columns), gradients: at(place.gradients) })
+        let [columns, gradients] = self.gathers[op.weight.0]?.map(at);
+        Some(Gathered { columns, gradients })
     }
 
     /// Drop-path scale of the 16 images of a block.

@@ -118,7 +118,8 @@ impl GpuDevice {
         let available = adapter.limits();
         let mut style = if is_software(adapter) { Style::SOFTWARE } else { Style::HARDWARE };
         style.textured &= has_textures(adapter);
-        // Shaders work within the default limits; only the sizes of buffers are taken as large as they come.
+        // Shaders work within the default limits; only sizes of buffers and textures, and the number of these, are taken as large as they
+        // come.
         let required_limits = wgpu::Limits {
             max_storage_buffer_binding_size: available.max_storage_buffer_binding_size,
             max_buffer_size: available.max_buffer_size,
@@ -199,7 +200,7 @@ impl GpuDevice {
     pub(super) fn check(&self) -> Result<(), Error> {
         match lock(&self.failure).clone() {
             None => Ok(()),
-            Some(problem) => Err(Error::Device { device: self.name.clone(), problem }),
+            Some(problem) => Err(self.failed(problem)),
         }
     }
 
@@ -207,9 +208,7 @@ impl GpuDevice {
     pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), Error> {
         let outcome = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
         self.check()?;
-        let failed =
-            |error: wgpu::PollError| Error::Device { device: self.name.clone(), problem: error.to_string() };
-        outcome.map(|_| ()).map_err(failed)
+        outcome.map(|_| ()).map_err(|error| self.failed(error.to_string()))
     }
 
     /// Buffers of `sizes` bytes for `usage`; a refusal names what all of them need.
@@ -256,8 +255,8 @@ impl GpuDevice {
     }
 
     /// Memory for what shaders read and write, of so many bytes each; textures where that suits what it holds.
-    pub(super) fn storages(&self, sizes: &[(Holds, u64)], textured: bool) -> Result<Vec<Storage>, Error> {
-        let is_texture = |holds: Holds| textured && holds != Holds::Words;
+    pub(super) fn storages(&self, sizes: &[(Holds, u64)]) -> Result<Vec<Storage>, Error> {
+        let is_texture = |holds: Holds| self.style.textured && holds != Holds::Words;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let buffers: Vec<u64> =
             sizes.iter().filter(|(holds, _)| !is_texture(*holds)).map(|&(_, bytes)| bytes).collect();

@@ -158,7 +158,8 @@ impl Lowering<'_> {
         self.launches.push(Lowered { call: self.call, stage, set, launch });
     }
 
-    /// A launch of one invocation for `items` of each `shape` of one block, or of all blocks where that is the device's style.
+    /// A launch over the quads of lanes of images of `shape`, `each` pixels an invocation and `tiles` of channels; an invocation
+    /// is for one block of images, or for all where the device's style is to walk.
     pub(super) fn launch_over(
         &self,
         kernel: &'static Kernel,

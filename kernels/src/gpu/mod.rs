@@ -78,19 +78,18 @@ impl GpuBackend {
         let Prepared { members, words, words_pages, lanes_pages, train, evaluate, running_statistics } =
             prepared;
         let mut sizes = vec![(Holds::State, 4 * words as u64)];
-        // What a kernel does not use is bound too, so that there is a page of words in any case.
-        sizes.push((Holds::Words, words_pages.first().copied().unwrap_or(0)));
-        sizes.extend(words_pages.iter().skip(1).map(|&bytes| (Holds::Words, bytes)));
+        sizes.extend(words_pages.iter().map(|&bytes| (Holds::Words, bytes)));
         sizes.extend(lanes_pages.iter().map(|&(half, bytes)| (Holds::Lanes { half }, bytes)));
-        let mut storages = gpu.storages(&sizes, style.textured)?.into_iter();
+        let mut storages = gpu.storages(&sizes)?;
+        let lanes = storages.split_off(1 + words_pages.len());
+        let words = storages.split_off(1);
         let steps = members.iter().map(|member| member.state.segment_steps).max().unwrap_or(0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let steps = gpu.buffers(&[steps as u64 * STEP_STRIDE], usage)?.remove(0);
-        let Some(state) = storages.next() else { return Err(gpu.failed("no memory was made for the state")) };
         let buffers = Buffers {
-            state,
-            words: storages.by_ref().take(words_pages.len().max(1)).collect(),
-            lanes: lanes_pages.iter().map(|&(half, _)| half).zip(storages).collect(),
+            state: storages.remove(0),
+            words,
+            lanes: lanes_pages.iter().map(|&(half, _)| half).zip(lanes).collect(),
             steps,
         };
         let constants = members.iter().flat_map(|member| &member.constants);
@@ -286,10 +285,9 @@ fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
             needed_mib: bytes.div_ceil(1 << 20),
             available_mib: gpu.page_bytes >> 20,
         },
-        TooLarge::Grid => Error::Device {
-            device: gpu.name(),
-            problem: "a batch needs more workgroups than a dispatch may have; lower the batch size".into(),
-        },
+        TooLarge::Grid => {
+            gpu.failed("a batch needs more workgroups than a dispatch may have; lower the batch size")
+        }
     }
 }
 

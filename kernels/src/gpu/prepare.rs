@@ -70,7 +70,9 @@ impl Prepared {
         let programs = [train, evaluate];
         let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits, style));
         let mut arenas: [Vec<Arena>; 2] = [Vec::new(), Vec::new()];
-        let (mut words_pages, mut lanes_pages) = (Pages::new(page_bytes), Pages::new(page_bytes));
+        // What a kernel does not use is bound too, so that there is a page of words in any case.
+        let mut words_pages = Pages { most: page_bytes, sizes: vec![(false, 0)] };
+        let mut lanes_pages = Pages { most: page_bytes, sizes: Vec::new() };
         for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
             let half = setup.recipe.float_bits == 16;
             let mut own = [0, 1].map(|mode: usize| {
@@ -125,8 +127,8 @@ impl Prepared {
             }
         }
         let running_statistics = recorder.finish(style.merged);
-        let (words_pages, lanes_pages) =
-            (words_pages.sizes.into_iter().map(|(_, size)| size).collect(), lanes_pages.sizes);
+        let words_pages = words_pages.sizes.into_iter().map(|(_, size)| size).collect();
+        let lanes_pages = lanes_pages.sizes;
         Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, running_statistics })
     }
 }
@@ -200,10 +202,6 @@ struct Pages {
 }
 
 impl Pages {
-    fn new(most: u64) -> Self {
-        Self { most, sizes: Vec::new() }
-    }
-
     fn take_all(&mut self, half: bool, pages: &[usize]) -> Vec<Place> {
         pages.iter().map(|&bytes| self.take(half, bytes as u64)).collect()
     }

@@ -65,8 +65,10 @@ impl Storage {
 
     /// Writes `words` from word `offset` on, before what is submitted next.
     pub(super) fn write(&self, gpu: &GpuDevice, offset: usize, words: &[u32]) {
+        if words.is_empty() {
+            return;
+        }
         let texture = match self {
-            Self::Buffer(_) if words.is_empty() => return,
             Self::Buffer(buffer) => {
                 return gpu.queue.write_buffer(buffer, 4 * offset as u64, bytemuck::cast_slice(words));
             }
@@ -95,26 +97,29 @@ impl Storage {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let row = ROW as usize;
-        let (first, last) = (offset / row, (offset + count - 1) / row);
-        let bytes = match self {
-            Self::Buffer(buffer) => gpu.read(4 * count as u64, |encoder, staging| {
-                encoder.copy_buffer_to_buffer(buffer, 4 * offset as u64, staging, 0, 4 * count as u64);
-            })?,
+        let (bytes, skipped) = match self {
+            Self::Buffer(buffer) => {
+                let bytes = gpu.read(4 * count as u64, |encoder, staging| {
+                    encoder.copy_buffer_to_buffer(buffer, 4 * offset as u64, staging, 0, 4 * count as u64);
+                })?;
+                (bytes, 0)
+            }
             // Copies from textures are whole rows.
             Self::Texture(texture, _) => {
-                gpu.read(((last + 1 - first) * row * 4) as u64, |encoder, staging| {
+                let row = ROW as usize;
+                let first = offset / row;
+                let height = (offset + count).div_ceil(row) - first;
+                let bytes = gpu.read((4 * height * row) as u64, |encoder, staging| {
                     encoder.copy_texture_to_buffer(
                         at(texture, 0, first as u32),
                         wgpu::TexelCopyBufferInfo { buffer: staging, layout: rows(ROW) },
-                        extent(ROW, (last + 1 - first) as u32),
+                        extent(ROW, height as u32),
                     );
-                })?
+                })?;
+                (bytes, offset % row)
             }
         };
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
-        let skipped = if matches!(self, Self::Buffer(_)) { 0 } else { offset - first * row };
-        Ok(words[skipped..skipped + count].to_vec())
+        Ok(bytemuck::pod_collect_to_vec(&bytes[4 * skipped..4 * (skipped + count)]))
     }
 }
 

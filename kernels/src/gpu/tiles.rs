@@ -24,8 +24,8 @@ pub(super) struct Style {
     /// Kernels of one family are one shader in packs: fewer dispatches, which hardware waits for. A processor waits for none,
     /// and would go through all that its shader does not choose.
     pub(super) merged: bool,
-    /// Few invocations do much each: a processor begins every vector of them by gathering job words lane by lane, which costs
-    /// more than what small ones do. Hardware hides what an invocation waits for behind many others.
+    /// Few invocations do much each, with what lies together in memory: a processor goes through them one vector after the
+    /// other and waits for its caches. Hardware hides what an invocation waits for behind many others.
     pub(super) coarse: bool,
     /// Memory is textures: lavapipe gathers texels a vector at a time, and elements of buffers lane by lane.
     pub(super) textured: bool,
