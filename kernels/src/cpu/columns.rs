@@ -233,19 +233,13 @@ unsafe fn slide_back<V: Vector>(
 ) {
     let w = &bands.windows;
     let stride = w.stride as isize;
-    let (margin, pitch) = (bands.gradient_margin(), bands.gradient_row());
+    let (margins, pitch) = (bands.gradient_margins(), bands.gradient_row());
     let row = w.by_residue(w.input.width) * BLOCK;
     // SAFETY: the scratch areas have the sizes that `Bands` says; margins are wider than any tap reaches.
     unsafe {
         let gradients = scratch.column_gradients.add(channel * bands.run);
-        copy_with_margin(
-            gradients,
-            scratch.padded_gradients,
-            w.output.width * BLOCK,
-            band.rows,
-            margin,
-            pitch,
-        );
+        let floats = w.output.width * BLOCK;
+        copy_with_margins(gradients, scratch.padded_gradients, floats, band.rows, margins, pitch);
         let from = Plane { at: scratch.padded_gradients.cast_const(), row: pitch };
         for residue_y in 0..w.stride.min(band.range.len()) {
             let y0 = band.range.start + residue_y;
@@ -255,8 +249,8 @@ unsafe fn slide_back<V: Vector>(
                     let y = y0 as isize + w.origin - (ky * w.dilation) as isize;
                     let x = residue_x as isize + w.origin - (kx * w.dilation) as isize;
                     if y.rem_euclid(stride) == 0 && x.rem_euclid(stride) == 0 {
-                        let y = y.div_euclid(stride) - band.first as isize + margin as isize;
-                        let x = x.div_euclid(stride) + margin as isize;
+                        let y = y.div_euclid(stride) - band.first as isize + margins[0] as isize;
+                        let x = x.div_euclid(stride) + margins[1] as isize;
                         let offset = y * pitch as isize + x * BLOCK as isize;
                         taps.push(offset as usize, *weights.add(ky * w.kernel + kx));
                     }
@@ -309,29 +303,51 @@ unsafe fn scatter_back<V: Vector>(bands: &Bands, scratch: &Scratch, channel: usi
     }
 }
 
-/// Copies `rows` rows of `floats` elements into zeros, `margin` positions from the border.
+/// Copies `rows` rows of `floats` elements to where [`zero_margins`] leaves room for them.
 ///
 /// # Safety
-/// `to` must have rows + 2·margin rows of `pitch` elements.
+/// As there.
 #[inline(always)]
-pub(super) unsafe fn copy_with_margin(
+unsafe fn copy_with_margins(
     from: *const f32,
     to: *mut f32,
     floats: usize,
     rows: usize,
-    margin: usize,
+    margins: [usize; 2],
     pitch: usize,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        std::slice::from_raw_parts_mut(to, margin * pitch).fill(0.0);
+        zero_margins(to, floats, rows, margins, pitch);
+        let first = to.add(margins[0] * pitch + margins[1] * BLOCK);
         for r in 0..rows {
-            let row = to.add((margin + r) * pitch);
-            std::slice::from_raw_parts_mut(row, margin * BLOCK).fill(0.0);
-            std::ptr::copy_nonoverlapping(from.add(r * floats), row.add(margin * BLOCK), floats);
-            std::slice::from_raw_parts_mut(row.add(margin * BLOCK + floats), margin * BLOCK).fill(0.0);
+            std::ptr::copy_nonoverlapping(from.add(r * floats), first.add(r * pitch), floats);
         }
-        std::slice::from_raw_parts_mut(to.add((margin + rows) * pitch), margin * pitch).fill(0.0);
+    }
+}
+
+/// Writes zeros around `rows` rows of `floats` elements: so many rows of them above and below, and so many positions left
+/// and right, where what is right of one row is left of the next.
+///
+/// # Safety
+/// `to` must have rows + 2·margins[0] rows of `pitch` elements, and margins[1] positions more.
+#[inline(always)]
+pub(super) unsafe fn zero_margins(
+    to: *mut f32,
+    floats: usize,
+    rows: usize,
+    margins: [usize; 2],
+    pitch: usize,
+) {
+    let (first, side) = (margins[0] * pitch, margins[1] * BLOCK);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let zero = |at: usize, floats: usize| std::slice::from_raw_parts_mut(to.add(at), floats).fill(0.0);
+        zero(0, first + side);
+        for r in 0..rows {
+            zero(first + r * pitch + side + floats, side);
+        }
+        zero(first + rows * pitch + side, first);
     }
 }
 

@@ -82,13 +82,29 @@ impl Bands {
         self.sizes().iter().map(|size| size.next_multiple_of(BLOCK)).sum()
     }
 
-    /// Zero positions on every side of the padded gradients: more than any tap reaches.
-    pub(super) fn gradient_margin(&self) -> usize {
-        self.windows.extent() / self.windows.stride + 2
+    /// Zero rows above and below the padded gradients, and zero positions between one row and the next: as far as a tap
+    /// reaches from any input pixel that a band writes.
+    pub(super) fn gradient_margins(&self) -> [usize; 2] {
+        let w = &self.windows;
+        let reach = w.extent() - 1;
+        let side = |input: usize, output: usize| {
+            let before = (reach as isize - w.origin).max(0) as usize / w.stride;
+            let last = (input as isize - 1 + w.origin).max(0) as usize / w.stride;
+            before.max((last + 1).saturating_sub(output))
+        };
+        let whole = self.rows == w.output.height;
+        let rows = if whole { side(w.input.height, w.output.height) } else { reach.div_ceil(w.stride) };
+        [rows, side(w.input.width, w.output.width)]
     }
 
+    /// Elements from one row of the padded gradients to the next.
     pub(super) fn gradient_row(&self) -> usize {
-        (self.windows.output.width + 2 * self.gradient_margin()) * BLOCK
+        (self.windows.output.width + self.gradient_margins()[1]) * BLOCK
+    }
+
+    fn padded_gradient_floats(&self) -> usize {
+        let [rows, columns] = self.gradient_margins();
+        (self.rows + 2 * rows) * self.gradient_row() + columns * BLOCK
     }
 
     fn sizes(&self) -> [usize; 6] {
@@ -98,7 +114,7 @@ impl Bands {
             self.columns * self.run,
             self.outputs * self.run,
             self.padded_floats(),
-            self.gradient_row() * (self.rows + 2 * self.gradient_margin()),
+            self.padded_gradient_floats(),
             w.by_residue(w.input.width) * w.input.height * BLOCK,
         ]
     }

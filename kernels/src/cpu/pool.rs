@@ -1,21 +1,47 @@
 //! 3×3 pooling on one block of images.
 
+use super::columns::zero_margins;
 use super::context::{Context, Reading};
 use super::convolution::output_gradients;
 use super::matrix::Rows;
 use super::norm::moments;
 use super::rows::{Windows, pad_rows};
 use super::simd::{Element, Vector};
-use crate::ops::{POOL_PADDING, Pool, PoolKind};
+use crate::ops::{POOL_KERNEL, POOL_PADDING, Pool, PoolKind};
 use crate::program::{Gradient, Mode, Sink};
 use crate::shape::BLOCK;
+
+/// Taps of a window.
+const TAPS: usize = POOL_KERNEL * POOL_KERNEL;
+
+/// Zeros around the gradients of a channel: as far as windows reach over the border.
+const MARGINS: [usize; 2] = [1, 1];
 
 /// Elements of scratch memory that a pooling needs.
 pub(crate) fn scratch_floats(op: &Pool) -> usize {
     let w = Windows::of_pool(op);
     let forward = w.row_floats() * w.padded_rows(w.output.height);
-    let backward = (op.output.shape.elements() + op.output.shape.pixels()) * BLOCK;
+    let backward = (w.output.channels + 1) * Gradients::of(&w).plane;
     forward.max(backward)
+}
+
+/// How the gradients of one channel's outputs lie in scratch memory, with [`MARGINS`]; those of all channels lie one after
+/// the other, then numbers of their taps.
+struct Gradients {
+    /// Elements from one row to the next.
+    row: usize,
+    /// Elements of a channel.
+    plane: usize,
+    /// Element of the first output.
+    first: usize,
+}
+
+impl Gradients {
+    fn of(w: &Windows) -> Self {
+        let row = (w.output.width + MARGINS[1]) * BLOCK;
+        let plane = (w.output.height + 2 * MARGINS[0]) * row + MARGINS[1] * BLOCK;
+        Self { row, plane, first: MARGINS[0] * row + MARGINS[1] * BLOCK }
+    }
 }
 
 /// Pixels of a window that lie inside the image, along one side.
@@ -46,55 +72,93 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
     let to: *mut E = cx.memory.tensor(op.output, block);
     let first = cx.memory.input_channel(op.input);
     let fill = if op.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+    let taps = std::array::from_fn(|k| k / POOL_KERNEL * w.row_floats() + w.tap_column(k % POOL_KERNEL));
     // SAFETY: the caller's promise; padded rows hold every tap of every output.
     unsafe {
         for channel in 0..op.input.tensor.shape.channels {
             let reading = Reading::<V>::new(cx.norms, first, channel, false);
             let from = from.add(channel * w.input.pixels() * BLOCK);
             pad_rows::<V, E>(&w, from, reading, fill, w.first_row(0), w.padded_rows(rows), scratch);
+            let numbers = match (op.taps, cx.mode) {
+                (Some(storage), Mode::Train) => Some(cx.memory.taps(storage, block)),
+                _ => None,
+            };
             for y in 0..rows {
+                let from = scratch.add(y * w.stride * w.row_floats()).cast_const();
                 let inside_y = inside(&w, y, w.input.height).len();
-                for x in 0..width {
+                let mut x = 0;
+                while x < width {
                     let at = ((channel * rows + y) * width + x) * BLOCK;
-                    for v in 0..V::PER_BLOCK {
-                        let lane = v * V::LANES;
-                        let tap = |ky: usize, kx: usize| {
-                            let row = (y * w.stride + ky) * w.row_floats();
-                            V::load(scratch.add(row + w.tap_column(kx) + x * BLOCK + lane))
-                        };
-                        match op.kind {
-                            PoolKind::Max => {
-                                let (mut best, mut number) = (tap(0, 0), V::splat(0.0));
-                                for k in 1..9 {
-                                    let value = tap(k / 3, k % 3);
-                                    number = value.select_greater(best, V::splat(k as f32), number);
-                                    best = value.max(best);
-                                }
-                                E::store(best, to.add(at + lane));
-                                if let (Some(storage), Mode::Train) = (op.taps, cx.mode) {
-                                    let mut numbers = [0.0_f32; BLOCK];
-                                    number.store(numbers.as_mut_ptr());
-                                    let taps = cx.memory.taps(storage, block).add(at + lane);
-                                    for (i, number) in numbers.iter().enumerate().take(V::LANES) {
-                                        *taps.add(i) = *number as u8;
-                                    }
-                                }
-                            }
-                            PoolKind::Average => {
-                                let mut sum = tap(0, 0);
-                                for k in 1..9 {
-                                    sum = sum.add(tap(k / 3, k % 3));
-                                }
-                                let count = inside_y * inside(&w, x, w.input.width).len();
-                                E::store(sum.mul(V::splat(1.0 / count as f32)), to.add(at + lane));
-                            }
-                        }
+                    let (from, to) = (from.add(x * BLOCK), to.add(at));
+                    let numbers = numbers.map(|numbers| numbers.add(at));
+                    let counts = |j: usize| inside_y * inside(&w, x + j, w.input.width).len();
+                    if x + 4 <= width {
+                        pool_tile::<V, E, 4>(op.kind, &taps, from, to, numbers, counts);
+                        x += 4;
+                    } else {
+                        pool_tile::<V, E, 1>(op.kind, &taps, from, to, numbers, counts);
+                        x += 1;
                     }
                 }
             }
         }
         if let (Some(norm), Mode::Train) = (op.norm, cx.mode) {
             moments::<V, E>(cx, norm, op.output, block);
+        }
+    }
+}
+
+/// `J` output pixels side by side: `counts` says how many pixels each averages.
+///
+/// # Safety
+/// `from` must hold every tap of the outputs, `to` and `numbers` have room for them.
+#[inline(always)]
+unsafe fn pool_tile<V: Vector, E: Element, const J: usize>(
+    kind: PoolKind,
+    taps: &[usize; TAPS],
+    from: *const f32,
+    to: *mut E,
+    numbers: Option<*mut u8>,
+    counts: impl Fn(usize) -> usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for lane in (0..BLOCK).step_by(V::LANES) {
+            let tap = |k: usize, j: usize| V::load(from.add(taps[k] + j * BLOCK + lane));
+            let mut values = [V::splat(0.0); J];
+            for (j, value) in values.iter_mut().enumerate() {
+                *value = tap(0, j);
+            }
+            match kind {
+                PoolKind::Max => {
+                    let mut best = [V::splat(0.0); J];
+                    for k in 1..TAPS {
+                        for (j, (value, best)) in values.iter_mut().zip(&mut best).enumerate() {
+                            let other = tap(k, j);
+                            *best = other.select_greater(*value, V::splat(k as f32), *best);
+                            *value = other.max(*value);
+                        }
+                    }
+                    if let Some(numbers) = numbers {
+                        for (j, best) in best.iter().enumerate() {
+                            best.store_bytes(numbers.add(j * BLOCK + lane));
+                        }
+                    }
+                }
+                PoolKind::Average => {
+                    for k in 1..TAPS {
+                        for (j, value) in values.iter_mut().enumerate() {
+                            *value = value.add(tap(k, j));
+                        }
+                    }
+                    for (j, value) in values.iter_mut().enumerate() {
+                        *value = value.mul(V::splat(1.0 / counts(j) as f32));
+                    }
+                }
+            }
+            for (j, &value) in values.iter().enumerate() {
+                E::store(value, to.add(j * BLOCK + lane));
+            }
         }
     }
 }
@@ -113,48 +177,50 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
     scratch: *mut f32,
 ) {
     let w = Windows::of_pool(op);
-    let pixels = w.output.pixels();
+    let (rows, width) = (w.output.height, w.output.width);
+    let g = Gradients::of(&w);
     let to: *mut E = cx.memory.tensor(sink.tensor, block);
-    // SAFETY: the caller's promise; windows are clipped to the image.
+    // SAFETY: the caller's promise; a window reaches one row and column over the border, where margins are.
     unsafe {
-        let numbers = scratch.add(pixels * w.input.channels * BLOCK);
-        output_gradients::<V, E>(cx, gradient, block, 0, pixels, Rows { at: scratch, row: pixels * BLOCK });
+        for y in 0..rows {
+            let at = scratch.add(g.first + y * g.row);
+            output_gradients::<V, E>(cx, gradient, block, y * width, width, Rows { at, row: g.plane });
+        }
         for channel in 0..w.input.channels {
-            let gradients = scratch.add(channel * pixels * BLOCK);
+            let gradients = scratch.add(channel * g.plane);
+            let numbers = scratch.add(w.input.channels * g.plane);
+            zero_margins(gradients, width * BLOCK, rows, MARGINS, g.row);
+            let mut is_maximum = false;
             if let Some(storage) = op.taps {
-                let taps = cx.memory.taps(storage, block).add(channel * pixels * BLOCK);
-                for i in 0..pixels * BLOCK {
-                    *numbers.add(i) = f32::from(*taps.add(i));
+                is_maximum = true;
+                let from = cx.memory.taps(storage, block).add(channel * rows * width * BLOCK);
+                for y in 0..rows {
+                    let to = numbers.add(g.first + y * g.row);
+                    for at in (0..width * BLOCK).step_by(V::LANES) {
+                        V::load_bytes(from.add(y * width * BLOCK + at)).store(to.add(at));
+                    }
                 }
             } else {
-                divide::<V>(&w, gradients);
+                divide::<V>(&w, &g, gradients);
             }
-            let to = to.add(channel * w.input.pixels() * BLOCK);
-            for y in 0..w.input.height {
-                let over_y = windows_over(&w, y, w.output.height);
-                for x in 0..w.input.width {
-                    let over_x = windows_over(&w, x, w.output.width);
-                    for v in 0..V::PER_BLOCK {
-                        let lane = v * V::LANES;
-                        let mut value = V::splat(0.0);
-                        for oy in over_y.clone() {
-                            for ox in over_x.clone() {
-                                let at = (oy * w.output.width + ox) * BLOCK + lane;
-                                let mut term = V::load(gradients.add(at));
-                                if op.taps.is_some() {
-                                    let ky = y + POOL_PADDING - oy * w.stride;
-                                    let kx = x + POOL_PADDING - ox * w.stride;
-                                    let tap = V::splat((w.kernel * ky + kx) as f32);
-                                    term = V::load(numbers.add(at)).select_equal(tap, term);
-                                }
-                                value = value.add(term);
-                            }
+            for residue in 0..w.stride * w.stride {
+                let (first_y, first_x) = (residue / w.stride, residue % w.stride);
+                let windows = WindowsOver::new(&w, &g, first_y, first_x);
+                for (i, y) in (first_y..w.input.height).step_by(w.stride).enumerate() {
+                    let to = to.add((channel * w.input.pixels() + y * w.input.width + first_x) * BLOCK);
+                    let count = (w.input.width - first_x.min(w.input.width)).div_ceil(w.stride);
+                    let mut x = 0;
+                    while x < count {
+                        let at = g.first + i * g.row + x * BLOCK;
+                        let (gradients, numbers) = (gradients.add(at), is_maximum.then(|| numbers.add(at)));
+                        let to = to.add(x * w.stride * BLOCK);
+                        if x + 4 <= count {
+                            gather::<V, E, 4>(&windows, gradients, numbers, w.stride, sink.accumulate, to);
+                            x += 4;
+                        } else {
+                            gather::<V, E, 1>(&windows, gradients, numbers, w.stride, sink.accumulate, to);
+                            x += 1;
                         }
-                        let to = to.add((y * w.input.width + x) * BLOCK + lane);
-                        if sink.accumulate {
-                            value = value.add(E::load::<V>(to));
-                        }
-                        E::store(value, to);
                     }
                 }
             }
@@ -162,11 +228,69 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
     }
 }
 
-/// Outputs along one side whose window covers an input pixel.
+/// The windows over input pixels (first_y + i·stride, first_x + j·stride): where their gradients lie from that of output
+/// (i, j), and which of their taps the pixel is.
+struct WindowsOver {
+    offsets: [isize; TAPS],
+    numbers: [f32; TAPS],
+    count: usize,
+}
+
+impl WindowsOver {
+    #[inline(always)]
+    fn new(w: &Windows, g: &Gradients, first_y: usize, first_x: usize) -> Self {
+        let mut all = Self { offsets: [0; TAPS], numbers: [0.0; TAPS], count: 0 };
+        let stride = w.stride as isize;
+        // By rows and columns of outputs.
+        for tap in (0..TAPS).rev() {
+            let y = (first_y + POOL_PADDING) as isize - (tap / POOL_KERNEL) as isize;
+            let x = (first_x + POOL_PADDING) as isize - (tap % POOL_KERNEL) as isize;
+            if y.rem_euclid(stride) == 0 && x.rem_euclid(stride) == 0 {
+                let (y, x) = (y.div_euclid(stride), x.div_euclid(stride));
+                all.offsets[all.count] = y * g.row as isize + x * BLOCK as isize;
+                all.numbers[all.count] = tap as f32;
+                all.count += 1;
+            }
+        }
+        all
+    }
+}
+
+/// Gradients of `J` input pixels that lie `stride` apart.
+///
+/// # Safety
+/// All windows over them must lie in `gradients`, and in `numbers` the taps of maxima.
 #[inline(always)]
-fn windows_over(w: &Windows, input: usize, outputs: usize) -> std::ops::Range<usize> {
-    let last = input + POOL_PADDING;
-    (last + 1).saturating_sub(w.kernel).div_ceil(w.stride)..(last / w.stride + 1).min(outputs)
+unsafe fn gather<V: Vector, E: Element, const J: usize>(
+    windows: &WindowsOver,
+    gradients: *const f32,
+    numbers: Option<*mut f32>,
+    stride: usize,
+    accumulate: bool,
+    to: *mut E,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for lane in (0..BLOCK).step_by(V::LANES) {
+            let mut values = [V::splat(0.0); J];
+            for window in 0..windows.count {
+                let tap = V::splat(windows.numbers[window]);
+                let offset = windows.offsets[window];
+                for (j, value) in values.iter_mut().enumerate() {
+                    let at = offset + (j * BLOCK + lane) as isize;
+                    let mut term = V::load(gradients.offset(at));
+                    if let Some(numbers) = numbers {
+                        term = V::load(numbers.offset(at)).select_equal(tap, term);
+                    }
+                    *value = value.add(term);
+                }
+            }
+            for (j, &value) in values.iter().enumerate() {
+                let to = to.add(j * stride * BLOCK + lane);
+                E::store(if accumulate { value.add(E::load::<V>(to)) } else { value }, to);
+            }
+        }
+    }
 }
 
 /// Divides the gradients of averages by the number of pixels that each averages.
@@ -174,7 +298,7 @@ fn windows_over(w: &Windows, input: usize, outputs: usize) -> std::ops::Range<us
 /// # Safety
 /// `gradients` must be a channel of the output.
 #[inline(always)]
-unsafe fn divide<V: Vector>(w: &Windows, gradients: *mut f32) {
+unsafe fn divide<V: Vector>(w: &Windows, g: &Gradients, gradients: *mut f32) {
     for y in 0..w.output.height {
         let count_y = inside(w, y, w.input.height).len();
         for x in 0..w.output.width {
@@ -182,7 +306,7 @@ unsafe fn divide<V: Vector>(w: &Windows, gradients: *mut f32) {
             for v in 0..V::PER_BLOCK {
                 // SAFETY: the caller's promise.
                 unsafe {
-                    let at = gradients.add((y * w.output.width + x) * BLOCK + v * V::LANES);
+                    let at = gradients.add(g.first + y * g.row + x * BLOCK + v * V::LANES);
                     V::load(at).mul(V::splat(share)).store(at);
                 }
             }
