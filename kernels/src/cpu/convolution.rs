@@ -3,7 +3,7 @@
 
 use super::columns::{BandRows, LiveTaps, columns, depthwise_gradients, input_gradients};
 use super::context::{Context, Reading};
-use super::matrix::{Rows, Weights, multiply, weight_gradient};
+use super::matrix::{Rows, Source, Target, Weights, multiply, weight_gradient};
 use super::norm::moments;
 use super::rows::Windows;
 use super::simd::{Element, Vector};
@@ -143,6 +143,73 @@ pub(crate) fn scratch_floats(op: &Convolution) -> usize {
     Bands::new(op).scratch_floats()
 }
 
+/// The input's pixels as a convolution reads them that goes from pixel to pixel, `[channel][pixel]`.
+struct Pixels<'a, E> {
+    cx: &'a Context<'a>,
+    op: &'a Convolution,
+    from: *const E,
+}
+
+impl<'a, E: Element> Pixels<'a, E> {
+    /// Those of a block from pixel `first` on.
+    fn new(cx: &'a Context<'_>, op: &'a Convolution, block: usize, first: usize) -> Self {
+        let from: *const E = cx.memory.tensor(op.input.tensor, block);
+        Self { cx, op, from: from.wrapping_add(first * BLOCK) }
+    }
+}
+
+impl<E> Clone for Pixels<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Pixels<'_, E> {}
+
+impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
+    #[inline(always)]
+    unsafe fn get(self, k: usize, j: usize) -> V {
+        let plane = self.op.input.tensor.shape.pixels() * BLOCK;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x = E::load::<V>(self.from.add(k * plane + j * V::LANES));
+            reading::<V>(self.cx, self.op, k).apply(x)
+        }
+    }
+}
+
+/// Where the gradients of such pixels go: through the ReLU's gate to the sink. What was read is left for the gradients of
+/// the weights.
+#[derive(Clone, Copy)]
+struct PixelGradients<'a, E> {
+    input: Pixels<'a, E>,
+    t: Rows<*mut f32>,
+    to: *mut E,
+    accumulate: bool,
+}
+
+impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
+    #[inline(always)]
+    unsafe fn put(self, k: usize, j: usize, sums: &[V]) {
+        let input = self.input.op.input;
+        let plane = input.tensor.shape.pixels() * BLOCK;
+        // SAFETY: the caller's promise; `t` and the sink have the input's pixels.
+        unsafe {
+            let (reading, zero) = (reading::<V>(self.input.cx, self.input.op, k), V::splat(0.0));
+            for (b, &sum) in sums.iter().enumerate() {
+                let place = k * plane + (j + b) * V::LANES;
+                let x = reading.apply(E::load::<V>(self.input.from.add(place)));
+                self.t.put(k, j + b, &[x]);
+                let mut value = if input.relu { x.select_greater(zero, sum, zero) } else { sum };
+                if self.accumulate {
+                    value = value.add(E::load::<V>(self.to.add(place)));
+                }
+                E::store(value, self.to.add(place));
+            }
+        }
+    }
+}
+
 /// Forward, with the moments of the output when a normalisation follows in training.
 ///
 /// # Safety
@@ -157,24 +224,30 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
 ) {
     let bands = Bands::new(op);
     let scratch = bands.scratch(scratch);
-    let width = bands.windows.output.width;
+    let w = &bands.windows;
     let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id));
     let weights = Weights { at: cx.weights(op.weight), row: bands.columns, column: 1 };
-    let output: *mut E = cx.memory.tensor(op.output, block);
-    let taps = LiveTaps::new(cx, op, &bands.windows);
+    let plane = w.output.pixels() * BLOCK;
     // SAFETY: bands tile the output; the scratch areas have the sizes that `Bands::sizes` says.
     unsafe {
-        for first in (0..bands.windows.output.height).step_by(bands.rows) {
-            let rows = bands.rows.min(bands.windows.output.height - first);
-            for channel in 0..op.input.tensor.shape.channels {
-                let reading = reading::<V>(cx, op, channel);
-                columns::<V, E>(cx, op, &bands, &taps, &scratch, reading, channel, block, first, rows);
+        let output: *mut E = cx.memory.tensor(op.output, block);
+        if w.is_pixel_by_pixel() {
+            let sizes = [bands.outputs, bands.columns, w.output.pixels() * V::PER_BLOCK];
+            let y = Rows { at: output, row: plane };
+            multiply::<V>(weights, bias, sizes, Pixels::<E>::new(cx, op, block, 0), y);
+        } else {
+            let taps = LiveTaps::new(cx, op, w);
+            for first in (0..w.output.height).step_by(bands.rows) {
+                let rows = bands.rows.min(w.output.height - first);
+                for channel in 0..op.input.tensor.shape.channels {
+                    let reading = reading::<V>(cx, op, channel);
+                    columns::<V, E>(cx, op, &bands, &taps, &scratch, reading, channel, block, first, rows);
+                }
+                let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+                let to = output.add(first * w.output.width * BLOCK);
+                let sizes = [bands.outputs, bands.columns, rows * w.output.width * V::PER_BLOCK];
+                multiply::<V>(weights, bias, sizes, t, Rows { at: to, row: plane });
             }
-            let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
-            let at = output.add(first * width * BLOCK);
-            let y = Rows { at, row: bands.windows.output.pixels() * BLOCK };
-            let vectors = rows * width * V::PER_BLOCK;
-            multiply::<V, E>(weights, bias, t, y, bands.outputs, bands.columns, vectors);
         }
         if let (Some(norm), true) = (op.norm, cx.mode == crate::program::Mode::Train) {
             moments::<V, E>(cx, norm, op.output, block);
@@ -230,17 +303,21 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                     *partials.bias.add(output) += sum_run::<V>(d.at.add(output * d.row), pixels);
                 }
             }
+            let t = Rows { at: scratch.columns, row: bands.run };
+            if let (true, Some(sink)) = (windows.is_pixel_by_pixel(), sink) {
+                let input = Pixels::<E>::new(cx, op, block, first * width);
+                let to = cx.memory.tensor::<E>(sink.tensor, block).add(first * width * BLOCK);
+                let y = PixelGradients { input, t, to, accumulate: sink.accumulate };
+                let sizes = [bands.columns, bands.outputs, vectors];
+                multiply::<V>(transposed, std::ptr::null(), sizes, d, y);
+                let t = Rows { at: t.at.cast_const(), row: t.row };
+                weight_gradient::<V>(d, t, partials.weight, bands.outputs, bands.columns, pixels);
+                continue;
+            }
             if needs_column_gradients {
                 let dt = Rows { at: scratch.column_gradients, row: bands.run };
-                multiply::<V, f32>(
-                    transposed,
-                    std::ptr::null(),
-                    d,
-                    dt,
-                    bands.columns,
-                    bands.outputs,
-                    vectors,
-                );
+                let sizes = [bands.columns, bands.outputs, vectors];
+                multiply::<V>(transposed, std::ptr::null(), sizes, d, dt);
             }
             let last = first + rows == windows.output.height;
             let end = if last {
@@ -268,7 +345,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                 }
             }
             done = end;
-            let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+            let t = Rows { at: t.at.cast_const(), row: t.row };
             weight_gradient::<V>(d, t, partials.weight, bands.outputs, bands.columns, pixels);
         }
     }

@@ -20,74 +20,113 @@ pub(crate) struct Rows<T> {
     pub(crate) row: usize,
 }
 
+/// The right-hand side of a product, `[column][vector]`.
+pub(crate) trait Source<V: Vector>: Copy {
+    /// Vector `j` of column `k`.
+    ///
+    /// # Safety
+    /// It must be there.
+    unsafe fn get(self, k: usize, j: usize) -> V;
+}
+
+/// Where a product goes, `[output][vector]`.
+pub(crate) trait Target<V: Vector>: Copy {
+    /// Takes some vectors of output `i`, from vector `j` on.
+    ///
+    /// # Safety
+    /// There must be room for them.
+    unsafe fn put(self, i: usize, j: usize, sums: &[V]);
+}
+
+impl<V: Vector> Source<V> for Rows<*const f32> {
+    #[inline(always)]
+    unsafe fn get(self, k: usize, j: usize) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load(self.at.add(k * self.row + j * V::LANES)) }
+    }
+}
+
+impl<V: Vector, E: Element> Target<V> for Rows<*mut E> {
+    #[inline(always)]
+    unsafe fn put(self, i: usize, j: usize, sums: &[V]) {
+        for (b, &sum) in sums.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { E::store(sum, self.at.add(i * self.row + (j + b) * V::LANES)) }
+        }
+    }
+}
+
 /// `y[i] = bias[i] + Σ_k w[i][k] · t[k]`, summed in the order of k.
 ///
 /// # Safety
 /// `y` must have `outputs` rows, `t` `columns` rows of `vectors` vectors, `w` as many elements, `bias` (or
 /// null) `outputs`.
 #[inline(always)]
-pub(crate) unsafe fn multiply<V: Vector, E: Element>(
+pub(crate) unsafe fn multiply<V: Vector>(
     w: Weights,
     bias: *const f32,
-    t: Rows<*const f32>,
-    y: Rows<*mut E>,
-    outputs: usize,
-    columns: usize,
-    vectors: usize,
+    [outputs, columns, vectors]: [usize; 3],
+    t: impl Source<V>,
+    y: impl Target<V>,
 ) {
     let mut i = 0;
     // SAFETY: tiles stay inside the bounds that the caller promises.
     unsafe {
+        if V::LANES == 16 {
+            while i + 8 <= outputs {
+                multiply_rows::<V, 8, 3>(w, bias, i, columns, vectors, t, y);
+                i += 8;
+            }
+        }
         while i + 4 <= outputs {
-            multiply_rows::<V, E, 4>(w, bias, t, y, i, columns, vectors);
+            if V::LANES == 16 {
+                multiply_rows::<V, 4, 4>(w, bias, i, columns, vectors, t, y);
+            } else {
+                multiply_rows::<V, 4, 2>(w, bias, i, columns, vectors, t, y);
+            }
             i += 4;
         }
         while i < outputs {
-            multiply_rows::<V, E, 1>(w, bias, t, y, i, columns, vectors);
+            multiply_rows::<V, 1, 4>(w, bias, i, columns, vectors, t, y);
             i += 1;
         }
     }
 }
 
+/// `I` outputs in tiles of `J` vectors.
 #[inline(always)]
-unsafe fn multiply_rows<V: Vector, E: Element, const I: usize>(
+unsafe fn multiply_rows<V: Vector, const I: usize, const J: usize>(
     w: Weights,
     bias: *const f32,
-    t: Rows<*const f32>,
-    y: Rows<*mut E>,
     i: usize,
     columns: usize,
     vectors: usize,
+    t: impl Source<V>,
+    y: impl Target<V>,
 ) {
     let mut j = 0;
     // SAFETY: as above.
     unsafe {
-        if V::LANES == 16 {
-            while j + 4 <= vectors {
-                multiply_tile::<V, E, I, 4>(w, bias, t, y, i, j, columns);
-                j += 4;
-            }
-        }
-        while j + 2 <= vectors {
-            multiply_tile::<V, E, I, 2>(w, bias, t, y, i, j, columns);
-            j += 2;
+        while j + J <= vectors {
+            multiply_tile::<V, I, J>(w, bias, i, j, columns, t, y);
+            j += J;
         }
         while j < vectors {
-            multiply_tile::<V, E, I, 1>(w, bias, t, y, i, j, columns);
+            multiply_tile::<V, I, 1>(w, bias, i, j, columns, t, y);
             j += 1;
         }
     }
 }
 
 #[inline(always)]
-unsafe fn multiply_tile<V: Vector, E: Element, const I: usize, const J: usize>(
+unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
     w: Weights,
     bias: *const f32,
-    t: Rows<*const f32>,
-    y: Rows<*mut E>,
     i: usize,
     j: usize,
     columns: usize,
+    t: impl Source<V>,
+    y: impl Target<V>,
 ) {
     // SAFETY: as above.
     unsafe {
@@ -97,12 +136,11 @@ unsafe fn multiply_tile<V: Vector, E: Element, const I: usize, const J: usize>(
                 *row = [V::splat(*bias.add(i + a)); J];
             }
         }
-        let mut from = t.at.add(j * V::LANES);
         let mut weight = w.at.add(i * w.row);
-        for _ in 0..columns {
+        for k in 0..columns {
             let mut x = [V::splat(0.0); J];
             for (b, x) in x.iter_mut().enumerate() {
-                *x = V::load(from.add(b * V::LANES));
+                *x = t.get(k, j + b);
             }
             for (a, row) in sums.iter_mut().enumerate() {
                 let weight = V::splat(*weight.add(a * w.row));
@@ -110,13 +148,10 @@ unsafe fn multiply_tile<V: Vector, E: Element, const I: usize, const J: usize>(
                     *sum = weight.mul_add(x, *sum);
                 }
             }
-            from = from.add(t.row);
             weight = weight.add(w.column);
         }
         for (a, row) in sums.iter().enumerate() {
-            for (b, &sum) in row.iter().enumerate() {
-                E::store(sum, y.at.add((i + a) * y.row + (j + b) * V::LANES));
-            }
+            y.put(i + a, j, row);
         }
     }
 }

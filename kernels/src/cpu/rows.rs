@@ -48,6 +48,11 @@ impl Windows {
         self.kernel == 1 && self.origin <= 0
     }
 
+    /// Whether output pixels are input pixels one by one.
+    pub(crate) fn is_pixel_by_pixel(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.origin == 0
+    }
+
     /// Input pixel that the first output of a row reads, when windows are single pixels.
     #[inline(always)]
     pub(crate) fn pixel_of(&self, output_row: usize) -> usize {

@@ -112,7 +112,8 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
         let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id).add(outputs.start));
         let t = Rows { at: gathered.columns.cast_const(), row: bands.run };
         let y = Rows { at: results, row: bands.run };
-        multiply::<V, f32>(weights, bias, t, y, outputs.len(), bands.columns, blocks * V::PER_BLOCK);
+        let sizes = [outputs.len(), bands.columns, blocks * V::PER_BLOCK];
+        multiply::<V>(weights, bias, sizes, t, y);
         for block in 0..blocks {
             let to: *mut E = cx.memory.tensor(op.output, block);
             for (i, output) in outputs.clone().enumerate() {
@@ -172,7 +173,8 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
         let transposed = Weights { at: cx.weights(op.weight).add(first), row: 1, column: bands.columns };
         let dt = Rows { at: scratch, row: bands.run };
         let count = inputs.len() * taps;
-        multiply::<V, f32>(transposed, std::ptr::null(), d, dt, count, bands.outputs, blocks * V::PER_BLOCK);
+        let sizes = [count, bands.outputs, blocks * V::PER_BLOCK];
+        multiply::<V>(transposed, std::ptr::null(), sizes, d, dt);
         let zero = V::splat(0.0);
         for block in 0..blocks {
             let to: *mut E = cx.memory.tensor(sink.tensor, block);
