@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::ahead::Lookahead;
 use super::context::{Context, Reading};
 use super::convolution::{Bands, Scratch};
 use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
@@ -69,6 +70,7 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
     block: usize,
     first: usize,
     rows: usize,
+    ahead: &mut impl Lookahead,
 ) {
     let w = &bands.windows;
     let (width, run) = (w.output.width, bands.run);
@@ -100,7 +102,7 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
             }
             let from = Plane { at: scratch.padded.cast_const(), row: w.stride * row };
             let to = Plane { at: scratch.columns.add(channel * run), row: width * BLOCK };
-            slide::<V>(&sums, from, to, rows, width * V::PER_BLOCK);
+            slide::<V>(&sums, from, to, rows, width * V::PER_BLOCK, ahead);
             return;
         }
         for ky in 0..w.kernel {
@@ -160,6 +162,7 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
     band: &BandRows,
     sink: Sink,
     to: *mut E,
+    ahead: &mut impl Lookahead,
 ) {
     let w = &bands.windows;
     // SAFETY: the caller's promise.
@@ -169,7 +172,7 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
         }
         if let Some(id) = op.depthwise {
             let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
-            slide_back::<V>(bands, taps, weights, scratch, channel, band);
+            slide_back::<V>(bands, taps, weights, scratch, channel, band, ahead);
         } else {
             scatter_back::<V>(bands, scratch, channel, band);
         }
@@ -230,6 +233,7 @@ unsafe fn slide_back<V: Vector>(
     scratch: &Scratch,
     channel: usize,
     band: &BandRows,
+    ahead: &mut impl Lookahead,
 ) {
     let w = &bands.windows;
     let stride = w.stride as isize;
@@ -258,7 +262,14 @@ unsafe fn slide_back<V: Vector>(
                 let rows = (band.range.len() - residue_y).div_ceil(w.stride);
                 let columns = (w.input.width - residue_x).div_ceil(w.stride);
                 let at = scratch.input_gradients.add(y0 * row + w.residue_offset(residue_x));
-                slide::<V>(&taps, from, Plane { at, row: w.stride * row }, rows, columns * V::PER_BLOCK);
+                slide::<V>(
+                    &taps,
+                    from,
+                    Plane { at, row: w.stride * row },
+                    rows,
+                    columns * V::PER_BLOCK,
+                    ahead,
+                );
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Convolutions on one block of images, in bands of output rows: the columns of a band stay in the cache
 //! while the matrix products read them.
 
+use super::ahead::{Ahead, Piece};
 use super::columns::{BandRows, LiveTaps, columns, depthwise_gradients, input_gradients};
 use super::context::{Context, Reading};
 use super::matrix::{Rows, Source, Target, Weights, multiply, weight_gradient};
@@ -138,6 +139,11 @@ impl Bands {
     }
 }
 
+/// Output rows of a band.
+pub(super) fn band_rows(op: &Convolution) -> usize {
+    Bands::new(op).rows
+}
+
 /// Elements of scratch memory that a convolution needs.
 pub(crate) fn scratch_floats(op: &Convolution) -> usize {
     Bands::new(op).scratch_floats()
@@ -234,19 +240,31 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
         if w.is_pixel_by_pixel() {
             let sizes = [bands.outputs, bands.columns, w.output.pixels() * V::PER_BLOCK];
             let y = Rows { at: output, row: plane };
-            multiply::<V>(weights, bias, sizes, Pixels::<E>::new(cx, op, block, 0), y);
+            multiply::<V>(weights, bias, sizes, Pixels::<E>::new(cx, op, block, 0), y, &mut ());
         } else {
             let taps = LiveTaps::new(cx, op, w);
             for first in (0..w.output.height).step_by(bands.rows) {
                 let rows = bands.rows.min(w.output.height - first);
                 for channel in 0..op.input.tensor.shape.channels {
                     let reading = reading::<V>(cx, op, channel);
-                    columns::<V, E>(cx, op, &bands, &taps, &scratch, reading, channel, block, first, rows);
+                    columns::<V, E>(
+                        cx,
+                        op,
+                        &bands,
+                        &taps,
+                        &scratch,
+                        reading,
+                        channel,
+                        block,
+                        first,
+                        rows,
+                        &mut (),
+                    );
                 }
                 let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
                 let to = output.add(first * w.output.width * BLOCK);
                 let sizes = [bands.outputs, bands.columns, rows * w.output.width * V::PER_BLOCK];
-                multiply::<V>(weights, bias, sizes, t, Rows { at: to, row: plane });
+                multiply::<V>(weights, bias, sizes, t, Rows { at: to, row: plane }, &mut ());
             }
         }
         if let (Some(norm), true) = (op.norm, cx.mode == crate::program::Mode::Train) {
@@ -267,8 +285,8 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
     gradient: &Gradient,
     sink: Option<&Sink>,
     block: usize,
-    chunk: usize,
-    first_of_chunk: bool,
+    (chunk, first_of_chunk): (usize, bool),
+    mut ahead: Ahead,
     scratch: *mut f32,
 ) {
     let bands = Bands::new(op);
@@ -284,6 +302,11 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
         if first_of_chunk {
             std::slice::from_raw_parts_mut(partials.weight, partials.floats).fill(0.0);
         }
+        let rows_of = |a: Tensor, b: Option<Tensor>, first: usize| {
+            Piece::new(cx.memory, [Some(a), b], first, bands.rows)
+        };
+        let gradients = |first: usize| rows_of(gradient.tensor, gradient.norm.map(|_| gradient.raw), first);
+        let inputs = |first: usize| rows_of(op.input.tensor, sink.map(|sink| sink.tensor), first);
         let mut done = 0;
         for first in (0..windows.output.height).step_by(bands.rows) {
             let rows = bands.rows.min(windows.output.height - first);
@@ -309,15 +332,17 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                 let to = cx.memory.tensor::<E>(sink.tensor, block).add(first * width * BLOCK);
                 let y = PixelGradients { input, t, to, accumulate: sink.accumulate };
                 let sizes = [bands.columns, bands.outputs, vectors];
-                multiply::<V>(transposed, std::ptr::null(), sizes, d, y);
+                multiply::<V>(transposed, std::ptr::null(), sizes, d, y, &mut ahead);
                 let t = Rows { at: t.at.cast_const(), row: t.row };
-                weight_gradient::<V>(d, t, partials.weight, bands.outputs, bands.columns, pixels);
+                ahead.soon([gradients(first + rows), inputs(first + rows)]);
+                weight_gradient::<V>(d, t, partials.weight, bands.outputs, bands.columns, pixels, &mut ahead);
                 continue;
             }
+            ahead.soon([inputs(first), gradients(first + rows)]);
             if needs_column_gradients {
                 let dt = Rows { at: scratch.column_gradients, row: bands.run };
                 let sizes = [bands.columns, bands.outputs, vectors];
-                multiply::<V>(transposed, std::ptr::null(), sizes, d, dt);
+                multiply::<V>(transposed, std::ptr::null(), sizes, d, dt, &mut ahead);
             }
             let last = first + rows == windows.output.height;
             let end = if last {
@@ -329,7 +354,9 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
             let begin = (windows.first_row(first).max(0) as usize).min(done);
             for channel in 0..op.input.tensor.shape.channels {
                 let reading = reading::<V>(cx, op, channel);
-                columns::<V, E>(cx, op, &bands, &taps, &scratch, reading, channel, block, first, rows);
+                columns::<V, E>(
+                    cx, op, &bands, &taps, &scratch, reading, channel, block, first, rows, &mut ahead,
+                );
                 if let Some(id) = op.depthwise {
                     let kernel = windows.kernel;
                     let dw = partials.depthwise.add(channel * kernel * kernel);
@@ -341,12 +368,14 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                     let to: *mut E = cx.memory.tensor(sink.tensor, block);
                     let to = to.add(channel * windows.input.pixels() * BLOCK);
                     let rows = BandRows { first, rows, range: begin..end, done };
-                    input_gradients::<V, E>(cx, op, &bands, &taps, &scratch, channel, &rows, *sink, to);
+                    input_gradients::<V, E>(
+                        cx, op, &bands, &taps, &scratch, channel, &rows, *sink, to, &mut ahead,
+                    );
                 }
             }
             done = end;
             let t = Rows { at: t.at.cast_const(), row: t.row };
-            weight_gradient::<V>(d, t, partials.weight, bands.outputs, bands.columns, pixels);
+            weight_gradient::<V>(d, t, partials.weight, bands.outputs, bands.columns, pixels, &mut ahead);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The sliding sums of a depthwise convolution over rows of vectors: forward, to the input, and to the
 //! weights.
 
+use super::ahead::Lookahead;
 use super::simd::Vector;
 use crate::shape::BLOCK;
 
@@ -47,24 +48,25 @@ pub(crate) unsafe fn slide<V: Vector>(
     to: Plane<*mut f32>,
     rows: usize,
     vectors: usize,
+    ahead: &mut impl Lookahead,
 ) {
     let mut j = 0;
     // SAFETY: tiles stay inside the bounds that the caller promises.
     unsafe {
         while j + 8 <= vectors {
-            slide_strip::<V, 1, 8>(taps, from, to, rows, j);
+            slide_strip::<V, 1, 8>(taps, from, to, rows, j, ahead);
             j += 8;
         }
         while j + 4 <= vectors {
-            slide_strip::<V, 2, 4>(taps, from, to, rows, j);
+            slide_strip::<V, 2, 4>(taps, from, to, rows, j, ahead);
             j += 4;
         }
         while j + 2 <= vectors {
-            slide_strip::<V, 2, 2>(taps, from, to, rows, j);
+            slide_strip::<V, 2, 2>(taps, from, to, rows, j, ahead);
             j += 2;
         }
         while j < vectors {
-            slide_strip::<V, 1, 1>(taps, from, to, rows, j);
+            slide_strip::<V, 1, 1>(taps, from, to, rows, j, ahead);
             j += 1;
         }
     }
@@ -78,15 +80,16 @@ unsafe fn slide_strip<V: Vector, const R: usize, const J: usize>(
     to: Plane<*mut f32>,
     rows: usize,
     j: usize,
+    ahead: &mut impl Lookahead,
 ) {
     let whole = rows / R * R;
     // SAFETY: as above.
     unsafe {
         for r in (0..whole).step_by(R) {
-            slide_tile::<V, R, J>(taps, from, to, r, j);
+            slide_tile::<V, R, J>(taps, from, to, r, j, ahead);
         }
         for r in whole..rows {
-            slide_tile::<V, 1, J>(taps, from, to, r, j);
+            slide_tile::<V, 1, J>(taps, from, to, r, j, ahead);
         }
     }
 }
@@ -98,12 +101,15 @@ unsafe fn slide_tile<V: Vector, const R: usize, const J: usize>(
     to: Plane<*mut f32>,
     r: usize,
     j: usize,
+    ahead: &mut impl Lookahead,
 ) {
     // SAFETY: as above.
     unsafe {
+        ahead.ready();
         let mut sums = [[V::splat(0.0); J]; R];
         let base = from.at.add(r * from.row + j * V::LANES);
         for tap in 0..taps.count {
+            ahead.step(R * J * V::LANES);
             let weight = V::splat(*taps.weights.get_unchecked(tap));
             let at = base.add(*taps.offsets.get_unchecked(tap));
             for (a, row) in sums.iter_mut().enumerate() {

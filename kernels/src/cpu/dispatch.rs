@@ -1,5 +1,6 @@
 //! Chooses the instructions at run time and runs one call on one block or one part of its channels.
 
+use super::ahead::{Ahead, Piece};
 use super::context::Context;
 use super::simd::{Element, Half, Portable, Vector};
 use super::{batch, convolution, elementwise, norm, pool, wide};
@@ -65,6 +66,8 @@ pub(crate) enum Unit<'a> {
         /// Partial sums that it adds to, and whether it is the first to do so.
         chunk: usize,
         first_of_chunk: bool,
+        /// What the calls after it read.
+        next: &'a [(Piece, usize)],
     },
     /// What the parts of a wide convolution read of one block.
     Gather { call: &'a Call, block: usize },
@@ -163,8 +166,8 @@ unsafe fn run_with<V: Vector, E: Element>(
     // SAFETY: the caller's promise.
     unsafe {
         match unit {
-            Unit::Block { call, block, chunk, first_of_chunk } => {
-                run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, scratch);
+            Unit::Block { call, block, chunk, first_of_chunk, next } => {
+                run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
             }
             Unit::Gather { call, block } => match call {
                 Call::Convolve { op } => wide::gather_columns::<V, E>(cx, op, block, scratch),
@@ -197,6 +200,7 @@ unsafe fn run_block<V: Vector, E: Element>(
     block: usize,
     chunk: usize,
     first_of_chunk: bool,
+    next: &[(Piece, usize)],
     scratch: *mut f32,
 ) {
     // SAFETY: the caller's promise.
@@ -216,7 +220,9 @@ unsafe fn run_block<V: Vector, E: Element>(
             }
             Call::ConvolveBackward { op, gradient, sink } => {
                 let sink = sink.as_ref();
-                convolution::backward::<V, E>(cx, op, gradient, sink, block, chunk, first_of_chunk, scratch);
+                let ahead = Ahead::new(cx.memory, block, cx.blocks(), next);
+                let partials = (chunk, first_of_chunk);
+                convolution::backward::<V, E>(cx, op, gradient, sink, block, partials, ahead, scratch);
             }
             Call::PoolBackward { op, gradient, sink } => {
                 pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch);

@@ -3,7 +3,9 @@
 //! A run is `vectors` consecutive vectors of images (pixels of a row, of several rows, or of a whole batch).
 //! Rows of an operand lie `row` elements apart.
 
+use super::ahead::Lookahead;
 use super::simd::{Element, Vector};
+use crate::shape::BLOCK;
 
 /// A matrix of weights: element (i, k) at `at + i·row + k·column`.
 #[derive(Clone, Copy)]
@@ -68,26 +70,27 @@ pub(crate) unsafe fn multiply<V: Vector>(
     [outputs, columns, vectors]: [usize; 3],
     t: impl Source<V>,
     y: impl Target<V>,
+    ahead: &mut impl Lookahead,
 ) {
     let mut i = 0;
     // SAFETY: tiles stay inside the bounds that the caller promises.
     unsafe {
         if V::LANES == 16 {
             while i + 8 <= outputs {
-                multiply_rows::<V, 8, 3>(w, bias, i, columns, vectors, t, y);
+                multiply_rows::<V, 8, 3>(w, bias, i, columns, vectors, t, y, ahead);
                 i += 8;
             }
         }
         while i + 4 <= outputs {
             if V::LANES == 16 {
-                multiply_rows::<V, 4, 4>(w, bias, i, columns, vectors, t, y);
+                multiply_rows::<V, 4, 4>(w, bias, i, columns, vectors, t, y, ahead);
             } else {
-                multiply_rows::<V, 4, 2>(w, bias, i, columns, vectors, t, y);
+                multiply_rows::<V, 4, 2>(w, bias, i, columns, vectors, t, y, ahead);
             }
             i += 4;
         }
         while i < outputs {
-            multiply_rows::<V, 1, 4>(w, bias, i, columns, vectors, t, y);
+            multiply_rows::<V, 1, 4>(w, bias, i, columns, vectors, t, y, ahead);
             i += 1;
         }
     }
@@ -103,16 +106,17 @@ unsafe fn multiply_rows<V: Vector, const I: usize, const J: usize>(
     vectors: usize,
     t: impl Source<V>,
     y: impl Target<V>,
+    ahead: &mut impl Lookahead,
 ) {
     let mut j = 0;
     // SAFETY: as above.
     unsafe {
         while j + J <= vectors {
-            multiply_tile::<V, I, J>(w, bias, i, j, columns, t, y);
+            multiply_tile::<V, I, J>(w, bias, i, j, columns, t, y, ahead);
             j += J;
         }
         while j < vectors {
-            multiply_tile::<V, I, 1>(w, bias, i, j, columns, t, y);
+            multiply_tile::<V, I, 1>(w, bias, i, j, columns, t, y, ahead);
             j += 1;
         }
     }
@@ -127,9 +131,11 @@ unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
     columns: usize,
     t: impl Source<V>,
     y: impl Target<V>,
+    ahead: &mut impl Lookahead,
 ) {
     // SAFETY: as above.
     unsafe {
+        ahead.ready();
         let mut sums = [[V::splat(0.0); J]; I];
         if !bias.is_null() {
             for (a, row) in sums.iter_mut().enumerate() {
@@ -138,6 +144,7 @@ unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
         }
         let mut weight = w.at.add(i * w.row);
         for k in 0..columns {
+            ahead.step(I * J * V::LANES);
             let mut x = [V::splat(0.0); J];
             for (b, x) in x.iter_mut().enumerate() {
                 *x = t.get(k, j + b);
@@ -168,13 +175,14 @@ pub(crate) unsafe fn weight_gradient<V: Vector>(
     outputs: usize,
     columns: usize,
     pixels: usize,
+    ahead: &mut impl Lookahead,
 ) {
     // SAFETY: tiles stay inside the bounds that the caller promises.
     unsafe {
         if V::LANES == 16 {
-            weight_gradient_tiles::<V, 4, 4, 1>(d, t, dw, outputs, columns, pixels);
+            weight_gradient_tiles::<V, 4, 4, 1>(d, t, dw, outputs, columns, pixels, ahead);
         } else {
-            weight_gradient_tiles::<V, 2, 2, 2>(d, t, dw, outputs, columns, pixels);
+            weight_gradient_tiles::<V, 2, 2, 2>(d, t, dw, outputs, columns, pixels, ahead);
         }
     }
 }
@@ -187,24 +195,25 @@ unsafe fn weight_gradient_tiles<V: Vector, const I: usize, const K: usize, const
     outputs: usize,
     columns: usize,
     pixels: usize,
+    ahead: &mut impl Lookahead,
 ) {
     let (whole_outputs, whole_columns) = (outputs / I * I, columns / K * K);
     // SAFETY: as above.
     unsafe {
         for i in (0..whole_outputs).step_by(I) {
             for k in (0..whole_columns).step_by(K) {
-                weight_gradient_tile::<V, I, K, P>(d, t, dw, i, k, columns, pixels);
+                weight_gradient_tile::<V, I, K, P>(d, t, dw, i, k, columns, pixels, ahead);
             }
             for k in whole_columns..columns {
-                weight_gradient_tile::<V, I, 1, P>(d, t, dw, i, k, columns, pixels);
+                weight_gradient_tile::<V, I, 1, P>(d, t, dw, i, k, columns, pixels, ahead);
             }
         }
         for i in whole_outputs..outputs {
             for k in (0..whole_columns).step_by(K) {
-                weight_gradient_tile::<V, 1, K, P>(d, t, dw, i, k, columns, pixels);
+                weight_gradient_tile::<V, 1, K, P>(d, t, dw, i, k, columns, pixels, ahead);
             }
             for k in whole_columns..columns {
-                weight_gradient_tile::<V, 1, 1, P>(d, t, dw, i, k, columns, pixels);
+                weight_gradient_tile::<V, 1, 1, P>(d, t, dw, i, k, columns, pixels, ahead);
             }
         }
     }
@@ -219,13 +228,16 @@ unsafe fn weight_gradient_tile<V: Vector, const I: usize, const K: usize, const 
     k: usize,
     columns: usize,
     pixels: usize,
+    ahead: &mut impl Lookahead,
 ) {
     // SAFETY: as above; P is V::PER_BLOCK.
     unsafe {
+        ahead.ready();
         let mut sums = [[[V::splat(0.0); P]; K]; I];
         let mut left = d.at.add(i * d.row);
         let mut right = t.at.add(k * t.row);
         for _ in 0..pixels {
+            ahead.step(I * K * BLOCK);
             for p in 0..P {
                 let mut x = [V::splat(0.0); K];
                 for (b, x) in x.iter_mut().enumerate() {

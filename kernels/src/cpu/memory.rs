@@ -283,6 +283,17 @@ impl Memory {
         })
     }
 
+    /// Byte of the arena where a tensor's part of block 0 begins, and bytes from block to block.
+    pub(crate) fn place(&self, tensor: Tensor) -> (usize, usize) {
+        let place = self.places[tensor.storage.0];
+        (place.offset + tensor.channel * place.channel_bytes, place.block_bytes)
+    }
+
+    /// Bytes of an activation.
+    pub(crate) fn element(&self) -> usize {
+        if self.halves { size_of::<Half>() } else { size_of::<f32>() }
+    }
+
     /// First element of a tensor's part of a block.
     #[inline(always)]
     pub(crate) fn tensor<E: Element>(&self, tensor: Tensor, block: usize) -> *mut E {

@@ -5,6 +5,7 @@
 //! arena through raw pointers, and the schedule of `program.rs` promises that what runs at one time does not
 //! conflict.
 
+mod ahead;
 mod batch;
 mod columns;
 mod context;
@@ -173,9 +174,9 @@ impl CpuBackend {
                 Phase::Blocks(list) => self.run_all(cx, chunks, |chunk, run| {
                     let first = chunk * blocks / chunks;
                     for block in first..(chunk + 1) * blocks / chunks {
-                        for &call in list {
-                            let call = &calls[call];
-                            run(Unit::Block { call, block, chunk, first_of_chunk: block == first });
+                        for (call, next) in list {
+                            let call = &calls[*call];
+                            run(Unit::Block { call, block, chunk, first_of_chunk: block == first, next });
                         }
                     }
                 }),

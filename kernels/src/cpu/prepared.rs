@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ahead::{Piece, next_reads};
 use super::memory::{Buffer, Memory};
 use super::{CHUNKS, batch, convolution, pool, update, wide};
 use crate::error::Error;
@@ -12,8 +13,9 @@ use crate::state::Layout;
 
 /// What runs at one time.
 pub(super) enum Phase {
-    /// Calls that depend on each other image by image only, run one after the other on every block.
-    Blocks(Vec<usize>),
+    /// Calls that depend on each other image by image only, run one after the other on every block, each with what those
+    /// after it read.
+    Blocks(Vec<(usize, Vec<(Piece, usize)>)>),
     /// Wide convolutions gather what the parts of the phase after this one read, block by block.
     Gather(Vec<usize>),
     /// Independent (call, part) pairs.
@@ -57,7 +59,8 @@ impl Prepared {
                 continue;
             }
             if time % 2 == 1 {
-                phases.push(Phase::Blocks(calls));
+                let next = next_reads(&memory, &program.calls, &calls);
+                phases.push(Phase::Blocks(calls.into_iter().zip(next).collect()));
             } else {
                 let parts =
                     |&call: &usize| (0..parts(&program.calls[call], &memory)).map(move |part| (call, part));

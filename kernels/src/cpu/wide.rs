@@ -62,7 +62,7 @@ pub(crate) unsafe fn gather_columns<V: Vector, E: Element>(
         // SAFETY: the caller's promise.
         unsafe {
             let reading = reading::<V>(cx, op, channel);
-            columns::<V, E>(cx, op, &bands, &taps, &to, reading, channel, block, 0, 1);
+            columns::<V, E>(cx, op, &bands, &taps, &to, reading, channel, block, 0, 1, &mut ());
         }
     }
 }
@@ -113,7 +113,7 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
         let t = Rows { at: gathered.columns.cast_const(), row: bands.run };
         let y = Rows { at: results, row: bands.run };
         let sizes = [outputs.len(), bands.columns, blocks * V::PER_BLOCK];
-        multiply::<V>(weights, bias, sizes, t, y);
+        multiply::<V>(weights, bias, sizes, t, y, &mut ());
         for block in 0..blocks {
             let to: *mut E = cx.memory.tensor(op.output, block);
             for (i, output) in outputs.clone().enumerate() {
@@ -158,7 +158,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
             let dw = partials.weight.add(outputs.start * bands.columns);
             std::slice::from_raw_parts_mut(dw, outputs.len() * bands.columns).fill(0.0);
             let d = Rows { at: d.at.add(outputs.start * d.row), row: d.row };
-            weight_gradient::<V>(d, t, dw, outputs.len(), bands.columns, blocks);
+            weight_gradient::<V>(d, t, dw, outputs.len(), bands.columns, blocks, &mut ());
             if op.bias.is_some() {
                 for (i, output) in outputs.enumerate() {
                     *partials.bias.add(output) = sum_run::<V>(d.at.add(i * d.row), blocks);
@@ -174,7 +174,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
         let dt = Rows { at: scratch, row: bands.run };
         let count = inputs.len() * taps;
         let sizes = [count, bands.outputs, blocks * V::PER_BLOCK];
-        multiply::<V>(transposed, std::ptr::null(), sizes, d, dt);
+        multiply::<V>(transposed, std::ptr::null(), sizes, d, dt, &mut ());
         let zero = V::splat(0.0);
         for block in 0..blocks {
             let to: *mut E = cx.memory.tensor(sink.tensor, block);

@@ -1,0 +1,212 @@
+//! Asking for what will be read next while products keep the processor busy: activations of a training are more than its
+//! caches hold, so without this every kernel would wait for them when it begins.
+
+use super::memory::Memory;
+use crate::graph::Tensor;
+use crate::program::Call;
+use crate::shape::BLOCK;
+
+/// Bytes that calls without products may read before the next call is left out: what is asked for must stay in a
+/// second-level cache until it is read.
+const BYTES: usize = 300 << 10;
+
+/// Pieces of later calls that are remembered.
+const NEXT: usize = 8;
+
+/// What a call reads, in its order: some rows of all channels of a tensor, or of two of one shape in turns.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Piece {
+    /// Byte of the first channel's first row in the arena for block 0, and bytes from block to block.
+    at: [usize; 2],
+    block: [usize; 2],
+    tensors: usize,
+    /// Cache lines of a channel's rows, bytes from channel to channel, and channels.
+    lines: usize,
+    pitch: usize,
+    channels: usize,
+}
+
+impl Piece {
+    /// Rows `first ..` of one tensor or two: `rows` of them, or all that there are.
+    pub(super) fn new(memory: &Memory, of: [Option<Tensor>; 2], first: usize, rows: usize) -> Self {
+        let Some(shape) = of[0].map(|tensor| tensor.shape) else { return Self::default() };
+        let row = shape.width * BLOCK * memory.element();
+        let place = of.map(|tensor| tensor.map_or((0, 0), |tensor| memory.place(tensor)));
+        Self {
+            at: place.map(|(at, _)| at + first * row),
+            block: place.map(|(_, block)| block),
+            tensors: of.iter().flatten().count(),
+            lines: rows.min(shape.height.saturating_sub(first)) * row / CACHE_LINE,
+            pitch: shape.height * row,
+            channels: shape.channels,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.lines * CACHE_LINE * self.channels * self.tensors
+    }
+
+    /// First byte of run `run` of a block: channels of the first tensor and the second in turns.
+    fn run(&self, run: usize, block: usize) -> usize {
+        let (channel, tensor) = (run / self.tensors, run % self.tensors);
+        self.at[tensor] + block * self.block[tensor] + channel * self.pitch
+    }
+
+    fn runs(&self) -> usize {
+        if self.lines == 0 { 0 } else { self.channels * self.tensors }
+    }
+}
+
+/// Bytes of a cache line.
+const CACHE_LINE: usize = 64;
+
+/// What a call of a backward pass reads of a block before it has products to hide it behind.
+fn first_reads(memory: &Memory, call: &Call) -> Vec<Piece> {
+    let piece = |a: Tensor, b: Option<Tensor>, rows: usize| Piece::new(memory, [Some(a), b], 0, rows);
+    let all = usize::MAX;
+    match call {
+        Call::ConvolveBackward { op, gradient, sink } => {
+            let raw = gradient.norm.map(|_| gradient.raw);
+            let rows = super::convolution::band_rows(op);
+            let mut list = vec![piece(gradient.tensor, raw, rows)];
+            if op.depthwise.is_none() {
+                list.push(piece(op.input.tensor, sink.map(|sink| sink.tensor), rows));
+            }
+            list
+        }
+        Call::PoolBackward { gradient, sink, .. } => {
+            let raw = gradient.norm.map(|_| gradient.raw);
+            vec![piece(gradient.tensor, raw, all), piece(sink.tensor, None, all)]
+        }
+        Call::NormGradientSums { gradient, .. } => vec![piece(gradient.tensor, Some(gradient.raw), all)],
+        Call::EdgeBackward { gradient, sink, .. } => vec![piece(*gradient, Some(sink.tensor), all)],
+        _ => Vec::new(),
+    }
+}
+
+/// For each call of a phase that is run call by call on a block: what the calls after it read first, on the same block
+/// or on the next, of which there may be none.
+pub(super) fn next_reads(memory: &Memory, calls: &[Call], list: &[usize]) -> Vec<Vec<(Piece, usize)>> {
+    let after = |index: usize| {
+        let mut next = Vec::new();
+        let mut bytes = 0;
+        for later in index + 1..=index + list.len() {
+            let call = &calls[list[later % list.len()]];
+            let pieces = first_reads(memory, call);
+            bytes += pieces.iter().map(Piece::bytes).sum::<usize>();
+            next.extend(pieces.into_iter().map(|piece| (piece, later / list.len())));
+            if bytes > BYTES || matches!(call, Call::ConvolveBackward { .. }) {
+                break;
+            }
+        }
+        next.truncate(NEXT);
+        next
+    };
+    (0..list.len()).map(after).collect()
+}
+
+/// What products do beside their sums.
+pub(super) trait Lookahead {
+    /// Called where no sums are in registers.
+    fn ready(&mut self);
+    /// Called for every `multiply_adds` of single lanes.
+    fn step(&mut self, multiply_adds: usize);
+}
+
+/// Nothing: what a forward pass reads was written just before, and is near.
+impl Lookahead for () {
+    #[inline(always)]
+    fn ready(&mut self) {}
+    #[inline(always)]
+    fn step(&mut self, _multiply_adds: usize) {}
+}
+
+/// What a call asks for.
+#[derive(Default)]
+pub(super) struct Ahead {
+    arena: usize,
+    block: usize,
+    /// Lines of the run that is being asked for: the next one, and how many are left.
+    at: usize,
+    left: usize,
+    /// What the call itself reads later, then what those after it read; and the next run of the first piece.
+    own: [Piece; 2],
+    own_run: usize,
+    next: [(Piece, usize); NEXT],
+    next_piece: usize,
+    next_run: usize,
+}
+
+impl Ahead {
+    /// For a call on a block, with what the calls after it read.
+    pub(super) fn new(memory: &Memory, block: usize, blocks: usize, next: &[(Piece, usize)]) -> Self {
+        let mut ahead = Self { arena: memory.arena.pointer::<u8>() as usize, block, ..Self::default() };
+        for (to, from) in ahead.next.iter_mut().zip(next).filter(|(_, from)| block + from.1 < blocks) {
+            *to = *from;
+        }
+        ahead
+    }
+
+    /// What the call itself reads soon: it goes first, and replaces what was said so before.
+    pub(super) fn soon(&mut self, own: [Piece; 2]) {
+        (self.own, self.own_run, self.left) = (own, 0, 0);
+    }
+
+    #[inline(never)]
+    fn next_run(&mut self) {
+        for piece in &mut self.own {
+            if self.own_run < piece.runs() {
+                (self.at, self.left) = (self.arena + piece.run(self.own_run, self.block), piece.lines);
+                self.own_run += 1;
+                return;
+            }
+            if piece.lines > 0 {
+                (*piece, self.own_run) = (Piece::default(), 0);
+            }
+        }
+        while let Some((piece, on)) = self.next.get(self.next_piece) {
+            if self.next_run < piece.runs() {
+                (self.at, self.left) = (self.arena + piece.run(self.next_run, self.block + on), piece.lines);
+                self.next_run += 1;
+                return;
+            }
+            (self.next_piece, self.next_run) = (self.next_piece + 1, 0);
+        }
+    }
+}
+
+/// Multiply-adds of single lanes for one line: about as many as the processor does while it comes from memory.
+const PER_LINE: usize = 96;
+
+impl Lookahead for Ahead {
+    #[inline(always)]
+    fn ready(&mut self) {
+        if self.left < 4 {
+            self.next_run();
+        }
+    }
+
+    #[inline(always)]
+    fn step(&mut self, multiply_adds: usize) {
+        let lines = multiply_adds.div_ceil(PER_LINE);
+        if self.left >= lines {
+            for line in 0..lines {
+                prefetch((self.at + line * CACHE_LINE) as *const u8);
+            }
+            self.at += lines * CACHE_LINE;
+            self.left -= lines;
+        }
+    }
+}
+
+/// Asks for a cache line; any address will do.
+#[inline(always)]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch accesses nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
