@@ -60,6 +60,23 @@ pub(crate) fn schedule(calls: &[Call], local: impl Fn(&Call) -> bool) -> Vec<usi
     times
 }
 
+/// Parts the calls of one time, so that those of different parts do not depend on each other; in each they stand in the
+/// list's order.
+pub(crate) fn chains(waits: &[Vec<Wait>], calls: &[usize]) -> Vec<Vec<usize>> {
+    let mut chains: Vec<Vec<usize>> = Vec::new();
+    for &call in calls {
+        let waited = |chain: &Vec<usize>| waits[call].iter().any(|wait| chain.contains(&wait.earlier));
+        let (mut joined, apart): (Vec<_>, Vec<_>) = chains.into_iter().partition(waited);
+        let mut chain: Vec<usize> = joined.drain(..).flatten().collect();
+        chain.push(call);
+        chain.sort_unstable();
+        chains = apart;
+        chains.push(chain);
+    }
+    chains.sort_unstable();
+    chains
+}
+
 /// The first time after `time` of a sort of calls.
 fn next_time(time: usize, local: bool) -> usize {
     let next = time + 1;

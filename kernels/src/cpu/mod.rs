@@ -171,10 +171,11 @@ impl CpuBackend {
         let chunks = CHUNKS.min(blocks);
         for phase in &prepared.phases {
             match phase {
-                Phase::Blocks(list) => self.run_all(cx, chunks, |chunk, run| {
+                Phase::Blocks(chains) => self.run_all(cx, chunks * chains.len(), |index, run| {
+                    let (chunk, chain) = (index / chains.len(), &chains[index % chains.len()]);
                     let first = chunk * blocks / chunks;
                     for block in first..(chunk + 1) * blocks / chunks {
-                        for (call, next) in list {
+                        for (call, next) in chain {
                             let call = &calls[*call];
                             run(Unit::Block { call, block, chunk, first_of_chunk: block == first, next });
                         }

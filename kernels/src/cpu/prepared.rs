@@ -8,14 +8,14 @@ use super::{CHUNKS, batch, convolution, pool, update, wide};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::program::{Call, Program};
-use crate::schedule::schedule;
+use crate::schedule::{chains, schedule, waits};
 use crate::state::Layout;
 
 /// What runs at one time.
 pub(super) enum Phase {
-    /// Calls that depend on each other image by image only, run one after the other on every block, each with what those
-    /// after it read.
-    Blocks(Vec<(usize, Vec<(Piece, usize)>)>),
+    /// Chains of calls that depend on each other image by image only, run one after the other on every block, each with what
+    /// those after it read.
+    Blocks(Vec<Vec<(usize, Vec<(Piece, usize)>)>>),
     /// Wide convolutions gather what the parts of the phase after this one read, block by block.
     Gather(Vec<usize>),
     /// Independent (call, part) pairs.
@@ -49,6 +49,7 @@ impl Prepared {
         halves: bool,
         shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
+        let waits = waits(&program.calls);
         let times = schedule(&program.calls, is_local);
         let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
         let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves, shared)?;
@@ -59,8 +60,10 @@ impl Prepared {
                 continue;
             }
             if time % 2 == 1 {
-                let next = next_reads(&memory, &program.calls, &calls);
-                phases.push(Phase::Blocks(calls.into_iter().zip(next).collect()));
+                let chains = chains(&waits, &calls);
+                let mut next = next_reads(&memory, &program.calls, &chains.concat()).into_iter();
+                let with_next = |chain: Vec<usize>| chain.into_iter().zip(next.by_ref()).collect();
+                phases.push(Phase::Blocks(chains.into_iter().map(with_next).collect()));
             } else {
                 let parts =
                     |&call: &usize| (0..parts(&program.calls[call], &memory)).map(move |part| (call, part));
