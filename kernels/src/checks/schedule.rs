@@ -5,7 +5,7 @@ use super::cells::random_network;
 use crate::plan::{Lifetime, plan};
 use crate::program::{AccessKind, Call, Content, Mode, Program, Resource};
 use crate::reference::{Memory, Reference, Rounding};
-use crate::schedule::schedule;
+use crate::schedule::{chains, schedule, waits};
 
 /// Calls that treat each image for itself, up to sums over them.
 fn by_image(call: &Call) -> bool {
@@ -62,6 +62,34 @@ fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn chains_of_one_time_are_independent_and_keep_the_lists_order() {
+    for seed in 41..=46 {
+        let case = random_network(seed);
+        let calls = Program::new(&case.graph, Mode::Train).calls;
+        let (waits, times) = (waits(&calls), schedule(&calls, by_image));
+        let mut apart = 0;
+        for time in (1..=times.iter().copied().max().unwrap_or(0)).step_by(2) {
+            let list: Vec<usize> = (0..calls.len()).filter(|&index| times[index] == time).collect();
+            let chains = chains(&waits, &list);
+            assert!(chains.iter().all(|chain| chain.is_sorted()), "{}: {chains:?}", case.name);
+            let mut all = chains.concat();
+            all.sort_unstable();
+            assert_eq!(all, list, "{}", case.name);
+            for (number, chain) in chains.iter().enumerate() {
+                for &theirs in chains[..number].iter().flatten() {
+                    for &mine in chain {
+                        let list = conflicts(&calls[theirs], &calls[mine]);
+                        assert!(list.is_empty(), "{:?} and {:?}: {list:?}", calls[theirs], calls[mine]);
+                    }
+                }
+                apart += number;
+            }
+        }
+        assert!(apart > 0, "{}: every time is one chain", case.name);
     }
 }
 

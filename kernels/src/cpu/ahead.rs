@@ -210,3 +210,106 @@ fn prefetch(at: *const u8) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::prepared::{Phase, Prepared};
+    use crate::program::{Mode, Program};
+    use crate::state::Layout;
+    use crate::{ConvSpec, Graph, PoolKind, Shape};
+
+    const BLOCKS: usize = 3;
+
+    /// A small network.
+    fn prepared(halves: bool) -> Prepared {
+        let (mut graph, image) = Graph::new(Shape::new(3, 8, 8), 4);
+        let conv = |kernel| ConvSpec { channels: 8, kernel, stride: 1, padding: kernel / 2, relu: true };
+        let mut value = image;
+        for kernel in [3, 1] {
+            let raw = graph.conv(&format!("{kernel}"), value, conv(kernel)).unwrap();
+            value = graph.batch_norm(&format!("{kernel} norm"), raw).unwrap();
+        }
+        value = graph.pool("pool", value, PoolKind::Max, 1).unwrap();
+        value = graph.global_average(value);
+        let logits = graph.linear("linear", value, 4, false).unwrap();
+        graph.head(logits, 1.0).unwrap();
+        let program = Program::new(&graph, Mode::Train);
+        let layout = Layout::new(&graph, &program.trained);
+        Prepared::new(&graph, &layout, program, BLOCKS, halves, None).unwrap()
+    }
+
+    /// First byte and lines of all that is asked for.
+    fn drain(ahead: &mut Ahead) -> Vec<(usize, usize)> {
+        let mut runs = Vec::new();
+        loop {
+            ahead.left = 0;
+            ahead.next_run();
+            if ahead.left == 0 {
+                return runs;
+            }
+            runs.push((ahead.at, ahead.left));
+        }
+    }
+
+    #[test]
+    fn what_later_calls_read_is_asked_for_where_it_lies() {
+        for halves in [false, true] {
+            let prepared = prepared(halves);
+            let (memory, calls) = (&prepared.memory, &prepared.program.calls);
+            let mut asked = [0, 0];
+            for phase in &prepared.phases {
+                let Phase::Blocks(chains) = phase else { continue };
+                let list = chains.concat();
+                for (index, (_, next)) in list.iter().enumerate() {
+                    let (later, on) = ((index + 1) % list.len(), (index + 1) / list.len());
+                    let (Call::NormGradientSums { gradient, .. } | Call::ConvolveBackward { gradient, .. }) =
+                        &calls[list[later].0]
+                    else {
+                        continue;
+                    };
+                    if gradient.norm.is_none() {
+                        continue;
+                    }
+                    let shape = gradient.raw.shape;
+                    let plane = shape.pixels() * BLOCK * memory.element();
+                    let expected = |block: usize| -> Vec<(usize, usize)> {
+                        let run = |channel: usize, tensor: Tensor| {
+                            let (at, block_bytes) = memory.place(tensor);
+                            let at = at + block * block_bytes + channel * plane;
+                            (memory.arena.pointer::<u8>() as usize + at, plane / CACHE_LINE)
+                        };
+                        let both = |channel| [run(channel, gradient.tensor), run(channel, gradient.raw)];
+                        (0..shape.channels).flat_map(both).collect()
+                    };
+                    let runs = drain(&mut Ahead::new(memory, 1, BLOCKS, next));
+                    assert_eq!(runs[..2 * shape.channels], expected(1 + on));
+                    let runs = drain(&mut Ahead::new(memory, BLOCKS - 1, BLOCKS, next));
+                    let is_asked = runs.starts_with(&expected(BLOCKS - 1 + on));
+                    assert_eq!(is_asked, on == 0, "a block that is not there is not asked for");
+                    asked[on] += 1;
+                }
+            }
+            assert!(asked[0] > 0 && asked[1] > 0, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_call_reads_itself_goes_first() {
+        let prepared = prepared(false);
+        let memory = &prepared.memory;
+        let pooled = prepared.program.calls.iter().find_map(|call| match call {
+            Call::Pool { op } => Some(op.output),
+            _ => None,
+        });
+        let rows = |first| Piece::new(memory, [pooled, None], first, 2);
+        let mut ahead = Ahead::new(memory, 0, BLOCKS, &[(rows(0), 0), (rows(2), 1)]);
+        ahead.soon([rows(4), rows(8)]);
+        let runs = drain(&mut ahead);
+        let (channels, row) = (pooled.unwrap().shape.channels, 8 * BLOCK * size_of::<f32>());
+        assert_eq!(runs.len(), 3 * channels, "there is no ninth row");
+        let first = memory.arena.pointer::<u8>() as usize + memory.place(pooled.unwrap()).0;
+        let at = [0, channels, 2 * channels].map(|run| runs[run].0 - first);
+        assert_eq!(at, [4 * row, 0, memory.place(pooled.unwrap()).1 + 2 * row]);
+    }
+}

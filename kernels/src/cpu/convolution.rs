@@ -4,8 +4,9 @@
 use super::ahead::{Ahead, Piece};
 use super::columns::{BandRows, LiveTaps, columns, depthwise_gradients, input_gradients};
 use super::context::{Context, Reading};
-use super::matrix::{Rows, Source, Target, Weights, multiply, weight_gradient};
+use super::matrix::{Rows, Weights, multiply, weight_gradient};
 use super::norm::moments;
+use super::pixels::{PixelGradients, Pixels};
 use super::rows::Windows;
 use super::simd::{Element, Vector};
 use crate::graph::Tensor;
@@ -147,73 +148,6 @@ pub(super) fn band_rows(op: &Convolution) -> usize {
 /// Elements of scratch memory that a convolution needs.
 pub(crate) fn scratch_floats(op: &Convolution) -> usize {
     Bands::new(op).scratch_floats()
-}
-
-/// The input's pixels as a convolution reads them that goes from pixel to pixel, `[channel][pixel]`.
-struct Pixels<'a, E> {
-    cx: &'a Context<'a>,
-    op: &'a Convolution,
-    from: *const E,
-}
-
-impl<'a, E: Element> Pixels<'a, E> {
-    /// Those of a block from pixel `first` on.
-    fn new(cx: &'a Context<'_>, op: &'a Convolution, block: usize, first: usize) -> Self {
-        let from: *const E = cx.memory.tensor(op.input.tensor, block);
-        Self { cx, op, from: from.wrapping_add(first * BLOCK) }
-    }
-}
-
-impl<E> Clone for Pixels<'_, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E> Copy for Pixels<'_, E> {}
-
-impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
-    #[inline(always)]
-    unsafe fn get(self, k: usize, j: usize) -> V {
-        let plane = self.op.input.tensor.shape.pixels() * BLOCK;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let x = E::load::<V>(self.from.add(k * plane + j * V::LANES));
-            reading::<V>(self.cx, self.op, k).apply(x)
-        }
-    }
-}
-
-/// Where the gradients of such pixels go: through the ReLU's gate to the sink. What was read is left for the gradients of
-/// the weights.
-#[derive(Clone, Copy)]
-struct PixelGradients<'a, E> {
-    input: Pixels<'a, E>,
-    t: Rows<*mut f32>,
-    to: *mut E,
-    accumulate: bool,
-}
-
-impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
-    #[inline(always)]
-    unsafe fn put(self, k: usize, j: usize, sums: &[V]) {
-        let input = self.input.op.input;
-        let plane = input.tensor.shape.pixels() * BLOCK;
-        // SAFETY: the caller's promise; `t` and the sink have the input's pixels.
-        unsafe {
-            let (reading, zero) = (reading::<V>(self.input.cx, self.input.op, k), V::splat(0.0));
-            for (b, &sum) in sums.iter().enumerate() {
-                let place = k * plane + (j + b) * V::LANES;
-                let x = reading.apply(E::load::<V>(self.input.from.add(place)));
-                self.t.put(k, j + b, &[x]);
-                let mut value = if input.relu { x.select_greater(zero, sum, zero) } else { sum };
-                if self.accumulate {
-                    value = value.add(E::load::<V>(self.to.add(place)));
-                }
-                E::store(value, self.to.add(place));
-            }
-        }
-    }
 }
 
 /// Forward, with the moments of the output when a normalisation follows in training.

@@ -18,6 +18,7 @@ mod elementwise;
 mod matrix;
 mod memory;
 mod norm;
+mod pixels;
 mod planned;
 mod pool;
 mod prepared;
