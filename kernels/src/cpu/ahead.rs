@@ -67,10 +67,10 @@ fn first_reads(memory: &Memory, call: &Call) -> Vec<Piece> {
     match call {
         Call::ConvolveBackward { op, gradient, sink } => {
             let raw = gradient.norm.map(|_| gradient.raw);
-            let rows = super::convolution::band_rows(op);
+            let [rows, input_rows] = super::convolution::band_rows(op);
             let mut list = vec![piece(gradient.tensor, raw, rows)];
             if op.depthwise.is_none() {
-                list.push(piece(op.input.tensor, sink.map(|sink| sink.tensor), rows));
+                list.push(piece(op.input.tensor, sink.map(|sink| sink.tensor), input_rows));
             }
             list
         }

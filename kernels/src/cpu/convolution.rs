@@ -140,9 +140,10 @@ impl Bands {
     }
 }
 
-/// Output rows of a band.
-pub(super) fn band_rows(op: &Convolution) -> usize {
-    Bands::new(op).rows
+/// Output rows of a band, and how many input rows they go through.
+pub(super) fn band_rows(op: &Convolution) -> [usize; 2] {
+    let bands = Bands::new(op);
+    [bands.rows, bands.rows * bands.windows.stride]
 }
 
 /// Elements of scratch memory that a convolution needs.
@@ -236,11 +237,14 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
         if first_of_chunk {
             std::slice::from_raw_parts_mut(partials.weight, partials.floats).fill(0.0);
         }
-        let rows_of = |a: Tensor, b: Option<Tensor>, first: usize| {
-            Piece::new(cx.memory, [Some(a), b], first, bands.rows)
+        let gradients = |first: usize| {
+            let raw = gradient.norm.map(|_| gradient.raw);
+            Piece::new(cx.memory, [Some(gradient.tensor), raw], first, bands.rows)
         };
-        let gradients = |first: usize| rows_of(gradient.tensor, gradient.norm.map(|_| gradient.raw), first);
-        let inputs = |first: usize| rows_of(op.input.tensor, sink.map(|sink| sink.tensor), first);
+        let inputs = |first: usize| {
+            let both = [Some(op.input.tensor), sink.map(|sink| sink.tensor)];
+            Piece::new(cx.memory, both, first * windows.stride, bands.rows * windows.stride)
+        };
         let mut done = 0;
         for first in (0..windows.output.height).step_by(bands.rows) {
             let rows = bands.rows.min(windows.output.height - first);
