@@ -57,6 +57,13 @@ impl Piece {
     }
 }
 
+/// What a call reads first that comes after another one, on the same block or so many blocks on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Later {
+    piece: Piece,
+    blocks: usize,
+}
+
 /// Bytes of a cache line.
 const CACHE_LINE: usize = 64;
 
@@ -86,7 +93,7 @@ fn first_reads(memory: &Memory, call: &Call) -> Vec<Piece> {
 
 /// For each call of a phase that is run call by call on a block: what the calls after it read first, on the same block
 /// or on the next, of which there may be none.
-pub(super) fn next_reads(memory: &Memory, calls: &[Call], list: &[usize]) -> Vec<Vec<(Piece, usize)>> {
+pub(super) fn next_reads(memory: &Memory, calls: &[Call], list: &[usize]) -> Vec<Vec<Later>> {
     let after = |index: usize| {
         let mut next = Vec::new();
         let mut bytes = 0;
@@ -94,7 +101,7 @@ pub(super) fn next_reads(memory: &Memory, calls: &[Call], list: &[usize]) -> Vec
             let call = &calls[list[later % list.len()]];
             let pieces = first_reads(memory, call);
             bytes += pieces.iter().map(Piece::bytes).sum::<usize>();
-            next.extend(pieces.into_iter().map(|piece| (piece, later / list.len())));
+            next.extend(pieces.into_iter().map(|piece| Later { piece, blocks: later / list.len() }));
             if bytes > BYTES || matches!(call, Call::ConvolveBackward { .. }) {
                 break;
             }
@@ -132,16 +139,16 @@ pub(super) struct Ahead {
     /// What the call itself reads later, then what those after it read; and the next run of the first piece.
     own: [Piece; 2],
     own_run: usize,
-    next: [(Piece, usize); NEXT],
+    next: [Later; NEXT],
     next_piece: usize,
     next_run: usize,
 }
 
 impl Ahead {
     /// For a call on a block, with what the calls after it read.
-    pub(super) fn new(memory: &Memory, block: usize, blocks: usize, next: &[(Piece, usize)]) -> Self {
+    pub(super) fn new(memory: &Memory, block: usize, blocks: usize, next: &[Later]) -> Self {
         let mut ahead = Self { arena: memory.arena.pointer::<u8>() as usize, block, ..Self::default() };
-        for (to, from) in ahead.next.iter_mut().zip(next).filter(|(_, from)| block + from.1 < blocks) {
+        for (to, from) in ahead.next.iter_mut().zip(next).filter(|(_, from)| block + from.blocks < blocks) {
             *to = *from;
         }
         ahead
@@ -164,9 +171,10 @@ impl Ahead {
                 (*piece, self.own_run) = (Piece::default(), 0);
             }
         }
-        while let Some((piece, on)) = self.next.get(self.next_piece) {
+        while let Some(Later { piece, blocks }) = self.next.get(self.next_piece) {
             if self.next_run < piece.runs() {
-                (self.at, self.left) = (self.arena + piece.run(self.next_run, self.block + on), piece.lines);
+                (self.at, self.left) =
+                    (self.arena + piece.run(self.next_run, self.block + blocks), piece.lines);
                 self.next_run += 1;
                 return;
             }
@@ -260,11 +268,11 @@ mod tests {
             let mut asked = [0, 0];
             for phase in &prepared.phases {
                 let Phase::Blocks(chains) = phase else { continue };
-                let list = chains.concat();
-                for (index, (_, next)) in list.iter().enumerate() {
+                let list: Vec<_> = chains.iter().flatten().collect();
+                for (index, link) in list.iter().enumerate() {
                     let (later, on) = ((index + 1) % list.len(), (index + 1) / list.len());
                     let (Call::NormGradientSums { gradient, .. } | Call::ConvolveBackward { gradient, .. }) =
-                        &calls[list[later].0]
+                        &calls[list[later].call]
                     else {
                         continue;
                     };
@@ -282,9 +290,9 @@ mod tests {
                         let both = |channel| [run(channel, gradient.tensor), run(channel, gradient.raw)];
                         (0..shape.channels).flat_map(both).collect()
                     };
-                    let runs = drain(&mut Ahead::new(memory, 1, BLOCKS, next));
+                    let runs = drain(&mut Ahead::new(memory, 1, BLOCKS, &link.next));
                     assert_eq!(runs[..2 * shape.channels], expected(1 + on));
-                    let runs = drain(&mut Ahead::new(memory, BLOCKS - 1, BLOCKS, next));
+                    let runs = drain(&mut Ahead::new(memory, BLOCKS - 1, BLOCKS, &link.next));
                     let is_asked = runs.starts_with(&expected(BLOCKS - 1 + on));
                     assert_eq!(is_asked, on == 0, "a block that is not there is not asked for");
                     asked[on] += 1;
@@ -303,7 +311,8 @@ mod tests {
             _ => None,
         });
         let rows = |first| Piece::new(memory, [pooled, None], first, 2);
-        let mut ahead = Ahead::new(memory, 0, BLOCKS, &[(rows(0), 0), (rows(2), 1)]);
+        let later = |first, blocks| Later { piece: rows(first), blocks };
+        let mut ahead = Ahead::new(memory, 0, BLOCKS, &[later(0, 0), later(2, 1)]);
         ahead.soon([rows(4), rows(8)]);
         let runs = drain(&mut ahead);
         let (channels, row) = (pooled.unwrap().shape.channels, 8 * BLOCK * size_of::<f32>());

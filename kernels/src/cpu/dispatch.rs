@@ -1,6 +1,6 @@
 //! Chooses the instructions at run time and runs one call on one block or one part of its channels.
 
-use super::ahead::{Ahead, Piece};
+use super::ahead::{Ahead, Later};
 use super::context::Context;
 use super::simd::{Element, Half, Portable, Vector};
 use super::{batch, convolution, elementwise, norm, pool, wide};
@@ -67,7 +67,7 @@ pub(crate) enum Unit<'a> {
         chunk: usize,
         first_of_chunk: bool,
         /// What the calls after it read.
-        next: &'a [(Piece, usize)],
+        next: &'a [Later],
     },
     /// What the parts of a wide convolution read of one block.
     Gather { call: &'a Call, block: usize },
@@ -200,7 +200,7 @@ unsafe fn run_block<V: Vector, E: Element>(
     block: usize,
     chunk: usize,
     first_of_chunk: bool,
-    next: &[(Piece, usize)],
+    next: &[Later],
     scratch: *mut f32,
 ) {
     // SAFETY: the caller's promise.

@@ -37,7 +37,7 @@ use self::context::Context;
 pub(crate) use self::device::CpuDevice;
 use self::dispatch::{Isa, Unit};
 use self::memory::{Buffer, NormArrays, Parameters};
-use self::prepared::{Phase, Prepared};
+use self::prepared::{Link, Phase, Prepared};
 pub(crate) use self::reservation::Reservation;
 use crate::error::Error;
 use crate::graph::{Graph, NormId};
@@ -176,7 +176,7 @@ impl CpuBackend {
                     let (chunk, chain) = (index / chains.len(), &chains[index % chains.len()]);
                     let first = chunk * blocks / chunks;
                     for block in first..(chunk + 1) * blocks / chunks {
-                        for (call, next) in chain {
+                        for Link { call, next } in chain {
                             let call = &calls[*call];
                             run(Unit::Block { call, block, chunk, first_of_chunk: block == first, next });
                         }

@@ -228,7 +228,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
     }
 }
 
-/// The windows over input pixels (first_y + i·stride, first_x + j·stride): where their gradients lie from that of output
+/// The windows over input pixels (`first_y` + i·stride, `first_x` + j·stride): where their gradients lie from that of output
 /// (i, j), and which of their taps the pixel is.
 struct WindowsOver {
     offsets: [isize; TAPS],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ahead::{Piece, next_reads};
+use super::ahead::{Later, next_reads};
 use super::memory::{Buffer, Memory};
 use super::{CHUNKS, batch, convolution, pool, update, wide};
 use crate::error::Error;
@@ -11,11 +11,16 @@ use crate::program::{Call, Program};
 use crate::schedule::{chains, schedule, waits};
 use crate::state::Layout;
 
+/// A call of a chain, and what those after it read.
+pub(super) struct Link {
+    pub(super) call: usize,
+    pub(super) next: Vec<Later>,
+}
+
 /// What runs at one time.
 pub(super) enum Phase {
-    /// Chains of calls that depend on each other image by image only, run one after the other on every block, each with what
-    /// those after it read.
-    Blocks(Vec<Vec<(usize, Vec<(Piece, usize)>)>>),
+    /// Chains of calls that depend on each other image by image only, run one after the other on every block.
+    Blocks(Vec<Vec<Link>>),
     /// Wide convolutions gather what the parts of the phase after this one read, block by block.
     Gather(Vec<usize>),
     /// Independent (call, part) pairs.
@@ -62,8 +67,9 @@ impl Prepared {
             if time % 2 == 1 {
                 let chains = chains(&waits, &calls);
                 let mut next = next_reads(&memory, &program.calls, &chains.concat()).into_iter();
-                let with_next = |chain: Vec<usize>| chain.into_iter().zip(next.by_ref()).collect();
-                phases.push(Phase::Blocks(chains.into_iter().map(with_next).collect()));
+                let link = |(call, next)| Link { call, next };
+                let links = |chain: Vec<usize>| chain.into_iter().zip(next.by_ref()).map(link).collect();
+                phases.push(Phase::Blocks(chains.into_iter().map(links).collect()));
             } else {
                 let parts =
                     |&call: &usize| (0..parts(&program.calls[call], &memory)).map(move |part| (call, part));
