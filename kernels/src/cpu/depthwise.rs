@@ -177,25 +177,16 @@ unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
         for first in (0..V::PER_BLOCK).step_by(P) {
             // Two pixels at a time keep enough independent sums in flight to hide the latency of a multiply-add.
             let mut sums = [[[V::splat(0.0); P]; N]; 2];
-            let add = |sums: &mut [[V; P]; N], place: usize, left: *const f32, right: *const f32| {
-                for part in 0..P.min(V::PER_BLOCK) {
-                    let place = place + (first + part) * V::LANES;
-                    let g = V::load(left.add(place));
-                    for (sum, offset) in sums.iter_mut().zip(at) {
-                        sum[part] = g.mul_add(V::load(right.add(place + offset)), sum[part]);
-                    }
-                }
-            };
             for r in 0..rows {
                 let (left, right) = (d.at.add(r * d.row), x.at.add(r * x.row));
                 let mut j = 0;
                 while j + 2 <= pixels {
-                    add(&mut sums[0], j * BLOCK, left, right);
-                    add(&mut sums[1], (j + 1) * BLOCK, left, right);
+                    add_pixel(&mut sums[0], &at, first, j * BLOCK, left, right);
+                    add_pixel(&mut sums[1], &at, first, (j + 1) * BLOCK, left, right);
                     j += 2;
                 }
                 if j < pixels {
-                    add(&mut sums[0], j * BLOCK, left, right);
+                    add_pixel(&mut sums[0], &at, first, j * BLOCK, left, right);
                 }
             }
             let [even, odd] = sums;
@@ -213,6 +204,31 @@ unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
                 dw.iter_mut().zip(sums).take(totals.len()).for_each(|(dw, sum)| *dw += sum);
             } else {
                 dw.iter_mut().zip(totals).for_each(|(dw, total)| *dw += V::sum_block(&total[..V::PER_BLOCK]));
+            }
+        }
+    }
+}
+
+/// Adds one pixel to some vectors of a block, from `first` on, of the sums of some taps.
+///
+/// # Safety
+/// As [`tap_gradients`].
+#[inline(always)]
+unsafe fn add_pixel<V: Vector, const N: usize, const P: usize>(
+    sums: &mut [[V; P]; N],
+    offsets: &[usize; N],
+    first: usize,
+    place: usize,
+    left: *const f32,
+    right: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for part in 0..P.min(V::PER_BLOCK) {
+            let place = place + (first + part) * V::LANES;
+            let g = V::load(left.add(place));
+            for (sum, offset) in sums.iter_mut().zip(offsets) {
+                sum[part] = g.mul_add(V::load(right.add(place + offset)), sum[part]);
             }
         }
     }

@@ -190,9 +190,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
             let gradients = scratch.add(channel * g.plane);
             let numbers = scratch.add(w.input.channels * g.plane);
             zero_margins(gradients, width * BLOCK, rows, MARGINS, g.row);
-            let mut is_maximum = false;
             if let Some(storage) = op.taps {
-                is_maximum = true;
                 let from = cx.memory.taps(storage, block).add(channel * rows * width * BLOCK);
                 for y in 0..rows {
                     let to = numbers.add(g.first + y * g.row);
@@ -212,7 +210,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                     let mut x = 0;
                     while x < count {
                         let at = g.first + i * g.row + x * BLOCK;
-                        let (gradients, numbers) = (gradients.add(at), is_maximum.then(|| numbers.add(at)));
+                        let (gradients, numbers) = (gradients.add(at), op.taps.map(|_| numbers.add(at)));
                         let to = to.add(x * w.stride * BLOCK);
                         if x + 4 <= count {
                             gather::<V, E, 4>(&windows, gradients, numbers, w.stride, sink.accumulate, to);

@@ -1,7 +1,8 @@
 //! Vectors of images: the few instructions that the kernels need, for AVX-512, AVX2 and portable code.
 //!
 //! All implementations give the same bits: multiply-adds are fused, and a block of 16 lanes is summed in one
-//! order.
+//! order. What works on vectors is a function that is always inlined, never a closure: a compiler may leave a closure
+//! where it is, and then it has none of these instructions.
 
 use crate::shape::BLOCK;
 
@@ -209,10 +210,10 @@ mod x86 {
     use std::arch::x86_64::{
         __m128, __m256, __m512, _CMP_EQ_OQ, _CMP_GT_OQ, _MM_FROUND_TO_NEAREST_INT, _mm_add_ps, _mm_add_ss,
         _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128, _mm_movehl_ps, _mm_movelh_ps, _mm_packus_epi16,
-        _mm_packus_epi32, _mm_shuffle_ps, _mm_storel_epi64, _mm_storeu_ps, _mm_storeu_si128, _mm256_add_ps,
-        _mm256_and_ps, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_cmp_ps,
-        _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph,
-        _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
+        _mm_packus_epi32, _mm_setzero_ps, _mm_shuffle_ps, _mm_storel_epi64, _mm_storeu_ps, _mm_storeu_si128,
+        _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_si128,
+        _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_cvtps_epi32,
+        _mm256_cvtps_ph, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
         _mm256_loadu_si256, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
         _mm256_storeu_si256, _mm256_sub_ps, _mm512_add_ps, _mm512_castps512_ps128, _mm512_castps512_ps256,
         _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps,
@@ -231,12 +232,37 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(__m512);
 
+    /// Sums of the lanes four apart.
+    #[inline(always)]
+    unsafe fn sum8_by_halves(v: __m256) -> __m128 {
+        // SAFETY: only register instructions; the caller's processor has AVX.
+        unsafe { _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v)) }
+    }
+
+    /// Sums of the lanes two apart of both: of the first in the lower half.
+    #[inline(always)]
+    unsafe fn sum4_by_halves(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: as above.
+        unsafe { _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a)) }
+    }
+
+    /// Sums of the lanes eight apart of both: of the first in the lower half.
+    #[inline(always)]
+    unsafe fn sum16_by_halves(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: only register instructions; the caller's processor has AVX-512.
+        unsafe {
+            let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
+            let high = _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b);
+            _mm512_add_ps(low, high)
+        }
+    }
+
     /// Sum of eight lanes by halves.
     #[inline(always)]
     unsafe fn sum8(v: __m256) -> f32 {
         // SAFETY: only register instructions; the caller's processor has AVX.
         unsafe {
-            let four: __m128 = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let four = sum8_by_halves(v);
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<0b01>(two, two)))
         }
@@ -316,13 +342,12 @@ mod x86 {
         #[inline(always)]
         unsafe fn sum_blocks(blocks: [&[Self]; 4]) -> [f32; 4] {
             unsafe {
-                let quarters = |block: &[Self]| {
-                    let eight = _mm256_add_ps(block[0].0, block[1].0);
-                    _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight))
-                };
-                let [a, b, c, d] = blocks.map(quarters);
-                let pairs = |a, b| _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
-                let (ab, cd) = (pairs(a, b), pairs(c, d));
+                let mut fours = [_mm_setzero_ps(); 4];
+                for (four, block) in fours.iter_mut().zip(blocks) {
+                    *four = sum8_by_halves(_mm256_add_ps(block[0].0, block[1].0));
+                }
+                let [a, b, c, d] = fours;
+                let (ab, cd) = (sum4_by_halves(a, b), sum4_by_halves(c, d));
                 let even = _mm_shuffle_ps::<0b10_00_10_00>(ab, cd);
                 let odd = _mm_shuffle_ps::<0b11_01_11_01>(ab, cd);
                 let mut sums = [0.0; 4];
@@ -408,13 +433,8 @@ mod x86 {
         unsafe fn sum_blocks(blocks: [&[Self]; 4]) -> [f32; 4] {
             // Halves of two blocks side by side, then quarters of all four: fewer steps than four sums, in the same order.
             unsafe {
-                let halves = |a: &[Self], b: &[Self]| {
-                    let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a[0].0, b[0].0);
-                    let high = _mm512_shuffle_f32x4::<0b11_10_11_10>(a[0].0, b[0].0);
-                    _mm512_add_ps(low, high)
-                };
                 let [a, b, c, d] = blocks;
-                let (ab, cd) = (halves(a, b), halves(c, d));
+                let (ab, cd) = (sum16_by_halves(a[0].0, b[0].0), sum16_by_halves(c[0].0, d[0].0));
                 let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd);
                 let odd = _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd);
                 let four = _mm512_add_ps(even, odd);
