@@ -41,14 +41,14 @@ pub(crate) fn waits(calls: &[Call]) -> Vec<Vec<Wait>> {
     all
 }
 
-/// When each call may run: times from 0. Calls of one time are independent of each other or, for calls of
-/// which `local` is true, depend on each other only image by image and stand in the list's order.
+/// When each call may run, which waits for `waits`: times from 0. Calls of one time are independent of each other or, for
+/// calls of which `local` is true, depend on each other only image by image and stand in the list's order.
 ///
 /// Times of local calls are odd and those of others even, so that a time holds one sort only.
-pub(crate) fn schedule(calls: &[Call], local: impl Fn(&Call) -> bool) -> Vec<usize> {
+pub(crate) fn schedule(calls: &[Call], waits: &[Vec<Wait>], local: impl Fn(&Call) -> bool) -> Vec<usize> {
     let is_local: Vec<bool> = calls.iter().map(local).collect();
     let mut times: Vec<usize> = Vec::with_capacity(calls.len());
-    for (index, waits) in waits(calls).iter().enumerate() {
+    for (index, waits) in waits.iter().enumerate() {
         let mut time = usize::from(is_local[index]);
         for wait in waits {
             let together = wait.by_image && is_local[index] && is_local[wait.earlier];
@@ -66,8 +66,8 @@ pub(crate) fn chains(waits: &[Vec<Wait>], calls: &[usize]) -> Vec<Vec<usize>> {
     let mut chains: Vec<Vec<usize>> = Vec::new();
     for &call in calls {
         let waited = |chain: &Vec<usize>| waits[call].iter().any(|wait| chain.contains(&wait.earlier));
-        let (mut joined, apart): (Vec<_>, Vec<_>) = chains.into_iter().partition(waited);
-        let mut chain: Vec<usize> = joined.drain(..).flatten().collect();
+        let (joined, apart): (Vec<_>, Vec<_>) = chains.into_iter().partition(waited);
+        let mut chain = joined.concat();
         chain.push(call);
         chain.sort_unstable();
         chains = apart;

@@ -45,7 +45,7 @@ fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
         for mode in [Mode::Train, Mode::Evaluate] {
             let calls = Program::new(&case.graph, mode).calls;
             for local in [never, by_image] {
-                let times = schedule(&calls, local);
+                let times = schedule(&calls, &waits(&calls), local);
                 for (later, call) in calls.iter().enumerate() {
                     assert_eq!(times[later] % 2 == 1, local(call), "{call:?}");
                     for earlier in 0..later {
@@ -70,7 +70,8 @@ fn chains_of_one_time_are_independent_and_keep_the_lists_order() {
     for seed in 41..=46 {
         let case = random_network(seed);
         let calls = Program::new(&case.graph, Mode::Train).calls;
-        let (waits, times) = (waits(&calls), schedule(&calls, by_image));
+        let waits = waits(&calls);
+        let times = schedule(&calls, &waits, by_image);
         let mut apart = 0;
         for time in (1..=times.iter().copied().max().unwrap_or(0)).step_by(2) {
             let list: Vec<usize> = (0..calls.len()).filter(|&index| times[index] == time).collect();
@@ -118,7 +119,8 @@ fn order_of_independent_calls_changes_nothing() {
         let memory = reference.differentiate(&calls, batch);
         let expected = result(&case, &reference, &memory);
         let mut dice = Dice::new(seed);
-        let (alone, local) = (schedule(&calls, never), schedule(&calls, by_image));
+        let (alone, local) =
+            (schedule(&calls, &waits(&calls), never), schedule(&calls, &waits(&calls), by_image));
         for order in [
             shuffled(&alone, &mut dice, true),
             shuffled(&alone, &mut dice, true),
@@ -155,7 +157,7 @@ fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
         let memory = reference.differentiate(&calls, batch);
         let expected = result(&case, &reference, &memory);
         for local in [never, by_image] {
-            let times = schedule(&calls, local);
+            let times = schedule(&calls, &waits(&calls), local);
             let lives = lifetimes(&reference.train, &times);
             reference.gradients.fill(0.0);
             let mut memory = reference.memory(&reference.train, batch);
@@ -183,7 +185,7 @@ fn storages_alive_at_one_time_have_memory_of_their_own() {
     for seed in 71..=78 {
         let case = random_network(seed);
         let program = Program::new(&case.graph, Mode::Train);
-        let times = schedule(&program.calls, by_image);
+        let times = schedule(&program.calls, &waits(&program.calls), by_image);
         let lives: Vec<Lifetime> = (lifetimes(&program, &times).into_iter().zip(&program.storages))
             .filter_map(|(life, storage)| {
                 let size = if storage.content == Content::Taps { 1 } else { 4 };

@@ -1,9 +1,10 @@
 //! Asking for what will be read next while products keep the processor busy: activations of a training are more than its
 //! caches hold, so without this every kernel would wait for them when it begins.
 
+use super::convolution::Bands;
 use super::memory::Memory;
 use crate::graph::Tensor;
-use crate::program::Call;
+use crate::program::{Call, Gradient};
 use crate::shape::BLOCK;
 
 /// Bytes that calls without products may read before the next call is left out: what is asked for must stay in a
@@ -42,6 +43,11 @@ impl Piece {
         }
     }
 
+    /// Rows of a gradient, and of what the operation wrote where a normalisation follows.
+    pub(super) fn of_gradient(memory: &Memory, gradient: &Gradient, first: usize, rows: usize) -> Self {
+        Self::new(memory, [Some(gradient.tensor), gradient.norm.map(|_| gradient.raw)], first, rows)
+    }
+
     fn bytes(&self) -> usize {
         self.lines * CACHE_LINE * self.channels * self.tensors
     }
@@ -69,24 +75,21 @@ const CACHE_LINE: usize = 64;
 
 /// What a call of a backward pass reads of a block before it has products to hide it behind.
 fn first_reads(memory: &Memory, call: &Call) -> Vec<Piece> {
-    let piece = |a: Tensor, b: Option<Tensor>, rows: usize| Piece::new(memory, [Some(a), b], 0, rows);
-    let all = usize::MAX;
+    let piece = |a: Tensor, b: Option<Tensor>| Piece::new(memory, [Some(a), b], 0, usize::MAX);
     match call {
         Call::ConvolveBackward { op, gradient, sink } => {
-            let raw = gradient.norm.map(|_| gradient.raw);
-            let [rows, input_rows] = super::convolution::band_rows(op);
-            let mut list = vec![piece(gradient.tensor, raw, rows)];
+            let bands = Bands::new(op);
+            let mut list = vec![Piece::of_gradient(memory, gradient, 0, bands.rows)];
             if op.depthwise.is_none() {
-                list.push(piece(op.input.tensor, sink.map(|sink| sink.tensor), input_rows));
+                list.push(bands.inputs(memory, op, sink.as_ref(), 0));
             }
             list
         }
         Call::PoolBackward { gradient, sink, .. } => {
-            let raw = gradient.norm.map(|_| gradient.raw);
-            vec![piece(gradient.tensor, raw, all), piece(sink.tensor, None, all)]
+            vec![Piece::of_gradient(memory, gradient, 0, usize::MAX), piece(sink.tensor, None)]
         }
-        Call::NormGradientSums { gradient, .. } => vec![piece(gradient.tensor, Some(gradient.raw), all)],
-        Call::EdgeBackward { gradient, sink, .. } => vec![piece(*gradient, Some(sink.tensor), all)],
+        Call::NormGradientSums { gradient, .. } => vec![piece(gradient.tensor, Some(gradient.raw))],
+        Call::EdgeBackward { gradient, sink, .. } => vec![piece(*gradient, Some(sink.tensor))],
         _ => Vec::new(),
     }
 }
@@ -189,6 +192,7 @@ const PER_LINE: usize = 96;
 impl Lookahead for Ahead {
     #[inline(always)]
     fn ready(&mut self) {
+        // A tile asks for so many at once: what is left of a run is not worth another look.
         if self.left < 4 {
             self.next_run();
         }

@@ -5,6 +5,7 @@ use super::ahead::{Ahead, Piece};
 use super::columns::{BandRows, LiveTaps, columns, depthwise_gradients, input_gradients};
 use super::context::{Context, Reading};
 use super::matrix::{Rows, Weights, multiply, weight_gradient};
+use super::memory::Memory;
 use super::norm::moments;
 use super::pixels::{PixelGradients, Pixels};
 use super::rows::Windows;
@@ -61,7 +62,7 @@ pub(super) struct Bands {
 }
 
 impl Bands {
-    fn new(op: &Convolution) -> Self {
+    pub(super) fn new(op: &Convolution) -> Self {
         let windows = Windows::of_convolution(op);
         let columns = op.column_count();
         let outputs = op.output.shape.channels;
@@ -73,6 +74,18 @@ impl Bands {
     /// One output pixel, for a batch of `blocks` blocks.
     pub(super) fn whole_batch(op: &Convolution, blocks: usize) -> Self {
         Self { run: blocks * BLOCK + RUN_PADDING, ..Self::new(op) }
+    }
+
+    /// What a backward pass reads of the input, and of where its gradients go, for the band from output row `first` on.
+    pub(super) fn inputs(
+        &self,
+        memory: &Memory,
+        op: &Convolution,
+        sink: Option<&Sink>,
+        first: usize,
+    ) -> Piece {
+        let both = [Some(op.input.tensor), sink.map(|sink| sink.tensor)];
+        Piece::new(memory, both, first * self.windows.stride, self.rows * self.windows.stride)
     }
 
     /// Elements of the padded input rows of one channel.
@@ -138,12 +151,6 @@ impl Bands {
             input_gradients: take(f),
         }
     }
-}
-
-/// Output rows of a band, and how many input rows they go through.
-pub(super) fn band_rows(op: &Convolution) -> [usize; 2] {
-    let bands = Bands::new(op);
-    [bands.rows, bands.rows * bands.windows.stride]
 }
 
 /// Elements of scratch memory that a convolution needs.
@@ -237,14 +244,8 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
         if first_of_chunk {
             std::slice::from_raw_parts_mut(partials.weight, partials.floats).fill(0.0);
         }
-        let gradients = |first: usize| {
-            let raw = gradient.norm.map(|_| gradient.raw);
-            Piece::new(cx.memory, [Some(gradient.tensor), raw], first, bands.rows)
-        };
-        let inputs = |first: usize| {
-            let both = [Some(op.input.tensor), sink.map(|sink| sink.tensor)];
-            Piece::new(cx.memory, both, first * windows.stride, bands.rows * windows.stride)
-        };
+        let gradients = |first: usize| Piece::of_gradient(cx.memory, gradient, first, bands.rows);
+        let inputs = |first: usize| bands.inputs(cx.memory, op, sink, first);
         let mut done = 0;
         for first in (0..windows.output.height).step_by(bands.rows) {
             let rows = bands.rows.min(windows.output.height - first);

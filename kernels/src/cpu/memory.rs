@@ -138,6 +138,11 @@ pub(crate) struct Parameters {
     pub(crate) gradients: Buffer,
 }
 
+/// Bytes of an activation of 16 or of 32 bits.
+fn element(halves: bool) -> usize {
+    if halves { size_of::<Half>() } else { size_of::<f32>() }
+}
+
 /// Place of a storage in the arena.
 #[derive(Clone, Copy)]
 struct Place {
@@ -199,7 +204,7 @@ impl Memory {
         halves: bool,
         shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
-        let element = if halves { size_of::<Half>() } else { size_of::<f32>() };
+        let element = element(halves);
         let mut lifetimes: Vec<Lifetime> = Vec::new();
         let mut places = Vec::new();
         for storage in &program.storages {
@@ -284,6 +289,7 @@ impl Memory {
     }
 
     /// Byte of the arena where a tensor's part of block 0 begins, and bytes from block to block.
+    #[inline(always)]
     pub(crate) fn place(&self, tensor: Tensor) -> (usize, usize) {
         let place = self.places[tensor.storage.0];
         (place.offset + tensor.channel * place.channel_bytes, place.block_bytes)
@@ -291,16 +297,15 @@ impl Memory {
 
     /// Bytes of an activation.
     pub(crate) fn element(&self) -> usize {
-        if self.halves { size_of::<Half>() } else { size_of::<f32>() }
+        element(self.halves)
     }
 
     /// First element of a tensor's part of a block.
     #[inline(always)]
     pub(crate) fn tensor<E: Element>(&self, tensor: Tensor, block: usize) -> *mut E {
-        let place = self.places[tensor.storage.0];
         debug_assert!(block < self.blocks_max);
-        let offset = place.offset + block * place.block_bytes + tensor.channel * place.channel_bytes;
-        self.arena.pointer::<u8>().wrapping_add(offset).cast()
+        let (at, block_bytes) = self.place(tensor);
+        self.arena.pointer::<u8>().wrapping_add(at + block * block_bytes).cast()
     }
 
     /// Tap numbers of a block.

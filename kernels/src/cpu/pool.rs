@@ -73,16 +73,16 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
     let first = cx.memory.input_channel(op.input);
     let fill = if op.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
     let taps = std::array::from_fn(|k| k / POOL_KERNEL * w.row_floats() + w.tap_column(k % POOL_KERNEL));
+    let numbers = match (op.taps, cx.mode) {
+        (Some(storage), Mode::Train) => Some(cx.memory.taps(storage, block)),
+        _ => None,
+    };
     // SAFETY: the caller's promise; padded rows hold every tap of every output.
     unsafe {
         for channel in 0..op.input.tensor.shape.channels {
             let reading = Reading::<V>::new(cx.norms, first, channel, false);
             let from = from.add(channel * w.input.pixels() * BLOCK);
             pad_rows::<V, E>(&w, from, reading, fill, w.first_row(0), w.padded_rows(rows), scratch);
-            let numbers = match (op.taps, cx.mode) {
-                (Some(storage), Mode::Train) => Some(cx.memory.taps(storage, block)),
-                _ => None,
-            };
             for y in 0..rows {
                 let from = scratch.add(y * w.stride * w.row_floats()).cast_const();
                 let inside_y = inside(&w, y, w.input.height).len();

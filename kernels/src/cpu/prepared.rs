@@ -55,7 +55,7 @@ impl Prepared {
         shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
         let waits = waits(&program.calls);
-        let times = schedule(&program.calls, is_local);
+        let times = schedule(&program.calls, &waits, is_local);
         let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
         let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves, shared)?;
         let mut phases = Vec::new();

@@ -5,14 +5,14 @@ use crate::gpu::images::ImageSplit;
 use crate::gpu::memory::Arena;
 use crate::gpu::prepare::{Prepared, TooLarge};
 use crate::gpu::tiles::Style;
-use crate::schedule::schedule;
+use crate::schedule::{schedule, waits};
 
 #[test]
 fn a_large_training_is_split_over_default_bindings() {
     let page_bytes: usize = 128 << 20;
     let training = Training::new(dense(16, 8, 32, 0), 64, 32, 1);
     let setup = training.setup();
-    let times = schedule(&setup.train.calls, |_| false);
+    let times = schedule(&setup.train.calls, &waits(&setup.train.calls), |_| false);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
     let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes, Style::ALONE);
     assert!(split.lanes.len() > 1, "{:?}", split.lanes);
