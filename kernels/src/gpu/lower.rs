@@ -158,8 +158,8 @@ impl Lowering<'_> {
         self.launches.push(Lowered { call: self.call, stage, set, launch });
     }
 
-    /// A launch over the quads of lanes of images of `shape`, `each` pixels an invocation and `tiles` of channels; an invocation
-    /// is for one block of images, or for all where the device's style is to walk.
+    /// A launch over the quads of lanes of images of `shape`, `each` pixels an invocation and `tiles` of channels; or, where the
+    /// device's style is to walk, with a workgroup for a block of images.
     pub(super) fn launch_over(
         &self,
         kernel: &'static Kernel,
@@ -168,11 +168,11 @@ impl Lowering<'_> {
         each: usize,
         tiles: usize,
     ) -> Launch {
-        let walks = self.style.walks(shape);
-        let batch = if walks { BLOCK } else { self.recipe.batch_size };
+        let (walks, workgroup) = (self.style.walks(shape), self.style.workgroup(kernel));
         let parts = parts.flag("WALK", walks);
-        let items = quads(shape, batch) / each;
-        launch_of(self.style.workgroup(kernel), kernel, parts, items, tiles)
+        let batch = self.recipe.batch_size;
+        let items = if walks { blocks(batch) * workgroup as usize } else { quads(shape, batch) / each };
+        launch_of(workgroup, kernel, parts, items, tiles)
     }
 
     /// A launch of one workgroup a group.

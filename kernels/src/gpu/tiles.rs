@@ -12,7 +12,7 @@ const LEAST_ITEMS: usize = 8;
 const STRIP: usize = 4;
 
 /// Invocations of a workgroup on a processor, where one of 64 would be idle for the most part on small images.
-const COARSE_WORKGROUP: u32 = 16;
+const COARSE_WORKGROUP: u32 = 8;
 
 /// Invocations of a workgroup that sums on a processor: a vector of them, which needs no memory of the workgroup to be fast and
 /// reads what lies side by side.
@@ -88,7 +88,7 @@ impl Style {
         (invocations / tiles).min(items / LEAST_ITEMS).max(1)
     }
 
-    /// Whether an invocation goes through all blocks of a batch; where images are one pixel, one block has too few.
+    /// Whether an invocation goes through pixels of a block, one after the other; where images are one pixel, there is no other.
     pub(super) fn walks(self, shape: Shape) -> bool {
         self.coarse && shape.pixels() > 1
     }

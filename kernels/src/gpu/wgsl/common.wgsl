@@ -30,17 +30,20 @@ fn item_index(group: vec3<u32>, local: u32) -> u32 {
     return group.x * WORKGROUP + local;
 }
 
-// Where an invocation stands that makes `tile` neighbouring pixels of one row: its quad of lanes, first pixel and block.
-struct Strip {
+// Which strips of neighbouring pixels of one block an invocation makes: one, or, where it `walks`, every n-th of the block's, so
+// that what invocations side by side read next lies behind what they have read.
+struct Strips {
     quad: u32,
-    pixel: u32,
     block: u32,
+    first: u32,
+    step: u32,
+    count: u32,
 }
 
-// The strip of an item, for images of `pixels` pixels a channel.
-fn strip_of(item: u32, pixels: u32, tile: u32) -> Strip {
-    let strips = pixels / tile;
-    return Strip(item % 4u, (item / 4u) % strips * tile, item / (4u * strips));
+// Those of an item, of `count` strips a block.
+fn strips_of(item: u32, count: u32, walks: bool) -> Strips {
+    let step = select(count, WORKGROUP / 4u, walks);
+    return Strips(item % 4u, item / (4u * step), (item / 4u) % step, step, count);
 }
 
 // Blocks that hold one of `images` images; a last batch that is not full has fewer.
@@ -51,15 +54,6 @@ fn active_blocks(images: u32) -> u32 {
 // A place in an image by a stride: a division of integers takes many times as long.
 fn quotient(place: u32, stride: u32) -> u32 {
     return u32((f32(place) + 0.5) / f32(stride));
-}
-
-// The end of the blocks that an invocation goes through from `first` on: one block, or all where it `walks`.
-fn end_of_blocks(walks: bool, first: u32, images: u32) -> u32 {
-    let all = active_blocks(images);
-    if walks {
-        return select(0u, all, first == 0u);
-    }
-    return min(first + 1u, all);
 }
 
 // A walk over the quads of the blocks of a batch, `step` at a time: from one to the next without a division.

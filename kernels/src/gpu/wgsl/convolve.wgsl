@@ -1,35 +1,33 @@
 // Dense convolution. An invocation keeps `PIXELS` pixels of `OUT_TILE` output channels of four images in registers; the tile of
 // channels is one of the workgroup, so that weights are loaded from addresses that are uniform, and a weight serves all the
 // pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads; or, where one walks
-// through all blocks, side by side, so that what lies together is used together.
+// through a block, side by side, so that what lies together is used together.
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let first = group.y * OUT_TILE;
-    let item = item_index(group, local);
-    let strips = job.y_pixels / PIXELS;
-    let apart = select(strips, 1u, WALK);
-    let quad = item % 4u;
-    let pixel = (item / 4u) % strips * select(1u, PIXELS, WALK);
-    let first_block = item / (4u * strips);
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if first >= job.outputs || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.y_pixels / PIXELS, WALK);
+    let apart = select(strips.count, 1u, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if first >= job.outputs || block >= active_blocks(now.images) {
         return;
     }
-    // A plain matrix reads the pixel that it writes.
-    var rows: array<i32, PIXELS>;
-    var columns: array<i32, PIXELS>;
-    for (var t = 0u; t < PIXELS; t++) {
-        let own = pixel + t * apart;
-        rows[t] = 0;
-        columns[t] = i32(own);
-        if !PLAIN {
-            rows[t] = i32((own / job.y_width) * job.stride + job.offset) - i32(job.padding);
-            columns[t] = i32((own % job.y_width) * job.stride + job.offset) - i32(job.padding);
+    for (var strip = strips.first; strip < strips.count; strip += strips.step) {
+        let pixel = strip * select(1u, PIXELS, WALK);
+        // A plain matrix reads the pixel that it writes.
+        var rows: array<i32, PIXELS>;
+        var columns: array<i32, PIXELS>;
+        for (var t = 0u; t < PIXELS; t++) {
+            let own = pixel + t * apart;
+            rows[t] = 0;
+            columns[t] = i32(own);
+            if !PLAIN {
+                rows[t] = i32((own / job.y_width) * job.stride + job.offset) - i32(job.padding);
+                columns[t] = i32((own % job.y_width) * job.stride + job.offset) - i32(job.padding);
+            }
         }
-    }
-    for (var block = first_block; block < end; block++) {
         var sums: array<array<vec4<f32>, OUT_TILE>, PIXELS>;
         for (var o = 0u; o < OUT_TILE; o++) {
             var start = 0.0;

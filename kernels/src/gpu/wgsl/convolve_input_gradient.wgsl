@@ -5,26 +5,24 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let first = group.y * IN_TILE;
-    let item = item_index(group, local);
-    let strips = job.x_pixels / PIXELS;
-    let apart = select(strips, 1u, WALK);
-    let quad = item % 4u;
-    let pixel = (item / 4u) % strips * select(1u, PIXELS, WALK);
-    let first_block = item / (4u * strips);
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if first >= job.inputs || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.x_pixels / PIXELS, WALK);
+    let apart = select(strips.count, 1u, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if first >= job.inputs || block >= active_blocks(now.images) {
         return;
     }
-    var rows: array<i32, PIXELS>;
-    var columns: array<i32, PIXELS>;
-    for (var t = 0u; t < PIXELS; t++) {
-        let own = pixel + t * apart;
-        rows[t] = i32(own / job.x_width + job.padding) - i32(job.offset);
-        columns[t] = i32(own % job.x_width + job.padding) - i32(job.offset);
-    }
-    for (var block = first_block; block < end; block++) {
-        let lanes = lanes_there(now.images, block, quad);
-        let scale = drop_scale(job.drop, block, quad);
+    let lanes = lanes_there(now.images, block, quad);
+    let scale = drop_scale(job.drop, block, quad);
+    for (var strip = strips.first; strip < strips.count; strip += strips.step) {
+        let pixel = strip * select(1u, PIXELS, WALK);
+        var rows: array<i32, PIXELS>;
+        var columns: array<i32, PIXELS>;
+        for (var t = 0u; t < PIXELS; t++) {
+            let own = pixel + t * apart;
+            rows[t] = i32(own / job.x_width + job.padding) - i32(job.offset);
+            columns[t] = i32(own % job.x_width + job.padding) - i32(job.offset);
+        }
         var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
         for (var t = 0u; t < PIXELS; t++) {
             for (var c = 0u; c < IN_TILE; c++) {

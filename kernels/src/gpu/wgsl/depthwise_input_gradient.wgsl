@@ -4,22 +4,21 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
-    let strip = strip_of(item_index(group, local), job.x_pixels, TILE);
-    let quad = strip.quad;
-    let first_block = strip.block;
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if channel >= job.channels || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.x_pixels / TILE, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
-    let pixel = strip.pixel;
-    let row = i32(pixel / job.x_width) + i32(job.padding);
-    let column = i32(pixel % job.x_width) + i32(job.padding);
     let map = input_map(job.record, channel);
     var weights: array<f32, KERNEL * KERNEL>;
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
         weights[k] = weight_at(job.weight + channel * KERNEL * KERNEL + k);
     }
-    for (var block = first_block; block < end; block++) {
+    for (var strip = strips.first; strip < strips.count; strip += strips.step) {
+        let pixel = strip * TILE;
+        let row = i32(pixel / job.x_width) + i32(job.padding);
+        let column = i32(pixel % job.x_width) + i32(job.padding);
         var sums: array<vec4<f32>, TILE>;
         for (var t = 0u; t < TILE; t++) {
             sums[t] = vec4<f32>(0.0);

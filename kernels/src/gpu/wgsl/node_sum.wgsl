@@ -33,11 +33,10 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
-    let strip = strip_of(item_index(group, local), job.pixels, TILE);
-    let quad = strip.quad;
-    let first_block = strip.block;
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if channel >= job.channels || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.pixels / TILE, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
     let map_0 = edge_map(0u, job.e0_record, channel);
@@ -45,14 +44,15 @@ fn invoke(group: vec3<u32>, local: u32) {
     let map_2 = edge_map(2u, job.e2_record, channel);
     let map_3 = edge_map(3u, job.e3_record, channel);
     let map_4 = edge_map(4u, job.e4_record, channel);
-    for (var block = first_block; block < end; block++) {
-        let scale_0 = edge_scale(0u, job.e0_drop, block, quad);
-        let scale_1 = edge_scale(1u, job.e1_drop, block, quad);
-        let scale_2 = edge_scale(2u, job.e2_drop, block, quad);
-        let scale_3 = edge_scale(3u, job.e3_drop, block, quad);
-        let scale_4 = edge_scale(4u, job.e4_drop, block, quad);
+    let scale_0 = edge_scale(0u, job.e0_drop, block, quad);
+    let scale_1 = edge_scale(1u, job.e1_drop, block, quad);
+    let scale_2 = edge_scale(2u, job.e2_drop, block, quad);
+    let scale_3 = edge_scale(3u, job.e3_drop, block, quad);
+    let scale_4 = edge_scale(4u, job.e4_drop, block, quad);
+    for (var strip = strips.first; strip < strips.count; strip += strips.step) {
+        let pixel = strip * TILE;
         for (var t = 0u; t < TILE; t++) {
-            let place = (channel * job.pixels + strip.pixel + t) * 4u + quad;
+            let place = (channel * job.pixels + pixel + t) * 4u + quad;
             var sum = vec4<f32>(0.0);
             if ACCUMULATE {
                 sum = load_y(job.y + block * job.y_block + place);

@@ -5,18 +5,17 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
-    let strip = strip_of(item_index(group, local), job.y_pixels, TILE);
-    let quad = strip.quad;
-    let first_block = strip.block;
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if channel >= job.channels || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.y_pixels / TILE, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
-    let pixel = strip.pixel;
-    let row = i32((pixel / job.y_width) * STRIDE) - 1;
-    let column = i32((pixel % job.y_width) * STRIDE) - 1;
     let map = input_map(job.record, channel);
-    for (var block = first_block; block < end; block++) {
+    for (var strip = strips.first; strip < strips.count; strip += strips.step) {
+        let pixel = strip * TILE;
+        let row = i32((pixel / job.y_width) * STRIDE) - 1;
+        let column = i32((pixel % job.y_width) * STRIDE) - 1;
         // Sums of averages, or maxima; for these also the taps that held them.
         let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
         var results: array<vec4<f32>, TILE>;

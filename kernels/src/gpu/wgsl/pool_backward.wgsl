@@ -4,20 +4,19 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
-    let strip = strip_of(item_index(group, local), job.x_pixels, TILE);
-    let quad = strip.quad;
-    let first_block = strip.block;
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if channel >= job.channels || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.x_pixels / TILE, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
-    let pixel = strip.pixel;
     let map = gradient_map(job.gradient_record, channel);
-    let row = i32(pixel / job.x_width) + 1;
-    let column = i32(pixel % job.x_width) - 1;
-    for (var block = first_block; block < end; block++) {
-        let lanes = lanes_there(now.images, block, quad);
-        let scale = drop_scale(job.drop, block, quad);
+    let lanes = lanes_there(now.images, block, quad);
+    let scale = drop_scale(job.drop, block, quad);
+    for (var strip = strips.first; strip < strips.count; strip += strips.step) {
+        let pixel = strip * TILE;
+        let row = i32(pixel / job.x_width) + 1;
+        let column = i32(pixel % job.x_width) - 1;
         var sums: array<vec4<f32>, TILE>;
         for (var t = 0u; t < TILE; t++) {
             sums[t] = vec4<f32>(0.0);

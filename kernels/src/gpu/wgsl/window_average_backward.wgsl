@@ -4,21 +4,19 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
-    let item = item_index(group, local);
-    let quad = item % 4u;
-    let pixel = (item / 4u) % job.x_pixels;
-    let first_block = item / (4u * job.x_pixels);
-    let end = end_of_blocks(WALK, first_block, now.images);
-    if channel >= job.channels || first_block >= end {
+    let strips = strips_of(item_index(group, local), job.x_pixels, WALK);
+    let quad = strips.quad;
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
     var row_starts = ROW_STARTS;
     var row_lengths = ROW_LENGTHS;
     var column_starts = COLUMN_STARTS;
     var column_lengths = COLUMN_LENGTHS;
-    let y = pixel / job.x_width;
-    let x = pixel % job.x_width;
-    for (var block = first_block; block < end; block++) {
+    for (var pixel = strips.first; pixel < strips.count; pixel += strips.step) {
+        let y = pixel / job.x_width;
+        let x = pixel % job.x_width;
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < job.y_height; i++) {
             if y < row_starts[i] || y >= row_starts[i] + row_lengths[i] {
