@@ -126,7 +126,11 @@ fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize
 impl Lowering<'_> {
     fn call(&mut self, call: &Call) {
         match call {
-            Call::LoadImages { output } => self.load_images(*output),
+            // All else waits for the images, and so for the weights.
+            Call::LoadImages { output } => {
+                self.load_images(*output);
+                self.arrange_weights();
+            }
             Call::DrawDropPath => self.draw_drop_path(),
             Call::Convolve { op } => self.convolve(op),
             Call::Pool { op } => self.pool(op),

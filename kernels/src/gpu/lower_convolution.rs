@@ -4,7 +4,7 @@
 use super::lower::{Lowering, launch};
 use super::memory::Held;
 use super::source;
-use super::tiles::{DepthwiseTiles, WeightTiles, strip};
+use super::tiles::{DepthwiseTiles, Style, WeightTiles, strip};
 use super::views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
 use crate::ops::{Columns, Convolution};
 use crate::program::{Gradient, Sink};
@@ -16,8 +16,8 @@ struct Depthwise {
     stride: usize,
     dilation: usize,
     padding: usize,
-    /// Word offset of its weights.
-    weight: usize,
+    /// Its weights.
+    weight: View,
 }
 
 impl Lowering<'_> {
@@ -27,7 +27,10 @@ impl Lowering<'_> {
         if let Some(depthwise) = self.depthwise(op) {
             let columns = self.columns(op);
             let tile = strip(shape.width);
-            let parts = Parts::default().read(self.places.input(op.input)).view("y", "y_block", columns);
+            let parts = Parts::default()
+                .read(self.places.input(op.input))
+                .view("w", "w_block", depthwise.weight)
+                .view("y", "y_block", columns);
             let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, columns.shape);
             self.push(
                 stage,
@@ -42,7 +45,8 @@ impl Lowering<'_> {
             .flag("BIAS", op.bias.is_some())
             .constant("OUT_TILE", tile)
             .constant("PIXELS", pixels)
-            .field("bias", bias);
+            .field("bias", bias)
+            .view("w", "w_block", self.weights(Held::Weights(op.weight.0)));
         let parts = self.matrix(op, parts);
         self.push(stage, self.launch_over(&source::CONVOLVE, parts, shape, pixels, shape.channels / tile));
     }
@@ -122,13 +126,14 @@ impl Lowering<'_> {
         accumulate: bool,
     ) {
         let shape = self.matrix_input(op).view.shape;
-        let (tile, pixels) = self.style.tile(shape, !is_plain(op));
+        let (tile, pixels) = gradient_tile(op, self.style);
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
             .flag("ACCUMULATE", accumulate)
             .constant("IN_TILE", tile)
-            .constant("PIXELS", pixels);
+            .constant("PIXELS", pixels)
+            .view("w", "w_block", self.weights(Held::GradientWeights(op.weight.0)));
         let parts = self.matrix(op, parts);
         let launch =
             self.launch_over(&source::CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, shape.channels / tile);
@@ -161,6 +166,7 @@ impl Lowering<'_> {
         let tile = self.style.gradient_strip(shape.width, depthwise.stride);
         let parts = Parts::default()
             .read(self.places.input(op.input))
+            .view("w", "w_block", depthwise.weight)
             .view("g", "g_block", gradients)
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
@@ -175,7 +181,7 @@ impl Lowering<'_> {
         else {
             return None;
         };
-        let weight = self.places.state.parameters + self.layout.offset(weight);
+        let weight = self.weights(Held::Weights(weight.0));
         Some(Depthwise { kernel, stride, dilation, padding, weight })
     }
 
@@ -212,8 +218,16 @@ impl Lowering<'_> {
             .field("stride", stride)
             .field("padding", padding)
             .field("offset", offset)
-            .field("weight", self.places.state.parameters + self.layout.offset(op.weight))
     }
+}
+
+/// Channels and pixels that one invocation of the gradient of the matrix's input makes.
+pub(super) fn gradient_tile(op: &Convolution, style: Style) -> (usize, usize) {
+    let shape = match op.columns {
+        Columns::Dense { .. } => op.input.tensor.shape,
+        Columns::Depthwise { .. } => op.output.shape.with_channels(op.column_count()),
+    };
+    style.tile(shape, !is_plain(op))
 }
 
 /// Whether the matrix reads the pixel that it writes.
@@ -237,6 +251,5 @@ impl Depthwise {
             .field("channels", input.channels)
             .constant("TILE", tile)
             .constant("SPAN", (tile - 1) * step + (self.kernel - 1) * self.dilation + 1)
-            .field("weight", self.weight)
     }
 }

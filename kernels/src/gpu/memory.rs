@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::tiles::{DepthwiseTiles, Style, WeightTiles};
+use super::weights::WeightQuads;
 use crate::graph::{Graph, StorageId};
 use crate::ops::{Columns, Convolution};
 use crate::plan::{ALIGNMENT, Lifetime};
@@ -126,6 +127,10 @@ impl StateWords {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Held {
     Storage(StorageId),
+    /// Quads of weights of a parameter.
+    Weights(usize),
+    /// The same for the gradient of what they are multiplied by.
+    GradientWeights(usize),
     /// Depthwise results of a separable convolution.
     Columns(usize),
     /// Their gradients.
@@ -141,7 +146,9 @@ impl Held {
     fn is_words(self, program: &Program) -> bool {
         match self {
             Self::Storage(id) => matches!(program.storages[id.0].content, Content::Taps),
-            Self::Columns(_) | Self::ColumnGradients(_) => false,
+            Self::Weights(_) | Self::GradientWeights(_) | Self::Columns(_) | Self::ColumnGradients(_) => {
+                false
+            }
             Self::Partials(_) | Self::DepthwisePartials(_) => true,
         }
     }
@@ -212,6 +219,10 @@ impl Arena {
                     Content::Taps => storage.shape.elements() * lanes,
                 };
                 hold(Held::Storage(id), bytes, time);
+            }
+            for quads in WeightQuads::read_by(call, style) {
+                // Made at the start.
+                hold(quads.held, quads.count() * 4 * element, (0, time.1));
             }
             let columns = |op: &Convolution| op.column_count() * op.output.shape.pixels() * lanes * element;
             match call {

@@ -18,6 +18,7 @@ mod source;
 mod storage;
 mod tiles;
 mod views;
+mod weights;
 
 #[cfg(test)]
 mod tests;

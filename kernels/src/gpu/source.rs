@@ -39,6 +39,7 @@ macro_rules! kernels {
 kernels! {
     LOAD_IMAGES = "load_images", "load_images", 64, ["rng"];
     DRAW_DROP_PATH = "draw_drop_path", "draw_drop_path", 64, ["rng"];
+    ARRANGE_WEIGHTS = "arrange_weights", "arrange_weights", 64, [];
     CONVOLVE = "convolve", "forward", 64, ["input"];
     DEPTHWISE = "depthwise", "forward", 64, ["input"];
     POOL = "pool", "forward", 64, ["input"];

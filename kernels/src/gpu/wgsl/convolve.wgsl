@@ -3,6 +3,8 @@
 // pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads; or, where one walks
 // through a block, side by side, so that what lies together is used together.
 
+const QUADS: u32 = (OUT_TILE + 3u) / 4u;
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -14,6 +16,7 @@ fn invoke(group: vec3<u32>, local: u32) {
     if first >= job.outputs || block >= active_blocks(now.images) {
         return;
     }
+    let quads = job.w + group.y * QUADS * job.columns;
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * select(1u, PIXELS, WALK);
         // A plain matrix reads the pixel that it writes.
@@ -57,11 +60,14 @@ fn invoke(group: vec3<u32>, local: u32) {
                             values[t] = mapped(load_x(base + place), map);
                         }
                     }
-                    let weights = job.weight + first * job.columns + (c * KERNEL + i) * KERNEL + j;
+                    let first_weights = quads + (c * KERNEL + i) * KERNEL + j;
+                    var weights: array<vec4<f32>, QUADS>;
+                    for (var q = 0u; q < QUADS; q++) {
+                        weights[q] = load_w(first_weights + q * job.columns);
+                    }
                     for (var o = 0u; o < OUT_TILE; o++) {
-                        let weight = weight_at(weights + o * job.columns);
                         for (var t = 0u; t < PIXELS; t++) {
-                            sums[t][o] += weight * values[t];
+                            sums[t][o] += weights[o / 4u][o % 4u] * values[t];
                         }
                     }
                 }

@@ -1,6 +1,8 @@
 // Gradient of the input of a dense convolution. An invocation keeps `PIXELS` input pixels of `IN_TILE` channels of four
 // images, which share the weights and maps it loads; they lie `apart` from each other, as in the forward pass.
 
+const QUADS: u32 = (IN_TILE + 3u) / 4u;
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -14,6 +16,8 @@ fn invoke(group: vec3<u32>, local: u32) {
     }
     let lanes = lanes_there(now.images, block, quad);
     let scale = drop_scale(job.drop, block, quad);
+    let elements = job.outputs * KERNEL * KERNEL;
+    let quads = job.w + group.y * QUADS * elements;
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * select(1u, PIXELS, WALK);
         var rows: array<i32, PIXELS>;
@@ -63,11 +67,14 @@ fn invoke(group: vec3<u32>, local: u32) {
                             values[t] = output_gradient(job, block, o * job.y_pixels * 4u + places[t], map, scale, lanes);
                         }
                     }
-                    let weights = job.weight + o * job.columns + (first * KERNEL + i) * KERNEL + j;
+                    let first_weights = quads + (o * KERNEL + i) * KERNEL + j;
+                    var weights: array<vec4<f32>, QUADS>;
+                    for (var q = 0u; q < QUADS; q++) {
+                        weights[q] = load_w(first_weights + q * elements);
+                    }
                     for (var c = 0u; c < IN_TILE; c++) {
-                        let weight = weight_at(weights + c * KERNEL * KERNEL);
                         for (var t = 0u; t < PIXELS; t++) {
-                            sums[t][c] += weight * values[t];
+                            sums[t][c] += weights[c / 4u][c % 4u] * values[t];
                         }
                     }
                 }

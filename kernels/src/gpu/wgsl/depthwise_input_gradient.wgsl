@@ -1,5 +1,7 @@
 // Gradient of the input of a depthwise convolution, through the ReLU.
 
+const QUADS: u32 = (KERNEL * KERNEL + 3u) / 4u;
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -11,9 +13,13 @@ fn invoke(group: vec3<u32>, local: u32) {
         return;
     }
     let map = input_map(job.record, channel);
+    var quads: array<vec4<f32>, QUADS>;
+    for (var q = 0u; q < QUADS; q++) {
+        quads[q] = load_w(job.w + channel * QUADS + q);
+    }
     var weights: array<f32, KERNEL * KERNEL>;
     for (var k = 0u; k < KERNEL * KERNEL; k++) {
-        weights[k] = weight_at(job.weight + channel * KERNEL * KERNEL + k);
+        weights[k] = quads[k / 4u][k % 4u];
     }
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * TILE;
