@@ -14,6 +14,9 @@ use crate::ops::{Columns, Convolution};
 use crate::program::Call;
 use crate::shape::Shape;
 
+/// Quads that one workgroup makes, so that grids of all parameters are alike and share a dispatch.
+const QUADS_A_WORKGROUP: usize = 4096;
+
 /// Quads `[tile][quad of the tile][element]` of the weights of channels; the last quad of a tile may hold fewer than four.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WeightQuads {
@@ -106,16 +109,19 @@ impl Lowering<'_> {
         let mut made = HashSet::new();
         let read = program.calls.iter().flat_map(|call| WeightQuads::read_by(call, self.style));
         for quads in read.filter(|quads| made.insert(quads.held)).collect::<Vec<_>>() {
-            let parts = Parts::default()
-                .view("w", "w_block", self.weights(quads.held))
-                .field("weight", self.places.state.parameters + self.layout.offset(quads.param))
-                .field("quads", quads.count())
-                .field("tile", quads.tile)
-                .field("elements", quads.elements)
-                .field("run", quads.run)
-                .field("row", quads.row)
-                .field("channel", quads.channel);
-            self.push(0, launch(&source::ARRANGE_WEIGHTS, parts, quads.count(), 1));
+            for first in (0..quads.count()).step_by(QUADS_A_WORKGROUP) {
+                let parts = Parts::default()
+                    .view("w", "w_block", self.weights(quads.held))
+                    .field("weight", self.places.state.parameters + self.layout.offset(quads.param))
+                    .field("first", first)
+                    .field("end", quads.count().min(first + QUADS_A_WORKGROUP))
+                    .field("tile", quads.tile)
+                    .field("elements", quads.elements)
+                    .field("run", quads.run)
+                    .field("row", quads.row)
+                    .field("channel", quads.channel);
+                self.push(0, launch(&source::ARRANGE_WEIGHTS, parts, 1, 1));
+            }
         }
     }
 
