@@ -172,17 +172,22 @@ impl Lowering<'_> {
         each: usize,
         tiles: usize,
     ) -> Launch {
-        let (walks, workgroup) = (self.style.walks(shape), self.style.workgroup(kernel));
-        let parts = parts.flag("WALK", walks);
-        let batch = self.recipe.batch_size;
-        let items = if walks { blocks(batch) * workgroup as usize } else { quads(shape, batch) / each };
-        launch_of(workgroup, kernel, parts, items, tiles)
+        let (walks, batch) = (self.style.walks(shape), self.recipe.batch_size);
+        let abreast = self.style.workgroup(kernel) as usize;
+        let items = if walks { blocks(batch) * abreast } else { quads(shape, batch) / each };
+        launch_of(abreast as u32, kernel, parts.flag("WALK", walks), items, tiles)
+    }
+
+    /// A launch of invocations that go through many items each; those of a workgroup side by side, where the device's style is
+    /// to walk.
+    pub(super) fn launch_parts(&self, kernel: &'static Kernel, parts: Parts, count: usize) -> Launch {
+        launch_of(self.style.workgroup(kernel), kernel, parts.flag("WALK", self.style.coarse), count, 1)
     }
 
     /// A launch of one workgroup a group.
     fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
         let Parts { constants, fields, slots } = parts;
-        let workgroup = self.style.summing(kernel);
+        let workgroup = self.style.workgroup(kernel);
         Launch { kernel, constants, fields, slots, workgroup, groups: groups as u32, tiles: 1, format: FULL }
     }
 

@@ -107,7 +107,7 @@ impl Lowering<'_> {
             .field("parts", split);
         let parts = self.matrix(op, parts);
         let tiles = (shape.channels / out_tile) * (op.column_count() / column_tile);
-        self.push(0, launch(&source::WEIGHT_PARTIALS, parts, split * tiles, 1));
+        self.push(0, self.launch_parts(&source::WEIGHT_PARTIALS, parts, split * tiles));
         if let Some(bias) = op.bias {
             let parts = Parts::default()
                 .gradient(gradient)
@@ -152,7 +152,7 @@ impl Lowering<'_> {
             .field("partials", base as usize)
             .field("parts", split);
         let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, gradients.shape);
-        self.push(1, launch(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels, 1));
+        self.push(1, self.launch_parts(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels));
     }
 
     fn depthwise_input_gradient(

@@ -11,12 +11,9 @@ const LEAST_ITEMS: usize = 8;
 /// Most neighbouring outputs of a depthwise kernel.
 const STRIP: usize = 4;
 
-/// Invocations of a workgroup on a processor, where one of 64 would be idle for the most part on small images.
-const COARSE_WORKGROUP: u32 = 8;
-
-/// Invocations of a workgroup that sums on a processor: a vector of them, which needs no memory of the workgroup to be fast and
-/// reads what lies side by side.
-const SUMMING_WORKGROUP: u32 = 8;
+/// Invocations of a workgroup on a processor: a vector of them. It goes through one vector after the other, so more would not
+/// read side by side, and those that sum together would need memory of the workgroup, which is slow there.
+const VECTOR: u32 = 8;
 
 /// How a device likes its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +40,9 @@ impl Style {
         Format { half, textured: self.textured }
     }
 
-    /// Invocations of a workgroup of `kernel` that goes over items of its own.
+    /// Invocations of a workgroup of `kernel`.
     pub(super) fn workgroup(self, kernel: &Kernel) -> u32 {
-        if self.coarse { COARSE_WORKGROUP } else { kernel.workgroup }
-    }
-
-    /// Invocations of a workgroup of `kernel` that sums together.
-    pub(super) fn summing(self, kernel: &Kernel) -> u32 {
-        if self.coarse { SUMMING_WORKGROUP } else { kernel.workgroup }
+        if self.coarse { VECTOR } else { kernel.workgroup }
     }
 
     /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
@@ -85,7 +77,9 @@ impl Style {
     /// Parts that the sums of the gradients of one weight tensor are split into, of `tiles` tiles over `items` quads.
     fn parts(self, tiles: usize, items: usize) -> usize {
         let invocations = if self.coarse { 128 } else { 512 };
-        (invocations / tiles).min(items / LEAST_ITEMS).max(1)
+        let parts = (invocations / tiles).min(items / LEAST_ITEMS).max(1);
+        // Those of a workgroup go through memory together.
+        if self.coarse && parts > VECTOR as usize { parts - parts % VECTOR as usize } else { parts }
     }
 
     /// Whether an invocation goes through pixels of a block, one after the other; where images are one pixel, there is no other.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::lower::{Lowering, launch};
+use super::lower::Lowering;
 use super::lower_convolution::gradient_tile;
 use super::memory::Held;
 use super::source;
@@ -120,7 +120,7 @@ impl Lowering<'_> {
                     .field("run", quads.run)
                     .field("row", quads.row)
                     .field("channel", quads.channel);
-                self.push(0, launch(&source::ARRANGE_WEIGHTS, parts, 1, 1));
+                self.push(0, self.launch_parts(&source::ARRANGE_WEIGHTS, parts, 1));
             }
         }
     }

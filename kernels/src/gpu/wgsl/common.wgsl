@@ -56,21 +56,33 @@ fn quotient(place: u32, stride: u32) -> u32 {
     return u32((f32(place) + 0.5) / f32(stride));
 }
 
-// A walk over the quads of the blocks of a batch, `step` at a time: from one to the next without a division.
+// A walk over some of the quads of a batch, from one to the next without a division: so many are `left`.
 struct Walk {
     block: u32,
     place: u32,
     blocks_a_step: u32,
     places_a_step: u32,
     places: u32,
+    left: u32,
 }
 
-// Begins at quad `first` of blocks of `places` quads.
-fn walk(first: u32, step: u32, places: u32) -> Walk {
-    return Walk(first / places, first % places, step / places, step % places, places);
+// Every `step`-th quad from `first` on, at most `most`, of blocks of `places` quads.
+fn walk(first: u32, step: u32, most: u32, places: u32, blocks: u32) -> Walk {
+    let all = places * blocks;
+    let left = min(most, (max(all, first) - first + step - 1u) / step);
+    return Walk(first / places, first % places, step / places, step % places, places, left);
+}
+
+// Those of one of `parts` invocations that share all. These go side by side through the batch; or, where they `walk`, those of
+// a workgroup go side by side through a stretch of their own.
+fn walk_part(part: u32, parts: u32, walks: bool, places: u32, blocks: u32) -> Walk {
+    let abreast = select(parts, min(parts, WORKGROUP), walks);
+    let most = (places * blocks + parts - 1u) / parts;
+    return walk(part / abreast * abreast * most + part % abreast, abreast, most, places, blocks);
 }
 
 fn advance(here: ptr<function, Walk>) {
+    (*here).left -= 1u;
     (*here).block += (*here).blocks_a_step;
     (*here).place += (*here).places_a_step;
     if (*here).place >= (*here).places {

@@ -17,8 +17,8 @@ fn invoke(group: vec3<u32>, local: u32) {
     let map = input_map(job.record, channel);
     let strips = job.y_pixels / TILE;
     let blocks = active_blocks(now.images);
-    var here = walk(part, job.parts, strips * 4u);
-    for (; here.block < blocks; advance(&here)) {
+    var here = walk_part(part, job.parts, WALK, strips * 4u, blocks);
+    for (; here.left > 0u; advance(&here)) {
         let quad = here.place % 4u;
         let pixel = here.place / 4u * TILE;
         let block = here.block;

@@ -16,8 +16,8 @@ fn invoke(group: vec3<u32>, local: u32) {
     let blocks = active_blocks(now.images);
     var first = vec4<f32>(0.0);
     var second = vec4<f32>(0.0);
-    var here = walk(local, WORKGROUP, job.pixels * 4u);
-    for (; here.block < blocks; advance(&here)) {
+    var here = walk(local, WORKGROUP, 0xffffffffu, job.pixels * 4u, blocks);
+    for (; here.left > 0u; advance(&here)) {
         let quad = here.place % 4u;
         let block = here.block;
         let lanes = lanes_there(now.images, block, quad);

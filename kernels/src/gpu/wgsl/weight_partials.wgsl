@@ -28,8 +28,8 @@ fn invoke(group: vec3<u32>, local: u32) {
         gradient_maps[o] = gradient_map(job.gradient_record, first_out + o);
     }
     let blocks = active_blocks(now.images);
-    var here = walk(part, job.parts, job.y_pixels * 4u);
-    for (; here.block < blocks; advance(&here)) {
+    var here = walk_part(part, job.parts, WALK, job.y_pixels * 4u, blocks);
+    for (; here.left > 0u; advance(&here)) {
         let quad = here.place % 4u;
         let pixel = here.place / 4u;
         let block = here.block;
