@@ -188,7 +188,7 @@ impl Recording {
         self.jobs.resize(self.jobs.len().next_multiple_of(64), 0);
         let x = launches.iter().map(|(_, launch)| launch.groups).max().unwrap_or(1).max(1);
         let y = launches.iter().map(|(_, launch)| launch.tiles).max().unwrap_or(1).max(1);
-        let groups = [x, y, launches.len() as u32];
+        let groups = [launches.len() as u32, y, x];
         self.dispatches.push(Dispatch { grouping, jobs, groups });
     }
 }

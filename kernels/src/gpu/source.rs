@@ -292,7 +292,8 @@ const ROW: u32 = {ROW}u;
         }
         text.push_str(
             "@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let group = place.zyx;
 ",
         );
         if variants.len() == 1 {

@@ -68,13 +68,13 @@ impl WeightQuads {
         }
     }
 
-    /// What both passes of the depthwise part read: a tile of all taps for each channel.
+    /// What both passes of the depthwise part read: a tile for each row of taps of a channel.
     fn taps(param: ParamId, kernel: usize, channels: usize) -> Self {
         Self {
             held: Held::Weights(param.0),
             param,
-            tile: kernel * kernel,
-            tiles: channels,
+            tile: kernel,
+            tiles: channels * kernel,
             elements: 1,
             run: 1,
             row: 0,

@@ -73,12 +73,24 @@ fn walk(first: u32, step: u32, most: u32, places: u32, blocks: u32) -> Walk {
     return Walk(first / places, first % places, step / places, step % places, places, left);
 }
 
-// Those of one of `parts` invocations that share all. These go side by side through the batch; or, where they `walk`, those of
-// a workgroup go side by side through a stretch of their own.
-fn walk_part(part: u32, parts: u32, walks: bool, places: u32, blocks: u32) -> Walk {
+// Which of a number of parts of a sum an invocation makes, for which of the tiles. So many parts go side by side through the
+// batch: all; or, where they walk, those of a workgroup through a stretch of their own, one tile after the other.
+struct Part {
+    part: u32,
+    tile: u32,
+    abreast: u32,
+}
+
+fn part_of(index: u32, parts: u32, tiles: u32, walks: bool) -> Part {
     let abreast = select(parts, min(parts, WORKGROUP), walks);
+    return Part(index / (abreast * tiles) * abreast + index % abreast, index / abreast % tiles, abreast);
+}
+
+// The quads of one of so many parts.
+fn walk_part(here: Part, parts: u32, places: u32, blocks: u32) -> Walk {
     let most = (places * blocks + parts - 1u) / parts;
-    return walk(part / abreast * abreast * most + part % abreast, abreast, most, places, blocks);
+    let first = here.part / here.abreast * here.abreast * most + here.part % here.abreast;
+    return walk(first, here.abreast, most, places, blocks);
 }
 
 fn advance(here: ptr<function, Walk>) {

@@ -1,7 +1,7 @@
 // Depthwise convolution. An invocation makes `TILE` neighbouring outputs of one row: every input is loaded once for all of
 // them. The channel is one of the workgroup, so that weights are loaded from addresses that are uniform.
 
-const QUADS: u32 = (KERNEL * KERNEL + 3u) / 4u;
+const QUADS: u32 = (KERNEL + 3u) / 4u;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
@@ -14,14 +14,6 @@ fn invoke(group: vec3<u32>, local: u32) {
         return;
     }
     let map = input_map(job.record, channel);
-    var quads: array<vec4<f32>, QUADS>;
-    for (var q = 0u; q < QUADS; q++) {
-        quads[q] = load_w(job.w + channel * QUADS + q);
-    }
-    var weights: array<f32, KERNEL * KERNEL>;
-    for (var k = 0u; k < KERNEL * KERNEL; k++) {
-        weights[k] = quads[k / 4u][k % 4u];
-    }
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * TILE;
         let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
@@ -36,9 +28,13 @@ fn invoke(group: vec3<u32>, local: u32) {
             if y < 0 || y >= i32(job.x_height) {
                 continue;
             }
+            var quads: array<vec4<f32>, QUADS>;
+            for (var q = 0u; q < QUADS; q++) {
+                quads[q] = load_w(job.w + (channel * KERNEL + i) * QUADS + q);
+            }
             var taps: array<f32, KERNEL>;
             for (var k = 0u; k < KERNEL; k++) {
-                taps[k] = weights[i * KERNEL + k];
+                taps[k] = quads[k / 4u][k % 4u];
             }
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);

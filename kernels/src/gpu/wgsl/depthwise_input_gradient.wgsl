@@ -1,6 +1,6 @@
 // Gradient of the input of a depthwise convolution, through the ReLU.
 
-const QUADS: u32 = (KERNEL * KERNEL + 3u) / 4u;
+const QUADS: u32 = (KERNEL + 3u) / 4u;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
@@ -13,14 +13,6 @@ fn invoke(group: vec3<u32>, local: u32) {
         return;
     }
     let map = input_map(job.record, channel);
-    var quads: array<vec4<f32>, QUADS>;
-    for (var q = 0u; q < QUADS; q++) {
-        quads[q] = load_w(job.w + channel * QUADS + q);
-    }
-    var weights: array<f32, KERNEL * KERNEL>;
-    for (var k = 0u; k < KERNEL * KERNEL; k++) {
-        weights[k] = quads[k / 4u][k % 4u];
-    }
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * TILE;
         let row = i32(pixel / job.x_width) + i32(job.padding);
@@ -35,9 +27,13 @@ fn invoke(group: vec3<u32>, local: u32) {
             if y < 0 || y % i32(STRIDE) != 0 || y / i32(STRIDE) >= i32(job.y_height) {
                 continue;
             }
+            var quads: array<vec4<f32>, QUADS>;
+            for (var q = 0u; q < QUADS; q++) {
+                quads[q] = load_w(job.w + (channel * KERNEL + i) * QUADS + q);
+            }
             var taps: array<f32, KERNEL>;
             for (var k = 0u; k < KERNEL; k++) {
-                taps[k] = weights[i * KERNEL + k];
+                taps[k] = quads[k / 4u][k % 4u];
             }
             // With stride 1 the tile's outputs lie `SPAN` wide, from `column - (KERNEL - 1) * DILATION` on.
             for (var j = 0u; j < SPAN; j++) {

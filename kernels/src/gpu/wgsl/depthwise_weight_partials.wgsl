@@ -5,9 +5,10 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let index = item_index(group, local);
-    let part = index % job.parts;
-    let channel = index / job.parts;
-    if channel >= job.channels {
+    let own = part_of(index, job.parts, job.channels, WALK);
+    let part = own.part;
+    let channel = own.tile;
+    if part >= job.parts {
         return;
     }
     var sums: array<f32, KERNEL * KERNEL>;
@@ -17,7 +18,7 @@ fn invoke(group: vec3<u32>, local: u32) {
     let map = input_map(job.record, channel);
     let strips = job.y_pixels / TILE;
     let blocks = active_blocks(now.images);
-    var here = walk_part(part, job.parts, WALK, strips * 4u, blocks);
+    var here = walk_part(own, job.parts, strips * 4u, blocks);
     for (; here.left > 0u; advance(&here)) {
         let quad = here.place % 4u;
         let pixel = here.place / 4u * TILE;

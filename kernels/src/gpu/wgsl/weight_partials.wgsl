@@ -5,9 +5,11 @@ fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let index = item_index(group, local);
-    let part = index % job.parts;
-    let tile = index / job.parts;
-    if tile >= (job.outputs / OUT_TILE) * (job.columns / COLUMN_TILE) {
+    let tiles = (job.outputs / OUT_TILE) * (job.columns / COLUMN_TILE);
+    let own = part_of(index, job.parts, tiles, WALK);
+    let part = own.part;
+    let tile = own.tile;
+    if part >= job.parts {
         return;
     }
     let first_out = (tile % (job.outputs / OUT_TILE)) * OUT_TILE;
@@ -28,7 +30,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         gradient_maps[o] = gradient_map(job.gradient_record, first_out + o);
     }
     let blocks = active_blocks(now.images);
-    var here = walk_part(part, job.parts, WALK, job.y_pixels * 4u, blocks);
+    var here = walk_part(own, job.parts, job.y_pixels * 4u, blocks);
     for (; here.left > 0u; advance(&here)) {
         let quad = here.place % 4u;
         let pixel = here.place / 4u;
