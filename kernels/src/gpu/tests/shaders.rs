@@ -77,7 +77,7 @@ fn every_shader_is_valid_everywhere() {
         }
     }
     let kernels: HashSet<_> = all.iter().map(Source::kernel).collect();
-    assert_eq!(kernels.len(), 22, "{kernels:?}");
+    assert_eq!(kernels.len(), 23, "{kernels:?}");
     let families: HashSet<_> = merged.iter().map(Source::kernel).collect();
     assert!(families.contains("forward") && families.contains("backward"), "{families:?}");
     all.extend(merged);
