@@ -39,3 +39,4 @@ bench: setup
 
 setup:
 	@scripts/setup.sh
+	@scripts/build-folder.sh
