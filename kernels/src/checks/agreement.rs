@@ -7,6 +7,7 @@ use super::cells::{
     Nodes, Operation, auxiliary_head, cell, edge, halve, network, random_network, relu_conv_norm, stem,
 };
 use super::trace::{Tolerance, Trace, differences, trace};
+use crate::cpu::CpuDevice;
 use crate::device::Device;
 use crate::graph::{Graph, Value};
 use crate::reference::Rounding;
@@ -144,6 +145,27 @@ fn networks() -> Vec<Case> {
     vec![usual, deep, alone]
 }
 
+/// Separable convolutions that keep the size of the image, with rows that a processor goes through in tiles of four or eight
+/// pixels: one tile, two, and one with neighbours on both sides, and no whole tiles; the last in bands of three rows, less than
+/// taps reach.
+fn whole_tiles() -> Vec<Case> {
+    use Operation::{Dilated, Separable};
+    let mut cases = Vec::new();
+    for operation in [Separable(3), Separable(5), Dilated(3), Dilated(5)] {
+        for (size, channels) in [(4, 5), (8, 5), (12, 5), (16, 3), (24, 24)] {
+            let name = format!("{operation:?} of {channels} x {size} x {size}");
+            cases.push(Case::new(&name, Shape::new(3, size, size), 2, 3, |graph, image| {
+                let stem = stem(graph, image, channels);
+                let (value, _) = edge(graph, "edge", operation, stem, 1);
+                // Not a normalisation last: the average of an image alone would not depend on anything before it.
+                let spec = ConvSpec { channels: 4, kernel: 1, stride: 1, padding: 0, relu: true };
+                graph.conv("conv", value, spec).unwrap()
+            }));
+        }
+    }
+    cases
+}
+
 /// Trains on `device` and compares with what the reference did.
 fn agree(device: &Device, case: &Case, expected: &Trace, tolerance: Tolerance) -> Result<(), String> {
     let found = case.backend(device).and_then(|mut backend| trace(&mut *backend, case, &case.initial()));
@@ -166,6 +188,14 @@ fn cpu_with_one_thread_agrees_with_the_reference() {
 #[test]
 fn cpu_with_two_threads_agrees_with_the_reference() {
     agrees_on(&Device::open(DeviceChoice::Cpu { threads: 2 }).unwrap(), &CASES);
+}
+
+#[test]
+fn whole_tiles_agree_with_the_reference_on_every_instruction_set() {
+    let cases: Vec<_> = whole_tiles().into_iter().map(expected).collect();
+    for device in CpuDevice::with_every_isa() {
+        agrees_on(&device, &cases);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::ahead::Lookahead;
 use super::context::{Context, Reading};
 use super::convolution::{Bands, Scratch};
 use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
+use super::matrix::{Rows, Target};
 use super::rows::{Windows, pad_rows};
 use super::simd::{Element, Vector};
 use crate::ops::Convolution;
@@ -57,7 +58,8 @@ pub(super) struct BandRows {
 /// Columns of one input channel for a band, and (unless windows are single pixels) its padded rows.
 ///
 /// # Safety
-/// The block's input must be written and the scratch areas have the sizes that `Bands` says.
+/// The block's input must be written and the scratch areas have the sizes that `Bands` says. Channels of a band come in their
+/// order, from the first.
 #[inline(always)]
 pub(super) unsafe fn columns<V: Vector, E: Element>(
     cx: &Context<'_>,
@@ -92,7 +94,18 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
             }
             return;
         }
-        pad_rows::<V, E>(w, from, reading, 0.0, w.first_row(first), w.padded_rows(rows), scratch.padded);
+        if let (Some(same), Some(id)) = (bands.same::<V>(), op.depthwise) {
+            let x = same.image_rows(scratch.padded, first, rows);
+            let from = from.add(x.rows.start * width * BLOCK);
+            for at in (0..x.rows.len() * width * BLOCK).step_by(V::LANES) {
+                reading.apply(E::load::<V>(from.add(at))).store(scratch.padded.add(at));
+            }
+            let to = Rows { at: scratch.columns.add(channel * run), row: width * BLOCK };
+            let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            return same.forward::<V>(&x, weights, first..first + rows, to, ahead);
+        }
+        let outside = (channel == 0).then_some(0.0);
+        pad_rows::<V, E>(w, from, reading, outside, w.first_row(first), w.padded_rows(rows), scratch.padded);
         let row = w.row_floats();
         if op.depthwise.is_some() {
             let mut sums = Taps::new();
@@ -117,6 +130,38 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
     }
 }
 
+/// Rows of input gradients on their way through the ReLU's gate to the sink.
+#[derive(Clone, Copy)]
+struct Gated<E> {
+    /// What the operation read, where it was read through a ReLU: it passes what is positive.
+    gate: Option<*const f32>,
+    to: Rows<*mut E>,
+    /// Rows up to this one are added to what is there.
+    accumulated: usize,
+}
+
+impl<V: Vector, E: Element> Target<V> for Gated<E> {
+    #[inline(always)]
+    unsafe fn put(self, i: usize, j: usize, sums: &[V]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let zero = V::splat(0.0);
+            for (b, &sum) in sums.iter().enumerate() {
+                let place = i * self.to.row + (j + b) * V::LANES;
+                let to = self.to.at.add(place);
+                let mut value = sum;
+                if let Some(gate) = self.gate {
+                    value = V::load(gate.add(place)).select_greater(zero, value, zero);
+                }
+                if i < self.accumulated {
+                    value = value.add(E::load::<V>(to));
+                }
+                E::store(value, to);
+            }
+        }
+    }
+}
+
 /// Gradients of the depthwise weights of one channel.
 ///
 /// # Safety
@@ -126,13 +171,18 @@ pub(super) unsafe fn depthwise_gradients<V: Vector>(
     bands: &Bands,
     scratch: &Scratch,
     channel: usize,
-    rows: usize,
+    (first, rows): (usize, usize),
     dw: &mut [f32],
 ) {
     let w = &bands.windows;
     let width = w.output.width;
     // SAFETY: the caller's promise.
     unsafe {
+        if let Some(same) = bands.same::<V>() {
+            let x = same.image_rows(scratch.padded, first, rows);
+            let d = bands.gradient_rows(scratch, channel, first, rows);
+            return same.weight_gradients::<V>(&d, &x, dw);
+        }
         let d = scratch.column_gradients.add(channel * bands.run).cast_const();
         let d = Plane { at: d, row: width * BLOCK };
         let x = Plane { at: scratch.padded.cast_const(), row: w.stride * w.row_floats() };
@@ -172,6 +222,18 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
         }
         if let Some(id) = op.depthwise {
             let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            if let Some(same) = bands.same::<V>() {
+                let x = same.image_rows(scratch.padded, band.first, band.rows);
+                let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
+                let begin = band.range.start;
+                let row = w.input.width * BLOCK;
+                let to = Gated {
+                    gate: op.input.relu.then(|| x.at.add((begin - x.rows.start) * row)),
+                    to: Rows { at: to.add(begin * row), row },
+                    accumulated: if sink.accumulate { usize::MAX } else { band.done - begin.min(band.done) },
+                };
+                return same.backward::<V>(&d, weights, band.range.clone(), to, ahead);
+            }
             slide_back::<V>(bands, taps, weights, scratch, channel, band, ahead);
         } else {
             scatter_back::<V>(bands, scratch, channel, band);
@@ -243,7 +305,14 @@ unsafe fn slide_back<V: Vector>(
     unsafe {
         let gradients = scratch.column_gradients.add(channel * bands.run);
         let floats = w.output.width * BLOCK;
-        copy_with_margins(gradients, scratch.padded_gradients, floats, band.rows, margins, pitch);
+        // Margins are those of the first channel.
+        if channel == 0 {
+            zero_margins(scratch.padded_gradients, floats, band.rows, margins, pitch);
+        }
+        let to = scratch.padded_gradients.add(margins[0] * pitch + margins[1] * BLOCK);
+        for r in 0..band.rows {
+            std::ptr::copy_nonoverlapping(gradients.add(r * floats), to.add(r * pitch), floats);
+        }
         let from = Plane { at: scratch.padded_gradients.cast_const(), row: pitch };
         for residue_y in 0..w.stride.min(band.range.len()) {
             let y0 = band.range.start + residue_y;
@@ -310,29 +379,6 @@ unsafe fn scatter_back<V: Vector>(bands: &Bands, scratch: &Scratch, channel: usi
                     }
                 }
             }
-        }
-    }
-}
-
-/// Copies `rows` rows of `floats` elements to where [`zero_margins`] leaves room for them.
-///
-/// # Safety
-/// As there.
-#[inline(always)]
-unsafe fn copy_with_margins(
-    from: *const f32,
-    to: *mut f32,
-    floats: usize,
-    rows: usize,
-    margins: [usize; 2],
-    pitch: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        zero_margins(to, floats, rows, margins, pitch);
-        let first = to.add(margins[0] * pitch + margins[1] * BLOCK);
-        for r in 0..rows {
-            std::ptr::copy_nonoverlapping(from.add(r * floats), first.add(r * pitch), floats);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::memory::Memory;
 use super::norm::moments;
 use super::pixels::{PixelGradients, Pixels};
 use super::rows::Windows;
+use super::same::{ImageRows, Same};
 use super::simd::{Element, Vector};
 use crate::graph::Tensor;
 use crate::ops::Convolution;
@@ -54,6 +55,8 @@ impl Scratch {
 /// Rows of one band and sizes that follow.
 pub(super) struct Bands {
     pub(super) windows: Windows,
+    /// Of a separable convolution that registers need no padded rows for.
+    same: Option<Same>,
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) outputs: usize,
@@ -68,7 +71,27 @@ impl Bands {
         let outputs = op.output.shape.channels;
         let row = windows.output.width * BLOCK * columns.max(outputs);
         let rows = (BAND_FLOATS / row).clamp(1, windows.output.height);
-        Self { windows, rows, columns, outputs, run: rows * windows.output.width * BLOCK + RUN_PADDING }
+        let same = op.depthwise.and_then(|_| Same::of(&windows));
+        Self { windows, same, rows, columns, outputs, run: rows * windows.output.width * BLOCK + RUN_PADDING }
+    }
+
+    /// The convolution as one that needs no padded rows, where it is one.
+    #[inline(always)]
+    pub(super) fn same<V: Vector>(&self) -> Option<Same> {
+        if V::IS_REGISTER { self.same } else { None }
+    }
+
+    /// Gradients of output rows `first ..` of a channel's columns.
+    #[inline(always)]
+    pub(super) fn gradient_rows(
+        &self,
+        scratch: &Scratch,
+        channel: usize,
+        first: usize,
+        rows: usize,
+    ) -> ImageRows {
+        let at = scratch.column_gradients.wrapping_add(channel * self.run);
+        ImageRows { at, rows: first..first + rows }
     }
 
     /// One output pixel, for a batch of `blocks` blocks.
@@ -301,7 +324,7 @@ pub(crate) unsafe fn backward<V: Vector, E: Element>(
                     let dw = partials.depthwise.add(channel * kernel * kernel);
                     let dw =
                         std::slice::from_raw_parts_mut(dw, cx.memory.param(id).1 / windows.input.channels);
-                    depthwise_gradients::<V>(&bands, &scratch, channel, rows, dw);
+                    depthwise_gradients::<V>(&bands, &scratch, channel, (first, rows), dw);
                 }
                 if let Some(sink) = sink {
                     let to: *mut E = cx.memory.tensor(sink.tensor, block);

@@ -196,6 +196,18 @@ unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
                 }
             }
         }
+        add_lane_sums(&totals, dw);
+    }
+}
+
+/// Adds to each element of `dw` the sum of the lanes of a block's sums.
+///
+/// # Safety
+/// As [`Vector`].
+#[inline(always)]
+pub(crate) unsafe fn add_lane_sums<V: Vector>(totals: &[[V; 2]], dw: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe {
         for (totals, dw) in totals.chunks(4).zip(dw.chunks_mut(4)) {
             if totals.len() > 2 {
                 // The last one again where there are three.

@@ -2,11 +2,12 @@
 
 use super::ahead::{Ahead, Later};
 use super::context::Context;
-use super::simd::{Element, Half, Portable, Vector};
+use super::simd::{Element, Vector};
 use super::{batch, convolution, elementwise, norm, pool, wide};
 use crate::graph::Graph;
+use crate::ops::Convolution;
 use crate::profile::UPDATE;
-use crate::program::Call;
+use crate::program::{Call, Gradient, Sink};
 
 /// Instruction sets with kernels of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,32 +112,50 @@ pub(crate) unsafe fn run(
     unsafe {
         match (isa, cx.memory.halves) {
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, false) => x86::avx512_single(cx, graph, chunks, unit, scratch),
+            (Isa::Avx512, false) => avx512_single::run(cx, graph, chunks, unit, scratch),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, true) => x86::avx512_half(cx, graph, chunks, unit, scratch),
+            (Isa::Avx512, true) => avx512_half::run(cx, graph, chunks, unit, scratch),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, false) => x86::avx2_single(cx, graph, chunks, unit, scratch),
+            (Isa::Avx2, false) => avx2_single::run(cx, graph, chunks, unit, scratch),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, true) => x86::avx2_half(cx, graph, chunks, unit, scratch),
-            (Isa::Portable, false) => run_with::<Portable, f32>(cx, graph, chunks, unit, scratch),
-            (Isa::Portable, true) => run_with::<Portable, Half>(cx, graph, chunks, unit, scratch),
+            (Isa::Avx2, true) => avx2_half::run(cx, graph, chunks, unit, scratch),
+            (Isa::Portable, false) => portable_single::run(cx, graph, chunks, unit, scratch),
+            (Isa::Portable, true) => portable_half::run(cx, graph, chunks, unit, scratch),
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::super::simd::{Avx2, Avx512};
-    use super::{Context, Graph, Half, Unit, run_with};
+/// The large kernels, which are functions of their own: in one with all others they take minutes to compile.
+trait Convolutions {
+    /// [`convolution::forward`].
+    unsafe fn forward(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32);
+    /// [`convolution::backward`].
+    unsafe fn backward(
+        cx: &Context<'_>,
+        op: &Convolution,
+        gradient: &Gradient,
+        sink: Option<&Sink>,
+        block: usize,
+        partials: (usize, bool),
+        ahead: Ahead,
+        scratch: *mut f32,
+    );
+}
 
-    macro_rules! entry {
-        ($name:ident, $features:literal, $vector:ty, $element:ty) => {
-            /// [`run_with`] compiled for these instructions.
+/// All kernels compiled for some instructions, in a module that is compiled beside others.
+macro_rules! compiled {
+    ($name:ident, $vector:ty, $element:ty $(, #[$features:meta])?) => {
+        mod $name {
+            use super::{Ahead, Context, Convolution, Convolutions, Gradient, Graph, Sink, Unit, convolution, run_with};
+
+            struct Compiled;
+
+            /// [`run_with`] with these instructions.
             ///
             /// # Safety
             /// As [`super::run`], on a processor that has the instructions.
-            #[target_feature(enable = $features)]
-            pub(super) unsafe fn $name(
+            $(#[$features])?
+            pub(super) unsafe fn run(
                 cx: &Context<'_>,
                 graph: &Graph,
                 chunks: usize,
@@ -144,19 +163,86 @@ mod x86 {
                 scratch: *mut f32,
             ) {
                 // SAFETY: the caller's promise.
-                unsafe { run_with::<$vector, $element>(cx, graph, chunks, unit, scratch) }
+                unsafe { run_with::<$vector, $element, Compiled>(cx, graph, chunks, unit, scratch) }
             }
-        };
-    }
 
-    entry!(avx512_single, "avx512f,avx512dq,avx2,fma,f16c", Avx512, f32);
-    entry!(avx512_half, "avx512f,avx512dq,avx2,fma,f16c", Avx512, Half);
-    entry!(avx2_single, "avx2,fma,f16c", Avx2, f32);
-    entry!(avx2_half, "avx2,fma,f16c", Avx2, Half);
+            $(#[$features])?
+            unsafe fn forward(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32) {
+                // SAFETY: the caller's promise.
+                unsafe { convolution::forward::<$vector, $element>(cx, op, block, scratch) }
+            }
+
+            $(#[$features])?
+            unsafe fn backward(
+                cx: &Context<'_>,
+                op: &Convolution,
+                gradient: &Gradient,
+                sink: Option<&Sink>,
+                block: usize,
+                partials: (usize, bool),
+                ahead: Ahead,
+                scratch: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    convolution::backward::<$vector, $element>(
+                        cx, op, gradient, sink, block, partials, ahead, scratch,
+                    );
+                }
+            }
+
+            impl Convolutions for Compiled {
+                unsafe fn forward(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32) {
+                    // SAFETY: the caller's promise.
+                    unsafe { forward(cx, op, block, scratch) }
+                }
+
+                unsafe fn backward(
+                    cx: &Context<'_>,
+                    op: &Convolution,
+                    gradient: &Gradient,
+                    sink: Option<&Sink>,
+                    block: usize,
+                    partials: (usize, bool),
+                    ahead: Ahead,
+                    scratch: *mut f32,
+                ) {
+                    // SAFETY: the caller's promise.
+                    unsafe { backward(cx, op, gradient, sink, block, partials, ahead, scratch) }
+                }
+            }
+        }
+    };
 }
 
+compiled!(portable_single, crate::cpu::simd::Portable, f32);
+compiled!(portable_half, crate::cpu::simd::Portable, crate::cpu::simd::Half);
+#[cfg(target_arch = "x86_64")]
+compiled!(avx2_single, crate::cpu::simd::Avx2, f32, #[target_feature(enable = "avx2,fma,f16c")]);
+#[cfg(target_arch = "x86_64")]
+compiled!(
+    avx2_half,
+    crate::cpu::simd::Avx2,
+    crate::cpu::simd::Half,
+    #[target_feature(enable = "avx2,fma,f16c")]
+);
+#[cfg(target_arch = "x86_64")]
+compiled!(
+    avx512_single,
+    crate::cpu::simd::Avx512,
+    f32,
+    #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
+);
+#[cfg(target_arch = "x86_64")]
+compiled!(
+    avx512_half,
+    crate::cpu::simd::Avx512,
+    crate::cpu::simd::Half,
+    #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
+);
+
 #[inline(always)]
-unsafe fn run_with<V: Vector, E: Element>(
+unsafe fn run_with<V: Vector, E: Element, C: Convolutions>(
     cx: &Context<'_>,
     graph: &Graph,
     chunks: usize,
@@ -167,7 +253,7 @@ unsafe fn run_with<V: Vector, E: Element>(
     unsafe {
         match unit {
             Unit::Block { call, block, chunk, first_of_chunk, next } => {
-                run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
+                run_block::<V, E, C>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
             }
             Unit::Gather { call, block } => match call {
                 Call::Convolve { op } => wide::gather_columns::<V, E>(cx, op, block, scratch),
@@ -193,7 +279,7 @@ unsafe fn run_with<V: Vector, E: Element>(
 }
 
 #[inline(always)]
-unsafe fn run_block<V: Vector, E: Element>(
+unsafe fn run_block<V: Vector, E: Element, C: Convolutions>(
     cx: &Context<'_>,
     graph: &Graph,
     call: &Call,
@@ -208,7 +294,7 @@ unsafe fn run_block<V: Vector, E: Element>(
         match call {
             Call::LoadImages { output } => batch::load_images::<E>(cx, *output, block, scratch),
             Call::DrawDropPath => batch::draw_drop_path(cx, graph.drops, block),
-            Call::Convolve { op } => convolution::forward::<V, E>(cx, op, block, scratch),
+            Call::Convolve { op } => C::forward(cx, op, block, scratch),
             Call::Pool { op } => pool::forward::<V, E>(cx, op, block, scratch),
             Call::NodeSum { op } => elementwise::node_sum::<V, E>(cx, op, block),
             Call::WindowAverage { op } => elementwise::window_average::<V, E>(cx, op, block),
@@ -221,8 +307,7 @@ unsafe fn run_block<V: Vector, E: Element>(
             Call::ConvolveBackward { op, gradient, sink } => {
                 let sink = sink.as_ref();
                 let ahead = Ahead::new(cx.memory, block, cx.blocks(), next);
-                let partials = (chunk, first_of_chunk);
-                convolution::backward::<V, E>(cx, op, gradient, sink, block, partials, ahead, scratch);
+                C::backward(cx, op, gradient, sink, block, (chunk, first_of_chunk), ahead, scratch);
             }
             Call::PoolBackward { op, gradient, sink } => {
                 pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch);

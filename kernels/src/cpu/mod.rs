@@ -24,6 +24,7 @@ mod pool;
 mod prepared;
 mod reservation;
 mod rows;
+mod same;
 mod simd;
 mod update;
 mod wide;

@@ -82,7 +82,8 @@ pub(crate) unsafe fn forward<V: Vector, E: Element>(
         for channel in 0..op.input.tensor.shape.channels {
             let reading = Reading::<V>::new(cx.norms, first, channel, false);
             let from = from.add(channel * w.input.pixels() * BLOCK);
-            pad_rows::<V, E>(&w, from, reading, fill, w.first_row(0), w.padded_rows(rows), scratch);
+            let outside = (channel == 0).then_some(fill);
+            pad_rows::<V, E>(&w, from, reading, outside, w.first_row(0), w.padded_rows(rows), scratch);
             for y in 0..rows {
                 let from = scratch.add(y * w.stride * w.row_floats()).cast_const();
                 let inside_y = inside(&w, y, w.input.height).len();

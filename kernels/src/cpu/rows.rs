@@ -116,8 +116,8 @@ impl Windows {
     }
 }
 
-/// Fills padded rows: input rows `first_row ..` of one channel, as the operation reads them, `fill` outside
-/// the image.
+/// Fills padded rows: input rows `first_row ..` of one channel, as the operation reads them, and `outside` around the
+/// image; none where another channel's rows were there before, whose surroundings stay.
 ///
 /// # Safety
 /// `from` must be a channel of `windows.input`, `to` have room for `rows` padded rows.
@@ -126,7 +126,7 @@ pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
     windows: &Windows,
     from: *const E,
     reading: Reading<V>,
-    fill: f32,
+    outside: Option<f32>,
     first_row: isize,
     rows: usize,
     to: *mut f32,
@@ -135,7 +135,7 @@ pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
     let phase_width = windows.padded_width() / stride;
     // SAFETY: the caller's promise; columns are clipped to the image.
     unsafe {
-        let blank = V::splat(fill);
+        let blank = V::splat(outside.unwrap_or(0.0));
         for r in 0..rows {
             let y = first_row + r as isize;
             let row = to.add(r * windows.row_floats());
@@ -150,9 +150,6 @@ pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
                 let end = if width <= first_x { 0 } else { (width - first_x + step - 1) / step };
                 let begin = (begin as usize).min(phase_width);
                 let end = if inside { (end as usize).clamp(begin, phase_width) } else { begin };
-                for v in 0..begin * V::PER_BLOCK {
-                    blank.store(to.add(v * V::LANES));
-                }
                 for j in begin..end {
                     let x = (first_x + (j * stride) as isize) as usize;
                     for v in 0..V::PER_BLOCK {
@@ -160,8 +157,12 @@ pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
                         reading.apply(value).store(to.add(j * BLOCK + v * V::LANES));
                     }
                 }
-                for v in end * V::PER_BLOCK..phase_width * V::PER_BLOCK {
-                    blank.store(to.add(v * V::LANES));
+                if outside.is_some() {
+                    let (begin, end, all) =
+                        (begin * V::PER_BLOCK, end * V::PER_BLOCK, phase_width * V::PER_BLOCK);
+                    for v in (0..begin).chain(end..all) {
+                        blank.store(to.add(v * V::LANES));
+                    }
                 }
             }
         }

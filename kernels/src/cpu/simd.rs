@@ -16,6 +16,8 @@ pub(crate) trait Vector: Copy {
     const LANES: usize;
     /// Vectors of one block of images.
     const PER_BLOCK: usize = BLOCK / Self::LANES;
+    /// Whether a vector is one register: then kernels are unrolled into them as far as they go.
+    const IS_REGISTER: bool = true;
 
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -109,6 +111,7 @@ impl Portable {
 
 impl Vector for Portable {
     const LANES: usize = BLOCK;
+    const IS_REGISTER: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
