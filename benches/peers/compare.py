@@ -1,9 +1,10 @@
 """Measure the program and its peers in turns on this machine, and print one table of ratios.
 
-    compare.py [--rounds N] [--program FILE] [--burn [FEATURES]]
+    compare.py [--rounds N] [--program FILE] [--software] [--burn [FEATURES]]
 
 Peers: PyTorch (eager training steps of the same networks) and scikit-learn (the random forest). What they need is installed
-into an environment of its own the first time. With --burn also burn, a framework in Rust like the program, on its ndarray
+into an environment of its own the first time. With --software the program also trains on Vulkan without a GPU, which works on
+the same cores, and its time to the first step is taken: that of a whole process whose shaders are cached. With --burn also burn, a framework in Rust like the program, on its ndarray
 backend: its first build takes minutes, with the features `simd,rayon` many more, without which it has one thread and no
 vectors of its own. It trains the first architecture only, as it is slow. Each round measures every peer right before the program; a ratio is the
 median over the rounds of program / peer, larger is better for the program. PyTorch and burn get the better of one thread and all.
@@ -34,8 +35,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
 TREES = 1000
 BUDGETS = 100
-# Name, budget, steps of a measurement: both sides train these steps from random weights.
-TRAININGS = (("BPE-1", "BPE-1", 35), ("C 16, 8 cells, 32x32", "DARTS", 6))
+# Name, budget, device of the program, steps of a measurement: both sides train these steps from random weights.
+TRAININGS = (("BPE-1", "BPE-1", "cpu", 35), ("C 16, 8 cells, 32x32", "DARTS", "cpu", 6))
+SOFTWARE = ("BPE-1 on the software GPU", "BPE-1", "software", 24)
 # Layers, channels, image size, batch size of BPE-1, and steps of a measurement.
 BURN = ("6", "8", "16", "128", "2")
 # Share of the processor that others may use.
@@ -70,10 +72,10 @@ def output(*command: str | Path) -> str:
     return done.stdout
 
 
-def program_training(program: Path, genotype: str, budget: str, steps: int) -> tuple[float, int]:
+def program_training(program: Path, genotype: str, budget: str, device: str, steps: int) -> tuple[float, int]:
     """Images a second of the program's training steps (augmentation included), and its threads."""
     with tempfile.TemporaryDirectory() as cache:
-        options = ["--device", "cpu", "--max-steps", str(steps), "--cache", cache, "--json"]
+        options = ["--device", device, "--max-steps", str(steps), "--cache", cache, "--json"]
         found = json.loads(output(program, "train", "--genotype", genotype, "--budget", budget, *options))
     threads = re.search(r"(\d+) threads?", found["device"])
     return found["images_per_second"], int(threads[1]) if threads else os.cpu_count() or 1
@@ -89,14 +91,30 @@ def pytorch_training(genotype: str, budget: str, steps: int, threads: int) -> fl
     return max(speeds)
 
 
-def training_row(program: Path, budget: str, steps: int, genotypes: list[str]) -> tuple[float, float]:
+def training_row(
+    program: Path, budget: str, device: str, steps: int, genotypes: list[str]
+) -> tuple[float, float]:
     """Images a second over all architectures (peer, program), each pair measured right after each other."""
     times = [0.0, 0.0]
     for genotype in genotypes:
-        speed, threads = program_training(program, genotype, budget, steps)
+        speed, threads = program_training(program, genotype, budget, device, steps)
         times[1] += 1 / speed
         times[0] += 1 / pytorch_training(genotype, budget, steps, threads)
     return len(genotypes) / times[0], len(genotypes) / times[1]
+
+
+def first_steps(program: Path, genotypes: list[str], cache: str) -> list[tuple[float, float]]:
+    """Seconds to the first step on the software GPU, those of a whole process, for each architecture: when it compiles its
+    shaders into the folder `cache`, where Mesa finds them from then on, and when they are there."""
+    os.environ["MESA_SHADER_CACHE_DIR"] = cache
+    _, budget, device, _ = SOFTWARE
+
+    def seconds(genotype: str) -> float:
+        begun = time.perf_counter()
+        program_training(program, genotype, budget, device, 1)
+        return time.perf_counter() - begun
+
+    return [(seconds(genotype), seconds(genotype)) for genotype in genotypes]
 
 
 def build_burn(features: str) -> Path:
@@ -111,8 +129,8 @@ def build_burn(features: str) -> Path:
 
 def burn_row(program: Path, burn: Path, genotype: str) -> tuple[float, float]:
     """Images a second of BPE-1's training steps (peer, program)."""
-    _, budget, steps = TRAININGS[0]
-    speed, threads = program_training(program, genotype, budget, steps)
+    _, budget, device, steps = TRAININGS[0]
+    speed, threads = program_training(program, genotype, budget, device, steps)
     speeds = []
     for count in sorted({1, threads}):
         text = output("env", f"RAYON_NUM_THREADS={count}", burn, genotype, *BURN, "ndarray")
@@ -200,6 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--program", type=Path, default=TARGET / "release" / "pipeline")
+    parser.add_argument("--software", action="store_true", help="measure the program on Vulkan without a GPU too")
     parser.add_argument("--burn", nargs="?", const="", help="compare with burn too, built with these features")
     args = parser.parse_args()
     if not args.program.is_file():
@@ -213,14 +232,17 @@ def main() -> None:
         table = Path(folder) / "trials.csv"
         write_trials(table)
         rows: dict[str, Callable[[], tuple[float, float]]] = {}
-        for name, budget, steps in TRAININGS:
-            rows[f"training {name}, images/s"] = lambda b=budget, s=steps: training_row(args.program, b, s, genotypes)
+        for name, budget, device, steps in (*TRAININGS, *([SOFTWARE] if args.software else [])):
+            rows[f"training {name}, images/s"] = lambda b=budget, d=device, s=steps: training_row(
+                args.program, b, d, s, genotypes
+            )
         if args.burn is not None:
             burn = build_burn(args.burn)
             rows["training BPE-1, first architecture, burn (ndarray), images/s"] = lambda: burn_row(
                 args.program, burn, genotypes[0]
             )
         rows[f"forest of {TREES} trees, {BUDGETS} trials, forests/s"] = lambda: forest_row(args.program, table)
+        first = first_steps(args.program, genotypes, folder) if args.software else []
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in rows}
         controls, busy = [], []
         for round_number in range(args.rounds):
@@ -237,6 +259,10 @@ def main() -> None:
     for name, pairs in found.items():
         peer, program = ([pair[side] for pair in pairs] for side in (0, 1))
         print(f"| {name} | {spread(peer)} | {spread(program)} | {spread([p / q for q, p in pairs])} |")
+    if first:
+        compiling, cached = ([pair[side] for pair in first] for side in (0, 1))
+        print(f"\nSeconds to the first step on the software GPU, one value an architecture: {spread(cached)};")
+        print(f"with shaders to compile {spread(compiling)}")
 
 
 if __name__ == "__main__":
