@@ -60,6 +60,49 @@ pub(crate) fn schedule(calls: &[Call], waits: &[Vec<Wait>], local: impl Fn(&Call
     times
 }
 
+/// Puts off calls that give gradients to a tensor until what waits for them, so that calls that add to the same gradients
+/// stand together, on memory that is still near; sums of weights' gradients follow them.
+pub(crate) fn put_off(
+    calls: &[Call],
+    waits: &[Vec<Wait>],
+    local: impl Fn(&Call) -> bool,
+    times: &mut [usize],
+) {
+    let is_local: Vec<bool> = calls.iter().map(local).collect();
+    let sums_weights = |call: usize| matches!(calls[call], Call::WeightGradient { .. });
+    let mut latest = vec![usize::MAX; calls.len()];
+    for index in (0..calls.len()).rev() {
+        if gives(&calls[index]) && latest[index] < usize::MAX {
+            times[index] = latest[index];
+        }
+        if sums_weights(index) {
+            continue;
+        }
+        for wait in &waits[index] {
+            let together = wait.by_image && is_local[index] && is_local[wait.earlier];
+            let time =
+                if together { times[index] } else { previous_time(times[index], is_local[wait.earlier]) };
+            latest[wait.earlier] = latest[wait.earlier].min(time);
+        }
+    }
+    for index in (0..calls.len()).filter(|&index| sums_weights(index)) {
+        for wait in &waits[index] {
+            times[index] = times[index].max(next_time(times[wait.earlier], is_local[index]));
+        }
+    }
+}
+
+/// Whether a call gives gradients to a tensor.
+fn gives(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::ConvolveBackward { sink: Some(_), .. }
+            | Call::PoolBackward { .. }
+            | Call::EdgeBackward { .. }
+            | Call::WindowAverageBackward { .. }
+    )
+}
+
 /// Parts the calls of one time, so that those of different parts do not depend on each other; in each they stand in the
 /// list's order.
 pub(crate) fn chains(waits: &[Vec<Wait>], calls: &[usize]) -> Vec<Vec<usize>> {
@@ -81,6 +124,12 @@ pub(crate) fn chains(waits: &[Vec<Wait>], calls: &[usize]) -> Vec<Vec<usize>> {
 fn next_time(time: usize, local: bool) -> usize {
     let next = time + 1;
     next + usize::from((next % 2 == 1) != local)
+}
+
+/// The last time before `time` of a sort of calls.
+fn previous_time(time: usize, local: bool) -> usize {
+    let previous = time - 1;
+    previous - usize::from((previous % 2 == 1) != local)
 }
 
 /// Accesses to resources of different bins never meet.

@@ -8,7 +8,7 @@ use super::{CHUNKS, batch, convolution, pool, update, wide};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::program::{Call, Program};
-use crate::schedule::{chains, schedule, waits};
+use crate::schedule::{chains, put_off, schedule, waits};
 use crate::state::Layout;
 
 /// A call of a chain, and what those after it read.
@@ -55,7 +55,8 @@ impl Prepared {
         shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
         let waits = waits(&program.calls);
-        let times = schedule(&program.calls, &waits, is_local);
+        let mut times = schedule(&program.calls, &waits, is_local);
+        put_off(&program.calls, &waits, is_local, &mut times);
         let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
         let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves, shared)?;
         let mut phases = Vec::new();
