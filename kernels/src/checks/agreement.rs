@@ -145,18 +145,20 @@ fn networks() -> Vec<Case> {
     vec![usual, deep, alone]
 }
 
-/// Separable convolutions that keep the size of the image, with rows that a processor goes through in tiles of four or eight
-/// pixels: one tile, two, and one with neighbours on both sides, and no whole tiles; the last in bands of three rows, less than
-/// taps reach.
+/// Separable convolutions that keep the size of the image or halve it, with rows of outputs that a processor goes through in
+/// tiles of four or eight pixels: one tile, two, and one with neighbours on both sides, and no whole tiles; the last in bands of
+/// rows, less than taps reach.
 fn whole_tiles() -> Vec<Case> {
     use Operation::{Dilated, Separable};
+    let sizes =
+        [(4, 5, 1), (8, 5, 1), (12, 5, 1), (16, 3, 1), (24, 24, 1), (8, 5, 2), (16, 5, 2), (48, 16, 2)];
     let mut cases = Vec::new();
     for operation in [Separable(3), Separable(5), Dilated(3), Dilated(5)] {
-        for (size, channels) in [(4, 5), (8, 5), (12, 5), (16, 3), (24, 24)] {
-            let name = format!("{operation:?} of {channels} x {size} x {size}");
+        for (size, channels, stride) in sizes {
+            let name = format!("{operation:?} of {channels} x {size} x {size}, stride {stride}");
             cases.push(Case::new(&name, Shape::new(3, size, size), 2, 3, |graph, image| {
                 let stem = stem(graph, image, channels);
-                let (value, _) = edge(graph, "edge", operation, stem, 1);
+                let (value, _) = edge(graph, "edge", operation, stem, stride);
                 // Not a normalisation last: the average of an image alone would not depend on anything before it.
                 let spec = ConvSpec { channels: 4, kernel: 1, stride: 1, padding: 0, relu: true };
                 graph.conv("conv", value, spec).unwrap()

@@ -7,8 +7,9 @@ use super::ahead::Lookahead;
 use super::context::{Context, Reading};
 use super::convolution::{Bands, Scratch};
 use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
-use super::matrix::{Rows, Target};
+use super::matrix::Rows;
 use super::rows::{Windows, pad_rows};
+use super::same::Gated;
 use super::simd::{Element, Vector};
 use crate::ops::Convolution;
 use crate::program::Sink;
@@ -84,22 +85,14 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
             let to = scratch.columns.add(channel * run);
             for r in 0..rows {
                 let from = from.add(w.pixel_of(first + r) * BLOCK);
-                let to = to.add(r * width * BLOCK);
-                for x in 0..width {
-                    for v in 0..V::PER_BLOCK {
-                        let value = E::load::<V>(from.add(x * w.stride * BLOCK + v * V::LANES));
-                        reading.apply(value).store(to.add(x * BLOCK + v * V::LANES));
-                    }
-                }
+                reading.read(from, w.stride, to.add(r * width * BLOCK), width);
             }
             return;
         }
         if let (Some(same), Some(id)) = (bands.same::<V>(), op.depthwise) {
             let x = same.image_rows(scratch.padded, first, rows);
-            let from = from.add(x.rows.start * width * BLOCK);
-            for at in (0..x.rows.len() * width * BLOCK).step_by(V::LANES) {
-                reading.apply(E::load::<V>(from.add(at))).store(scratch.padded.add(at));
-            }
+            let from = from.add(x.rows.start * same.input_row());
+            same.read(reading, from, scratch.padded, x.rows.len());
             let to = Rows { at: scratch.columns.add(channel * run), row: width * BLOCK };
             let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
             return same.forward::<V>(&x, weights, first..first + rows, to, ahead);
@@ -125,38 +118,6 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
                     let from = scratch.padded.add((r * w.stride + ky) * row + w.tap_column(kx));
                     std::ptr::copy_nonoverlapping(from, to.add(r * width * BLOCK), width * BLOCK);
                 }
-            }
-        }
-    }
-}
-
-/// Rows of input gradients on their way through the ReLU's gate to the sink.
-#[derive(Clone, Copy)]
-struct Gated<E> {
-    /// What the operation read, where it was read through a ReLU: it passes what is positive.
-    gate: Option<*const f32>,
-    to: Rows<*mut E>,
-    /// Rows up to this one are added to what is there.
-    accumulated: usize,
-}
-
-impl<V: Vector, E: Element> Target<V> for Gated<E> {
-    #[inline(always)]
-    unsafe fn put(self, i: usize, j: usize, sums: &[V]) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let zero = V::splat(0.0);
-            for (b, &sum) in sums.iter().enumerate() {
-                let place = i * self.to.row + (j + b) * V::LANES;
-                let to = self.to.at.add(place);
-                let mut value = sum;
-                if let Some(gate) = self.gate {
-                    value = V::load(gate.add(place)).select_greater(zero, value, zero);
-                }
-                if i < self.accumulated {
-                    value = value.add(E::load::<V>(to));
-                }
-                E::store(value, to);
             }
         }
     }
@@ -226,13 +187,13 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
                 let x = same.image_rows(scratch.padded, band.first, band.rows);
                 let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
                 let begin = band.range.start;
-                let row = w.input.width * BLOCK;
+                let row = same.input_row();
                 let to = Gated {
                     gate: op.input.relu.then(|| x.at.add((begin - x.rows.start) * row)),
-                    to: Rows { at: to.add(begin * row), row },
+                    to: to.add(begin * row),
                     accumulated: if sink.accumulate { usize::MAX } else { band.done - begin.min(band.done) },
                 };
-                return same.backward::<V>(&d, weights, band.range.clone(), to, ahead);
+                return same.backward::<V, E>(&d, weights, band.range.clone(), &to, ahead);
             }
             slide_back::<V>(bands, taps, weights, scratch, channel, band, ahead);
         } else {

@@ -1,7 +1,7 @@
 //! What a kernel sees: memory of the program, parameters, normalisations, and the batch.
 
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
-use super::simd::Vector;
+use super::simd::{Element, Vector};
 use crate::graph::{DropId, ParamId};
 use crate::preprocess::{Images, Preprocess, Resize};
 use crate::program::Mode;
@@ -112,6 +112,44 @@ impl<V: Vector> Reading<V> {
                 x = scale.mul_add(x, shift);
             }
             if self.relu { x.max(V::splat(0.0)) } else { x }
+        }
+    }
+
+    /// Reads `count` blocks of images that lie `step` blocks apart, and leaves them side by side.
+    ///
+    /// # Safety
+    /// As [`Vector`]; `to` must have room.
+    #[inline(always)]
+    pub(crate) unsafe fn read<E: Element>(self, from: *const E, step: usize, to: *mut f32, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (self.map.is_some(), self.relu) {
+                (true, true) => self.read_as::<E, true, true>(from, step, to, count),
+                (true, false) => self.read_as::<E, true, false>(from, step, to, count),
+                (false, true) => self.read_as::<E, false, true>(from, step, to, count),
+                (false, false) => self.read_as::<E, false, false>(from, step, to, count),
+            }
+        }
+    }
+
+    /// [`read`](Self::read) with a loop of its own for each way of reading: compilers leave the choice inside.
+    #[inline(always)]
+    unsafe fn read_as<E: Element, const MAP: bool, const RELU: bool>(
+        self,
+        from: *const E,
+        step: usize,
+        to: *mut f32,
+        count: usize,
+    ) {
+        let reading = Self { map: if MAP { self.map } else { None }, relu: RELU };
+        // SAFETY: the caller's promise.
+        unsafe {
+            for block in 0..count {
+                for lane in (0..BLOCK).step_by(V::LANES) {
+                    let value = E::load::<V>(from.add(block * step * BLOCK + lane));
+                    reading.apply(value).store(to.add(block * BLOCK + lane));
+                }
+            }
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Chooses the instructions at run time and runs one call on one block or one part of its channels.
 
+use std::marker::PhantomData;
+
 use super::ahead::{Ahead, Later};
 use super::context::Context;
-use super::simd::{Element, Vector};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512};
+use super::simd::{Element, Half, Portable, Vector, Work};
 use super::{batch, convolution, elementwise, norm, pool, wide};
 use crate::graph::Graph;
 use crate::ops::Convolution;
@@ -112,137 +116,85 @@ pub(crate) unsafe fn run(
     unsafe {
         match (isa, cx.memory.halves) {
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, false) => avx512_single::run(cx, graph, chunks, unit, scratch),
+            (Isa::Avx512, false) => Avx512::apart(Run::<f32>::new(cx, graph, chunks, unit, scratch)),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, true) => avx512_half::run(cx, graph, chunks, unit, scratch),
+            (Isa::Avx512, true) => Avx512::apart(Run::<Half>::new(cx, graph, chunks, unit, scratch)),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, false) => avx2_single::run(cx, graph, chunks, unit, scratch),
+            (Isa::Avx2, false) => Avx2::apart(Run::<f32>::new(cx, graph, chunks, unit, scratch)),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, true) => avx2_half::run(cx, graph, chunks, unit, scratch),
-            (Isa::Portable, false) => portable_single::run(cx, graph, chunks, unit, scratch),
-            (Isa::Portable, true) => portable_half::run(cx, graph, chunks, unit, scratch),
+            (Isa::Avx2, true) => Avx2::apart(Run::<Half>::new(cx, graph, chunks, unit, scratch)),
+            (Isa::Portable, false) => Portable::apart(Run::<f32>::new(cx, graph, chunks, unit, scratch)),
+            (Isa::Portable, true) => Portable::apart(Run::<Half>::new(cx, graph, chunks, unit, scratch)),
         }
     }
 }
 
-/// The large kernels, which are functions of their own: in one with all others they take minutes to compile.
-trait Convolutions {
-    /// [`convolution::forward`].
-    unsafe fn forward(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32);
-    /// [`convolution::backward`].
-    unsafe fn backward(
-        cx: &Context<'_>,
-        op: &Convolution,
-        gradient: &Gradient,
-        sink: Option<&Sink>,
-        block: usize,
-        partials: (usize, bool),
-        ahead: Ahead,
-        scratch: *mut f32,
-    );
+/// [`run`] for some instructions and one precision.
+struct Run<'a, E> {
+    cx: &'a Context<'a>,
+    graph: &'a Graph,
+    chunks: usize,
+    unit: Unit<'a>,
+    scratch: *mut f32,
+    element: PhantomData<E>,
 }
 
-/// All kernels compiled for some instructions, in a module that is compiled beside others.
-macro_rules! compiled {
-    ($name:ident, $vector:ty, $element:ty $(, #[$features:meta])?) => {
-        mod $name {
-            use super::{Ahead, Context, Convolution, Convolutions, Gradient, Graph, Sink, Unit, convolution, run_with};
-
-            struct Compiled;
-
-            /// [`run_with`] with these instructions.
-            ///
-            /// # Safety
-            /// As [`super::run`], on a processor that has the instructions.
-            $(#[$features])?
-            pub(super) unsafe fn run(
-                cx: &Context<'_>,
-                graph: &Graph,
-                chunks: usize,
-                unit: Unit<'_>,
-                scratch: *mut f32,
-            ) {
-                // SAFETY: the caller's promise.
-                unsafe { run_with::<$vector, $element, Compiled>(cx, graph, chunks, unit, scratch) }
-            }
-
-            $(#[$features])?
-            unsafe fn forward(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32) {
-                // SAFETY: the caller's promise.
-                unsafe { convolution::forward::<$vector, $element>(cx, op, block, scratch) }
-            }
-
-            $(#[$features])?
-            unsafe fn backward(
-                cx: &Context<'_>,
-                op: &Convolution,
-                gradient: &Gradient,
-                sink: Option<&Sink>,
-                block: usize,
-                partials: (usize, bool),
-                ahead: Ahead,
-                scratch: *mut f32,
-            ) {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    convolution::backward::<$vector, $element>(
-                        cx, op, gradient, sink, block, partials, ahead, scratch,
-                    );
-                }
-            }
-
-            impl Convolutions for Compiled {
-                unsafe fn forward(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32) {
-                    // SAFETY: the caller's promise.
-                    unsafe { forward(cx, op, block, scratch) }
-                }
-
-                unsafe fn backward(
-                    cx: &Context<'_>,
-                    op: &Convolution,
-                    gradient: &Gradient,
-                    sink: Option<&Sink>,
-                    block: usize,
-                    partials: (usize, bool),
-                    ahead: Ahead,
-                    scratch: *mut f32,
-                ) {
-                    // SAFETY: the caller's promise.
-                    unsafe { backward(cx, op, gradient, sink, block, partials, ahead, scratch) }
-                }
-            }
-        }
-    };
+impl<'a, E> Run<'a, E> {
+    fn new(cx: &'a Context<'a>, graph: &'a Graph, chunks: usize, unit: Unit<'a>, scratch: *mut f32) -> Self {
+        Self { cx, graph, chunks, unit, scratch, element: PhantomData }
+    }
 }
 
-compiled!(portable_single, crate::cpu::simd::Portable, f32);
-compiled!(portable_half, crate::cpu::simd::Portable, crate::cpu::simd::Half);
-#[cfg(target_arch = "x86_64")]
-compiled!(avx2_single, crate::cpu::simd::Avx2, f32, #[target_feature(enable = "avx2,fma,f16c")]);
-#[cfg(target_arch = "x86_64")]
-compiled!(
-    avx2_half,
-    crate::cpu::simd::Avx2,
-    crate::cpu::simd::Half,
-    #[target_feature(enable = "avx2,fma,f16c")]
-);
-#[cfg(target_arch = "x86_64")]
-compiled!(
-    avx512_single,
-    crate::cpu::simd::Avx512,
-    f32,
-    #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
-);
-#[cfg(target_arch = "x86_64")]
-compiled!(
-    avx512_half,
-    crate::cpu::simd::Avx512,
-    crate::cpu::simd::Half,
-    #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
-);
+impl<V: Vector, E: Element> Work<V> for Run<'_, E> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Self { cx, graph, chunks, unit, scratch, .. } = self;
+        // SAFETY: the caller's promise.
+        unsafe { run_with::<V, E>(cx, graph, chunks, unit, scratch) }
+    }
+}
+
+/// A convolution forward.
+struct Forward<'a, E> {
+    cx: &'a Context<'a>,
+    op: &'a Convolution,
+    block: usize,
+    scratch: *mut f32,
+    element: PhantomData<E>,
+}
+
+impl<V: Vector, E: Element> Work<V> for Forward<'_, E> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        // SAFETY: the caller's promise.
+        unsafe { convolution::forward::<V, E>(self.cx, self.op, self.block, self.scratch) }
+    }
+}
+
+/// A convolution backward.
+struct Backward<'a, E> {
+    cx: &'a Context<'a>,
+    op: &'a Convolution,
+    gradient: &'a Gradient,
+    sink: Option<&'a Sink>,
+    block: usize,
+    partials: (usize, bool),
+    ahead: Ahead,
+    scratch: *mut f32,
+    element: PhantomData<E>,
+}
+
+impl<V: Vector, E: Element> Work<V> for Backward<'_, E> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Self { cx, op, gradient, sink, block, partials, ahead, scratch, .. } = self;
+        // SAFETY: the caller's promise.
+        unsafe { convolution::backward::<V, E>(cx, op, gradient, sink, block, partials, ahead, scratch) }
+    }
+}
 
 #[inline(always)]
-unsafe fn run_with<V: Vector, E: Element, C: Convolutions>(
+unsafe fn run_with<V: Vector, E: Element>(
     cx: &Context<'_>,
     graph: &Graph,
     chunks: usize,
@@ -253,7 +205,7 @@ unsafe fn run_with<V: Vector, E: Element, C: Convolutions>(
     unsafe {
         match unit {
             Unit::Block { call, block, chunk, first_of_chunk, next } => {
-                run_block::<V, E, C>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
+                run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
             }
             Unit::Gather { call, block } => match call {
                 Call::Convolve { op } => wide::gather_columns::<V, E>(cx, op, block, scratch),
@@ -279,7 +231,7 @@ unsafe fn run_with<V: Vector, E: Element, C: Convolutions>(
 }
 
 #[inline(always)]
-unsafe fn run_block<V: Vector, E: Element, C: Convolutions>(
+unsafe fn run_block<V: Vector, E: Element>(
     cx: &Context<'_>,
     graph: &Graph,
     call: &Call,
@@ -294,7 +246,7 @@ unsafe fn run_block<V: Vector, E: Element, C: Convolutions>(
         match call {
             Call::LoadImages { output } => batch::load_images::<E>(cx, *output, block, scratch),
             Call::DrawDropPath => batch::draw_drop_path(cx, graph.drops, block),
-            Call::Convolve { op } => C::forward(cx, op, block, scratch),
+            Call::Convolve { op } => V::apart(Forward::<E> { cx, op, block, scratch, element: PhantomData }),
             Call::Pool { op } => pool::forward::<V, E>(cx, op, block, scratch),
             Call::NodeSum { op } => elementwise::node_sum::<V, E>(cx, op, block),
             Call::WindowAverage { op } => elementwise::window_average::<V, E>(cx, op, block),
@@ -307,7 +259,9 @@ unsafe fn run_block<V: Vector, E: Element, C: Convolutions>(
             Call::ConvolveBackward { op, gradient, sink } => {
                 let sink = sink.as_ref();
                 let ahead = Ahead::new(cx.memory, block, cx.blocks(), next);
-                C::backward(cx, op, gradient, sink, block, (chunk, first_of_chunk), ahead, scratch);
+                let partials = (chunk, first_of_chunk);
+                let element = PhantomData;
+                V::apart(Backward::<E> { cx, op, gradient, sink, block, partials, ahead, scratch, element });
             }
             Call::PoolBackward { op, gradient, sink } => {
                 pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch);

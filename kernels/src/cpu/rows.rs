@@ -150,12 +150,10 @@ pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
                 let end = if width <= first_x { 0 } else { (width - first_x + step - 1) / step };
                 let begin = (begin as usize).min(phase_width);
                 let end = if inside { (end as usize).clamp(begin, phase_width) } else { begin };
-                for j in begin..end {
-                    let x = (first_x + (j * stride) as isize) as usize;
-                    for v in 0..V::PER_BLOCK {
-                        let value = E::load::<V>(source.add(x * BLOCK + v * V::LANES));
-                        reading.apply(value).store(to.add(j * BLOCK + v * V::LANES));
-                    }
+                if begin < end {
+                    let x = first_x + (begin * stride) as isize;
+                    let from = source.offset(x * BLOCK as isize);
+                    reading.read(from, stride, to.add(begin * BLOCK), end - begin);
                 }
                 if outside.is_some() {
                     let (begin, end, all) =

@@ -19,6 +19,8 @@ pub(crate) trait Vector: Copy {
     /// Whether a vector is one register: then kernels are unrolled into them as far as they go.
     const IS_REGISTER: bool = true;
 
+    /// Runs work in a function of its own that is compiled with the vector's instructions.
+    unsafe fn apart(work: impl Work<Self>);
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
@@ -49,6 +51,16 @@ pub(crate) trait Vector: Copy {
         // SAFETY: the caller's promise.
         blocks.map(|block| unsafe { Self::sum_block(block) })
     }
+}
+
+/// A kernel, or a part of one that is large by itself. Several in one function take minutes to compile, and have fewer
+/// registers each.
+pub(crate) trait Work<V> {
+    /// Does it; always inlined.
+    ///
+    /// # Safety
+    /// As [`Vector`], and what the work's fields say.
+    unsafe fn run(self);
 }
 
 /// An element of an activation in memory.
@@ -112,6 +124,12 @@ impl Portable {
 impl Vector for Portable {
     const LANES: usize = BLOCK;
     const IS_REGISTER: bool = false;
+
+    #[inline(never)]
+    unsafe fn apart(work: impl Work<Self>) {
+        // SAFETY: the caller's promise.
+        unsafe { work.run() }
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -225,7 +243,7 @@ mod x86 {
         _mm512_permute_ps, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_ps,
     };
 
-    use super::Vector;
+    use super::{Vector, Work};
 
     /// Eight lanes.
     #[derive(Clone, Copy)]
@@ -277,6 +295,15 @@ mod x86 {
     impl Vector for Avx2 {
         const LANES: usize = 8;
 
+        #[inline(always)]
+        unsafe fn apart(work: impl Work<Self>) {
+            #[inline(never)]
+            #[target_feature(enable = "avx2,fma,f16c")]
+            unsafe fn call(work: impl Work<Avx2>) {
+                unsafe { work.run() }
+            }
+            unsafe { call(work) }
+        }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
             unsafe { Self(_mm256_set1_ps(value)) }
@@ -365,6 +392,15 @@ mod x86 {
     impl Vector for Avx512 {
         const LANES: usize = 16;
 
+        #[inline(always)]
+        unsafe fn apart(work: impl Work<Self>) {
+            #[inline(never)]
+            #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
+            unsafe fn call(work: impl Work<Avx512>) {
+                unsafe { work.run() }
+            }
+            unsafe { call(work) }
+        }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
             unsafe { Self(_mm512_set1_ps(value)) }
