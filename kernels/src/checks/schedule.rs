@@ -19,8 +19,11 @@ fn never(_: &Call) -> bool {
     false
 }
 
+/// Which calls depend on each other image by image only, and when each runs.
+type Schedule = (fn(&Call) -> bool, Vec<usize>);
+
 /// Times of calls that run one by one, image by image, and image by image as late as others may wait.
-fn schedules(calls: &[Call]) -> [(fn(&Call) -> bool, Vec<usize>); 3] {
+fn schedules(calls: &[Call]) -> [Schedule; 3] {
     let waits = waits(calls);
     let [alone, local] = [never, by_image].map(|local| schedule(calls, &waits, local));
     let mut late = local.clone();

@@ -56,39 +56,17 @@ enum Taps {
 /// Chooses what is compiled for a kernel.
 macro_rules! with_taps {
     ($taps:expr, $name:ident => $call:expr) => {
+        with_taps!(
+            [Three, Five, DilatedThree, DilatedFive, HalvingThree, HalvingFive, HalvingDilatedThree, HalvingDilatedFive]
+            $taps, $name => $call
+        )
+    };
+    ([$($kernel:ident),*] $taps:expr, $name:ident => $call:expr) => {
         match $taps {
-            Taps::Three => {
-                type $name = Three;
+            $(Taps::$kernel => {
+                type $name = $kernel;
                 $call
-            }
-            Taps::Five => {
-                type $name = Five;
-                $call
-            }
-            Taps::DilatedThree => {
-                type $name = DilatedThree;
-                $call
-            }
-            Taps::DilatedFive => {
-                type $name = DilatedFive;
-                $call
-            }
-            Taps::HalvingThree => {
-                type $name = HalvingThree;
-                $call
-            }
-            Taps::HalvingFive => {
-                type $name = HalvingFive;
-                $call
-            }
-            Taps::HalvingDilatedThree => {
-                type $name = HalvingDilatedThree;
-                $call
-            }
-            Taps::HalvingDilatedFive => {
-                type $name = HalvingDilatedFive;
-                $call
-            }
+            })*
         }
     };
 }
