@@ -73,6 +73,21 @@ fn walk(first: u32, step: u32, most: u32, places: u32, blocks: u32) -> Walk {
     return Walk(first / places, first % places, step / places, step % places, places, left);
 }
 
+// What an invocation of a workgroup reads that goes through all blocks of a channel: blocks from `first` on, in each every
+// WORKGROUP-th quad from `place` on. Where a block has fewer quads, the workgroup reads `step` blocks side by side.
+struct Blocks {
+    first: u32,
+    step: u32,
+    end: u32,
+    place: u32,
+}
+
+fn blocks_of(local: u32, places: u32, blocks: u32) -> Blocks {
+    let abreast = max(WORKGROUP / places, 1u);
+    let first = local / places;
+    return Blocks(first, abreast, select(0u, blocks, first < abreast), local % places);
+}
+
 // Which of a number of parts of a sum an invocation makes, for which of the tiles. So many parts go side by side through the
 // batch: all; or, where they walk, those of a workgroup through a stretch of their own, one tile after the other.
 struct Part {

@@ -11,10 +11,8 @@ fn invoke(group: vec3<u32>, local: u32) {
     if part >= job.parts {
         return;
     }
-    var sums: array<f32, KERNEL * KERNEL>;
-    for (var k = 0u; k < KERNEL * KERNEL; k++) {
-        sums[k] = 0.0;
-    }
+    // By row and column, so that the loops over both are unrolled and sums stay in registers.
+    var sums: array<array<f32, KERNEL>, KERNEL>;
     let map = input_map(job.record, channel);
     let strips = job.y_pixels / TILE;
     let blocks = active_blocks(now.images);
@@ -32,33 +30,25 @@ fn invoke(group: vec3<u32>, local: u32) {
         let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
         for (var i = 0u; i < KERNEL; i++) {
             let y = row + i32(i * DILATION);
-            if y < 0 || y >= i32(job.x_height) {
-                continue;
-            }
-            // Summed by row, so that the loop over neighbours is unrolled into registers.
-            var taps: array<f32, KERNEL>;
-            for (var k = 0u; k < KERNEL; k++) {
-                taps[k] = sums[i * KERNEL + k];
-            }
+            let row_inside = y >= 0 && y < i32(job.x_height);
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);
                 var value = vec4<f32>(0.0);
-                if x >= 0 && x < i32(job.x_width) {
+                if row_inside && x >= 0 && x < i32(job.x_width) {
                     value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
                 }
                 for (var t = 0u; t < TILE; t++) {
                     if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
-                        taps[(j - t * STRIDE) / DILATION] += dot(gradients[t], value);
+                        sums[i][(j - t * STRIDE) / DILATION] += dot(gradients[t], value);
                     }
                 }
-            }
-            for (var k = 0u; k < KERNEL; k++) {
-                sums[i * KERNEL + k] = taps[k];
             }
         }
     }
     let place = job.partials + (part * job.channels + channel) * KERNEL * KERNEL;
-    for (var k = 0u; k < KERNEL * KERNEL; k++) {
-        store_partials(place + k, bitcast<u32>(sums[k]));
+    for (var i = 0u; i < KERNEL; i++) {
+        for (var k = 0u; k < KERNEL; k++) {
+            store_partials(place + i * KERNEL + k, bitcast<u32>(sums[i][k]));
+        }
     }
 }

@@ -16,19 +16,26 @@ fn invoke(group: vec3<u32>, local: u32) {
     let blocks = active_blocks(now.images);
     var first = vec4<f32>(0.0);
     var second = vec4<f32>(0.0);
-    var here = walk(local, WORKGROUP, 0xffffffffu, job.pixels * 4u, blocks);
-    for (; here.left > 0u; advance(&here)) {
-        let quad = here.place % 4u;
-        let block = here.block;
+    let places = job.pixels * 4u;
+    let own = blocks_of(local, places, blocks);
+    for (var block = own.first; block < own.end; block += own.step) {
+        let quad = local % 4u;
         let lanes = lanes_there(now.images, block, quad);
         if !lanes.x {
             continue;
         }
-        let place = channel * job.pixels * 4u + here.place;
-        let gradient = load_g(job.g + block * job.g_block + place) * drop_scale(job.drop, block, quad);
-        let masked = select(vec4<f32>(0.0), gradient, lanes);
-        first += masked;
-        second += masked * (load_raw(job.raw + block * job.raw_block + place) - mean);
+        let scale = drop_scale(job.drop, block, quad);
+        // Sums of sums lose less than one long sum.
+        var block_first = vec4<f32>(0.0);
+        var block_second = vec4<f32>(0.0);
+        for (var place = own.place; place < places; place += WORKGROUP) {
+            let at = channel * places + place;
+            let masked = select(vec4<f32>(0.0), load_g(job.g + block * job.g_block + at) * scale, lanes);
+            block_first += masked;
+            block_second += masked * (load_raw(job.raw + block * job.raw_block + at) - mean);
+        }
+        first += block_first;
+        second += block_second;
     }
     first_sums[local] = dot(first, vec4<f32>(1.0));
     second_sums[local] = dot(second, vec4<f32>(1.0));

@@ -17,23 +17,24 @@ fn invoke(group: vec3<u32>, local: u32) {
     var shift = 0.0;
     var sum = vec4<f32>(0.0);
     var square = vec4<f32>(0.0);
-    var here = walk(local, WORKGROUP, 0xffffffffu, job.pixels * 4u, blocks);
-    for (; here.left > 0u; advance(&here)) {
-        let quad = here.place % 4u;
-        let block = here.block;
-        let lanes = lanes_there(now.images, block, quad);
+    let places = job.pixels * 4u;
+    let own = blocks_of(local, places, blocks);
+    for (var block = own.first; block < own.end; block += own.step) {
+        let lanes = lanes_there(now.images, block, local % 4u);
         if !lanes.x {
             continue;
         }
-        let value = load_x(job.x + block * job.x_block + channel * job.pixels * 4u + here.place);
-        if count == 0.0 {
-            shift = value.x;
-        }
         let weight = select(vec4<f32>(0.0), vec4<f32>(1.0), lanes);
-        let deviation = select(vec4<f32>(0.0), value - shift, lanes);
-        count += dot(weight, vec4<f32>(1.0));
-        sum += deviation;
-        square += deviation * deviation;
+        for (var place = own.place; place < places; place += WORKGROUP) {
+            let value = load_x(job.x + block * job.x_block + channel * places + place);
+            if count == 0.0 {
+                shift = value.x;
+            }
+            let deviation = select(vec4<f32>(0.0), value - shift, lanes);
+            count += dot(weight, vec4<f32>(1.0));
+            sum += deviation;
+            square += deviation * deviation;
+        }
     }
     let total = dot(sum, vec4<f32>(1.0));
     let mean = total / max(count, 1.0);
