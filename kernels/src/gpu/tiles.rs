@@ -48,7 +48,7 @@ impl Style {
     /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
     /// on a processor one pixel `alone` where few taps lead to each.
     pub(super) fn tile(self, shape: Shape, alone: bool) -> (usize, usize) {
-        let (channels, sums) = if self.coarse { (8, 16) } else { (16, 32) };
+        let (channels, sums) = if self.coarse { (8, 32) } else { (16, 32) };
         let channels = divisor(shape.channels, channels);
         let most = if self.coarse && alone { 1 } else { (sums / channels).clamp(1, 4) };
         (channels, divisor(shape.pixels(), most))
