@@ -8,6 +8,9 @@ use crate::shape::{Shape, blocks};
 /// Least number of quads of pixels that an invocation sums.
 const LEAST_ITEMS: usize = 8;
 
+/// Quads that an invocation of a dense convolution sums, where there are so many pixels.
+const SUMS: usize = 32;
+
 /// Most neighbouring outputs of a depthwise kernel.
 const STRIP: usize = 4;
 
@@ -48,9 +51,8 @@ impl Style {
     /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
     /// on a processor one pixel `alone` where few taps lead to each.
     pub(super) fn tile(self, shape: Shape, alone: bool) -> (usize, usize) {
-        let (channels, sums) = if self.coarse { (8, 32) } else { (16, 32) };
-        let channels = divisor(shape.channels, channels);
-        let most = if self.coarse && alone { 1 } else { (sums / channels).clamp(1, 4) };
+        let channels = divisor(shape.channels, if self.coarse { 8 } else { 16 });
+        let most = if self.coarse && alone { 1 } else { (SUMS / channels).clamp(1, 4) };
         (channels, divisor(shape.pixels(), most))
     }
 
