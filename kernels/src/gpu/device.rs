@@ -7,7 +7,8 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use super::images::ResidentImages;
-use super::source::{SlotKind, Source};
+use super::layout::{self, LANE_SLOTS, Layout, NUMBERS};
+use super::source::Source;
 use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
 use crate::device::DeviceInfo;
@@ -17,13 +18,6 @@ use crate::preprocess::Images;
 /// What to do when there is no adapter.
 const INSTALL: &str = "no such adapter was found; install a Vulkan driver (Debian and Ubuntu: `apt-get install \
                        mesa-vulkan-drivers` for hardware drivers and the software implementation lavapipe)";
-
-/// Storage slots of a kernel beside the state; with the state all eight that every device binds.
-pub(super) const SLOTS: usize = 7;
-
-/// Most slots of one kernel that are quads of lanes, and that are words.
-const LANE_SLOTS: usize = 6;
-const WORD_SLOTS: usize = 4;
 
 /// Bytes of the window of job records that a dispatch sees.
 pub(super) const JOB_WINDOW: u64 = 16 * 1024;
@@ -46,6 +40,8 @@ pub(crate) struct GpuDevice {
     name: String,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
+    /// The step's record and the window of job records: what every dispatch binds anew.
+    pub(super) records: wgpu::BindGroupLayout,
     /// By whether activations have 16 bits.
     layouts: [Layout; 2],
     /// Largest size of one page of memory, in bytes.
@@ -55,13 +51,6 @@ pub(crate) struct GpuDevice {
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
     images: Arc<Mutex<Vec<Resident>>>,
     failure: Arc<Mutex<Option<String>>>,
-}
-
-/// What all kernels of one format bind.
-#[derive(Clone)]
-pub(super) struct Layout {
-    pub(super) bindings: wgpu::BindGroupLayout,
-    pipeline: wgpu::PipelineLayout,
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -125,6 +114,7 @@ impl GpuDevice {
             max_buffer_size: available.max_buffer_size,
             max_texture_dimension_2d: available.max_texture_dimension_2d,
             max_storage_textures_per_shader_stage: available.max_storage_textures_per_shader_stage,
+            max_immediate_size: if style.textured { 4 * NUMBERS as u32 } else { 0 },
             ..wgpu::Limits::default()
         };
         let descriptor = wgpu::DeviceDescriptor {
@@ -150,7 +140,8 @@ impl GpuDevice {
                 lost(format!("the device was lost ({message}); start the training again"));
             }
         });
-        let layouts = [false, true].map(|half| Layout::new(&device, style.format(half)));
+        let records = layout::records(&device);
+        let layouts = [false, true].map(|half| Layout::new(&device, &records, style.format(half)));
         let texels = u64::from(ROW) * u64::from(required_limits.max_texture_dimension_2d);
         let texture_bytes = texels * Holds::State.texel_bytes();
         // A page ends at a whole block of 256 bytes.
@@ -165,6 +156,7 @@ impl GpuDevice {
             name,
             device,
             queue,
+            records,
             layouts,
             page_bytes,
             style,
@@ -179,7 +171,8 @@ impl GpuDevice {
     #[cfg(test)]
     pub(super) fn software_with(page_bytes: u64, style: Style) -> Result<Self, Error> {
         let software = Self::software()?;
-        let layouts = [false, true].map(|half| Layout::new(&software.device, style.format(half)));
+        let layouts =
+            [false, true].map(|half| Layout::new(&software.device, &software.records, style.format(half)));
         Ok(Self {
             page_bytes: page_bytes.min(software.page_bytes),
             style,
@@ -373,8 +366,9 @@ impl GpuDevice {
     }
 }
 
-/// Textures that kernels read and write take more than what every device has.
-const TEXTURES: wgpu::Features = wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES;
+/// Textures that kernels read and write, and immediates beside them, take more than what every device has.
+const TEXTURES: wgpu::Features =
+    wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES.union(wgpu::Features::IMMEDIATES);
 
 /// Whether all memory of kernels can be textures.
 fn has_textures(adapter: &wgpu::Adapter) -> bool {
@@ -384,61 +378,5 @@ fn has_textures(adapter: &wgpu::Adapter) -> bool {
         && all.iter().all(|holds| adapter.get_texture_format_features(holds.texel()).flags.contains(can))
         && adapter.limits().max_storage_textures_per_shader_stage as usize > LANE_SLOTS
         && adapter.limits().max_texture_dimension_2d >= ROW
-}
-
-/// Number of the binding of a slot that holds `kind`, if it can. Buffers of both kinds share bindings, of which every device
-/// has few; textures and buffers cannot.
-pub(super) fn slot_binding(number: usize, kind: SlotKind, format: Format) -> Option<u32> {
-    let place = match (kind, format.textured) {
-        (_, false) => Some(number),
-        (SlotKind::Lanes, true) => (number < LANE_SLOTS).then_some(number),
-        (SlotKind::Words, true) => (number >= SLOTS - WORD_SLOTS).then_some(SLOTS + number),
-    };
-    place.map(|place| 3 + place as u32)
-}
-
-impl Layout {
-    /// The one layout of all kernels of a format: the step's record, the window of job records, the state, and the slots.
-    fn new(device: &wgpu::Device, format: Format) -> Self {
-        let entry = |binding: u32, ty: wgpu::BindingType| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty,
-            count: None,
-        };
-        let buffer = |ty: wgpu::BufferBindingType, has_dynamic_offset: bool| wgpu::BindingType::Buffer {
-            ty,
-            has_dynamic_offset,
-            min_binding_size: None,
-        };
-        let storage = |holds: Holds| match (holds, format.textured) {
-            (Holds::Words, _) | (_, false) => {
-                buffer(wgpu::BufferBindingType::Storage { read_only: false }, false)
-            }
-            (holds, true) => wgpu::BindingType::StorageTexture {
-                access: wgpu::StorageTextureAccess::ReadWrite,
-                format: holds.texel(),
-                view_dimension: wgpu::TextureViewDimension::D2,
-            },
-        };
-        let mut entries = vec![
-            entry(0, buffer(wgpu::BufferBindingType::Uniform, true)),
-            entry(1, buffer(wgpu::BufferBindingType::Uniform, true)),
-            entry(2, storage(Holds::State)),
-        ];
-        let slots = |kind: SlotKind| (0..SLOTS).filter_map(move |number| slot_binding(number, kind, format));
-        entries.extend(slots(SlotKind::Words).map(|binding| entry(binding, storage(Holds::Words))));
-        if format.textured {
-            let lanes = storage(Holds::Lanes { half: format.half });
-            entries.extend(slots(SlotKind::Lanes).map(|binding| entry(binding, lanes)));
-        }
-        let bindings = device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&bindings)],
-            immediate_size: 0,
-        });
-        Self { bindings, pipeline }
-    }
+        && adapter.limits().max_immediate_size as usize >= 4 * NUMBERS
 }

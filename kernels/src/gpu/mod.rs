@@ -6,6 +6,7 @@
 
 mod device;
 mod images;
+mod layout;
 mod lower;
 mod lower_convolution;
 mod memory;

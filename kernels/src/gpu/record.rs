@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::device::{JOB_WINDOW, SLOTS};
+use super::device::JOB_WINDOW;
+use super::layout::SLOTS;
 use super::source::{Const, Kernel, ShaderKey, SlotKind, Source, Variant, record_quads, slot_numbers};
 use super::storage::Format;
 

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::device::{GpuDevice, JOB_WINDOW, SLOTS, STEP_STRIDE, slot_binding};
+use super::device::{GpuDevice, JOB_WINDOW, STEP_STRIDE};
 use super::images::ResidentImages;
+use super::layout::{NUMBERS, SLOTS, slot_binding};
 use super::memory::StateWords;
 use super::record::{Grouping, Page, Recording};
 use super::source::SlotKind;
@@ -51,11 +52,14 @@ pub(super) struct Buffers {
 /// A recorded program with all that its dispatches bind.
 pub(super) struct Replay {
     dispatches: Vec<Ready>,
+    /// The records of a step and of jobs, at offsets that each dispatch says.
+    records: wgpu::BindGroup,
 }
 
 struct Ready {
     pipeline: wgpu::ComputePipeline,
-    bindings: wgpu::BindGroup,
+    format: Format,
+    memory: wgpu::BindGroup,
     jobs: u32,
     groups: [u32; 3],
     set: Option<usize>,
@@ -74,85 +78,112 @@ impl Replay {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let jobs = gpu.buffers(&[bytes.len() as u64 + JOB_WINDOW], usage)?.remove(0);
         gpu.queue.write_buffer(&jobs, 0, bytes);
-        let mut groups: HashMap<(Format, [Page; SLOTS]), wgpu::BindGroup> = HashMap::new();
+        let mut memories: HashMap<(Format, Vec<(u32, Page)>), wgpu::BindGroup> = HashMap::new();
         let dispatches = recording.dispatches.iter().map(|dispatch| {
             let Grouping { source, pages, .. } = dispatch.grouping;
             let format = recording.sources[source].format();
-            let bindings = groups
-                .entry((format, pages))
-                .or_insert_with(|| bind(gpu, &jobs, buffers, sets, format, &pages))
+            let bound = bound(buffers, format, &pages);
+            let memory = memories
+                .entry((format, bound))
+                .or_insert_with_key(|(format, bound)| bind(gpu, buffers, sets, *format, bound))
                 .clone();
             Ready {
                 pipeline: pipelines[source].clone(),
-                bindings,
+                format,
+                memory,
                 jobs: dispatch.jobs,
                 groups: dispatch.groups,
                 set: dispatch.grouping.set,
             }
         });
-        let replay = Self { dispatches: dispatches.collect() };
+        let records = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &gpu.records,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, STEP_STRIDE) },
+                wgpu::BindGroupEntry { binding: 1, resource: window(&jobs, JOB_WINDOW) },
+            ],
+        });
+        let replay = Self { dispatches: dispatches.collect(), records };
         gpu.check()?;
         Ok(replay)
     }
 
     /// Encodes one step of trainings whose images come from `sets`.
     fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: u32, sets: &[usize]) {
+        let numbers: [u32; NUMBERS] = std::array::from_fn(|number| number as u32);
+        let (mut memory, mut format) = (None, None);
         for ready in &self.dispatches {
             if ready.set.is_some_and(|own| !sets.contains(&own)) {
                 continue;
             }
             pass.set_pipeline(&ready.pipeline);
-            pass.set_bind_group(0, &ready.bindings, &[step * STEP_STRIDE as u32, ready.jobs]);
+            if ready.format.textured && format != Some(ready.format) {
+                pass.set_immediates(0, bytemuck::cast_slice(&numbers));
+                format = Some(ready.format);
+            }
+            // Most dispatches have the memory of the one before.
+            if memory != Some(&ready.memory) {
+                pass.set_bind_group(0, &ready.memory, &[]);
+                memory = Some(&ready.memory);
+            }
+            pass.set_bind_group(1, &self.records, &[step * STEP_STRIDE as u32, ready.jobs]);
             pass.dispatch_workgroups(ready.groups[0], ready.groups[1], ready.groups[2]);
         }
     }
 }
 
+fn window(buffer: &wgpu::Buffer, bytes: u64) -> wgpu::BindingResource<'_> {
+    let size = std::num::NonZeroU64::new(bytes);
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size })
+}
+
+/// The page of every binding of the layout, of `pages` or, where a kernel uses none, some page of the right kind: the same
+/// one, so that dispatches differ in what they bind as little as can be.
+fn bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
+    let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
+    let kinds = if format.textured { &[SlotKind::Lanes, SlotKind::Words][..] } else { &[SlotKind::Words] };
+    let mut bound = Vec::new();
+    for (number, &page) in pages.iter().enumerate() {
+        for &kind in kinds {
+            let Some(binding) = slot_binding(number, kind, format) else { continue };
+            let own = match page {
+                Page::Unused => None,
+                Page::Lanes(_) => Some(SlotKind::Lanes),
+                Page::Words(_) | Page::Images { .. } => Some(SlotKind::Words),
+            };
+            // Buffers of both kinds can be bound to a slot.
+            let fits = own.is_some_and(|own| own == kind || !format.textured);
+            let other = match (kind, lanes) {
+                (SlotKind::Lanes, Some(lanes)) => Page::Lanes(lanes),
+                _ => Page::Words(0),
+            };
+            bound.push((binding, if fits { page } else { other }));
+        }
+    }
+    bound
+}
+
 fn bind(
     gpu: &GpuDevice,
-    jobs: &wgpu::Buffer,
     buffers: &Buffers,
     sets: &[std::sync::Arc<ResidentImages>],
     format: Format,
-    pages: &[Page; SLOTS],
+    bound: &[(u32, Page)],
 ) -> wgpu::BindGroup {
-    let window = |buffer, bytes| {
-        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer,
-            offset: 0,
-            size: std::num::NonZeroU64::new(bytes),
-        })
+    let resource = |page| match page {
+        Page::Lanes(page) => buffers.lanes[page].1.binding(),
+        Page::Words(page) => buffers.words[page].binding(),
+        Page::Images { set, page } => sets[set].pages[page].as_entire_binding(),
+        Page::Unused => buffers.words[0].binding(),
     };
-    let mut entries = vec![
-        wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, STEP_STRIDE) },
-        wgpu::BindGroupEntry { binding: 1, resource: window(jobs, JOB_WINDOW) },
-        wgpu::BindGroupEntry { binding: 2, resource: buffers.state.binding() },
-    ];
-    // Every binding of the layout has something, if only of the right kind.
-    let any_lanes = buffers.lanes.iter().find(|(half, _)| *half == format.half);
-    let kinds = if format.textured { &[SlotKind::Lanes, SlotKind::Words][..] } else { &[SlotKind::Words] };
-    for (number, page) in pages.iter().enumerate() {
-        for &kind in kinds {
-            let Some(binding) = slot_binding(number, kind, format) else { continue };
-            let own = match *page {
-                Page::Lanes(page) => Some((SlotKind::Lanes, buffers.lanes[page].1.binding())),
-                Page::Words(page) => Some((SlotKind::Words, buffers.words[page].binding())),
-                Page::Images { set, page } => {
-                    Some((SlotKind::Words, sets[set].pages[page].as_entire_binding()))
-                }
-                Page::Unused => None,
-            };
-            let resource = match (own, kind, any_lanes) {
-                (Some((own, resource)), kind, _) if !format.textured || own == kind => resource,
-                (_, SlotKind::Lanes, Some((_, lanes))) => lanes.binding(),
-                _ => buffers.words[0].binding(),
-            };
-            entries.push(wgpu::BindGroupEntry { binding, resource });
-        }
-    }
+    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: buffers.state.binding() }];
+    entries.extend(
+        bound.iter().map(|&(binding, page)| wgpu::BindGroupEntry { binding, resource: resource(page) }),
+    );
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: None,
-        layout: &gpu.layout(format).bindings,
+        layout: &gpu.layout(format).memory,
         entries: &entries,
     })
 }

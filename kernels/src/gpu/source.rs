@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::device::{JOB_WINDOW, PACKED, SLOTS, slot_binding};
+use super::device::{JOB_WINDOW, PACKED};
+use super::layout::{NUMBERS, SLOTS, slot_binding};
 use super::storage::{Format, ROW};
 
 /// A kernel's files, in order; the last holds its `invoke`.
@@ -174,7 +175,7 @@ impl Variant {
         let names = fields.join(": u32,\n    ");
         let _ = write!(
             text,
-            "struct Job {{\n    {names}: u32,\n}}\nfn job_at(index: u32) -> Job {{\n    let at = index * JOB_QUADS;\n    \
+            "struct Job {{\n    {names}: u32,\n}}\nfn job_at(index: u32) -> Job {{\n    let at = job_place(index);\n    \
              return Job({});\n}}\n",
             words.join(", ")
         );
@@ -259,8 +260,9 @@ const WORKGROUP: u32 = {workgroup}u;
 const RECORD: u32 = {}u;
 const JOB_QUADS: u32 = {quads}u;
 const ROW: u32 = {ROW}u;
-@group(0) @binding(0) var<uniform> steps: array<Step, {PACKED}>;
-@group(0) @binding(1) var<uniform> jobs: array<vec4<u32>, {}>;
+const NUMBERS: u32 = {NUMBERS}u;
+@group(1) @binding(0) var<uniform> steps: array<Step, {PACKED}>;
+@group(1) @binding(1) var<uniform> jobs: array<vec4<u32>, {}>;
 ",
             if format.half { 16 } else { 32 },
             super::memory::NORM_RECORD,
@@ -324,21 +326,29 @@ fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-/// The state's words in a buffer, and in a texture.
-const STATE: &str = "@group(0) @binding(2) var<storage, read_write> state: array<u32>;
+/// The state's words in a buffer, and in a texture; and where the record of a job lies. lavapipe loads a word once for all
+/// invocations of a vector where an immediate says its place, and for each of them where they do.
+const STATE: &str = "@group(0) @binding(0) var<storage, read_write> state: array<u32>;
 fn word_at(index: u32) -> u32 {
     return state[index];
 }
 fn set_word(index: u32, value: u32) {
     state[index] = value;
 }
+fn job_place(index: u32) -> u32 {
+    return index * JOB_QUADS;
+}
 ";
-const TEXTURED_STATE: &str = "@group(0) @binding(2) var state: texture_storage_2d<r32uint, read_write>;
+const TEXTURED_STATE: &str = "@group(0) @binding(0) var state: texture_storage_2d<r32uint, read_write>;
 fn word_at(index: u32) -> u32 {
     return textureLoad(state, texel_at(index)).x;
 }
 fn set_word(index: u32, value: u32) {
     textureStore(state, texel_at(index), vec4<u32>(value));
+}
+var<immediate> numbers: array<u32, NUMBERS>;
+fn job_place(index: u32) -> u32 {
+    return (numbers[index / NUMBERS] * NUMBERS + numbers[index % NUMBERS]) * JOB_QUADS;
 }
 ";
 

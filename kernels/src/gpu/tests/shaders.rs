@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::networks::{Training, dense};
-use crate::gpu::device::SLOTS;
 use crate::gpu::images::ImageSplit;
+use crate::gpu::layout::SLOTS;
 use crate::gpu::prepare::Prepared;
 use crate::gpu::source::Source;
 use crate::gpu::tiles::Style;
@@ -25,7 +25,7 @@ fn check(source: &Source) -> Result<(), String> {
     let module = naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;
     let mut validator = naga::valid::Validator::new(
         naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+        naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32 | naga::valid::Capabilities::IMMEDIATES,
     );
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(text))?;
 

@@ -1,0 +1,84 @@
+//! What kernels bind: the memory that they read and write, and the records of a step and of jobs.
+
+use super::source::SlotKind;
+use super::storage::{Format, Holds};
+
+/// Storage slots of a kernel beside the state; with the state all eight that every device binds.
+pub(super) const SLOTS: usize = 7;
+
+/// Most slots of one kernel that are quads of lanes, and that are words.
+pub(super) const LANE_SLOTS: usize = 6;
+const WORD_SLOTS: usize = 4;
+
+/// Immediates that hold their own number, where memory is textures: as many as every device of Vulkan has, and enough to say the
+/// place of any job record in its window with two of them.
+pub(super) const NUMBERS: usize = 32;
+
+/// What all kernels of one format bind.
+#[derive(Clone)]
+pub(super) struct Layout {
+    /// The state and the slots.
+    pub(super) memory: wgpu::BindGroupLayout,
+    pub(super) pipeline: wgpu::PipelineLayout,
+}
+
+/// Number of the binding of a slot that holds `kind`, if it can. Buffers of both kinds share bindings, of which every device
+/// has few; textures and buffers cannot.
+pub(super) fn slot_binding(number: usize, kind: SlotKind, format: Format) -> Option<u32> {
+    let place = match (kind, format.textured) {
+        (_, false) => Some(number),
+        (SlotKind::Lanes, true) => (number < LANE_SLOTS).then_some(number),
+        (SlotKind::Words, true) => (number >= SLOTS - WORD_SLOTS).then_some(SLOTS + number),
+    };
+    place.map(|place| 1 + place as u32)
+}
+
+/// Records at an offset that a dispatch says.
+const RECORDS: wgpu::BindingType = wgpu::BindingType::Buffer {
+    ty: wgpu::BufferBindingType::Uniform,
+    has_dynamic_offset: true,
+    min_binding_size: None,
+};
+
+/// The layout of what every dispatch binds anew: the step's record and the window of job records.
+pub(super) fn records(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    layout_of(device, &[(0, RECORDS), (1, RECORDS)])
+}
+
+fn layout_of(device: &wgpu::Device, bindings: &[(u32, wgpu::BindingType)]) -> wgpu::BindGroupLayout {
+    let visibility = wgpu::ShaderStages::COMPUTE;
+    let entry = |&(binding, ty)| wgpu::BindGroupLayoutEntry { binding, visibility, ty, count: None };
+    let entries: Vec<_> = bindings.iter().map(entry).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+}
+
+impl Layout {
+    pub(super) fn new(device: &wgpu::Device, records: &wgpu::BindGroupLayout, format: Format) -> Self {
+        let storage = |holds: Holds| match (holds, format.textured) {
+            (Holds::Words, _) | (_, false) => wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only: false },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            (holds, true) => wgpu::BindingType::StorageTexture {
+                access: wgpu::StorageTextureAccess::ReadWrite,
+                format: holds.texel(),
+                view_dimension: wgpu::TextureViewDimension::D2,
+            },
+        };
+        let mut bindings = vec![(0, storage(Holds::State))];
+        let slots = |kind: SlotKind| (0..SLOTS).filter_map(move |number| slot_binding(number, kind, format));
+        bindings.extend(slots(SlotKind::Words).map(|binding| (binding, storage(Holds::Words))));
+        if format.textured {
+            let lanes = storage(Holds::Lanes { half: format.half });
+            bindings.extend(slots(SlotKind::Lanes).map(|binding| (binding, lanes)));
+        }
+        let memory = layout_of(device, &bindings);
+        let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&memory), Some(records)],
+            immediate_size: if format.textured { 4 * NUMBERS as u32 } else { 0 },
+        });
+        Self { memory, pipeline }
+    }
+}
