@@ -4,7 +4,7 @@
 
 Peers: PyTorch (eager training steps of the same networks) and scikit-learn (the random forest). What they need is installed
 into an environment of its own the first time. With --software the program also trains on Vulkan without a GPU, which works on
-the same cores, and its time to the first step is taken: that of a whole process whose shaders are cached. With --burn also burn, a framework in Rust like the program, on its ndarray
+the same cores, and its time to the first step is taken, from the start of the command. With --burn also burn, a framework in Rust like the program, on its ndarray
 backend: its first build takes minutes, with the features `simd,rayon` many more, without which it has one thread and no
 vectors of its own. It trains the first architecture only, as it is slow. Each round measures every peer right before the program; a ratio is the
 median over the rounds of program / peer, larger is better for the program. PyTorch and burn get the better of one thread and all.
@@ -28,6 +28,7 @@ import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE.parent.parent / "tests" / "reference" / "compare.py"
@@ -72,11 +73,16 @@ def output(*command: str | Path) -> str:
     return done.stdout
 
 
-def program_training(program: Path, genotype: str, budget: str, device: str, steps: int) -> tuple[float, int]:
-    """Images a second of the program's training steps (augmentation included), and its threads."""
+def program_run(program: Path, genotype: str, budget: str, device: str, steps: int) -> dict[str, Any]:
+    """What the program says of a training of so many steps."""
     with tempfile.TemporaryDirectory() as cache:
         options = ["--device", device, "--max-steps", str(steps), "--cache", cache, "--json"]
-        found = json.loads(output(program, "train", "--genotype", genotype, "--budget", budget, *options))
+        return json.loads(output(program, "train", "--genotype", genotype, "--budget", budget, *options))
+
+
+def program_training(program: Path, genotype: str, budget: str, device: str, steps: int) -> tuple[float, int]:
+    """Images a second of the program's training steps (augmentation included), and its threads."""
+    found = program_run(program, genotype, budget, device, steps)
     threads = re.search(r"(\d+) threads?", found["device"])
     return found["images_per_second"], int(threads[1]) if threads else os.cpu_count() or 1
 
@@ -104,15 +110,13 @@ def training_row(
 
 
 def first_steps(program: Path, genotypes: list[str], cache: str) -> list[tuple[float, float]]:
-    """Seconds to the first step on the software GPU, those of a whole process, for each architecture: when it compiles its
-    shaders into the folder `cache`, where Mesa finds them from then on, and when they are there."""
+    """Seconds to the first step on the software GPU for each architecture: when the program compiles its shaders into the
+    folder `cache`, where Mesa finds them from then on, and when they are there."""
     os.environ["MESA_SHADER_CACHE_DIR"] = cache
     _, budget, device, _ = SOFTWARE
 
     def seconds(genotype: str) -> float:
-        begun = time.perf_counter()
-        program_training(program, genotype, budget, device, 1)
-        return time.perf_counter() - begun
+        return program_run(program, genotype, budget, device, 1)["first_step_seconds"]
 
     return [(seconds(genotype), seconds(genotype)) for genotype in genotypes]
 
@@ -208,9 +212,10 @@ def hardware() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def spread(values: list[float]) -> str:
+def spread(values: list[float], digits: int = 1) -> str:
     """Median, smallest and largest."""
-    return f"{statistics.median(values):,.1f} ({min(values):,.1f} to {max(values):,.1f})"
+    median, least, most = (f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
+    return f"{median} ({least} to {most})"
 
 
 def main() -> None:
@@ -258,7 +263,7 @@ def main() -> None:
     print(f"| control: matrix product, GFLOP/s | {spread(controls)} | | |")
     for name, pairs in found.items():
         peer, program = ([pair[side] for pair in pairs] for side in (0, 1))
-        print(f"| {name} | {spread(peer)} | {spread(program)} | {spread([p / q for q, p in pairs])} |")
+        print(f"| {name} | {spread(peer)} | {spread(program)} | {spread([p / q for q, p in pairs], 2)} |")
     if first:
         compiling, cached = ([pair[side] for pair in first] for side in (0, 1))
         print(f"\nSeconds to the first step on the software GPU, one value an architecture: {spread(cached)};")

@@ -1,8 +1,9 @@
 //! `pipeline train`: one architecture under one budget.
 
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use cache::{Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
@@ -113,6 +114,8 @@ struct TrainJson {
     loss: Vec<f32>,
     accuracy: f64,
     images_per_second: f64,
+    /// From the start of the command until its first step was done, unless nothing was trained.
+    first_step_seconds: Option<f64>,
     parameters: u64,
     mult_adds: u64,
     cached: bool,
@@ -124,10 +127,12 @@ struct Finished {
     trained: Trained,
     loss: Vec<f32>,
     cached: bool,
+    first_step: Option<Duration>,
 }
 
 impl Train {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        let begun = Instant::now();
         let genotype = genotype(&self.genotype)?;
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
@@ -141,11 +146,11 @@ impl Train {
         }
         let finished = if self.is_remembered() {
             let store = global.open()?;
-            let finished = self.remembered(&job, &data, &store, size);
+            let finished = self.remembered(&job, &data, &store, size, begun);
             warn(&store);
             finished?
         } else {
-            self.train(&job, &data, size)?
+            self.train(&job, &data, size, begun)?
         };
         self.print(&job, size, finished, global.json)
     }
@@ -183,6 +188,7 @@ impl Train {
         data: &Dataset,
         store: &Store,
         size: Size,
+        begun: Instant,
     ) -> Result<Finished, Error> {
         let key = job.key().map_err(Error::Stage)?;
         if self.save.is_none()
@@ -191,7 +197,7 @@ impl Train {
             return Ok(finished);
         }
         let losses = losses_key(key.digest())?;
-        let finished = self.train(job, data, size)?;
+        let finished = self.train(job, data, size, begun)?;
         store.put(&training_record(key, &finished.trained)?)?;
         store.put(&Record::of(losses, &finished.loss)?)?;
         Ok(finished)
@@ -209,7 +215,8 @@ impl Train {
         self.device.place.open(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
-    fn train(&self, job: &TrainJob, data: &Dataset, size: Size) -> Result<Finished, Error> {
+    /// Trains, for a command that has `begun` before.
+    fn train(&self, job: &TrainJob, data: &Dataset, size: Size, begun: Instant) -> Result<Finished, Error> {
         let device = self.open_device()?;
         let options = TrainOptions {
             init_from: self.init_from.clone(),
@@ -223,11 +230,14 @@ impl Train {
         };
         let stop = stop_on_signal()?;
         let progress = &Reporter::new(output::messages_to_terminal());
-        let teller = Teller { stop: &stop, progress, size, begun: Once::new() };
+        let teller = Teller { stop: &stop, progress, size, begun, first_step: OnceLock::new() };
         let trained = train_with(job, data, &device, &options, &teller);
         teller.progress.trainings_ended();
         match trained {
-            Ok((trained, loss)) => Ok(Finished { trained, loss, cached: false }),
+            Ok((trained, loss)) => {
+                let first_step = teller.first_step.get().copied();
+                Ok(Finished { trained, loss, cached: false, first_step })
+            }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
         }
@@ -241,7 +251,7 @@ impl Train {
     }
 
     fn print(&self, job: &TrainJob, size: Size, finished: Finished, json: bool) -> Result<(), Error> {
-        let Finished { trained, loss, cached } = finished;
+        let Finished { trained, loss, cached, first_step } = finished;
         let result = &trained.result;
         if json {
             return output::json(&TrainJson {
@@ -249,6 +259,7 @@ impl Train {
                 loss,
                 accuracy: result.score,
                 images_per_second: trained.images_per_second,
+                first_step_seconds: first_step.map(|time| time.as_secs_f64()),
                 parameters: result.parameters,
                 mult_adds: result.mult_adds,
                 cached,
@@ -314,7 +325,7 @@ fn look_up(key: &Key, store: &Store) -> Result<Option<Finished>, Error> {
     // A run keeps no loss of single steps; then there are none to show.
     let loss =
         store.get(&losses_key(key.digest())?)?.and_then(|record| record.value().ok()).unwrap_or_default();
-    Ok(Some(Finished { trained: remembered_training(&record, result), loss, cached: true }))
+    Ok(Some(Finished { trained: remembered_training(&record, result), loss, cached: true, first_step: None }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.
@@ -328,13 +339,18 @@ struct Teller<'a> {
     stop: &'a AtomicBool,
     progress: &'a Reporter,
     size: Size,
-    begun: Once,
+    begun: Instant,
+    /// How long after that the first images were done.
+    first_step: OnceLock<Duration>,
 }
 
 impl Observer for Teller<'_> {
     fn images(&self, images: u64) {
         // Not before the first images: until then a file may turn out not to fit.
-        self.begun.call_once(|| self.progress.trainings_started("training", &[self.size], 0));
+        self.first_step.get_or_init(|| {
+            self.progress.trainings_started("training", &[self.size], 0);
+            self.begun.elapsed()
+        });
         self.progress.images(images, self.size.flops_of(images));
     }
 

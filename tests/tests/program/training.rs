@@ -50,19 +50,28 @@ fn tensors(path: &Path) -> Tensors {
 fn a_training_is_remembered_whatever_the_order_of_its_text() {
     let sandbox = Sandbox::new();
     let first = sandbox.train(&genotype(ONE_ORDER), &[]);
-    let fields =
-        ["accuracy", "cached", "device", "images_per_second", "loss", "mult_adds", "parameters", "steps"];
+    let fields = [
+        "accuracy",
+        "cached",
+        "device",
+        "first_step_seconds",
+        "images_per_second",
+        "loss",
+        "mult_adds",
+        "parameters",
+        "steps",
+    ];
     assert_eq!(names(&first), fields.into());
     assert_eq!(first["cached"], false);
+    assert!(first["first_step_seconds"].as_f64().unwrap() > 0.0, "{first}");
     assert_eq!(first["loss"].as_array().unwrap().len() as u64, first["steps"].as_u64().unwrap());
     for text in [ONE_ORDER, OTHER_ORDER] {
         let mut again = sandbox.train(&genotype(text), &[]);
         assert_eq!(again["cached"], true);
+        assert!(again["first_step_seconds"].is_null(), "{again}");
         // The record keeps the speed in whole images.
-        for (field, value) in
-            [("cached", &first["cached"]), ("images_per_second", &first["images_per_second"])]
-        {
-            again[field] = value.clone();
+        for field in ["cached", "first_step_seconds", "images_per_second"] {
+            again[field] = first[field].clone();
         }
         assert_eq!(again, first);
     }
