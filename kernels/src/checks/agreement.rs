@@ -53,7 +53,7 @@ fn operations() -> Vec<Case> {
     };
     let mut cases = Vec::new();
     for (kernel, stride, padding, relu) in
-        [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true)]
+        [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true), (7, 1, 0, true)]
     {
         let name = format!("conv {kernel}x{kernel} stride {stride}");
         cases.push(case(&name, 7, &|graph, value| {

@@ -4,7 +4,7 @@
 use super::lower::{Lowering, launch};
 use super::memory::Held;
 use super::source;
-use super::tiles::{DepthwiseTiles, Style, WeightTiles, strip};
+use super::tiles::{DepthwiseTiles, Style, WeightTiles, gradient_strip, strip};
 use super::views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
 use crate::ops::{Columns, Convolution};
 use crate::program::{Gradient, Sink};
@@ -31,7 +31,8 @@ impl Lowering<'_> {
                 .read(self.places.input(op.input))
                 .view("w", "w_block", depthwise.weight)
                 .view("y", "y_block", columns);
-            let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, columns.shape);
+            let span = depthwise.span(tile);
+            let parts = depthwise.parts(parts, tile, span, op.input.tensor.shape, columns.shape);
             self.push(
                 stage,
                 self.launch_over(&source::DEPTHWISE, parts, shape, tile, columns.shape.channels),
@@ -125,8 +126,8 @@ impl Lowering<'_> {
         sink: View,
         accumulate: bool,
     ) {
-        let shape = self.matrix_input(op).view.shape;
-        let (tile, pixels) = gradient_tile(op, self.style);
+        let matrix = Matrix::of(op);
+        let (shape, (tile, pixels)) = (matrix.input, matrix.gradient_tile(self.style));
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
@@ -151,7 +152,8 @@ impl Lowering<'_> {
             .words("partials", page)
             .field("partials", base as usize)
             .field("parts", split);
-        let parts = depthwise.parts(parts, tile, depthwise.stride, op.input.tensor.shape, gradients.shape);
+        let span = depthwise.span(tile);
+        let parts = depthwise.parts(parts, tile, span, op.input.tensor.shape, gradients.shape);
         self.push(1, self.launch_parts(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels));
     }
 
@@ -163,16 +165,18 @@ impl Lowering<'_> {
         sink: Sink,
     ) {
         let shape = op.input.tensor.shape;
-        let tile = self.style.gradient_strip(shape.width, depthwise.stride);
+        let stride = depthwise.stride;
+        let tile = gradient_strip(shape.width, stride);
         let parts = Parts::default()
             .read(self.places.input(op.input))
             .view("w", "w_block", depthwise.weight)
             .view("g", "g_block", gradients)
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
-        let parts = depthwise.parts(parts, tile, 1, shape, gradients.shape);
-        let launch = self.launch_over(&source::DEPTHWISE_INPUT_GRADIENT, parts, shape, tile, shape.channels);
-        self.push(1, launch);
+        let parts = depthwise.parts(parts, tile, depthwise.gradient_span(tile), shape, gradients.shape);
+        let tiles =
+            Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(tile), ..shape };
+        self.push(1, self.launch_over(&source::DEPTHWISE_INPUT_GRADIENT, parts, tiles, 1, shape.channels));
     }
 
     fn depthwise(&self, op: &Convolution) -> Option<Depthwise> {
@@ -201,55 +205,98 @@ impl Lowering<'_> {
 
     /// What kernels of the matrix need of it.
     fn matrix(&self, op: &Convolution, parts: Parts) -> Parts {
-        let (kernel, stride, padding, offset) = match op.columns {
-            Columns::Dense { kernel, stride, padding, offset } => (kernel, stride, padding, offset),
-            Columns::Depthwise { .. } => (1, 1, 0, 0),
-        };
-        let read = self.matrix_input(op);
+        let matrix = Matrix::of(op);
         parts
-            .read(read)
-            .shape(X_SHAPE, read.view.shape)
+            .read(self.matrix_input(op))
+            .shape(X_SHAPE, matrix.input)
             .shape(Y_SHAPE, op.output.shape)
-            .constant("KERNEL", kernel)
-            .flag("PLAIN", is_plain(op))
-            .field("inputs", read.view.shape.channels)
+            .constant("KERNEL", matrix.kernel)
+            .constant("FLATTENED", matrix.flattened)
+            .flag("PLAIN", matrix.is_plain())
+            .field("inputs", matrix.input.channels)
             .field("outputs", op.output.shape.channels)
             .field("columns", op.column_count())
-            .field("stride", stride)
-            .field("padding", padding)
-            .field("offset", offset)
+            .field("stride", matrix.stride)
+            .field("padding", matrix.padding)
+            .field("offset", matrix.offset)
     }
 }
 
-/// Channels and pixels that one invocation of the gradient of the matrix's input makes.
-pub(super) fn gradient_tile(op: &Convolution, style: Style) -> (usize, usize) {
-    let shape = match op.columns {
-        Columns::Dense { .. } => op.input.tensor.shape,
-        Columns::Depthwise { .. } => op.output.shape.with_channels(op.column_count()),
-    };
-    style.tile(shape, !is_plain(op))
+/// What the matrix of a convolution is multiplied with.
+pub(super) struct Matrix {
+    pub(super) input: Shape,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    offset: usize,
+    /// Elements of a channel, where they count as channels of the input.
+    flattened: usize,
 }
 
-/// Whether the matrix reads the pixel that it writes.
-fn is_plain(op: &Convolution) -> bool {
-    matches!(
-        op.columns,
-        Columns::Depthwise { .. } | Columns::Dense { kernel: 1, stride: 1, padding: 0, offset: 0 }
-    )
+impl Matrix {
+    pub(super) fn of(op: &Convolution) -> Self {
+        let plain = Self {
+            input: op.output.shape.with_channels(op.column_count()),
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            offset: 0,
+            flattened: 1,
+        };
+        let shape = op.input.tensor.shape;
+        match op.columns {
+            Columns::Depthwise { .. } => plain,
+            // A window of the whole input: each weight serves one pixel only.
+            Columns::Dense { kernel, padding: 0, offset: 0, .. }
+                if shape.height == kernel && shape.width == kernel =>
+            {
+                Self { flattened: kernel * kernel, ..plain }
+            }
+            Columns::Dense { kernel, stride, padding, offset } => {
+                Self { input: shape, kernel, stride, padding, offset, ..plain }
+            }
+        }
+    }
+
+    /// Whether the matrix reads the pixel that it writes.
+    fn is_plain(&self) -> bool {
+        (self.kernel, self.stride, self.padding, self.offset) == (1, 1, 0, 0)
+    }
+
+    /// Channels and pixels that one invocation of the gradient of the input makes.
+    pub(super) fn gradient_tile(&self, style: Style) -> (usize, usize) {
+        style.tile(self.input, !self.is_plain())
+    }
 }
 
 impl Depthwise {
-    /// What depthwise kernels need; `step` is the distance of neighbouring elements of a tile of `tile`.
-    fn parts(&self, parts: Parts, tile: usize, step: usize, input: Shape, output: Shape) -> Parts {
+    /// Distance of the first tap of a row from the last.
+    fn extent(&self) -> usize {
+        (self.kernel - 1) * self.dilation
+    }
+
+    /// Inputs of a row that lead to `tile` neighbouring outputs.
+    fn span(&self, tile: usize) -> usize {
+        (tile - 1) * self.stride + self.extent() + 1
+    }
+
+    /// Outputs of a row that lead to `tile` neighbouring inputs, the first of which has a place that the stride divides.
+    fn gradient_span(&self, tile: usize) -> usize {
+        let before = self.extent().saturating_sub(self.padding) / self.stride;
+        before + (tile - 1 + self.padding) / self.stride + 1
+    }
+
+    /// What depthwise kernels need; `span` elements of a row lead to a tile of `tile`.
+    fn parts(&self, parts: Parts, tile: usize, span: usize, input: Shape, output: Shape) -> Parts {
         parts
             .shape(X_SHAPE, input)
             .shape(Y_SHAPE, output)
             .constant("KERNEL", self.kernel)
             .constant("STRIDE", self.stride)
             .constant("DILATION", self.dilation)
-            .field("padding", self.padding)
+            .constant("PADDING", self.padding)
             .field("channels", input.channels)
             .constant("TILE", tile)
-            .constant("SPAN", (tile - 1) * step + (self.kernel - 1) * self.dilation + 1)
+            .constant("SPAN", span)
     }
 }

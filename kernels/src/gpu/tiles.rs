@@ -51,7 +51,12 @@ impl Style {
     /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
     /// on a processor one pixel `alone` where few taps lead to each.
     pub(super) fn tile(self, shape: Shape, alone: bool) -> (usize, usize) {
-        let channels = divisor(shape.channels, if self.coarse { 8 } else { 16 });
+        let channels = match (self.coarse, shape.pixels()) {
+            (false, _) => 16,
+            (true, 1) => SUMS,
+            (true, _) => 8,
+        };
+        let channels = divisor(shape.channels, channels);
         let most = if self.coarse && alone { 1 } else { (SUMS / channels).clamp(1, 4) };
         (channels, divisor(shape.pixels(), most))
     }
@@ -59,16 +64,6 @@ impl Style {
     /// Neighbouring pixels that one invocation adds up edges of.
     pub(super) fn summed_pixels(self, shape: Shape) -> usize {
         divisor(shape.pixels(), if self.coarse { 4 } else { 1 })
-    }
-
-    /// Neighbouring pixels of a row of `width` whose gradients one invocation of a depthwise kernel with `stride` makes.
-    pub(super) fn gradient_strip(self, width: usize, stride: usize) -> usize {
-        match (stride, self.coarse) {
-            (1, _) => strip(width),
-            (_, false) => 1,
-            // Every invocation of a vector has a pixel that taps lead to.
-            (_, true) => divisor(width, stride),
-        }
     }
 
     /// Output channels and columns of the weights whose gradients one invocation sums. A gradient is two loads, a column one.
@@ -132,6 +127,12 @@ impl DepthwiseTiles {
 /// Neighbouring outputs that one invocation of a depthwise kernel makes.
 pub(super) fn strip(width: usize) -> usize {
     divisor(width, STRIP)
+}
+
+/// Neighbouring pixels of a row of `width` whose gradients one invocation of a depthwise kernel with `stride` makes, in each of
+/// `stride` rows.
+pub(super) fn gradient_strip(width: usize, stride: usize) -> usize {
+    stride * divisor(width.div_ceil(stride), (STRIP / stride).max(1))
 }
 
 /// Quads of lanes of one channel of a batch.

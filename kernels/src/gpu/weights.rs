@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::lower::Lowering;
-use super::lower_convolution::gradient_tile;
+use super::lower_convolution::Matrix;
 use super::memory::Held;
 use super::source;
 use super::tiles::Style;
@@ -53,9 +53,10 @@ impl WeightQuads {
 
     /// What the gradient of the matrix's input reads: tiles of input channels.
     fn inputs(op: &Convolution, style: Style) -> Self {
-        let (channels, columns) = (op.input.tensor.shape.channels, op.column_count());
+        let matrix = Matrix::of(op);
+        let (channels, columns) = (matrix.input.channels, op.column_count());
         let taps = columns / channels;
-        let tile = gradient_tile(op, style).0;
+        let tile = matrix.gradient_tile(style).0;
         Self {
             held: Held::GradientWeights(op.weight.0),
             param: op.weight,

@@ -46,14 +46,20 @@ fn strips_of(item: u32, count: u32, walks: bool) -> Strips {
     return Strips(item % 4u, item / (4u * step), (item / 4u) % step, step, count);
 }
 
+// A place in an image by a stride or a width, exact below a million: a processor divides integers lane by lane.
+fn quotient(place: u32, divisor: u32) -> u32 {
+    return u32((f32(place) + 0.5) / f32(divisor));
+}
+
+// Row and column of a pixel of an image of so many columns.
+fn row_and_column(pixel: u32, width: u32) -> vec2<u32> {
+    let row = quotient(pixel, width);
+    return vec2<u32>(row, pixel - row * width);
+}
+
 // Blocks that hold one of `images` images; a last batch that is not full has fewer.
 fn active_blocks(images: u32) -> u32 {
     return (images + 15u) / 16u;
-}
-
-// A place in an image by a stride: a division of integers takes many times as long.
-fn quotient(place: u32, stride: u32) -> u32 {
-    return u32((f32(place) + 0.5) / f32(stride));
 }
 
 // A walk over some of the quads of a batch, from one to the next without a division: so many are `left`.

@@ -27,8 +27,9 @@ fn invoke(group: vec3<u32>, local: u32) {
             rows[t] = 0;
             columns[t] = i32(own);
             if !PLAIN {
-                rows[t] = i32((own / job.y_width) * job.stride + job.offset) - i32(job.padding);
-                columns[t] = i32((own % job.y_width) * job.stride + job.offset) - i32(job.padding);
+                let corner = row_and_column(own, job.y_width) * job.stride + job.offset;
+                rows[t] = i32(corner.x) - i32(job.padding);
+                columns[t] = i32(corner.y) - i32(job.padding);
             }
         }
         var sums: array<array<vec4<f32>, OUT_TILE>, PIXELS>;
@@ -43,7 +44,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
         let base = job.x + block * job.x_block + quad;
         for (var c = 0u; c < job.inputs; c++) {
-            let map = input_map(job.record, c);
+            let map = input_map(job.record, c / FLATTENED);
             for (var i = 0u; i < KERNEL; i++) {
                 for (var j = 0u; j < KERNEL; j++) {
                     var values: array<vec4<f32>, PIXELS>;

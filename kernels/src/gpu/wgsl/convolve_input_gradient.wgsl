@@ -24,8 +24,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         var columns: array<i32, PIXELS>;
         for (var t = 0u; t < PIXELS; t++) {
             let own = pixel + t * apart;
-            rows[t] = i32(own / job.x_width + job.padding) - i32(job.offset);
-            columns[t] = i32(own % job.x_width + job.padding) - i32(job.offset);
+            let corner = row_and_column(own, job.x_width) + job.padding;
+            rows[t] = i32(corner.x) - i32(job.offset);
+            columns[t] = i32(corner.y) - i32(job.offset);
         }
         var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
         for (var t = 0u; t < PIXELS; t++) {
@@ -83,7 +84,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         for (var c = 0u; c < IN_TILE; c++) {
             var map = vec2<f32>(1.0, 0.0);
             if RELU {
-                map = input_map(job.record, first + c);
+                map = input_map(job.record, (first + c) / FLATTENED);
             }
             for (var t = 0u; t < PIXELS; t++) {
                 let place = ((first + c) * job.x_pixels + pixel + t * apart) * 4u + quad;

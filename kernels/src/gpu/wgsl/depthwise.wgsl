@@ -16,8 +16,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     let map = input_map(job.record, channel);
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * TILE;
-        let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
-        let column = i32((pixel % job.y_width) * STRIDE) - i32(job.padding);
+        let corner = row_and_column(pixel, job.y_width) * STRIDE;
+        let row = i32(corner.x) - i32(PADDING);
+        let column = i32(corner.y) - i32(PADDING);
         var sums: array<vec4<f32>, TILE>;
         for (var t = 0u; t < TILE; t++) {
             sums[t] = vec4<f32>(0.0);

@@ -1,12 +1,20 @@
-// Gradient of the input of a depthwise convolution, through the ReLU.
+// Gradient of the input of a depthwise convolution, through the ReLU. An invocation makes a tile of `STRIDE` rows of `TILE`
+// pixels, a multiple of the stride: so every tile lies the same way to the outputs, and which taps lead where is known before.
 
 const QUADS: u32 = (KERNEL + 3u) / 4u;
+const EXTENT: u32 = (KERNEL - 1u) * DILATION;
+// The outputs that lead to a tile are a row of `SPAN` for each tap, and begin so far before that of the tile's own place.
+const BEFORE: u32 = (max(EXTENT, PADDING) - PADDING) / STRIDE;
+// Where the stride divides the dilation, outputs lead to only one of `STRIDE` rows and columns.
+const FIRST: u32 = (STRIDE * PADDING - PADDING) % STRIDE;
+const ALL: bool = DILATION % STRIDE != 0u;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let channel = group.y;
-    let strips = strips_of(item_index(group, local), job.x_pixels / TILE, WALK);
+    let across = (job.x_width + TILE - 1u) / TILE;
+    let strips = strips_of(item_index(group, local), (job.x_height + STRIDE - 1u) / STRIDE * across, WALK);
     let quad = strips.quad;
     let block = strips.block;
     if channel >= job.channels || block >= active_blocks(now.images) {
@@ -21,41 +29,50 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
     }
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
-        let pixel = strip * TILE;
-        let row = i32(pixel / job.x_width) + i32(job.padding);
-        let column = i32(pixel % job.x_width) + i32(job.padding);
-        var sums: array<vec4<f32>, TILE>;
-        for (var t = 0u; t < TILE; t++) {
-            sums[t] = vec4<f32>(0.0);
+        let corner = row_and_column(strip, across) * vec2<u32>(STRIDE, TILE);
+        let own = vec2<i32>(corner / STRIDE);
+        var sums: array<array<vec4<f32>, TILE>, STRIDE>;
+        for (var a = 0u; a < STRIDE; a++) {
+            for (var t = 0u; t < TILE; t++) {
+                sums[a][t] = vec4<f32>(0.0);
+            }
         }
         let base = job.g + block * job.g_block + channel * job.y_pixels * 4u + quad;
         for (var i = 0u; i < KERNEL; i++) {
-            let y = row - i32(i * DILATION);
-            let oy = u32(y) / STRIDE;
-            let row_inside = y >= 0 && u32(y) % STRIDE == 0u && oy < job.y_height;
-            // With stride 1 the tile's outputs lie `SPAN` wide, from `column - (KERNEL - 1) * DILATION` on.
+            // The one row of the tile that an output reads by a tap of this row, and that output's row.
+            let a = (i * DILATION + STRIDE * PADDING - PADDING) % STRIDE;
+            let y = own.x + (i32(a + PADDING) - i32(i * DILATION)) / i32(STRIDE);
+            let row_inside = y >= 0 && y < i32(job.y_height);
             for (var j = 0u; j < SPAN; j++) {
-                let x = column - i32((KERNEL - 1u) * DILATION) + i32(j);
-                let ox = u32(x) / STRIDE;
+                let x = own.y + i32(j) - i32(BEFORE);
                 var value = vec4<f32>(0.0);
-                if row_inside && x >= 0 && u32(x) % STRIDE == 0u && ox < job.y_width {
-                    value = load_g(base + (oy * job.y_width + ox) * 4u);
+                if row_inside && x >= 0 && x < i32(job.y_width) {
+                    value = load_g(base + (u32(y) * job.y_width + u32(x)) * 4u);
                 }
                 for (var t = 0u; t < TILE; t++) {
-                    // Tap k of input t reads output t - k * DILATION, here at j = t + (KERNEL - 1 - k) * DILATION.
-                    if j >= t && (j - t) % DILATION == 0u && (j - t) / DILATION < KERNEL {
-                        sums[t] += taps[i][KERNEL - 1u - (j - t) / DILATION] * value;
+                    // So far behind the first pixel that the output reads lies pixel t.
+                    let behind = t + PADDING + BEFORE * STRIDE;
+                    if behind >= j * STRIDE && (behind - j * STRIDE) % DILATION == 0u
+                        && (behind - j * STRIDE) / DILATION < KERNEL {
+                        sums[a][t] += taps[i][(behind - j * STRIDE) / DILATION] * value;
                     }
                 }
             }
         }
-        for (var t = 0u; t < TILE; t++) {
-            let place = (channel * job.x_pixels + pixel + t) * 4u + quad;
-            var value = sums[t];
-            if RELU {
-                value = gated(value, load_x(job.x + block * job.x_block + place), map);
+        for (var a = 0u; a < STRIDE; a++) {
+            for (var t = 0u; t < TILE; t++) {
+                let reached = ALL || (a == FIRST && t % STRIDE == FIRST);
+                let pixel = corner + vec2<u32>(a, t);
+                let inside = STRIDE == 1u || (pixel.x < job.x_height && pixel.y < job.x_width);
+                let place = (channel * job.x_pixels + pixel.x * job.x_width + pixel.y) * 4u + quad;
+                if inside && (reached || !ACCUMULATE) {
+                    var value = sums[a][t];
+                    if RELU && reached {
+                        value = gated(value, load_x(job.x + block * job.x_block + place), map);
+                    }
+                    give(job, block, place, value);
+                }
             }
-            give(job, block, place, value);
         }
     }
 }

@@ -21,8 +21,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         let quad = here.place % 4u;
         let pixel = here.place / 4u * TILE;
         let block = here.block;
-        let row = i32((pixel / job.y_width) * STRIDE) - i32(job.padding);
-        let column = i32((pixel % job.y_width) * STRIDE) - i32(job.padding);
+        let corner = row_and_column(pixel, job.y_width) * STRIDE;
+        let row = i32(corner.x) - i32(PADDING);
+        let column = i32(corner.y) - i32(PADDING);
         var gradients: array<vec4<f32>, TILE>;
         for (var t = 0u; t < TILE; t++) {
             gradients[t] = load_g(job.g + block * job.g_block + (channel * job.y_pixels + pixel + t) * 4u + quad);

@@ -14,8 +14,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     let map = input_map(job.record, channel);
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * TILE;
-        let row = i32((pixel / job.y_width) * STRIDE) - 1;
-        let column = i32((pixel % job.y_width) * STRIDE) - 1;
+        let corner = row_and_column(pixel, job.y_width) * STRIDE;
+        let row = i32(corner.x) - 1;
+        let column = i32(corner.y) - 1;
         // Sums of averages, or maxima; for these also the taps that held them.
         let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
         var results: array<vec4<f32>, TILE>;

@@ -15,8 +15,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     let scale = drop_scale(job.drop, block, quad);
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * TILE;
-        let row = i32(pixel / job.x_width) + 1;
-        let column = i32(pixel % job.x_width) - 1;
+        let corner = row_and_column(pixel, job.x_width);
+        let row = i32(corner.x) + 1;
+        let column = i32(corner.y) - 1;
         var sums: array<vec4<f32>, TILE>;
         for (var t = 0u; t < TILE; t++) {
             sums[t] = vec4<f32>(0.0);

@@ -23,7 +23,7 @@ fn invoke(group: vec3<u32>, local: u32) {
     // The maps of the tile's channels are the same for all pixels.
     var input_maps: array<vec2<f32>, COLUMN_TILE>;
     for (var k = 0u; k < COLUMN_TILE; k++) {
-        input_maps[k] = input_map(job.record, (first_column + k) / (KERNEL * KERNEL));
+        input_maps[k] = input_map(job.record, (first_column + k) / (KERNEL * KERNEL * FLATTENED));
     }
     var gradient_maps: array<vec3<f32>, OUT_TILE>;
     for (var o = 0u; o < OUT_TILE; o++) {
@@ -40,8 +40,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         var row = 0;
         var left = 0;
         if !PLAIN {
-            row = i32((pixel / job.y_width) * job.stride + job.offset) - i32(job.padding);
-            left = i32((pixel % job.y_width) * job.stride + job.offset) - i32(job.padding);
+            let corner = row_and_column(pixel, job.y_width) * job.stride + job.offset;
+            row = i32(corner.x) - i32(job.padding);
+            left = i32(corner.y) - i32(job.padding);
         }
         var values: array<vec4<f32>, COLUMN_TILE>;
         for (var k = 0u; k < COLUMN_TILE; k++) {

@@ -16,10 +16,11 @@ fn invoke(group: vec3<u32>, local: u32) {
     var column_lengths = COLUMN_LENGTHS;
     let map = input_map(job.record, channel);
     for (var pixel = strips.first; pixel < strips.count; pixel += strips.step) {
-        let row = row_starts[pixel / job.y_width];
-        let rows = row_lengths[pixel / job.y_width];
-        let column = column_starts[pixel % job.y_width];
-        let columns = column_lengths[pixel % job.y_width];
+        let own = row_and_column(pixel, job.y_width);
+        let row = row_starts[own.x];
+        let rows = row_lengths[own.x];
+        let column = column_starts[own.y];
+        let columns = column_lengths[own.y];
         let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
         var sum = vec4<f32>(0.0);
         for (var y = row; y < row + rows; y++) {

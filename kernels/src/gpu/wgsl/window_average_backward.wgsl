@@ -15,8 +15,9 @@ fn invoke(group: vec3<u32>, local: u32) {
     var column_starts = COLUMN_STARTS;
     var column_lengths = COLUMN_LENGTHS;
     for (var pixel = strips.first; pixel < strips.count; pixel += strips.step) {
-        let y = pixel / job.x_width;
-        let x = pixel % job.x_width;
+        let own = row_and_column(pixel, job.x_width);
+        let y = own.x;
+        let x = own.y;
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < job.y_height; i++) {
             if y < row_starts[i] || y >= row_starts[i] + row_lengths[i] {
