@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::graph::{Graph, Value};
 use crate::reference::Rounding;
 use crate::state::NormInit;
-use crate::{ConvSpec, DeviceChoice, Shape};
+use crate::{ConvSpec, DeviceChoice, SeparableSpec, Shape};
 
 const TOLERANCE: Tolerance = Tolerance { loss: 1e-5, tensor: 1e-4, later: 5.0 };
 
@@ -53,7 +53,7 @@ fn operations() -> Vec<Case> {
     };
     let mut cases = Vec::new();
     for (kernel, stride, padding, relu) in
-        [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true), (7, 1, 0, true)]
+        [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true), (7, 2, 0, true)]
     {
         let name = format!("conv {kernel}x{kernel} stride {stride}");
         cases.push(case(&name, 7, &|graph, value| {
@@ -62,6 +62,26 @@ fn operations() -> Vec<Case> {
             graph.batch_norm("bn", value).unwrap()
         }));
     }
+    // Strides that taps pass over, divide the dilation or share a part with it, and padding wider than the taps reach.
+    for (kernel, stride, dilation, padding) in
+        [(3, 3, 2, 3), (1, 1, 1, 0), (1, 2, 1, 0), (3, 2, 1, 4), (3, 4, 2, 2), (7, 2, 1, 3)]
+    {
+        let name =
+            format!("separable {kernel}x{kernel} stride {stride} dilation {dilation} padding {padding}");
+        cases.push(case(&name, 7, &|graph, value| {
+            let spec = SeparableSpec { channels: 6, kernel, stride, dilation, padding };
+            let value = graph.separable("dw", "pw", value, spec).unwrap();
+            graph.batch_norm("bn", value).unwrap()
+        }));
+    }
+    let whole = case("window of a slice", 6, &|graph, value| {
+        let concat = graph.concat(2, graph.shape(value));
+        let a = graph.node_sum("a", &[edge_skip(value)], concat, 0).unwrap();
+        let b = graph.node_sum("b", &[edge_skip(a), edge_skip(value)], concat, 1).unwrap();
+        let spec = ConvSpec { channels: 9, kernel: 6, stride: 1, padding: 0, relu: true };
+        graph.conv("conv", b, spec).unwrap()
+    });
+    cases.push(whole);
     cases.push(case("factorized reduce", 8, &|graph, value| halve(graph, "halve", value, 6)));
     for operation in [Max, Average, Separable(3), Separable(5), Dilated(3), Dilated(5)] {
         for stride in [1, 2] {

@@ -10,4 +10,5 @@ mod determinism;
 mod gradients;
 mod lowering;
 mod schedule;
+mod sizes;
 mod trace;

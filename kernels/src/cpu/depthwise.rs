@@ -3,10 +3,11 @@
 
 use super::ahead::Lookahead;
 use super::simd::Vector;
+use crate::ops::DEPTHWISE_KERNEL_MAX;
 use crate::shape::BLOCK;
 
-/// Most taps a kernel may have here.
-pub(crate) const TAPS_MAX: usize = 25;
+/// Most taps of a kernel.
+pub(crate) const TAPS_MAX: usize = DEPTHWISE_KERNEL_MAX * DEPTHWISE_KERNEL_MAX;
 
 /// Taps of a sliding sum: where each reads, in elements from the output's place in the source, and its
 /// weight.

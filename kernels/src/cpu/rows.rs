@@ -17,6 +17,8 @@ pub(crate) struct Windows {
     pub(crate) stride: usize,
     pub(crate) dilation: usize,
     pub(crate) origin: isize,
+    /// Whether what a tap reads is multiplied by a weight before the matrix is.
+    pub(crate) depthwise: bool,
 }
 
 impl Windows {
@@ -29,13 +31,14 @@ impl Windows {
                 (kernel, stride, dilation, padding as isize)
             }
         };
-        Self { input: op.input.tensor.shape, output: op.output.shape, kernel, stride, dilation, origin }
+        let (input, output) = (op.input.tensor.shape, op.output.shape);
+        Self { input, output, kernel, stride, dilation, origin, depthwise: op.depthwise.is_some() }
     }
 
     pub(crate) fn of_pool(op: &Pool) -> Self {
         let (kernel, origin) = (crate::ops::POOL_KERNEL, crate::ops::POOL_PADDING as isize);
-        let stride = op.stride;
-        Self { input: op.input.tensor.shape, output: op.output.shape, kernel, stride, dilation: 1, origin }
+        let (input, output, stride) = (op.input.tensor.shape, op.output.shape, op.stride);
+        Self { input, output, kernel, stride, dilation: 1, origin, depthwise: false }
     }
 
     /// Pixels from the first to the last tap.
@@ -43,14 +46,14 @@ impl Windows {
         self.dilation * (self.kernel - 1) + 1
     }
 
-    /// Whether every window is one pixel of the image, so that no padded rows are needed.
+    /// Whether columns are pixels of the image as they are, so that no padded rows are needed.
     pub(crate) fn is_single_pixels(&self) -> bool {
-        self.kernel == 1 && self.origin <= 0
+        self.kernel == 1 && self.origin <= 0 && !self.depthwise
     }
 
-    /// Whether output pixels are input pixels one by one.
+    /// Whether columns are the pixels of the image one by one.
     pub(crate) fn is_pixel_by_pixel(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.origin == 0
+        self.is_single_pixels() && self.stride == 1 && self.origin == 0
     }
 
     /// Input pixel that the first output of a row reads, when windows are single pixels.

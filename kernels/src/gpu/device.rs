@@ -7,7 +7,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use super::images::ResidentImages;
-use super::layout::{self, LANE_SLOTS, Layout, NUMBERS};
+use super::layout::{self, LANE_SLOTS, Layout};
 use super::source::Source;
 use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
@@ -18,9 +18,6 @@ use crate::preprocess::Images;
 /// What to do when there is no adapter.
 const INSTALL: &str = "no such adapter was found; install a Vulkan driver (Debian and Ubuntu: `apt-get install \
                        mesa-vulkan-drivers` for hardware drivers and the software implementation lavapipe)";
-
-/// Bytes of the window of job records that a dispatch sees.
-pub(super) const JOB_WINDOW: u64 = 16 * 1024;
 
 /// Most trainings that share dispatches.
 pub const PACKED: usize = 16;
@@ -40,8 +37,8 @@ pub(crate) struct GpuDevice {
     name: String,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    /// The step's record and the window of job records: what every dispatch binds anew.
-    pub(super) records: wgpu::BindGroupLayout,
+    /// Of the step's record and the window of job records, which every dispatch binds anew.
+    pub(super) records_layout: wgpu::BindGroupLayout,
     /// By whether activations have 16 bits.
     layouts: [Layout; 2],
     /// Largest size of one page of memory, in bytes.
@@ -108,13 +105,13 @@ impl GpuDevice {
         let mut style = if is_software(adapter) { Style::SOFTWARE } else { Style::HARDWARE };
         style.textured &= has_textures(adapter);
         // Shaders work within the default limits; only sizes of buffers and textures, and the number of these, are taken as large as they
-        // come.
+        // come, and immediates as many as textures take with them.
         let required_limits = wgpu::Limits {
             max_storage_buffer_binding_size: available.max_storage_buffer_binding_size,
             max_buffer_size: available.max_buffer_size,
             max_texture_dimension_2d: available.max_texture_dimension_2d,
             max_storage_textures_per_shader_stage: available.max_storage_textures_per_shader_stage,
-            max_immediate_size: if style.textured { 4 * NUMBERS as u32 } else { 0 },
+            max_immediate_size: layout::immediate_bytes(style.textured),
             ..wgpu::Limits::default()
         };
         let descriptor = wgpu::DeviceDescriptor {
@@ -140,8 +137,8 @@ impl GpuDevice {
                 lost(format!("the device was lost ({message}); start the training again"));
             }
         });
-        let records = layout::records(&device);
-        let layouts = [false, true].map(|half| Layout::new(&device, &records, style.format(half)));
+        let records_layout = layout::records(&device);
+        let layouts = [false, true].map(|half| Layout::new(&device, &records_layout, style.format(half)));
         let texels = u64::from(ROW) * u64::from(required_limits.max_texture_dimension_2d);
         let texture_bytes = texels * Holds::State.texel_bytes();
         // A page ends at a whole block of 256 bytes.
@@ -156,7 +153,7 @@ impl GpuDevice {
             name,
             device,
             queue,
-            records,
+            records_layout,
             layouts,
             page_bytes,
             style,
@@ -171,8 +168,8 @@ impl GpuDevice {
     #[cfg(test)]
     pub(super) fn software_with(page_bytes: u64, style: Style) -> Result<Self, Error> {
         let software = Self::software()?;
-        let layouts =
-            [false, true].map(|half| Layout::new(&software.device, &software.records, style.format(half)));
+        let layouts = [false, true]
+            .map(|half| Layout::new(&software.device, &software.records_layout, style.format(half)));
         Ok(Self {
             page_bytes: page_bytes.min(software.page_bytes),
             style,
@@ -336,7 +333,7 @@ impl GpuDevice {
         };
         // SAFETY: the shaders are this crate's own. Every index is made from the place of an invocation, which each kernel
         // compares with the extents that its memory was planned for, every loop ends at a constant or such an extent, and
-        // divisors are constants above 0; tests compare their results with the reference on both kinds of devices.
+        // divisors are constants and extents above 0, those of floats exact for what images have of pixels; tests compare their results with the reference on both kinds of devices.
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(source.kernel()),
@@ -370,7 +367,7 @@ impl GpuDevice {
 const TEXTURES: wgpu::Features =
     wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES.union(wgpu::Features::IMMEDIATES);
 
-/// Whether all memory of kernels can be textures.
+/// Whether all memory of kernels can be textures, with immediates beside them.
 fn has_textures(adapter: &wgpu::Adapter) -> bool {
     let can = wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE;
     let all = [Holds::State, Holds::Lanes { half: false }, Holds::Lanes { half: true }];
@@ -378,5 +375,5 @@ fn has_textures(adapter: &wgpu::Adapter) -> bool {
         && all.iter().all(|holds| adapter.get_texture_format_features(holds.texel()).flags.contains(can))
         && adapter.limits().max_storage_textures_per_shader_stage as usize > LANE_SLOTS
         && adapter.limits().max_texture_dimension_2d >= ROW
-        && adapter.limits().max_immediate_size as usize >= 4 * NUMBERS
+        && adapter.limits().max_immediate_size >= layout::immediate_bytes(true)
 }

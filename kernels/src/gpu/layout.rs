@@ -10,9 +10,19 @@ pub(super) const SLOTS: usize = 7;
 pub(super) const LANE_SLOTS: usize = 6;
 const WORD_SLOTS: usize = 4;
 
-/// Immediates that hold their own number, where memory is textures: as many as every device of Vulkan has, and enough to say the
-/// place of any job record in its window with two of them.
+/// Bytes of the window of job records that a dispatch sees.
+pub(super) const JOB_WINDOW: u64 = 16 * 1024;
+
+/// Immediates that hold their own number, where memory is textures: as many as every device of Vulkan has.
 pub(super) const NUMBERS: usize = 32;
+
+// Two of them say the place of any job record in its window.
+const _: () = assert!(JOB_WINDOW as usize / 16 <= NUMBERS * NUMBERS);
+
+/// Bytes of immediates of a kernel, by whether its memory is textures.
+pub(super) fn immediate_bytes(textured: bool) -> u32 {
+    if textured { 4 * NUMBERS as u32 } else { 0 }
+}
 
 /// What all kernels of one format bind.
 #[derive(Clone)]
@@ -53,6 +63,7 @@ fn layout_of(device: &wgpu::Device, bindings: &[(u32, wgpu::BindingType)]) -> wg
 }
 
 impl Layout {
+    /// Of kernels of a format, with what every kernel binds anew.
     pub(super) fn new(device: &wgpu::Device, records: &wgpu::BindGroupLayout, format: Format) -> Self {
         let storage = |holds: Holds| match (holds, format.textured) {
             (Holds::Words, _) | (_, false) => wgpu::BindingType::Buffer {
@@ -77,7 +88,7 @@ impl Layout {
         let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,
             bind_group_layouts: &[Some(&memory), Some(records)],
-            immediate_size: if format.textured { 4 * NUMBERS as u32 } else { 0 },
+            immediate_size: immediate_bytes(format.textured),
         });
         Self { memory, pipeline }
     }

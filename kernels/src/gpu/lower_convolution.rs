@@ -31,8 +31,7 @@ impl Lowering<'_> {
                 .read(self.places.input(op.input))
                 .view("w", "w_block", depthwise.weight)
                 .view("y", "y_block", columns);
-            let span = depthwise.span(tile);
-            let parts = depthwise.parts(parts, tile, span, op.input.tensor.shape, columns.shape);
+            let parts = depthwise.parts(parts, tile, op.input.tensor.shape, columns.shape);
             self.push(
                 stage,
                 self.launch_over(&source::DEPTHWISE, parts, shape, tile, columns.shape.channels),
@@ -127,7 +126,7 @@ impl Lowering<'_> {
         accumulate: bool,
     ) {
         let matrix = Matrix::of(op);
-        let (shape, (tile, pixels)) = (matrix.input, matrix.gradient_tile(self.style));
+        let (shape, (tile, pixels)) = (matrix.shape, matrix.gradient_tile(self.style));
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
@@ -152,8 +151,7 @@ impl Lowering<'_> {
             .words("partials", page)
             .field("partials", base as usize)
             .field("parts", split);
-        let span = depthwise.span(tile);
-        let parts = depthwise.parts(parts, tile, span, op.input.tensor.shape, gradients.shape);
+        let parts = depthwise.parts(parts, tile, op.input.tensor.shape, gradients.shape);
         self.push(1, self.launch_parts(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels));
     }
 
@@ -173,7 +171,7 @@ impl Lowering<'_> {
             .view("g", "g_block", gradients)
             .view("sink", "sink_block", self.places.tensor(sink.tensor))
             .flag("ACCUMULATE", sink.accumulate);
-        let parts = depthwise.parts(parts, tile, depthwise.gradient_span(tile), shape, gradients.shape);
+        let parts = depthwise.parts(parts, tile, shape, gradients.shape);
         let tiles =
             Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(tile), ..shape };
         self.push(1, self.launch_over(&source::DEPTHWISE_INPUT_GRADIENT, parts, tiles, 1, shape.channels));
@@ -208,12 +206,12 @@ impl Lowering<'_> {
         let matrix = Matrix::of(op);
         parts
             .read(self.matrix_input(op))
-            .shape(X_SHAPE, matrix.input)
+            .shape(X_SHAPE, matrix.shape)
             .shape(Y_SHAPE, op.output.shape)
             .constant("KERNEL", matrix.kernel)
             .constant("FLATTENED", matrix.flattened)
             .flag("PLAIN", matrix.is_plain())
-            .field("inputs", matrix.input.channels)
+            .field("inputs", matrix.shape.channels)
             .field("outputs", op.output.shape.channels)
             .field("columns", op.column_count())
             .field("stride", matrix.stride)
@@ -224,19 +222,20 @@ impl Lowering<'_> {
 
 /// What the matrix of a convolution is multiplied with.
 pub(super) struct Matrix {
-    pub(super) input: Shape,
+    /// Of its input.
+    pub(super) shape: Shape,
     kernel: usize,
     stride: usize,
     padding: usize,
     offset: usize,
-    /// Elements of a channel, where they count as channels of the input.
+    /// Pixels of a channel, where each counts as a channel of its own; 1 where they do not.
     flattened: usize,
 }
 
 impl Matrix {
     pub(super) fn of(op: &Convolution) -> Self {
         let plain = Self {
-            input: op.output.shape.with_channels(op.column_count()),
+            shape: op.output.shape.with_channels(op.column_count()),
             kernel: 1,
             stride: 1,
             padding: 0,
@@ -253,7 +252,7 @@ impl Matrix {
                 Self { flattened: kernel * kernel, ..plain }
             }
             Columns::Dense { kernel, stride, padding, offset } => {
-                Self { input: shape, kernel, stride, padding, offset, ..plain }
+                Self { shape, kernel, stride, padding, offset, ..plain }
             }
         }
     }
@@ -265,29 +264,13 @@ impl Matrix {
 
     /// Channels and pixels that one invocation of the gradient of the input makes.
     pub(super) fn gradient_tile(&self, style: Style) -> (usize, usize) {
-        style.tile(self.input, !self.is_plain())
+        style.tile(self.shape, !self.is_plain())
     }
 }
 
 impl Depthwise {
-    /// Distance of the first tap of a row from the last.
-    fn extent(&self) -> usize {
-        (self.kernel - 1) * self.dilation
-    }
-
-    /// Inputs of a row that lead to `tile` neighbouring outputs.
-    fn span(&self, tile: usize) -> usize {
-        (tile - 1) * self.stride + self.extent() + 1
-    }
-
-    /// Outputs of a row that lead to `tile` neighbouring inputs, the first of which has a place that the stride divides.
-    fn gradient_span(&self, tile: usize) -> usize {
-        let before = self.extent().saturating_sub(self.padding) / self.stride;
-        before + (tile - 1 + self.padding) / self.stride + 1
-    }
-
-    /// What depthwise kernels need; `span` elements of a row lead to a tile of `tile`.
-    fn parts(&self, parts: Parts, tile: usize, span: usize, input: Shape, output: Shape) -> Parts {
+    /// What depthwise kernels need that make `tile` neighbouring elements of a row.
+    fn parts(&self, parts: Parts, tile: usize, input: Shape, output: Shape) -> Parts {
         parts
             .shape(X_SHAPE, input)
             .shape(Y_SHAPE, output)
@@ -297,6 +280,5 @@ impl Depthwise {
             .constant("PADDING", self.padding)
             .field("channels", input.channels)
             .constant("TILE", tile)
-            .constant("SPAN", span)
     }
 }

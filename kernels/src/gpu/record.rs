@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::device::JOB_WINDOW;
-use super::layout::SLOTS;
+use super::layout::{JOB_WINDOW, SLOTS};
 use super::source::{Const, Kernel, ShaderKey, SlotKind, Source, Variant, record_quads, slot_numbers};
 use super::storage::Format;
 

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::device::{GpuDevice, JOB_WINDOW, STEP_STRIDE};
+use super::device::{GpuDevice, STEP_STRIDE};
 use super::images::ResidentImages;
-use super::layout::{NUMBERS, SLOTS, slot_binding};
+use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
 use super::memory::StateWords;
 use super::record::{Grouping, Page, Recording};
 use super::source::SlotKind;
@@ -82,7 +82,7 @@ impl Replay {
         let dispatches = recording.dispatches.iter().map(|dispatch| {
             let Grouping { source, pages, .. } = dispatch.grouping;
             let format = recording.sources[source].format();
-            let bound = bound(buffers, format, &pages);
+            let bound = all_bound(buffers, format, &pages);
             let memory = memories
                 .entry((format, bound))
                 .or_insert_with_key(|(format, bound)| bind(gpu, buffers, sets, *format, bound))
@@ -98,7 +98,7 @@ impl Replay {
         });
         let records = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
-            layout: &gpu.records,
+            layout: &gpu.records_layout,
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, STEP_STRIDE) },
                 wgpu::BindGroupEntry { binding: 1, resource: window(&jobs, JOB_WINDOW) },
@@ -112,21 +112,19 @@ impl Replay {
     /// Encodes one step of trainings whose images come from `sets`.
     fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: u32, sets: &[usize]) {
         let numbers: [u32; NUMBERS] = std::array::from_fn(|number| number as u32);
-        let (mut memory, mut format) = (None, None);
+        let mut format = None;
         for ready in &self.dispatches {
             if ready.set.is_some_and(|own| !sets.contains(&own)) {
                 continue;
             }
             pass.set_pipeline(&ready.pipeline);
+            // They are cleared where the layout changes, as it does with the format.
             if ready.format.textured && format != Some(ready.format) {
                 pass.set_immediates(0, bytemuck::cast_slice(&numbers));
-                format = Some(ready.format);
             }
-            // Most dispatches have the memory of the one before.
-            if memory != Some(&ready.memory) {
-                pass.set_bind_group(0, &ready.memory, &[]);
-                memory = Some(&ready.memory);
-            }
+            format = Some(ready.format);
+            // Most dispatches have the memory of the one before, and then this does nothing.
+            pass.set_bind_group(0, &ready.memory, &[]);
             pass.set_bind_group(1, &self.records, &[step * STEP_STRIDE as u32, ready.jobs]);
             pass.dispatch_workgroups(ready.groups[0], ready.groups[1], ready.groups[2]);
         }
@@ -138,9 +136,9 @@ fn window(buffer: &wgpu::Buffer, bytes: u64) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size })
 }
 
-/// The page of every binding of the layout, of `pages` or, where a kernel uses none, some page of the right kind: the same
-/// one, so that dispatches differ in what they bind as little as can be.
-fn bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
+/// The page of every binding of the layout: of `pages` or, where a kernel uses none, some page of the right kind, always the
+/// same one, so that dispatches differ in what they bind as little as can be.
+fn all_bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
     let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
     let kinds = if format.textured { &[SlotKind::Lanes, SlotKind::Words][..] } else { &[SlotKind::Words] };
     let mut bound = Vec::new();
@@ -164,6 +162,7 @@ fn bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, 
     bound
 }
 
+/// Binds the pages that [`all_bound`] says.
 fn bind(
     gpu: &GpuDevice,
     buffers: &Buffers,

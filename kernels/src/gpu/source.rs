@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::device::{JOB_WINDOW, PACKED};
-use super::layout::{NUMBERS, SLOTS, slot_binding};
+use super::device::PACKED;
+use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
 use super::storage::{Format, ROW};
 
 /// A kernel's files, in order; the last holds its `invoke`.
@@ -301,7 +301,7 @@ fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index
         if variants.len() == 1 {
             text.push_str("    invoke_0(group, local);\n");
         } else {
-            text.push_str("    switch jobs[group.z * JOB_QUADS].x {\n");
+            text.push_str("    switch jobs[job_place(group.z)].x {\n");
             for index in 0..variants.len() {
                 let _ = writeln!(text, "        case {index}u: {{ invoke_{index}(group, local); }}");
             }
@@ -326,8 +326,8 @@ fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-/// The state's words in a buffer, and in a texture; and where the record of a job lies. lavapipe loads a word once for all
-/// invocations of a vector where an immediate says its place, and for each of them where they do.
+/// The state's words in a buffer, and in a texture; and where the record of a job lies. lavapipe loads a word once for a vector
+/// of invocations where an immediate says its place, and for each of them where the workgroup's number does.
 const STATE: &str = "@group(0) @binding(0) var<storage, read_write> state: array<u32>;
 fn word_at(index: u32) -> u32 {
     return state[index];

@@ -8,7 +8,7 @@ use crate::shape::{Shape, blocks};
 /// Least number of quads of pixels that an invocation sums.
 const LEAST_ITEMS: usize = 8;
 
-/// Quads that an invocation of a dense convolution sums, where there are so many pixels.
+/// Quads that an invocation of a dense convolution sums, where there are so many pixels or channels.
 const SUMS: usize = 32;
 
 /// Most neighbouring outputs of a depthwise kernel.
@@ -49,7 +49,7 @@ impl Style {
     }
 
     /// Channels and pixels of an image of `shape` that one invocation of a dense convolution, or of its gradient, makes;
-    /// on a processor one pixel `alone` where few taps lead to each.
+    /// on a processor one pixel `alone` where few taps lead to each, and channels only where an image is one pixel.
     pub(super) fn tile(self, shape: Shape, alone: bool) -> (usize, usize) {
         let channels = match (self.coarse, shape.pixels()) {
             (false, _) => 16,

@@ -54,7 +54,7 @@ impl WeightQuads {
     /// What the gradient of the matrix's input reads: tiles of input channels.
     fn inputs(op: &Convolution, style: Style) -> Self {
         let matrix = Matrix::of(op);
-        let (channels, columns) = (matrix.input.channels, op.column_count());
+        let (channels, columns) = (matrix.shape.channels, op.column_count());
         let taps = columns / channels;
         let tile = matrix.gradient_tile(style).0;
         Self {

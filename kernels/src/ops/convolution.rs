@@ -11,6 +11,9 @@ use crate::Error;
 use crate::graph::{Graph, Init, Input, NormId, ParamId, Tensor, Value};
 use crate::shape::window_output;
 
+/// Largest height and width of a depthwise kernel.
+pub(crate) const DEPTHWISE_KERNEL_MAX: usize = 7;
+
 /// A dense convolution without dilation.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvSpec {
@@ -31,7 +34,7 @@ pub struct ConvSpec {
 pub struct SeparableSpec {
     /// Output channels.
     pub channels: usize,
-    /// Height and width of the depthwise kernel.
+    /// Height and width of the depthwise kernel, from 1 to 7.
     pub kernel: usize,
     /// Step between outputs, in pixels.
     pub stride: usize,
@@ -150,7 +153,7 @@ impl Graph {
     /// convolution (`pointwise.weight`, `[channels][input channels][1][1]`).
     ///
     /// # Errors
-    /// When the kernel does not fit the padded input.
+    /// When the kernel does not fit the padded input, or a size is none that there is.
     pub fn separable(
         &mut self,
         depthwise: &str,
@@ -159,6 +162,13 @@ impl Graph {
         spec: SeparableSpec,
     ) -> Result<Value, Error> {
         let SeparableSpec { channels, kernel, stride, dilation, padding } = spec;
+        if !(1..=DEPTHWISE_KERNEL_MAX).contains(&kernel) || dilation == 0 {
+            let problem = format!(
+                "its kernel is {kernel} pixels wide, which can be 1 to {DEPTHWISE_KERNEL_MAX}, and its dilation \
+                 {dilation}, which is at least 1"
+            );
+            return Err(Error::BadSize { op: "convolution", name: depthwise.to_owned(), problem });
+        }
         let extent = dilation * (kernel - 1) + 1;
         let shape = self.windowed(depthwise, input, extent, stride, padding)?.with_channels(channels);
         let read = self.shape(input).channels;
@@ -219,6 +229,11 @@ impl Graph {
         stride: usize,
         padding: usize,
     ) -> Result<crate::Shape, Error> {
+        if extent == 0 || stride == 0 {
+            let problem =
+                format!("its window is {extent} pixels wide, its stride {stride}; neither can be 0");
+            return Err(Error::BadSize { op: "convolution", name: name.to_owned(), problem });
+        }
         let shape = self.shape(input);
         let side = |size| window_output(size, extent, stride, padding);
         match (side(shape.height), side(shape.width)) {

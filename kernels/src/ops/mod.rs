@@ -9,7 +9,7 @@ mod window_average;
 pub use convolution::{ConvSpec, SeparableSpec};
 pub use pool::PoolKind;
 
-pub(crate) use convolution::{Columns, Convolution};
+pub(crate) use convolution::{Columns, Convolution, DEPTHWISE_KERNEL_MAX};
 pub(crate) use node_sum::NodeSum;
 pub(crate) use pool::{POOL_KERNEL, POOL_PADDING, Pool};
 pub(crate) use window_average::WindowAverage;

@@ -114,7 +114,7 @@ struct TrainJson {
     loss: Vec<f32>,
     accuracy: f64,
     images_per_second: f64,
-    /// From the start of the command until its first step was done, unless nothing was trained.
+    /// From the start of the command until its first step was done, if one was.
     first_step_seconds: Option<f64>,
     parameters: u64,
     mult_adds: u64,
@@ -348,8 +348,9 @@ impl Observer for Teller<'_> {
     fn images(&self, images: u64) {
         // Not before the first images: until then a file may turn out not to fit.
         self.first_step.get_or_init(|| {
+            let first_step = self.begun.elapsed();
             self.progress.trainings_started("training", &[self.size], 0);
-            self.begun.elapsed()
+            first_step
         });
         self.progress.images(images, self.size.flops_of(images));
     }

@@ -19,14 +19,13 @@ fn sources(training: &Training, style: Style) -> HashSet<Source> {
 }
 
 /// Parses and validates within default limits and features (packing into binary16 is one of every device that wgpu opens
-/// here), and writes SPIR-V, MSL and HLSL.
+/// here; immediates come with textures), and writes SPIR-V, MSL and HLSL.
 fn check(source: &Source) -> Result<(), String> {
     let text = source.text();
     let module = naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;
-    let mut validator = naga::valid::Validator::new(
-        naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32 | naga::valid::Capabilities::IMMEDIATES,
-    );
+    let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    capabilities.set(naga::valid::Capabilities::IMMEDIATES, source.format().textured);
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(text))?;
 
     let entry = &module.entry_points[0];

@@ -2,6 +2,7 @@
 // them. The channel is one of the workgroup, so that weights are loaded from addresses that are uniform.
 
 const QUADS: u32 = (KERNEL + 3u) / 4u;
+const SPAN: u32 = (TILE - 1u) * STRIDE + (KERNEL - 1u) * DILATION + 1u;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);

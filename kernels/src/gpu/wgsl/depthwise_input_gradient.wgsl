@@ -1,13 +1,17 @@
 // Gradient of the input of a depthwise convolution, through the ReLU. An invocation makes a tile of `STRIDE` rows of `TILE`
-// pixels, a multiple of the stride: so every tile lies the same way to the outputs, and which taps lead where is known before.
+// pixels, a multiple of the stride: so every tile lies the same way to the outputs, and which taps lead where is known when
+// this is compiled.
 
 const QUADS: u32 = (KERNEL + 3u) / 4u;
 const EXTENT: u32 = (KERNEL - 1u) * DILATION;
-// The outputs that lead to a tile are a row of `SPAN` for each tap, and begin so far before that of the tile's own place.
+// The outputs that lead to a tile are `SPAN` side by side for each row of taps, and begin so far before that of the tile's own
+// place.
 const BEFORE: u32 = (max(EXTENT, PADDING) - PADDING) / STRIDE;
-// Where the stride divides the dilation, outputs lead to only one of `STRIDE` rows and columns.
-const FIRST: u32 = (STRIDE * PADDING - PADDING) % STRIDE;
-const ALL: bool = DILATION % STRIDE != 0u;
+const SPAN: u32 = BEFORE + (TILE - 1u + PADDING) / STRIDE + 1u;
+// The row and column of every square of `STRIDE` that first taps lead to; where the stride divides the dilation, no tap leads
+// to another.
+const PHASE: u32 = (STRIDE * PADDING - PADDING) % STRIDE;
+const ALL_REACHED: bool = DILATION % STRIDE != 0u;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
@@ -40,7 +44,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         let base = job.g + block * job.g_block + channel * job.y_pixels * 4u + quad;
         for (var i = 0u; i < KERNEL; i++) {
             // The one row of the tile that an output reads by a tap of this row, and that output's row.
-            let a = (i * DILATION + STRIDE * PADDING - PADDING) % STRIDE;
+            let a = (i * DILATION + PHASE) % STRIDE;
             let y = own.x + (i32(a + PADDING) - i32(i * DILATION)) / i32(STRIDE);
             let row_inside = y >= 0 && y < i32(job.y_height);
             for (var j = 0u; j < SPAN; j++) {
@@ -50,7 +54,8 @@ fn invoke(group: vec3<u32>, local: u32) {
                     value = load_g(base + (u32(y) * job.y_width + u32(x)) * 4u);
                 }
                 for (var t = 0u; t < TILE; t++) {
-                    // So far behind the first pixel that the output reads lies pixel t.
+                    // So far behind the first pixel that the first of these outputs reads lies pixel t, and each output's is a
+                    // stride further.
                     let behind = t + PADDING + BEFORE * STRIDE;
                     if behind >= j * STRIDE && (behind - j * STRIDE) % DILATION == 0u
                         && (behind - j * STRIDE) / DILATION < KERNEL {
@@ -61,7 +66,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
         for (var a = 0u; a < STRIDE; a++) {
             for (var t = 0u; t < TILE; t++) {
-                let reached = ALL || (a == FIRST && t % STRIDE == FIRST);
+                let reached = ALL_REACHED || (a == PHASE && t % STRIDE == PHASE);
                 let pixel = corner + vec2<u32>(a, t);
                 let inside = STRIDE == 1u || (pixel.x < job.x_height && pixel.y < job.x_width);
                 let place = (channel * job.x_pixels + pixel.x * job.x_width + pixel.y) * 4u + quad;

@@ -1,6 +1,8 @@
 // Partial sums of the gradient of depthwise weights: an invocation holds all taps of a channel and goes over every n-th
 // strip of `TILE` neighbouring outputs.
 
+const SPAN: u32 = (TILE - 1u) * STRIDE + (KERNEL - 1u) * DILATION + 1u;
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
