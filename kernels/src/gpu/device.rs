@@ -333,7 +333,8 @@ impl GpuDevice {
         };
         // SAFETY: the shaders are this crate's own. Every index is made from the place of an invocation, which each kernel
         // compares with the extents that its memory was planned for, every loop ends at a constant or such an extent, and
-        // divisors are constants and extents above 0, those of floats exact for what images have of pixels; tests compare their results with the reference on both kinds of devices.
+        // divisors are constants and extents above 0, those of floats exact for as many pixels as images have; tests compare
+        // their results with the reference on both kinds of devices.
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(source.kernel()),
