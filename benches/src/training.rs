@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
 
-use kernels::{Device, Images, KernelTime, Monitor, NormInit, Preprocess, Recipe, Shape, Trainer};
+use kernels::{Device, Images, KernelTime, Nobody, NormInit, Preprocess, Recipe, Shape, Trainer};
 use stages::{Budget, Genotype, network};
 
 const CHANNELS: usize = 3;
@@ -76,7 +76,7 @@ impl Training {
 
 fn train(trainer: &mut Trainer, batch: usize, steps: usize) -> Result<(), kernels::Error> {
     let order: Vec<u32> = (0..steps * batch).map(|image| (image % (STEPS * batch)) as u32).collect();
-    trainer.train_epoch(0, &order, 0, LEARNING_RATE, DROP_PATH, &Silent)?;
+    trainer.train_epoch(0, &order, 0, LEARNING_RATE, DROP_PATH, &Nobody)?;
     Ok(())
 }
 
@@ -87,14 +87,4 @@ fn images(count: usize) -> Result<Images, kernels::Error> {
         (0..count * shape.elements()).map(|index| (index * 2_654_435_761) as u8).collect();
     let labels: Arc<[u8]> = (0..count).map(|index| (index % CLASSES) as u8).collect();
     Images::new(shape, pixels, labels, CLASSES)
-}
-
-struct Silent;
-
-impl Monitor for Silent {
-    fn progress(&self, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
 }

@@ -36,4 +36,4 @@ pub use profile::KernelTime;
 pub use rng::{Purpose, below, random, unit};
 pub use shape::{BLOCK, Shape};
 pub use state::{NormInit, State};
-pub use trainer::{EpochMetrics, Evaluation, Monitor, Recipe, Trainer};
+pub use trainer::{EpochMetrics, Evaluation, Monitor, Nobody, Recipe, Trainer};

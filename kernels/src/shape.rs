@@ -55,7 +55,7 @@ pub(crate) const fn blocks(images: usize) -> usize {
     images.div_ceil(BLOCK)
 }
 
-/// Output extent of a sliding window; `None` when it does not fit.
+/// Output extent of a sliding window with a stride above 0; `None` when it does not fit.
 pub(crate) const fn window_output(
     input: usize,
     extent: usize,
@@ -63,5 +63,5 @@ pub(crate) const fn window_output(
     padding: usize,
 ) -> Option<usize> {
     let padded = input + 2 * padding;
-    if extent == 0 || stride == 0 || padded < extent { None } else { Some((padded - extent) / stride + 1) }
+    if padded < extent { None } else { Some((padded - extent) / stride + 1) }
 }

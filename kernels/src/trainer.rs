@@ -71,6 +71,18 @@ pub trait Monitor: Sync {
     fn cancelled(&self) -> bool;
 }
 
+/// A monitor that hears of nothing and stops nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl Monitor for Nobody {
+    fn progress(&self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
 /// One epoch (or evaluation) over images of a set, in an order.
 #[derive(Clone, Copy)]
 pub(crate) struct Pass<'a> {

@@ -6,7 +6,7 @@ use crate::program::{Mode, Program};
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
 use crate::state::{Layout, NormInit, State};
-use crate::trainer::{Backend, Monitor, Pass, Recipe, Setup};
+use crate::trainer::{Backend, Nobody, Pass, Recipe, Setup};
 use crate::{Error, Images, Preprocess, Shape};
 
 pub(super) const CLASSES: usize = 5;
@@ -143,13 +143,4 @@ pub(super) fn random_images(shape: Shape, count: usize, seed: u64) -> Images {
     let labels: Vec<u8> =
         (0..count).map(|i| below(random(seed, Purpose::Shuffle, 4, 0, i as u32)[0], 5) as u8).collect();
     Images::new(shape, pixels.into(), labels.into(), CLASSES).unwrap()
-}
-
-struct Nobody;
-
-impl Monitor for Nobody {
-    fn progress(&self, _: u64) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
 }

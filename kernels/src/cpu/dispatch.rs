@@ -150,7 +150,32 @@ impl<V: Vector, E: Element> Work<V> for Run<'_, E> {
     unsafe fn run(self) {
         let Self { cx, graph, chunks, unit, scratch, .. } = self;
         // SAFETY: the caller's promise.
-        unsafe { run_with::<V, E>(cx, graph, chunks, unit, scratch) }
+        unsafe {
+            match unit {
+                Unit::Block { call, block, chunk, first_of_chunk, next } => {
+                    run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
+                }
+                Unit::Gather { call, block } => match call {
+                    Call::Convolve { op } => wide::gather_columns::<V, E>(cx, op, block, scratch),
+                    Call::ConvolveBackward { op, gradient, .. } => {
+                        wide::gather_gradients::<V, E>(cx, op, gradient, block);
+                    }
+                    _ => {}
+                },
+                Unit::Part { call, part } => match call {
+                    Call::Convolve { op } => wide::forward::<V, E>(cx, op, part, scratch),
+                    Call::ConvolveBackward { op, sink, .. } => {
+                        wide::backward::<V, E>(cx, op, sink.as_ref(), part, scratch);
+                    }
+                    Call::NormStatistics { norm } => norm::statistics(cx, graph, *norm),
+                    Call::NormGradient { norm } => norm::gradient_map(cx, graph, *norm),
+                    Call::WeightGradient { op } => super::update::weight_gradient(cx, op, chunks, part),
+                    _ => {}
+                },
+                Unit::SquareSum { segment, to } => super::update::square_sum(cx, segment, to),
+                Unit::Update { segment, step } => super::update::update(cx, segment, step),
+            }
+        }
     }
 }
 
@@ -190,43 +215,6 @@ impl<V: Vector, E: Element> Work<V> for Backward<'_, E> {
         let Self { cx, op, gradient, sink, block, partials, ahead, scratch, .. } = self;
         // SAFETY: the caller's promise.
         unsafe { convolution::backward::<V, E>(cx, op, gradient, sink, block, partials, ahead, scratch) }
-    }
-}
-
-#[inline(always)]
-unsafe fn run_with<V: Vector, E: Element>(
-    cx: &Context<'_>,
-    graph: &Graph,
-    chunks: usize,
-    unit: Unit<'_>,
-    scratch: *mut f32,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match unit {
-            Unit::Block { call, block, chunk, first_of_chunk, next } => {
-                run_block::<V, E>(cx, graph, call, block, chunk, first_of_chunk, next, scratch);
-            }
-            Unit::Gather { call, block } => match call {
-                Call::Convolve { op } => wide::gather_columns::<V, E>(cx, op, block, scratch),
-                Call::ConvolveBackward { op, gradient, .. } => {
-                    wide::gather_gradients::<V, E>(cx, op, gradient, block);
-                }
-                _ => {}
-            },
-            Unit::Part { call, part } => match call {
-                Call::Convolve { op } => wide::forward::<V, E>(cx, op, part, scratch),
-                Call::ConvolveBackward { op, sink, .. } => {
-                    wide::backward::<V, E>(cx, op, sink.as_ref(), part, scratch);
-                }
-                Call::NormStatistics { norm } => norm::statistics(cx, graph, *norm),
-                Call::NormGradient { norm } => norm::gradient_map(cx, graph, *norm),
-                Call::WeightGradient { op } => super::update::weight_gradient(cx, op, chunks, part),
-                _ => {}
-            },
-            Unit::SquareSum { segment, to } => super::update::square_sum(cx, segment, to),
-            Unit::Update { segment, step } => super::update::update(cx, segment, step),
-        }
     }
 }
 

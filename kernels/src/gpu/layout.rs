@@ -32,6 +32,14 @@ pub(super) struct Layout {
     pub(super) pipeline: wgpu::PipelineLayout,
 }
 
+/// Every binding of a slot: its number, that of the slot, and what it holds. Buffers of both kinds share those of words.
+pub(super) fn slot_bindings(format: Format) -> impl Iterator<Item = (u32, usize, SlotKind)> {
+    let kinds = if format.textured { &[SlotKind::Words, SlotKind::Lanes][..] } else { &[SlotKind::Words] };
+    let numbered =
+        move |kind| (0..SLOTS).filter_map(move |slot| Some((slot_binding(slot, kind, format)?, slot, kind)));
+    kinds.iter().flat_map(move |&kind| numbered(kind))
+}
+
 /// Number of the binding of a slot that holds `kind`, if it can. Buffers of both kinds share bindings, of which every device
 /// has few; textures and buffers cannot.
 pub(super) fn slot_binding(number: usize, kind: SlotKind, format: Format) -> Option<u32> {
@@ -78,12 +86,10 @@ impl Layout {
             },
         };
         let mut bindings = vec![(0, storage(Holds::State))];
-        let slots = |kind: SlotKind| (0..SLOTS).filter_map(move |number| slot_binding(number, kind, format));
-        bindings.extend(slots(SlotKind::Words).map(|binding| (binding, storage(Holds::Words))));
-        if format.textured {
-            let lanes = storage(Holds::Lanes { half: format.half });
-            bindings.extend(slots(SlotKind::Lanes).map(|binding| (binding, lanes)));
-        }
+        bindings.extend(slot_bindings(format).map(|(binding, _, kind)| match kind {
+            SlotKind::Words => (binding, storage(Holds::Words)),
+            SlotKind::Lanes => (binding, storage(Holds::Lanes { half: format.half })),
+        }));
         let memory = layout_of(device, &bindings);
         let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,

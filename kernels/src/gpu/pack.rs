@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::plan::MemoryPlan;
 use crate::program::Mode;
 use crate::state::State;
-use crate::trainer::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup};
+use crate::trainer::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup};
 
 /// How often a waiting training hears of its progress, and asks whether it should stop.
 const RELAY: Duration = Duration::from_millis(50);
@@ -355,7 +355,8 @@ impl Seat {
             return Err(Error::Device { device: self.pack.gpu.name(), problem });
         }
         let request = Request::Build(Box::new(setup));
-        match self.pack.ask(self.number, request, &Relay::default(), &Unheard) {
+        // While a training is built there is nothing to tell.
+        match self.pack.ask(self.number, request, &Relay::default(), &Nobody) {
             Answer::Built(built) => built.map(|()| SeatBackend { seat: Arc::clone(self) }),
             Answer::Trained(_) | Answer::Evaluated(_) => Err(self.mixed_up()),
         }
@@ -364,17 +365,6 @@ impl Seat {
     fn mixed_up(&self) -> Error {
         let problem = "a training of a pack was given another's answer".into();
         Error::Device { device: self.pack.gpu.name(), problem }
-    }
-}
-
-/// While a training is built there is nothing to tell.
-struct Unheard;
-
-impl Monitor for Unheard {
-    fn progress(&self, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
     }
 }
 

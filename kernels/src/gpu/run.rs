@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::device::{GpuDevice, STEP_STRIDE};
 use super::images::ResidentImages;
-use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
+use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_bindings};
 use super::memory::StateWords;
 use super::record::{Grouping, Page, Recording};
 use super::source::SlotKind;
@@ -140,26 +140,17 @@ fn window(buffer: &wgpu::Buffer, bytes: u64) -> wgpu::BindingResource<'_> {
 /// same one, so that dispatches differ in what they bind as little as can be.
 fn all_bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
     let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
-    let kinds = if format.textured { &[SlotKind::Lanes, SlotKind::Words][..] } else { &[SlotKind::Words] };
-    let mut bound = Vec::new();
-    for (number, &page) in pages.iter().enumerate() {
-        for &kind in kinds {
-            let Some(binding) = slot_binding(number, kind, format) else { continue };
-            let own = match page {
-                Page::Unused => None,
-                Page::Lanes(_) => Some(SlotKind::Lanes),
-                Page::Words(_) | Page::Images { .. } => Some(SlotKind::Words),
-            };
+    let page = |(binding, slot, kind): (u32, usize, SlotKind)| {
+        let page = match (pages[slot], kind) {
             // Buffers of both kinds can be bound to a slot.
-            let fits = own.is_some_and(|own| own == kind || !format.textured);
-            let other = match (kind, lanes) {
-                (SlotKind::Lanes, Some(lanes)) => Page::Lanes(lanes),
-                _ => Page::Words(0),
-            };
-            bound.push((binding, if fits { page } else { other }));
-        }
-    }
-    bound
+            (page @ Page::Lanes(_), kind) if kind == SlotKind::Lanes || !format.textured => page,
+            (page @ (Page::Words(_) | Page::Images { .. }), SlotKind::Words) => page,
+            (_, SlotKind::Lanes) => lanes.map_or(Page::Words(0), Page::Lanes),
+            _ => Page::Words(0),
+        };
+        (binding, page)
+    };
+    slot_bindings(format).map(page).collect()
 }
 
 /// Binds the pages that [`all_bound`] says.

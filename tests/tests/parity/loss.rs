@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use kernels::{Device, DeviceChoice, Graph, Images, NormInit, Preprocess, Shape, Trainer};
+use kernels::{Device, DeviceChoice, Graph, Images, Nobody, NormInit, Preprocess, Shape, Trainer};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use crate::{Silent, generator};
+use crate::generator;
 
 const ERROR: f64 = 1e-6;
 
@@ -73,7 +73,7 @@ pub(crate) fn hold_cross_entropy(choice: DeviceChoice) {
         let mut trainer = Trainer::new(&Device::open(choice).unwrap(), graph, &recipe, &[images]).unwrap();
         trainer.load(&start).unwrap();
         let order: Vec<u32> = (0..batch as u32).collect();
-        let losses = trainer.train_epoch(0, &order, 0, 0.1, 0.0, &Silent).unwrap().losses;
+        let losses = trainer.train_epoch(0, &order, 0, 0.1, 0.0, &Nobody).unwrap().losses;
         assert!(
             (f64::from(losses[0]) - case.loss).abs() < ERROR * case.loss,
             "{losses:?}, not {}",

@@ -7,7 +7,7 @@ mod golden;
 mod loss;
 
 use golden::{BATCHES, Golden, MEAN, STD, Summary, Tensor, Tensors, Tolerance, read_tensors};
-use kernels::{Device, DeviceChoice, Monitor, NormInit, Preprocess, Trainer};
+use kernels::{Device, DeviceChoice, Nobody, NormInit, Preprocess, Trainer};
 use stages::{Genotype, network};
 
 const STEPS: usize = 20;
@@ -29,16 +29,6 @@ const CHANGE: Tolerance = Tolerance { norm: 2e-3, dot: 1e-2, element: 1e-2, floo
 
 const NATIVE: DeviceChoice = DeviceChoice::Cpu { threads: 1 };
 const VULKAN: DeviceChoice = DeviceChoice::Software;
-
-struct Silent;
-
-impl Monitor for Silent {
-    fn progress(&self, _images: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
 
 fn trainer(golden: &Golden, device: &Device) -> Trainer {
     let genotype: Genotype = golden.genotype.parse().unwrap();
@@ -108,7 +98,7 @@ fn hold_evaluation(golden: &Golden, trainer: &mut Trainer, logits: &[Vec<f64>], 
         let loss = |class: usize| sum.ln() - scores[class];
         let mean = (0..golden.classes).map(loss).sum::<f64>() / classes;
         let expected = (1.0 - smoothing) * loss(label) + smoothing * mean;
-        let found = trainer.evaluate(0, &[image as u32], &Silent).unwrap();
+        let found = trainer.evaluate(0, &[image as u32], &Nobody).unwrap();
         worst = worst.max((found.loss - expected).abs());
         let others = scores.iter().enumerate().filter(|&(class, _)| class != label);
         let margin = scores[label] - others.map(|(_, &score)| score).fold(f64::MIN, f64::max);
@@ -123,7 +113,7 @@ fn hold_evaluation(golden: &Golden, trainer: &mut Trainer, logits: &[Vec<f64>], 
 fn hold_one_step(golden: &Golden, trainer: &mut Trainer, dir: &std::path::Path) {
     let first = order(golden, 1);
     let rate = golden.budget().learning_rate as f32;
-    let losses = trainer.train_epoch(0, &first, 0, rate, 0.0, &Silent).unwrap().losses;
+    let losses = trainer.train_epoch(0, &first, 0, rate, 0.0, &Nobody).unwrap().losses;
     assert_eq!(losses.len(), 1);
     let error = (f64::from(losses[0]) - golden.step.loss).abs();
     println!("loss: {error:.1e}");
@@ -155,7 +145,7 @@ fn hold_twenty_steps(golden: &Golden, trainer: &mut Trainer) {
     let rate = golden.twenty_steps.learning_rate;
     let mut losses = Vec::new();
     for epoch in 0..STEPS / BATCHES {
-        losses.extend(trainer.train_epoch(0, &all, epoch as u32, rate, 0.0, &Silent).unwrap().losses);
+        losses.extend(trainer.train_epoch(0, &all, epoch as u32, rate, 0.0, &Nobody).unwrap().losses);
     }
     assert_eq!(losses.len(), golden.twenty_steps.losses.len());
     let pairs = losses.iter().zip(&golden.twenty_steps.losses);

@@ -5,16 +5,7 @@ use crate::program::{Mode, Program};
 use crate::rng::{Purpose, random};
 use crate::state::Layout;
 use crate::trainer::Setup;
-use crate::{ConvSpec, Images, Monitor, NormInit, PoolKind, Preprocess, Recipe, SeparableSpec, Shape};
-
-pub(super) struct Nobody;
-
-impl Monitor for Nobody {
-    fn progress(&self, _: u64) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
+use crate::{ConvSpec, Images, NormInit, PoolKind, Preprocess, Recipe, SeparableSpec, Shape};
 
 fn norm(graph: &mut Graph, name: &str, value: Value) -> Value {
     graph.batch_norm(&format!("{name}.bn"), value).unwrap()

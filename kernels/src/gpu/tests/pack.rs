@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::networks::{Nobody, Training, dense, short};
+use super::networks::{Training, dense, short};
 use crate::device::{Device, DeviceChoice, Kind};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::prepare::Prepared;
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuDevice, pack};
 use crate::trainer::{Pass, Setup};
-use crate::{EpochMetrics, Error, Evaluation, Monitor};
+use crate::{EpochMetrics, Error, Evaluation, Monitor, Nobody};
 
 /// Different networks, seeds and precisions on the same images.
 fn trainings() -> Vec<Training> {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::networks::{Nobody, Training, dense};
+use super::networks::{Training, dense};
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuBackend, GpuDevice};
 use crate::state::State;
 use crate::trainer::{Pass, Setup};
-use crate::{EpochMetrics, Error, Evaluation, Monitor};
+use crate::{EpochMetrics, Error, Evaluation, Monitor, Nobody};
 
 fn backend(gpu: &GpuDevice, training: &Training) -> GpuBackend {
     packed(gpu, &[training])
