@@ -16,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Value;
 use stages::config::Config;
 use stages::stage::JobTemplate;
-use stages::train::{DataId, EpochResult, TrainResult};
+use stages::train::{DataId, EpochResult, TrainingResult};
 use stages::{Budget, Genotype, sample};
 use tempfile::TempDir;
 
@@ -47,14 +47,14 @@ fn write_images(folder: &Path) {
 }
 
 /// A result that a training could have; what it says does not matter to the speed, but that it differs and how long it is.
-fn made_up(genotype: &Genotype, budget: &Budget) -> TrainResult {
+fn made_up(genotype: &Genotype, budget: &Budget) -> TrainingResult {
     let text = genotype.canonical().to_string();
     let hash = text.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let width = f64::from(budget.channels * budget.image_size);
     let own = (hash % 1000) as f64 / 1000.0;
     let score = 50.0 + own + (budget.learning_rate * 1e4 + f64::from(budget.layers)) % (3.0 * own + 1.0);
     let epoch = EpochResult { loss: 1.0, score_accuracy: score };
-    TrainResult {
+    TrainingResult {
         score,
         epochs: vec![epoch; budget.epochs as usize],
         test_accuracy: score,

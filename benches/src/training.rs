@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
 
-use kernels::{Device, Images, KernelTime, Nobody, NormInit, Preprocess, Recipe, Shape, Trainer};
+use kernels::{Device, ImageSet, KernelTime, Nobody, NormInit, Preprocess, Shape, Trainer, TrainerSettings};
 use stages::{Budget, Genotype, network};
 
 const CHANNELS: usize = 3;
@@ -35,7 +35,7 @@ impl Training {
     pub fn new(device: &Device, architecture: &Genotype, budget: &Budget) -> Result<Self, Box<dyn Error>> {
         let graph = network::build(architecture, budget, CHANNELS, CLASSES, AUXILIARY_WEIGHT)?;
         let batch = budget.batch_size as usize;
-        let recipe = Recipe {
+        let recipe = TrainerSettings {
             batch_size: batch,
             momentum: 0.9,
             weight_decay: 3e-4,
@@ -81,10 +81,10 @@ fn train(trainer: &mut Trainer, batch: usize, steps: usize) -> Result<(), kernel
 }
 
 /// `count` images of 32 × 32; speed does not depend on what they show.
-fn images(count: usize) -> Result<Images, kernels::Error> {
+fn images(count: usize) -> Result<ImageSet, kernels::Error> {
     let shape = Shape::new(CHANNELS, 32, 32);
     let pixels: Arc<[u8]> =
         (0..count * shape.elements()).map(|index| (index * 2_654_435_761) as u8).collect();
     let labels: Arc<[u8]> = (0..count).map(|index| (index % CLASSES) as u8).collect();
-    Images::new(shape, pixels, labels, CLASSES)
+    ImageSet::new(shape, pixels, labels, CLASSES)
 }

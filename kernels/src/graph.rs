@@ -1,6 +1,6 @@
 //! Networks as a list of operations over slices of channels, built in forward order.
 //!
-//! A [`Value`] is what an operation produced. Batch normalisation is not an operation of its own: it marks a
+//! A [`ValueId`] is what an operation produced. Batch normalisation is not an operation of its own: it marks a
 //! value as *normalised*, its statistics are taken where the value is produced and its affine map is applied
 //! wherever the value is read, so that no normalised copy is ever stored.
 
@@ -10,7 +10,7 @@ use crate::shape::Shape;
 
 /// A value of the graph, to be read by further operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Value(pub(crate) usize);
+pub struct ValueId(pub(crate) usize);
 
 /// A concatenation along channels whose parts are written by [`Graph::node_sum`].
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ pub struct Graph {
 
 impl Graph {
     /// A network that reads images of `input` and tells `classes` classes apart; also the value of its input.
-    pub fn new(input: Shape, classes: usize) -> (Self, Value) {
+    pub fn new(input: Shape, classes: usize) -> (Self, ValueId) {
         let tensor = Tensor { storage: StorageId(0), channel: 0, shape: input };
         let graph = Self {
             input: tensor,
@@ -155,11 +155,11 @@ impl Graph {
             norm_channels: 0,
             training_only: false,
         };
-        (graph, Value(0))
+        (graph, ValueId(0))
     }
 
     /// Shape of a value.
-    pub fn shape(&self, value: Value) -> Shape {
+    pub fn shape(&self, value: ValueId) -> Shape {
         self.values[value.0].tensor.shape
     }
 
@@ -182,7 +182,7 @@ impl Graph {
     /// # Errors
     /// When the value is not the output of a convolution or a pooling, or is normalised already: statistics
     /// are taken where those produce it.
-    pub fn batch_norm(&mut self, name: &str, value: Value) -> Result<Value, Error> {
+    pub fn batch_norm(&mut self, name: &str, value: ValueId) -> Result<ValueId, Error> {
         let info = self.values[value.0];
         let makes_statistics =
             |op: &Op| matches!(op, Op::Convolution(_) | Op::Pool(_)) && op.norm().is_none();
@@ -213,7 +213,7 @@ impl Graph {
     }
 
     /// The whole of a concatenation.
-    pub fn concat_value(&mut self, concat: Concat) -> Value {
+    pub fn concat_value(&mut self, concat: Concat) -> ValueId {
         let shape = concat.part.with_channels(concat.part.channels * concat.parts);
         self.value(ValueInfo { tensor: Tensor { storage: concat.storage, channel: 0, shape }, norm: None })
     }
@@ -226,10 +226,10 @@ impl Graph {
     pub fn node_sum(
         &mut self,
         name: &str,
-        edges: &[(Value, bool)],
+        edges: &[(ValueId, bool)],
         concat: Concat,
         slot: usize,
-    ) -> Result<Value, Error> {
+    ) -> Result<ValueId, Error> {
         let channel = slot * concat.part.channels;
         let output = Tensor { storage: concat.storage, channel, shape: concat.part };
         let mut sum = NodeSum { edges: Vec::new(), output };
@@ -257,7 +257,7 @@ impl Graph {
     ///
     /// # Errors
     /// When the shape is not one number a class, or the logits have a head already.
-    pub fn head(&mut self, logits: Value, weight: f32) -> Result<(), Error> {
+    pub fn head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
         let tensor = self.values[logits.0].tensor;
         let right = Shape::new(self.classes, 1, 1);
         if tensor.shape != right {
@@ -311,7 +311,7 @@ impl Graph {
         auxiliary
     }
 
-    pub(crate) fn read(&self, value: Value, relu: bool) -> Input {
+    pub(crate) fn read(&self, value: ValueId, relu: bool) -> Input {
         let ValueInfo { tensor, norm } = self.values[value.0];
         Input { tensor, norm, relu }
     }
@@ -326,28 +326,28 @@ impl Graph {
         StorageId(self.storages.len() - 1)
     }
 
-    pub(crate) fn value(&mut self, info: ValueInfo) -> Value {
+    pub(crate) fn value(&mut self, info: ValueInfo) -> ValueId {
         self.values.push(info);
-        Value(self.values.len() - 1)
+        ValueId(self.values.len() - 1)
     }
 
     pub(crate) fn push(&mut self, op: Op) {
         self.nodes.push(Node { op, training_only: self.training_only });
     }
 
-    pub(crate) fn push_convolution(&mut self, op: Convolution) -> Value {
+    pub(crate) fn push_convolution(&mut self, op: Convolution) -> ValueId {
         let tensor = op.output;
         self.push(Op::Convolution(op));
         self.value(ValueInfo { tensor, norm: None })
     }
 
-    pub(crate) fn push_pool(&mut self, op: Pool) -> Value {
+    pub(crate) fn push_pool(&mut self, op: Pool) -> ValueId {
         let tensor = op.output;
         self.push(Op::Pool(op));
         self.value(ValueInfo { tensor, norm: None })
     }
 
-    pub(crate) fn push_window_average(&mut self, op: WindowAverage) -> Value {
+    pub(crate) fn push_window_average(&mut self, op: WindowAverage) -> ValueId {
         let tensor = op.output;
         self.push(Op::WindowAverage(op));
         self.value(ValueInfo { tensor, norm: None })

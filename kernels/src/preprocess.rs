@@ -12,13 +12,13 @@ use crate::{Error, Shape};
 
 /// A set of 8-bit images with labels.
 #[derive(Clone, Debug)]
-pub struct Images {
+pub struct ImageSet {
     pixels: Arc<[u8]>,
     labels: Arc<[u8]>,
     shape: Shape,
 }
 
-impl Images {
+impl ImageSet {
     /// Images of `shape`, `pixels` in `[image][channel][row][column]`, a label each.
     ///
     /// # Errors

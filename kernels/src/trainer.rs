@@ -7,7 +7,7 @@ use crate::cpu::Reservation;
 use crate::device::Device;
 use crate::graph::Graph;
 use crate::plan::MemoryPlan;
-use crate::preprocess::{Images, Preprocess};
+use crate::preprocess::{ImageSet, Preprocess};
 use crate::profile::KernelTime;
 use crate::program::{Mode, Program};
 use crate::state::{Layout, NormInit, State, parameter_tensors, save};
@@ -15,7 +15,7 @@ use crate::{Error, Shape};
 
 /// What one training does beside its network and images.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recipe {
+pub struct TrainerSettings {
     /// Images of a step.
     pub batch_size: usize,
     /// Momentum of SGD (not Nesterov).
@@ -131,13 +131,13 @@ pub(crate) struct Setup {
     pub(crate) layout: Layout,
     pub(crate) train: Program,
     pub(crate) evaluate: Program,
-    pub(crate) recipe: Recipe,
-    pub(crate) sets: Vec<Images>,
+    pub(crate) recipe: TrainerSettings,
+    pub(crate) sets: Vec<ImageSet>,
 }
 
 impl Setup {
     /// Checks that everything fits together, and makes the programs.
-    fn new(graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
+    fn new(graph: Graph, recipe: &TrainerSettings, sets: &[ImageSet]) -> Result<Self, Error> {
         if recipe.batch_size == 0 {
             return Err(Error::Images { problem: "a batch must have at least one image".into() });
         }
@@ -168,7 +168,7 @@ impl Setup {
 
     /// Whether both read the very same pixels.
     pub(crate) fn reads_as(&self, other: &Self) -> bool {
-        let same = |(mine, theirs): (&Images, &Images)| Arc::ptr_eq(mine.pixels(), theirs.pixels());
+        let same = |(mine, theirs): (&ImageSet, &ImageSet)| Arc::ptr_eq(mine.pixels(), theirs.pixels());
         self.sets.len() == other.sets.len() && self.sets.iter().zip(&other.sets).all(same)
     }
 }
@@ -189,7 +189,12 @@ impl Trainer {
     /// # Errors
     /// When the images, the batch size or the normalisation do not fit the graph, or the device has not
     /// enough memory.
-    pub fn new(device: &Device, graph: Graph, recipe: &Recipe, sets: &[Images]) -> Result<Self, Error> {
+    pub fn new(
+        device: &Device,
+        graph: Graph,
+        recipe: &TrainerSettings,
+        sets: &[ImageSet],
+    ) -> Result<Self, Error> {
         let setup = Setup::new(graph, recipe, sets)?;
         let (graph, layout) = (setup.graph.clone(), setup.layout.clone());
         // The copy of the parameters on the host, before it is made.
@@ -197,7 +202,7 @@ impl Trainer {
         let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
         let mut backend = device.backend(setup)?;
         backend.set_state(&state)?;
-        let images = sets.iter().map(Images::len).collect();
+        let images = sets.iter().map(ImageSet::len).collect();
         Ok(Self { graph, layout, backend, images, steps: 0 })
     }
 
@@ -209,8 +214,8 @@ impl Trainer {
     pub fn plan_memory(
         device: &Device,
         graph: Graph,
-        recipe: &Recipe,
-        sets: &[Images],
+        recipe: &TrainerSettings,
+        sets: &[ImageSet],
     ) -> Result<MemoryPlan, Error> {
         device.memory_plan(Setup::new(graph, recipe, sets)?)
     }

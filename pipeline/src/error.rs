@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use stages::stage::StageError;
+
 /// Finished what was asked.
 pub(crate) const EXIT_OK: u8 = 0;
 /// Could not do what was asked.
@@ -33,7 +35,7 @@ pub(crate) enum Error {
     #[error("interrupted; nothing is kept of a measurement, and the next one begins anew")]
     InterruptedMeasurement,
     #[error("node {node} failed: {source}")]
-    Node { node: String, source: stages::stage::Halt },
+    Node { node: String, source: StageError },
     #[error("node {node} failed: {} of {of} trainings failed. {}", failures.len(), first(failures))]
     Trainings { node: String, of: usize, failures: Vec<TrainingFailure> },
     #[error("node {node} failed: a training ended without a result; run again to train it")]
@@ -94,6 +96,18 @@ fn listed(failures: &[Error]) -> String {
 }
 
 impl Error {
+    /// The failure of a node: what its jobs failed of, where that is why.
+    pub(crate) fn of_node(node: &str, error: StageError) -> Self {
+        let source = match error {
+            StageError::Untrained(cause) => match cause.downcast::<Self>() {
+                Ok(own) => return *own,
+                Err(other) => StageError::Untrained(other),
+            },
+            other => other,
+        };
+        Self::Node { node: node.to_owned(), source }
+    }
+
     /// All failures of a run as one error; none where nothing failed.
     pub(crate) fn all(mut failures: Vec<Self>) -> Option<Self> {
         if failures.len() > 1 { Some(Self::Several(failures)) } else { failures.pop() }

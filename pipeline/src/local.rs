@@ -9,7 +9,7 @@ use kernels::{Device, DeviceChoice, PACKED};
 use stages::data::{Dataset, held_out};
 use stages::network;
 use stages::recipe::Scoring;
-use stages::train::{Observer, TrainJob};
+use stages::train::{Observer, TrainingJob};
 
 use crate::engine::executor::{Events, Executor, Size};
 use crate::error::Error;
@@ -96,12 +96,12 @@ impl LocalExecutor {
 }
 
 impl Executor for LocalExecutor {
-    fn size(&self, job: &TrainJob) -> Size {
+    fn size(&self, job: &TrainingJob) -> Size {
         // A job that fits no network fails with its reason when it is trained.
         size(job, &self.data).unwrap_or_default()
     }
 
-    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
         let workers = self.jobs.unwrap_or(self.threads).min(jobs.len()).max(1);
         // One training a core while there are many, several cores a training when there are few.
         let device = &self.device((self.threads / workers).max(1))?;
@@ -133,7 +133,7 @@ impl Executor for LocalExecutor {
 impl LocalExecutor {
     /// Runs packs of trainings one after another: a pack has all of the GPU. Where it has less memory than was planned with,
     /// what was refused is packed again by halves.
-    fn execute_packs(&self, jobs: &[TrainJob], device: &Device, stop: &AtomicBool, events: &dyn Events) {
+    fn execute_packs(&self, jobs: &[TrainingJob], device: &Device, stop: &AtomicBool, events: &dyn Events) {
         let mut waiting: VecDeque<usize> = (0..jobs.len()).collect();
         let mut most = self.jobs.unwrap_or(PACKED).min(PACKED);
         while !waiting.is_empty() && !stop.load(Ordering::Relaxed) {
@@ -167,7 +167,7 @@ impl LocalExecutor {
     /// memory, and no more than `most`.
     fn next_pack(
         &self,
-        jobs: &[TrainJob],
+        jobs: &[TrainingJob],
         device: &Device,
         most: usize,
         waiting: &mut VecDeque<usize>,
@@ -207,7 +207,7 @@ impl LocalExecutor {
 ///
 /// # Errors
 /// When the budget's sizes do not fit a network.
-pub(crate) fn size(job: &TrainJob, data: &Dataset) -> Result<Size, stages::Error> {
+pub(crate) fn size(job: &TrainingJob, data: &Dataset) -> Result<Size, stages::Error> {
     let an_image =
         network::cost(&job.genotype, &job.budget, data.channels, data.classes.len())?.training_flops;
     let an_epoch = match job.scoring {

@@ -4,14 +4,15 @@ use stages::config::Config;
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
+use stages::mip::MipState;
 use stages::stage::{
-    Architectures, Budgets, Evaluate, FitForest, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, Sample,
-    SampleBudgets, Search, SelectBudget, Train,
+    Architectures, Budgets, Evaluate, FitForest, Handle, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank,
+    RoundHandles, Sample, SampleBudgets, Search, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
 
-use crate::engine::node::{Dag, NodeIndex};
+use crate::engine::node::Dag;
 use crate::local::size;
 
 /// What all trainings of a run share.
@@ -62,57 +63,55 @@ pub(crate) fn rounds(config: &Config) -> u32 {
 pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let mut dag = Dag::default();
     let template = template(config, data);
-    let count = config.architectures.count;
-    let sample = dag.add("sample", Sample { count, seed: config.architectures.seed }, &[]);
+    let (count, seed) = (config.architectures.count, config.mip.seed);
+    let drawn = dag.add("sample", Sample { count, seed: config.architectures.seed });
+    let sampled = Architectures::Sampled { drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
-    let sampled = Architectures::Sampled(count);
     let full = Budgets::Full(config.full);
-    let trained = dag.add("train@full", train(sampled, full.clone()), &[("architectures", sample)]);
-    let truth = dag.add("evaluate@full", Evaluate, &[("trained", trained)]);
+    let trained = dag.add("train@full", train(sampled, full));
+    let truth = dag.add("evaluate@full", Evaluate { trained });
 
-    let (mut trials, mut forests, mut states) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=rounds(config) {
-        let before: Vec<(&str, NodeIndex)> = states.last().copied().into_iter().collect();
-        let with_before = |inputs: &[(&'static str, NodeIndex)]| [inputs, &before].concat();
+    let add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
+        let (space, count) = (&config.space, config.mip.budgets_per_round);
         let stage = SampleBudgets {
-            space: config.space.clone(),
-            count: config.mip.budgets_per_round,
+            architectures: drawn,
+            pruned,
+            space: space.clone(),
+            count,
             temperature: config.mip.temperature,
-            seed: config.mip.seed,
+            seed,
             round,
             images: ImageKind { channels: data.channels, classes: data.classes.len() },
         };
-        let inputs = with_before(&[("architectures", sample)]);
-        let budgets = ("budgets", dag.add(format!("sample-budgets@{round}"), stage, &inputs));
-        let stage = train(sampled, Budgets::Drawn(config.mip.budgets_per_round));
-        let trained = dag.add(format!("train@{round}"), stage, &[("architectures", sample), budgets]);
-        let evaluated = dag.add(format!("evaluate@{round}"), Evaluate, &[("trained", trained)]);
-        let stage = Rank { seed: config.mip.seed };
-        let inputs = [("truth", truth), ("evaluated", evaluated)];
-        let ranked = ("trials", dag.add(format!("rank@{round}"), stage, &inputs));
-        let stage = FitForest { space: config.space.clone(), trees: config.mip.trees, seed: config.mip.seed };
-        let inputs = with_before(&[ranked]);
-        let forest = ("importances", dag.add(format!("fit-forest@{round}"), stage, &inputs));
-        let inputs = with_before(&[budgets, ranked, forest]);
-        let stage = Prune { space: config.space.clone() };
-        states.push(("pruned", dag.add(format!("prune@{round}"), stage, &inputs)));
-        trials.push(ranked);
-        forests.push(forest);
+        let budgets = dag.add(format!("sample-budgets@{round}"), stage);
+        let stage = train(sampled, Budgets::Drawn { drawn: budgets, count });
+        let trained = dag.add(format!("train@{round}"), stage);
+        let evaluated = dag.add(format!("evaluate@{round}"), Evaluate { trained });
+        let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, seed });
+        let stage = FitForest { pruned, trials, space: space.clone(), trees: config.mip.trees, seed };
+        let importances = dag.add(format!("fit-forest@{round}"), stage);
+        let stage = Prune { pruned, budgets, trials, importances, space: space.clone() };
+        RoundHandles { trials, importances, pruned: dag.add(format!("prune@{round}"), stage) }
+    };
+    let mut last = add_round(&mut dag, 1, None);
+    let mut found = vec![last];
+    for round in 2..=rounds(config) {
+        last = add_round(&mut dag, round, Some(last.pruned));
+        found.push(last);
     }
 
-    let last: Vec<(&str, NodeIndex)> = states.last().copied().into_iter().collect();
-    let inputs = [[("truth", truth)].as_slice(), &last].concat();
-    let select = dag.add("select-budget", SelectBudget { lambda: config.mip.lambda }, &inputs);
-    let inputs = [[("budget", select)].as_slice(), &trials, &forests, &states].concat();
-    let mip = dag.add("mip", Mip, &inputs);
+    let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
+    let budget = dag.add("select-budget", stage);
+    let mip = dag.add("mip", Mip { budget, rounds: found });
     let stage = Search {
+        budget,
         template: template.clone(),
         strategy: config.search.strategy.clone(),
         samples: config.search.samples,
         seed: config.search.seed,
     };
-    let search = dag.add("search", stage, &[("budget", select)]);
-    let winner = dag.add("train@best", train(Architectures::Winner, full), &[("search", search)]);
-    dag.add("nas-search", NasSearch, &[("mip", mip), ("search", search), ("trained", winner)]);
+    let search = dag.add("search", stage);
+    let trained = dag.add("train@best", train(Architectures::Winner(search), full));
+    dag.add("nas-search", NasSearch { mip, search, trained });
     dag
 }

@@ -32,7 +32,7 @@ impl Trial {
 
 /// Why a hyper-parameter was given the value it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reason {
+pub enum FixReason {
     /// Its importance was below [`UNIMPORTANT`].
     Cheapest,
     /// The value of the trial with the highest `r_s`.
@@ -49,7 +49,7 @@ pub struct Fixed {
     /// Its importance when it was fixed.
     pub importance: f64,
     /// Which half of Eq. 9 chose the value.
-    pub reason: Reason,
+    pub reason: FixReason,
 }
 
 /// The state between two rounds.
@@ -131,9 +131,9 @@ impl MipState {
             |value: Value| values.iter().zip(&costs[index]).any(|(v, cost)| *v == value && *cost <= least);
         let of_best_trial = best_spearman(&self.trials).map(|trial| trial.budget.values()[index]);
         let chosen = match of_best_trial.filter(|value| values.contains(value)) {
-            Some(value) if importance >= UNIMPORTANT => Some((value, Reason::BestTrial)),
-            Some(value) if is_cheapest(value) => Some((value, Reason::Cheapest)),
-            _ => values.iter().find(|&&value| is_cheapest(value)).map(|&value| (value, Reason::Cheapest)),
+            Some(value) if importance >= UNIMPORTANT => Some((value, FixReason::BestTrial)),
+            Some(value) if is_cheapest(value) => Some((value, FixReason::Cheapest)),
+            _ => values.iter().find(|&&value| is_cheapest(value)).map(|&value| (value, FixReason::Cheapest)),
         };
         if let Some((value, reason)) = chosen {
             self.space.fix(index, value);

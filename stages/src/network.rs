@@ -4,7 +4,7 @@
 //! was written) and named after the genotype's own order, in the names of the reference PyTorch network's
 //! `state_dict`.
 
-use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, Value};
+use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, ValueId};
 
 use crate::genotype::{Cell, Edge, INPUTS, NODES, Operation};
 use crate::{Budget, Error, Genotype};
@@ -88,9 +88,9 @@ fn build_cell(
     graph: &mut Graph,
     cell: &Cell,
     place: &CellPlace,
-    before: Value,
-    previous: Value,
-) -> Result<Value, kernels::Error> {
+    before: ValueId,
+    previous: ValueId,
+) -> Result<ValueId, kernels::Error> {
     let CellPlace { name, width, reduction, after_reduction } = place;
     let first = if *after_reduction {
         factorized_reduce(graph, &format!("{name}.preproc0"), before, *width)?
@@ -128,11 +128,11 @@ fn build_edge(
     graph: &mut Graph,
     name: &str,
     operation: Operation,
-    input: Value,
+    input: ValueId,
     stride: usize,
-) -> Result<(Value, bool), kernels::Error> {
+) -> Result<(ValueId, bool), kernels::Error> {
     let width = graph.shape(input).channels;
-    let pool = |graph: &mut Graph, kind| -> Result<Value, kernels::Error> {
+    let pool = |graph: &mut Graph, kind| -> Result<ValueId, kernels::Error> {
         let pooled = graph.pool(&format!("{name}.pool"), input, kind, stride)?;
         graph.batch_norm(&format!("{name}.bn"), pooled)
     };
@@ -142,13 +142,13 @@ fn build_edge(
                 kernel: usize,
                 stride,
                 dilation: usize|
-     -> Result<Value, kernels::Error> {
+     -> Result<ValueId, kernels::Error> {
         let padding = dilation * (kernel - 1) / 2;
         let spec = SeparableSpec { channels: width, kernel, stride, dilation, padding };
         let value = graph.separable(&format!("{name}.net.1"), &format!("{name}.net.2"), input, spec)?;
         graph.batch_norm(&format!("{name}.net.3"), value)
     };
-    let separable = |graph: &mut Graph, kernel| -> Result<Value, kernels::Error> {
+    let separable = |graph: &mut Graph, kernel| -> Result<ValueId, kernels::Error> {
         let first = half(graph, &format!("{name}.net.0"), input, kernel, stride, 1)?;
         half(graph, &format!("{name}.net.1"), first, kernel, 1, 1)
     };
@@ -169,9 +169,9 @@ fn build_edge(
 fn relu_conv_norm(
     graph: &mut Graph,
     name: &str,
-    input: Value,
+    input: ValueId,
     channels: usize,
-) -> Result<Value, kernels::Error> {
+) -> Result<ValueId, kernels::Error> {
     let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
     let value = graph.conv(&format!("{name}.net.1"), input, spec)?;
     graph.batch_norm(&format!("{name}.net.2"), value)
@@ -180,9 +180,9 @@ fn relu_conv_norm(
 fn factorized_reduce(
     graph: &mut Graph,
     name: &str,
-    input: Value,
+    input: ValueId,
     channels: usize,
-) -> Result<Value, kernels::Error> {
+) -> Result<ValueId, kernels::Error> {
     let halves = [format!("{name}.conv1"), format!("{name}.conv2")];
     let value = graph.factorized_reduce(&halves[0], &halves[1], input, channels)?;
     graph.batch_norm(&format!("{name}.bn"), value)
@@ -190,7 +190,7 @@ fn factorized_reduce(
 
 fn auxiliary_head(
     graph: &mut Graph,
-    input: Value,
+    input: ValueId,
     classes: usize,
     weight: f32,
 ) -> Result<(), kernels::Error> {

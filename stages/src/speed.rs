@@ -6,7 +6,7 @@ use kernels::{Device, KernelTime, MemoryPlan, Monitor};
 
 use crate::Error;
 use crate::data::Dataset;
-use crate::train::{TRAIN, TrainJob, Training};
+use crate::train::{TRAIN, TrainingJob, TrainingLoop};
 
 /// So small that no loss stops being a number, whatever the images.
 const LEARNING_RATE: f32 = 1e-4;
@@ -34,13 +34,13 @@ pub struct Speed {
 /// # Errors
 /// When the budget does not fit the network, the training the device, or `cancelled` says stop.
 pub fn measure(
-    job: &TrainJob,
+    job: &TrainingJob,
     data: &Dataset,
     device: &Device,
     seconds: f64,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Speed, Error> {
-    let mut training = Training::new(job, data, device)?;
+    let mut training = TrainingLoop::new(job, data, device)?;
     let batch = job.budget.batch_size as usize;
     // Half-way through a training.
     let drop_path = (job.recipe.drop_path / 2.0) as f32;

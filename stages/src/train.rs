@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cache::{Digest, Fields, Key, Kind};
-use kernels::{Device, Graph, Images, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
+use kernels::{Device, Graph, ImageSet, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Split, holdout};
@@ -26,7 +26,7 @@ pub struct DataId {
 
 /// All that a training's result depends on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrainJob {
+pub struct TrainingJob {
     /// The architecture; the key holds its canonical form.
     pub genotype: Genotype,
     /// The budget.
@@ -41,7 +41,7 @@ pub struct TrainJob {
     pub recipe: Recipe,
 }
 
-impl TrainJob {
+impl TrainingJob {
     /// The key of its result.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ pub struct EpochResult {
 
 /// What a training gave: the same for the same job, whatever it ran on beside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainResult {
+pub struct TrainingResult {
     /// Best `score_accuracy` over the epochs, in percent; 0 when the loss stopped being a number.
     pub score: f64,
     /// The epochs.
@@ -94,9 +94,9 @@ pub struct TrainResult {
 
 /// A finished training, with what happened to be so and is not part of its result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trained {
+pub struct FinishedTraining {
     /// The result.
-    pub result: TrainResult,
+    pub result: TrainingResult,
     /// What it ran on.
     pub device: String,
     /// Wall-clock time in milliseconds.
@@ -143,11 +143,11 @@ pub struct TrainOptions {
 /// # Errors
 /// When the budget does not fit the network, the device fails, or the observer stops it.
 pub fn train(
-    job: &TrainJob,
+    job: &TrainingJob,
     data: &Dataset,
     device: &Device,
     observer: &dyn Observer,
-) -> Result<Trained, Error> {
+) -> Result<FinishedTraining, Error> {
     train_with(job, data, device, &TrainOptions::default(), observer).map(|(trained, _)| trained)
 }
 
@@ -156,18 +156,18 @@ pub fn train(
 /// # Errors
 /// As [`train`], and when a file cannot be read or written.
 pub fn train_with(
-    job: &TrainJob,
+    job: &TrainingJob,
     data: &Dataset,
     device: &Device,
     options: &TrainOptions,
     observer: &dyn Observer,
-) -> Result<(Trained, Vec<f32>), Error> {
+) -> Result<(FinishedTraining, Vec<f32>), Error> {
     let started = Instant::now();
-    let mut training = Training::new(job, data, device)?;
+    let mut training = TrainingLoop::new(job, data, device)?;
     if let Some(path) = &options.init_from {
         training.trainer.load(path)?;
     }
-    let Course { epochs, losses, mut diverged_at } = training.run(options, observer)?;
+    let LearningCurve { epochs, losses, mut diverged_at } = training.run(options, observer)?;
     let mut test_accuracy = 0.0;
     if diverged_at.is_none() {
         match training.evaluate(TEST, &all(data.test.count), observer)? {
@@ -190,7 +190,7 @@ pub fn train_with(
         Some(_) => 0.0,
         None => epochs.iter().map(|epoch| epoch.score_accuracy).fold(0.0, f64::max),
     };
-    let result = TrainResult {
+    let result = TrainingResult {
         score,
         epochs,
         test_accuracy,
@@ -199,7 +199,7 @@ pub fn train_with(
         mult_adds: training.cost.mult_adds,
         training_flops: training.cost.training_flops * images,
     };
-    let trained = Trained {
+    let trained = FinishedTraining {
         result,
         device: device.name(),
         elapsed_ms: started.elapsed().as_millis() as u64,
@@ -212,8 +212,8 @@ pub fn train_with(
 ///
 /// # Errors
 /// When the budget does not fit the network, or the training the device.
-pub fn memory_plan(job: &TrainJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
-    let Setup { graph, settings, sets } = Setup::new(job, data)?;
+pub fn memory_plan(job: &TrainingJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
+    let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
     Ok(Trainer::plan_memory(device, graph, &settings, &sets)?)
 }
 
@@ -221,8 +221,8 @@ pub fn memory_plan(job: &TrainJob, data: &Dataset, device: &Device) -> Result<Me
 pub(crate) const TRAIN: usize = 0;
 const TEST: usize = 1;
 
-pub(crate) struct Training<'a> {
-    job: &'a TrainJob,
+pub(crate) struct TrainingLoop<'a> {
+    job: &'a TrainingJob,
     pub(crate) trainer: Trainer,
     pub(crate) cost: network::Cost,
     /// Images to train on.
@@ -235,7 +235,7 @@ pub(crate) struct Training<'a> {
 
 /// What the epochs of a training gave.
 #[derive(Default)]
-struct Course {
+struct LearningCurve {
     epochs: Vec<EpochResult>,
     /// Loss of each step.
     losses: Vec<f32>,
@@ -276,23 +276,23 @@ fn drop_path_probability(most: f64, epoch: u32, epochs: u32) -> f64 {
 }
 
 /// What a trainer is made from.
-struct Setup {
+struct TrainerInputs {
     graph: Graph,
-    settings: kernels::Recipe,
-    sets: [Images; 2],
+    settings: kernels::TrainerSettings,
+    sets: [ImageSet; 2],
 }
 
-impl Setup {
-    fn new(job: &TrainJob, data: &Dataset) -> Result<Self, Error> {
+impl TrainerInputs {
+    fn new(job: &TrainingJob, data: &Dataset) -> Result<Self, Error> {
         let (budget, recipe) = (&job.budget, &job.recipe);
         let classes = data.classes.len();
         let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
         let shape = Shape::new(data.channels, data.height, data.width);
         let sets = [&data.train, &data.test]
-            .map(|images| Images::new(shape, images.pixels.clone(), images.labels.clone(), classes));
+            .map(|images| ImageSet::new(shape, images.pixels.clone(), images.labels.clone(), classes));
         let [train_set, test_set] = sets;
         let sets = [train_set?, test_set?];
-        let settings = kernels::Recipe {
+        let settings = kernels::TrainerSettings {
             batch_size: budget.batch_size as usize,
             momentum: recipe.momentum as f32,
             weight_decay: recipe.weight_decay as f32,
@@ -316,9 +316,9 @@ impl Setup {
     }
 }
 
-impl<'a> Training<'a> {
-    pub(crate) fn new(job: &'a TrainJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
-        let Setup { graph, settings, sets } = Setup::new(job, data)?;
+impl<'a> TrainingLoop<'a> {
+    pub(crate) fn new(job: &'a TrainingJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
+        let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
         let cost = graph.cost();
         let trainer = Trainer::new(device, graph, &settings, &sets)?;
         let (train, scored) = match job.scoring {
@@ -332,15 +332,15 @@ impl<'a> Training<'a> {
     }
 
     /// All epochs.
-    fn run(&mut self, options: &TrainOptions, observer: &dyn Observer) -> Result<Course, Error> {
+    fn run(&mut self, options: &TrainOptions, observer: &dyn Observer) -> Result<LearningCurve, Error> {
         let Budget { epochs, learning_rate, batch_size, .. } = self.job.budget;
-        let mut course = Course::default();
+        let mut curve = LearningCurve::default();
         let scored = std::mem::take(&mut self.scored.1);
         for epoch in 0..epochs {
             let mut order = self.order(epoch, options.order);
             if let Some(most) = options.max_steps {
                 let left =
-                    most.saturating_sub(course.losses.len() as u64).saturating_mul(u64::from(batch_size));
+                    most.saturating_sub(curve.losses.len() as u64).saturating_mul(u64::from(batch_size));
                 order.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             }
             if order.is_empty() {
@@ -352,7 +352,7 @@ impl<'a> Training<'a> {
             let started = Instant::now();
             let metrics = match self.trainer.train_epoch(TRAIN, &order, epoch, rate, drop_path, &monitor) {
                 Err(kernels::Error::NonFinite { step, .. }) => {
-                    course.diverged_at = Some(step);
+                    curve.diverged_at = Some(step);
                     break;
                 }
                 metrics => metrics?,
@@ -361,14 +361,14 @@ impl<'a> Training<'a> {
             self.images_seen += order.len() as u64;
             let loss =
                 metrics.losses.iter().map(|&l| f64::from(l)).sum::<f64>() / metrics.losses.len() as f64;
-            course.losses.extend(metrics.losses);
+            curve.losses.extend(metrics.losses);
             let Some(score_accuracy) = self.evaluate(self.scored.0, &scored, observer)? else {
-                course.diverged_at = Some(course.losses.len() as u64);
+                curve.diverged_at = Some(curve.losses.len() as u64);
                 break;
             };
-            course.epochs.push(EpochResult { loss, score_accuracy });
+            curve.epochs.push(EpochResult { loss, score_accuracy });
         }
-        Ok(course)
+        Ok(curve)
     }
 
     /// Accuracy in percent; none when the loss is not a number.

@@ -9,7 +9,7 @@ use super::cells::{
 use super::trace::{Tolerance, Trace, differences, trace};
 use crate::cpu::CpuDevice;
 use crate::device::Device;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, ValueId};
 use crate::reference::Rounding;
 use crate::state::NormInit;
 use crate::{ConvSpec, DeviceChoice, SeparableSpec, Shape};
@@ -45,7 +45,7 @@ fn expected(mut case: Case) -> (Case, Trace) {
 /// One operation each between a stem and a head, in a batch of more than one block and a last one of less.
 fn operations() -> Vec<Case> {
     use Operation::{Average, Dilated, Max, Separable, Skip};
-    let case = |name: &str, size, build: &dyn Fn(&mut Graph, Value) -> Value| {
+    let case = |name: &str, size, build: &dyn Fn(&mut Graph, ValueId) -> ValueId| {
         Case::new(name, Shape::new(3, size, size), 20, 33, |graph, image| {
             let stem = stem(graph, image, 5);
             build(graph, stem)
@@ -117,7 +117,7 @@ fn operations() -> Vec<Case> {
     cases
 }
 
-fn edge_skip(value: Value) -> (Value, bool) {
+fn edge_skip(value: ValueId) -> (ValueId, bool) {
     (value, false)
 }
 

@@ -1,13 +1,13 @@
 //! One training to check: a network, its recipe and random images; and the backends that run it.
 
 use crate::device::Device;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, ValueId};
 use crate::program::{Mode, Program};
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
 use crate::state::{Layout, NormInit, State};
-use crate::trainer::{Backend, Nobody, Pass, Recipe, Setup};
-use crate::{Error, Images, Preprocess, Shape};
+use crate::trainer::{Backend, Nobody, Pass, Setup, TrainerSettings};
+use crate::{Error, ImageSet, Preprocess, Shape};
 
 pub(super) const CLASSES: usize = 5;
 
@@ -36,8 +36,8 @@ impl Dice {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) graph: Graph,
-    pub(super) recipe: Recipe,
-    pub(super) images: Images,
+    pub(super) recipe: TrainerSettings,
+    pub(super) images: ImageSet,
     pub(super) learning_rate: f32,
     pub(super) drop_path: f32,
 }
@@ -49,7 +49,7 @@ impl Case {
         input: Shape,
         batch_size: usize,
         count: usize,
-        build: impl FnOnce(&mut Graph, Value) -> Value,
+        build: impl FnOnce(&mut Graph, ValueId) -> ValueId,
     ) -> Self {
         let (mut graph, image) = Graph::new(input, CLASSES);
         let features = build(&mut graph, image);
@@ -63,7 +63,7 @@ impl Case {
             augment: false,
             cutout: 0,
         };
-        let recipe = Recipe {
+        let recipe = TrainerSettings {
             batch_size,
             momentum: 0.9,
             weight_decay: 0.02,
@@ -137,10 +137,10 @@ impl Case {
     }
 }
 
-pub(super) fn random_images(shape: Shape, count: usize, seed: u64) -> Images {
+pub(super) fn random_images(shape: Shape, count: usize, seed: u64) -> ImageSet {
     let byte = |i: usize| (random(seed, Purpose::Shuffle, 3, 0, i as u32)[0] >> 24) as u8;
     let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
     let labels: Vec<u8> =
         (0..count).map(|i| below(random(seed, Purpose::Shuffle, 4, 0, i as u32)[0], 5) as u8).collect();
-    Images::new(shape, pixels.into(), labels.into(), CLASSES).unwrap()
+    ImageSet::new(shape, pixels.into(), labels.into(), CLASSES).unwrap()
 }

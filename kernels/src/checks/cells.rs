@@ -2,7 +2,7 @@
 //! number of edges a node, several edges from one value, channels that fill no vector, odd sizes.
 
 use super::case::{CLASSES, Case, Dice, random_images};
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, ValueId};
 use crate::{ConvSpec, PoolKind, SeparableSpec, Shape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,25 +28,25 @@ pub(super) const OPERATIONS: [Operation; 7] = [
 pub(super) fn relu_conv_norm(
     graph: &mut Graph,
     name: &str,
-    input: Value,
+    input: ValueId,
     channels: usize,
     kernel: usize,
     stride: usize,
-) -> Value {
+) -> ValueId {
     let spec = ConvSpec { channels, kernel, stride, padding: 0, relu: true };
     let value = graph.conv(name, input, spec).unwrap();
     graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
 /// A 3×3 convolution of the image and its normalisation.
-pub(super) fn stem(graph: &mut Graph, image: Value, channels: usize) -> Value {
+pub(super) fn stem(graph: &mut Graph, image: ValueId, channels: usize) -> ValueId {
     let spec = ConvSpec { channels, kernel: 3, stride: 1, padding: 1, relu: false };
     let value = graph.conv("stem", image, spec).unwrap();
     graph.batch_norm("stem.bn", value).unwrap()
 }
 
 /// Halves a map where its size allows it as the architectures do, and by a strided convolution where it does not.
-pub(super) fn halve(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Value {
+pub(super) fn halve(graph: &mut Graph, name: &str, input: ValueId, channels: usize) -> ValueId {
     let shape = graph.shape(input);
     if channels % 2 == 1 || shape.height % 2 == 1 {
         return relu_conv_norm(graph, name, input, channels, 1, 2);
@@ -59,11 +59,11 @@ pub(super) fn halve(graph: &mut Graph, name: &str, input: Value, channels: usize
 pub(super) fn separable(
     graph: &mut Graph,
     name: &str,
-    input: Value,
+    input: ValueId,
     kernel: usize,
     stride: usize,
     dilation: usize,
-) -> Value {
+) -> ValueId {
     let channels = graph.shape(input).channels;
     let padding = dilation * (kernel - 1) / 2;
     let spec = SeparableSpec { channels, kernel, stride, dilation, padding };
@@ -77,9 +77,9 @@ pub(super) fn edge(
     graph: &mut Graph,
     name: &str,
     operation: Operation,
-    input: Value,
+    input: ValueId,
     stride: usize,
-) -> (Value, bool) {
+) -> (ValueId, bool) {
     let value = match operation {
         Operation::Skip if stride == 1 => return (input, false),
         Operation::Skip => {
@@ -115,11 +115,11 @@ pub(super) fn random_nodes(dice: &mut Dice, most_edges: usize) -> Nodes {
 pub(super) fn cell(
     graph: &mut Graph,
     name: &str,
-    inputs: [Value; 2],
+    inputs: [ValueId; 2],
     channels: usize,
     reduction: bool,
     nodes: &Nodes,
-) -> Value {
+) -> ValueId {
     let sizes = inputs.map(|input| graph.shape(input).height);
     let first = if sizes[0] > sizes[1] {
         halve(graph, &format!("{name}.pre0"), inputs[0], channels)
@@ -143,7 +143,7 @@ pub(super) fn cell(
 }
 
 /// The auxiliary head.
-pub(super) fn auxiliary_head(graph: &mut Graph, input: Value) {
+pub(super) fn auxiliary_head(graph: &mut Graph, input: ValueId) {
     graph.in_training_only(|graph| {
         let pooled = graph.auxiliary_pool("aux.pool", input).unwrap();
         let spec = ConvSpec { channels: 7, kernel: 1, stride: 1, padding: 0, relu: false };

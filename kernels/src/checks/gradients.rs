@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::cells::{Operation, auxiliary_head, cell, edge, network, relu_conv_norm, separable, stem};
-use crate::graph::{Graph, ParamId, Value};
+use crate::graph::{Graph, ParamId, ValueId};
 use crate::reference::{Kinks, Rounding};
 use crate::{ConvSpec, PoolKind, Shape};
 
@@ -59,7 +59,7 @@ fn check(case: &Case) {
 }
 
 /// Checks an operation between a stem and a head, so that the gradients of its input are checked as those of the stem.
-fn check_operation(name: &str, build: impl FnOnce(&mut Graph, Value) -> Value) {
+fn check_operation(name: &str, build: impl FnOnce(&mut Graph, ValueId) -> ValueId) {
     check(&Case::new(name, INPUT, BATCH, BATCH, |graph, image| {
         let stem = stem(graph, image, 4);
         build(graph, stem)

@@ -3,7 +3,7 @@
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
 use super::simd::{Element, Vector};
 use crate::graph::{DropId, ParamId};
-use crate::preprocess::{Images, Preprocess, Resize};
+use crate::preprocess::{ImageSet, Preprocess, Resize};
 use crate::program::Mode;
 use crate::shape::{BLOCK, blocks};
 
@@ -13,7 +13,7 @@ pub(crate) struct Context<'a> {
     pub(crate) memory: &'a Memory,
     pub(crate) parameters: &'a Parameters,
     pub(crate) norms: &'a NormArrays,
-    pub(crate) images: &'a Images,
+    pub(crate) images: &'a ImageSet,
     pub(crate) preprocess: &'a Preprocess,
     /// Vertical and horizontal resize.
     pub(crate) resize: &'a [Resize; 2],

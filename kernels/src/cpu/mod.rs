@@ -43,12 +43,12 @@ pub(crate) use self::reservation::Reservation;
 use crate::error::Error;
 use crate::graph::{Graph, NormId};
 use crate::plan::MemoryPlan;
-use crate::preprocess::{Images, Resize};
+use crate::preprocess::{ImageSet, Resize};
 use crate::profile::{KernelTime, Profile};
 use crate::program::{Call, Mode};
 use crate::shape::blocks;
 use crate::state::State;
-use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Recipe, Setup};
+use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
 
 /// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial
 /// sums.
@@ -59,8 +59,8 @@ pub(crate) struct CpuBackend {
     isa: Isa,
     pool: Option<Arc<rayon::ThreadPool>>,
     graph: Graph,
-    recipe: Recipe,
-    sets: Vec<Images>,
+    recipe: TrainerSettings,
+    sets: Vec<ImageSet>,
     resizes: Vec<[Resize; 2]>,
     train: Prepared,
     evaluate: Prepared,

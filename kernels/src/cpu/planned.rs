@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::CpuBackend;
 use super::memory::{Buffer, Parameters};
 use crate::plan::MemoryPlan;
-use crate::preprocess::Images;
+use crate::preprocess::ImageSet;
 
 impl CpuBackend {
     /// What is allocated, part by part: read from the buffers themselves.
@@ -24,7 +24,7 @@ impl CpuBackend {
             state: all(&[master, momentum]) + rounded.as_ref().map_or(0, |b| all(&[b])) + all(&norm_state),
             gradients: all(&[gradients]),
             scratch: all(&own),
-            data: self.sets.iter().map(Images::bytes).sum(),
+            data: self.sets.iter().map(ImageSet::bytes).sum(),
             buffers: (train.buffers + evaluate.buffers) as u64,
             calls: self.train.program.calls.len() as u64,
         }

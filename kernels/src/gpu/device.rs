@@ -13,7 +13,7 @@ use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
 use crate::device::DeviceInfo;
 use crate::error::Error;
-use crate::preprocess::Images;
+use crate::preprocess::ImageSet;
 
 /// What to do when there is no adapter.
 const INSTALL: &str = "no such adapter was found; install a Vulkan driver (Debian and Ubuntu: `apt-get install \
@@ -350,7 +350,7 @@ impl GpuDevice {
     }
 
     /// The pixels of a set on the device, uploaded once for all trainings that share them.
-    pub(super) fn resident(&self, set: &Images) -> Result<Arc<ResidentImages>, Error> {
+    pub(super) fn resident(&self, set: &ImageSet) -> Result<Arc<ResidentImages>, Error> {
         let mut known = lock(&self.images);
         known.retain(|(pixels, _)| pixels.strong_count() > 0);
         for (pixels, resident) in known.iter() {

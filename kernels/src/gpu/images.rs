@@ -2,7 +2,7 @@
 
 use super::device::GpuDevice;
 use crate::error::Error;
-use crate::preprocess::Images;
+use crate::preprocess::ImageSet;
 
 /// Buffers that the kernel which loads images binds.
 pub(super) const IMAGE_PAGES: usize = 4;
@@ -15,7 +15,7 @@ pub(super) struct ImageSplit {
 }
 
 impl ImageSplit {
-    pub(super) fn new(set: &Images, page_bytes: u64) -> Self {
+    pub(super) fn new(set: &ImageSet, page_bytes: u64) -> Self {
         // A multiple of four images, so that a page begins at a whole word.
         let images_per_page = (page_bytes as usize / set.shape().elements().max(1)).max(4) / 4 * 4;
         Self { pages: set.len().div_ceil(images_per_page), images_per_page }
@@ -27,7 +27,7 @@ pub(super) struct ResidentImages {
 }
 
 impl ResidentImages {
-    pub(super) fn upload(gpu: &GpuDevice, set: &Images) -> Result<Self, Error> {
+    pub(super) fn upload(gpu: &GpuDevice, set: &ImageSet) -> Result<Self, Error> {
         let split = ImageSplit::new(set, gpu.page_bytes);
         if split.pages > IMAGE_PAGES {
             return Err(Error::OutOfMemory {

@@ -9,12 +9,12 @@ use super::tiles::{Style, quads, strip};
 use super::views::{Parts, Places, Read, X_SHAPE, Y_SHAPE};
 use crate::graph::{DropId, Head, Input, Norm, NormId, Tensor};
 use crate::ops::{NodeSum, Pool, PoolKind, WindowAverage};
-use crate::preprocess::{CROP_PADDING, Images};
+use crate::preprocess::{CROP_PADDING, ImageSet};
 use crate::program::{Call, Gradient, Mode, Program, Sink};
 use crate::rng::Purpose;
 use crate::shape::{BLOCK, Shape, blocks};
 use crate::state::Layout;
-use crate::trainer::{Recipe, Setup};
+use crate::trainer::{Setup, TrainerSettings};
 
 /// Added to the variance of a normalisation.
 const NORM_EPSILON: f32 = 1e-5;
@@ -34,7 +34,7 @@ const FULL: Format = Format { half: false, textured: false };
 pub(super) struct Lowering<'a> {
     pub(super) places: Places<'a>,
     pub(super) layout: &'a Layout,
-    pub(super) recipe: &'a Recipe,
+    pub(super) recipe: &'a TrainerSettings,
     /// Number of the training among those that share dispatches.
     training: usize,
     launches: Vec<Lowered>,
@@ -42,7 +42,7 @@ pub(super) struct Lowering<'a> {
     call: usize,
     /// Heads that were lowered.
     heads: usize,
-    sets: &'a [Images],
+    sets: &'a [ImageSet],
     splits: &'a [ImageSplit],
     pub(super) style: Style,
 }

@@ -7,11 +7,11 @@ use super::weights::WeightQuads;
 use crate::graph::{Graph, StorageId};
 use crate::ops::{Columns, Convolution};
 use crate::plan::{ALIGNMENT, Lifetime};
-use crate::preprocess::{Images, Resize};
+use crate::preprocess::{ImageSet, Resize};
 use crate::program::{Call, Content, Program};
 use crate::shape::{BLOCK, blocks};
 use crate::state::Layout;
-use crate::trainer::Recipe;
+use crate::trainer::TrainerSettings;
 
 /// Words of one channel of a normalisation: a, b, mean, 1/deviation, A, B, C and one unused.
 pub(super) const NORM_RECORD: usize = 8;
@@ -65,12 +65,12 @@ impl StateWords {
         first: usize,
         graph: &Graph,
         layout: &Layout,
-        recipe: &Recipe,
-        sets: &[Images],
+        recipe: &TrainerSettings,
+        sets: &[ImageSet],
     ) -> (Self, Vec<(usize, Vec<u32>)>) {
         let mut state = Self { words: first, ..Self::default() };
         let mut constants = Vec::new();
-        let largest = sets.iter().map(Images::len).max().unwrap_or(0);
+        let largest = sets.iter().map(ImageSet::len).max().unwrap_or(0);
         state.segment_steps = largest.div_ceil(recipe.batch_size).max(1);
         let take = |words: &mut usize, count: usize| {
             let offset = *words;

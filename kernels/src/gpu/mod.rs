@@ -30,7 +30,7 @@ pub(crate) use pack::{Seat, pack};
 
 use crate::error::Error;
 use crate::plan::MemoryPlan;
-use crate::preprocess::Images;
+use crate::preprocess::ImageSet;
 use crate::program::Mode;
 use crate::state::State;
 use crate::trainer::{EpochMetrics, Evaluation, Pass, Setup};
@@ -220,7 +220,7 @@ impl Member {
             gradients,
             // Labels lie among the words, and are part of the images.
             scratch: small + state.segment_steps as u64 * STEP_STRIDE - labels,
-            data: sets.iter().map(Images::bytes).sum(),
+            data: sets.iter().map(ImageSet::bytes).sum(),
             buffers: buffers as u64,
             calls: dispatches as u64,
         };

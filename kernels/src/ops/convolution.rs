@@ -8,7 +8,7 @@
 //! in the backward pass, which is cheaper than to store and load them.
 
 use crate::Error;
-use crate::graph::{Graph, Init, Input, NormId, ParamId, Tensor, Value};
+use crate::graph::{Graph, Init, Input, NormId, ParamId, Tensor, ValueId};
 use crate::shape::window_output;
 
 /// Largest height and width of a depthwise kernel.
@@ -95,7 +95,7 @@ impl Graph {
     ///
     /// # Errors
     /// When the kernel does not fit the padded input.
-    pub fn conv(&mut self, name: &str, input: Value, spec: ConvSpec) -> Result<Value, Error> {
+    pub fn conv(&mut self, name: &str, input: ValueId, spec: ConvSpec) -> Result<ValueId, Error> {
         let ConvSpec { channels, kernel, stride, padding, relu } = spec;
         let columns = Columns::Dense { kernel, stride, padding, offset: 0 };
         let shape = self.windowed(name, input, kernel, stride, padding)?.with_channels(channels);
@@ -107,7 +107,13 @@ impl Graph {
     ///
     /// # Errors
     /// When the value is not one pixel.
-    pub fn linear(&mut self, name: &str, input: Value, channels: usize, relu: bool) -> Result<Value, Error> {
+    pub fn linear(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        channels: usize,
+        relu: bool,
+    ) -> Result<ValueId, Error> {
         let shape = self.shape(input);
         if shape.pixels() != 1 {
             let problem = format!("a linear layer reads one pixel, not {shape}");
@@ -129,9 +135,9 @@ impl Graph {
         &mut self,
         first: &str,
         second: &str,
-        input: Value,
+        input: ValueId,
         channels: usize,
-    ) -> Result<Value, Error> {
+    ) -> Result<ValueId, Error> {
         let shape = self.shape(input);
         if !shape.height.is_multiple_of(2) || !shape.width.is_multiple_of(2) || !channels.is_multiple_of(2) {
             let problem = format!(
@@ -158,9 +164,9 @@ impl Graph {
         &mut self,
         depthwise: &str,
         pointwise: &str,
-        input: Value,
+        input: ValueId,
         spec: SeparableSpec,
-    ) -> Result<Value, Error> {
+    ) -> Result<ValueId, Error> {
         let SeparableSpec { channels, kernel, stride, dilation, padding } = spec;
         if !(1..=DEPTHWISE_KERNEL_MAX).contains(&kernel) || dilation == 0 {
             let problem = format!(
@@ -193,12 +199,12 @@ impl Graph {
     fn dense(
         &mut self,
         name: &str,
-        input: Value,
+        input: ValueId,
         relu: bool,
         columns: Columns,
         output: Tensor,
         linear: bool,
-    ) -> Value {
+    ) -> ValueId {
         let Columns::Dense { kernel, .. } = columns else {
             unreachable!("only dense columns are built here")
         };
@@ -224,7 +230,7 @@ impl Graph {
     pub(super) fn windowed(
         &self,
         name: &str,
-        input: Value,
+        input: ValueId,
         extent: usize,
         stride: usize,
         padding: usize,

@@ -4,7 +4,7 @@
 //! number, 0..9, in a byte); the average sends `dy / count` to every tap.
 
 use crate::Error;
-use crate::graph::{Graph, Input, NormId, StorageId, Tensor, Value};
+use crate::graph::{Graph, Input, NormId, StorageId, Tensor, ValueId};
 
 /// What is taken of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,13 @@ impl Graph {
     ///
     /// # Errors
     /// When the window does not fit (it fits every image of one pixel or more).
-    pub fn pool(&mut self, name: &str, input: Value, kind: PoolKind, stride: usize) -> Result<Value, Error> {
+    pub fn pool(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        kind: PoolKind,
+        stride: usize,
+    ) -> Result<ValueId, Error> {
         let shape = self.windowed(name, input, POOL_KERNEL, stride, POOL_PADDING)?;
         let output = Tensor { storage: self.storage(shape), channel: 0, shape };
         let taps = (kind == PoolKind::Max).then(|| self.storage(shape));

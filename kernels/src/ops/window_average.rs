@@ -4,7 +4,7 @@
 //! Backward: every pixel of a window gets `dy / pixels of the window`; windows may overlap.
 
 use crate::Error;
-use crate::graph::{Graph, Input, Tensor, Value};
+use crate::graph::{Graph, Input, Tensor, ValueId};
 use crate::shape::Shape;
 
 /// A run of rows (or columns), from `start` on.
@@ -33,7 +33,7 @@ impl WindowAverage {
 
 impl Graph {
     /// Mean over all pixels.
-    pub fn global_average(&mut self, input: Value) -> Value {
+    pub fn global_average(&mut self, input: ValueId) -> ValueId {
         let shape = self.shape(input);
         let rows = vec![Window { start: 0, length: shape.height }];
         let columns = vec![Window { start: 0, length: shape.width }];
@@ -45,7 +45,7 @@ impl Graph {
     ///
     /// # Errors
     /// When the map is empty.
-    pub fn auxiliary_pool(&mut self, name: &str, input: Value) -> Result<Value, Error> {
+    pub fn auxiliary_pool(&mut self, name: &str, input: ValueId) -> Result<ValueId, Error> {
         let shape = self.shape(input);
         let windows = |size: usize| -> Vec<Window> {
             if size == 7 || size == 8 {
@@ -65,7 +65,13 @@ impl Graph {
         Ok(self.window_average(input, true, windows(shape.height), windows(shape.width)))
     }
 
-    fn window_average(&mut self, input: Value, relu: bool, rows: Vec<Window>, columns: Vec<Window>) -> Value {
+    fn window_average(
+        &mut self,
+        input: ValueId,
+        relu: bool,
+        rows: Vec<Window>,
+        columns: Vec<Window>,
+    ) -> ValueId {
         let shape = Shape::new(self.shape(input).channels, rows.len(), columns.len());
         let output = Tensor { storage: self.storage(shape), channel: 0, shape };
         let input = self.read(input, relu);

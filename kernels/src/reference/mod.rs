@@ -14,11 +14,11 @@ mod window_average;
 
 use crate::Error;
 use crate::graph::{DropId, Graph, Input, NormId, ParamId, StorageId, Tensor};
-use crate::preprocess::{Augmentation, Images};
+use crate::preprocess::{Augmentation, ImageSet};
 use crate::program::{Call, Gradient, Program, Sink};
 use crate::rng::{Purpose, random, unit};
 use crate::state::{Layout, State};
-use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Recipe, Setup};
+use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
 use array::Array;
 pub(crate) use memory::{Kinks, Memory};
 
@@ -36,8 +36,8 @@ pub(crate) enum Rounding {
 pub(crate) struct Reference {
     graph: Graph,
     layout: Layout,
-    recipe: Recipe,
-    sets: Vec<Images>,
+    recipe: TrainerSettings,
+    sets: Vec<ImageSet>,
     rounding: Rounding,
     pub(crate) train: Program,
     evaluate: Program,

@@ -11,7 +11,7 @@ use stages::data::Dataset;
 use stages::recipe::{Recipe, Scoring};
 use stages::speed::{Speed, measure};
 use stages::stage::JobTemplate;
-use stages::train::{DataId, TrainJob};
+use stages::train::{DataId, TrainingJob};
 use stages::{Budget, Genotype, network};
 
 use super::Global;
@@ -138,7 +138,7 @@ impl Bench {
 
     fn measure(
         &self,
-        job: &TrainJob,
+        job: &TrainingJob,
         data: &Dataset,
         device: &Device,
         stop: &AtomicBool,

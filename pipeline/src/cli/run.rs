@@ -17,7 +17,7 @@ use crate::error::{EXIT_FAILED, Error};
 use crate::local::{LocalExecutor, PACK_MIB};
 use crate::output;
 use crate::output::progress::Reporter;
-use crate::output::report::{self, Ran};
+use crate::output::report::{self, RunSummary};
 
 /// Run a target: only what is not in the cache is computed
 ///
@@ -86,7 +86,7 @@ impl Run {
                 &loaded.dag,
                 &targets,
                 &outcome.outputs,
-                &Ran {
+                &RunSummary {
                     target: &self.selection.target,
                     trainings: outcome.manifest.trainings,
                     elapsed_ms: begun.elapsed().as_millis() as u64,

@@ -13,7 +13,8 @@ use stages::data::Dataset;
 use stages::recipe::{BnInit, Recipe, Scoring};
 use stages::stage::JobTemplate;
 use stages::train::{
-    DataId, Observer, Order, TrainJob, TrainOptions, TrainResult, Trained, memory_plan, train_with,
+    DataId, FinishedTraining, Observer, Order, TrainOptions, TrainingJob, TrainingResult, memory_plan,
+    train_with,
 };
 use stages::{Budget, Genotype};
 
@@ -123,8 +124,8 @@ struct TrainJson {
 }
 
 /// A training, new or remembered.
-struct Finished {
-    trained: Trained,
+struct TrainReport {
+    trained: FinishedTraining,
     loss: Vec<f32>,
     cached: bool,
     first_step: Option<Duration>,
@@ -155,7 +156,7 @@ impl Train {
         self.print(&job, size, finished, global.json)
     }
 
-    fn job(&self, genotype: &Genotype, budget: &Budget, data: &Dataset) -> TrainJob {
+    fn job(&self, genotype: &Genotype, budget: &Budget, data: &Dataset) -> TrainingJob {
         let mut recipe = Recipe { augment: !self.no_augment, ..Recipe::default() };
         if self.no_drop_path {
             recipe.drop_path = 0.0;
@@ -184,12 +185,12 @@ impl Train {
     /// Looks the training up, or trains and stores it. Weights are not remembered, so saving them takes a training.
     fn remembered(
         &self,
-        job: &TrainJob,
+        job: &TrainingJob,
         data: &Dataset,
         store: &Store,
         size: Size,
         begun: Instant,
-    ) -> Result<Finished, Error> {
+    ) -> Result<TrainReport, Error> {
         let key = job.key().map_err(Error::Stage)?;
         if self.save.is_none()
             && let Some(finished) = look_up(&key, store)?
@@ -204,7 +205,7 @@ impl Train {
     }
 
     /// The memory that the training would take, planned by the same code that allocates it.
-    fn print_plan(&self, job: &TrainJob, data: &Dataset, json: bool) -> Result<(), Error> {
+    fn print_plan(&self, job: &TrainingJob, data: &Dataset, json: bool) -> Result<(), Error> {
         let device = self.open_device()?;
         let plan = memory_plan(job, data, &device).map_err(Error::Stage)?;
         let heading = format!("{}\n  {}", output::heading(&self.genotype), job.budget);
@@ -216,7 +217,13 @@ impl Train {
     }
 
     /// Trains, for a command that has `begun` before.
-    fn train(&self, job: &TrainJob, data: &Dataset, size: Size, begun: Instant) -> Result<Finished, Error> {
+    fn train(
+        &self,
+        job: &TrainingJob,
+        data: &Dataset,
+        size: Size,
+        begun: Instant,
+    ) -> Result<TrainReport, Error> {
         let device = self.open_device()?;
         let options = TrainOptions {
             init_from: self.init_from.clone(),
@@ -230,13 +237,13 @@ impl Train {
         };
         let stop = stop_on_signal()?;
         let progress = &Reporter::new(output::messages_to_terminal());
-        let teller = Teller { stop: &stop, progress, size, begun, first_step: OnceLock::new() };
-        let trained = train_with(job, data, &device, &options, &teller);
-        teller.progress.trainings_ended();
+        let observer = TrainingObserver { stop: &stop, progress, size, begun, first_step: OnceLock::new() };
+        let trained = train_with(job, data, &device, &options, &observer);
+        observer.progress.trainings_ended();
         match trained {
             Ok((trained, loss)) => {
-                let first_step = teller.first_step.get().copied();
-                Ok(Finished { trained, loss, cached: false, first_step })
+                let first_step = observer.first_step.get().copied();
+                Ok(TrainReport { trained, loss, cached: false, first_step })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -250,8 +257,8 @@ impl Train {
         self.max_steps.map_or(steps, |most| most.min(steps))
     }
 
-    fn print(&self, job: &TrainJob, size: Size, finished: Finished, json: bool) -> Result<(), Error> {
-        let Finished { trained, loss, cached, first_step } = finished;
+    fn print(&self, job: &TrainingJob, size: Size, finished: TrainReport, json: bool) -> Result<(), Error> {
+        let TrainReport { trained, loss, cached, first_step } = finished;
         let result = &trained.result;
         if json {
             return output::json(&TrainJson {
@@ -319,13 +326,18 @@ pub(super) fn genotype(text: &str) -> Result<Genotype, Error> {
 }
 
 /// A remembered training, with what its record says about where and how fast it was trained.
-fn look_up(key: &Key, store: &Store) -> Result<Option<Finished>, Error> {
+fn look_up(key: &Key, store: &Store) -> Result<Option<TrainReport>, Error> {
     let Some(record) = store.get(key)? else { return Ok(None) };
-    let Ok(result) = record.value::<TrainResult>() else { return Ok(None) };
+    let Ok(result) = record.value::<TrainingResult>() else { return Ok(None) };
     // A run keeps no loss of single steps; then there are none to show.
     let loss =
         store.get(&losses_key(key.digest())?)?.and_then(|record| record.value().ok()).unwrap_or_default();
-    Ok(Some(Finished { trained: remembered_training(&record, result), loss, cached: true, first_step: None }))
+    Ok(Some(TrainReport {
+        trained: remembered_training(&record, result),
+        loss,
+        cached: true,
+        first_step: None,
+    }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.
@@ -335,7 +347,7 @@ fn losses_key(training: &Digest) -> Result<Key, Error> {
 }
 
 /// Passes a training's progress on.
-struct Teller<'a> {
+struct TrainingObserver<'a> {
     stop: &'a AtomicBool,
     progress: &'a Reporter,
     size: Size,
@@ -344,7 +356,7 @@ struct Teller<'a> {
     first_step: OnceLock<Duration>,
 }
 
-impl Observer for Teller<'_> {
+impl Observer for TrainingObserver<'_> {
     fn images(&self, images: u64) {
         // Not before the first images: until then a file may turn out not to fit.
         self.first_step.get_or_init(|| {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use stages::train::{TrainJob, Trained};
+use stages::train::{FinishedTraining, TrainingJob};
 
 use crate::error::Error;
 
@@ -25,14 +25,14 @@ impl Size {
 /// Runs trainings on whatever it stands for: this machine's devices, or others.
 pub(crate) trait Executor: Sync {
     /// The size of one job.
-    fn size(&self, job: &TrainJob) -> Size;
+    fn size(&self, job: &TrainingJob) -> Size;
 
     /// Trains every job and reports each to `events` the moment it ends, until `stop` is set; jobs that were not
     /// begun by then are not reported at all.
     ///
     /// # Errors
     /// When there is nothing to train on.
-    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error>;
+    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error>;
 }
 
 /// What an executor tells while it works. The jobs' positions are those in the list it was given.
@@ -44,5 +44,5 @@ pub(crate) trait Events: Sync {
     fn images(&self, job: usize, images: u64);
 
     /// The job ended.
-    fn finished(&self, job: usize, result: Result<Trained, stages::Error>);
+    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>);
 }

@@ -18,7 +18,7 @@ const CHANGES_MAX: usize = 2;
 
 /// Why a node would run, or runs.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Reason {
+pub(crate) enum StaleReason {
     /// No manifest knows the node.
     NeverRun,
     /// These fields of its key differ from the newest manifest that knows the node.
@@ -58,7 +58,7 @@ fn and_more(formatter: &mut std::fmt::Formatter<'_>, more: usize) -> std::fmt::R
     if more == 0 { Ok(()) } else { write!(formatter, " and {more} more") }
 }
 
-impl std::fmt::Display for Reason {
+impl std::fmt::Display for StaleReason {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NeverRun => formatter.write_str("never run before"),
@@ -79,13 +79,13 @@ impl std::fmt::Display for Reason {
 }
 
 /// Why the node with this key has to run, given that its output is not in the cache.
-pub(super) fn why(dag: &Dag, index: NodeIndex, key: &Key, history: &History) -> Reason {
+pub(super) fn why(dag: &Dag, index: NodeIndex, key: &Key, history: &History) -> StaleReason {
     let node = &dag.nodes()[index];
-    let Some((_, entry)) = history.latest(&node.name) else { return Reason::NeverRun };
+    let Some((_, entry)) = history.latest(&node.name) else { return StaleReason::NeverRun };
     if entry.key == Some(*key.digest()) {
-        return Reason::OutputMissing;
+        return StaleReason::OutputMissing;
     }
-    Reason::Changed(changes(dag, index, key, entry))
+    StaleReason::Changed(changes(dag, index, key, entry))
 }
 
 /// Why a node would run whose inputs have no known output yet: what is known to have changed, and what it waits for.
@@ -94,13 +94,13 @@ pub(super) fn waits(
     index: NodeIndex,
     outputs: &BTreeMap<NodeIndex, Output>,
     history: &History,
-) -> Reason {
+) -> StaleReason {
     let node = &dag.nodes()[index];
     if history.latest(&node.name).is_none() {
-        return Reason::NeverRun;
+        return StaleReason::NeverRun;
     }
     let unknown = node.inputs.iter().filter(|input| !outputs.contains_key(&input.node));
-    Reason::Waits(unknown.map(|input| dag.nodes()[input.node].name.clone()).collect())
+    StaleReason::Waits(unknown.map(|input| dag.nodes()[input.node].name.clone()).collect())
 }
 
 /// The fields of a node's key that differ from those in a manifest's entry for it.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cache::{Digest, FieldValue, Key, Kind};
-use stages::stage::Stage;
+use cache::{Digest, FieldValue, Fields, Key, Kind, codec};
+use stages::stage::{Handle, Input, Inputs, JobRunner, Stage, StageError, decode};
 
 use crate::error::Error;
 
@@ -17,14 +17,64 @@ pub(crate) type NodeIndex = usize;
 pub(crate) struct Node {
     /// Unique in the graph: the stage's name, and what tells it apart from others of its stage (`rank@2`).
     pub(crate) name: String,
-    pub(crate) stage: Box<dyn Stage>,
+    pub(crate) stage: Box<dyn AnyStage>,
     pub(crate) inputs: Vec<Input>,
 }
 
-/// An input: the role that it has for the stage, and the node whose output it is.
-pub(crate) struct Input {
-    pub(crate) role: &'static str,
-    pub(crate) node: NodeIndex,
+/// An output, for programs and for people.
+pub(crate) struct Shown {
+    pub(crate) json: serde_json::Value,
+    pub(crate) text: String,
+    /// Whether the text says by itself what it is.
+    pub(crate) titled: bool,
+}
+
+/// A stage that says how its output is shown.
+pub(crate) trait Show: Stage {
+    /// The output for programs and for people.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn show(&self, output: &Self::Output) -> Result<Shown, serde_json::Error>;
+}
+
+/// A stage whose output's type only its own code knows: to the engine an output is its bytes.
+pub(crate) trait AnyStage: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn version(&self) -> u32;
+    fn parameters(&self) -> Result<Fields, stages::Error>;
+    fn trainings_at_most(&self) -> u64;
+    /// Computes the output's bytes.
+    fn compute(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Vec<u8>, StageError>;
+    /// Shows the output of node `node` that these bytes are.
+    fn show_bytes(&self, node: &str, bytes: &[u8]) -> Result<Shown, Error>;
+}
+
+impl<S: Show> AnyStage for S {
+    fn name(&self) -> &'static str {
+        Stage::name(self)
+    }
+
+    fn version(&self) -> u32 {
+        Stage::version(self)
+    }
+
+    fn parameters(&self) -> Result<Fields, stages::Error> {
+        Stage::parameters(self)
+    }
+
+    fn trainings_at_most(&self) -> u64 {
+        Stage::trainings_at_most(self)
+    }
+
+    fn compute(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Vec<u8>, StageError> {
+        Ok(codec::encode(&self.run(inputs, jobs)?)?)
+    }
+
+    fn show_bytes(&self, node: &str, bytes: &[u8]) -> Result<Shown, Error> {
+        let output: S::Output = decode(node, bytes).map_err(|error| Error::of_node(node, error))?;
+        self.show(&output).map_err(|error| Error::Output(error.into()))
+    }
 }
 
 /// Nodes in topological order.
@@ -34,22 +84,13 @@ pub(crate) struct Dag {
 }
 
 impl Dag {
-    /// Adds a node after all of its inputs, so that the order of the list is an order to run in.
-    pub(crate) fn add(
-        &mut self,
-        name: impl Into<String>,
-        stage: impl Stage + 'static,
-        inputs: &[(&'static str, NodeIndex)],
-    ) -> NodeIndex {
-        let name = name.into();
-        debug_assert!(
-            inputs.iter().all(|(_, node)| *node < self.nodes.len()),
-            "{name} comes before an input"
-        );
+    /// Adds a node after all of its inputs, so that the order of the list is an order to run in; a handle to its output.
+    pub(crate) fn add<S: Show + 'static>(&mut self, name: impl Into<String>, stage: S) -> Handle<S::Output> {
+        let (name, inputs, index) = (name.into(), stage.inputs(), self.nodes.len());
+        debug_assert!(inputs.iter().all(|input| input.node < index), "{name} comes before an input");
         debug_assert!(self.nodes.iter().all(|node| node.name != name), "two nodes are called {name}");
-        let inputs = inputs.iter().map(|&(role, node)| Input { role, node }).collect();
         self.nodes.push(Node { name, stage: Box::new(stage), inputs });
-        self.nodes.len() - 1
+        Handle::new(index)
     }
 
     pub(crate) fn nodes(&self) -> &[Node] {

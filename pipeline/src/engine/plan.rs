@@ -3,17 +3,16 @@
 //! Nodes that need no new training are computed in memory, so that the plan stays exact up to the first training
 //! that is missing; what comes after it can only be bounded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
 
-use cache::{Key, Store};
-use stages::stage::Halt;
+use cache::{Digest, Key, Store};
 
-use super::explain::{self, Reason};
+use super::explain::{self, StaleReason};
 use super::manifest::History;
 use super::node::{Dag, NodeIndex};
 use super::run::{Output, gather, remembered};
-use super::trainings::{NodePlan, PlannedTrainings, Tally, lock};
+use super::trainings::{PlannedJobs, lock};
 use crate::error::Error;
 
 /// What a run of a target would do.
@@ -30,7 +29,7 @@ pub(crate) struct PlannedNode {
     /// Its key, when the outputs of all its inputs are known.
     pub(crate) key: Option<Key>,
     /// Why it would run; none when it would not.
-    pub(crate) reason: Option<Reason>,
+    pub(crate) reason: Option<StaleReason>,
     /// Trainings that it would run.
     pub(crate) run: Bound,
     /// Trainings that it would not have to run.
@@ -85,12 +84,12 @@ impl Plan {
         forced: &BTreeSet<NodeIndex>,
     ) -> Result<Self, Error> {
         let history = History::load(store)?;
-        let planned = Mutex::new(PlannedTrainings::default());
+        let missing = Mutex::default();
         let mut outputs: BTreeMap<NodeIndex, Output> = BTreeMap::new();
         let mut nodes = Vec::new();
         for index in dag.cone(targets) {
-            let looking = Looking { dag, store, history: &history, planned: &planned };
-            let (node, output) = looking.node(index, &outputs, forced.contains(&index))?;
+            let planner = Planner { dag, store, history: &history, missing: &missing };
+            let (node, output) = planner.node(index, &outputs, forced.contains(&index))?;
             if let Some(output) = output {
                 outputs.insert(index, output);
             }
@@ -110,14 +109,15 @@ impl Plan {
     }
 }
 
-struct Looking<'a> {
+struct Planner<'a> {
     dag: &'a Dag,
     store: &'a Store,
     history: &'a History,
-    planned: &'a Mutex<PlannedTrainings>,
+    /// Missing trainings of all nodes so far: one that two nodes need would run once.
+    missing: &'a Mutex<HashSet<Digest>>,
 }
 
-impl Looking<'_> {
+impl Planner<'_> {
     fn node(
         &self,
         index: NodeIndex,
@@ -134,7 +134,7 @@ impl Looking<'_> {
             run: Bound::Exactly(0),
             cached: 0,
         };
-        let Some((digests, inputs)) = gather(node, outputs) else {
+        let Some((digests, inputs)) = gather(self.dag, node, outputs) else {
             planned.reason = Some(explain::waits(self.dag, index, outputs, self.history));
             let most = node.stage.trainings_at_most();
             planned.run = if most == 0 { Bound::Exactly(0) } else { Bound::AtMost(most) };
@@ -146,25 +146,21 @@ impl Looking<'_> {
             planned.cached = output.trainings;
             return Ok((planned, Some(output)));
         }
-        planned.reason =
-            Some(if forced { Reason::Forced } else { explain::why(self.dag, index, &key, self.history) });
-        let trainings =
-            NodePlan { store: self.store, planned: self.planned, tally: Mutex::new(Tally::default()) };
-        let result = node.stage.run(&inputs, &trainings);
-        let mut tally = lock(&trainings.tally);
-        let wanted = tally.count.run + tally.count.cached;
-        (planned.run, planned.cached) = if forced {
-            (Bound::Exactly(wanted), 0)
+        planned.reason = Some(if forced {
+            StaleReason::Forced
         } else {
-            (Bound::Exactly(tally.count.run), tally.count.cached)
-        };
-        match result {
+            explain::why(self.dag, index, &key, self.history)
+        });
+        let jobs = PlannedJobs { store: self.store, missing: self.missing, count: Mutex::default() };
+        let result = node.stage.compute(&inputs, &jobs);
+        let count = *lock(&jobs.count);
+        let wanted = count.run + count.cached;
+        (planned.run, planned.cached) =
+            if forced { (Bound::Exactly(wanted), 0) } else { (Bound::Exactly(count.run), count.cached) };
+        match result.map_err(|error| Error::of_node(&node.name, error)) {
             Ok(bytes) => Ok((planned, Some(Output::new(bytes, wanted)))),
-            Err(Halt::Untrained) => match tally.error.take() {
-                Some(Error::NotTrained) | None => Ok((planned, None)),
-                Some(error) => Err(error),
-            },
-            Err(other) => Err(Error::Node { node: node.name.clone(), source: other }),
+            Err(Error::NotTrained) => Ok((planned, None)),
+            Err(error) => Err(error),
         }
     }
 }

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cache::{Codec, Cost, Digest, Key, PutOutcome, Record, Store};
-use stages::stage::{Halt, Inputs};
+use stages::stage::Inputs;
 
 use super::executor::Executor;
-use super::explain::{self, Reason};
+use super::explain::{self, StaleReason};
 use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, begin_unix_ms};
 use super::node::{Dag, Node, NodeIndex};
 use super::progress::Progress;
-use super::trainings::{NodeTrainings, Tally, lock};
+use super::trainings::{NodeJobs, lock};
 use crate::error::Error;
 
 /// How many distinct trainings a node's output was made from: in the record's provenance, so that a run that finds
@@ -46,13 +46,17 @@ pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<Output>, Err
 }
 
 /// The keys' part and the stage's part of a node's inputs, from the outputs so far.
-pub(super) fn gather(node: &Node, outputs: &BTreeMap<NodeIndex, Output>) -> Option<(Vec<Digest>, Inputs)> {
+pub(super) fn gather(
+    dag: &Dag,
+    node: &Node,
+    outputs: &BTreeMap<NodeIndex, Output>,
+) -> Option<(Vec<Digest>, Inputs)> {
     let mut digests = Vec::with_capacity(node.inputs.len());
     let mut inputs = Inputs::default();
     for input in &node.inputs {
         let output = outputs.get(&input.node)?;
         digests.push(output.digest);
-        inputs.push(input.role, Arc::clone(&output.bytes));
+        inputs.push(input.node, &dag.nodes()[input.node].name, Arc::clone(&output.bytes));
     }
     Some((digests, inputs))
 }
@@ -99,7 +103,7 @@ impl Run<'_> {
             }
             let mut entry = self.entry(index);
             let blocked = stopped || (!failures.is_empty() && !self.keep_going);
-            let gathered = if blocked { None } else { gather(&self.dag.nodes()[index], &outputs) };
+            let gathered = if blocked { None } else { gather(self.dag, &self.dag.nodes()[index], &outputs) };
             if let Some((digests, inputs)) = gathered {
                 let place = (position + 1, cone.len());
                 match self.node(index, place, &digests, &inputs, &history, &mut entry) {
@@ -184,27 +188,21 @@ impl Run<'_> {
             Some(history) => history,
             None => history.get_or_init(|| History::load(self.store).unwrap_or_default()),
         };
-        let reason = if forced { Reason::Forced } else { explain::why(self.dag, index, &key, history) };
+        let reason = if forced { StaleReason::Forced } else { explain::why(self.dag, index, &key, history) };
         self.progress.node_started(position, nodes, &node.name, &reason.to_string());
-        let trainings = NodeTrainings {
+        let jobs = NodeJobs {
             node: &node.name,
             store: self.store,
             executor: self.executor,
             progress: self.progress,
             stop: self.stop,
             force: forced,
-            tally: Mutex::new(Tally::default()),
+            count: Mutex::default(),
         };
-        let result = node.stage.run(inputs, &trainings);
-        let mut tally = lock(&trainings.tally);
-        entry.trainings = tally.count;
+        let result = node.stage.compute(inputs, &jobs);
+        entry.trainings = *lock(&jobs.count);
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
-        let bytes = result.map_err(|halt| match halt {
-            Halt::Untrained => {
-                tally.error.take().unwrap_or_else(|| Error::Unreported { node: node.name.clone() })
-            }
-            other => Error::Node { node: node.name.clone(), source: other },
-        })?;
+        let bytes = result.map_err(|error| Error::of_node(&node.name, error))?;
         let distinct = entry.trainings.run + entry.trainings.cached;
         entry.state = NodeState::Ran;
         let mut record = Record::new(key, bytes.clone());

@@ -1,12 +1,12 @@
 //! Jobs to results: what is remembered is looked up, what is not is trained once and stored the moment it ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cache::{Cost, Digest, Key, PutOutcome, Record, Store};
-use stages::stage::{Halt, Training, Trainings};
-use stages::train::{TrainJob, TrainResult, Trained};
+use stages::stage::{JobRunner, StageError, TrainingSummary};
+use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
 
 use super::executor::{Events, Executor, Size};
 use super::manifest::TrainingCount;
@@ -15,13 +15,13 @@ use crate::error::{Error, TrainingFailure};
 
 /// The distinct jobs of a list, each with its key, and for every place in the list which of them stands there.
 pub(super) struct DistinctJobs<'a> {
-    pub(super) jobs: Vec<(&'a TrainJob, Key)>,
+    pub(super) jobs: Vec<(&'a TrainingJob, Key)>,
     pub(super) places: Vec<usize>,
 }
 
 impl<'a> DistinctJobs<'a> {
     /// Hashes every job once.
-    pub(super) fn of(jobs: &'a [TrainJob]) -> Result<Self, stages::Error> {
+    pub(super) fn of(jobs: &'a [TrainingJob]) -> Result<Self, stages::Error> {
         let mut distinct = Self { jobs: Vec::new(), places: Vec::with_capacity(jobs.len()) };
         let mut known: HashMap<Digest, usize> = HashMap::new();
         for job in jobs {
@@ -37,14 +37,14 @@ impl<'a> DistinctJobs<'a> {
 }
 
 /// A remembered training, or `None` when there is none that can be read.
-pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<Training>, Error> {
+pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<TrainingSummary>, Error> {
     let Some(record) = store.get(key)? else { return Ok(None) };
-    Ok(record.value::<TrainResult>().ok().map(|result| summary(key, &result)))
+    Ok(record.value::<TrainingResult>().ok().map(|result| summary(key, &result)))
 }
 
 /// What later stages read of a training.
-pub(super) fn summary(key: &Key, result: &TrainResult) -> Training {
-    Training {
+pub(super) fn summary(key: &Key, result: &TrainingResult) -> TrainingSummary {
+    TrainingSummary {
         key: *key.digest(),
         score: result.score,
         test_accuracy: result.test_accuracy,
@@ -55,7 +55,7 @@ pub(super) fn summary(key: &Key, result: &TrainResult) -> Training {
 }
 
 /// The record of a finished training. Device and speed are provenance: they do not change the result.
-pub(crate) fn training_record(key: Key, trained: &Trained) -> Result<Record, Error> {
+pub(crate) fn training_record(key: Key, trained: &FinishedTraining) -> Result<Record, Error> {
     let mut record = Record::of(key, &trained.result)?;
     record.provenance.insert("device".into(), trained.device.clone());
     record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
@@ -65,9 +65,9 @@ pub(crate) fn training_record(key: Key, trained: &Trained) -> Result<Record, Err
 }
 
 /// What [`training_record`] was made from.
-pub(crate) fn remembered_training(record: &Record, result: TrainResult) -> Trained {
+pub(crate) fn remembered_training(record: &Record, result: TrainingResult) -> FinishedTraining {
     let said = |name: &str| record.provenance.get(name).cloned().unwrap_or_default();
-    Trained {
+    FinishedTraining {
         result,
         device: said("device"),
         elapsed_ms: record.cost.elapsed_ms,
@@ -76,7 +76,7 @@ pub(crate) fn remembered_training(record: &Record, result: TrainResult) -> Train
 }
 
 /// Trains what is missing, for one node of a run.
-pub(super) struct NodeTrainings<'a> {
+pub(super) struct NodeJobs<'a> {
     pub(super) node: &'a str,
     pub(super) store: &'a Store,
     pub(super) executor: &'a dyn Executor,
@@ -84,35 +84,26 @@ pub(super) struct NodeTrainings<'a> {
     pub(super) stop: &'a AtomicBool,
     /// Train even what is remembered.
     pub(super) force: bool,
-    pub(super) tally: Mutex<Tally>,
+    /// What came of them so far.
+    pub(super) count: Mutex<TrainingCount>,
 }
 
-/// What came of a node's trainings.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub(super) count: TrainingCount,
-    pub(super) error: Option<Error>,
-}
-
-impl Trainings for NodeTrainings<'_> {
-    fn train(&self, jobs: &[TrainJob]) -> Result<Vec<Training>, Halt> {
-        self.try_train(jobs).map_err(|error| {
-            lock(&self.tally).error.get_or_insert(error);
-            Halt::Untrained
-        })
+impl JobRunner for NodeJobs<'_> {
+    fn run(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, StageError> {
+        self.try_train(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
-impl NodeTrainings<'_> {
-    fn try_train(&self, jobs: &[TrainJob]) -> Result<Vec<Training>, Error> {
+impl NodeJobs<'_> {
+    fn try_train(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, Error> {
         let distinct = DistinctJobs::of(jobs).map_err(Error::Stage)?;
-        let mut results: Vec<Option<Training>> = Vec::with_capacity(distinct.jobs.len());
+        let mut results: Vec<Option<TrainingSummary>> = Vec::with_capacity(distinct.jobs.len());
         for (_, key) in &distinct.jobs {
             results.push(if self.force { None } else { remembered(self.store, key)? });
         }
         let missing: Vec<usize> = (0..results.len()).filter(|&index| results[index].is_none()).collect();
         let cached = (results.len() - missing.len()) as u64;
-        lock(&self.tally).count.cached += cached;
+        lock(&self.count).cached += cached;
         if !missing.is_empty() {
             self.run_missing(&distinct, missing, cached, &mut results)?;
         }
@@ -124,7 +115,7 @@ impl NodeTrainings<'_> {
         distinct: &DistinctJobs,
         missing: Vec<usize>,
         cached: u64,
-        results: &mut [Option<Training>],
+        results: &mut [Option<TrainingSummary>],
     ) -> Result<(), Error> {
         // The longest first: what remains at the end, when some cores have nothing left to do, is then short.
         let mut sized: Vec<(usize, Size)> =
@@ -134,7 +125,7 @@ impl NodeTrainings<'_> {
         if !self.store.is_writer() {
             sized.reverse();
         }
-        let jobs: Vec<TrainJob> = sized.iter().map(|&(index, _)| distinct.jobs[index].0.clone()).collect();
+        let jobs: Vec<TrainingJob> = sized.iter().map(|&(index, _)| distinct.jobs[index].0.clone()).collect();
         let sizes: Vec<Size> = sized.iter().map(|&(_, size)| size).collect();
         self.progress.trainings_started(self.node, &sizes, cached);
         let collector = Collector {
@@ -152,7 +143,7 @@ impl NodeTrainings<'_> {
         };
         let executed = self.executor.execute(&jobs, self.stop, &collector);
         self.progress.trainings_ended();
-        lock(&self.tally).count += TrainingCount {
+        *lock(&self.count) += TrainingCount {
             run: collector.stored.load(Ordering::Relaxed),
             cached: collector.found.load(Ordering::Relaxed),
         };
@@ -178,10 +169,10 @@ struct Collector<'a> {
     store: &'a Store,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
-    jobs: &'a [TrainJob],
+    jobs: &'a [TrainingJob],
     keys: Vec<&'a Key>,
     sizes: Vec<Size>,
-    finished: Mutex<Vec<(usize, Training)>>,
+    finished: Mutex<Vec<(usize, TrainingSummary)>>,
     failures: Mutex<Vec<TrainingFailure>>,
     force: bool,
     /// Trainings that ran and were stored.
@@ -191,7 +182,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn keep(&self, job: usize, trained: &Trained) -> Result<Training, String> {
+    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<TrainingSummary, String> {
         let key = self.keys[job];
         let record = training_record(key.clone(), trained).map_err(|error| error.to_string())?;
         let outcome = self.store.put(&record).map_err(|error| error.to_string())?;
@@ -224,7 +215,7 @@ impl Events for Collector<'_> {
         self.progress.images(images, self.sizes[job].flops_of(images));
     }
 
-    fn finished(&self, job: usize, result: Result<Trained, stages::Error>) {
+    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
         let kept = match result {
             Ok(trained) => self.keep(job, &trained),
             // Whatever a training says after it was told to stop, it was stopped and did not fail.
@@ -250,45 +241,35 @@ impl Events for Collector<'_> {
     }
 }
 
-/// Looks trainings up and counts what is missing; trains nothing.
-#[derive(Default)]
-pub(super) struct PlannedTrainings {
-    /// Missing trainings of all nodes so far: one that two nodes need would run once.
-    pub(super) missing: std::collections::HashSet<Digest>,
-}
-
-/// [`PlannedTrainings`] while one node is looked at.
-pub(super) struct NodePlan<'a> {
+/// Looks the trainings of one node up and counts what is missing; trains nothing.
+pub(super) struct PlannedJobs<'a> {
     pub(super) store: &'a Store,
-    pub(super) planned: &'a Mutex<PlannedTrainings>,
-    pub(super) tally: Mutex<Tally>,
+    /// Missing trainings of all nodes so far: one that two nodes need would run once.
+    pub(super) missing: &'a Mutex<HashSet<Digest>>,
+    pub(super) count: Mutex<TrainingCount>,
 }
 
-impl Trainings for NodePlan<'_> {
-    fn train(&self, jobs: &[TrainJob]) -> Result<Vec<Training>, Halt> {
-        self.try_look_up(jobs).map_err(|error| {
-            lock(&self.tally).error.get_or_insert(error);
-            Halt::Untrained
-        })
+impl JobRunner for PlannedJobs<'_> {
+    fn run(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, StageError> {
+        self.try_look_up(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
-impl NodePlan<'_> {
-    fn try_look_up(&self, jobs: &[TrainJob]) -> Result<Vec<Training>, Error> {
+impl PlannedJobs<'_> {
+    fn try_look_up(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, Error> {
         let distinct = DistinctJobs::of(jobs).map_err(Error::Stage)?;
         let mut results = Vec::with_capacity(distinct.jobs.len());
         for (_, key) in &distinct.jobs {
             results.push(remembered(self.store, key)?);
         }
-        let mut tally = lock(&self.tally);
-        let mut planned = lock(self.planned);
+        let (mut count, mut missing) = (lock(&self.count), lock(self.missing));
         for ((_, key), result) in distinct.jobs.iter().zip(&results) {
             match result {
-                None if planned.missing.insert(*key.digest()) => tally.count.run += 1,
-                _ => tally.count.cached += 1,
+                None if missing.insert(*key.digest()) => count.run += 1,
+                _ => count.cached += 1,
             }
         }
-        let all: Option<Vec<Training>> =
+        let all: Option<Vec<TrainingSummary>> =
             distinct.places.iter().map(|&place| results[place].clone()).collect();
         all.ok_or(Error::NotTrained)
     }

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use stages::stage::Input;
 
-use crate::engine::node::{Dag, Input, NodeIndex};
+use crate::engine::node::{Dag, NodeIndex};
 
 /// Graphviz's language. Nodes without a remembered output are dashed.
 pub(crate) fn dot(dag: &Dag, cone: &[NodeIndex], stale: &dyn Fn(NodeIndex) -> bool) -> String {

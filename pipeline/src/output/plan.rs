@@ -4,18 +4,18 @@ use serde::Serialize;
 
 use super::format;
 use super::table::{Align, Table};
-use crate::engine::explain::{Change, Reason};
+use crate::engine::explain::{Change, StaleReason};
 use crate::engine::plan::{Bound, Plan, PlannedNode};
 use crate::error::Error;
 
 /// Trainings as a number and whether it is exact.
 #[derive(Serialize)]
-struct Trainings {
+struct BoundJson {
     at_most: u64,
     exact: bool,
 }
 
-impl From<Bound> for Trainings {
+impl From<Bound> for BoundJson {
     fn from(bound: Bound) -> Self {
         Self { at_most: bound.most(), exact: matches!(bound, Bound::Exactly(_)) }
     }
@@ -24,7 +24,7 @@ impl From<Bound> for Trainings {
 #[derive(Serialize)]
 struct PlanJson<'a> {
     target: &'a str,
-    trainings: Trainings,
+    trainings: BoundJson,
     nodes: Vec<NodeJson<'a>>,
 }
 
@@ -35,7 +35,7 @@ struct NodeJson<'a> {
     state: &'static str,
     reason: Option<String>,
     changes: &'a [Change],
-    trainings: Trainings,
+    trainings: BoundJson,
     cached: u64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn state(node: &PlannedNode) -> &'static str {
 impl<'a> NodeJson<'a> {
     fn of(node: &'a PlannedNode) -> Self {
         let changes = match &node.reason {
-            Some(Reason::Changed(changes)) => changes.as_slice(),
+            Some(StaleReason::Changed(changes)) => changes.as_slice(),
             _ => &[],
         };
         Self {

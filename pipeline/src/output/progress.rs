@@ -20,21 +20,21 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// Tells a person about a run.
 pub(crate) struct Reporter {
     terminal: bool,
-    node: Mutex<Node>,
-    batch: Mutex<Option<Batch>>,
+    node: Mutex<CurrentNode>,
+    current: Mutex<Option<CurrentTrainings>>,
     images: AtomicU64,
     flops: AtomicU64,
 }
 
 /// The node that is running: where it stands, such as `[3/38]`, and why it runs.
 #[derive(Default)]
-struct Node {
+struct CurrentNode {
     place: String,
     reason: String,
 }
 
 /// The trainings of the node that is running.
-struct Batch {
+struct CurrentTrainings {
     node: String,
     begun: Instant,
     last_line: Instant,
@@ -50,23 +50,23 @@ impl Reporter {
         Self {
             terminal,
             node: Mutex::default(),
-            batch: Mutex::new(None),
+            current: Mutex::new(None),
             images: AtomicU64::new(0),
             flops: AtomicU64::new(0),
         }
     }
 
-    fn with_batch(&self, act: impl FnOnce(&mut Batch)) {
-        if let Some(batch) = self.batch.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            act(batch);
+    fn with_current(&self, act: impl FnOnce(&mut CurrentTrainings)) {
+        if let Some(current) = self.current.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            act(current);
         }
     }
 
-    fn status(&self, batch: &Batch) -> String {
-        let seconds = batch.begun.elapsed().as_secs_f64().max(1e-3);
+    fn status(&self, current: &CurrentTrainings) -> String {
+        let seconds = current.begun.elapsed().as_secs_f64().max(1e-3);
         let images = self.images.load(Ordering::Relaxed) as f64;
-        let flops = self.flops.load(Ordering::Relaxed).min(batch.flops);
-        let left = (batch.flops - flops) as f64;
+        let flops = self.flops.load(Ordering::Relaxed).min(current.flops);
+        let left = (current.flops - flops) as f64;
         let rate = flops as f64 / seconds;
         let speed = format!("{} images/s", format::count((images / seconds) as u64));
         if rate <= 0.0 || seconds < 1.0 {
@@ -76,22 +76,22 @@ impl Reporter {
     }
 
     fn redraw(&self, force: bool) {
-        let Ok(mut guard) = self.batch.try_lock() else { return };
-        let Some(batch) = guard.as_mut() else { return };
+        let Ok(mut guard) = self.current.try_lock() else { return };
+        let Some(current) = guard.as_mut() else { return };
         let every = if self.terminal { DRAW_EVERY } else { LOG_EVERY };
-        if !force && batch.last_line.elapsed() < every {
+        if !force && current.last_line.elapsed() < every {
             return;
         }
-        batch.last_line = Instant::now();
-        let status = self.status(batch);
-        match &batch.bar {
+        current.last_line = Instant::now();
+        let status = self.status(current);
+        match &current.bar {
             Some(bar) => {
-                bar.set_position(self.flops.load(Ordering::Relaxed).min(batch.flops) / BAR_UNIT);
-                bar.set_message(format!("{}/{} trainings, {status}", batch.ended, batch.trainings));
+                bar.set_position(self.flops.load(Ordering::Relaxed).min(current.flops) / BAR_UNIT);
+                bar.set_message(format!("{}/{} trainings, {status}", current.ended, current.trainings));
             }
             None => super::message(&format!(
                 "{}: {} of {} trainings, {status}",
-                batch.node, batch.ended, batch.trainings
+                current.node, current.ended, current.trainings
             )),
         }
     }
@@ -102,7 +102,7 @@ const BAR_UNIT: u64 = 1_000_000;
 
 impl Progress for Reporter {
     fn node_started(&self, position: usize, nodes: usize, _name: &str, reason: &str) {
-        let node = Node { place: format!("[{position}/{nodes}] "), reason: reason.to_owned() };
+        let node = CurrentNode { place: format!("[{position}/{nodes}] "), reason: reason.to_owned() };
         *self.node.lock().unwrap_or_else(PoisonError::into_inner) = node;
     }
 
@@ -150,7 +150,7 @@ impl Progress for Reporter {
             ));
         }
         let now = Instant::now();
-        let batch = Batch {
+        let current = CurrentTrainings {
             node: node.to_owned(),
             begun: now,
             last_line: now,
@@ -159,7 +159,7 @@ impl Progress for Reporter {
             flops,
             bar,
         };
-        *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = Some(batch);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
     }
 
     fn images(&self, images: u64, flops: u64) {
@@ -169,11 +169,11 @@ impl Progress for Reporter {
     }
 
     fn training_ended(&self, failure: Option<&str>) {
-        self.with_batch(|batch| {
-            batch.ended += 1;
+        self.with_current(|current| {
+            current.ended += 1;
             if let Some(failure) = failure {
-                let line = format!("{}: training failed: {failure}", batch.node);
-                match &batch.bar {
+                let line = format!("{}: training failed: {failure}", current.node);
+                match &current.bar {
                     Some(bar) => bar.suspend(|| super::message(&line)),
                     None => super::message(&line),
                 }
@@ -185,8 +185,8 @@ impl Progress for Reporter {
     }
 
     fn trainings_ended(&self) {
-        let batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(bar) = batch.and_then(|batch| batch.bar) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(bar) = current.and_then(|current| current.bar) {
             bar.finish_and_clear();
         }
     }

@@ -7,20 +7,21 @@ use serde::Serialize;
 use stages::hyperparameter::{COUNT, HYPERPARAMETERS};
 use stages::mip::MipState;
 use stages::stage::{
-    DrawnBudgets, Evaluation, Halt, MipReport, Pick, RankedBudget, Report, SearchOutcome, TrainedBudget,
-    decode,
+    DrawnBudgets, Evaluate, EvaluatedBudget, FitForest, Mip, MipReport, NasSearch, NasSearchReport, Pick,
+    Prune, Rank, RankedBudget, Sample, SampleBudgets, Search, SearchOutcome, SelectBudget, Train,
+    TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
 use super::format;
 use super::table::{Align, Table};
 use crate::engine::manifest::TrainingCount;
-use crate::engine::node::{Dag, Node, NodeIndex};
+use crate::engine::node::{Dag, NodeIndex, Show, Shown};
 use crate::engine::run::Output;
 use crate::error::Error;
 
 /// What a run says about itself beside its result.
-pub(crate) struct Ran<'a> {
+pub(crate) struct RunSummary<'a> {
     pub(crate) target: &'a str,
     pub(crate) trainings: TrainingCount,
     pub(crate) elapsed_ms: u64,
@@ -39,16 +40,14 @@ pub(crate) fn print(
     dag: &Dag,
     targets: &[NodeIndex],
     outputs: &BTreeMap<NodeIndex, Output>,
-    ran: &Ran,
+    ran: &RunSummary,
     json: bool,
 ) -> Result<(), Error> {
     let mut shown = Vec::new();
     for &target in targets {
         let node = &dag.nodes()[target];
         let Some(output) = outputs.get(&target) else { continue };
-        let what = show(node.stage.name(), &output.bytes)
-            .map_err(|source| Error::Node { node: node.name.clone(), source })?;
-        shown.push((node, what));
+        shown.push((node, node.stage.show_bytes(&node.name, &output.bytes)?));
     }
     if json {
         let result = match shown.as_slice() {
@@ -64,7 +63,10 @@ pub(crate) fn print(
     }
     let mut text = String::new();
     for (node, shown) in &shown {
-        text.push_str(&titled(node, &shown.text, shown.titled));
+        if !shown.titled {
+            let _ = writeln!(text, "{}", super::heading(&node.name));
+        }
+        let _ = writeln!(text, "{}", shown.text);
     }
     let _ = write!(
         text,
@@ -76,80 +78,88 @@ pub(crate) fn print(
     super::result(&text)
 }
 
-fn titled(node: &Node, text: &str, has_title: bool) -> String {
-    if has_title { format!("{text}\n") } else { format!("{}\n{text}\n", super::heading(&node.name)) }
+fn shown(json: impl Serialize, text: String) -> Result<Shown, serde_json::Error> {
+    Ok(Shown { json: serde_json::to_value(json)?, text, titled: false })
 }
 
-/// An output, for programs and for people.
-struct Shown {
-    json: serde_json::Value,
-    text: String,
-    /// Whether the text says by itself what it is.
-    titled: bool,
+/// Of a text that says by itself what it is.
+fn titled(json: impl Serialize, text: String) -> Result<Shown, serde_json::Error> {
+    Ok(Shown { titled: true, ..shown(json, text)? })
 }
 
-fn show(stage: &str, bytes: &[u8]) -> Result<Shown, Halt> {
-    let titled = matches!(stage, "nas-search" | "mip");
-    let (json, text) = match stage {
-        "sample" => {
-            let genotypes: Vec<Genotype> = decode(stage, bytes)?;
-            let genotypes: Vec<String> = genotypes.iter().map(ToString::to_string).collect();
-            (json(&genotypes)?, genotypes.join("\n") + "\n")
-        }
-        "train" => {
-            let trained: Vec<TrainedBudget> = decode(stage, bytes)?;
-            (json(&trained)?, trained_text(&trained))
-        }
-        "evaluate" => {
-            let evaluations: Vec<Evaluation> = decode(stage, bytes)?;
-            (json(&evaluations)?, evaluations_text(&evaluations))
-        }
-        "sample-budgets" => {
-            let drawn: DrawnBudgets = decode(stage, bytes)?;
-            let lines: Vec<String> = drawn.budgets.iter().map(ToString::to_string).collect();
-            (json(&drawn)?, lines.join("\n") + "\n")
-        }
-        "rank" => {
-            let ranked: Vec<RankedBudget> = decode(stage, bytes)?;
-            let picks: Vec<Pick> = ranked.iter().map(Pick::of).collect();
-            (json(&picks.iter().map(PickJson::of).collect::<Vec<_>>())?, picks_table(&picks).to_string())
-        }
-        "fit-forest" => {
-            let importances: [f64; COUNT] = decode(stage, bytes)?;
-            (json(&named(&importances))?, importances_text(&importances))
-        }
-        "prune" => {
-            let state: MipState = decode(stage, bytes)?;
-            (json(&state)?, pruned_text(&state))
-        }
-        "select-budget" => {
-            let budget: Budget = decode(stage, bytes)?;
-            (json(&budget)?, format!("{budget}\n"))
-        }
-        "mip" => {
-            let report: MipReport = decode(stage, bytes)?;
-            (json(&MipJson::of(&report))?, mip_text(&report))
-        }
-        "search" => {
-            let outcome: SearchOutcome = decode(stage, bytes)?;
-            let text = format!(
-                "{}\nscore {:.2}% under the budget found, the best of {}\n",
-                outcome.best,
-                outcome.training.score,
-                format::plural(outcome.scored, "architecture")
-            );
-            (json(&outcome)?, text)
-        }
-        _ => {
-            let report: Report = decode(stage, bytes)?;
-            (json(&ReportJson::of(&report))?, report_text(&report))
-        }
-    };
-    Ok(Shown { json, text, titled })
+impl Show for Sample {
+    fn show(&self, genotypes: &Vec<Genotype>) -> Result<Shown, serde_json::Error> {
+        let genotypes: Vec<String> = genotypes.iter().map(ToString::to_string).collect();
+        shown(&genotypes, genotypes.join("\n") + "\n")
+    }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Halt> {
-    serde_json::to_value(value).map_err(|_| Halt::Wiring { role: "result".to_owned() })
+impl Show for Train {
+    fn show(&self, trained: &Vec<TrainedBudget>) -> Result<Shown, serde_json::Error> {
+        shown(trained, trained_text(trained))
+    }
+}
+
+impl Show for Evaluate {
+    fn show(&self, evaluated: &Vec<EvaluatedBudget>) -> Result<Shown, serde_json::Error> {
+        shown(evaluated, evaluated_text(evaluated))
+    }
+}
+
+impl Show for SampleBudgets {
+    fn show(&self, drawn: &DrawnBudgets) -> Result<Shown, serde_json::Error> {
+        let lines: Vec<String> = drawn.budgets.iter().map(ToString::to_string).collect();
+        shown(drawn, lines.join("\n") + "\n")
+    }
+}
+
+impl Show for Rank {
+    fn show(&self, ranked: &Vec<RankedBudget>) -> Result<Shown, serde_json::Error> {
+        let picks: Vec<Pick> = ranked.iter().map(Pick::of).collect();
+        shown(picks.iter().map(PickJson::of).collect::<Vec<_>>(), picks_table(&picks).to_string())
+    }
+}
+
+impl Show for FitForest {
+    fn show(&self, importances: &[f64; COUNT]) -> Result<Shown, serde_json::Error> {
+        shown(named(importances), importances_text(importances))
+    }
+}
+
+impl Show for Prune {
+    fn show(&self, state: &MipState) -> Result<Shown, serde_json::Error> {
+        shown(state, pruned_text(state))
+    }
+}
+
+impl Show for SelectBudget {
+    fn show(&self, budget: &Budget) -> Result<Shown, serde_json::Error> {
+        shown(budget, format!("{budget}\n"))
+    }
+}
+
+impl Show for Mip {
+    fn show(&self, report: &MipReport) -> Result<Shown, serde_json::Error> {
+        titled(MipJson::of(report), mip_text(report))
+    }
+}
+
+impl Show for Search {
+    fn show(&self, outcome: &SearchOutcome) -> Result<Shown, serde_json::Error> {
+        let text = format!(
+            "{}\nscore {:.2}% under the budget found, the best of {}\n",
+            outcome.best,
+            outcome.training.score,
+            format::plural(outcome.scored, "architecture")
+        );
+        shown(outcome, text)
+    }
+}
+
+impl Show for NasSearch {
+    fn show(&self, report: &NasSearchReport) -> Result<Shown, serde_json::Error> {
+        titled(ReportJson::of(report), report_text(report))
+    }
 }
 
 /// The result of `nas-search`: the fields that programs rely on.
@@ -187,7 +197,7 @@ struct BestJson {
 }
 
 impl ReportJson {
-    fn of(report: &Report) -> Self {
+    fn of(report: &NasSearchReport) -> Self {
         let best = &report.best;
         Self {
             mip: MipJson::of(&report.mip),
@@ -237,11 +247,11 @@ fn trained_text(trained: &[TrainedBudget]) -> String {
     text
 }
 
-fn evaluations_text(evaluations: &[Evaluation]) -> String {
+fn evaluated_text(evaluated: &[EvaluatedBudget]) -> String {
     let mut text = String::new();
-    for evaluation in evaluations {
-        let scores: Vec<String> = evaluation.scores.iter().map(|score| format!("{score:.2}")).collect();
-        let _ = writeln!(text, "{}\n  {}", evaluation.budget, scores.join(" "));
+    for budget in evaluated {
+        let scores: Vec<String> = budget.scores.iter().map(|score| format!("{score:.2}")).collect();
+        let _ = writeln!(text, "{}\n  {}", budget.budget, scores.join(" "));
     }
     text
 }
@@ -332,8 +342,8 @@ fn rounds_table(report: &MipReport) -> Table {
         let mut cells = vec![row.name.to_owned()];
         cells.extend(report.rounds.iter().map(|found| format!("{:.3}", found.importances[index])));
         let why = match fixed.reason {
-            stages::mip::Reason::Cheapest => "the cheapest",
-            stages::mip::Reason::BestTrial => "of the best budget",
+            stages::mip::FixReason::Cheapest => "the cheapest",
+            stages::mip::FixReason::BestTrial => "of the best budget",
         };
         cells.push(format!("{} in round {}, {why}", fixed.value, fixed_round + 1));
         table.row(cells);
@@ -341,7 +351,7 @@ fn rounds_table(report: &MipReport) -> Table {
     table
 }
 
-fn report_text(report: &Report) -> String {
+fn report_text(report: &NasSearchReport) -> String {
     let best = &report.best;
     let mut text = mip_text(&report.mip);
     let _ = writeln!(

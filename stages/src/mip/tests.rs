@@ -83,7 +83,7 @@ fn replays_on_the_published_trials() {
     assert_eq!(state.fixed[0].index, index("cutout"));
     assert_eq!(state.fixed[0].value, Value::Count(0));
     let by_name = |name: &str| state.fixed.iter().find(|fixed| fixed.index == index(name)).unwrap();
-    assert_eq!(by_name("layers").reason, Reason::BestTrial);
+    assert_eq!(by_name("layers").reason, FixReason::BestTrial);
     assert_eq!(by_name("layers").value, Value::Count(20));
 }
 
@@ -171,12 +171,12 @@ fn unimportant_means_cheapest_and_important_means_best_seen() {
         state.fixed
     };
     let fixed = prune(&[("epochs", 0.05), ("layers", 0.4), ("channels", 0.55)]);
-    let cheapest = Fixed { index: 0, value: Value::Count(5), importance: 0.05, reason: Reason::Cheapest };
+    let cheapest = Fixed { index: 0, value: Value::Count(5), importance: 0.05, reason: FixReason::Cheapest };
     assert_eq!(fixed, [cheapest]);
     let fixed = prune(&[("epochs", 0.2), ("layers", 0.4), ("channels", 0.4)]);
     assert_eq!(
         fixed,
-        [Fixed { index: 0, value: Value::Count(20), importance: 0.2, reason: Reason::BestTrial }]
+        [Fixed { index: 0, value: Value::Count(20), importance: 0.2, reason: FixReason::BestTrial }]
     );
 }
 
@@ -191,7 +191,7 @@ fn ties_go_by_cost_then_by_name_and_the_last_is_fixed_too() {
     assert_eq!(state.fixed[0].index, index("channels"));
     state.prune(&[0.0; COUNT], &costs(&state.space));
     assert_eq!((state.fixed[1].index, state.fixed[2].index), (index("epochs"), index("layers")));
-    assert_eq!(state.fixed[2].reason, Reason::BestTrial);
+    assert_eq!(state.fixed[2].reason, FixReason::BestTrial);
     assert!(state.space.open().is_empty());
 }
 
@@ -202,7 +202,7 @@ fn among_values_of_one_cost_the_best_trials_own_is_kept() {
     let mut state = MipState { trials, ..MipState::new(space(&lists)) };
     let costs = costs(&state.space);
     state.prune(&importances(&[("epochs", 0.99), ("batch_size", 0.01)]), &costs);
-    assert_eq!((state.fixed[0].value, state.fixed[0].reason), (Value::Count(64), Reason::Cheapest));
+    assert_eq!((state.fixed[0].value, state.fixed[0].reason), (Value::Count(64), FixReason::Cheapest));
 }
 
 #[test]

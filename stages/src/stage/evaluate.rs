@@ -3,16 +3,19 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Halt, Inputs, Stage, TrainedBudget, Trainings, encode};
+use super::{Handle, Input, Inputs, JobRunner, Stage, StageError, TrainedBudget};
 use crate::{Budget, Error};
 
-/// Reads input `trained`; the output is a list of [`Evaluation`], one a budget.
+/// The output is a list of [`EvaluatedBudget`], one a budget.
 #[derive(Clone, Copy, Debug)]
-pub struct Evaluate;
+pub struct Evaluate {
+    /// The trainings.
+    pub trained: Handle<Vec<TrainedBudget>>,
+}
 
 /// The architectures under one budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
+pub struct EvaluatedBudget {
     /// The budget.
     pub budget: Budget,
     /// The score of each architecture in percent, in the order of the architectures: the paper's `R_b`.
@@ -22,6 +25,8 @@ pub struct Evaluation {
 }
 
 impl Stage for Evaluate {
+    type Output = Vec<EvaluatedBudget>;
+
     fn name(&self) -> &'static str {
         "evaluate"
     }
@@ -30,15 +35,18 @@ impl Stage for Evaluate {
         Ok(Fields::new())
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let trained: Vec<TrainedBudget> = inputs.one("trained")?;
-        encode(&trained.iter().map(evaluation).collect::<Vec<_>>())
+    fn inputs(&self) -> Vec<Input> {
+        vec![self.trained.role("trained")]
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        Ok(inputs.read(self.trained)?.iter().map(evaluated).collect())
     }
 }
 
-fn evaluation(trained: &TrainedBudget) -> Evaluation {
+fn evaluated(trained: &TrainedBudget) -> EvaluatedBudget {
     let flops = trained.trainings.iter().map(|training| training.training_flops as f64);
-    Evaluation {
+    EvaluatedBudget {
         budget: trained.budget,
         scores: trained.trainings.iter().map(|training| training.score).collect(),
         mean_training_flops: flops.sum::<f64>() / trained.trainings.len().max(1) as f64,

@@ -3,15 +3,20 @@
 use cache::Fields;
 
 use super::prune::with_trials;
-use super::{Halt, Inputs, RankedBudget, Stage, Trainings, encode};
+use super::{Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
 use crate::Error;
+use crate::hyperparameter::COUNT;
 use crate::mip::MipState;
 use crate::space::BudgetSpace;
 
-/// Fits a random forest to the trials in input `pruned` (none in the first round) and input `trials`. The output is the
-/// importance of each hyper-parameter in the table's order, `[f64; COUNT]` (Eq. 8 of Zheng et al.).
+/// Fits a random forest to the trials of all rounds so far. The output is the importance of each hyper-parameter in the
+/// table's order, `[f64; COUNT]` (Eq. 8 of Zheng et al.).
 #[derive(Clone, Debug)]
 pub struct FitForest {
+    /// The state after the round before, if there was one.
+    pub pruned: Option<Handle<MipState>>,
+    /// The trials of this round.
+    pub trials: Handle<Vec<RankedBudget>>,
     /// The space before any pruning; importances do not depend on it.
     pub space: BudgetSpace,
     /// Trees.
@@ -21,6 +26,8 @@ pub struct FitForest {
 }
 
 impl Stage for FitForest {
+    type Output = [f64; COUNT];
+
     fn name(&self) -> &'static str {
         "fit-forest"
     }
@@ -29,10 +36,14 @@ impl Stage for FitForest {
         Ok(Fields::new().with("mip.trees", self.trees)?.with("mip.seed", self.seed)?)
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let before: Option<MipState> = inputs.optional("pruned")?;
-        let trials: Vec<RankedBudget> = inputs.one("trials")?;
-        let state = with_trials(before, &self.space, &trials);
-        encode(&state.importances(self.trees, self.seed)?)
+    fn inputs(&self) -> Vec<Input> {
+        let pruned = self.pruned.map(|pruned| pruned.role("pruned"));
+        [self.trials.role("trials")].into_iter().chain(pruned).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let before = inputs.read_optional(self.pruned)?;
+        let state = with_trials(before, &self.space, &inputs.read(self.trials)?);
+        Ok(state.importances(self.trees, self.seed)?)
     }
 }

@@ -3,15 +3,30 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Halt, Inputs, RankedBudget, Stage, Trainings, encode};
+use super::{Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
 use crate::hyperparameter::COUNT;
 use crate::mip::{Fixed, MipState, Trial, pareto};
 use crate::{Budget, Error};
 
-/// Brings together input `budget` and, of every round in order, `trials`, `importances` and `pruned`. The output is
-/// a [`MipReport`].
+/// Brings together what every round found, in order. The output is a [`MipReport`].
+#[derive(Clone, Debug)]
+pub struct Mip {
+    /// The budget found.
+    pub budget: Handle<Budget>,
+    /// The rounds, in order.
+    pub rounds: Vec<RoundHandles>,
+}
+
+/// The outputs of one round.
 #[derive(Clone, Copy, Debug)]
-pub struct Mip;
+pub struct RoundHandles {
+    /// The budgets that were tried.
+    pub trials: Handle<Vec<RankedBudget>>,
+    /// The importance of each hyper-parameter.
+    pub importances: Handle<[f64; COUNT]>,
+    /// What is left of the space.
+    pub pruned: Handle<MipState>,
+}
 
 /// The result of minimum importance pruning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +64,8 @@ pub struct Round {
 }
 
 impl Stage for Mip {
+    type Output = MipReport;
+
     fn name(&self) -> &'static str {
         "mip"
     }
@@ -57,28 +74,38 @@ impl Stage for Mip {
         Ok(Fields::new())
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let budget: Budget = inputs.one("budget")?;
-        let ranked: Vec<Vec<RankedBudget>> = inputs.all("trials")?;
-        let importances: Vec<[f64; COUNT]> = inputs.all("importances")?;
-        let states: Vec<MipState> = inputs.all("pruned")?;
-        let missing = |role: &str| Halt::Wiring { role: role.to_owned() };
-        let pick = |budget: &Budget| {
-            let found = ranked.iter().flatten().find(|ranked| ranked.trial.budget == *budget);
-            found.map(Pick::of).ok_or_else(|| missing("trials"))
-        };
-        let mut rounds = Vec::with_capacity(states.len());
+    fn inputs(&self) -> Vec<Input> {
+        let each = |input: fn(&RoundHandles) -> Input| self.rounds.iter().map(input);
+        [self.budget.role("budget")]
+            .into_iter()
+            .chain(each(|round| round.trials.role("trials")))
+            .chain(each(|round| round.importances.role("importances")))
+            .chain(each(|round| round.pruned.role("pruned")))
+            .collect()
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let (mut ranked, mut rounds): (Vec<RankedBudget>, Vec<Round>) = (Vec::new(), Vec::new());
+        let mut trials: Vec<Trial> = Vec::new();
         let mut fixed_before = 0;
-        for (state, importances) in states.iter().zip(importances) {
+        for handles in &self.rounds {
+            ranked.extend(inputs.read(handles.trials)?);
+            let state = inputs.read(handles.pruned)?;
             let fixed = state.fixed.get(fixed_before..).unwrap_or_default().to_vec();
             fixed_before = state.fixed.len();
-            rounds.push(Round { importances, fixed });
+            trials = state.trials;
+            rounds.push(Round { importances: inputs.read(handles.importances)?, fixed });
         }
-        let trials: &[Trial] = &states.last().ok_or_else(|| missing("pruned"))?.trials;
-        encode(&MipReport {
-            found: pick(&budget)?,
+        let pick = |budget: &Budget| {
+            let found = ranked.iter().find(|ranked| ranked.trial.budget == *budget);
+            found
+                .map(Pick::of)
+                .ok_or_else(|| inputs.unexpected(self.budget, "is a budget that no round tried"))
+        };
+        Ok(MipReport {
+            found: pick(&inputs.read(self.budget)?)?,
             rounds,
-            pareto: pareto(trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
+            pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
             tried: trials.len() as u64,
         })
     }

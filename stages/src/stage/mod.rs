@@ -1,11 +1,12 @@
 //! The science as nodes of a graph: what each stage reads, what it writes, and what its result depends on.
 //!
-//! A stage knows nothing of files, caches or devices. It gets its inputs' outputs as bytes, asks for trainings through
-//! [`Trainings`], and gives back the bytes of its own output. Everything that changes that output and is not an input
-//! is in [`Stage::parameters`], from which the engine builds the key under which the output is remembered.
+//! A stage knows nothing of files, caches or devices. It holds handles to the outputs that it reads, has its jobs trained by a
+//! [`JobRunner`], and gives back its own output. Everything that changes that output and is not an input is in
+//! [`Stage::parameters`], from which the engine builds the key under which the output is remembered.
 
 mod evaluate;
 mod fit_forest;
+mod inputs;
 mod mip;
 mod nas_search;
 mod prune;
@@ -16,19 +17,20 @@ mod search;
 mod select_budget;
 mod train;
 
-use std::sync::Arc;
+use std::error::Error as StdError;
 
-use cache::{Digest, Fields, codec};
+use cache::{Digest, Fields};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::train::TrainJob;
+use crate::train::TrainingJob;
 
-pub use evaluate::{Evaluate, Evaluation};
+pub use evaluate::{Evaluate, EvaluatedBudget};
 pub use fit_forest::FitForest;
-pub use mip::{Mip, MipReport, Pick, Round};
-pub use nas_search::{BestArchitecture, NasSearch, Report};
+pub use inputs::{Handle, Input, Inputs, decode};
+pub use mip::{Mip, MipReport, Pick, Round, RoundHandles};
+pub use nas_search::{BestArchitecture, NasSearch, NasSearchReport};
 pub use prune::Prune;
 pub use rank::{Rank, RankedBudget};
 pub use sample::Sample;
@@ -39,6 +41,9 @@ pub use train::{Architectures, Budgets, JobTemplate, Train, TrainedBudget};
 
 /// One kind of node. The engine keys its output by name, version, parameters and the digests of its inputs.
 pub trait Stage: Send + Sync {
+    /// What it gives. Stored as its bytes, and read by the stages after it.
+    type Output: Serialize + DeserializeOwned;
+
     /// The stage's name as users write it, for example `fit-forest`.
     fn name(&self) -> &'static str;
 
@@ -53,12 +58,15 @@ pub trait Stage: Send + Sync {
     /// When two parameters have one name, or a number is not a number.
     fn parameters(&self) -> Result<Fields, Error>;
 
+    /// The outputs that [`Stage::run`] reads, each in its role.
+    fn inputs(&self) -> Vec<Input>;
+
     /// Computes the output.
     ///
     /// # Errors
-    /// [`Halt::Failed`] when the science itself cannot go on, [`Halt::Wiring`] when an input is not what the stage reads,
-    /// [`Halt::Untrained`] when trainings are missing.
-    fn run(&self, inputs: &Inputs, trainings: &dyn Trainings) -> Result<Vec<u8>, Halt>;
+    /// [`StageError::Failed`] when the science itself cannot go on, [`StageError::Untrained`] when trainings are missing; the
+    /// others when an input is not what the stage reads.
+    fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError>;
 
     /// The most trainings that [`Stage::run`] can ask for, whatever its inputs turn out to be.
     fn trainings_at_most(&self) -> u64 {
@@ -66,18 +74,18 @@ pub trait Stage: Send + Sync {
     }
 }
 
-/// Where a stage gets trained networks from: remembered ones and, if the engine is not merely planning, new ones.
-pub trait Trainings: Sync {
+/// Who has a stage's jobs trained: it remembers trainings and, if the engine is not merely planning, runs new ones.
+pub trait JobRunner: Sync {
     /// The trainings of `jobs`, in the order of the jobs. Jobs that occur twice are trained once.
     ///
     /// # Errors
-    /// [`Halt::Untrained`] when at least one of them is not there in the end; why is known to whoever implements this.
-    fn train(&self, jobs: &[TrainJob]) -> Result<Vec<Training>, Halt>;
+    /// [`StageError::Untrained`] with its cause when at least one of them is not there in the end.
+    fn run(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, StageError>;
 }
 
 /// What later stages read of one training. The whole record lies in the cache under `key`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Training {
+pub struct TrainingSummary {
     /// Digest of the training's key.
     pub key: Digest,
     /// What architectures are ranked and searched by: percent correct under the job's scoring.
@@ -94,75 +102,36 @@ pub struct Training {
 
 /// Why a stage gave no output.
 #[derive(Debug, thiserror::Error)]
-pub enum Halt {
+pub enum StageError {
     /// The stage's own computation failed.
     #[error(transparent)]
     Failed(#[from] Error),
-    /// An input is missing or holds something else: the graph is wired wrongly, or a stage changed without a new version.
-    #[error(
-        "input `{role}` is missing or is not what this stage reads; run it again with --force on the node before it"
-    )]
-    Wiring {
-        /// The input's role.
-        role: String,
+    /// The output of an earlier node is not of the type that this version of its stage writes.
+    #[error("the output of node {node} cannot be read ({source}); run again with --force {node}")]
+    Unreadable {
+        /// The earlier node.
+        node: String,
+        /// What the decoder says.
+        source: cache::Error,
+    },
+    /// The output of an earlier node is of its type, and yet nothing that its stage writes.
+    #[error("the output of node {node} {problem}; run again with --force {node}")]
+    Unexpected {
+        /// The earlier node.
+        node: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The stage reads an output that it does not list among its inputs: a mistake in the stage.
+    #[error("the stage reads the output of node number {node}, which is not among its inputs")]
+    Undeclared {
+        /// The number of the earlier node.
+        node: usize,
     },
     /// The output cannot be encoded.
     #[error(transparent)]
     Output(#[from] cache::Error),
-    /// Trainings that the stage needs are missing, failed or were cancelled.
-    #[error("trainings are missing")]
-    Untrained,
-}
-
-/// The outputs of a node's inputs, each under the role it plays for the stage.
-#[derive(Clone, Default)]
-pub struct Inputs {
-    outputs: Vec<(String, Arc<[u8]>)>,
-}
-
-impl Inputs {
-    /// Adds one input's output. Roles may repeat: `trials` of round 1, then of round 2.
-    pub fn push(&mut self, role: impl Into<String>, output: Arc<[u8]>) {
-        self.outputs.push((role.into(), output));
-    }
-
-    /// The one output with this role.
-    ///
-    /// # Errors
-    /// When the role is missing or its bytes are not a `T`: both mean that the graph is wired wrongly or that the
-    /// stage that wrote it changed without raising its version.
-    pub fn one<T: DeserializeOwned>(&self, role: &str) -> Result<T, Halt> {
-        let found = self.outputs.iter().find(|(name, _)| name == role);
-        let (_, bytes) = found.ok_or_else(|| Halt::Wiring { role: role.to_owned() })?;
-        decode(role, bytes)
-    }
-
-    /// The output with this role, or `None` when the node has no such input.
-    ///
-    /// # Errors
-    /// As [`Inputs::one`], a missing role apart.
-    pub fn optional<T: DeserializeOwned>(&self, role: &str) -> Result<Option<T>, Halt> {
-        let found = self.outputs.iter().find(|(name, _)| name == role);
-        found.map(|(_, bytes)| decode(role, bytes)).transpose()
-    }
-
-    /// All outputs with this role, in the order in which they were added.
-    ///
-    /// # Errors
-    /// As [`Inputs::one`]; no output at all is an empty list.
-    pub fn all<T: DeserializeOwned>(&self, role: &str) -> Result<Vec<T>, Halt> {
-        self.outputs.iter().filter(|(name, _)| name == role).map(|(_, bytes)| decode(role, bytes)).collect()
-    }
-}
-
-/// Reads an output that a stage wrote; `role` names it in the error.
-///
-/// # Errors
-/// [`Halt::Wiring`] when the bytes are not a `T`.
-pub fn decode<T: DeserializeOwned>(role: &str, bytes: &[u8]) -> Result<T, Halt> {
-    codec::decode(bytes).map_err(|_| Halt::Wiring { role: role.to_owned() })
-}
-
-fn encode<T: Serialize>(output: &T) -> Result<Vec<u8>, Halt> {
-    Ok(codec::encode(output)?)
+    /// Trainings that the stage needs are missing, failed or were cancelled: the cause is the runner's.
+    #[error(transparent)]
+    Untrained(Box<dyn StdError + Send + Sync>),
 }

@@ -3,16 +3,23 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Halt, Inputs, MipReport, SearchOutcome, Stage, TrainedBudget, Trainings, encode};
+use super::{Handle, Input, Inputs, JobRunner, MipReport, SearchOutcome, Stage, StageError, TrainedBudget};
 use crate::{Error, Genotype};
 
-/// Brings together inputs `mip`, `search` and `trained` (the winner's full training). The output is a [`Report`].
+/// Brings everything together. The output is a [`NasSearchReport`].
 #[derive(Clone, Copy, Debug)]
-pub struct NasSearch;
+pub struct NasSearch {
+    /// The budget found, and how.
+    pub mip: Handle<MipReport>,
+    /// The search under it.
+    pub search: Handle<SearchOutcome>,
+    /// The winner's full training.
+    pub trained: Handle<Vec<TrainedBudget>>,
+}
 
 /// What a run was for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct NasSearchReport {
     /// The budget found, and how.
     pub mip: MipReport,
     /// The best architecture that the search under it met.
@@ -37,6 +44,8 @@ pub struct BestArchitecture {
 }
 
 impl Stage for NasSearch {
+    type Output = NasSearchReport;
+
     fn name(&self) -> &'static str {
         "nas-search"
     }
@@ -45,14 +54,18 @@ impl Stage for NasSearch {
         Ok(Fields::new())
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let mip: MipReport = inputs.one("mip")?;
-        let search: SearchOutcome = inputs.one("search")?;
-        let trained: Vec<TrainedBudget> = inputs.one("trained")?;
-        let training = trained.first().and_then(|budget| budget.trainings.first());
-        let training = training.ok_or_else(|| Halt::Wiring { role: "trained".to_owned() })?;
-        encode(&Report {
-            mip,
+    fn inputs(&self) -> Vec<Input> {
+        vec![self.mip.role("mip"), self.search.role("search"), self.trained.role("trained")]
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let search = inputs.read(self.search)?;
+        let trained = inputs.read_only(self.trained)?;
+        let [training] = trained.trainings.as_slice() else {
+            return Err(inputs.unexpected(self.trained, "is not one training"));
+        };
+        Ok(NasSearchReport {
+            mip: inputs.read(self.mip)?,
             best: BestArchitecture {
                 genotype: search.best,
                 parameters: training.parameters,

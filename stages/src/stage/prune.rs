@@ -3,21 +3,30 @@
 use cache::Fields;
 
 use super::sample_budgets::add_space;
-use super::{DrawnBudgets, Halt, Inputs, RankedBudget, Stage, Trainings, encode};
+use super::{DrawnBudgets, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
 use crate::Error;
 use crate::hyperparameter::COUNT;
 use crate::mip::MipState;
 use crate::space::BudgetSpace;
 
-/// Prunes by Eq. 9 of Zheng et al. Inputs: `pruned` of the round before, if there was one, and this round's `budgets`,
-/// `trials` and `importances`. The output is a [`MipState`].
+/// Prunes by Eq. 9 of Zheng et al. The output is a [`MipState`].
 #[derive(Clone, Debug)]
 pub struct Prune {
-    /// The space before any pruning; read only when there is no input `pruned`.
+    /// The state after the round before, if there was one.
+    pub pruned: Option<Handle<MipState>>,
+    /// The budgets of this round, with the costs that they were drawn by.
+    pub budgets: Handle<DrawnBudgets>,
+    /// How well they rank.
+    pub trials: Handle<Vec<RankedBudget>>,
+    /// The importance of each hyper-parameter.
+    pub importances: Handle<[f64; COUNT]>,
+    /// The space before any pruning; read only in the first round.
     pub space: BudgetSpace,
 }
 
 impl Stage for Prune {
+    type Output = MipState;
+
     fn name(&self) -> &'static str {
         "prune"
     }
@@ -28,14 +37,19 @@ impl Stage for Prune {
         Ok(fields)
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let before: Option<MipState> = inputs.optional("pruned")?;
-        let trials: Vec<RankedBudget> = inputs.one("trials")?;
-        let drawn: DrawnBudgets = inputs.one("budgets")?;
-        let importances: [f64; COUNT] = inputs.one("importances")?;
-        let mut state = with_trials(before, &self.space, &trials);
-        state.prune(&importances, &drawn.relative_costs);
-        encode(&state)
+    fn inputs(&self) -> Vec<Input> {
+        let pruned = self.pruned.map(|pruned| pruned.role("pruned"));
+        [self.budgets.role("budgets"), self.trials.role("trials"), self.importances.role("importances")]
+            .into_iter()
+            .chain(pruned)
+            .collect()
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let before = inputs.read_optional(self.pruned)?;
+        let mut state = with_trials(before, &self.space, &inputs.read(self.trials)?);
+        state.prune(&inputs.read(self.importances)?, &inputs.read(self.budgets)?.relative_costs);
+        Ok(state)
     }
 }
 

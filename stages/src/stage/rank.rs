@@ -3,14 +3,18 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Evaluation, Halt, Inputs, Stage, Trainings, encode};
+use super::{EvaluatedBudget, Handle, Input, Inputs, JobRunner, Stage, StageError};
 use crate::Error;
 use crate::mip::Trial;
 use crate::rank::correlate;
 
-/// Correlates input `evaluated` with input `truth`; the output is a list of [`RankedBudget`], one a budget.
+/// Correlates scores under budgets with those of full training; the output is a list of [`RankedBudget`], one a budget.
 #[derive(Clone, Copy, Debug)]
 pub struct Rank {
+    /// The scores of full training.
+    pub truth: Handle<Vec<EvaluatedBudget>>,
+    /// The scores under each budget.
+    pub evaluated: Handle<Vec<EvaluatedBudget>>,
     /// Seed of the intervals' bootstrap.
     pub seed: u64,
 }
@@ -27,6 +31,8 @@ pub struct RankedBudget {
 }
 
 impl Stage for Rank {
+    type Output = Vec<RankedBudget>;
+
     fn name(&self) -> &'static str {
         "rank"
     }
@@ -35,22 +41,24 @@ impl Stage for Rank {
         Ok(Fields::new().with("mip.seed", self.seed)?)
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let truth: Vec<Evaluation> = inputs.one("truth")?;
-        let evaluated: Vec<Evaluation> = inputs.one("evaluated")?;
-        let [truth] = truth.as_slice() else { return Err(Halt::Wiring { role: "truth".to_owned() }) };
-        let rank = |evaluation: &Evaluation| {
-            let correlation = correlate(&evaluation.scores, &truth.scores, self.seed)?;
+    fn inputs(&self) -> Vec<Input> {
+        vec![self.truth.role("truth"), self.evaluated.role("evaluated")]
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let truth = inputs.read_only(self.truth)?;
+        let rank = |evaluated: &EvaluatedBudget| {
+            let correlation = correlate(&evaluated.scores, &truth.scores, self.seed)?;
             Ok::<_, Error>(RankedBudget {
                 trial: Trial {
-                    budget: evaluation.budget,
-                    cost: evaluation.mean_training_flops,
+                    budget: evaluated.budget,
+                    cost: evaluated.mean_training_flops,
                     spearman: correlation.spearman,
                 },
                 interval: correlation.interval,
-                cost_ratio: evaluation.mean_training_flops / truth.mean_training_flops,
+                cost_ratio: evaluated.mean_training_flops / truth.mean_training_flops,
             })
         };
-        encode(&evaluated.iter().map(rank).collect::<Result<Vec<_>, _>>()?)
+        Ok(inputs.read(self.evaluated)?.iter().map(rank).collect::<Result<_, _>>()?)
     }
 }

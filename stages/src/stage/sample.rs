@@ -2,11 +2,11 @@
 
 use cache::Fields;
 
-use super::{Halt, Inputs, Stage, Trainings, encode};
+use super::{Input, Inputs, JobRunner, Stage, StageError};
 use crate::sample::architectures;
 use crate::{Error, Genotype};
 
-/// Draws `count` random architectures. No inputs; the output is a list of [`Genotype`], canonical.
+/// Draws `count` random architectures. The output is a list of [`Genotype`], canonical.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// How many.
@@ -16,6 +16,8 @@ pub struct Sample {
 }
 
 impl Stage for Sample {
+    type Output = Vec<Genotype>;
+
     fn name(&self) -> &'static str {
         "sample"
     }
@@ -25,8 +27,11 @@ impl Stage for Sample {
         Ok(fields.with("architectures.seed", self.seed)?)
     }
 
-    fn run(&self, _: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let drawn = architectures(self.seed, self.count);
-        encode(&drawn.iter().map(Genotype::canonical).collect::<Vec<_>>())
+    fn inputs(&self) -> Vec<Input> {
+        Vec::new()
+    }
+
+    fn run(&self, _: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        Ok(architectures(self.seed, self.count).iter().map(Genotype::canonical).collect())
     }
 }

@@ -7,20 +7,23 @@ use cache::{FieldValue, Fields};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Halt, Inputs, Stage, Trainings, encode};
+use super::{Handle, Input, Inputs, JobRunner, Stage, StageError};
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS};
 use crate::mip::MipState;
 use crate::space::BudgetSpace;
 use crate::{Budget, Error, Genotype, network};
 
-/// Draws the budgets of a round by Eq. 2 of Zheng et al. Inputs: `architectures`, whose mean training FLOPs are the
-/// costs, and `pruned` of the round before, if there was one. The output is a [`DrawnBudgets`].
+/// Draws the budgets of a round by Eq. 2 of Zheng et al. The output is a [`DrawnBudgets`].
 ///
 /// Budgets that no earlier round has drawn come first. When the space has fewer of those left than are asked for,
 /// earlier ones are drawn again, which costs a look-up each.
 #[derive(Clone, Debug)]
 pub struct SampleBudgets {
-    /// The space before any pruning; read only when there is no input `pruned`.
+    /// The architectures, whose mean training FLOPs are the costs.
+    pub architectures: Handle<Vec<Genotype>>,
+    /// The state after the round before, if there was one.
+    pub pruned: Option<Handle<MipState>>,
+    /// The space before any pruning; read only in the first round.
     pub space: BudgetSpace,
     /// How many budgets.
     pub count: usize,
@@ -53,6 +56,8 @@ pub struct DrawnBudgets {
 }
 
 impl Stage for SampleBudgets {
+    type Output = DrawnBudgets;
+
     fn name(&self) -> &'static str {
         "sample-budgets"
     }
@@ -69,9 +74,15 @@ impl Stage for SampleBudgets {
         Ok(fields)
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let architectures: Vec<Genotype> = inputs.one("architectures")?;
-        let state: MipState = inputs.optional("pruned")?.unwrap_or_else(|| MipState::new(self.space.clone()));
+    fn inputs(&self) -> Vec<Input> {
+        let pruned = self.pruned.map(|pruned| pruned.role("pruned"));
+        [self.architectures.role("architectures")].into_iter().chain(pruned).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let architectures = inputs.read(self.architectures)?;
+        let before = inputs.read_optional(self.pruned)?;
+        let state = before.unwrap_or_else(|| MipState::new(self.space.clone()));
         let relative_costs = self.relative_costs(&state.space, &architectures)?;
         let round = u64::from(self.round);
         let mut budgets = state.next_budgets(self.count, &relative_costs, self.temperature, self.seed, round);
@@ -80,7 +91,7 @@ impl Stage for SampleBudgets {
             let key = (self.seed, round);
             budgets.extend(state.space.draw(missing, &budgets, &relative_costs, self.temperature, key));
         }
-        encode(&DrawnBudgets { budgets, relative_costs })
+        Ok(DrawnBudgets { budgets, relative_costs })
     }
 }
 

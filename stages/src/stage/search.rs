@@ -3,14 +3,16 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Halt, Inputs, JobTemplate, Stage, Training, Trainings, encode};
+use super::{Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary};
 use crate::search::{best, strategy};
-use crate::train::TrainJob;
+use crate::train::TrainingJob;
 use crate::{Budget, Error, Genotype};
 
-/// Searches under the input `budget`; the output is a [`SearchOutcome`].
+/// Searches under the budget found; the output is a [`SearchOutcome`].
 #[derive(Clone, Debug)]
 pub struct Search {
+    /// The budget found.
+    pub budget: Handle<Budget>,
     /// What the trainings share.
     pub template: JobTemplate,
     /// Name of the strategy.
@@ -27,12 +29,14 @@ pub struct SearchOutcome {
     /// The architecture with the highest score; of equal ones that which was proposed first.
     pub best: Genotype,
     /// Its training under the search's budget.
-    pub training: Training,
+    pub training: TrainingSummary,
     /// How many architectures were scored.
     pub scored: u64,
 }
 
 impl Stage for Search {
+    type Output = SearchOutcome;
+
     fn name(&self) -> &'static str {
         "search"
     }
@@ -46,21 +50,25 @@ impl Stage for Search {
         Ok(fields)
     }
 
-    fn run(&self, inputs: &Inputs, trainings: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let budget: Budget = inputs.one("budget")?;
+    fn inputs(&self) -> Vec<Input> {
+        vec![self.budget.role("budget")]
+    }
+
+    fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let budget = inputs.read(self.budget)?;
         let nothing =
             |problem: &str| Error::Numbers { what: "architecture search", problem: problem.to_owned() };
         let mut strategy = strategy(&self.strategy, self.samples, self.seed)
             .ok_or_else(|| nothing(&format!("there is no strategy {:?}", self.strategy)))?;
-        let mut met: Vec<(Genotype, Training)> = Vec::new();
+        let mut met: Vec<(Genotype, TrainingSummary)> = Vec::new();
         loop {
             let asked: Vec<Genotype> = strategy.ask().iter().map(Genotype::canonical).collect();
             if asked.is_empty() {
                 break;
             }
-            let jobs: Vec<TrainJob> =
+            let proposed: Vec<TrainingJob> =
                 asked.iter().map(|genotype| self.template.job(genotype, &budget)).collect();
-            let trained = trainings.train(&jobs)?;
+            let trained = jobs.run(&proposed)?;
             strategy.tell(&trained.iter().map(|training| training.score).collect::<Vec<_>>());
             met.extend(asked.into_iter().zip(trained));
         }
@@ -69,7 +77,7 @@ impl Stage for Search {
             best(&scores).ok_or_else(|| nothing("the strategy proposed no architecture with a score"))?;
         let scored = met.len() as u64;
         let (best, training) = met.swap_remove(place);
-        encode(&SearchOutcome { best, training, scored })
+        Ok(SearchOutcome { best, training, scored })
     }
 
     fn trainings_at_most(&self) -> u64 {

@@ -2,20 +2,25 @@
 
 use cache::Fields;
 
-use super::{Evaluation, Halt, Inputs, Stage, Trainings, encode};
-use crate::Error;
+use super::{EvaluatedBudget, Handle, Input, Inputs, JobRunner, Stage, StageError};
 use crate::mip::{MipState, best_objective};
+use crate::{Budget, Error};
 
-/// Takes the trial with the highest objective (Eq. 1 of Zheng et al.) out of input `pruned` of the last round, with
-/// the cost of full training from input `truth`. The output is a [`crate::Budget`] and nothing else, so that another λ
-/// that selects the same budget changes nothing after this node.
+/// Takes the trial with the highest objective (Eq. 1 of Zheng et al.). The output is a [`Budget`] and nothing else, so that
+/// another λ that selects the same budget changes nothing after this node.
 #[derive(Clone, Copy, Debug)]
 pub struct SelectBudget {
+    /// Full training, which sets the unit of cost.
+    pub truth: Handle<Vec<EvaluatedBudget>>,
+    /// The state after the last round.
+    pub pruned: Handle<MipState>,
     /// Weight of the cost, 0 ≤ λ < 1.
     pub lambda: f64,
 }
 
 impl Stage for SelectBudget {
+    type Output = Budget;
+
     fn name(&self) -> &'static str {
         "select-budget"
     }
@@ -24,10 +29,13 @@ impl Stage for SelectBudget {
         Ok(Fields::new().with("mip.lambda", self.lambda)?)
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let state: MipState = inputs.one("pruned")?;
-        let truth: Vec<Evaluation> = inputs.one("truth")?;
-        let [truth] = truth.as_slice() else { return Err(Halt::Wiring { role: "truth".to_owned() }) };
+    fn inputs(&self) -> Vec<Input> {
+        vec![self.truth.role("truth"), self.pruned.role("pruned")]
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let state = inputs.read(self.pruned)?;
+        let truth = inputs.read_only(self.truth)?;
         let best = best_objective(&state.trials, self.lambda, truth.mean_training_flops);
         let best = best.ok_or_else(|| Error::Numbers {
             what: "rank correlation",
@@ -35,6 +43,6 @@ impl Stage for SelectBudget {
                       training or under each budget; use more architectures, more images or longer trainings"
                 .to_owned(),
         })?;
-        encode(&best.budget)
+        Ok(best.budget)
     }
 }

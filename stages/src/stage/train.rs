@@ -3,9 +3,11 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{DrawnBudgets, Halt, Inputs, SearchOutcome, Stage, Training, Trainings, encode};
+use super::{
+    DrawnBudgets, Handle, Input, Inputs, JobRunner, SearchOutcome, Stage, StageError, TrainingSummary,
+};
 use crate::recipe::{Recipe, Scoring};
-use crate::train::{DataId, TrainJob};
+use crate::train::{DataId, TrainingJob};
 use crate::{Budget, Error, Genotype};
 
 /// What all trainings of a run share.
@@ -23,8 +25,8 @@ pub struct JobTemplate {
 
 impl JobTemplate {
     /// The training of an architecture under a budget.
-    pub fn job(&self, genotype: &Genotype, budget: &Budget) -> TrainJob {
-        TrainJob {
+    pub fn job(&self, genotype: &Genotype, budget: &Budget) -> TrainingJob {
+        TrainingJob {
             genotype: genotype.clone(),
             budget: *budget,
             seed: self.seed,
@@ -48,22 +50,32 @@ impl JobTemplate {
     }
 }
 
-/// Which architectures to train: the input that has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which architectures to train.
+#[derive(Clone, Copy, Debug)]
 pub enum Architectures {
-    /// Input `architectures`: so many of them.
-    Sampled(usize),
-    /// Input `search`: its best one.
-    Winner,
+    /// All that were sampled.
+    Sampled {
+        /// The architectures.
+        drawn: Handle<Vec<Genotype>>,
+        /// How many they are.
+        count: usize,
+    },
+    /// The best that a search found.
+    Winner(Handle<SearchOutcome>),
 }
 
 /// Which budgets to train them under.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Budgets {
     /// The full budget f of the configuration.
     Full(Budget),
-    /// Input `budgets`: at most so many of them.
-    Drawn(usize),
+    /// Those of a round.
+    Drawn {
+        /// The budgets.
+        drawn: Handle<DrawnBudgets>,
+        /// The most that they can be.
+        count: usize,
+    },
 }
 
 /// Trains every architecture under every budget. The output is a list of [`TrainedBudget`], in the order of the
@@ -84,10 +96,12 @@ pub struct TrainedBudget {
     /// The budget.
     pub budget: Budget,
     /// A training for each architecture, in the order of the architectures.
-    pub trainings: Vec<Training>,
+    pub trainings: Vec<TrainingSummary>,
 }
 
 impl Stage for Train {
+    type Output = Vec<TrainedBudget>;
+
     fn name(&self) -> &'static str {
         "train"
     }
@@ -103,35 +117,47 @@ impl Stage for Train {
         Ok(fields)
     }
 
-    fn run(&self, inputs: &Inputs, trainings: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let architectures: Vec<Genotype> = match self.architectures {
-            Architectures::Sampled(_) => inputs.one("architectures")?,
-            Architectures::Winner => vec![inputs.one::<SearchOutcome>("search")?.best],
+    fn inputs(&self) -> Vec<Input> {
+        let architectures = match self.architectures {
+            Architectures::Sampled { drawn, .. } => drawn.role("architectures"),
+            Architectures::Winner(search) => search.role("search"),
         };
-        let budgets = match &self.budgets {
-            Budgets::Full(budget) => vec![*budget],
-            Budgets::Drawn(_) => inputs.one::<DrawnBudgets>("budgets")?.budgets,
+        let budgets = match self.budgets {
+            Budgets::Full(_) => None,
+            Budgets::Drawn { drawn, .. } => Some(drawn.role("budgets")),
         };
-        let jobs: Vec<TrainJob> = budgets
+        [architectures].into_iter().chain(budgets).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        let architectures = match self.architectures {
+            Architectures::Sampled { drawn, .. } => inputs.read(drawn)?,
+            Architectures::Winner(search) => vec![inputs.read(search)?.best],
+        };
+        let budgets = match self.budgets {
+            Budgets::Full(budget) => vec![budget],
+            Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
+        };
+        let all: Vec<TrainingJob> = budgets
             .iter()
             .flat_map(|budget| architectures.iter().map(|genotype| self.template.job(genotype, budget)))
             .collect();
-        let mut trained = trainings.train(&jobs)?.into_iter();
-        let output = budgets.into_iter().map(|budget| TrainedBudget {
+        let mut trained = jobs.run(&all)?.into_iter();
+        let under = |budget| TrainedBudget {
             budget,
             trainings: trained.by_ref().take(architectures.len()).collect(),
-        });
-        encode(&output.collect::<Vec<_>>())
+        };
+        Ok(budgets.into_iter().map(under).collect())
     }
 
     fn trainings_at_most(&self) -> u64 {
         let architectures = match self.architectures {
-            Architectures::Sampled(count) => count,
-            Architectures::Winner => 1,
+            Architectures::Sampled { count, .. } => count,
+            Architectures::Winner(_) => 1,
         };
         let budgets = match self.budgets {
             Budgets::Full(_) => 1,
-            Budgets::Drawn(count) => count,
+            Budgets::Drawn { count, .. } => count,
         };
         (architectures * budgets) as u64
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use kernels::{Images, Shape};
+use kernels::{ImageSet, Shape};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -101,7 +101,7 @@ impl Golden {
     }
 
     /// All batches, one behind the other.
-    pub(crate) fn images(&self) -> Images {
+    pub(crate) fn images(&self) -> ImageSet {
         let size = self.budget.image_size as usize;
         let shape = Shape::new(self.input_channels, size, size);
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
@@ -110,7 +110,7 @@ impl Golden {
             pixels.extend(generator::pixels(&format!("{}/images.{batch}", self.stream)).take(count));
             labels.extend(self.labels(batch));
         }
-        Images::new(shape, pixels.into(), labels.into(), self.classes).unwrap()
+        ImageSet::new(shape, pixels.into(), labels.into(), self.classes).unwrap()
     }
 
     pub(crate) fn labels(&self, batch: usize) -> impl Iterator<Item = u8> + use<> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kernels::{Device, DeviceChoice, Graph, Images, Nobody, NormInit, Preprocess, Shape, Trainer};
+use kernels::{Device, DeviceChoice, Graph, ImageSet, Nobody, NormInit, Preprocess, Shape, Trainer};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ pub(crate) fn hold_cross_entropy(choice: DeviceChoice) {
         let (mut graph, image) = Graph::new(shape, classes);
         let logits = graph.linear("linear", image, classes, false).unwrap();
         graph.head(logits, 1.0).unwrap();
-        let recipe = kernels::Recipe {
+        let recipe = kernels::TrainerSettings {
             batch_size: batch,
             momentum: 0.0,
             weight_decay: 0.0,
@@ -69,7 +69,7 @@ pub(crate) fn hold_cross_entropy(choice: DeviceChoice) {
             seed: 0,
             norm_init: NormInit::One,
         };
-        let images = Images::new(shape, pixels.clone().into(), labels.clone().into(), classes).unwrap();
+        let images = ImageSet::new(shape, pixels.clone().into(), labels.clone().into(), classes).unwrap();
         let mut trainer = Trainer::new(&Device::open(choice).unwrap(), graph, &recipe, &[images]).unwrap();
         trainer.load(&start).unwrap();
         let order: Vec<u32> = (0..batch as u32).collect();

@@ -36,7 +36,7 @@ fn trainer(golden: &Golden, device: &Device) -> Trainer {
     let recipe = &golden.recipe;
     let graph =
         network::build(&genotype, &budget, golden.input_channels, golden.classes, recipe.aux_weight).unwrap();
-    let settings = kernels::Recipe {
+    let settings = kernels::TrainerSettings {
         batch_size: golden.batch_size(),
         momentum: recipe.momentum,
         weight_decay: recipe.weight_decay,

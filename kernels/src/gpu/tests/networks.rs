@@ -1,29 +1,29 @@
 //! Networks with every kernel in every place, and their trainings.
 
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, ValueId};
 use crate::program::{Mode, Program};
 use crate::rng::{Purpose, random};
 use crate::state::Layout;
 use crate::trainer::Setup;
-use crate::{ConvSpec, Images, NormInit, PoolKind, Preprocess, Recipe, SeparableSpec, Shape};
+use crate::{ConvSpec, ImageSet, NormInit, PoolKind, Preprocess, SeparableSpec, Shape, TrainerSettings};
 
-fn norm(graph: &mut Graph, name: &str, value: Value) -> Value {
+fn norm(graph: &mut Graph, name: &str, value: ValueId) -> ValueId {
     graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
-fn point(graph: &mut Graph, name: &str, input: Value, channels: usize, relu: bool) -> Value {
+fn point(graph: &mut Graph, name: &str, input: ValueId, channels: usize, relu: bool) -> ValueId {
     let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu };
     let value = graph.conv(name, input, spec).unwrap();
     norm(graph, name, value)
 }
 
-fn halve(graph: &mut Graph, name: &str, input: Value, channels: usize) -> Value {
+fn halve(graph: &mut Graph, name: &str, input: ValueId, channels: usize) -> ValueId {
     let value = graph.factorized_reduce(&format!("{name}.1"), &format!("{name}.2"), input, channels).unwrap();
     norm(graph, name, value)
 }
 
 /// The n-th of the seven operations.
-fn edge(graph: &mut Graph, name: &str, operation: usize, input: Value, stride: usize) -> (Value, bool) {
+fn edge(graph: &mut Graph, name: &str, operation: usize, input: ValueId, stride: usize) -> (ValueId, bool) {
     let channels = graph.shape(input).channels;
     let separable = |graph: &mut Graph, half: &str, input, kernel, stride, dilation| {
         let spec = SeparableSpec { channels, kernel, stride, dilation, padding: dilation * (kernel - 1) / 2 };
@@ -104,7 +104,7 @@ pub(super) fn dense(channels: usize, layers: usize, size: usize, first: usize) -
     graph
 }
 
-fn auxiliary(graph: &mut Graph, input: Value) {
+fn auxiliary(graph: &mut Graph, input: ValueId) {
     let value = graph.auxiliary_pool("aux", input).unwrap();
     let value = point(graph, "aux.1", value, 16, false);
     let spec = ConvSpec { channels: 24, kernel: 2, stride: 1, padding: 0, relu: true };
@@ -118,8 +118,8 @@ fn auxiliary(graph: &mut Graph, input: Value) {
 #[derive(Clone)]
 pub(super) struct Training {
     pub(super) graph: Graph,
-    pub(super) recipe: Recipe,
-    pub(super) sets: Vec<Images>,
+    pub(super) recipe: TrainerSettings,
+    pub(super) sets: Vec<ImageSet>,
 }
 
 impl Training {
@@ -131,7 +131,7 @@ impl Training {
         let labels: Vec<u8> = (0..count).map(|i| byte(i) % 10).collect();
         let preprocess =
             Preprocess { image_size: size, mean: vec![0.5; 3], std: vec![0.25; 3], augment: true, cutout: 3 };
-        let recipe = Recipe {
+        let recipe = TrainerSettings {
             batch_size,
             momentum: 0.9,
             weight_decay: 3e-4,
@@ -142,7 +142,7 @@ impl Training {
             seed: 1,
             norm_init: NormInit::One,
         };
-        Self { graph, recipe, sets: vec![Images::new(shape, pixels.into(), labels.into(), 10).unwrap()] }
+        Self { graph, recipe, sets: vec![ImageSet::new(shape, pixels.into(), labels.into(), 10).unwrap()] }
     }
 
     pub(super) fn setup(&self) -> Setup {

@@ -1,16 +1,16 @@
 //! Why something runs.
 
 use super::fake::{Bench, Best, FakeExecutor, Map, Number, Sum, budget};
-use crate::engine::explain::{Change, Reason, causes, changes, changes_between};
+use crate::engine::explain::{Change, StaleReason, causes, changes, changes_between};
 use crate::engine::manifest::History;
 use crate::engine::node::Dag;
 
 fn sums(number: u64) -> Dag {
     let mut dag = Dag::default();
-    let a = dag.add("number@a", Number(number), &[]);
-    let b = dag.add("number@b", Number(20), &[]);
-    let sum = dag.add("sum", Sum, &[("of", a), ("of", b)]);
-    dag.add("sum@again", Sum, &[("of", sum)]);
+    let a = dag.add("number@a", Number(number));
+    let b = dag.add("number@b", Number(20));
+    let sum = dag.add("sum", Sum(vec![a, b]));
+    dag.add("sum@again", Sum(vec![sum]));
     dag
 }
 
@@ -47,15 +47,15 @@ fn a_changed_input_is_named_with_both_digests_and_traced_to_the_setting_behind_i
 fn what_comes_after_a_missing_training_waits_for_it() {
     let maps = |epochs| {
         let mut dag = Dag::default();
-        let map = dag.add("map", Map { architectures: 0..2, budget: budget(epochs) }, &[]);
-        dag.add("best", Best, &[("trained", map)]);
+        let map = dag.add("map", Map { architectures: 0..2, budget: budget(epochs) });
+        dag.add("best", Best(map));
         dag
     };
     let bench = Bench::new();
     bench.run(&maps(3), "best", &FakeExecutor::default());
     let plan = bench.plan(&maps(4), "best");
     assert_eq!(plan.nodes[0].reason.as_ref().unwrap().to_string(), "epochs: 3 -> 4");
-    assert_eq!(plan.nodes[1].reason, Some(Reason::Waits(vec!["map".to_owned()])));
+    assert_eq!(plan.nodes[1].reason, Some(StaleReason::Waits(vec!["map".to_owned()])));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_record_that_is_gone_is_told_from_a_change() {
     let bench = Bench::new();
     let broken = FakeExecutor { stop_after: Some(1), ..FakeExecutor::default() };
     let mut dag = Dag::default();
-    dag.add("map", Map { architectures: 0..2, budget: budget(3) }, &[]);
+    dag.add("map", Map { architectures: 0..2, budget: budget(3) });
     bench.run(&dag, "map", &broken);
-    assert_eq!(bench.plan(&dag, "map").nodes[0].reason, Some(Reason::OutputMissing));
+    assert_eq!(bench.plan(&dag, "map").nodes[0].reason, Some(StaleReason::OutputMissing));
 }

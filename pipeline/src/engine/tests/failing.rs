@@ -8,11 +8,11 @@ use crate::engine::node::Dag;
 
 fn graph() -> Dag {
     let mut dag = Dag::default();
-    let broken = dag.add("map@broken", Map { architectures: 0..4, budget: budget(3) }, &[]);
-    let whole = dag.add("map@whole", Map { architectures: 4..6, budget: budget(3) }, &[]);
-    dag.add("best@broken", Best, &[("trained", broken)]);
-    dag.add("best@whole", Best, &[("trained", whole)]);
-    dag.add("number", Number(1), &[]);
+    let broken = dag.add("map@broken", Map { architectures: 0..4, budget: budget(3) });
+    let whole = dag.add("map@whole", Map { architectures: 4..6, budget: budget(3) });
+    dag.add("best@broken", Best(broken));
+    dag.add("best@whole", Best(whole));
+    dag.add("number", Number(1));
     dag
 }
 

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Fields, Store};
 use stages::recipe::{Recipe, Scoring};
-use stages::stage::{Halt, Inputs, Stage, Training, Trainings, decode};
-use stages::train::{DataId, TrainJob, TrainResult, Trained};
+use stages::stage::{Handle, Input, Inputs, JobRunner, Stage, StageError, TrainingSummary, decode};
+use stages::train::{DataId, FinishedTraining, TrainingJob, TrainingResult};
 use stages::{Budget, sample};
 
 use crate::engine::executor::{Events, Executor, Size};
 use crate::engine::manifest::NodeEntry;
-use crate::engine::node::Dag;
+use crate::engine::node::{Dag, Show, Shown};
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::run::{Outcome, Run};
@@ -21,19 +21,21 @@ use crate::error::Error;
 /// A training's score is a function of its job; what was trained, and in which order, is noted.
 #[derive(Default)]
 pub(super) struct FakeExecutor {
-    pub(super) trained: Mutex<Vec<TrainJob>>,
+    pub(super) trained: Mutex<Vec<TrainingJob>>,
     /// Genotypes whose trainings fail.
     pub(super) failing: Vec<String>,
     /// Set the stop flag once so many trainings have finished.
     pub(super) stop_after: Option<usize>,
+    /// Panic once so many trainings have finished: what comes after in the run is not done, as when it is killed.
+    pub(super) die_after: Option<usize>,
 }
 
 impl Executor for FakeExecutor {
-    fn size(&self, job: &TrainJob) -> Size {
+    fn size(&self, job: &TrainingJob) -> Size {
         Size { images: 10, flops: u64::from(job.budget.epochs) * 1000 }
     }
 
-    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
         for (index, job) in jobs.iter().enumerate() {
             if stop.load(Ordering::Relaxed) {
                 break;
@@ -56,6 +58,7 @@ impl Executor for FakeExecutor {
             if self.stop_after == Some(finished) {
                 stop.store(true, Ordering::Relaxed);
             }
+            assert_ne!(self.die_after, Some(finished), "killed");
         }
         Ok(())
     }
@@ -74,14 +77,14 @@ fn hash(text: &str, values: u64) -> f64 {
 }
 
 /// Architectures differ in quality, and the cheaper a budget, the more noise hides it.
-fn made_up(job: &TrainJob) -> Trained {
+fn made_up(job: &TrainingJob) -> FinishedTraining {
     let budget = &job.budget;
     let cost = u64::from(budget.epochs) * u64::from(budget.layers) * u64::from(budget.channels).pow(2);
     let quality = hash(&job.genotype.to_string(), 1000) / 50.0;
     let noise = hash(&format!("{} {budget}", job.genotype), 1000) / 5.0 / (cost as f64).sqrt();
     let score = 60.0 + quality + noise;
-    Trained {
-        result: TrainResult {
+    FinishedTraining {
+        result: TrainingResult {
             score,
             epochs: Vec::new(),
             test_accuracy: score - 1.0,
@@ -156,10 +159,25 @@ pub(super) fn run(
     run.run(target, &dag.find(target).unwrap()).unwrap()
 }
 
+/// Every stage here shows its output as it is.
+macro_rules! show {
+    ($($stage:ty),*) => {
+        $(impl Show for $stage {
+            fn show(&self, output: &Self::Output) -> Result<Shown, serde_json::Error> {
+                Ok(Shown { json: serde_json::to_value(output)?, text: format!("{output:?}"), titled: false })
+            }
+        })*
+    };
+}
+
+show!(Number, Sum, Map, Best);
+
 /// Stage `number`: a parameter, in whole tens, so that small changes of it lead to the same output.
 pub(super) struct Number(pub(super) u64);
 
 impl Stage for Number {
+    type Output = u64;
+
     fn name(&self) -> &'static str {
         "number"
     }
@@ -168,15 +186,21 @@ impl Stage for Number {
         Ok(Fields::new().with("toy.number", self.0)?)
     }
 
-    fn run(&self, _: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        Ok(cache::codec::encode(&(self.0 / 10))?)
+    fn inputs(&self) -> Vec<Input> {
+        Vec::new()
+    }
+
+    fn run(&self, _: &Inputs, _: &dyn JobRunner) -> Result<u64, StageError> {
+        Ok(self.0 / 10)
     }
 }
 
 /// Stage `sum`: adds its inputs up.
-pub(super) struct Sum;
+pub(super) struct Sum(pub(super) Vec<Handle<u64>>);
 
 impl Stage for Sum {
+    type Output = u64;
+
     fn name(&self) -> &'static str {
         "sum"
     }
@@ -185,9 +209,12 @@ impl Stage for Sum {
         Ok(Fields::new())
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let sum: u64 = inputs.all::<u64>("of")?.iter().sum();
-        Ok(cache::codec::encode(&sum)?)
+    fn inputs(&self) -> Vec<Input> {
+        self.0.iter().map(|number| number.role("of")).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<u64, StageError> {
+        Ok(inputs.read_all(&self.0)?.iter().sum())
     }
 }
 
@@ -197,8 +224,8 @@ pub(super) struct Map {
     pub(super) budget: Budget,
 }
 
-pub(super) fn job(architecture: usize, budget: Budget) -> TrainJob {
-    TrainJob {
+pub(super) fn job(architecture: usize, budget: Budget) -> TrainingJob {
+    TrainingJob {
         genotype: sample::architectures(0, architecture + 1)[architecture].canonical(),
         budget,
         seed: 0,
@@ -209,6 +236,8 @@ pub(super) fn job(architecture: usize, budget: Budget) -> TrainJob {
 }
 
 impl Stage for Map {
+    type Output = Vec<TrainingSummary>;
+
     fn name(&self) -> &'static str {
         "map"
     }
@@ -218,12 +247,16 @@ impl Stage for Map {
         Ok(fields.with("from", self.architectures.start)?.with("to", self.architectures.end)?)
     }
 
-    fn run(&self, _: &Inputs, trainings: &dyn Trainings) -> Result<Vec<u8>, Halt> {
+    fn inputs(&self) -> Vec<Input> {
+        Vec::new()
+    }
+
+    fn run(&self, _: &Inputs, runner: &dyn JobRunner) -> Result<Vec<TrainingSummary>, StageError> {
         let twice = self.architectures.clone().chain(self.architectures.clone());
-        let jobs: Vec<TrainJob> = twice.map(|architecture| job(architecture, self.budget)).collect();
-        let trained = trainings.train(&jobs)?;
+        let jobs: Vec<TrainingJob> = twice.map(|architecture| job(architecture, self.budget)).collect();
+        let trained = runner.run(&jobs)?;
         assert_eq!(trained.len(), jobs.len());
-        Ok(cache::codec::encode(&trained)?)
+        Ok(trained)
     }
 
     fn trainings_at_most(&self) -> u64 {
@@ -232,9 +265,11 @@ impl Stage for Map {
 }
 
 /// Stage `best`: the highest score of its input.
-pub(super) struct Best;
+pub(super) struct Best(pub(super) Handle<Vec<TrainingSummary>>);
 
 impl Stage for Best {
+    type Output = f64;
+
     fn name(&self) -> &'static str {
         "best"
     }
@@ -243,10 +278,12 @@ impl Stage for Best {
         Ok(Fields::new())
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn Trainings) -> Result<Vec<u8>, Halt> {
-        let trained: Vec<Training> = inputs.one("trained")?;
-        let best = trained.iter().map(|training| training.score).fold(0.0, f64::max);
-        Ok(cache::codec::encode(&best)?)
+    fn inputs(&self) -> Vec<Input> {
+        vec![self.0.role("trained")]
+    }
+
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<f64, StageError> {
+        Ok(inputs.read(self.0)?.iter().map(|training| training.score).fold(0.0, f64::max))
     }
 }
 

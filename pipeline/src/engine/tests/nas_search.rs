@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use stages::config::Config;
 use stages::data::{Dataset, Images};
-use stages::stage::{DrawnBudgets, Report, decode};
-use stages::train::TrainJob;
+use stages::stage::{DrawnBudgets, NasSearchReport, decode};
+use stages::train::TrainingJob;
 
 use super::fake::{Bench, FakeExecutor, run};
 use crate::engine::manifest::TrainingCount;
@@ -59,7 +59,8 @@ fn the_report_is_complete() {
     let bench = Bench::new();
     let dag = dag(&[]);
     let outcome = bench.run(&dag, "nas-search", &FakeExecutor::default());
-    let report: Report = decode("nas-search", &outcome.outputs.last_key_value().unwrap().1.bytes).unwrap();
+    let report: NasSearchReport =
+        decode("nas-search", &outcome.outputs.last_key_value().unwrap().1.bytes).unwrap();
     let rounds = &report.mip.rounds;
     // Six hyper-parameters have a choice; the last two are fixed together.
     assert_eq!(rounds.len(), 5);
@@ -101,7 +102,7 @@ fn one_more_architecture_never_retrains_another() {
     let after = FakeExecutor::default();
     let large = dag(&[("architectures.count", "9")]);
     let second = bench.run(&large, "mip", &after);
-    let key = |job: &TrainJob| *job.key().unwrap().digest();
+    let key = |job: &TrainingJob| *job.key().unwrap().digest();
     let before: HashSet<_> = before.trained.lock().unwrap().iter().map(key).collect();
     let after = after.trained.into_inner().unwrap();
     assert!(after.iter().all(|job| !before.contains(&key(job))), "an architecture was trained again");

@@ -1,17 +1,17 @@
 //! What runs and what does not.
 
 use super::fake::{Bench, FakeExecutor, Number, Sum, number_of, run};
-use crate::engine::explain::Reason;
+use crate::engine::explain::StaleReason;
 use crate::engine::manifest::{Ending, History, NodeState};
 use crate::engine::node::Dag;
 use crate::error::Error;
 
 fn sums(numbers: [u64; 2]) -> Dag {
     let mut dag = Dag::default();
-    let a = dag.add("number@a", Number(numbers[0]), &[]);
-    let b = dag.add("number@b", Number(numbers[1]), &[]);
-    let sum = dag.add("sum", Sum, &[("of", a), ("of", b)]);
-    dag.add("sum@again", Sum, &[("of", sum), ("of", sum)]);
+    let a = dag.add("number@a", Number(numbers[0]));
+    let b = dag.add("number@b", Number(numbers[1]));
+    let sum = dag.add("sum", Sum(vec![a, b]));
+    dag.add("sum@again", Sum(vec![sum, sum]));
     dag
 }
 
@@ -63,7 +63,7 @@ fn an_unknown_target_names_the_known_ones() {
 fn a_plan_sees_past_what_is_stale_and_changes_nothing() {
     let bench = Bench::new();
     let fresh = bench.plan(&sums([10, 20]), "sum@again");
-    assert!(fresh.nodes.iter().all(|node| node.reason == Some(Reason::NeverRun)));
+    assert!(fresh.nodes.iter().all(|node| node.reason == Some(StaleReason::NeverRun)));
     bench.run(&sums([10, 20]), "sum@again", &FakeExecutor::default());
     // The number changes, its output does not: what comes after it is known to be cached without running anything.
     let plan = bench.plan(&sums([13, 20]), "sum@again");

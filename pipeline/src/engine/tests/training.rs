@@ -1,10 +1,12 @@
 //! Which trainings run.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use stages::train::TrainJob;
+use cache::Kind;
+use stages::train::TrainingJob;
 
 use super::fake::{Bench, Best, FakeExecutor, Map, budget, job, run};
 use crate::engine::executor::{Events, Executor, Size};
@@ -15,9 +17,9 @@ use crate::error::Error;
 
 fn maps(first: std::ops::Range<usize>, second: std::ops::Range<usize>) -> Dag {
     let mut dag = Dag::default();
-    let first = dag.add("map@1", Map { architectures: first, budget: budget(3) }, &[]);
-    dag.add("map@2", Map { architectures: second, budget: budget(3) }, &[]);
-    dag.add("best", Best, &[("trained", first)]);
+    let first = dag.add("map@1", Map { architectures: first, budget: budget(3) });
+    dag.add("map@2", Map { architectures: second, budget: budget(3) });
+    dag.add("best", Best(first));
     dag
 }
 
@@ -79,10 +81,13 @@ fn an_interrupted_run_keeps_what_had_finished_and_the_next_goes_on() {
 #[test]
 fn a_killed_run_loses_nothing_that_was_stored() {
     let bench = Bench::new();
-    let executor = FakeExecutor { stop_after: Some(4), ..FakeExecutor::default() };
-    bench.run(&maps(0..6, 0..1), "best", &executor);
-    // Killed: no manifest, no node output, only the trainings' records. Another process finds them.
+    let executor = FakeExecutor { die_after: Some(4), ..FakeExecutor::default() };
+    let killed = catch_unwind(AssertUnwindSafe(|| bench.run(&maps(0..6, 0..1), "best", &executor)));
+    assert!(killed.is_err());
+    // It left no manifest and no output of a node, only the trainings' records. Another process finds them.
     let second = bench.second();
+    let records = |kind| second.iter(kind).unwrap().count();
+    assert_eq!([Kind::Manifest, Kind::NodeOutput, Kind::Training].map(records), [0, 0, 4]);
     let rest = FakeExecutor::default();
     let outcome = run(&maps(0..6, 0..1), &second, "best", &rest, |_| {});
     assert!(outcome.failure.is_none());
@@ -113,11 +118,11 @@ struct Overtaken<'a> {
 }
 
 impl Executor for Overtaken<'_> {
-    fn size(&self, job: &TrainJob) -> Size {
+    fn size(&self, job: &TrainingJob) -> Size {
         self.inner.size(job)
     }
 
-    fn execute(&self, jobs: &[TrainJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
         self.inner.execute(&jobs[..1], stop, events)?;
         let beside = run(&maps(0..4, 0..1), self.other, "map@1", &FakeExecutor::default(), |_| {});
         assert!(beside.failure.is_none());
