@@ -1,14 +1,14 @@
-//! `RocksDB`: its options, its column families, and which of its errors mean damaged files. Knows rows of
-//! bytes only.
+//! `RocksDB`: its options, its column families, and what its errors mean. Knows rows of bytes only.
 
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
-    DBRecoveryMode, ErrorKind, InfoLogger, IteratorMode, LogLevel, Options, PrefixRange, ReadOptions,
-    WriteBatch, WriteOptions,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    CompactOptions, DB, DBCompressionType, DBPinnableSlice, DBRecoveryMode, ErrorKind, InfoLogger,
+    IteratorMode, LogLevel, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
 };
 
+use crate::mark::Mark;
 use crate::{Digest, Error, Kind};
 
 /// The column families.
@@ -75,19 +75,31 @@ pub(crate) fn row_name(kind: Kind, digest: &Digest) -> [u8; 33] {
     name
 }
 
+/// Why the database refused something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its files are damaged.
+    Damage,
+    /// Its files are of a form that this program does not know, such as another compression: a later one wrote them.
+    Newer,
+    /// A full disk, missing permissions, a failing disk, a lock.
+    Other,
+}
+
 /// What the database refused, and why.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// Whether its files are damaged, as opposed to a full disk, missing permissions or a busy file.
-    pub(crate) is_damage: bool,
-    /// Whether another process has the database open.
-    pub(crate) is_locked: bool,
+    pub(crate) cause: Cause,
     pub(crate) message: String,
 }
 
 impl Failure {
     pub(crate) fn into_error(self, action: &'static str, path: &Path) -> Error {
-        Error::Database { action, path: path.to_path_buf(), message: self.message }
+        let path = path.to_path_buf();
+        match self.cause {
+            Cause::Newer => Error::NewerFolder { path, what: self.message },
+            Cause::Damage | Cause::Other => Error::Database { action, path, message: self.message },
+        }
     }
 }
 
@@ -95,16 +107,21 @@ impl From<rocksdb::Error> for Failure {
     fn from(error: rocksdb::Error) -> Self {
         let kind = error.kind();
         let message = error.into_string();
-        let is_locked = kind == ErrorKind::IOError && message.contains("lock");
-        let is_damage = match kind {
-            ErrorKind::Corruption
-            | ErrorKind::InvalidArgument
-            | ErrorKind::NotSupported
-            | ErrorKind::NotFound => true,
-            ErrorKind::IOError => !is_locked && message.contains("No such file"),
-            _ => false,
+        let cause = match kind {
+            ErrorKind::Corruption | ErrorKind::NotFound => Cause::Damage,
+            // A reader met a database that its writer was about to make.
+            ErrorKind::InvalidArgument
+                if message.starts_with("Invalid argument: Column family not found") =>
+            {
+                Cause::Other
+            }
+            // Comparators and operators that are not these; compressions that are not built in.
+            ErrorKind::InvalidArgument | ErrorKind::NotSupported => Cause::Newer,
+            // The beginning of the message is RocksDB's own; behind it stand paths, with any words in them.
+            ErrorKind::IOError if message.starts_with("IO error: No such file") => Cause::Damage,
+            _ => Cause::Other,
         };
-        Self { is_damage, is_locked, message }
+        Self { cause, message }
     }
 }
 
@@ -115,6 +132,10 @@ pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
 pub(crate) struct Database {
     db: DB,
     path: PathBuf,
+    /// Of the writer only.
+    mark: Option<Mark>,
+    /// Column families of a later version of this program: open, because `RocksDB` wants it, and left alone.
+    strange: Vec<String>,
 }
 
 impl Database {
@@ -123,8 +144,15 @@ impl Database {
         let mut options = database_options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        let db = DB::open_cf_descriptors(&options, path, descriptors())?;
-        Ok(Self { db, path: path.to_path_buf() })
+        let strange = strange_families(path);
+        let others = strange.iter().map(|name| {
+            let mut options = Options::default();
+            // What it means to merge their rows is not known here.
+            options.set_disable_auto_compactions(true);
+            ColumnFamilyDescriptor::new(name, options)
+        });
+        let db = DB::open_cf_descriptors(&options, path, descriptors().into_iter().chain(others))?;
+        Ok(Self { db, path: path.to_path_buf(), mark: Some(Mark::open(path)), strange })
     }
 
     /// Opens the database beside its writer, seeing what the writer had written.
@@ -132,7 +160,7 @@ impl Database {
         // The folder for a log of the reader's own is never made: `database_options` sends the log nowhere.
         let own = path.join("reader");
         let db = DB::open_cf_descriptors_as_secondary(&database_options(), path, &own, descriptors())?;
-        Ok(Self { db, path: path.to_path_buf() })
+        Ok(Self { db, path: path.to_path_buf(), mark: None, strange: Vec::new() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -144,29 +172,31 @@ impl Database {
         Ok(self.db.try_catch_up_with_primary()?)
     }
 
+    /// For the writer, when it has opened the database: how many changes are missing that were durable once.
+    pub(crate) fn changes_lost(&self) -> u64 {
+        let noted = self.mark.as_ref().and_then(Mark::read).unwrap_or(0);
+        noted.saturating_sub(self.db.latest_sequence_number())
+    }
+
+    fn note_durable(&self) {
+        if let Some(mark) = &self.mark {
+            mark.write(self.db.latest_sequence_number());
+        }
+    }
+
     fn family(&self, family: Family) -> Result<&ColumnFamily, Failure> {
-        self.db.cf_handle(family.name()).ok_or_else(|| Failure {
-            is_damage: true,
-            is_locked: false,
-            message: format!("column family `{}` is missing", family.name()),
+        self.family_named(family.name())
+    }
+
+    fn family_named(&self, name: &str) -> Result<&ColumnFamily, Failure> {
+        self.db.cf_handle(name).ok_or_else(|| Failure {
+            cause: Cause::Damage,
+            message: format!("column family `{name}` is missing"),
         })
     }
 
     pub(crate) fn get(&self, family: Family, row: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, Failure> {
         Ok(self.db.get_pinned_cf(self.family(family)?, row)?)
-    }
-
-    /// As [`Database::get`], but reads blocks whose checksums are wrong: a row beside the damage is still
-    /// intact.
-    pub(crate) fn get_regardless(
-        &self,
-        family: Family,
-        row: &[u8],
-    ) -> Result<Option<DBPinnableSlice<'_>>, Failure> {
-        let mut options = ReadOptions::default();
-        options.set_verify_checksums(false);
-        options.fill_cache(false);
-        Ok(self.db.get_pinned_cf_opt(self.family(family)?, row, &options)?)
     }
 
     /// The rows whose names start with `prefix`, ascending or descending. Ends after the first failure.
@@ -195,7 +225,49 @@ impl Database {
         }
         let mut options = WriteOptions::default();
         options.set_sync(synchronous);
-        Ok(self.db.write_opt(batch, &options)?)
+        self.db.write_opt(batch, &options)?;
+        if synchronous {
+            self.note_durable();
+        }
+        Ok(())
+    }
+
+    /// Deletes rows so that no file holds them any longer: the salvage of a damaged database finds every record that
+    /// is still in a file, deleted or not.
+    pub(crate) fn erase(&self, rows: &[(Family, &[u8])]) -> Result<(), Failure> {
+        // First out of the log, so that a kill after the deletion leaves nothing to find there.
+        self.flush()?;
+        let deletions: Vec<_> = rows.iter().map(|&(family, row)| Change::Delete(family, row)).collect();
+        self.write(&deletions, true)?;
+        self.flush()?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        for &(family, row) in rows {
+            self.db.compact_range_cf_opt(self.family(family)?, Some(row), Some(row), &options);
+        }
+        Ok(())
+    }
+
+    /// Writes all families into tables, which ends the logs.
+    fn flush(&self) -> Result<(), Failure> {
+        let strange = self.strange.iter().map(|name| self.family_named(name));
+        for family in Family::ALL.into_iter().map(|family| self.family(family)).chain(strange) {
+            self.db.flush_cf(family?)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `found` with the value of every row of every family, those of a later version included.
+    pub(crate) fn all_values(&self, mut found: impl FnMut(&[u8])) -> Result<(), Failure> {
+        let strange = self.strange.iter().map(|name| self.family_named(name));
+        for family in Family::ALL.into_iter().map(|family| self.family(family)).chain(strange) {
+            let mut options = ReadOptions::default();
+            options.fill_cache(false);
+            for row in self.db.iterator_cf_opt(family?, options, IteratorMode::Start) {
+                found(&row?.1);
+            }
+        }
+        Ok(())
     }
 
     /// The names of the table files in use.
@@ -206,7 +278,9 @@ impl Database {
 
     /// Makes everything written so far reach the disk.
     pub(crate) fn sync(&self) -> Result<(), Failure> {
-        Ok(self.db.flush_wal(true)?)
+        self.db.flush_wal(true)?;
+        self.note_durable();
+        Ok(())
     }
 }
 
@@ -214,6 +288,13 @@ impl Database {
 pub(crate) enum Change<'a> {
     Put(Family, &'a [u8], &'a [u8]),
     Delete(Family, &'a [u8]),
+}
+
+/// The families of an existing database that this program does not know. None where its list cannot be read.
+fn strange_families(path: &Path) -> Vec<String> {
+    let mut names = DB::list_cf(&Options::default(), path).unwrap_or_default();
+    names.retain(|name| name != "default" && Family::ALL.iter().all(|family| family.name() != name));
+    names
 }
 
 fn database_options() -> Options {

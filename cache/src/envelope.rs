@@ -67,6 +67,11 @@ pub(crate) fn claimed_length(bytes: &[u8]) -> Option<usize> {
     usize::try_from(length).ok().filter(|length| *length >= FRAME_BYTES && *length <= bytes.len())
 }
 
+/// The digest that closes an envelope, of any version. Of bytes that are none, their end.
+pub(crate) fn closing_digest(bytes: &[u8]) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(DIGEST_BYTES)..]
+}
+
 /// Checks the frame: that these are all the bytes that were written, and exactly those.
 pub(crate) fn check(bytes: &[u8]) -> Result<()> {
     if bytes.len() < FRAME_BYTES {

@@ -28,6 +28,20 @@ pub enum Error {
         /// What the database said.
         message: String,
     },
+    /// The folder, or its database, is of a form that this program does not know.
+    #[error(
+        "the cache in {} was written by a later version of this program ({what}); update this program, or choose \
+         another folder. Nothing in it was changed", path.display()
+    )]
+    NewerFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is not known, and what it needs where that was said.
+        what: String,
+    },
+    /// Only the process that writes the database can do this, and that is another one.
+    #[error("another process has the cache in {} open for writing; try again when it has ended", .0.display())]
+    Busy(PathBuf),
     /// A field's name was given twice to one [`crate::Fields`].
     #[error("field `{0}` is given twice in one key; give every field once")]
     DuplicateField(String),

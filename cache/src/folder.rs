@@ -1,13 +1,17 @@
 //! Where things are in a cache folder, and file operations that survive a crash.
 //!
 //! ```text
-//! lock                 held by the process that writes
+//! format               in which format the folder is (see `format`)
+//! lock                 held by the process that writes (see `lock`)
 //! db/                  the database (see `database`)
+//! db/mark              how far the database had come (see `mark`)
+//! db/rebuild-wanted    a writer met damage in its database: the next one rebuilds it
 //! db.rebuild/          a database being built from a damaged one (see `salvage`)
 //! db.damaged-1/        what was found damaged, kept for people to look at
-//! rebuild-wanted       a writer met damage in its database: the next one rebuilds it
 //! spool/               records of processes that do not write (see `spool`)
 //! set-aside/           spool files that are no intact records or contradict a stored one
+//! claims/              which process is computing what (see `claim`)
+//! reserve              a little room for the moment when the disk is full (see `reserve`)
 //! ```
 
 use std::fs::{self, File};
@@ -21,11 +25,17 @@ use crate::{Error, Result};
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder at `path`, made if it is missing.
+    /// The folder at `path`, made if it is missing. What is missing in a folder that is there and cannot be made is
+    /// missed when it is needed: such a folder can still be read.
+    ///
+    /// # Errors
+    /// When there is no folder and none can be made.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let folder = Self(path.to_path_buf());
-        fs::create_dir_all(folder.spool()).map_err(Error::io("create", &folder.spool()))?;
-        Ok(folder)
+        match fs::create_dir_all(folder.spool()) {
+            Err(error) if !path.is_dir() => Err(Error::io("create", path)(error)),
+            _ => Ok(folder),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -44,8 +54,21 @@ impl Folder {
         self.0.join("db.rebuild")
     }
 
+    /// In the database's folder, so that it goes away together with what was damaged.
     pub(crate) fn rebuild_wanted(&self) -> PathBuf {
-        self.0.join("rebuild-wanted")
+        self.database().join("rebuild-wanted")
+    }
+
+    pub(crate) fn format(&self) -> PathBuf {
+        self.0.join("format")
+    }
+
+    pub(crate) fn claims(&self) -> PathBuf {
+        self.0.join("claims")
+    }
+
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.0.join("reserve")
     }
 
     pub(crate) fn spool(&self) -> PathBuf {
@@ -61,7 +84,8 @@ impl Folder {
         let mut n = 1_u64;
         loop {
             let path = parent.join(format!("{name}-{n}"));
-            if !path.exists() {
+            // A link to nothing is something.
+            if fs::symlink_metadata(&path).is_err() {
                 return path;
             }
             n += 1;
@@ -75,13 +99,13 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     [from, to].into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
-/// Makes the names in a folder survive a crash. Systems that cannot open folders order such changes
-/// themselves.
+/// Makes the names in a folder survive a crash.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", path))?;
-    }
-    Ok(())
+    try_sync_folder(path).map_err(Error::io("sync", path))
+}
+
+pub(crate) fn try_sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Removes a folder with all it holds; that it is missing is fine.
@@ -102,17 +126,21 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
 
 /// The files in a folder, sorted by name; none if the folder is missing.
 pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries = entries(path)?;
+    entries.retain(|entry| fs::symlink_metadata(entry).is_ok_and(|data| data.is_file()));
+    Ok(entries)
+}
+
+/// Whatever is in a folder, sorted by name; nothing if the folder is missing.
+pub(crate) fn entries(path: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::io("list", path))?,
     };
-    let mut files = Vec::new();
+    let mut paths = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(Error::io("list", path))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            files.push(entry.path());
-        }
+        paths.push(entry.map_err(Error::io("list", path))?.path());
     }
-    files.sort();
-    Ok(files)
+    paths.sort();
+    Ok(paths)
 }

@@ -34,7 +34,7 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
-    /// A spool file could not be read or moved; it stays where it is.
+    /// Something in the spool could not be read, moved or removed; it stays where it is.
     SpoolUnreadable {
         /// The file, and what the system said.
         message: String,
@@ -65,8 +65,27 @@ pub enum Warning {
         /// How many records were saved.
         records: u64,
     },
-    /// A process that does not write could not read the writer's database and goes on with its own records
-    /// only.
+    /// The end of the database's log is missing; what was in it will be computed again.
+    ChangesLost {
+        /// How many changes had been durable.
+        changes: u64,
+    },
+    /// The folder can be read and not written to; nothing that is computed can be kept.
+    NotWritable {
+        /// What the system said.
+        message: String,
+    },
+    /// The database refused a record, which went to the spool.
+    NotWritten {
+        /// What the database said.
+        message: String,
+    },
+    /// The folder, or the database in it, was removed or replaced while it was in use.
+    FolderGone {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database could not be read at all, beside its writer or for another reason.
     DatabaseUnreadable {
         /// What the database said.
         message: String,
@@ -95,7 +114,11 @@ impl fmt::Display for Warning {
                 )
             }
             Self::SpoolUnreadable { message } => {
-                write!(f, "a file of the cache's spool cannot be taken in ({message}); check its permissions")
+                write!(
+                    f,
+                    "something in the cache's spool cannot be read or moved ({message}) and is passed over; check \
+                     its permissions"
+                )
             }
             Self::Newer { what } => {
                 write!(
@@ -111,7 +134,7 @@ impl fmt::Display for Warning {
             Self::Rebuilt { records, moved_to, reason } => write!(
                 f,
                 "the cache database was damaged ({reason}); {records} intact records were saved into a new one, \
-                 the damaged one is in {} and can be deleted",
+                 the damaged one is kept in {}; delete it when nothing is missed",
                 moved_to.display()
             ),
             Self::Forgotten { records } => {
@@ -120,10 +143,29 @@ impl fmt::Display for Warning {
                     "the cache database's list of files was damaged; {records} records it had lost were put back"
                 )
             }
+            Self::ChangesLost { changes } => write!(
+                f,
+                "the end of the cache database's log is missing, {changes} changes that had been kept; what is lost is \
+                 computed again"
+            ),
+            Self::NotWritable { message } => {
+                write!(f, "the cache can only be read ({message}); nothing new can be kept in it")
+            }
+            Self::NotWritten { message } => write!(
+                f,
+                "the cache database cannot be written ({message}); results are kept in the spool, and the next run \
+                 takes them in"
+            ),
+            Self::FolderGone { path } => write!(
+                f,
+                "the cache folder {} was removed or replaced while it was in use; what it held is lost to this run, \
+                 and new results are kept in the spool of a folder of that name",
+                path.display()
+            ),
             Self::DatabaseUnreadable { message } => write!(
                 f,
-                "the cache is in use by another process and its database cannot be read beside it ({message}); \
-                 results are kept in the spool and nothing is lost, but some may be computed twice"
+                "the cache database cannot be read ({message}); what it holds may be computed again, and new results \
+                 are kept in the spool"
             ),
         }
     }
@@ -193,7 +235,13 @@ impl Journal {
             Warning::DatabaseDamaged { .. } | Warning::DatabaseUnreadable { .. } => {
                 Some(&self.database_errors)
             }
-            Warning::Rebuilt { .. } | Warning::Forgotten { .. } | Warning::SpoolUnreadable { .. } => None,
+            Warning::Rebuilt { .. }
+            | Warning::Forgotten { .. }
+            | Warning::SpoolUnreadable { .. }
+            | Warning::ChangesLost { .. }
+            | Warning::NotWritable { .. }
+            | Warning::NotWritten { .. }
+            | Warning::FolderGone { .. } => None,
         };
         counter.into_iter().for_each(Self::count);
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@
 //! only one that knows `RocksDB` and the only one that knows bincode, and it never prints: what a person
 //! should hear about is collected in [`Store::drain_warnings`].
 
+mod claim;
 pub mod codec;
 mod database;
 mod digest;
@@ -16,19 +17,26 @@ mod envelope;
 mod error;
 mod field;
 mod folder;
+mod format;
 mod journal;
 mod key;
 mod listing;
+mod lock;
 mod lookup;
+mod mark;
+mod opening;
 mod put;
 mod reading;
 mod record;
+mod reserve;
 mod salvage;
 mod spool;
 mod stats;
 mod store;
+mod take_in;
 mod verify;
 
+pub use claim::{Claim, Claimed};
 pub use codec::Codec;
 pub use digest::{Digest, Hasher};
 pub use error::Error;
@@ -36,9 +44,10 @@ pub use field::{FieldChange, FieldValue, Fields};
 pub use journal::{Counters, Warning};
 pub use key::{Key, Kind};
 pub use listing::Records;
+pub use put::PutOutcome;
 pub use record::{Cost, Record};
 pub use stats::{KindStats, Stats};
-pub use store::{PutOutcome, Store};
+pub use store::Store;
 pub use verify::VerifyReport;
 
 /// The result of this crate's operations.

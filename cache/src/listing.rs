@@ -1,11 +1,11 @@
 //! Listing records: all of a kind, and run manifests by time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use crate::database::{Database, Failure, Family, Row};
 use crate::lookup::Lookup;
-use crate::spool::Spool;
+use crate::spool::{Spool, Spooled};
 use crate::{Digest, Error, Kind, Record, Result, Store, Warning, envelope};
 
 /// The first byte of the rows that order manifests by time; no kind has this tag.
@@ -35,13 +35,13 @@ impl Store {
     /// Here, and in the items, only if the folder cannot be read for a reason other than damage.
     #[allow(clippy::iter_not_returning_iterator, reason = "it is one, once the folder was read")]
     pub fn iter(&self, kind: Kind) -> Result<Records<'_>> {
-        self.refresh()?;
+        self.refresh();
         let spooled = self.spooled(kind)?;
         let stored = self.database().into_iter().flat_map(move |database| {
             Family::places(kind).iter().flat_map(move |family| self.stored(database, *family, kind))
         });
         let spooled = spooled.into_iter().filter_map(move |record| {
-            match self.find_stored(kind, record.key.digest(), false) {
+            match self.finder(kind, record.key.digest()).find_stored() {
                 Ok(Lookup::Found(_)) => None,
                 Ok(Lookup::Missing | Lookup::Newer) => Some(Ok(record)),
                 Err(error) => Some(Err(error)),
@@ -80,16 +80,45 @@ impl Store {
             }
             Err(error) => {
                 if let Some(digest) = name.get(1..).and_then(|digest| digest.try_into().ok()) {
-                    self.quarantine(family, kind, &Digest(digest), &error, false)?;
+                    self.finder(kind, &Digest(digest)).quarantine(family, &error);
                 }
                 Ok(None)
             }
         }
     }
 
+    /// The digests of a kind's keys that begin with these hexadecimal digits, in order. Looks at names alone: the records
+    /// may be damaged.
+    ///
+    /// # Errors
+    /// Only if the folder cannot be read for a reason other than damage.
+    pub fn digests(&self, kind: Kind, digits: &str) -> Result<Vec<Digest>> {
+        self.refresh();
+        let digits = digits.to_ascii_lowercase();
+        let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|p| u8::from_str_radix(p, 16).ok());
+        let Some(bytes) = digits.as_bytes().chunks_exact(2).map(byte).collect::<Option<Vec<u8>>>() else {
+            return Ok(Vec::new());
+        };
+        let prefix = [&[kind.tag()], bytes.as_slice()].concat();
+        let mut found = BTreeSet::new();
+        for &family in self.database().map_or(&[][..], |_| Family::places(kind)) {
+            let Some(database) = self.database() else { break };
+            for row in database.rows(family, &prefix, false).into_iter().flatten() {
+                match row {
+                    Ok((name, _)) => {
+                        found.extend(name.get(1..).and_then(|digest| digest.try_into().ok()).map(Digest));
+                    }
+                    Err(failure) => self.database_failed("read", failure)?,
+                }
+            }
+        }
+        found.extend(self.spooled(kind)?.iter().map(|record| *record.key.digest()));
+        Ok(found.into_iter().filter(|digest| digest.to_string().starts_with(&digits)).collect())
+    }
+
     /// The latest `limit` run manifests, newest first.
     pub fn manifests(&self, limit: usize) -> Result<Vec<Record>> {
-        self.refresh()?;
+        self.refresh();
         let mut manifests = self.spooled(Kind::Manifest)?;
         let mut seen: HashSet<Digest> = manifests.iter().map(|record| *record.key.digest()).collect();
         let spooled = manifests.len();
@@ -111,7 +140,7 @@ impl Store {
                 };
                 let Some(digest) = name.last_chunk().copied().map(Digest) else { continue };
                 if seen.insert(digest)
-                    && let Lookup::Found(record) = self.find_stored(Kind::Manifest, &digest, false)?
+                    && let Lookup::Found(record) = self.finder(Kind::Manifest, &digest).find_stored()?
                 {
                     manifests.push(record);
                 }
@@ -122,11 +151,22 @@ impl Store {
         Ok(manifests)
     }
 
+    /// The moment that the latest manifest is kept under.
+    pub(crate) fn latest_manifest_moment(&self) -> Result<Option<u64>> {
+        let spooled = self.spooled(Kind::Manifest)?.into_iter().map(|record| record.created_unix_ms).max();
+        let Some(database) = self.database() else { return Ok(spooled) };
+        let stored = match database.rows(Family::Manifests, &[TIME_TAG], true) {
+            Ok(mut rows) => rows.find_map(std::result::Result::ok).and_then(|(name, _)| moment_of(&name)),
+            Err(failure) => self.database_failed("read", failure).map(|()| None)?,
+        };
+        Ok(stored.max(spooled))
+    }
+
     /// The intact records of a kind in the spool; the others wait for the writer to set them aside.
     fn spooled(&self, kind: Kind) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         for file in self.spool.files()? {
-            if let Some(record) = read_spooled(&file)?
+            if let Some(record) = read_spooled(&file)
                 && record.key.kind() == kind
             {
                 records.push(record);
@@ -136,6 +176,14 @@ impl Store {
     }
 }
 
-fn read_spooled(file: &Path) -> Result<Option<Record>> {
-    Ok(Spool::read(file)?.and_then(|bytes| Record::from_bytes(&bytes).ok()))
+fn read_spooled(file: &Path) -> Option<Record> {
+    match Spool::read(file) {
+        Spooled::Bytes(bytes) => Record::from_bytes(&bytes).ok(),
+        Spooled::Missing | Spooled::Unreadable(_) => None,
+    }
+}
+
+/// What [`time_row_name`] was given.
+fn moment_of(name: &[u8]) -> Option<u64> {
+    name.get(1..)?.first_chunk().copied().map(u64::from_be_bytes)
 }

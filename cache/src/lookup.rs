@@ -3,8 +3,9 @@
 use crate::database::{Change, Database, Family, row_name};
 use crate::journal::Journal;
 use crate::reading::write_bytes;
-use crate::spool::Spool;
-use crate::{Digest, Error, Key, Kind, Record, Result, Store, Warning, envelope};
+use crate::spool::{Spool, Spooled};
+use crate::store::KeyGuard;
+use crate::{Digest, Error, Key, Kind, Record, Result, Store, Warning, envelope, salvage};
 
 /// The answer to a look-up.
 pub(crate) enum Lookup<T> {
@@ -17,25 +18,14 @@ pub(crate) enum Lookup<T> {
 /// What a look-up makes of an envelope: an error unless it is an intact one of the key looked up.
 type Read<'a, T> = &'a dyn Fn(&[u8]) -> Result<T>;
 
-/// The record of one key, as the bytes of a row say it.
-fn read_record(bytes: &[u8], kind: Kind, digest: &Digest) -> Result<Record> {
-    let record = envelope::decode(bytes)?;
-    expect(kind, digest, record.key.kind(), record.key.digest())?;
-    Ok(record)
-}
-
-/// Only whether the row holds an intact record of that key.
-fn read_nothing(bytes: &[u8], kind: Kind, digest: &Digest) -> Result<()> {
-    let (head, _) = envelope::head(bytes)?;
-    expect(kind, digest, head.kind, &head.digest)
-}
-
-fn expect(kind: Kind, digest: &Digest, found_kind: Kind, found_digest: &Digest) -> Result<()> {
-    if (kind, digest) == (found_kind, found_digest) {
-        Ok(())
-    } else {
-        Err(Error::Damaged(envelope::OTHER_KEY))
-    }
+/// A key that is looked up.
+#[derive(Clone, Copy)]
+pub(crate) struct Finder<'a> {
+    store: &'a Store,
+    kind: Kind,
+    digest: &'a Digest,
+    /// That of the key, where its holder looks it up to write it; damaged rows are moved under it.
+    guard: Option<&'a KeyGuard<'a>>,
 }
 
 impl Store {
@@ -45,14 +35,34 @@ impl Store {
     /// # Errors
     /// Only if the folder cannot be read for a reason other than damage.
     pub fn get(&self, key: &Key) -> Result<Option<Record>> {
-        let lookup =
-            self.find_with(key.kind(), key.digest(), false, &|bytes| envelope::decode_for(bytes, key))?;
+        let finder = self.finder(key.kind(), key.digest());
+        self.answer(finder.find_with(&|bytes| envelope::decode_for(bytes, key))?)
+    }
+
+    /// As [`Store::get`], and sees everything that any process has stored before this was called. For a reader this
+    /// takes some milliseconds.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_latest(&self, key: &Key) -> Result<Option<Record>> {
+        if self.is_writer() {
+            return self.get(key);
+        }
+        self.catch_up();
+        let read: Read<'_, Record> = &|bytes| envelope::decode_for(bytes, key);
+        let finder = self.finder(key.kind(), key.digest());
+        let mut lookup = finder.find_with(read)?;
+        if let Lookup::Missing = lookup {
+            // The writer may have taken it in between the look at the database and the one at the spool.
+            self.catch_up();
+            lookup = finder.find_stored_with(read)?;
+        }
         self.answer(lookup)
     }
 
     /// As [`Store::get`], for those who know a key only by its digest.
     pub fn get_digest(&self, kind: Kind, digest: &Digest) -> Result<Option<Record>> {
-        let lookup = self.find(kind, digest, false)?;
+        let lookup = self.finder(kind, digest).find()?;
         self.answer(lookup)
     }
 
@@ -62,112 +72,150 @@ impl Store {
             return Ok(Some(record));
         }
         Journal::count(&self.journal.misses);
-        self.tick()?;
+        self.tick();
         Ok(None)
     }
 
     /// Whether [`Store::get`] would find a record. Checks it, but neither decodes it nor counts a hit.
     pub fn contains(&self, key: &Key) -> Result<bool> {
-        let (kind, digest) = (key.kind(), key.digest());
-        let lookup = self.find_with(kind, digest, false, &|bytes| read_nothing(bytes, kind, digest))?;
-        Ok(matches!(lookup, Lookup::Found(())))
+        let finder = self.finder(key.kind(), key.digest());
+        Ok(matches!(finder.find_with(&|bytes| finder.read_nothing(bytes))?, Lookup::Found(())))
     }
 
-    /// Finds a record in the database or the spool. `is_held`: the caller holds the key's stripe.
-    pub(crate) fn find(&self, kind: Kind, digest: &Digest, is_held: bool) -> Result<Lookup<Record>> {
-        self.find_with(kind, digest, is_held, &|bytes| read_record(bytes, kind, digest))
+    /// To look a key up.
+    pub(crate) fn finder<'a>(&'a self, kind: Kind, digest: &'a Digest) -> Finder<'a> {
+        Finder { store: self, kind, digest, guard: None }
     }
 
-    fn find_with<T>(
-        &self,
+    /// To look a key up that will be written next.
+    pub(crate) fn finder_held<'a>(
+        &'a self,
         kind: Kind,
-        digest: &Digest,
-        is_held: bool,
-        read: Read<'_, T>,
-    ) -> Result<Lookup<T>> {
-        let mut lookup = self.find_stored_with(kind, digest, is_held, read)?;
+        digest: &'a Digest,
+        guard: &'a KeyGuard<'a>,
+    ) -> Finder<'a> {
+        Finder { guard: Some(guard), ..self.finder(kind, digest) }
+    }
+}
+
+impl Finder<'_> {
+    /// The record, from the database or the spool.
+    pub(crate) fn find(self) -> Result<Lookup<Record>> {
+        self.find_with(&|bytes| self.read_record(bytes))
+    }
+
+    /// The record, from the database only.
+    pub(crate) fn find_stored(self) -> Result<Lookup<Record>> {
+        self.find_stored_with(&|bytes| self.read_record(bytes))
+    }
+
+    /// The record of this key, as the bytes of a row say it.
+    fn read_record(self, bytes: &[u8]) -> Result<Record> {
+        let record = envelope::decode(bytes)?;
+        self.expect(record.key.kind(), record.key.digest())?;
+        Ok(record)
+    }
+
+    /// Only whether the row holds an intact record of this key.
+    fn read_nothing(self, bytes: &[u8]) -> Result<()> {
+        let (head, _) = envelope::head(bytes)?;
+        self.expect(head.kind, &head.digest)
+    }
+
+    fn expect(self, kind: Kind, digest: &Digest) -> Result<()> {
+        if (self.kind, self.digest) == (kind, digest) {
+            Ok(())
+        } else {
+            Err(Error::Damaged(envelope::OTHER_KEY))
+        }
+    }
+
+    fn find_with<T>(self, read: Read<'_, T>) -> Result<Lookup<T>> {
+        // What this process has superseded and the writer has not taken in yet comes before what it supersedes.
+        if let Some(generation) = self.store.spooled_generation(self.digest)
+            && let found @ Lookup::Found(_) = self.find_spooled_with(generation, read)
+        {
+            return Ok(found);
+        }
+        let mut lookup = self.find_stored_with(read)?;
         if let Lookup::Missing = lookup {
-            lookup = self.find_spooled(kind, digest, read)?;
+            lookup = self.find_spooled_with(0, read);
         }
         // The order matters: a record leaves the spool only after the writer has stored it.
         if let Lookup::Missing = lookup
-            && self.catch_up_for(digest)
+            && self.store.catch_up_for(self.digest)
         {
-            lookup = self.find_stored_with(kind, digest, is_held, read)?;
+            lookup = self.find_stored_with(read)?;
         }
         Ok(lookup)
     }
 
-    /// As [`Store::find`], in the database only.
-    pub(crate) fn find_stored(&self, kind: Kind, digest: &Digest, is_held: bool) -> Result<Lookup<Record>> {
-        self.find_stored_with(kind, digest, is_held, &|bytes| read_record(bytes, kind, digest))
-    }
-
-    fn find_stored_with<T>(
-        &self,
-        kind: Kind,
-        digest: &Digest,
-        is_held: bool,
-        read: Read<'_, T>,
-    ) -> Result<Lookup<T>> {
-        let Some(database) = self.database() else { return Ok(Lookup::Missing) };
-        for &family in Family::places(kind) {
-            let row = row_name(kind, digest);
+    fn find_stored_with<T>(self, read: Read<'_, T>) -> Result<Lookup<T>> {
+        let Some(database) = self.store.database() else { return Ok(Lookup::Missing) };
+        for &family in Family::places(self.kind) {
+            let row = row_name(self.kind, self.digest);
             let bytes = match database.get(family, &row) {
-                Ok(bytes) => bytes,
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
                 Err(failure) => {
-                    self.database_failed("read", failure)?;
-                    // The envelope tells whether this very record was hit.
-                    database.get_regardless(family, &row).unwrap_or_default()
+                    // The checksum that failed covers a block of rows; this one may be intact.
+                    let block = salvage::block_named_by(&failure, database.path());
+                    self.store.database_failed("read", failure)?;
+                    let envelopes = block.as_deref().map(salvage::envelopes).into_iter().flatten();
+                    match envelopes.map(read).find_map(Result::ok) {
+                        Some(found) => return Ok(Lookup::Found(found)),
+                        None => continue,
+                    }
                 }
             };
-            let Some(bytes) = bytes else { continue };
             match read(&bytes) {
                 Ok(found) => return Ok(Lookup::Found(found)),
                 Err(Error::Newer(what)) => {
-                    self.journal.warn(Warning::Newer { what });
+                    self.store.journal.warn(Warning::Newer { what });
                     return Ok(Lookup::Newer);
                 }
                 Err(error) => {
                     drop(bytes);
-                    self.quarantine(family, kind, digest, &error, is_held)?;
+                    self.quarantine(family, &error);
                 }
             }
         }
         Ok(Lookup::Missing)
     }
 
-    fn find_spooled<T>(&self, kind: Kind, digest: &Digest, read: Read<'_, T>) -> Result<Lookup<T>> {
-        let file = self.spool.file(kind, digest);
-        let Some(bytes) = Spool::read(&file)? else { return Ok(Lookup::Missing) };
+    fn find_spooled_with<T>(self, generation: u64, read: Read<'_, T>) -> Lookup<T> {
+        let file = self.store.spool.file(self.kind, self.digest, generation);
+        let bytes = match Spool::read(&file) {
+            Spooled::Bytes(bytes) => bytes,
+            Spooled::Missing => return Lookup::Missing,
+            Spooled::Unreadable(message) => {
+                self.store.journal.warn(Warning::SpoolUnreadable { message });
+                return Lookup::Missing;
+            }
+        };
         match Record::from_bytes(&bytes).and_then(|_| read(&bytes)) {
-            Ok(found) => Ok(Lookup::Found(found)),
+            Ok(found) => Lookup::Found(found),
             Err(Error::Newer(what)) => {
-                self.journal.warn(Warning::Newer { what });
-                Ok(Lookup::Newer)
+                self.store.journal.warn(Warning::Newer { what });
+                Lookup::Newer
             }
             Err(error) => {
-                self.set_aside(&file, error.to_string())?;
-                Ok(Lookup::Missing)
+                self.store.set_aside(&file, error.to_string());
+                Lookup::Missing
             }
         }
     }
 
     /// Counts and reports a damaged row; the writer also moves it to quarantine.
-    pub(crate) fn quarantine(
-        &self,
-        family: Family,
-        kind: Kind,
-        digest: &Digest,
-        error: &Error,
-        is_held: bool,
-    ) -> Result<()> {
-        self.journal.warn(Warning::Corrupt { kind, digest: *digest, reason: error.to_string() });
-        let Some(database) = self.database().filter(|_| self.is_writer()) else { return Ok(()) };
-        let _guard = (!is_held).then(|| self.stripe(digest));
+    pub(crate) fn quarantine(self, family: Family, error: &Error) {
+        let Self { store, kind, digest, guard } = self;
+        store.journal.warn(Warning::Corrupt { kind, digest: *digest, reason: error.to_string() });
+        let Some(database) = store.writer() else { return };
+        let _guard = guard.is_none().then(|| store.guard(digest));
         match move_to_quarantine(database, family, kind, digest, error) {
-            Ok(()) => Ok(()),
-            Err(failure) => self.database_failed("write", failure),
+            Ok(()) => {}
+            // The row stays, and is met again; looking up goes on.
+            Err(failure) => store.not_written(failure),
         }
     }
 }
@@ -187,16 +235,22 @@ fn move_to_quarantine(
     {
         return Ok(());
     }
-    let mut value = Vec::with_capacity(bytes.len() + 128);
-    write_bytes(&mut value, error.to_string().as_bytes());
-    value.extend_from_slice(&bytes);
-    let name = quarantine_name(&row, &value);
+    let value = evidence(&error.to_string(), &bytes);
+    let name = evidence_name(&[], &row, &value);
     database.write(&[Change::Put(Family::Quarantine, &name, &value), Change::Delete(family, &row)], true)
 }
 
+/// What is kept of a row that is taken away: why, and its bytes.
+pub(crate) fn evidence(reason: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(bytes.len() + reason.len() + 8);
+    write_bytes(&mut value, reason.as_bytes());
+    value.extend_from_slice(bytes);
+    value
+}
+
 /// Named by row and content: a row that is damaged twice, in two ways, leaves two entries.
-fn quarantine_name(row: &[u8], value: &[u8]) -> Vec<u8> {
-    [row, &Digest::of("nas-pipeline cache quarantine v1", value).0].concat()
+pub(crate) fn evidence_name(prefix: &[u8], row: &[u8], value: &[u8]) -> Vec<u8> {
+    [prefix, row, &Digest::of("nas-pipeline cache quarantine v1", value).0].concat()
 }
 
 #[cfg(test)]

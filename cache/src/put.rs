@@ -1,152 +1,155 @@
-//! Putting records, and taking in those that other processes left in the spool.
-
-use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+//! Putting records, and replacing one by another.
 
 use crate::database::{Change, Database, Failure, Family, row_name};
 use crate::journal::Journal;
 use crate::listing::time_row_name;
-use crate::lookup::Lookup;
-use crate::spool::Spool;
-use crate::store::PutOutcome;
-use crate::{Error, Kind, Record, Result, Store, Warning, folder};
+use crate::lookup::{Lookup, evidence, evidence_name};
+use crate::spool::Spooling;
+use crate::store::KeyGuard;
+use crate::{Digest, Kind, Record, Result, Store, Warning, envelope};
+
+/// What a put did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// The record was written.
+    Stored,
+    /// The same result was there already; what is stored, its provenance included, stayed as it was.
+    AlreadyPresent,
+    /// A different result was there already and was kept. Counted, and reported as a warning.
+    Conflict,
+    /// A different result was there and was replaced ([`Store::supersede`]).
+    Superseded,
+}
+
+/// What the names of superseded records begin with in the quarantine, where those of damaged ones begin with a kind.
+pub(crate) const SUPERSEDED_TAG: u8 = 0xF0;
 
 impl Store {
     /// Keeps a record. Trainings and manifests have reached the disk when this returns; the other kinds
     /// survive the end of the process at once and a power failure a little later. A reader's records all
     /// reach the disk.
     ///
-    /// What is stored under a key is never replaced by something else: see [`PutOutcome`].
+    /// What is stored under a key is never replaced by something else: see [`PutOutcome`]. A manifest that would be
+    /// older than the last one, because a clock was once ahead, is kept as a moment younger.
     ///
     /// # Errors
     /// Only if neither the database nor the spool can be written.
     pub fn put(&self, record: &Record) -> Result<PutOutcome> {
         let outcome = self.put_as(record, record.key.kind().is_synchronous())?;
-        // Afterwards: a spool that cannot be read must not cost the record.
-        self.tick()?;
+        self.tick();
         Ok(outcome)
     }
 
     /// As [`Store::put`] for many records, waiting for the disk once. The outcomes are in the records' order.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
     pub fn put_many(&self, records: &[Record]) -> Result<Vec<PutOutcome>> {
-        self.tick()?;
-        let outcomes = records.iter().map(|record| self.put_as(record, false)).collect::<Result<_>>()?;
-        if let Some(database) = self.database().filter(|_| self.is_writer())
+        self.tick();
+        let outcomes: Vec<_> =
+            records.iter().map(|record| self.put_as(record, false)).collect::<Result<_>>()?;
+        if let Some(database) = self.writer()
             && records.iter().any(|record| record.key.kind().is_synchronous())
+            && let Err(failure) = database.sync()
         {
-            database.sync().map_err(|failure| failure.into_error("write", database.path()))?;
+            // Whether they have reached the disk is not known, so they go there another way.
+            self.not_written(failure);
+            for (record, _) in records.iter().zip(&outcomes).filter(|(_, put)| **put == PutOutcome::Stored) {
+                self.spool_as(record, &self.guard(record.key.digest()))?;
+            }
         }
         Ok(outcomes)
     }
 
+    /// Keeps a record in place of the one that is stored under its key, if that holds another result: it was wrong, or
+    /// cannot be read by those who need it. The one that was replaced is kept in quarantine.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn supersede(&self, record: &Record) -> Result<PutOutcome> {
+        let (kind, digest) = (record.key.kind(), record.key.digest());
+        let guard = self.guard(digest);
+        let stored = match self.finder_held(kind, digest, &guard).find()? {
+            Lookup::Missing => {
+                drop(guard);
+                return self.put(record);
+            }
+            Lookup::Newer => return Ok(PutOutcome::Conflict),
+            Lookup::Found(stored) if record.same_result(&stored) => return Ok(PutOutcome::AlreadyPresent),
+            Lookup::Found(stored) => stored,
+        };
+        let new = record.superseding(&stored);
+        if let Some(database) = self.writer_to_existing() {
+            match replace(database, &stored, &new) {
+                Ok(()) => return Ok(PutOutcome::Superseded),
+                Err(failure) => self.not_written(failure),
+            }
+        }
+        self.spool_as(&new, &guard)?;
+        Ok(PutOutcome::Superseded)
+    }
+
     fn put_as(&self, record: &Record, synchronous: bool) -> Result<PutOutcome> {
         let (kind, digest) = (record.key.kind(), record.key.digest());
-        let _guard = self.stripe(digest);
-        match self.find(kind, digest, true)? {
+        let guard = self.guard(digest);
+        match self.finder_held(kind, digest, &guard).find()? {
             Lookup::Found(stored) => return Ok(self.compare(record, &stored)),
             Lookup::Newer => return Ok(PutOutcome::Conflict),
             Lookup::Missing => {}
         }
-        let envelope = record.to_bytes();
-        if let Some(database) = self.database().filter(|_| self.is_writer()) {
-            match write_record(database, record, &envelope, synchronous) {
+        if kind == Kind::Manifest {
+            let _order = self.manifest_guard();
+            let moment = self.latest_manifest_moment()?.map_or(0, |latest| latest.saturating_add(1));
+            let created_unix_ms = record.created_unix_ms.max(moment);
+            return self.write_as(&Record { created_unix_ms, ..record.clone() }, synchronous, &guard);
+        }
+        self.write_as(record, synchronous, &guard)
+    }
+
+    /// Writes a record that is not there yet: to the database, or else to the spool.
+    fn write_as(&self, record: &Record, synchronous: bool, guard: &KeyGuard<'_>) -> Result<PutOutcome> {
+        if let Some(database) = self.writer_to_existing() {
+            match write_record(database, record, &record.to_bytes(), synchronous) {
                 Ok(()) => return Ok(PutOutcome::Stored),
-                // A database that met damage refuses to write; the spool keeps the record for its successor.
-                Err(failure) => self.database_failed("write", failure)?,
+                // A database that could not write once refuses all that comes later.
+                Err(failure) => self.not_written(failure),
             }
         }
+        self.spool_as(record, guard)
+    }
+
+    fn spool_as(&self, record: &Record, guard: &KeyGuard<'_>) -> Result<PutOutcome> {
+        let (kind, digest) = (record.key.kind(), record.key.digest());
+        let file = self.spool.file(kind, digest, record.generation());
+        let envelope = record.to_bytes();
         Journal::count(&self.journal.spooled);
-        let is_first = self.spool.write(kind, digest, &envelope)?;
-        self.note_spooled(digest);
-        if is_first {
-            return Ok(PutOutcome::Stored);
+        let mut spooling = self.spool.write(&file, &envelope)?;
+        if spooling == Spooling::AlreadyThere {
+            // Another process was quicker, or something that cannot be read has the name.
+            match self.finder_held(kind, digest, guard).find()? {
+                Lookup::Found(stored) => return Ok(self.compare(record, &stored)),
+                Lookup::Newer => return Ok(PutOutcome::Conflict),
+                Lookup::Missing => {
+                    self.set_aside(&file, "it cannot be read".to_owned());
+                    spooling = self.spool.write(&file, &envelope)?;
+                }
+            }
         }
-        // Another process was quicker.
-        match self.find(kind, digest, true)? {
-            Lookup::Found(stored) => Ok(self.compare(record, &stored)),
+        self.note_spooled(digest, record.generation());
+        match spooling {
+            Spooling::Written => Ok(PutOutcome::Stored),
             // Taken in meanwhile by a writer whose database cannot be read beside it.
-            Lookup::Missing => Ok(PutOutcome::AlreadyPresent),
-            Lookup::Newer => Ok(PutOutcome::Conflict),
+            Spooling::AlreadyThere => Ok(PutOutcome::AlreadyPresent),
         }
     }
 
-    fn compare(&self, record: &Record, stored: &Record) -> PutOutcome {
+    /// What a put of `record` comes to where `stored` is there already.
+    pub(crate) fn compare(&self, record: &Record, stored: &Record) -> PutOutcome {
         if record.same_result(stored) {
             return PutOutcome::AlreadyPresent;
         }
         self.journal.warn(Warning::Conflict { kind: record.key.kind(), digest: *record.key.digest() });
         PutOutcome::Conflict
-    }
-
-    /// Moves the spool's records into the database and says how many. The writer does so when it opens, when
-    /// it lists, and every few seconds while it looks up or puts; readers do nothing.
-    ///
-    /// Files that are no intact records, or contradict a stored one, are moved aside and reported.
-    pub fn take_in_spool(&self) -> Result<u64> {
-        let Some(database) = self.database().filter(|_| self.is_writer()) else { return Ok(0) };
-        let mut last = self.take_in_guard();
-        let mut stored = Vec::new();
-        for file in self.spool.files()? {
-            match self.take_in(database, &file) {
-                Ok(true) => stored.push(file),
-                Ok(false) => {}
-                Err(Error::Io { source, .. }) => {
-                    let message = format!("{}: {source}", file.display());
-                    self.journal.warn(Warning::SpoolUnreadable { message });
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        // Until the records have reached the disk, the files are the records.
-        if !stored.is_empty() {
-            match database.sync() {
-                Ok(()) => stored.iter().try_for_each(|file| folder::remove_file(file))?,
-                Err(failure) => self.database_failed("write", failure)?,
-            }
-        }
-        *last = Instant::now();
-        self.journal.taken_in.fetch_add(stored.len() as u64, Relaxed);
-        Ok(stored.len() as u64)
-    }
-
-    /// Whether the file's record is stored now.
-    fn take_in(&self, database: &Database, file: &Path) -> Result<bool> {
-        let Some(envelope) = Spool::read(file)? else { return Ok(false) };
-        let record = match Record::from_bytes(&envelope) {
-            Ok(record) => record,
-            // It waits for a later version of this program.
-            Err(Error::Newer(what)) => {
-                self.journal.warn(Warning::Newer { what });
-                return Ok(false);
-            }
-            Err(error) => {
-                self.set_aside(file, error.to_string())?;
-                return Ok(false);
-            }
-        };
-        let (kind, digest) = (record.key.kind(), record.key.digest());
-        let _guard = self.stripe(digest);
-        match self.find_stored(kind, digest, true)? {
-            Lookup::Newer => Ok(false),
-            Lookup::Found(stored) if self.compare(&record, &stored) == PutOutcome::Conflict => {
-                self.set_aside(file, "it contradicts a stored record".to_owned())?;
-                Ok(false)
-            }
-            Lookup::Found(_) => Ok(true),
-            Lookup::Missing => match write_record(database, &record, &envelope, false) {
-                Ok(()) => Ok(true),
-                Err(failure) => self.database_failed("write", failure).map(|()| false),
-            },
-        }
-    }
-
-    /// Moves a spool file aside and reports it.
-    pub(crate) fn set_aside(&self, file: &Path, reason: String) -> Result<()> {
-        if let Some(path) = self.spool.set_aside(file)? {
-            self.journal.warn(Warning::SetAside { path, reason });
-        }
-        Ok(())
     }
 }
 
@@ -165,5 +168,46 @@ pub(crate) fn write_record(
         database.write(&[put, Change::Put(Family::Manifests, &time_row, &[])], synchronous)
     } else {
         database.write(&[put], synchronous)
+    }
+}
+
+/// Puts `new` in the place of `old` and `old` into quarantine. There its first byte is another one, so that the salvage
+/// of a damaged database does not take it for a record.
+pub(crate) fn replace(database: &Database, old: &Record, new: &Record) -> std::result::Result<(), Failure> {
+    let (kind, digest) = (new.key.kind(), new.key.digest());
+    let row = row_name(kind, digest);
+    let mut masked = old.to_bytes();
+    masked[0] = !envelope::MAGIC[0];
+    let value = evidence("another result was put in its place", &masked);
+    let name = evidence_name(&[SUPERSEDED_TAG], &row, &value);
+    let envelope = new.to_bytes();
+    let mut changes: Vec<Change<'_>> =
+        Family::places(kind).iter().map(|f| Change::Delete(*f, &row)).collect();
+    changes.push(Change::Put(Family::Quarantine, &name, &value));
+    changes.push(Change::Put(Family::of(kind, new.payload.len()), &row, &envelope));
+    database.write(&changes, true)
+}
+
+impl Store {
+    /// Deletes a record for good, from the database and from the spool, and says whether there was one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Busy`] where another process is the writer, and when the folder cannot be written to.
+    pub fn remove(&self, kind: Kind, digest: &Digest) -> Result<bool> {
+        let Some(database) = self.writer() else {
+            return Err(crate::Error::Busy(self.path().to_path_buf()));
+        };
+        let guard = self.guard(digest);
+        let Lookup::Found(record) = self.finder_held(kind, digest, &guard).find()? else { return Ok(false) };
+        let row = row_name(kind, digest);
+        let time_row = time_row_name(record.created_unix_ms, digest);
+        let mut rows: Vec<(Family, &[u8])> = Family::places(kind).iter().map(|f| (*f, &row[..])).collect();
+        if kind == Kind::Manifest {
+            rows.push((Family::Manifests, &time_row));
+        }
+        // The spool first: a file there would be taken in again.
+        self.spool.remove(kind, digest)?;
+        database.erase(&rows).map_err(|failure| failure.into_error("write", database.path()))?;
+        Ok(true)
     }
 }

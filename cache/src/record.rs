@@ -43,6 +43,9 @@ pub struct Record {
     pub created_unix_ms: u64,
 }
 
+/// The place of [`Record::generation`] in the provenance.
+const GENERATION: &str = "generation";
+
 impl Record {
     /// A record of raw bytes, made now, without provenance and cost.
     pub fn new(key: Key, payload: Vec<u8>) -> Self {
@@ -93,6 +96,19 @@ impl Record {
         let record = envelope::decode(bytes)?;
         envelope::check_digests(&record, bytes)?;
         Ok(record)
+    }
+
+    /// How many records of this key were replaced before this one: of two that differ, the later generation counts.
+    pub(crate) fn generation(&self) -> u64 {
+        self.provenance.get(GENERATION).and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// This record as the one that replaces `old`.
+    pub(crate) fn superseding(&self, old: &Self) -> Self {
+        let mut new = self.clone();
+        let generation = old.generation().saturating_add(1);
+        new.provenance.insert(GENERATION.to_owned(), generation.to_string());
+        new
     }
 
     /// Whether both hold the same result; provenance, cost and time may differ.

@@ -4,13 +4,16 @@
 //! envelopes, and each intact one is put into a new database. Only what was damaged itself is lost, and the
 //! damaged files are kept.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::database::{Database, Failure, Family, row_name};
+use crate::database::{Change, Database, Failure, Family, row_name};
 use crate::folder::{self, Folder};
 use crate::put::write_record;
+use crate::spool::Spool;
 use crate::{Error, Record, Result, envelope};
 
 /// What a rebuild saved.
@@ -20,28 +23,41 @@ pub(crate) struct Rebuilt {
 }
 
 /// Builds a new database from the intact records in the files of the damaged one and swaps the two. A kill at
-/// any moment leaves the damaged database in place or the new one complete (see [`finish`]).
-pub(crate) fn rebuild(folder: &Folder) -> Result<Rebuilt> {
-    let (damaged, new) = (folder.database(), folder.rebuild());
+/// any moment leaves the damaged database in place or the new one complete (see [`finish`]). The caller holds
+/// `RocksDB`'s lock of the damaged one.
+///
+/// Records of a later version of this program go to the spool: what their rows are called is not known here.
+pub(crate) fn rebuild(folder: &Folder, spool: &Spool) -> Result<Rebuilt> {
+    let new = folder.rebuild();
     folder::remove_folder(&new)?;
-    let database = Database::open_writer(&new).map_err(|failure| failure.into_error("rebuild", &new))?;
-    let mut records = 0;
-    for file in data_files(&damaged)? {
+    let records = fill(folder, spool, &new).inspect_err(|_| {
+        // Where the disk is full, half a database is in the way of whatever makes room.
+        let _ = folder::remove_folder(&new);
+    })?;
+    let moved_to = Folder::free_name(folder.path(), "db.damaged");
+    folder::rename(&folder.database(), &moved_to)?;
+    finish(folder)?;
+    Ok(Rebuilt { records, moved_to })
+}
+
+/// Puts the intact records of the damaged database into a new one, and says how many.
+fn fill(folder: &Folder, spool: &Spool, new: &Path) -> Result<u64> {
+    let failed = |failure: Failure| failure.into_error("rebuild", new);
+    let database = Database::open_writer(new).map_err(failed)?;
+    let mut found = Found::default();
+    for file in data_files(&folder.database())? {
         let bytes = match fs::read(&file) {
             // Removed by hand, or unreadable on the disk: what it held is lost, or stays in the old folder.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
             bytes => bytes.map_err(Error::io("read", &file))?,
         };
-        let saved = save_all(&database, &if is_log(&file) { join_log(&bytes) } else { bytes });
-        records += saved.map_err(|failure| failure.into_error("rebuild", &new))?;
+        found.save_all(&database, &file, bytes).map_err(failed)?;
     }
-    database.sync().map_err(|failure| failure.into_error("rebuild", &new))?;
-    drop(database);
-    let moved_to = Folder::free_name(folder.path(), "db.damaged");
-    folder::rename(&damaged, &moved_to)?;
-    folder::rename(&new, &damaged)?;
-    folder::remove_file(&folder.rebuild_wanted())?;
-    Ok(Rebuilt { records, moved_to })
+    database.sync().map_err(failed)?;
+    for envelope in found.newer.values() {
+        spool.write(&spool.newer_file(envelope), envelope)?;
+    }
+    Ok(found.records)
 }
 
 /// Tables and logs, held open while `RocksDB` opens the database. It removes tables that its list does not name,
@@ -58,39 +74,92 @@ impl DataFiles {
 
     /// Puts back what the database has forgotten and says how many records that were. None after a kill in
     /// the middle of writing a table: what such a table holds is still elsewhere.
-    pub(crate) fn save_forgotten(self, database: &Database) -> std::result::Result<u64, Failure> {
+    pub(crate) fn save_forgotten(
+        self,
+        database: &Database,
+        spool: &Spool,
+    ) -> std::result::Result<u64, Failure> {
         let live = database.table_names()?;
-        let mut records = 0;
+        let mut found = Found::default();
         let is_live = |path: &Path| live.iter().any(|name| path.ends_with(name));
         for (path, mut file) in self.0.into_iter().filter(|(path, _)| is_log(path) || !is_live(path)) {
             let mut bytes = Vec::new();
             if file.read_to_end(&mut bytes).is_ok() {
-                records += save_all(database, &if is_log(&path) { join_log(&bytes) } else { bytes })?;
+                found.save_all(database, &path, bytes)?;
             }
         }
-        if records > 0 {
+        if found.records > 0 {
             database.sync()?;
         }
-        Ok(records)
+        found.records += found.spool_forgotten(database, spool)?;
+        Ok(found.records)
     }
 }
 
-/// Puts every intact record found in `bytes` that is not there yet, and says how many.
-fn save_all(database: &Database, bytes: &[u8]) -> std::result::Result<u64, Failure> {
-    let mut records = 0;
-    for envelope in envelopes(bytes) {
-        if let Ok(record) = Record::from_bytes(envelope) {
-            records += u64::from(save(database, &record, envelope)?);
+/// What was found in files.
+#[derive(Default)]
+struct Found {
+    /// Records that were put into the database.
+    records: u64,
+    /// Envelopes of a later version of this program, by their closing digests.
+    newer: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Found {
+    /// Puts every intact record of a file that is not there yet.
+    fn save_all(
+        &mut self,
+        database: &Database,
+        file: &Path,
+        bytes: Vec<u8>,
+    ) -> std::result::Result<(), Failure> {
+        let bytes = if is_log(file) { join_log(&bytes) } else { bytes };
+        for envelope in envelopes(&bytes) {
+            match Record::from_bytes(envelope) {
+                Ok(record) => self.records += u64::from(save(database, &record, envelope)?),
+                Err(Error::Newer(_)) => {
+                    self.newer.insert(envelope::closing_digest(envelope).to_vec(), envelope.to_vec());
+                }
+                Err(_) => {}
+            }
         }
+        Ok(())
     }
-    Ok(records)
+
+    /// Keeps in the spool what the database does not hold of a later version's records, and says how many those were.
+    fn spool_forgotten(&self, database: &Database, spool: &Spool) -> std::result::Result<u64, Failure> {
+        if self.newer.is_empty() {
+            return Ok(0);
+        }
+        let mut held: HashSet<Vec<u8>> = HashSet::new();
+        database.all_values(|value| {
+            let digest = envelope::closing_digest(value);
+            if self.newer.contains_key(digest) {
+                held.insert(digest.to_vec());
+            }
+        })?;
+        let mut spooled = 0;
+        for (_, envelope) in self.newer.iter().filter(|(digest, _)| !held.contains(*digest)) {
+            // A later version that finds it there takes it in; where that cannot be, its log still has it.
+            spooled += u64::from(spool.write(&spool.newer_file(envelope), envelope).is_ok());
+        }
+        Ok(spooled)
+    }
 }
 
-/// The same record may be in several files: in a log and in the table that was written from it, for example.
+/// Puts a record unless it is there. The same one may be in several files, in a log and in the table that was written
+/// from it for example, and so may one that it superseded.
 fn save(database: &Database, record: &Record, envelope: &[u8]) -> std::result::Result<bool, Failure> {
     let (kind, digest) = (record.key.kind(), record.key.digest());
-    if database.get(Family::of(kind, record.payload.len()), &row_name(kind, digest))?.is_some() {
-        return Ok(false);
+    let row = row_name(kind, digest);
+    for &family in Family::places(kind) {
+        let Some(bytes) = database.get(family, &row)? else { continue };
+        let stored = Record::from_bytes(&bytes).map_or(0, |stored| stored.generation());
+        if stored >= record.generation() {
+            return Ok(false);
+        }
+        drop(bytes);
+        database.write(&[Change::Delete(family, &row)], false)?;
     }
     write_record(database, record, envelope, false)?;
     Ok(true)
@@ -143,8 +212,23 @@ fn join_log(bytes: &[u8]) -> Vec<u8> {
     joined
 }
 
+/// The block of a table that failed its checksum, as its bytes are now. `RocksDB` says at the end of its message in
+/// which file, where, and how long it is.
+pub(crate) fn block_named_by(failure: &Failure, database: &Path) -> Option<Vec<u8>> {
+    /// No block is larger: a row holds one record.
+    const BYTES_MAX: usize = 1 << 30;
+    let (rest, size) = failure.message.rsplit_once(" size ")?;
+    let (rest, offset) = rest.rsplit_once(" offset ")?;
+    let name = rest.rsplit_once('/')?.1;
+    let size = size.trim().parse().ok().filter(|size| *size <= BYTES_MAX)?;
+    let file = File::open(database.join(name)).ok()?;
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, offset.trim().parse().ok()?).ok()?;
+    Some(bytes)
+}
+
 /// The runs of bytes that pass an envelope's check.
-fn envelopes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn envelopes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         while let Some(start) = rest.iter().position(|byte| *byte == envelope::MAGIC[0]) {

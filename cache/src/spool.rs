@@ -3,14 +3,17 @@
 //! One file a record, named by its key, holding its envelope. A file appears at once and complete: it is
 //! written under another name, synced, and then linked to its own.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+use tempfile::{NamedTempFile, PersistError};
+
 use crate::folder::{self, Folder};
+use crate::reserve::{self, Reserve};
 use crate::{Digest, Error, Kind, Result};
 
 const SUFFIX: &str = "record";
@@ -18,60 +21,121 @@ const UNFINISHED_SUFFIX: &str = "unfinished";
 /// No put takes this long: an unfinished file this old belongs to a process that was killed.
 const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(3600);
 
-static SEQUENCE: AtomicU64 = AtomicU64::new(0);
-
 /// The spool of a cache folder.
 #[derive(Debug)]
 pub(crate) struct Spool {
     path: PathBuf,
     set_aside: PathBuf,
+    reserve: Reserve,
+}
+
+/// What is under the name of a spool file.
+pub(crate) enum Spooled {
+    /// Nothing, or no longer.
+    Missing,
+    Bytes(Vec<u8>),
+    /// No file, or one that cannot be read; what the system says of it.
+    Unreadable(String),
+}
+
+/// What became of an envelope that was written to the spool.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spooling {
+    Written,
+    /// There is a file of that name already, which stays.
+    AlreadyThere,
 }
 
 impl Spool {
     pub(crate) fn of(folder: &Folder) -> Self {
-        Self { path: folder.spool(), set_aside: folder.set_aside() }
+        let reserve = Reserve::of(folder.reserve());
+        Self { path: folder.spool(), set_aside: folder.set_aside(), reserve }
     }
 
-    pub(crate) fn file(&self, kind: Kind, digest: &Digest) -> PathBuf {
-        self.path.join(format!("{kind}-{digest}.{SUFFIX}"))
+    /// The room that is given up when a record finds none.
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.reserve
     }
 
-    /// Writes an envelope; it is durable when this returns. `false`: there is a file of that key already,
-    /// which stays.
-    pub(crate) fn write(&self, kind: Kind, digest: &Digest, envelope: &[u8]) -> Result<bool> {
-        let sequence = SEQUENCE.fetch_add(1, Relaxed);
-        let unfinished = self.path.join(format!("{}-{sequence}.{UNFINISHED_SUFFIX}", process::id()));
-        let written = File::create(&unfinished)
-            .and_then(|mut file| file.write_all(envelope).and_then(|()| file.sync_all()))
-            .map_err(Error::io("write", &unfinished));
-        let file = self.file(kind, digest);
-        let linked = written.and_then(|()| match fs::hard_link(&unfinished, &file) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            // A file system without links. Two processes may then replace each other's file, with the same
-            // content unless a key is wrong.
-            Err(_) if !file.exists() => {
-                fs::rename(&unfinished, &file).map(|()| true).map_err(Error::io("create", &file))
-            }
-            Err(error) => Err(Error::io("create", &file)(error)),
-        });
-        folder::remove_file(&unfinished)?;
-        let linked = linked?;
-        folder::sync_folder(&self.path)?;
-        Ok(linked)
-    }
-
-    /// The bytes of a spool file; `None` if there is none, or no longer.
-    pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-        match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            bytes => bytes.map(Some).map_err(Error::io("read", path)),
+    /// The file of a record. A record that supersedes others has a file of its own for each generation.
+    pub(crate) fn file(&self, kind: Kind, digest: &Digest, generation: u64) -> PathBuf {
+        match generation {
+            0 => self.path.join(format!("{kind}-{digest}.{SUFFIX}")),
+            _ => self.path.join(format!("{kind}-{digest}.{generation}.{SUFFIX}")),
         }
     }
 
-    /// All complete files, sorted by name.
+    /// The file of a record of a later version of this program, which says what it is by its content alone.
+    pub(crate) fn newer_file(&self, envelope: &[u8]) -> PathBuf {
+        let digest = Digest::of("nas-pipeline cache spooled envelope v1", envelope);
+        self.path.join(format!("newer-{digest}.{SUFFIX}"))
+    }
+
+    /// Writes an envelope under the name of `file`; it is durable when this returns. Where the disk is full, the
+    /// reserve is given up for it; where the spool is gone, it is made again.
+    pub(crate) fn write(&self, file: &Path, envelope: &[u8]) -> Result<Spooling> {
+        let written = match self.try_write(file, envelope) {
+            Err(error) if reserve::is_full(&error) && self.reserve.give_up() => {
+                self.try_write(file, envelope)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.path).and_then(|()| self.try_write(file, envelope))
+            }
+            written => written,
+        };
+        written.map_err(Error::io("write", file))
+    }
+
+    fn try_write(&self, file: &Path, envelope: &[u8]) -> io::Result<Spooling> {
+        // Names are random, so that processes of two machines or containers never meet; permissions are those of any
+        // new file, so that the writer can read what another user's process has spooled.
+        let mut unfinished = tempfile::Builder::new()
+            .prefix("")
+            .suffix(&format!(".{UNFINISHED_SUFFIX}"))
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(&self.path)?;
+        unfinished.write_all(envelope)?;
+        unfinished.as_file().sync_all()?;
+        let spooling = match unfinished.persist_noclobber(file) {
+            Ok(_) => Spooling::Written,
+            Err(PersistError { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Spooling::AlreadyThere
+            }
+            // A file system without links. Two processes may then replace each other's file, with the same content
+            // unless a key is wrong.
+            Err(PersistError { file: unfinished, .. }) if fs::symlink_metadata(file).is_err() => {
+                persist(unfinished, file)?
+            }
+            Err(PersistError { error, .. }) => return Err(error),
+        };
+        folder::try_sync_folder(&self.path)?;
+        Ok(spooling)
+    }
+
+    /// What a spool file holds. Never waits: a pipe in the place of a file is unreadable.
+    pub(crate) fn read(path: &Path) -> Spooled {
+        let read = || {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                .open(path)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::other("it is no file"));
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Spooled::Bytes(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Spooled::Missing,
+            Err(error) => Spooled::Unreadable(format!("{}: {error}", path.display())),
+        }
+    }
+
+    /// All that has the name of a complete file, sorted by name.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
-        let mut files = folder::files(&self.path)?;
+        let mut files = folder::entries(&self.path)?;
         files.retain(|file| file.extension().is_some_and(|suffix| suffix == SUFFIX));
         Ok(files)
     }
@@ -88,23 +152,35 @@ impl Spool {
         }
     }
 
+    /// Removes every file of a key.
+    pub(crate) fn remove(&self, kind: Kind, digest: &Digest) -> Result<()> {
+        let name = format!("{kind}-{digest}.");
+        let is_of_key =
+            |file: &PathBuf| file.file_name().is_some_and(|f| f.to_string_lossy().starts_with(&name));
+        self.files()?.into_iter().filter(is_of_key).try_for_each(|file| folder::remove_file(&file))
+    }
+
     /// How many files were set aside and are still there.
-    pub(crate) fn set_aside_count(&self) -> Result<u64> {
-        Ok(folder::files(&self.set_aside)?.len() as u64)
+    pub(crate) fn set_aside_count(&self) -> u64 {
+        folder::entries(&self.set_aside).map_or(0, |entries| entries.len() as u64)
     }
 
     /// Removes what killed processes left half written; their puts had not returned.
-    pub(crate) fn clean(&self) -> Result<()> {
-        for file in folder::files(&self.path)? {
+    pub(crate) fn clean(&self) {
+        for file in folder::files(&self.path).unwrap_or_default() {
             let is_unfinished = file.extension().is_some_and(|suffix| suffix == UNFINISHED_SUFFIX);
             let age = fs::metadata(&file)
                 .and_then(|data| data.modified())
                 .ok()
                 .and_then(|time| time.elapsed().ok());
             if is_unfinished && age.is_some_and(|age| age > UNFINISHED_AGE_MAX) {
-                folder::remove_file(&file)?;
+                // What cannot be removed takes some room, and nothing else.
+                let _ = folder::remove_file(&file);
             }
         }
-        Ok(())
     }
+}
+
+fn persist(unfinished: NamedTempFile, file: &Path) -> io::Result<Spooling> {
+    unfinished.persist(file).map(|_| Spooling::Written).map_err(|error| error.error)
 }

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::database::{Database, Failure, Family};
+use crate::put::SUPERSEDED_TAG;
 use crate::store::Store;
-use crate::{Cost, Kind, Result, Warning, envelope};
+use crate::{Cost, Kind, Result, envelope};
 
 /// The records of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Stats {
     pub kinds: BTreeMap<Kind, KindStats>,
     /// Damaged records kept in quarantine.
     pub quarantined: u64,
+    /// Records kept there because others were put in their place.
+    pub superseded: u64,
     /// Records in the spool that the writer has not taken in yet.
     pub spooled: u64,
     /// Spool files that were moved aside.
@@ -46,10 +49,10 @@ impl Store {
     /// Counts what the store holds. Reads every record, and leaves out damaged ones without setting them
     /// aside.
     pub fn stats(&self) -> Result<Stats> {
-        self.refresh()?;
+        self.refresh();
         let mut stats = Stats {
             spooled: self.spool.files()?.len() as u64,
-            set_aside: self.spool.set_aside_count()?,
+            set_aside: self.spool.set_aside_count(),
             disk_bytes: disk_bytes(self.folder.path()),
             ..Stats::default()
         };
@@ -59,16 +62,6 @@ impl Store {
             self.database_failed("read", failure)?;
         }
         Ok(stats)
-    }
-
-    /// Turns damage into a warning and hands other failures on.
-    pub(crate) fn database_failed(&self, action: &'static str, failure: Failure) -> Result<()> {
-        if failure.is_damage {
-            self.want_rebuild();
-            self.journal.warn(Warning::DatabaseDamaged { message: failure.message });
-            return Ok(());
-        }
-        Err(failure.into_error(action, &self.folder.database()))
     }
 }
 
@@ -83,11 +76,18 @@ fn count(database: &Database, stats: &mut Stats) -> std::result::Result<(), Fail
             }
         }
     }
-    for row in database.rows(Family::Quarantine, &[], false)? {
-        row?;
-        stats.quarantined += 1;
-    }
+    (stats.quarantined, stats.superseded) = count_evidence(database)?;
     Ok(())
+}
+
+/// Records in quarantine: damaged ones, and superseded ones.
+pub(crate) fn count_evidence(database: &Database) -> std::result::Result<(u64, u64), Failure> {
+    let (mut damaged, mut superseded) = (0, 0);
+    for row in database.rows(Family::Quarantine, &[], false)? {
+        let is_superseded = row?.0.first() == Some(&SUPERSEDED_TAG);
+        *if is_superseded { &mut superseded } else { &mut damaged } += 1;
+    }
+    Ok((damaged, superseded))
 }
 
 /// Files may come and go meanwhile; what cannot be read counts as nothing.

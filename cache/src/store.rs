@@ -1,24 +1,24 @@
 //! The store: a folder of records that several threads and several processes use at once.
 //!
 //! `RocksDB` has one writer. The first process to open a folder is it; further processes read beside it and
-//! hand their records over through the spool. Looking up, putting and listing are in modules of their own.
+//! hand their records over through the spool. Opening, looking up, putting, taking in and listing are in modules of
+//! their own.
 
-use std::collections::HashSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::database::{Database, Failure};
+use crate::claim::{Claim, Claims};
+use crate::database::{Cause, Database, Failure};
 use crate::folder::Folder;
 use crate::journal::Journal;
-use crate::salvage::{self, DataFiles};
+use crate::lock::{DatabaseLock, FolderLock};
 use crate::spool::Spool;
-use crate::{Counters, Digest, Error, Result, Warning};
+use crate::{Counters, Digest, Key, Result, Warning, format, opening};
 
-/// How long a reader waits for a writer that has just started to make its database.
-const WRITER_START_MAX: Duration = Duration::from_secs(1);
 /// How often a reader looks what the writer has written, which takes some milliseconds, when it misses a
 /// record.
 const CATCH_UP_AFTER: Duration = Duration::from_millis(200);
@@ -27,54 +27,69 @@ const TAKE_IN_AFTER: Duration = Duration::from_secs(2);
 
 /// A folder of records. All methods take `&self` and may be called from many threads.
 pub struct Store {
-    // Dropped in this order: the database is closed before the lock is given up.
+    // Dropped in this order: the database is closed before the locks are given up.
     role: Role,
     pub(crate) folder: Folder,
     pub(crate) spool: Spool,
     pub(crate) journal: Journal,
+    claims: Arc<Claims>,
     /// Held while a record is looked up and then written, one lock per group of keys.
     stripes: [Mutex<()>; 64],
     last_take_in: Mutex<Instant>,
-    _lock: File,
+    last_manifest: Mutex<()>,
 }
 
-enum Role {
-    Writer(Database),
+/// What a process may do with the database.
+pub(crate) enum Role {
+    Writer {
+        database: Database,
+        /// Which folder the database is in, whatever its name stands for later.
+        id: Option<(u64, u64)>,
+        _locks: (FolderLock, DatabaseLock),
+    },
     Reader {
         database: OnceLock<Database>,
         last_catch_up: Mutex<Instant>,
-        /// What this process has spooled: once it is gone from the spool, it is in the database.
-        spooled: Mutex<HashSet<Digest>>,
+        /// What this process has spooled, with the generation: once it is gone from the spool, it is in the database.
+        spooled: Mutex<HashMap<Digest, u64>>,
     },
 }
+
+/// Held while a record is looked up and then written.
+pub(crate) struct KeyGuard<'a>(#[allow(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
 
 impl Store {
     /// Opens the cache folder `path`, which is made if it is missing.
     ///
     /// The first process becomes its writer, takes in what the spool holds, and rebuilds the database if its
-    /// files are damaged (reported as a warning). Further processes read beside the writer.
+    /// files are damaged (reported as a warning). Further processes read beside the writer, and so does one that
+    /// cannot write to the folder.
     ///
     /// # Errors
-    /// Only for what a person must set right: missing permissions, a full disk, a path that is no folder.
+    /// Only for what a person must set right: a folder that can be neither read nor made, a path that is no folder,
+    /// a folder that a later version of this program has written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let folder = Folder::create(path.as_ref())?;
-        let spool = Spool::of(&folder);
+        format::check(&folder)?;
         let journal = Journal::default();
-        let (is_free, lock) = try_lock(&folder.lock())?;
-        let writer = if is_free { open_writer(&folder, &journal)? } else { None };
-        let role = writer.map_or_else(|| open_reader(&folder, &journal), Role::Writer);
+        let spool = Spool::of(&folder);
+        let role = opening::open(&folder, &spool, &journal)?;
         let store = Self {
             role,
+            claims: Claims::of(folder.claims()),
             folder,
             spool,
             journal,
             stripes: [const { Mutex::new(()) }; 64],
             last_take_in: Mutex::new(Instant::now()),
-            _lock: lock,
+            last_manifest: Mutex::default(),
         };
         if store.is_writer() {
-            store.spool.clean()?;
-            store.take_in_spool()?;
+            format::stamp(&store.folder);
+            store.spool.reserve().take();
+            store.spool.clean();
+            store.claims.clean();
+            store.take_in_spool();
         }
         Ok(store)
     }
@@ -87,7 +102,19 @@ impl Store {
     /// Whether this process writes the database; otherwise it reads beside the one that does, and spools what
     /// it puts.
     pub fn is_writer(&self) -> bool {
-        matches!(self.role, Role::Writer(_))
+        matches!(self.role, Role::Writer { .. })
+    }
+
+    /// Claims a key before its record is computed, so that processes on one folder share the work. Somebody who holds
+    /// the claim may store the record at any moment: look it up again ([`Store::get_latest`]) once it is granted.
+    pub fn claim(&self, key: &Key) -> Claim {
+        self.claims.claim(key)
+    }
+
+    /// Whether the disk is full, and what was put since then lies in the little room that was kept for it. Whoever
+    /// computes should come to an end.
+    pub fn is_out_of_room(&self) -> bool {
+        self.spool.reserve().is_given_up()
     }
 
     /// What happened since the store was opened, in this process.
@@ -103,9 +130,27 @@ impl Store {
     /// The database, unless this is a reader that could not open it so far.
     pub(crate) fn database(&self) -> Option<&Database> {
         match &self.role {
-            Role::Writer(database) => Some(database),
+            Role::Writer { database, .. } => Some(database),
             Role::Reader { database, .. } => database.get(),
         }
+    }
+
+    /// The database, if this process writes it.
+    pub(crate) fn writer(&self) -> Option<&Database> {
+        match &self.role {
+            Role::Writer { database, .. } => Some(database),
+            Role::Reader { .. } => None,
+        }
+    }
+
+    /// As [`Store::writer`], unless its folder was removed or replaced: what is written there is lost.
+    pub(crate) fn writer_to_existing(&self) -> Option<&Database> {
+        let Role::Writer { database, id, .. } = &self.role else { return None };
+        if *id == folder_id(database.path()) {
+            return Some(database);
+        }
+        self.journal.warn(Warning::FolderGone { path: self.path().to_path_buf() });
+        None
     }
 
     /// For readers: sees what the writer has written since. A writer that is gone or in the middle of a
@@ -132,7 +177,7 @@ impl Store {
     /// there. Says whether it is worth looking again.
     pub(crate) fn catch_up_for(&self, digest: &Digest) -> bool {
         let Role::Reader { last_catch_up, spooled, .. } = &self.role else { return false };
-        let is_due = lock(last_catch_up).elapsed() > CATCH_UP_AFTER || lock(spooled).contains(digest);
+        let is_due = lock(last_catch_up).elapsed() > CATCH_UP_AFTER || lock(spooled).contains_key(digest);
         if is_due {
             self.catch_up();
         }
@@ -140,24 +185,29 @@ impl Store {
     }
 
     /// For readers: remembers what they have spooled.
-    pub(crate) fn note_spooled(&self, digest: &Digest) {
+    pub(crate) fn note_spooled(&self, digest: &Digest, generation: u64) {
         if let Role::Reader { spooled, .. } = &self.role {
-            lock(spooled).insert(*digest);
+            lock(spooled).insert(*digest, generation);
         }
+    }
+
+    /// The generation of a record that this process has spooled, if it superseded another.
+    pub(crate) fn spooled_generation(&self, digest: &Digest) -> Option<u64> {
+        let Role::Reader { spooled, .. } = &self.role else { return None };
+        lock(spooled).get(digest).copied().filter(|generation| *generation > 0)
     }
 
     /// Brings the view of the store up to date before it is listed.
-    pub(crate) fn refresh(&self) -> Result<()> {
+    pub(crate) fn refresh(&self) {
         self.catch_up();
-        self.take_in_spool().map(drop)
+        self.take_in_spool();
     }
 
     /// Takes in the spool if that was not done for a while.
-    pub(crate) fn tick(&self) -> Result<()> {
+    pub(crate) fn tick(&self) {
         if self.is_writer() && self.last_take_in.try_lock().is_ok_and(|last| last.elapsed() > TAKE_IN_AFTER) {
-            self.take_in_spool()?;
+            self.take_in_spool();
         }
-        Ok(())
     }
 
     /// Held while the spool is taken in, so that only one thread does; notes the time when it is done.
@@ -166,8 +216,30 @@ impl Store {
     }
 
     /// Held while a record is looked up and then written.
-    pub(crate) fn stripe(&self, digest: &Digest) -> MutexGuard<'_, ()> {
-        lock(&self.stripes[usize::from(digest.0[0]) % self.stripes.len()])
+    pub(crate) fn guard(&self, digest: &Digest) -> KeyGuard<'_> {
+        KeyGuard(lock(&self.stripes[usize::from(digest.0[0]) % self.stripes.len()]))
+    }
+
+    /// Held while a manifest gets its place in time.
+    pub(crate) fn manifest_guard(&self) -> MutexGuard<'_, ()> {
+        lock(&self.last_manifest)
+    }
+
+    /// Turns damage into a warning and hands other failures on.
+    pub(crate) fn database_failed(&self, action: &'static str, failure: Failure) -> Result<()> {
+        if failure.cause == Cause::Damage {
+            self.want_rebuild();
+            self.journal.warn(Warning::DatabaseDamaged { message: failure.message });
+            return Ok(());
+        }
+        Err(failure.into_error(action, &self.folder.database()))
+    }
+
+    /// Turns a write that failed, whatever the reason, into a warning: there is the spool.
+    pub(crate) fn not_written(&self, failure: Failure) {
+        if let Err(error) = self.database_failed("write", failure) {
+            self.journal.warn(Warning::NotWritten { message: error.to_string() });
+        }
     }
 
     /// Leaves a note for the next writer that the database must be rebuilt.
@@ -190,85 +262,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn try_lock(path: &Path) -> Result<(bool, File)> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(Error::io("open", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok((true, file)),
-        Err(TryLockError::WouldBlock) => Ok((false, file)),
-        // A file system without locks: RocksDB's own lock decides.
-        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
-            Ok((true, file))
-        }
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
-    }
-}
-
-/// Opens the database as its writer, rebuilt if it is damaged. `None`: something else has it open.
-fn open_writer(folder: &Folder, journal: &Journal) -> Result<Option<Database>> {
-    salvage::finish(folder)?;
-    let path = folder.database();
-    let files = DataFiles::hold(folder)?;
-    let found = if folder.rebuild_wanted().exists() {
-        Err("damaged files were met while it was in use".to_owned())
-    } else if salvage::is_headless(folder)? {
-        Err("its file CURRENT is missing".to_owned())
-    } else {
-        match Database::open_writer(&path) {
-            Ok(database) => Ok(database),
-            Err(failure) if failure.is_locked => return Ok(None),
-            Err(failure) if failure.is_damage => Err(failure.message),
-            Err(failure) => return Err(failure.into_error("open", &path)),
-        }
-    };
-    let reason = match found {
-        Ok(database) => {
-            match files.save_forgotten(&database) {
-                Ok(0) => {}
-                Ok(records) => journal.warn(Warning::Forgotten { records }),
-                Err(failure) => return Err(failure.into_error("write", &path)),
-            }
-            return Ok(Some(database));
-        }
-        Err(reason) => reason,
-    };
-    let rebuilt = salvage::rebuild(folder)?;
-    journal.warn(Warning::Rebuilt { records: rebuilt.records, moved_to: rebuilt.moved_to, reason });
-    Database::open_writer(&path).map(Some).map_err(|failure| failure.into_error("open", &path))
-}
-
-/// Opens the database beside its writer; without a database if that stays impossible.
-fn open_reader(folder: &Folder, journal: &Journal) -> Role {
-    let start = Instant::now();
-    let database = OnceLock::new();
-    loop {
-        let Failure { message, .. } = match Database::open_reader(&folder.database()) {
-            Ok(opened) => {
-                database.get_or_init(|| opened);
-                break;
-            }
-            Err(failure) => failure,
-        };
-        if start.elapsed() > WRITER_START_MAX {
-            journal.warn(Warning::DatabaseUnreadable { message });
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Role::Reader { database, last_catch_up: Mutex::new(Instant::now()), spooled: Mutex::default() }
-}
-
-/// What a put did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutOutcome {
-    /// The record was written.
-    Stored,
-    /// The same result was there already; what is stored, its provenance included, stayed as it was.
-    AlreadyPresent,
-    /// A different result was there already and was kept. Counted, and reported as a warning.
-    Conflict,
+/// Device and inode of a folder.
+pub(crate) fn folder_id(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()))
 }

@@ -89,7 +89,10 @@ fn killed_processes_lose_at_most_the_put_in_flight() {
     assert!(store.is_writer());
     assert!(all.len() > 100, "only {} puts in all rounds", all.len());
     for n in &all {
-        assert!(store.get(&numbered(*n).key).unwrap() == Some(numbered(*n)), "record {n} is lost");
+        let found = store.get(&numbered(*n).key).unwrap();
+        // Manifests of two processes get an order, and with it other moments than their own.
+        let created_unix_ms = found.as_ref().map_or(0, |record| record.created_unix_ms);
+        assert!(found == Some(Record { created_unix_ms, ..numbered(*n) }), "record {n} is lost");
     }
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report:?}");
@@ -208,9 +211,9 @@ fn the_writer_finds_a_spooled_record_before_it_takes_it_in() {
     assert_eq!(writer.get(&record(1).key).unwrap(), Some(record(1)));
     assert!(writer.contains(&record(1).key).unwrap());
     assert_eq!(writer.put(&record(1)).unwrap(), PutOutcome::AlreadyPresent);
-    assert_eq!(writer.take_in_spool().unwrap(), 1);
+    assert_eq!(writer.take_in_spool(), 1);
     assert_eq!(writer.get(&record(1).key).unwrap(), Some(record(1)));
-    assert_eq!(reader.take_in_spool().unwrap(), 0);
+    assert_eq!(reader.take_in_spool(), 0);
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn every_damaged_spool_file_is_set_aside() {
             match index % 4 {
                 0 => assert_eq!(reader.get(&record(1).key).unwrap(), None),
                 1 => assert_eq!(writer.get(&record(1).key).unwrap(), None),
-                2 => assert_eq!(writer.take_in_spool().unwrap(), 0),
+                2 => assert_eq!(writer.take_in_spool(), 0),
                 _ => assert!(!writer.verify().unwrap().is_clean()),
             }
             assert!(!file.exists(), "byte {index}");
@@ -250,7 +253,7 @@ fn every_damaged_spool_file_is_set_aside() {
     assert_eq!(warnings.len() + reader.drain_warnings().len(), count as usize);
     // And the record can be spooled again.
     assert_eq!(reader.put(&record(1)).unwrap(), PutOutcome::Stored);
-    assert_eq!(writer.take_in_spool().unwrap(), 1);
+    assert_eq!(writer.take_in_spool(), 1);
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn a_spool_file_that_contradicts_a_stored_record_is_set_aside() {
     std::fs::remove_file(&file).unwrap();
     writer.put(&record(1)).unwrap();
     std::fs::write(&file, bytes).unwrap();
-    assert_eq!(writer.take_in_spool().unwrap(), 0);
+    assert_eq!(writer.take_in_spool(), 0);
     assert_eq!(writer.get(&record(1).key).unwrap(), Some(record(1)));
     assert_eq!(writer.counters().conflicts, 1);
     assert!(!file.exists());

@@ -1,5 +1,6 @@
 //! `pipeline cache`: what is in the cache folder, and whether it is whole.
 
+use cache::{Digest, Kind, Store};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use crate::output::{self, format};
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline cache stats
-  pipeline cache verify --cache /shared/nas-cache")]
+  pipeline cache verify --cache /shared/nas-cache
+  pipeline cache rm 3f9a51c2b7")]
 pub(crate) struct Cache {
     #[command(subcommand)]
     action: Action,
@@ -29,6 +31,17 @@ enum Action {
     #[command(after_help = "Example:
   pipeline cache verify")]
     Verify,
+    /// Delete records for good, so that they are computed again
+    ///
+    /// A node's output that was made from a deleted training stays: delete it too, or `run --force` the node.
+    #[command(after_help = "Examples:
+  pipeline cache rm 3f9a51c2b7
+  pipeline cache rm training/3f9a51c2b7 node-output/09bd77")]
+    Rm {
+        /// The first digits of a key, at least six, with or without its kind
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+    },
 }
 
 #[derive(Serialize)]
@@ -36,6 +49,7 @@ struct StatsJson {
     folder: String,
     kinds: BTreeMap<&'static str, KindJson>,
     quarantined: u64,
+    superseded: u64,
     spooled: u64,
     set_aside: u64,
     disk_bytes: u64,
@@ -51,9 +65,10 @@ struct KindJson {
 
 impl Cache {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        match self.action {
+        match &self.action {
             Action::Stats => stats(global),
             Action::Verify => verify(global),
+            Action::Rm { keys } => remove(global, keys),
         }
     }
 }
@@ -64,7 +79,7 @@ fn stats(global: &Global) -> Result<(), Error> {
     warn(&store);
     let folder = global.folder()?.display().to_string();
     if global.json {
-        let kind = |(kind, stats): (&cache::Kind, &cache::KindStats)| {
+        let kind = |(kind, stats): (&Kind, &cache::KindStats)| {
             let json = KindJson {
                 records: stats.records,
                 bytes: stats.bytes,
@@ -77,6 +92,7 @@ fn stats(global: &Global) -> Result<(), Error> {
             folder,
             kinds: stats.kinds.iter().map(kind).collect(),
             quarantined: stats.quarantined,
+            superseded: stats.superseded,
             spooled: stats.spooled,
             set_aside: stats.set_aside,
             disk_bytes: stats.disk_bytes,
@@ -94,9 +110,10 @@ fn stats(global: &Global) -> Result<(), Error> {
         ]);
     }
     output::result(&format!(
-        "{table}\n{folder}: {} on disk, {} in quarantine, {} waiting in the spool, {} unusable spool files\n",
+        "{table}\n{folder}: {} on disk, {} and {} in quarantine, {} waiting in the spool, {} unusable spool files\n",
         format::large(stats.disk_bytes as f64, "B"),
         format::plural(stats.quarantined, "damaged record"),
+        format::plural(stats.superseded, "superseded record"),
         format::count(stats.spooled),
         format::count(stats.set_aside)
     ))
@@ -106,8 +123,11 @@ fn stats(global: &Global) -> Result<(), Error> {
 struct VerifyJson {
     records: u64,
     corrupt: Vec<String>,
-    database_errors: Vec<String>,
+    unlisted: Vec<String>,
+    unread: bool,
+    newer: u64,
     quarantined: u64,
+    superseded: u64,
     spooled: u64,
     set_aside: u64,
     clean: bool,
@@ -116,29 +136,100 @@ struct VerifyJson {
 fn verify(global: &Global) -> Result<(), Error> {
     let store = global.open()?;
     let report = store.verify()?;
-    let damaged = (report.corrupt.len() + report.database_errors.len()) as u64;
+    warn(&store);
+    let (damaged, unlisted) = (report.corrupt.len() as u64, report.unlisted.len() as u64);
+    let unread = report.is_unread;
     let clean = report.is_clean();
     if global.json {
         output::json(&VerifyJson {
             records: report.records,
             corrupt: report.corrupt,
-            database_errors: report.database_errors,
+            unlisted: report.unlisted,
+            unread,
+            newer: report.newer,
             quarantined: report.quarantined,
+            superseded: report.superseded,
             spooled: report.spooled,
             set_aside: report.set_aside,
             clean,
         })?;
     } else {
-        for line in report.corrupt.iter().chain(&report.database_errors) {
+        for line in &report.corrupt {
             output::message(&format!("damaged: {line}"));
         }
-        let waiting = report.spooled;
-        let quarantined = format::plural(report.quarantined, "damaged record");
-        output::result(&format!(
-            "{} intact, {} waiting in the spool, {damaged} found damaged, {quarantined} in quarantine",
-            format::plural(report.records, "record"),
-            format::count(waiting)
-        ))?;
+        for line in &report.unlisted {
+            output::message(&format!("could not be listed: {line}"));
+        }
+        let mut parts = vec![format!("{} intact", format::plural(report.records, "record"))];
+        parts.push(format!("{} waiting in the spool", format::count(report.spooled)));
+        parts.push(format!("{damaged} found damaged"));
+        if unlisted > 0 {
+            parts.push(format!("{} of the database could not be listed", format::plural(unlisted, "part")));
+        }
+        if report.newer > 0 {
+            parts.push(format!("{} of a later version", format::count(report.newer)));
+        }
+        let damaged = format::plural(report.quarantined, "damaged record");
+        let superseded = format::plural(report.superseded, "superseded record");
+        parts.push(format!("{damaged} and {superseded} in quarantine"));
+        output::result(&parts.join(", "))?;
     }
-    if clean { Ok(()) } else { Err(Error::DamagedCache { records: damaged }) }
+    match (unread, unlisted, damaged) {
+        (true, ..) => Err(Error::UnreadCache { folder: store.path().to_path_buf() }),
+        (_, 0, 0) => Ok(()),
+        (_, unlisted, records) => Err(Error::DamagedCache { records, unlisted }),
+    }
+}
+
+#[derive(Serialize)]
+struct RemovedJson {
+    removed: Vec<String>,
+}
+
+/// Fewest digits of a key that are taken for one.
+const DIGITS_MIN: usize = 6;
+
+fn remove(global: &Global, keys: &[String]) -> Result<(), Error> {
+    let store = global.open()?;
+    let mut found = Vec::new();
+    for key in keys {
+        found.push(resolve(&store, key)?);
+    }
+    let mut removed = Vec::new();
+    for (kind, digest) in found {
+        if store.remove(kind, &digest)? {
+            removed.push(format!("{kind}/{digest}"));
+        }
+    }
+    warn(&store);
+    if global.json {
+        return output::json(&RemovedJson { removed });
+    }
+    output::result(&removed.iter().map(|key| format!("removed {key}")).collect::<Vec<_>>().join("\n"))
+}
+
+/// The one record that is meant.
+fn resolve(store: &Store, key: &str) -> Result<(Kind, Digest), Error> {
+    let refused = |problem: String| Error::Flag { flag: "KEY", value: key.to_owned(), problem };
+    let (kinds, digits) = match key.split_once('/') {
+        Some((kind, digits)) => {
+            (vec![kind.parse::<Kind>().map_err(|error| refused(error.to_string()))?], digits)
+        }
+        None => (Kind::ALL.to_vec(), key),
+    };
+    if digits.len() < DIGITS_MIN || !digits.chars().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(refused(format!("is no key; give at least {DIGITS_MIN} hexadecimal digits of one")));
+    }
+    let mut found = Vec::new();
+    for kind in kinds {
+        found.extend(store.digests(kind, digits)?.into_iter().map(|digest| (kind, digest)));
+    }
+    match found[..] {
+        [one] => Ok(one),
+        [] => Err(refused("no record has a key that begins so".to_owned())),
+        [(kind, one), (other_kind, other), ..] => Err(refused(format!(
+            "{} records have keys that begin so, {kind}/{one} and {other_kind}/{other} among them; give more digits",
+            found.len()
+        ))),
+    }
 }
