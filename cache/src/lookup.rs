@@ -36,7 +36,7 @@ impl Store {
     /// Only if the folder cannot be read for a reason other than damage.
     pub fn get(&self, key: &Key) -> Result<Option<Record>> {
         let finder = self.finder(key.kind(), key.digest());
-        self.answer(finder.find_with(&|bytes| envelope::decode_for(bytes, key))?)
+        Ok(self.answer(finder.find_with(&|bytes| envelope::decode_for(bytes, key))?))
     }
 
     /// As [`Store::get`], and sees everything that any process has stored before this was called. For a reader this
@@ -57,23 +57,22 @@ impl Store {
             self.catch_up();
             lookup = finder.find_stored_with(read)?;
         }
-        self.answer(lookup)
+        Ok(self.answer(lookup))
     }
 
     /// As [`Store::get`], for those who know a key only by its digest.
     pub fn get_digest(&self, kind: Kind, digest: &Digest) -> Result<Option<Record>> {
-        let lookup = self.finder(kind, digest).find()?;
-        self.answer(lookup)
+        Ok(self.answer(self.finder(kind, digest).find()?))
     }
 
-    fn answer(&self, lookup: Lookup<Record>) -> Result<Option<Record>> {
+    fn answer(&self, lookup: Lookup<Record>) -> Option<Record> {
         if let Lookup::Found(record) = lookup {
             self.journal.hit(record.cost);
-            return Ok(Some(record));
+            return Some(record);
         }
         Journal::count(&self.journal.misses);
         self.tick();
-        Ok(None)
+        None
     }
 
     /// Whether [`Store::get`] would find a record. Checks it, but neither decodes it nor counts a hit.

@@ -54,7 +54,7 @@ fn a_record_in_another_place_is_superseded_too() {
         assert_eq!(store.supersede(new).unwrap(), PutOutcome::Superseded);
         assert_eq!(store.get(&new.key).unwrap().unwrap().payload, new.payload);
         let listed: Vec<_> = store.iter(Kind::Training).unwrap().map(|r| r.unwrap().payload).collect();
-        assert_eq!(listed, [new.payload.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&new.payload));
     }
     drop(store);
     want_rebuild(dir.path());
