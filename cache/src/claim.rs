@@ -220,8 +220,8 @@ fn owner_file(path: &Path, token: &str) -> PathBuf {
     path.join(format!("{token}.{OWNER_SUFFIX}"))
 }
 
-/// No two processes have the same, whatever machine or container they are in.
-pub(crate) fn random_token() -> String {
+/// 32 hexadecimal digits that nobody else has, whatever machine, container or process they are in.
+pub fn random_token() -> String {
     // The standard library seeds these from the system's random numbers.
     let half = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", half(), half())

@@ -36,7 +36,7 @@ mod store;
 mod take_in;
 mod verify;
 
-pub use claim::{Claim, Claimed};
+pub use claim::{Claim, Claimed, random_token};
 pub use codec::Codec;
 pub use digest::{Digest, Hasher};
 pub use error::Error;

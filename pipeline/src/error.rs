@@ -51,6 +51,13 @@ pub(crate) enum Error {
     Device(#[source] kernels::Error),
     #[error(transparent)]
     Cache(#[from] cache::Error),
+    #[error("{source}. The run stops here, for nothing more could be kept; what was kept before is there")]
+    NotStored { source: cache::Error },
+    #[error(
+        "the disk of the cache folder {} is full. The run stops here; what had finished is kept. Make room, and run \
+         again to go on", folder.display()
+    )]
+    OutOfRoom { folder: PathBuf },
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
     #[error("cannot listen for Ctrl-C: {0}")]

@@ -80,6 +80,9 @@ impl Run {
         };
         let outcome = run.run(&self.selection.target, &targets)?;
         warn(&store);
+        if let Some(error) = &outcome.unlogged {
+            output::message(&format!("warning: this run is not in the log: {error}"));
+        }
         match outcome.failure {
             Some(failure) => Err(failure),
             None => report::print(

@@ -1,6 +1,5 @@
 //! What a run leaves behind about itself: which nodes it met, under which keys, with which outputs, and how long it took.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cache::{Cost, Digest, Fields, Key, Kind, Record, Store};
@@ -98,16 +97,15 @@ impl std::fmt::Display for NodeState {
 }
 
 impl Manifest {
-    /// Stores the manifest under a key of its own: two runs that start in the same millisecond differ by process.
-    pub(crate) fn store(&self, store: &Store) -> Result<(), Error> {
+    /// The manifest under a key of its own, whatever machine, container or process the run was in.
+    pub(super) fn record(&self) -> Result<Record, Error> {
         let mut fields = Fields::new();
         fields.insert("target", self.target.as_str())?;
         fields.insert("started_unix_ms", self.started_unix_ms)?;
-        fields.insert("process", u64::from(std::process::id()))?;
+        fields.insert("run", cache::random_token().as_str())?;
         let mut record = Record::of(Key::new(Kind::Manifest, fields), self)?;
         record.cost = Cost { flops: 0, elapsed_ms: self.elapsed_ms };
-        store.put(&record)?;
-        Ok(())
+        Ok(record)
     }
 
     pub(crate) fn node(&self, name: &str) -> Option<&NodeEntry> {
@@ -128,9 +126,7 @@ impl History {
     /// Reads the latest manifests; those that this version of the program cannot read are left out.
     pub(crate) fn load(store: &Store) -> Result<Self, Error> {
         let records = store.manifests(MANIFESTS_MAX)?;
-        let mut manifests: Vec<Manifest> = records.iter().filter_map(|record| record.value().ok()).collect();
-        manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.started_unix_ms));
-        Ok(Self { manifests })
+        Ok(Self { manifests: records.iter().filter_map(|record| record.value().ok()).collect() })
     }
 
     pub(crate) fn manifests(&self) -> &[Manifest] {
@@ -159,11 +155,7 @@ impl History {
     }
 }
 
-/// When a run begins, in milliseconds since 1970: for manifests only, never part of a key that a result depends on. No
-/// two runs of a process begin in one millisecond, so that their manifests have keys of their own and an order.
+/// When a run begins, in milliseconds since 1970: for manifests only, never part of a key that a result depends on.
 pub(super) fn begin_unix_ms() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64);
-    let later = |last: u64| Some(now.max(last + 1));
-    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).map_or(now, |last| now.max(last + 1))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }

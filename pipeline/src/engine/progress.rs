@@ -20,6 +20,9 @@ pub(crate) trait Progress: Sync {
     /// One training ended; `failure` says why when it gave no result.
     fn training_ended(&self, failure: Option<&str>);
 
+    /// So many trainings are left that other processes run; their results are waited for.
+    fn waiting(&self, trainings: usize);
+
     /// All trainings of the node have ended.
     fn trainings_ended(&self);
 }

@@ -75,9 +75,11 @@ pub(crate) struct Run<'a> {
     pub(crate) forced: BTreeSet<NodeIndex>,
 }
 
-/// What came of a run. The manifest is stored already.
+/// What came of a run. The manifest is stored already, where that was possible.
 pub(crate) struct Outcome {
     pub(crate) manifest: Manifest,
+    /// Why the run is not in the log.
+    pub(crate) unlogged: Option<cache::Error>,
     pub(crate) outputs: BTreeMap<NodeIndex, Output>,
     /// The failure, or all of them where the run kept going.
     pub(crate) failure: Option<Error>,
@@ -87,7 +89,8 @@ impl Run<'_> {
     /// Runs the cone of `targets` and stores the manifest, also of a run that failed or was interrupted.
     ///
     /// # Errors
-    /// When the manifest cannot be stored. That a node failed is in the outcome.
+    /// When there is no manifest to store. That a node failed, or that the folder could not take the manifest, is in
+    /// the outcome.
     pub(crate) fn run(&self, target: &str, targets: &[NodeIndex]) -> Result<Outcome, Error> {
         let begun = Instant::now();
         let started_unix_ms = begin_unix_ms();
@@ -140,8 +143,8 @@ impl Run<'_> {
             trainings,
             nodes: entries,
         };
-        manifest.store(self.store)?;
-        Ok(Outcome { manifest, outputs, failure: Error::all(failures) })
+        let unlogged = self.store.put(&manifest.record()?).err();
+        Ok(Outcome { manifest, unlogged, outputs, failure: Error::all(failures) })
     }
 
     fn entry(&self, index: NodeIndex) -> NodeEntry {
@@ -211,8 +214,14 @@ impl Run<'_> {
         record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
         record.provenance.insert(TRAININGS.into(), distinct.to_string());
         record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
+        let stored = if forced { self.store.supersede(&record) } else { self.store.put(&record) };
+        let stored = stored.map_err(|source| {
+            // What comes next could not be stored either.
+            self.stop.store(true, Ordering::Relaxed);
+            Error::NotStored { source }
+        })?;
         // Where another output was stored first, that is what every later run will see, and so must this one.
-        if self.store.put(&record)? == PutOutcome::Conflict
+        if stored == PutOutcome::Conflict
             && let Some(first) = self.store.get(&record.key)?
         {
             return Ok(Output::new(first.payload, distinct));

@@ -1,17 +1,18 @@
-//! Jobs to results: what is remembered is looked up, what is not is trained once and stored the moment it ends.
+//! Jobs to results: what is remembered is looked up, what is not is trained once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use cache::{Cost, Digest, Key, PutOutcome, Record, Store};
+use cache::{Cost, Digest, Key, Record, Store};
 use stages::stage::{JobRunner, StageError, TrainingSummary};
 use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
 
-use super::executor::{Events, Executor, Size};
+use super::collector::{Collector, Part};
+use super::executor::{Executor, Size};
 use super::manifest::TrainingCount;
 use super::progress::Progress;
-use crate::error::{Error, TrainingFailure};
+use crate::error::Error;
 
 /// The distinct jobs of a list, each with its key, and for every place in the list which of them stands there.
 pub(super) struct DistinctJobs<'a> {
@@ -121,122 +122,46 @@ impl NodeJobs<'_> {
         let mut sized: Vec<(usize, Size)> =
             missing.into_iter().map(|index| (index, self.executor.size(distinct.jobs[index].0))).collect();
         sized.sort_by_key(|&(index, size)| (std::cmp::Reverse(size.flops), index));
-        // A second process on this folder begins at the other end, so that two runs of one target share the work.
-        if !self.store.is_writer() {
-            sized.reverse();
-        }
         let jobs: Vec<TrainingJob> = sized.iter().map(|&(index, _)| distinct.jobs[index].0.clone()).collect();
         let sizes: Vec<Size> = sized.iter().map(|&(_, size)| size).collect();
         self.progress.trainings_started(self.node, &sizes, cached);
-        let collector = Collector {
-            store: self.store,
-            progress: self.progress,
-            stop: self.stop,
-            jobs: &jobs,
-            keys: sized.iter().map(|&(index, _)| &distinct.jobs[index].1).collect(),
-            sizes,
-            finished: Mutex::new(Vec::new()),
-            failures: Mutex::new(Vec::new()),
-            force: self.force,
-            stored: AtomicU64::new(0),
-            found: AtomicU64::new(0),
-        };
-        let executed = self.executor.execute(&jobs, self.stop, &collector);
+        let keys = sized.iter().map(|&(index, _)| &distinct.jobs[index].1).collect();
+        let collector = Collector::new(self.store, self.progress, self.stop, self.force, &jobs, keys, sizes);
+        let executed = self.execute(&jobs, &collector);
         self.progress.trainings_ended();
-        *lock(&self.count) += TrainingCount {
-            run: collector.stored.load(Ordering::Relaxed),
-            cached: collector.found.load(Ordering::Relaxed),
-        };
+        let collected = collector.collected();
+        *lock(&self.count) += collected.count;
         executed?;
-        let failures = collector.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let finished = collector.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (job, training) in finished {
+        for (job, training) in collected.finished {
             results[sized[job].0] = Some(training);
+        }
+        if let Some(failure) = collected.not_stored {
+            return Err(failure);
         }
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        match failures.len() {
+        match collected.failures.len() {
             0 if results.iter().all(Option::is_some) => Ok(()),
             0 => Err(Error::Unreported { node: self.node.to_owned() }),
-            _ => Err(Error::Trainings { node: self.node.to_owned(), of: jobs.len(), failures }),
+            _ => Err(Error::Trainings {
+                node: self.node.to_owned(),
+                of: jobs.len(),
+                failures: collected.failures,
+            }),
         }
     }
-}
 
-/// Stores results as they come in.
-struct Collector<'a> {
-    store: &'a Store,
-    progress: &'a dyn Progress,
-    stop: &'a AtomicBool,
-    jobs: &'a [TrainingJob],
-    keys: Vec<&'a Key>,
-    sizes: Vec<Size>,
-    finished: Mutex<Vec<(usize, TrainingSummary)>>,
-    failures: Mutex<Vec<TrainingFailure>>,
-    force: bool,
-    /// Trainings that ran and were stored.
-    stored: AtomicU64,
-    /// Trainings that another process had stored by the time their turn came.
-    found: AtomicU64,
-}
-
-impl Collector<'_> {
-    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<TrainingSummary, String> {
-        let key = self.keys[job];
-        let record = training_record(key.clone(), trained).map_err(|error| error.to_string())?;
-        let outcome = self.store.put(&record).map_err(|error| error.to_string())?;
-        // Where another result was stored first, that is what every later run will see, and so must this one.
-        if outcome == PutOutcome::Conflict
-            && let Ok(Some(first)) = remembered(self.store, key)
-        {
-            return Ok(first);
-        }
-        Ok(summary(key, &trained.result))
-    }
-}
-
-impl Events for Collector<'_> {
-    fn wanted(&self, job: usize) -> bool {
-        if self.force {
-            return true;
-        }
-        // A store that cannot be read now is met again, with its reason, when the result is put into it.
-        let Ok(Some(training)) = remembered(self.store, self.keys[job]) else { return true };
-        self.found.fetch_add(1, Ordering::Relaxed);
-        lock(&self.finished).push((job, training));
-        let size = self.sizes[job];
-        self.progress.images(0, size.flops);
-        self.progress.training_ended(None);
-        false
-    }
-
-    fn images(&self, job: usize, images: u64) {
-        self.progress.images(images, self.sizes[job].flops_of(images));
-    }
-
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
-        let kept = match result {
-            Ok(trained) => self.keep(job, &trained),
-            // Whatever a training says after it was told to stop, it was stopped and did not fail.
-            Err(_) if self.stop.load(Ordering::Relaxed) => return,
-            Err(error) => Err(error.to_string()),
-        };
-        match kept {
-            Ok(training) => {
-                self.stored.fetch_add(1, Ordering::Relaxed);
-                lock(&self.finished).push((job, training));
-                self.progress.training_ended(None);
+    /// Trains all jobs, and then those that other processes had claimed and did not finish.
+    fn execute(&self, jobs: &[TrainingJob], collector: &Collector) -> Result<(), Error> {
+        self.executor.execute(jobs, self.stop, collector)?;
+        loop {
+            let waiting = collector.wait_for_others();
+            if waiting.is_empty() || self.stop.load(Ordering::Relaxed) {
+                return Ok(());
             }
-            Err(message) => {
-                let failure = TrainingFailure {
-                    genotype: self.jobs[job].genotype.to_string(),
-                    budget: self.jobs[job].budget.to_string(),
-                    message,
-                };
-                self.progress.training_ended(Some(&failure.to_string()));
-                lock(&self.failures).push(failure);
-            }
+            let part: Vec<TrainingJob> = waiting.iter().map(|&job| jobs[job].clone()).collect();
+            self.executor.execute(&part, self.stop, &Part { collector, jobs: &waiting })?;
         }
     }
 }

@@ -184,6 +184,17 @@ impl Progress for Reporter {
         }
     }
 
+    fn waiting(&self, trainings: usize) {
+        self.with_current(|current| {
+            let left = format::plural(trainings as u64, "training");
+            let line = format!("{}: waiting for {left} of other processes", current.node);
+            match &current.bar {
+                Some(bar) => bar.set_message(line),
+                None => super::message(&line),
+            }
+        });
+    }
+
     fn trainings_ended(&self) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(bar) = current.and_then(|current| current.bar) {

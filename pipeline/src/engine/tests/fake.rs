@@ -108,6 +108,7 @@ impl Progress for Silent {
     fn trainings_started(&self, _: &str, _: &[Size], _: u64) {}
     fn images(&self, _: u64, _: u64) {}
     fn training_ended(&self, _: Option<&str>) {}
+    fn waiting(&self, _: usize) {}
     fn trainings_ended(&self) {}
 }
 

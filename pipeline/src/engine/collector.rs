@@ -1,0 +1,225 @@
+//! What becomes of trainings that run: each is claimed before it begins and stored the moment it ends.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use cache::{Claim, Claimed, Key, PutOutcome, Store};
+use stages::stage::TrainingSummary;
+use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
+
+use super::executor::{Events, Size};
+use super::manifest::TrainingCount;
+use super::progress::Progress;
+use super::trainings::{lock, remembered, summary, training_record};
+use crate::error::{Error, TrainingFailure};
+
+/// How often a process looks whether others have finished what it waits for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Stores results as they come in.
+pub(super) struct Collector<'a> {
+    store: &'a Store,
+    progress: &'a dyn Progress,
+    stop: &'a AtomicBool,
+    /// Train even what is remembered, and put it in the place of what is stored.
+    force: bool,
+    jobs: &'a [TrainingJob],
+    keys: Vec<&'a Key>,
+    sizes: Vec<Size>,
+    /// The claims of the jobs that this process has begun.
+    claims: Mutex<HashMap<usize, Claimed>>,
+    /// Jobs that other processes had claimed when their turn came.
+    with_others: Mutex<Vec<usize>>,
+    collected: Mutex<Collected>,
+}
+
+/// What came of the jobs.
+#[derive(Default)]
+pub(super) struct Collected {
+    /// Trainings that ran and were stored, and those that others had stored by the time their turn came.
+    pub(super) count: TrainingCount,
+    /// Results, by the job's position.
+    pub(super) finished: Vec<(usize, TrainingSummary)>,
+    pub(super) failures: Vec<TrainingFailure>,
+    /// Why a result could not be stored, which ends the run.
+    pub(super) not_stored: Option<Error>,
+}
+
+/// Whose a job is.
+enum Turn {
+    /// This process's, to run now.
+    Own,
+    /// Another process's, which runs it.
+    Others,
+    /// Nobody's: its result is stored.
+    Done(TrainingSummary),
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        progress: &'a dyn Progress,
+        stop: &'a AtomicBool,
+        force: bool,
+        jobs: &'a [TrainingJob],
+        keys: Vec<&'a Key>,
+        sizes: Vec<Size>,
+    ) -> Self {
+        let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { store, progress, stop, force, jobs, keys, sizes, claims, with_others, collected }
+    }
+
+    /// What came of the jobs. Claims that are left, of jobs that were stopped, are given up.
+    pub(super) fn collected(self) -> Collected {
+        self.collected.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until others have finished the jobs that they had claimed. Returns those that they did not finish and that
+    /// are this process's now, as soon as there are any; none when all are done, or when the run is stopped.
+    pub(super) fn wait_for_others(&self) -> Vec<usize> {
+        let mut waiting = std::mem::take(&mut *lock(&self.with_others));
+        waiting.sort_unstable();
+        let mut own = Vec::new();
+        if !waiting.is_empty() {
+            self.progress.waiting(waiting.len());
+        }
+        while !waiting.is_empty() && own.is_empty() && !self.stop.load(Ordering::Relaxed) {
+            thread::sleep(LOOK_EVERY);
+            waiting.retain(|&job| match self.turn(job) {
+                Turn::Others => true,
+                Turn::Own => {
+                    own.push(job);
+                    false
+                }
+                Turn::Done(training) => {
+                    self.found(job, training);
+                    false
+                }
+            });
+        }
+        lock(&self.with_others).extend(waiting);
+        own
+    }
+
+    fn turn(&self, job: usize) -> Turn {
+        if self.force || lock(&self.claims).contains_key(&job) {
+            return Turn::Own;
+        }
+        let key = self.keys[job];
+        // A store that cannot be read now is met again, with its reason, when the result is put into it.
+        if let Ok(Some(training)) = remembered(self.store, key) {
+            return Turn::Done(training);
+        }
+        let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
+        // Whoever had the claim until now may have stored the result and given it up since.
+        if let Ok(Some(record)) = self.store.get_latest(key)
+            && let Ok(result) = record.value::<TrainingResult>()
+        {
+            return Turn::Done(summary(key, &result));
+        }
+        lock(&self.claims).insert(job, claim);
+        Turn::Own
+    }
+
+    /// Another process had stored the result.
+    fn found(&self, job: usize, training: TrainingSummary) {
+        let mut collected = lock(&self.collected);
+        collected.count.cached += 1;
+        collected.finished.push((job, training));
+        drop(collected);
+        self.progress.images(0, self.sizes[job].flops);
+        self.progress.training_ended(None);
+    }
+
+    /// Stores a result; what later stages read of what is stored then.
+    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<TrainingSummary, Error> {
+        let key = self.keys[job];
+        let record = training_record(key.clone(), trained)?;
+        let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
+        if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
+            // Where another result was stored first, that is what every later run will see, and so must this one.
+            if let Ok(Some(first)) = remembered(self.store, key) {
+                return Ok(first);
+            }
+            // What is stored cannot be read, and would be trained again by every run.
+            self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
+        }
+        Ok(summary(key, &trained.result))
+    }
+
+    /// Ends the run: what comes next could not be stored either.
+    fn end_run(&self, error: Error) {
+        lock(&self.collected).not_stored.get_or_insert(error);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Events for Collector<'_> {
+    fn wanted(&self, job: usize) -> bool {
+        match self.turn(job) {
+            Turn::Own => return true,
+            Turn::Others => lock(&self.with_others).push(job),
+            Turn::Done(training) => self.found(job, training),
+        }
+        false
+    }
+
+    fn images(&self, job: usize, images: u64) {
+        self.progress.images(images, self.sizes[job].flops_of(images));
+    }
+
+    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+        match result {
+            Ok(trained) => match self.keep(job, &trained) {
+                Ok(training) => {
+                    let mut collected = lock(&self.collected);
+                    collected.count.run += 1;
+                    collected.finished.push((job, training));
+                    drop(collected);
+                    self.progress.training_ended(None);
+                    if self.store.is_out_of_room() {
+                        self.end_run(Error::OutOfRoom { folder: self.store.path().to_path_buf() });
+                    }
+                }
+                Err(error) => self.end_run(error),
+            },
+            // Whatever a training says after it was told to stop, it was stopped and did not fail.
+            Err(_) if self.stop.load(Ordering::Relaxed) => {}
+            Err(error) => {
+                let failure = TrainingFailure {
+                    genotype: self.jobs[job].genotype.to_string(),
+                    budget: self.jobs[job].budget.to_string(),
+                    message: error.to_string(),
+                };
+                self.progress.training_ended(Some(&failure.to_string()));
+                lock(&self.collected).failures.push(failure);
+            }
+        }
+        // After it was stored, so that whoever claims it next finds it.
+        lock(&self.claims).remove(&job);
+    }
+}
+
+/// Some of a collector's jobs, as a list of their own.
+pub(super) struct Part<'a> {
+    pub(super) collector: &'a Collector<'a>,
+    /// Their positions in the collector's list.
+    pub(super) jobs: &'a [usize],
+}
+
+impl Events for Part<'_> {
+    fn wanted(&self, job: usize) -> bool {
+        self.collector.wanted(self.jobs[job])
+    }
+
+    fn images(&self, job: usize, images: u64) {
+        self.collector.images(self.jobs[job], images);
+    }
+
+    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+        self.collector.finished(self.jobs[job], result);
+    }
+}
