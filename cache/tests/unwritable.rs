@@ -3,74 +3,22 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
+#[path = "common/hostile.rs"]
+mod hostile;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use cache::{Error, Kind, PutOutcome, Store, Warning};
 use common::{key, record, sized};
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// Whether permissions mean anything to this process: not to root.
-fn obeys_permissions(dir: &Path) -> bool {
-    let probe = dir.join("probe");
-    fs::write(&probe, "").unwrap();
-    set_mode(&probe, 0o000);
-    let obeys = fs::read(&probe).is_err();
-    fs::remove_file(probe).unwrap();
-    obeys
-}
-
-/// Runs this test binary again, for `test` alone, as a user to whom permissions mean something. Says whether this is
-/// the process that should do the work.
-fn as_common_user(test: &str) -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    if obeys_permissions(dir.path()) {
-        return true;
-    }
-    set_mode(dir.path(), 0o755);
-    let program = dir.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    set_mode(&program, 0o755);
-    let mut command = Command::new(&program);
-    std::os::unix::process::CommandExt::uid(&mut command, 65534);
-    let ran = command.args(["--exact", test, "--nocapture"]).env("TMPDIR", "/tmp").output().unwrap();
-    let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
-    false
-}
-
-/// Every folder and file below `path`, and it, may only be read.
-fn forbid_writing(path: &Path) {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            forbid_writing(&entry.unwrap().path());
-        }
-        set_mode(path, 0o555);
-    } else {
-        set_mode(path, 0o444);
-    }
-}
-
-fn allow_writing(path: &Path) {
-    if path.is_dir() {
-        set_mode(path, 0o755);
-        for entry in fs::read_dir(path).unwrap() {
-            allow_writing(&entry.unwrap().path());
-        }
-    } else {
-        set_mode(path, 0o644);
-    }
-}
+use hostile::{
+    SmallDisk, allow_writing, as_common_user, forbid_writing, set_mode, where_mounting_is_allowed,
+};
 
 #[test]
 fn a_folder_that_may_only_be_read_is_read() {
-    if !as_common_user("a_folder_that_may_only_be_read_is_read") {
+    if !as_common_user(&[], "a_folder_that_may_only_be_read_is_read") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -104,7 +52,7 @@ fn a_folder_that_may_only_be_read_is_read() {
 
 #[test]
 fn an_unreadable_record_in_the_spool_is_a_miss_and_does_not_hold_its_name() {
-    if !as_common_user("an_unreadable_record_in_the_spool_is_a_miss_and_does_not_hold_its_name") {
+    if !as_common_user(&[], "an_unreadable_record_in_the_spool_is_a_miss_and_does_not_hold_its_name") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -125,7 +73,7 @@ fn an_unreadable_record_in_the_spool_is_a_miss_and_does_not_hold_its_name() {
 
 #[test]
 fn a_spool_whose_files_cannot_be_deleted_stops_nothing() {
-    if !as_common_user("a_spool_whose_files_cannot_be_deleted_stops_nothing") {
+    if !as_common_user(&[], "a_spool_whose_files_cannot_be_deleted_stops_nothing") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -176,63 +124,6 @@ fn whatever_has_the_name_of_a_record_in_the_spool_is_a_miss() {
     }
 }
 
-/// A file system of a few megabytes, gone when it is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// None where this process may not mount.
-    fn mount(path: PathBuf, size: &str) -> Option<Self> {
-        fs::create_dir_all(&path).unwrap();
-        let options = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path).output();
-        mount.is_ok_and(|ran| ran.status.success()).then_some(Self(path))
-    }
-
-    fn remount(&self, option: &str) {
-        let options = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap().success());
-    }
-
-    /// Fills what is free.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("filler")).unwrap();
-        let mut size = 1 << 20;
-        while size > 0 {
-            let written = std::io::Write::write_all(&mut file, &vec![0; size]);
-            size = if written.is_err() { size / 2 } else { size };
-        }
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
-/// Runs this test binary again, for `test` alone, where it may mount. Says whether this is the process that should.
-fn where_mounting_is_allowed(test: &str) -> bool {
-    const INSIDE: &str = "CACHE_TEST_MAY_MOUNT";
-    let dir = tempfile::tempdir().unwrap();
-    if SmallDisk::mount(dir.path().join("probe"), "64k").is_some() {
-        return true;
-    }
-    assert!(std::env::var_os(INSIDE).is_none(), "mounting is not allowed in a user namespace either");
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--mount"]).arg(std::env::current_exe().unwrap());
-    let ran = command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output().unwrap();
-    let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(
-        ran.status.success() && said.contains("1 passed"),
-        "this test mounts a small file system; run it as root, or allow user namespaces (unshare -rm)\n{said}"
-    );
-    false
-}
-
 #[test]
 fn a_full_disk_loses_nothing_that_was_kept_and_is_still_read() {
     if !where_mounting_is_allowed("a_full_disk_loses_nothing_that_was_kept_and_is_still_read") {
@@ -243,7 +134,7 @@ fn a_full_disk_loses_nothing_that_was_kept_and_is_still_read() {
     let folder = disk.0.join("cache");
     let store = Store::open(&folder).unwrap();
     store.put(&record(0)).unwrap();
-    disk.fill();
+    disk.fill(0);
     // A little is kept by giving up the reserve; then what cannot be kept is an error, and no put lies.
     let mut kept: Vec<u64> = vec![0];
     let mut n = 1;
