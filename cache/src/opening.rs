@@ -25,9 +25,8 @@ pub(crate) fn open(folder: &Folder, spool: &Spool, journal: &Journal) -> Result<
         // No permission, no room, a failing disk: what is there can still be read.
         Err(error) => {
             let role = open_reader(folder, journal, Duration::ZERO)?;
-            if matches!(&role, Role::Reader { database, .. } if database.get().is_none())
-                && folder.database().exists()
-            {
+            let is_unread = matches!(&role, Role::Reader { database, .. } if database.get().is_none());
+            if is_unread && may_hold_data(folder) {
                 return Err(error);
             }
             journal.warn(Warning::NotWritable { message: error.to_string() });
@@ -108,8 +107,8 @@ fn open_reader(folder: &Folder, journal: &Journal, wait_max: Duration) -> Result
             return Err(failure.into_error("open", &path));
         }
         if start.elapsed() >= wait_max {
-            // Where there is no database, nothing is missed.
-            if path.exists() {
+            // Where nothing is stored, nothing is missed.
+            if may_hold_data(folder) {
                 journal.warn(Warning::DatabaseUnreadable { message: failure.message });
             }
             break;
@@ -117,4 +116,9 @@ fn open_reader(folder: &Folder, journal: &Journal, wait_max: Duration) -> Result
         thread::sleep(Duration::from_millis(10));
     }
     Ok(Role::Reader { database, last_catch_up: Mutex::new(Instant::now()), spooled: Mutex::default() })
+}
+
+/// Whether anything could be in the database; so it is where that cannot be told.
+fn may_hold_data(folder: &Folder) -> bool {
+    folder.database().exists() && salvage::holds_data(folder).unwrap_or(true)
 }

@@ -176,10 +176,13 @@ pub(crate) fn finish(folder: &Folder) -> Result<()> {
 /// Whether the file that names the current state is missing while there is data. `RocksDB` would take the
 /// folder for new and remove the data.
 pub(crate) fn is_headless(folder: &Folder) -> Result<bool> {
-    let database = folder.database();
-    let has_data =
-        data_files(&database)?.iter().any(|file| fs::metadata(file).is_ok_and(|data| data.len() > 0));
-    Ok(has_data && !database.join("CURRENT").exists())
+    Ok(holds_data(folder)? && !folder.database().join("CURRENT").exists())
+}
+
+/// Whether the database's folder holds anything that could be a record.
+pub(crate) fn holds_data(folder: &Folder) -> Result<bool> {
+    let files = data_files(&folder.database())?;
+    Ok(files.iter().any(|file| fs::metadata(file).is_ok_and(|data| data.len() > 0)))
 }
 
 fn is_log(file: &Path) -> bool {
