@@ -7,6 +7,7 @@ mod damage;
 mod death;
 mod memory;
 mod nonsense;
+mod replacing;
 mod running;
 mod sandbox;
 mod sharing;

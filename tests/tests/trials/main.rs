@@ -85,21 +85,6 @@ fn kills_of_one_to_four_processes() {
     sandbox.assert_verified();
 }
 
-#[test]
-fn processes_at_once_share_the_work() {
-    let undisturbed = Undisturbed::run(&SLOWER);
-    for processes in 2..=4 {
-        let sandbox = Sandbox::new();
-        let children: Vec<_> = (0..processes).map(|_| sandbox.start(&SLOWER)).collect();
-        let runs: Vec<_> =
-            children.into_iter().map(|child| Ran::of(child.wait_with_output().unwrap()).summary()).collect();
-        let trained: u64 = runs.iter().map(|run| run.run).sum();
-        assert_eq!(trained, undisturbed.trainings, "{processes} processes train everything once");
-        assert!(runs.iter().all(|run| run.result == undisturbed.result));
-        sandbox.assert_verified();
-    }
-}
-
 /// Everything that lies in a folder, folders left out.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
