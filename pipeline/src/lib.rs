@@ -9,6 +9,7 @@ mod error;
 mod local;
 mod nas;
 mod output;
+mod tables;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,10 @@ const MOST_ROWS: usize = 1 << 20;
 /// depends on who stands on which side and on nothing else, and equal splits are recognised as equal.
 const STEPS: f64 = (1u64 << 40) as f64;
 
+/// Features of budgets have fewer levels. With more of them (a learning rate that was drawn from an interval has one a
+/// row) a small node is sorted instead of counted.
+const MANY_LEVELS: usize = 64;
+
 /// The training set of a forest: rows of features with a target each, prepared for growing many trees.
 pub struct Samples {
     features: usize,
@@ -91,6 +95,7 @@ impl Samples {
             samples: self,
             counts,
             cells: vec![Side::default(); largest * self.features],
+            sorted: Vec::new(),
             decreases: vec![0.0; self.features],
             order: (0..self.features).collect(),
             ties: tie_seed,
@@ -113,13 +118,21 @@ impl Samples {
 }
 
 /// How many (weighted) rows are on one side of a split, and the sum of their targets.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Side {
     count: u64,
     sum: i64,
 }
 
 impl Side {
+    fn of(sides: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for side in sides {
+            all.add(side);
+        }
+        all
+    }
+
     fn add(&mut self, other: Self) {
         self.count += other.count;
         self.sum += other.sum;
@@ -141,6 +154,8 @@ struct Grower<'a> {
     counts: &'a [u32],
     /// Scratch: per feature and level the rows of the node at hand.
     cells: Vec<Side>,
+    /// Scratch: the rows of the node at hand by level of one feature.
+    sorted: Vec<(usize, Side)>,
     decreases: Vec<f64>,
     /// Features in the order in which they are tried.
     order: Vec<usize>,
@@ -152,47 +167,69 @@ impl Grower<'_> {
     /// The best split of a node (Eq. 5-6): the feature, and the last of its levels that goes left. `None` for a leaf: no
     /// two target values, or no feature with two values.
     fn split(&mut self, node: &[u32]) -> Option<(usize, usize)> {
-        let Samples { features, targets, levels, codes, .. } = self.samples;
+        let Samples { features, targets, levels, .. } = self.samples;
         let first = targets[*node.first()? as usize];
         if node.iter().all(|&row| targets[row as usize] == first) {
             return None;
         }
         let stride = self.cells.len() / features;
-        for (cells, &levels) in self.cells.chunks_exact_mut(stride).zip(levels) {
-            cells[..levels].fill(Side::default());
-        }
-        let mut whole = Side::default();
-        for &row in node {
-            let row = row as usize;
-            let count = self.counts[row];
-            let one = Side { count: u64::from(count), sum: i64::from(count) * targets[row] };
-            whole.add(one);
-            for (feature, &code) in codes[row * features..][..*features].iter().enumerate() {
-                self.cells[feature * stride + code as usize].add(one);
-            }
-        }
+        let is_sparse = stride > MANY_LEVELS.max(4 * node.len());
+        let whole = if is_sparse { self.whole(node) } else { self.count(node, stride) };
         self.shuffle();
         let mut best: Option<(f64, usize, usize)> = None;
-        for &feature in &self.order {
-            let mut left = Side::default();
-            for (level, &cell) in self.cells[feature * stride..][..levels[feature]].iter().enumerate() {
-                if cell.count == 0 {
-                    continue;
-                }
-                left.add(cell);
-                let right = whole.without(left);
-                if right.count == 0 {
-                    break;
-                }
-                let score = left.score() + right.score();
-                if best.is_none_or(|(other, ..)| score > other) {
-                    best = Some((score, feature, level));
-                }
+        for place in 0..self.order.len() {
+            let feature = self.order[place];
+            if is_sparse {
+                self.sort(node, feature);
+                let levels = self.sorted.chunk_by(|a, b| a.0 == b.0);
+                let levels = levels.map(|rows| (rows[0].0, Side::of(rows.iter().map(|&(_, side)| side))));
+                best_split(feature, levels, whole, &mut best);
+            } else {
+                let cells = &self.cells[feature * stride..][..levels[feature]];
+                let levels = cells.iter().copied().enumerate().filter(|(_, cell)| cell.count > 0);
+                best_split(feature, levels, whole, &mut best);
             }
         }
         let (score, feature, level) = best?;
         self.decreases[feature] += (score - whole.score()).max(0.0);
         Some((feature, level))
+    }
+
+    /// Gathers the rows of a node by feature and level, and returns them all.
+    fn count(&mut self, node: &[u32], stride: usize) -> Side {
+        let Samples { features, levels, codes, .. } = self.samples;
+        for (cells, &levels) in self.cells.chunks_exact_mut(stride).zip(levels) {
+            cells[..levels].fill(Side::default());
+        }
+        let mut whole = Side::default();
+        for &row in node {
+            let one = self.one(row);
+            whole.add(one);
+            let codes = &codes[row as usize * features..][..*features];
+            for (feature, &code) in codes.iter().enumerate() {
+                self.cells[feature * stride + code as usize].add(one);
+            }
+        }
+        whole
+    }
+
+    /// Sorts the rows of a node by a feature's level, where passing over all its levels would take longer.
+    fn sort(&mut self, node: &[u32], feature: usize) {
+        self.sorted.clear();
+        for &row in node {
+            self.sorted.push((self.samples.code(row, feature), self.one(row)));
+        }
+        self.sorted.sort_unstable_by_key(|&(level, _)| level);
+    }
+
+    fn whole(&self, node: &[u32]) -> Side {
+        Side::of(node.iter().map(|&row| self.one(row)))
+    }
+
+    /// A row as often as the sample holds it.
+    fn one(&self, row: u32) -> Side {
+        let count = self.counts[row as usize];
+        Side { count: u64::from(count), sum: i64::from(count) * self.samples.targets[row as usize] }
     }
 
     /// Of equal splits the one tried first wins. A fixed order would favour the hyper-parameters at the front of the table
@@ -204,6 +241,27 @@ impl Grower<'_> {
                 self.ties.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let choice = (u128::from(self.ties) * (last as u128 + 1)) >> 64;
             self.order.swap(last, choice as usize);
+        }
+    }
+}
+
+/// Replaces the best split by the best one of a feature, where that is better. Levels come in order, none of them empty.
+fn best_split(
+    feature: usize,
+    levels: impl Iterator<Item = (usize, Side)>,
+    whole: Side,
+    best: &mut Option<(f64, usize, usize)>,
+) {
+    let mut left = Side::default();
+    for (level, side) in levels {
+        left.add(side);
+        let right = whole.without(left);
+        if right.count == 0 {
+            break;
+        }
+        let score = left.score() + right.score();
+        if best.is_none_or(|(other, ..)| score > other) {
+            *best = Some((score, feature, level));
         }
     }
 }

@@ -41,6 +41,47 @@ pub fn correlate(x: &[f64], y: &[f64], seed: u64) -> Result<Correlation, Error> 
     Ok(Correlation { spearman, interval, count: x.order.len() })
 }
 
+/// What a ranking is worth to a search, which looks at its top only; `r_s` hides it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Top {
+    /// Architectures at the top: what was asked for, or all where there are fewer.
+    pub k: usize,
+    /// Of the `k` architectures with the highest estimates, the share that is among the `k` truly best. By chance it is
+    /// `k` divided by the number of architectures.
+    pub precision: f64,
+    /// What the architecture with the highest estimate lacks to the best one, in units of the truth.
+    pub regret: f64,
+}
+
+/// The worth of the first `k` of a ranking; each pair is an architecture's estimate and its truth, and higher is better.
+/// Where equal values leave the top open, both numbers are averages over the ways to break the ties. `None` for no
+/// pairs or a `k` of 0.
+pub fn top(pairs: &[(f64, f64)], k: usize) -> Option<Top> {
+    let (estimates, truths): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let k = k.min(pairs.len());
+    let (highest, best) = (chances(&estimates, k)?, chances(&truths, k)?);
+    let shared: f64 = highest.iter().zip(&best).map(|(a, b)| a * b).sum();
+    let first = chances(&estimates, 1)?;
+    let chosen: f64 = first.iter().zip(&truths).map(|(chance, truth)| chance * truth).sum();
+    let largest = truths.iter().copied().max_by(f64::total_cmp)?;
+    Some(Top { k, precision: shared / k as f64, regret: (largest - chosen).max(0.0) })
+}
+
+/// For each value the chance that it is among the `k` largest when ties are broken at random.
+fn chances(values: &[f64], k: usize) -> Option<Vec<f64>> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let last = *sorted.get(k.checked_sub(1)?)?;
+    let above = values.iter().filter(|&&value| value > last).count();
+    let tied = values.iter().filter(|&&value| value == last).count();
+    let chance = |&value: &f64| match value {
+        value if value > last => 1.0,
+        value if value == last => (k - above) as f64 / tied as f64,
+        _ => 0.0,
+    };
+    Some(values.iter().map(chance).collect())
+}
+
 /// A list sorted once, so that the ranks of each of its bootstrap samples cost one pass.
 struct Ordered {
     /// Architectures by ascending value.
@@ -157,6 +198,27 @@ mod tests {
         assert!(
             correlate(&[1.0, f64::NAN], &[1.0, 2.0], 0).unwrap_err().to_string().contains("architecture 1")
         );
+    }
+
+    #[test]
+    fn the_top_of_a_ranking_can_be_bad_where_the_rest_is_good() {
+        // The truly best is ranked third, and all else in order.
+        let pairs = [(9.0, 3.0), (8.0, 2.0), (7.0, 4.0), (6.0, 1.0), (5.0, 0.0)];
+        assert_eq!(top(&pairs, 1), Some(Top { k: 1, precision: 0.0, regret: 1.0 }));
+        assert_eq!(top(&pairs, 2), Some(Top { k: 2, precision: 0.5, regret: 1.0 }));
+        assert_eq!(top(&pairs, 3), Some(Top { k: 3, precision: 1.0, regret: 1.0 }));
+        assert_eq!(top(&pairs, 9), Some(Top { k: 5, precision: 1.0, regret: 1.0 }));
+        assert_eq!((top(&[], 1), top(&pairs, 0)), (None, None));
+    }
+
+    #[test]
+    fn equal_estimates_are_worth_what_chance_makes_of_them() {
+        let pairs = [(1.0, 10.0), (1.0, 20.0), (1.0, 30.0), (1.0, 40.0)];
+        assert_eq!(top(&pairs, 1), Some(Top { k: 1, precision: 0.25, regret: 15.0 }));
+        assert_eq!(top(&pairs, 2).unwrap().precision, 0.5);
+        // The first two of three are sure of nothing but the one above the tie.
+        let pairs = [(2.0, 1.0), (1.0, 3.0), (1.0, 2.0)];
+        assert_eq!(top(&pairs, 2), Some(Top { k: 2, precision: 0.5, regret: 2.0 }));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 mod bench;
 mod cache;
-mod columns;
 mod data;
 mod device;
 mod devices;

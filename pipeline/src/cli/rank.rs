@@ -1,24 +1,35 @@
 //! `pipeline rank`: how well one column of accuracies ranks what another column ranks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
+use stages::rank::{correlate, top};
 
 use super::Global;
-use super::columns::Columns;
 use crate::error::Error;
-use crate::output::table::{Align, Table};
-use crate::output::{self, format};
+use crate::output::ranking::{self, Judged, Ranking};
+use crate::tables::{Choice, How, InputTable, Joined, LeftOut, NotTaken, is_index, is_key, truth};
 
 /// Rank correlation of two columns of accuracies, with its interval
 ///
-/// Spearman's correlation with average ranks for ties, and its bootstrap 95% interval over the rows. Rows are joined by
-/// the first column when both files begin with a column of the same name, else by their place.
+/// For each column of ESTIMATES: Spearman's correlation with average ranks for ties, its bootstrap 95% interval over the
+/// architectures, and what the top of the ranking is worth. Precision: of the K architectures with the highest
+/// estimates, the share that is among the K truly best (by chance K of all architectures). Regret: what the
+/// architecture with the highest estimate lacks to the best one, in units of the truth. Where estimates are equal, both
+/// are averages.
+///
+/// The tables are joined by the first of these columns that both have: `arch`, `architecture`, `genotype`, `id`. Neither
+/// may hold an architecture twice. Columns are chosen by their headings: the truth is the column that is called like an
+/// accuracy (`test_acc`, `Accuracy`, `top1`), or the only one that is left; judged is every column of ESTIMATES that
+/// neither names architectures nor is without a single number.
+///
+/// A missing value (an empty cell, NaN, NA, <NA>, null or None) leaves out its architecture; how many are left out is
+/// said. Any other cell that is no finite number (91.2%, n/a, inf) is refused with its line. Cells are separated by
+/// commas, semicolons or tabs; with the last two, numbers may have decimal commas.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline rank accuracies.csv ground_truth.csv
-  pipeline rank accuracies.csv ground_truth.csv --column test5
+  pipeline rank accuracies.csv ground_truth.csv --column test5 --key model
   pipeline rank both.csv --column estimated --truth-column measured")]
 pub(crate) struct Rank {
     /// Table with the accuracies to judge
@@ -27,90 +38,174 @@ pub(crate) struct Rank {
     /// Table with the accuracies of full training [default: the same file]
     #[arg(value_name = "TRUTH.csv")]
     truth: Option<PathBuf>,
-    /// Column to judge; may be repeated [default: every column of numbers]
+    /// Column to judge; may be repeated [default: every column that is no name]
     #[arg(long, value_name = "NAME")]
     column: Vec<String>,
-    /// Column of TRUTH to judge by [default: its last column of numbers]
+    /// Column of TRUTH to judge by [default: the one that is called like an accuracy]
     #[arg(long, value_name = "NAME")]
     truth_column: Option<String>,
+    /// Column of both tables to join them by [default: arch, architecture, genotype or id]
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Pair the rows of the tables by their place, where they have no column to join them by
+    #[arg(long, conflicts_with = "key")]
+    by_place: bool,
+    /// Architectures at the top of the ranking [default: a tenth of them]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    top: Option<u64>,
     /// Seed of the bootstrap
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
-#[derive(Serialize)]
-struct RankJson {
-    truth: String,
-    rows: usize,
-    correlations: Vec<Correlation>,
-}
-
-#[derive(Serialize)]
-struct Correlation {
-    column: String,
-    spearman: Option<f64>,
-    interval: Option<(f64, f64)>,
-}
-
 impl Rank {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let found = self.correlate()?;
-        if global.json {
-            return output::json(&found);
-        }
-        let mut table =
-            Table::new(&[("column", Align::Left), ("r_s", Align::Right), ("95% interval", Align::Left)], 0);
-        for row in &found.correlations {
-            table.row(vec![
-                row.column.clone(),
-                format::correlation(row.spearman),
-                format::interval(row.interval),
-            ]);
-        }
-        output::result(&format!(
-            "{table}\nagainst {}, {} architectures\n",
-            found.truth,
-            format::count(found.rows as u64)
-        ))
+        ranking::print(&self.rank()?, global.json)
     }
 
-    fn correlate(&self) -> Result<RankJson, Error> {
-        let estimates = Columns::read(&self.estimates)?;
-        let truth = Columns::read(self.truth.as_ref().unwrap_or(&self.estimates))?;
-        let partners = estimates.join(&truth)?;
-        let truth_column = match &self.truth_column {
-            Some(name) => truth.find(name)?,
-            None => *truth.numeric().last().ok_or_else(|| truth.problem("no column of numbers".into()))?,
+    fn rank(&self) -> Result<Ranking, Error> {
+        let estimates = InputTable::read(&self.estimates)?;
+        let other = match &self.truth {
+            Some(path) if !is_same_file(path, &self.estimates) => Some(InputTable::read(path)?),
+            _ => None,
         };
-        let truth_numbers = truth.numbers(truth_column)?;
-        let truth_numbers: Vec<f64> = partners.iter().map(|&row| truth_numbers[row]).collect();
-        let names = estimates.joins_by_name(&truth).then_some(0);
-        let judge = self.truth.is_none().then_some(truth_column);
-        let columns = self.columns(&estimates, &[names, judge])?;
+        let how = if self.by_place { How::Place } else { How::Key(self.key.as_deref()) };
+        let joined = match &other {
+            Some(truths) => Joined::of(&estimates, truths, how)?,
+            None => Joined::itself(&estimates, how)?,
+        };
+        let truths = other.as_ref().unwrap_or(&estimates);
+        let truth = truth(truths, joined.keys.map(|(_, key)| key), self.truth_column.as_deref())?;
+        let truth_heading = truths.headings()[truth.column].clone();
+        let Known { rows, truths: known, mut left_out } = Known::of(&estimates, truths, &joined, truth)?;
+        let key = joined.keys.map(|(key, _)| key);
+        let judge = other.is_none().then_some(truth.column);
+        let (columns, not_taken) = self.columns(&estimates, key, judge, &rows)?;
+        let k =
+            self.top.map_or_else(|| rows.len().div_ceil(10), |k| usize::try_from(k).unwrap_or(usize::MAX));
         let mut correlations = Vec::new();
         for column in columns {
-            let numbers = estimates.numbers(column)?;
-            let correlation =
-                stages::rank::correlate(&numbers, &truth_numbers, self.seed).map_err(Error::Input)?;
-            correlations.push(Correlation {
-                column: estimates.headings()[column].clone(),
+            let heading = &estimates.headings()[column];
+            let numbers = estimates.numbers(column, &rows)?;
+            let missing = rows.iter().zip(&numbers).filter(|(_, number)| number.is_none());
+            let missing = missing.map(|(&row, _)| estimates.row_name(row, key)).collect();
+            left_out.extend(LeftOut::rows(format!("without {heading}"), missing));
+            let pairs: Vec<(f64, f64)> =
+                numbers.iter().zip(&known).filter_map(|(number, &truth)| Some(((*number)?, truth))).collect();
+            let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+            let correlation = correlate(&x, &y, self.seed).map_err(Error::Input)?;
+            correlations.push(Judged {
+                column: heading.clone(),
                 spearman: correlation.spearman,
                 interval: correlation.interval,
+                top: top(&pairs, k),
+                architectures: correlation.count,
             });
         }
-        Ok(RankJson { truth: truth.headings()[truth_column].clone(), rows: partners.len(), correlations })
+        let is_joined = other.is_some();
+        Ok(Ranking {
+            truth: truth_heading,
+            truth_table: truths.path().display().to_string(),
+            truth_is: truth.why,
+            joined_by: key.filter(|_| is_joined).map(|key| estimates.headings()[key].clone()),
+            rows: rows.len(),
+            left_out,
+            not_taken,
+            tables: std::iter::once(&estimates).chain(&other).map(InputTable::source).collect(),
+            correlations,
+        })
     }
 
-    /// The columns to judge: those asked for, or all numbers but the column of names and the truth itself.
-    fn columns(&self, estimates: &Columns, others: &[Option<usize>]) -> Result<Vec<usize>, Error> {
+    /// The columns to judge: those that were asked for, or all but indices, names, the truth itself and columns without a
+    /// single number.
+    fn columns(
+        &self,
+        estimates: &InputTable,
+        key: Option<usize>,
+        judge: Option<usize>,
+        rows: &[usize],
+    ) -> Result<(Vec<usize>, Vec<NotTaken>), Error> {
         if !self.column.is_empty() {
-            return self.column.iter().map(|name| estimates.find(name)).collect();
+            let columns: Vec<usize> =
+                self.column.iter().map(|name| estimates.find(name)).collect::<Result<_, _>>()?;
+            if let Some(key) = key.filter(|key| columns.contains(key)) {
+                let heading = &estimates.headings()[key];
+                return Err(estimates.problem(format!("{heading} names architectures; judge another column")));
+            }
+            return Ok((columns, Vec::new()));
         }
-        let mut columns = estimates.numeric();
-        columns.retain(|&column| !others.contains(&Some(column)));
+        let (mut columns, mut not_taken) = (Vec::new(), Vec::new());
+        for (column, heading) in estimates.headings().iter().enumerate() {
+            if Some(column) == key || Some(column) == judge {
+                continue;
+            }
+            let why = if is_index(heading) {
+                Some("no name of its own")
+            } else if is_key(heading) {
+                Some("a name")
+            } else if estimates.holds_numbers(column, rows) {
+                None
+            } else {
+                Some("no number")
+            };
+            match why {
+                Some(why) => not_taken.push(NotTaken { column: heading.clone(), why }),
+                None => columns.push(column),
+            }
+        }
         if columns.is_empty() {
-            return Err(estimates.problem("no column of numbers to judge; name one with --column".into()));
+            return Err(estimates.problem(format!(
+                "no column of numbers to judge; name one with --column; {}",
+                estimates.columns()
+            )));
         }
-        Ok(columns)
+        Ok((columns, not_taken))
     }
+}
+
+/// The rows of the estimates that have a truth, each with it; and the architectures that have none.
+struct Known {
+    rows: Vec<usize>,
+    truths: Vec<f64>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Known {
+    fn of(
+        estimates: &InputTable,
+        truths: &InputTable,
+        joined: &Joined,
+        truth: Choice,
+    ) -> Result<Self, Error> {
+        let (key, truth_key) = joined.keys.unzip();
+        let only = |table: &InputTable, rows: &[usize], key| {
+            let names = rows.iter().map(|&row| table.row_name(row, key)).collect();
+            LeftOut::rows(format!("only in {}", table.path().display()), names)
+        };
+        let heading = &truths.headings()[truth.column];
+        let truth_rows: Vec<usize> = joined.pairs.iter().map(|&(_, row)| row).collect();
+        let numbers = truths.numbers(truth.column, &truth_rows)?;
+        let (mut known, mut missing) = (Vec::new(), Vec::new());
+        for (&(row, _), number) in joined.pairs.iter().zip(numbers) {
+            match number {
+                Some(number) => known.push((row, number)),
+                None => missing.push(estimates.row_name(row, key)),
+            }
+        }
+        if known.is_empty() {
+            return Err(truths.problem(format!("column {heading} has no number to judge by")));
+        }
+        let left_out = [
+            only(estimates, &joined.only_left, key),
+            only(truths, &joined.only_right, truth_key),
+            LeftOut::rows(format!("without {heading}"), missing),
+        ];
+        let (rows, truths) = known.into_iter().unzip();
+        Ok(Self { rows, truths, left_out: left_out.into_iter().flatten().collect() })
+    }
+}
+
+fn is_same_file(path: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    path == other || real(path).is_some_and(|path| Some(path) == real(other))
 }

@@ -3,9 +3,11 @@
 pub(crate) mod bench;
 pub(crate) mod format;
 pub(crate) mod graph;
+pub(crate) mod importance;
 pub(crate) mod memory;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod ranking;
 pub(crate) mod report;
 pub(crate) mod table;
 
@@ -14,6 +16,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::tables::{LeftOut, NotTaken, Source};
 
 /// Writes a result. A reader that has gone away (`pipeline log | head`) is no error.
 pub(crate) fn result(text: &str) -> Result<(), Error> {
@@ -49,4 +52,19 @@ pub(crate) fn heading(text: &str) -> String {
     let plain =
         !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if plain { text.to_owned() } else { format!("\u{1b}[1m{text}\u{1b}[0m") }
+}
+
+/// Adds what a result leaves out, does not take, and how its tables are written, each in a line of its own.
+pub(crate) fn asides(text: &mut String, left_out: &[LeftOut], not_taken: &[NotTaken], tables: &[Source]) {
+    let mut line = |head: &str, what: String| {
+        if !what.is_empty() {
+            text.extend(["  ", head, ": ", &what, "\n"]);
+        }
+    };
+    let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    line("left out", left_out.join("; "));
+    line("not taken", NotTaken::listed(not_taken));
+    for table in tables {
+        line(&table.path, table.dialect().unwrap_or_default());
+    }
 }

@@ -1,6 +1,7 @@
 //! Against scikit-learn, and what no forest may do.
 
 use super::*;
+use crate::random::Random;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -97,4 +98,48 @@ fn refuses_what_is_no_table() {
     assert!(Samples::new(&[[1.0]], &[0.0, 1.0]).is_err());
     assert!(Samples::new(&[[f64::NAN]], &[0.0]).is_err());
     assert!(Samples::new(&[[1.0]], &[f64::INFINITY]).is_err());
+}
+
+#[test]
+fn sorting_and_counting_find_the_same_splits() {
+    let mut random = Random::new(3, "test", 0);
+    let numbers: Vec<[f64; 3]> = (0..500).map(|_| [0; 3].map(|_| random.below(400) as f64)).collect();
+    let targets: Vec<f64> = numbers.iter().map(|row| row[0] + (row[1] * row[2]).sqrt()).collect();
+    let samples = Samples::new(&numbers, &targets).unwrap();
+    let rows: Vec<u32> = (0..500).collect();
+    let mut grower = Grower {
+        samples: &samples,
+        counts: &vec![1; 500],
+        cells: vec![Side::default(); 3 * 400],
+        sorted: Vec::new(),
+        decreases: vec![0.0; 3],
+        order: vec![0, 1, 2],
+        ties: 0,
+    };
+    for size in [1, 2, 10, 100, 500] {
+        let node = &rows[..size];
+        assert_eq!(grower.count(node, 400), grower.whole(node));
+        for feature in 0..3 {
+            grower.sort(node, feature);
+            let mut sorted = vec![Side::default(); 400];
+            for &(level, side) in &grower.sorted {
+                sorted[level].add(side);
+            }
+            assert_eq!(sorted, grower.cells[feature * 400..][..400]);
+            assert!(grower.sorted.is_sorted_by_key(|&(level, _)| level));
+        }
+    }
+    // A whole tree by each way: few rows among many levels, and the same rows among themselves.
+    let few: Vec<[f64; 3]> = numbers[..60].to_vec();
+    let apart: Vec<[f64; 3]> = few.iter().chain(&numbers[60..]).copied().collect();
+    let counts: Vec<u32> = (0..500).map(|row| u32::from(row < 60)).collect();
+    let alone = Samples::new(&few, &targets[..60]).unwrap();
+    assert!(alone.levels.iter().all(|&levels| levels <= MANY_LEVELS));
+    for seed in 0..20 {
+        let all = Samples {
+            targets: [&alone.targets[..], &[0; 440]].concat(),
+            ..Samples::new(&apart, &targets).unwrap()
+        };
+        assert_eq!(alone.tree(&[1; 60], seed), all.tree(&counts, seed));
+    }
 }

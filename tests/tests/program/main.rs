@@ -12,4 +12,5 @@ mod running;
 mod sandbox;
 mod sharing;
 mod staleness;
+mod tables;
 mod training;

@@ -3,7 +3,7 @@
 use crate::sandbox::Sandbox;
 
 /// Holds the program to refuse: nothing on standard output, one message that has all of `parts`.
-fn refused(sandbox: &Sandbox, arguments: &[&str], parts: &[&str]) {
+pub(crate) fn refused(sandbox: &Sandbox, arguments: &[&str], parts: &[&str]) {
     let ran = sandbox.program(arguments);
     assert_eq!(ran.code, Some(2), "{arguments:?}: {}{}", ran.stdout, ran.stderr);
     assert_eq!(ran.stdout, "", "{arguments:?}");
