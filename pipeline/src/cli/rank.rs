@@ -16,7 +16,7 @@ use crate::tables::{Choice, How, InputTable, Joined, LeftOut, NotTaken, is_index
 /// architectures, and what the top of the ranking is worth. Precision: of the K architectures with the highest
 /// estimates, the share that is among the K truly best (by chance K of all architectures). Regret: what the
 /// architecture with the highest estimate lacks to the best one, in units of the truth. Where estimates are equal, both
-/// are averages.
+/// are averages. Higher is better, in estimates and truth.
 ///
 /// The tables are joined by the first of these columns that both have: `arch`, `architecture`, `genotype`, `id`. Neither
 /// may hold an architecture twice. Columns are chosen by their headings: the truth is the column that is called like an
@@ -139,8 +139,10 @@ impl Rank {
             if Some(column) == key || Some(column) == judge {
                 continue;
             }
-            let why = if is_index(heading) {
-                Some("no name of its own")
+            let why = if heading.is_empty() {
+                Some("no heading")
+            } else if is_index(heading) {
+                Some("pandas' index")
             } else if is_key(heading) {
                 Some("a name")
             } else if estimates.holds_numbers(column, rows) {

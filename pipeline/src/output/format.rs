@@ -72,9 +72,12 @@ pub(crate) fn times_cheaper(cost_ratio: f64) -> String {
     if times < 1.5 { String::new() } else { format!(" ({} times cheaper)", count(times.round() as u64)) }
 }
 
-/// A number with three significant digits at least: `0.00123`, `1.50`, `152`.
+/// A number with three significant digits at least: `0.00123`, `1.50`, `152`; and `0`.
 pub(crate) fn significant(number: f64) -> String {
-    let magnitude = if number == 0.0 { 0.0 } else { number.abs().log10().floor() };
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = number.abs().log10().floor();
     let decimals = (2.0 - magnitude).clamp(0.0, 12.0) as usize;
     format!("{number:.decimals$}")
 }
@@ -138,7 +141,7 @@ mod tests {
         assert_eq!(percent(0.013), "1.3%");
         assert_eq!(percent(0.000_32), "0.032%");
         assert_eq!(plural(1, "training"), "1 training");
-        assert_eq!([0.0, 0.001_234, 1.5, 152.4].map(significant), ["0.00", "0.00123", "1.50", "152"]);
+        assert_eq!([0.0, 0.001_234, 1.5, 152.4].map(significant), ["0", "0.00123", "1.50", "152"]);
     }
 
     #[test]

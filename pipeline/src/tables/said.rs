@@ -79,7 +79,7 @@ impl NotTaken {
     pub(crate) fn listed(columns: &[Self]) -> String {
         let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
         for Self { column, why } in columns {
-            let name = if column.is_empty() { "one without a heading" } else { column };
+            let name = if column.is_empty() { "one column" } else { column };
             match groups.iter_mut().find(|(other, _)| other == why) {
                 Some((_, names)) => names.push(name),
                 None => groups.push((why, vec![name])),
@@ -113,6 +113,6 @@ mod tests {
     fn columns_of_one_reason_stand_together() {
         let column = |column: &str, why| NotTaken { column: column.to_owned(), why };
         let columns = [column("", "an index"), column("gpu", "no number"), column("n", "an index")];
-        assert_eq!(NotTaken::listed(&columns), "one without a heading, n (an index); gpu (no number)");
+        assert_eq!(NotTaken::listed(&columns), "one column, n (an index); gpu (no number)");
     }
 }

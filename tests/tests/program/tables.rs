@@ -157,12 +157,12 @@ fn with_index(table: &str, heading: &str) -> String {
 #[test]
 fn tables_are_joined_by_what_names_architectures_and_nothing_else() {
     let sandbox = Sandbox::new();
-    for heading in ["", "Unnamed: 0"] {
+    for (heading, why) in [("", "no heading"), ("Unnamed: 0", "pandas' index")] {
         sandbox.write("estimates.csv", with_index(ESTIMATES, heading));
         sandbox.write("truth.csv", with_index(TRUTH, heading));
         let found = json_of(&sandbox, &["rank", "estimates.csv", "truth.csv"]);
         assert_eq!((&found["joined_by"], spearman(&found, "half_epochs")), (&json!("arch"), 1.0));
-        assert_eq!(reasons(&found, "not_taken", "column"), [(&json!(heading), "no name of its own")]);
+        assert_eq!(reasons(&found, "not_taken", "column"), [(&json!(heading), why)]);
         let estimates = with_index(ESTIMATES, heading).replace("arch", "net");
         sandbox.write("estimates.csv", estimates);
         sandbox.write("truth.csv", with_index(TRUTH, heading).replace("arch", "net"));
@@ -210,7 +210,7 @@ fn the_truth_is_never_guessed_among_several() {
     assert_eq!((found["correlations"].as_array().unwrap().len(), spearman(&found, "quick")), (1, 1.0));
     assert_eq!(
         reasons(&found, "not_taken", "column"),
-        [(&json!("gpu"), "no number"), (&json!(""), "no name of its own")]
+        [(&json!("gpu"), "no number"), (&json!(""), "no heading")]
     );
     assert_eq!(json_of(&sandbox, &["rank", "one.csv", "one.csv"]), found);
     refused(&sandbox, &["rank", "one.csv", "--column", "gpu"], &["line 2, column gpu: \"v100\""]);
