@@ -26,7 +26,7 @@ use crate::tables::{
 ///
 /// Texts and truth values are categories: a split tells one of them from the others. The hyper-parameters of a budget are
 /// numbers. Trials that did not end well by a column `state` or `status` (FAIL, PRUNED, RUNNING, …) are left out, and so
-/// are those that lack a value (an empty cell or NaN; among numbers NA, <NA>, null or None as well); how many is said.
+/// are those that lack a value (an empty cell or NaN; among numbers NA, `<NA>`, null or None as well); how many is said.
 /// Any other cell that is no finite number in a column of numbers (91.2%, n/a, inf) is refused with its line. Cells are
 /// separated by commas, semicolons or tabs; with the last two, numbers may have decimal commas.
 #[derive(Args)]

@@ -23,7 +23,7 @@ use crate::tables::{Choice, How, InputTable, Joined, LeftOut, NotTaken, is_index
 /// accuracy (`test_acc`, `Accuracy`, `top1`), or the only one that is left; judged is every column of ESTIMATES that
 /// neither names architectures nor is without a single number.
 ///
-/// A missing value (an empty cell, NaN, NA, <NA>, null or None) leaves out its architecture; how many are left out is
+/// A missing value (an empty cell, NaN, NA, `<NA>`, null or None) leaves out its architecture; how many are left out is
 /// said. Any other cell that is no finite number (91.2%, n/a, inf) is refused with its line. Cells are separated by
 /// commas, semicolons or tabs; with the last two, numbers may have decimal commas.
 #[derive(Args)]

@@ -140,6 +140,18 @@ fn files_that_are_no_utf_8_tables_are_named() {
 }
 
 #[test]
+fn help_says_what_is_missing_and_what_is_refused() {
+    let sandbox = Sandbox::new();
+    for command in ["rank", "importance"] {
+        let help = sandbox.program(&[command, "--help"]).succeeded().stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["an empty cell", "NaN", "NA, `<NA>`, null or None", "(91.2%, n/a, inf) is refused"] {
+            assert!(help.contains(part), "{part}\n{help}");
+        }
+    }
+}
+
+#[test]
 fn thousands_of_rows_are_no_trouble() {
     let sandbox = Sandbox::new();
     let mut random = Random(1);
