@@ -157,7 +157,9 @@ fn whole(
             None => whole.push(place),
         }
     }
-    let states = finished.left_out.iter().map(|(state, names)| (format!("{state} trials"), names.clone()));
+    let state_heading = finished.column.map_or("", |column| &table.headings()[column]);
+    let states = finished.left_out.iter();
+    let states = states.map(|(state, names)| (format!("with {state_heading} {state}"), names.clone()));
     let lacking =
         lacking.into_iter().map(|(column, names)| (format!("without {}", table.headings()[column]), names));
     let left_out: Vec<LeftOut> =

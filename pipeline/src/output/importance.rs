@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::format;
 use super::table::{Align, Table};
 use crate::error::Error;
-use crate::tables::{Kind, LeftOut, NotTaken, Source, Why};
+use crate::tables::{Kind, LeftOut, NotTaken, Source, Why, short};
 
 /// What was explained, by what, and how much of it.
 #[derive(Serialize)]
@@ -73,7 +73,9 @@ fn text(found: &Explained) -> String {
         };
         let (share, bar) = match row.importance {
             Some(share) => (format!("{share:.3}"), format::bar(share)),
-            None if row.values == 1 => ("not observed".to_owned(), format!("{} in every trial", row.first)),
+            None if row.values == 1 => {
+                ("not observed".to_owned(), format!("{} in every trial", short(&row.first)))
+            }
             None => ("undefined".to_owned(), String::new()),
         };
         table.row(vec![row.name.clone(), row.column.clone() + kind, row.values.to_string(), share, bar]);

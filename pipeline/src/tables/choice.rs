@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::names::{is_accuracy, is_correlation, is_index, is_key, plain};
+use super::names::{is_accuracy, is_correlation, is_index, is_key};
 use super::table::InputTable;
 use crate::error::Error;
 
@@ -31,7 +31,7 @@ impl fmt::Display for Why {
             Self::Named => "as asked",
             Self::CalledLikeAnAccuracy => "called like an accuracy",
             Self::CalledLikeARankCorrelation => "called like a rank correlation",
-            Self::CalledValue => "Optuna's name of what a trial returns",
+            Self::CalledValue => "called as Optuna calls what a trial gave",
             Self::OnlyColumn => "the only column left",
         })
     }
@@ -61,7 +61,11 @@ pub(crate) fn objective(
     features: &[usize],
     named: Option<&str>,
 ) -> Result<Choice, Error> {
-    let is_value = |heading: &str| plain(heading) == "value";
+    let is_value = |heading: &str| {
+        // A study of several objectives has values_0, values_1.
+        let number = heading.strip_prefix("values_").unwrap_or_default();
+        heading == "value" || number.parse::<u32>().is_ok()
+    };
     let rules: [Rule; 3] = [
         Rule { is: is_correlation, why: Why::CalledLikeARankCorrelation },
         Rule { is: is_value, why: Why::CalledValue },
@@ -149,6 +153,11 @@ mod tests {
         assert_eq!(objective_of("params_lr,number,value,state"), Ok((2, Why::CalledValue)));
         assert_eq!(objective_of("epochs,trial,test_acc"), Ok((2, Why::CalledLikeAnAccuracy)));
         assert_eq!(objective_of("epochs,score"), Ok((1, Why::OnlyColumn)));
+        let message = objective_of("params_lr,number,values_0,values_1").unwrap_err();
+        assert!(
+            message.contains("2 columns are called as Optuna calls") && message.contains("values_1"),
+            "{message}"
+        );
         assert!(objective_of("epochs,a,b").unwrap_err().contains("--objective"));
     }
 }

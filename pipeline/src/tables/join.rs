@@ -120,8 +120,9 @@ pub(crate) fn key_column(table: &InputTable, named: Option<&str>) -> Result<Opti
     }
 }
 
-fn called(table: &InputTable, key: &str) -> Option<usize> {
-    table.headings().iter().position(|heading| plain(heading) == key)
+fn called(table: &InputTable, names: &[&str]) -> Option<usize> {
+    let called = |name: &&str| table.headings().iter().position(|heading| plain(heading) == *name);
+    names.iter().find_map(called)
 }
 
 fn shared_key(left: &InputTable, right: &InputTable, named: Option<&str>) -> Result<(usize, usize), Error> {
@@ -140,7 +141,7 @@ fn shared_key(left: &InputTable, right: &InputTable, named: Option<&str>) -> Res
         left.problem(format!(
             "nothing to join it to {} by: no column {} is in both; {advice}, or --by-place pairs rows by their place",
             right.path().display(),
-            KEYS.join(", ")
+            KEYS.concat().join(", ")
         ))
     })
 }
@@ -188,6 +189,7 @@ mod tests {
             // pandas' index counts rows and joins nothing.
             (",arch,a\n0,x,1\n1,y,2\n2,z,3\n", ",t,arch\n0,9,z\n1,8,x\n2,7,w\n"),
             ("Unnamed: 0,arch,a\n0,x,1\n1,y,2\n2,z,3\n", "Unnamed: 0,t,Arch\n0,9,z\n1,8,x\n2,7,w\n"),
+            ("architecture,a\nx,1\ny,2\nz,3\n", "id,t,arch\nx,9,z\ny,8,x\nz,7,w\n"),
             // The first usual key that both have, not the first that one has.
             ("arch,id,a\n1,x,1\n2,y,2\n3,z,3\n", "id,t\nz,9\nx,8\nw,7\n"),
         ] {

@@ -19,6 +19,6 @@ pub(crate) use choice::{Choice, Why, objective, truth};
 pub(crate) use encoded::Encoded;
 pub(crate) use join::{How, Joined};
 pub(crate) use names::{is_index, is_key};
-pub(crate) use said::{LeftOut, NotTaken, Source};
+pub(crate) use said::{LeftOut, NotTaken, Source, short};
 pub(crate) use table::{InputTable, Values};
 pub(crate) use trials::{Feature, Finished, Kind, features};

@@ -1,7 +1,7 @@
 //! What a column is by its heading alone: a key, an index, an accuracy, a rank correlation.
 
-/// What tables are joined by, the first of these that both have.
-pub(super) const KEYS: [&str; 4] = ["arch", "architecture", "genotype", "id"];
+/// What tables are joined by: the first of these that both have, by one of its names.
+pub(super) const KEYS: [&[&str]; 3] = [&["arch", "architecture"], &["genotype"], &["id"]];
 
 /// A heading's letters and digits in lower case: `Learning Rate`, `learning-rate` and `learningRate` are one name.
 pub(super) fn plain(heading: &str) -> String {
@@ -10,7 +10,7 @@ pub(super) fn plain(heading: &str) -> String {
 
 /// Whether a column names architectures.
 pub(crate) fn is_key(heading: &str) -> bool {
-    KEYS.contains(&plain(heading).as_str())
+    KEYS.iter().any(|names| names.contains(&plain(heading).as_str()))
 }
 
 /// Whether a column is the nameless index that pandas writes, or reads and writes again.

@@ -62,7 +62,7 @@ impl fmt::Display for LeftOut {
 }
 
 /// A name without what a terminal would obey, and cut where it is long, as genotypes are.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let escaped: String = name.chars().take(NAME_SHOWN).flat_map(char::escape_debug).collect();
     if name.chars().nth(NAME_SHOWN).is_some() { escaped + "…" } else { escaped }
 }

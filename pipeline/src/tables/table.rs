@@ -31,6 +31,8 @@ impl Row {
     fn uneven(&self, headings: usize, delimiter: Delimiter) -> String {
         let advice = if self.cells.iter().any(|cell| cell.starts_with(" \"")) {
             "let no space stand before a quote".to_owned()
+        } else if self.cells.len() < headings {
+            "leave a cell empty where there is nothing to write, but do not leave it out".to_owned()
         } else {
             format!("quote cells that contain {}", delimiter.plural())
         };
@@ -101,6 +103,9 @@ impl InputTable {
         let headings = headings(line, &cells)?;
         if let Some(row) = rows.iter().find(|row| row.cells.len() != headings.len()) {
             return Err(row.uneven(headings.len(), delimiter));
+        }
+        if let Some(name) = other_delimiter(&headings, &rows) {
+            return Err(format!("{name} stand between cells; write commas, semicolons or tabs there"));
         }
         // Spreadsheets write rows of nothing below a table.
         while rows.pop_if(|row| row.cells.iter().all(|cell| cell.trim().is_empty())).is_some() {}
@@ -270,6 +275,18 @@ fn split(text: &str, start: usize, delimiter: Delimiter) -> Result<Vec<Row>, Str
         line + cells.iter().take(cells.len() - 1).map(|cell| breaks(cell.as_bytes())).sum::<usize>()
     });
     Err(format!("line {opened}: a quote is opened and never closed"))
+}
+
+/// What else seems to separate cells: every line of a single column holds it equally often.
+fn other_delimiter(headings: &[String], rows: &[Row]) -> Option<&'static str> {
+    let [heading] = headings else { return None };
+    let words = |text: &str| text.split_whitespace().count();
+    let bars = |text: &str| text.split('|').count();
+    let is = |count: &dyn Fn(&str) -> usize| {
+        let cells = count(heading);
+        cells > 1 && !rows.is_empty() && rows.iter().all(|row| count(&row.cells[0]) == cells)
+    };
+    if is(&bars) { Some("bars") } else { is(&words).then_some("spaces") }
 }
 
 /// The headings, each on one line.

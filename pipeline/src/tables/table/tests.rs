@@ -90,7 +90,10 @@ fn what_is_no_table_says_why() {
         ("0,61.2\n1,63.5\n", "line 1 has no headings but numbers"),
         ("arch,acc\n0,1\n1,2,3\n", "line 3: 3 cells, but 2 headings; quote cells that contain commas"),
         ("arch,acc,n\na, \"1,5\",2\n", "line 2: 4 cells, but 3 headings; let no space stand before a quote"),
-        ("arch;acc\n0\n", "line 2: 1 cell, but 2 headings; quote cells that contain semicolons"),
+        ("arch;acc\n0\n", "line 2: 1 cell, but 2 headings; leave a cell empty"),
+        ("arch;acc\n0;1;2\n", "line 2: 3 cells, but 2 headings; quote cells that contain semicolons"),
+        ("arch  acc\n a    1\n b    2\n", "spaces stand between cells"),
+        ("arch | acc\n--- | ---\na | 1\n", "bars stand between cells"),
         ("arch,acc\n0,1\n1,\"2\n2,3\n3,4\n", "line 3: a quote is opened and never closed"),
         ("arch,acc\n0,1\n\"1,2\n2,3\n", "line 3: a quote is opened and never closed"),
         ("\"arch,acc\n0,1\n", "line 1: a quote is opened and never closed"),
@@ -113,7 +116,7 @@ fn columns_are_found_by_heading_and_listed_when_not() {
     let headings: Vec<String> = (0..50).map(|number| format!("c{number}")).collect();
     let many = table(format!("{}\n{}\n", headings.join(","), ["1"; 50].join(",")));
     assert!(many.find("x").unwrap_err().to_string().ends_with("c29 and 20 more"));
-    let one = table("arch acc\n0 1\n");
+    let one = table("test acc\n1\n");
     assert!(one.find("acc").unwrap_err().to_string().contains("cells end at commas"), "one column");
 }
 

@@ -78,7 +78,11 @@ fn an_export_of_optuna_is_read_as_it_is() {
     assert_eq!((found["column"].as_str(), found["trials"].as_u64()), (Some("value"), Some(36)));
     assert_eq!(
         reasons(&found, "left_out", "count"),
-        [(&json!(2), "FAIL trials"), (&json!(1), "PRUNED trials"), (&json!(1), "without params_width")]
+        [
+            (&json!(2), "with state FAIL"),
+            (&json!(1), "with state PRUNED"),
+            (&json!(1), "without params_width")
+        ]
     );
     assert!(importance(&found, "optimizer") > importance(&found, "augment"), "{found}");
     assert!(importance(&found, "augment") > 0.1 && importance(&found, "learning_rate") < 0.01, "{found}");
@@ -88,7 +92,7 @@ fn an_export_of_optuna_is_read_as_it_is() {
     assert!((sum - 1.0).abs() < 1e-9, "{sum}");
     let ran = sandbox.program(&["importance", "optuna.csv"]).succeeded();
     for part in [
-        "left out: 2 FAIL trials (line 9, line 13); 1 PRUNED trials (line 15); 1 without params_width (line 22)",
+        "left out: 2 with state FAIL (line 9, line 13); 1 with state PRUNED (line 15); 1 without params_width (line 22)",
         "not taken: number, datetime_start, duration, user_attrs_note (",
         "not observed  8 in every trial",
         "params_optimizer (texts)",
@@ -101,7 +105,11 @@ fn an_export_of_optuna_is_read_as_it_is() {
     sandbox.write("state.csv", text.replacen("PRUNED", "LOST", 1));
     refused(&sandbox, &["importance", "state.csv"], &["line 15, column state: \"LOST\""]);
     sandbox.write("failed.csv", text.replace("COMPLETE", "FAIL"));
-    refused(&sandbox, &["importance", "failed.csv"], &["no trial is left", "39 FAIL trials", "1 PRUNED"]);
+    refused(
+        &sandbox,
+        &["importance", "failed.csv"],
+        &["no trial is left", "39 with state FAIL", "1 with state PRUNED"],
+    );
 }
 
 #[test]
