@@ -39,9 +39,12 @@ pub enum Error {
         /// What is not known, and what it needs where that was said.
         what: String,
     },
-    /// Only the process that writes the database can do this, and that is another one.
-    #[error("another process has the cache in {} open for writing; try again when it has ended", .0.display())]
-    Busy(PathBuf),
+    /// Only the process that writes the database can do this, and that is not this one.
+    #[error(
+        "this needs the cache in {} open for writing, and another process has it so, or it may only be read; try again \
+         when no run is at work", .0.display()
+    )]
+    NotWriter(PathBuf),
     /// A field's name was given twice to one [`crate::Fields`].
     #[error("field `{0}` is given twice in one key; give every field once")]
     DuplicateField(String),

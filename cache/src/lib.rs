@@ -28,6 +28,7 @@ mod opening;
 mod put;
 mod reading;
 mod record;
+mod remove;
 mod reserve;
 mod salvage;
 mod spool;

@@ -6,7 +6,7 @@ use crate::listing::time_row_name;
 use crate::lookup::{Lookup, evidence, evidence_name};
 use crate::spool::Spooling;
 use crate::store::KeyGuard;
-use crate::{Digest, Kind, Record, Result, Store, Warning, envelope};
+use crate::{Kind, Record, Result, Store, Warning, envelope};
 
 /// What a put did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,28 +186,4 @@ pub(crate) fn replace(database: &Database, old: &Record, new: &Record) -> std::r
     changes.push(Change::Put(Family::Quarantine, &name, &value));
     changes.push(Change::Put(Family::of(kind, new.payload.len()), &row, &envelope));
     database.write(&changes, true)
-}
-
-impl Store {
-    /// Deletes a record for good, from the database and from the spool, and says whether there was one.
-    ///
-    /// # Errors
-    /// [`crate::Error::Busy`] where another process is the writer, and when the folder cannot be written to.
-    pub fn remove(&self, kind: Kind, digest: &Digest) -> Result<bool> {
-        let Some(database) = self.writer() else {
-            return Err(crate::Error::Busy(self.path().to_path_buf()));
-        };
-        let guard = self.guard(digest);
-        let Lookup::Found(record) = self.finder_held(kind, digest, &guard).find()? else { return Ok(false) };
-        let row = row_name(kind, digest);
-        let time_row = time_row_name(record.created_unix_ms, digest);
-        let mut rows: Vec<(Family, &[u8])> = Family::places(kind).iter().map(|f| (*f, &row[..])).collect();
-        if kind == Kind::Manifest {
-            rows.push((Family::Manifests, &time_row));
-        }
-        // The spool first: a file there would be taken in again.
-        self.spool.remove(kind, digest)?;
-        database.erase(&rows).map_err(|failure| failure.into_error("write", database.path()))?;
-        Ok(true)
-    }
 }
