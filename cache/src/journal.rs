@@ -203,8 +203,7 @@ const WARNINGS_MAX: usize = 1000;
 pub(crate) struct Journal {
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
-    saved_flops: AtomicU64,
-    saved_ms: AtomicU64,
+    saved: Mutex<Cost>,
     pub(crate) corrupt: AtomicU64,
     pub(crate) conflicts: AtomicU64,
     pub(crate) newer: AtomicU64,
@@ -222,8 +221,7 @@ impl Journal {
 
     pub(crate) fn hit(&self, cost: Cost) {
         Self::count(&self.hits);
-        self.saved_flops.fetch_add(cost.flops, Relaxed);
-        self.saved_ms.fetch_add(cost.elapsed_ms, Relaxed);
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) += cost;
     }
 
     pub(crate) fn warn(&self, warning: Warning) {
@@ -259,7 +257,7 @@ impl Journal {
         Counters {
             hits: get(&self.hits),
             misses: get(&self.misses),
-            saved: Cost { flops: get(&self.saved_flops), elapsed_ms: get(&self.saved_ms) },
+            saved: *self.saved.lock().unwrap_or_else(PoisonError::into_inner),
             corrupt: get(&self.corrupt),
             conflicts: get(&self.conflicts),
             newer: get(&self.newer),

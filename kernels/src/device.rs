@@ -1,5 +1,6 @@
 //! Where a training runs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::Error;
@@ -11,11 +12,6 @@ use crate::trainer::{Backend, Setup};
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first hardware GPU, and the CPU where there is none.
-    Auto {
-        /// Threads of one training on the CPU.
-        threads: usize,
-    },
     /// The native backend with this many threads a training.
     Cpu {
         /// Threads of one training.
@@ -28,6 +24,27 @@ pub enum DeviceChoice {
     },
     /// A software implementation of Vulkan (lavapipe or SwiftShader).
     Software,
+}
+
+/// Why a device was taken where the choice was left open.
+#[derive(Clone, Debug)]
+pub enum Because {
+    /// It is the first hardware GPU.
+    FirstGpu,
+    /// The system shows no GPU.
+    NoGpu,
+    /// There seems to be a GPU, and this is why it cannot be used.
+    GpuFailed(Error),
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstGpu => f.write_str("it is the first GPU"),
+            Self::NoGpu => f.write_str("this system shows no GPU"),
+            Self::GpuFailed(error) => write!(f, "this system shows a GPU that cannot be used: {error}"),
+        }
+    }
 }
 
 /// An adapter or the processor, for lists.
@@ -58,15 +75,27 @@ impl Device {
     /// When there is no such device, with what to install.
     pub fn open(choice: DeviceChoice) -> Result<Self, Error> {
         let kind = match choice {
-            DeviceChoice::Cpu { threads } => Kind::Cpu(CpuDevice::new(threads)?),
+            DeviceChoice::Cpu { threads } => Kind::Cpu(CpuDevice::new(threads)),
             DeviceChoice::Gpu { index } => Kind::Gpu(GpuDevice::hardware(index)?),
             DeviceChoice::Software => Kind::Gpu(GpuDevice::software()?),
-            DeviceChoice::Auto { threads } => match shows_a_gpu().then(|| GpuDevice::hardware(0)) {
-                Some(Ok(gpu)) => Kind::Gpu(gpu),
-                _ => Kind::Cpu(CpuDevice::new(threads)?),
-            },
         };
         Ok(Self(Arc::new(kind)))
+    }
+
+    /// The first hardware GPU, or the processor with so many threads a training where there is none that can be used; and
+    /// why.
+    pub fn auto(threads: usize) -> (Self, Because) {
+        Self::first(shows_a_gpu().then(|| GpuDevice::hardware(0)), threads)
+    }
+
+    /// That GPU, if there is one and it could be opened.
+    fn first(gpu: Option<Result<GpuDevice, Error>>, threads: usize) -> (Self, Because) {
+        let (kind, because) = match gpu {
+            Some(Ok(gpu)) => (Kind::Gpu(gpu), Because::FirstGpu),
+            Some(Err(error)) => (Kind::Cpu(CpuDevice::new(threads)), Because::GpuFailed(error)),
+            None => (Kind::Cpu(CpuDevice::new(threads)), Because::NoGpu),
+        };
+        (Self(Arc::new(kind)), because)
     }
 
     /// The software device with kernels and memory as on hardware.
@@ -105,7 +134,7 @@ impl Device {
     /// What a training on it would take.
     pub(crate) fn memory_plan(&self, setup: Setup) -> Result<MemoryPlan, Error> {
         match &*self.0 {
-            Kind::Cpu(cpu) => Ok(CpuBackend::new(cpu, setup)?.memory_plan()),
+            Kind::Cpu(cpu) => CpuBackend::memory_plan(cpu, setup),
             Kind::Gpu(gpu) => GpuBackend::memory_plan(gpu, setup),
             Kind::Seat(seat) => GpuBackend::memory_plan(seat.gpu(), setup),
         }
@@ -138,4 +167,23 @@ pub fn devices() -> Vec<DeviceInfo> {
     let cpu =
         DeviceInfo { choice: "cpu".into(), name: CpuDevice::model(), backend: CpuDevice::instructions() };
     std::iter::once(cpu).chain(GpuDevice::list()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_that_is_left_open_says_what_it_took_and_why() {
+        let (device, because) = Device::first(None, 1);
+        assert!(!device.is_gpu() && because.to_string().contains("no GPU"), "{because}");
+        let (device, because) = Device::first(Some(GpuDevice::software()), 1);
+        assert!(device.is_gpu() && because.to_string().contains("first GPU"), "{because}");
+        // As a driver answers that has no such device.
+        let failure = GpuDevice::hardware(1000);
+        let problem = failure.as_ref().err().unwrap().to_string();
+        let (device, because) = Device::first(Some(failure), 1);
+        assert!(!device.is_gpu() && because.to_string().contains(&problem), "{because}");
+    }
 }

@@ -1,9 +1,10 @@
 //! The one error type of this crate. Each message says what, where and what to do.
 
+use crate::limits::Limit;
 use crate::shape::Shape;
 
 /// Everything that can go wrong between a network description and a trained network.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// A window does not fit the image it slides over.
     #[error(
@@ -79,9 +80,9 @@ pub enum Error {
         /// What happened and what to do.
         problem: String,
     },
-    /// The planned memory is more than the device can bind.
+    /// The planned memory is more than there is.
     #[error(
-        "device {device}: the training needs {needed_mib} MiB, {available_mib} MiB are available; lower the \
+        "device {device}: the training needs {needed_mib} MiB, {available_mib} MiB are available {limit}; lower the \
          batch size"
     )]
     OutOfMemory {
@@ -91,5 +92,20 @@ pub enum Error {
         needed_mib: u64,
         /// What there is, in MiB.
         available_mib: u64,
+        /// What bounds it.
+        limit: Limit,
+    },
+    /// The planned memory is there, but other trainings hold too much of it now.
+    #[error(
+        "device {device}: the training needs {needed_mib} MiB, {free_mib} MiB are free beside other trainings; it can \
+         begin when one of them has ended"
+    )]
+    MemoryInUse {
+        /// Name of the device.
+        device: String,
+        /// Planned bytes, in MiB.
+        needed_mib: u64,
+        /// What is free, in MiB.
+        free_mib: u64,
     },
 }

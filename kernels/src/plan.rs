@@ -44,7 +44,9 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     /// All memory of the training but its images.
     pub fn total(&self) -> u64 {
-        self.activations + self.evaluation + self.state + self.gradients + self.scratch
+        [self.activations, self.evaluation, self.state, self.gradients, self.scratch]
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cpu::Reservation;
 use crate::device::Device;
 use crate::graph::Graph;
 use crate::plan::MemoryPlan;
@@ -166,6 +165,11 @@ impl Setup {
         Ok(Self { graph, layout, train, evaluate, recipe, sets })
     }
 
+    /// Bytes of the initial parameters, which are made on the host.
+    pub(crate) fn initial_bytes(&self) -> u64 {
+        (self.layout.elements as u64).saturating_mul(size_of::<f32>() as u64)
+    }
+
     /// Whether both read the very same pixels.
     pub(crate) fn reads_as(&self, other: &Self) -> bool {
         let same = |(mine, theirs): (&ImageSet, &ImageSet)| Arc::ptr_eq(mine.pixels(), theirs.pixels());
@@ -187,8 +191,8 @@ impl Trainer {
     /// Plans, compiles and initialises a training of `graph` on `device`, over images of `sets`.
     ///
     /// # Errors
-    /// When the images, the batch size or the normalisation do not fit the graph, or the device has not
-    /// enough memory.
+    /// When the images, the batch size or the normalisation do not fit the graph, the device has not enough
+    /// memory, or other trainings of this process hold it ([`Error::MemoryInUse`]).
     pub fn new(
         device: &Device,
         graph: Graph,
@@ -197,17 +201,15 @@ impl Trainer {
     ) -> Result<Self, Error> {
         let setup = Setup::new(graph, recipe, sets)?;
         let (graph, layout) = (setup.graph.clone(), setup.layout.clone());
-        // The copy of the parameters on the host, before it is made.
-        let _host = Reservation::new(layout.elements.saturating_mul(size_of::<f32>()))?;
-        let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
+        // The device reserves the host's memory for the initial state too.
         let mut backend = device.backend(setup)?;
+        let state = State::initial(&graph, &layout, recipe.seed, recipe.norm_init);
         backend.set_state(&state)?;
         let images = sets.iter().map(ImageSet::len).collect();
         Ok(Self { graph, layout, backend, images, steps: 0 })
     }
 
-    /// The memory that a training would take, as it is planned for the device. Nothing is compiled, and on a GPU nothing is
-    /// allocated.
+    /// The memory that a training would take, as it is planned for the device. Nothing is compiled or allocated.
     ///
     /// # Errors
     /// As [`Trainer::new`].

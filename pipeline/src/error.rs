@@ -10,6 +10,8 @@ pub(crate) const EXIT_OK: u8 = 0;
 pub(crate) const EXIT_FAILED: u8 = 1;
 /// Was asked for something that makes no sense.
 pub(crate) const EXIT_USAGE: u8 = 2;
+/// Was interrupted: what shells say of a program that Ctrl-C ended.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// Any error of the program.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,17 @@ pub(crate) enum Error {
     OutOfRoom { folder: PathBuf },
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
+    #[error(
+        "cannot start a thread: {0}; allow this process more threads (`ulimit -u`) or memory (`ulimit -v`)"
+    )]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+    #[error(
+        "the address space is too small: {left_mib} MiB are left, {needed_mib} MiB are needed beside trainings; raise \
+         `ulimit -v`"
+    )]
+    AddressSpace { left_mib: u64, needed_mib: u64 },
     #[error("cannot listen for Ctrl-C: {0}")]
-    Signals(#[from] ctrlc::Error),
+    Signals(#[source] std::io::Error),
     #[error(
         "the cache is damaged: {records} records failed their checks, {unlisted} parts of the database could not be \
          listed; what is lost is computed again when it is needed"
@@ -136,6 +147,7 @@ impl Error {
             | Self::Flag { .. }
             | Self::UnknownKey { .. }
             | Self::Stage(stages::Error::Network(kernels::Error::TensorFile { .. })) => EXIT_USAGE,
+            Self::Interrupted | Self::InterruptedMeasurement => EXIT_INTERRUPTED,
             _ => EXIT_FAILED,
         }
     }

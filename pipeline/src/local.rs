@@ -1,17 +1,24 @@
 //! Training on this machine: its devices, and several trainings at once on one of them.
 
-use std::collections::VecDeque;
+mod packs;
+mod processor;
+
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kernels::{Device, DeviceChoice, PACKED};
+use stages::Budget;
 use stages::data::{Dataset, held_out};
-use stages::network;
+use stages::hyperparameter::Value;
+use stages::network::{self, EdgeFlops};
 use stages::recipe::Scoring;
+use stages::stage::JobList;
 use stages::train::{Observer, TrainingJob};
 
+use self::packs::Packs;
 use crate::engine::executor::{Events, Executor, Size};
+use crate::engine::trainings::lock;
 use crate::error::Error;
 
 /// A device as the command line names it.
@@ -24,13 +31,18 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Opens the device; a training on the processor may use so many threads.
+    /// Opens the device; a training on the processor may use so many threads. Where the choice is left open, `tell` hears
+    /// what was taken and why.
     ///
     /// # Errors
     /// When there is no such device.
-    pub(crate) fn open(self, threads: usize) -> Result<Device, Error> {
+    pub(crate) fn open(self, threads: usize, tell: &dyn Fn(&str)) -> Result<Device, Error> {
         let choice = match self {
-            Self::Auto => DeviceChoice::Auto { threads },
+            Self::Auto => {
+                let (device, because) = Device::auto(threads);
+                tell(&format!("device: {}, because {because}", device.name()));
+                return Ok(device);
+            }
             Self::Cpu => DeviceChoice::Cpu { threads },
             Self::Gpu(index) => DeviceChoice::Gpu { index },
             Self::Software => DeviceChoice::Software,
@@ -71,6 +83,8 @@ pub(crate) struct LocalExecutor {
     threads: usize,
     /// What was opened for the trainings before.
     opened: Mutex<Option<Device>>,
+    /// FLOPs by the values that shape a network, as far as they were asked for.
+    networks: Mutex<Vec<(Vec<Value>, EdgeFlops)>>,
 }
 
 impl LocalExecutor {
@@ -78,128 +92,75 @@ impl LocalExecutor {
     pub(crate) fn new(place: Place, jobs: Option<usize>, pack_mib: u64, data: Dataset) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let pack_bytes = pack_mib.saturating_mul(1 << 20);
-        Self { place, data, jobs, pack_bytes, threads, opened: Mutex::new(None) }
+        Self { place, data, jobs, pack_bytes, threads, opened: Mutex::new(None), networks: Mutex::default() }
     }
 
     /// The device for trainings of so many threads each. A GPU is opened once, for what was compiled for it stays with
     /// it; and looking for one takes time, so that it is looked for once.
-    fn device(&self, threads: usize) -> Result<Device, Error> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+    fn device(&self, threads: usize, events: &dyn Events) -> Result<Device, Error> {
+        let mut opened = lock(&self.opened);
         let device = match &*opened {
             Some(gpu) if gpu.is_gpu() => return Ok(gpu.clone()),
-            Some(_) => Place::Cpu.open(threads)?,
-            None => self.place.open(threads)?,
+            Some(_) => Place::Cpu.open(threads, &|_| {})?,
+            None => self.place.open(threads, &|choice| events.chose(choice))?,
         };
         *opened = Some(device.clone());
         Ok(device)
+    }
+
+    /// The FLOPs of the networks of a budget: told apart by few numbers, and asked for by many trainings.
+    fn flops(&self, budget: &Budget) -> Result<EdgeFlops, stages::Error> {
+        let values = budget.network_values();
+        let known =
+            lock(&self.networks).iter().find(|(other, _)| *other == values).map(|(_, flops)| flops.clone());
+        if let Some(flops) = known {
+            return Ok(flops);
+        }
+        let flops = EdgeFlops::new(budget, self.data.channels, self.data.classes.len())?;
+        lock(&self.networks).push((values, flops.clone()));
+        Ok(flops)
+    }
+
+    /// How many of the trainings fit the memory at once on the processor, going by the one that seems to take the most: so
+    /// that no core is left without work where the others only wait. What each really takes is reserved before it begins.
+    fn that_fit(&self, jobs: &dyn JobList) -> usize {
+        let extent = |place: &usize| {
+            let Budget { batch_size, layers, channels, image_size, float_bits, .. } = jobs.budget(*place);
+            let values = [batch_size, layers, channels, image_size, image_size, float_bits];
+            values.map(f64::from).iter().product::<f64>()
+        };
+        let largest = (0..jobs.count()).max_by(|a, b| extent(a).total_cmp(&extent(b)));
+        let (Some(place), Some(memory)) = (largest, kernels::memory_for_trainings()) else {
+            return usize::MAX;
+        };
+        let plan = Place::Cpu.open(1, &|_| {}).map_err(|_| ()).and_then(|device| {
+            stages::train::memory_plan(&jobs.job(place), &self.data, &device).map_err(|_| ())
+        });
+        plan.map_or(usize::MAX, |plan| (memory / plan.total().max(1)).max(1) as usize)
     }
 }
 
 impl Executor for LocalExecutor {
     fn size(&self, job: &TrainingJob) -> Size {
         // A job that fits no network fails with its reason when it is trained.
-        size(job, &self.data).unwrap_or_default()
+        let (Ok(images), Ok(flops)) = (images(job, &self.data), self.flops(&job.budget)) else {
+            return Size::default();
+        };
+        Size::of(images, flops.of(&job.genotype))
     }
 
-    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
-        let workers = self.jobs.unwrap_or(self.threads).min(jobs.len()).max(1);
+    fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+        let most = self.jobs.unwrap_or(self.threads).min(jobs.count()).max(1);
+        let workers = most.min(self.threads).min(self.that_fit(jobs));
         // One training a core while there are many, several cores a training when there are few.
-        let device = &self.device((self.threads / workers).max(1))?;
+        let device = &self.device(self.threads / workers, events)?;
         if device.is_gpu() {
-            self.execute_packs(jobs, device, stop, events);
-            return Ok(());
+            let most = self.jobs.unwrap_or(PACKED).min(PACKED);
+            return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
+                .execute();
         }
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                let next = &next;
-                scope.spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(job) = jobs.get(index) else { break };
-                        if !events.wanted(index) {
-                            continue;
-                        }
-                        let observer = JobObserver { index, stop, events };
-                        events.finished(index, stages::train::train(job, &self.data, device, &observer));
-                    }
-                });
-            }
-        });
+        processor::execute(jobs, workers, &self.data, device, stop, events);
         Ok(())
-    }
-}
-
-impl LocalExecutor {
-    /// Runs packs of trainings one after another: a pack has all of the GPU. Where it has less memory than was planned with,
-    /// what was refused is packed again by halves.
-    fn execute_packs(&self, jobs: &[TrainingJob], device: &Device, stop: &AtomicBool, events: &dyn Events) {
-        let mut waiting: VecDeque<usize> = (0..jobs.len()).collect();
-        let mut most = self.jobs.unwrap_or(PACKED).min(PACKED);
-        while !waiting.is_empty() && !stop.load(Ordering::Relaxed) {
-            let pack = self.next_pack(jobs, device, most, &mut waiting, events);
-            let count = pack.len();
-            let refused = Mutex::new(Vec::new());
-            std::thread::scope(|scope| {
-                for (index, seat) in pack.into_iter().zip(device.pack(count)) {
-                    let refused = &refused;
-                    scope.spawn(move || {
-                        let observer = JobObserver { index, stop, events };
-                        match stages::train::train(&jobs[index], &self.data, &seat, &observer) {
-                            Err(stages::Error::Network(kernels::Error::OutOfMemory { .. })) if count > 1 => {
-                                refused.lock().unwrap_or_else(PoisonError::into_inner).push(index);
-                            }
-                            trained => events.finished(index, trained),
-                        }
-                    });
-                }
-            });
-            let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
-            if !refused.is_empty() {
-                refused.sort_unstable();
-                refused.into_iter().rev().for_each(|index| waiting.push_front(index));
-                most = count / 2;
-            }
-        }
-    }
-
-    /// Takes trainings off the list that go together: of the same batch and image size as the first, as many as fit the
-    /// memory, and no more than `most`.
-    fn next_pack(
-        &self,
-        jobs: &[TrainingJob],
-        device: &Device,
-        most: usize,
-        waiting: &mut VecDeque<usize>,
-        events: &dyn Events,
-    ) -> Vec<usize> {
-        let sizes = |index: usize| (jobs[index].budget.batch_size, jobs[index].budget.image_size);
-        let (mut pack, mut bytes): (Vec<usize>, u64) = (Vec::new(), 0);
-        let mut rest = VecDeque::with_capacity(waiting.len());
-        while let Some(index) = waiting.pop_front() {
-            if pack.len() == most {
-                rest.push_back(index);
-                break;
-            }
-            if pack.first().is_some_and(|&first| sizes(first) != sizes(index)) {
-                rest.push_back(index);
-                continue;
-            }
-            // One that cannot be planned says why when it is trained, alone.
-            let own = stages::train::memory_plan(&jobs[index], &self.data, device);
-            let own = own.map_or(u64::MAX, |plan| plan.total());
-            if !pack.is_empty() && bytes.saturating_add(own) > self.pack_bytes {
-                rest.push_back(index);
-                break;
-            }
-            if events.wanted(index) {
-                pack.push(index);
-                bytes = bytes.saturating_add(own);
-            }
-        }
-        rest.append(waiting);
-        *waiting = rest;
-        pack
     }
 }
 
@@ -208,8 +169,12 @@ impl LocalExecutor {
 /// # Errors
 /// When the budget's sizes do not fit a network.
 pub(crate) fn size(job: &TrainingJob, data: &Dataset) -> Result<Size, stages::Error> {
-    let an_image =
-        network::cost(&job.genotype, &job.budget, data.channels, data.classes.len())?.training_flops;
+    let cost = network::cost(&job.genotype, &job.budget, data.channels, data.classes.len())?;
+    Ok(Size::of(images(job, data)?, cost.training_flops))
+}
+
+/// Images that a training learns from, over all epochs.
+fn images(job: &TrainingJob, data: &Dataset) -> Result<u64, stages::Error> {
     let an_epoch = match job.scoring {
         Scoring::Holdout { .. } if data.train.count < 2 => {
             let problem = "one training image cannot be both trained on and held out".to_owned();
@@ -219,17 +184,22 @@ pub(crate) fn size(job: &TrainingJob, data: &Dataset) -> Result<Size, stages::Er
         Scoring::Holdout { fraction, .. } => data.train.count - held_out(data.train.count, fraction),
         Scoring::Published => data.train.count,
     };
-    let images = an_epoch as u64 * u64::from(job.budget.epochs);
-    Ok(Size { images, flops: images * an_image })
+    Ok(an_epoch as u64 * u64::from(job.budget.epochs))
 }
 
+/// Passes on what a training tells.
 struct JobObserver<'a> {
     index: usize,
     stop: &'a AtomicBool,
     events: &'a dyn Events,
+    begun: &'a (dyn Fn() + Sync),
 }
 
 impl Observer for JobObserver<'_> {
+    fn begun(&self) {
+        (self.begun)();
+    }
+
     fn images(&self, images: u64) {
         self.events.images(self.index, images);
     }

@@ -40,7 +40,7 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
     fits(&config.full)?;
     let mut budgets = vec![config.space.cheapest()];
     for (index, row) in HYPERPARAMETERS.iter().enumerate() {
-        if ["layers", "channels", "image_size"].contains(&row.name) {
+        if row.shapes_network() {
             let with = |budget: &Budget, value| {
                 let mut budget = *budget;
                 row.set(&mut budget, value);
@@ -51,12 +51,6 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
         }
     }
     budgets.iter().try_for_each(fits)
-}
-
-/// Rounds of minimum importance pruning: each fixes one hyper-parameter, and the last two go together. A space without
-/// a choice has one budget, which one round tries.
-pub(crate) fn rounds(config: &Config) -> u32 {
-    config.space.open().len().saturating_sub(1).max(1) as u32
 }
 
 /// Builds the whole graph. Which part of it runs is the target's matter.
@@ -95,7 +89,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     };
     let mut last = add_round(&mut dag, 1, None);
     let mut found = vec![last];
-    for round in 2..=rounds(config) {
+    for round in 2..=config.rounds() {
         last = add_round(&mut dag, round, Some(last.pruned));
         found.push(last);
     }

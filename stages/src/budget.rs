@@ -65,6 +65,11 @@ impl Budget {
         std::array::from_fn(|index| (HYPERPARAMETERS[index].get)(self))
     }
 
+    /// The values that shape its network, in the table's order.
+    pub fn network_values(&self) -> Vec<Value> {
+        HYPERPARAMETERS.iter().filter(|row| row.shapes_network()).map(|row| (row.get)(self)).collect()
+    }
+
     /// The budget with these values, in the table's order.
     pub(crate) fn from_values(values: [Value; HYPERPARAMETERS.len()]) -> Self {
         let mut budget = Self::NAMED[0].1;

@@ -20,6 +20,9 @@ pub static PROFILES: [(&str, &str); 3] = [
     ("paper", include_str!("../profiles/paper.toml")),
 ];
 
+/// The most trainings that a configuration may ask for: more than any machine trains.
+const TRAININGS_MAX: u64 = 10_000_000;
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -109,7 +112,37 @@ impl Config {
         for (path, value) in set {
             document.apply_set(path, value)?;
         }
-        Self::typed(&document)
+        let config = Self::typed(&document)?;
+        config.check_extent()?;
+        Ok(config)
+    }
+
+    /// Rounds of minimum importance pruning: each fixes one hyper-parameter, and the last two go together. A space without
+    /// a choice has one budget, which one round tries.
+    pub fn rounds(&self) -> u32 {
+        self.space.open().len().saturating_sub(1).max(1) as u32
+    }
+
+    /// Refuses what no run would come to the end of, before anything is built of it.
+    fn check_extent(&self) -> Result<(), Error> {
+        let budgets = (self.mip.budgets_per_round as u64).min(self.space.size());
+        let drawn = u64::from(self.rounds()).saturating_mul(budgets);
+        let architectures = self.architectures.count as u64;
+        let trainings = architectures
+            .saturating_mul(drawn.saturating_add(1))
+            .saturating_add(self.search.samples as u64)
+            .saturating_add(1);
+        if trainings <= TRAININGS_MAX {
+            return Ok(());
+        }
+        let problem = format!(
+            "{architectures} architectures (architectures.count), fully and under {drawn} budgets \
+             (mip.budgets_per_round, in {} rounds), and {} of the search (search.samples) are {trainings} trainings; ask for at \
+             most {TRAININGS_MAX}",
+            self.rounds(),
+            self.search.samples
+        );
+        Err(wrong("configuration", problem))
     }
 
     fn typed(document: &Document) -> Result<Self, Error> {

@@ -110,11 +110,16 @@ impl Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let node = |edges: &Vec<Edge>| {
-            let edges = edges.iter().map(|edge| format!("('{}', {})", edge.operation, edge.input));
-            format!("[{}]", edges.collect::<Vec<_>>().join(", "))
-        };
-        write!(f, "[{}]", self.nodes.iter().map(node).collect::<Vec<_>>().join(", "))
+        let comma = |index| if index == 0 { "" } else { ", " };
+        f.write_str("[")?;
+        for (node, edges) in self.nodes.iter().enumerate() {
+            write!(f, "{}[", comma(node))?;
+            for (place, edge) in edges.iter().enumerate() {
+                write!(f, "{}('{}', {})", comma(place), edge.operation, edge.input)?;
+            }
+            f.write_str("]")?;
+        }
+        f.write_str("]")
     }
 }
 

@@ -72,6 +72,17 @@ impl fmt::Display for Allowed {
     }
 }
 
+/// What a hyper-parameter changes of a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// How the network learns, at the same FLOPs.
+    Learning,
+    /// How long the network is trained; a smaller value costs less.
+    Length,
+    /// The network itself, and so the FLOPs of each image; a smaller value costs less.
+    Network,
+}
+
 /// One row of the table.
 pub struct Hyperparameter {
     /// Its name in texts, configurations and records.
@@ -82,8 +93,8 @@ pub struct Hyperparameter {
     pub meaning: &'static str,
     /// The values that it may take.
     pub allowed: Allowed,
-    /// Whether it changes the floating point operations of a training. A smaller value then costs less.
-    pub affects_flops: bool,
+    /// What it changes of a training.
+    pub changes: Changes,
     /// Its value in a budget.
     pub get: fn(&Budget) -> Value,
     set: fn(&mut Budget, Value),
@@ -102,10 +113,10 @@ const fn row(
     unit: &'static str,
     meaning: &'static str,
     allowed: Allowed,
-    affects_flops: bool,
+    changes: Changes,
     (get, set): Access,
 ) -> Hyperparameter {
-    Hyperparameter { name, unit, meaning, allowed, affects_flops, get, set }
+    Hyperparameter { name, unit, meaning, allowed, changes, get, set }
 }
 
 /// How many hyper-parameters there are: the paper's n.
@@ -118,25 +129,32 @@ pub static HYPERPARAMETERS: [Hyperparameter; COUNT] = [
         "passes",
         "passes over the training images",
         Allowed::Counts(1, 100_000),
-        true,
+        Changes::Length,
         count!(epochs),
     ),
-    row("batch_size", "images", "images a step", Allowed::Counts(1, 65_536), false, count!(batch_size)),
+    row(
+        "batch_size",
+        "images",
+        "images a step",
+        Allowed::Counts(1, 65_536),
+        Changes::Learning,
+        count!(batch_size),
+    ),
     row(
         "learning_rate",
         "1",
         "learning rate of the first epoch; falls to 0 by a cosine",
         Allowed::PositiveUpTo(100.0),
-        false,
+        Changes::Learning,
         (|budget| Value::Real(budget.learning_rate), |budget, value| budget.learning_rate = value.number()),
     ),
-    row("layers", "cells", "cells in the network", Allowed::Counts(1, 256), true, count!(layers)),
+    row("layers", "cells", "cells in the network", Allowed::Counts(1, 256), Changes::Network, count!(layers)),
     row(
         "channels",
         "channels",
         "channels of the first cell's nodes",
         Allowed::Counts(1, 4096),
-        true,
+        Changes::Network,
         count!(channels),
     ),
     row(
@@ -144,7 +162,7 @@ pub static HYPERPARAMETERS: [Hyperparameter; COUNT] = [
         "pixels",
         "side of the images after resizing",
         Allowed::Counts(4, 1024),
-        true,
+        Changes::Network,
         count!(image_size),
     ),
     row(
@@ -152,7 +170,7 @@ pub static HYPERPARAMETERS: [Hyperparameter; COUNT] = [
         "pixels",
         "side of the square set to zero; 0 for none",
         Allowed::Counts(0, 1024),
-        false,
+        Changes::Learning,
         count!(cutout),
     ),
     row(
@@ -160,12 +178,22 @@ pub static HYPERPARAMETERS: [Hyperparameter; COUNT] = [
         "bits",
         "width of activations and weights in arithmetic",
         Allowed::OneOf(&[16, 32]),
-        false,
+        Changes::Learning,
         count!(float_bits),
     ),
 ];
 
 impl Hyperparameter {
+    /// Whether it changes the floating point operations of a training. A smaller value then costs less.
+    pub fn affects_flops(&self) -> bool {
+        self.changes != Changes::Learning
+    }
+
+    /// Whether it shapes the network: budgets that agree in all that do have one network, at one cost an image.
+    pub fn shapes_network(&self) -> bool {
+        self.changes == Changes::Network
+    }
+
     /// The table's row number and row of `name`.
     ///
     /// # Errors

@@ -4,10 +4,14 @@
 //! was written) and named after the genotype's own order, in the names of the reference PyTorch network's
 //! `state_dict`.
 
+mod flops;
+
 use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, ValueId};
 
 use crate::genotype::{Cell, Edge, INPUTS, NODES, Operation};
 use crate::{Budget, Error, Genotype};
+
+pub use flops::EdgeFlops;
 
 /// Channels of the two layers of the auxiliary head.
 const AUXILIARY_CHANNELS: [usize; 2] = [128, 768];

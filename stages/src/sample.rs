@@ -1,15 +1,55 @@
 //! Random architectures: each depends on the seed and its own number only, so a larger set begins with the smaller one.
 
+use rayon::prelude::*;
+
 use crate::genotype::{Cell, EDGES, Edge, Genotype, INPUTS, Operation};
 use crate::random::Random;
 
 /// Edges that a node keeps.
 const EDGES_A_NODE: usize = 2;
 
+/// Architectures by their place in a row, each made when it is asked for.
+pub trait ArchitectureList: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The architecture at a place below [`ArchitectureList::count`].
+    fn architecture(&self, place: usize) -> Genotype;
+}
+
+impl ArchitectureList for Vec<Genotype> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn architecture(&self, place: usize) -> Genotype {
+        self[place].clone()
+    }
+}
+
+/// Random architectures, in canonical form.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomArchitectures {
+    /// Seed of all of them.
+    pub seed: u64,
+    /// How many.
+    pub count: usize,
+}
+
+impl ArchitectureList for RandomArchitectures {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn architecture(&self, place: usize) -> Genotype {
+        architecture(self.seed, place as u64).canonical()
+    }
+}
+
 /// The first `count` random architectures under `seed`. Per edge there is one standard normal weight for each operation, and
 /// the strongest other than `none` is the edge's; per node the two strongest edges are kept, strongest first.
 pub fn architectures(seed: u64, count: usize) -> Vec<Genotype> {
-    (0..count as u64).map(|index| architecture(seed, index)).collect()
+    (0..count as u64).into_par_iter().map(|index| architecture(seed, index)).collect()
 }
 
 /// Random architecture number `index` under `seed`: one standard normal weight per edge and operation, from which the

@@ -1,7 +1,6 @@
 //! Architecture search: a strategy proposes architectures (ask) and hears their scores (tell).
 
-use crate::genotype::Genotype;
-use crate::sample;
+use crate::sample::{ArchitectureList, RandomArchitectures};
 
 /// The names of the strategies that [`strategy`] makes.
 pub const STRATEGIES: [&str; 1] = ["random"];
@@ -9,8 +8,8 @@ pub const STRATEGIES: [&str; 1] = ["random"];
 /// A search strategy. A search alternates [`ask`](Strategy::ask), training, and [`tell`](Strategy::tell) until `ask` has
 /// nothing more to propose.
 pub trait Strategy {
-    /// The next architectures to score; they may be scored at the same time. Empty when the search is over.
-    fn ask(&mut self) -> Vec<Genotype>;
+    /// The next architectures to score, in canonical form; they may be scored at the same time. None when the search is over.
+    fn ask(&mut self) -> Box<dyn ArchitectureList>;
 
     /// The scores of the architectures that the last [`ask`](Strategy::ask) returned, in its order; higher is better.
     fn tell(&mut self, scores: &[f64]);
@@ -24,7 +23,7 @@ pub fn strategy(name: &str, samples: usize, seed: u64) -> Option<Box<dyn Strateg
     }
 }
 
-/// Random search: architectures as [`sample::architectures`] draws them, all proposed at once.
+/// Random search: architectures as [`crate::sample::architectures`] draws them, all proposed at once.
 pub struct RandomSearch {
     samples: usize,
     seed: u64,
@@ -38,8 +37,8 @@ impl RandomSearch {
 }
 
 impl Strategy for RandomSearch {
-    fn ask(&mut self) -> Vec<Genotype> {
-        sample::architectures(self.seed, std::mem::take(&mut self.samples))
+    fn ask(&mut self) -> Box<dyn ArchitectureList> {
+        Box::new(RandomArchitectures { seed: self.seed, count: std::mem::take(&mut self.samples) })
     }
 
     fn tell(&mut self, _scores: &[f64]) {}
@@ -54,14 +53,17 @@ pub fn best(scores: &[f64]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Genotype;
+    use crate::sample::architectures;
 
     #[test]
     fn random_search_asks_once_for_everything() {
         let mut search = RandomSearch::new(5, 3);
         let asked = search.ask();
-        assert_eq!(asked, sample::architectures(3, 5));
+        let asked: Vec<_> = (0..asked.count()).map(|place| asked.architecture(place)).collect();
+        assert_eq!(asked, architectures(3, 5).iter().map(Genotype::canonical).collect::<Vec<_>>());
         search.tell(&[1.0; 5]);
-        assert_eq!(search.ask(), []);
+        assert_eq!(search.ask().count(), 0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The budget space `Ω = Θ_1 × … × Θ_n`, and drawing budgets around its lowest cost (Eq. 2 of Zheng et al.).
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Value};
@@ -47,6 +49,11 @@ impl BudgetSpace {
         (0..COUNT).filter(|&index| self.values[index].len() > 1).collect()
     }
 
+    /// How many budgets it holds.
+    pub fn size(&self) -> u64 {
+        self.values.iter().map(|values| values.len() as u64).fold(1, u64::saturating_mul)
+    }
+
     /// Leaves hyper-parameter `index` only this value.
     pub(crate) fn fix(&mut self, index: usize, value: Value) {
         self.values[index] = vec![value];
@@ -56,7 +63,7 @@ impl BudgetSpace {
     /// first of each other.
     pub fn cheapest(&self) -> Budget {
         Budget::from_values(std::array::from_fn(|index| {
-            let (list, affects_flops) = (&self.values[index], HYPERPARAMETERS[index].affects_flops);
+            let (list, affects_flops) = (&self.values[index], HYPERPARAMETERS[index].affects_flops());
             list.iter()
                 .copied()
                 .reduce(|a, b| if affects_flops && b.total_cmp(a).is_lt() { b } else { a })
@@ -73,7 +80,7 @@ impl BudgetSpace {
     /// The first error of `cost`.
     pub fn relative_costs<E>(
         &self,
-        cost: impl Fn(&Budget) -> Result<f64, E>,
+        mut cost: impl FnMut(&Budget) -> Result<f64, E>,
     ) -> Result<[Vec<f64>; COUNT], E> {
         let cheapest = self.cheapest();
         let base = cost(&cheapest)?;
@@ -106,13 +113,13 @@ impl BudgetSpace {
             let total = log_sum_exp(&logits);
             logits.iter().map(|logit| logit - total).collect()
         });
-        let mut taken: Vec<[usize; COUNT]> =
-            drawn.iter().filter_map(|budget| self.position(budget)).collect();
+        let mut left = Left { log_probabilities, parts: HashMap::new() };
+        drawn.iter().filter_map(|budget| self.position(budget)).for_each(|position| left.take(position));
         let mut random = Random::new(seed, "budgets", round);
         let mut budgets = Vec::new();
         while budgets.len() < count {
-            let Some(position) = draw_one(&log_probabilities, &taken, &mut random) else { break };
-            taken.push(position);
+            let Some(position) = left.draw(&mut random) else { break };
+            left.take(position);
             budgets
                 .push(Budget::from_values(std::array::from_fn(|index| self.values[index][position[index]])));
         }
@@ -129,49 +136,61 @@ impl BudgetSpace {
     }
 }
 
-/// Draws one position that is not `taken`, value by value; `None` when all are taken.
-fn draw_one(
-    log_probabilities: &[Vec<f64>; COUNT],
-    taken: &[[usize; COUNT]],
-    random: &mut Random,
-) -> Option<[usize; COUNT]> {
-    let mut position = [0; COUNT];
-    let mut taken: Vec<&[usize; COUNT]> = taken.iter().collect();
-    for depth in 0..COUNT {
-        let masses = child_masses(log_probabilities, depth, &taken);
-        let most = masses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if most == f64::NEG_INFINITY {
-            return None;
-        }
-        // Relative to the largest, so that the weights cannot all vanish.
-        let weights: Vec<f64> = masses.iter().map(|mass| portable::exp(mass - most)).collect();
-        let mut left = random.uniform() * weights.iter().sum::<f64>();
-        let choice = weights.iter().position(|weight| {
-            left -= weight;
-            left < 0.0
-        });
-        // Rounding can leave the last bit over: it goes to the likeliest value.
-        position[depth] = choice.unwrap_or_else(|| masses.iter().position(|&mass| mass == most).unwrap_or(0));
-        taken.retain(|other| other[depth] == position[depth]);
-    }
-    Some(position)
+/// What is left of the probability of a space's budgets when some of them are taken.
+///
+/// A budget's probability is a product, so that all that share their first values need no number of their own before one
+/// of them is taken: memory and time go with what is taken, not with the size of the space.
+struct Left {
+    /// For each hyper-parameter the logarithm of the probability of each value.
+    log_probabilities: [Vec<f64>; COUNT],
+    /// For the first values of what is taken, down to all of them: the logarithm of the share that is left of the
+    /// probability of all budgets that begin so. Where nothing is taken it is 0.
+    parts: HashMap<Vec<usize>, f64>,
 }
 
-/// For each value of hyper-parameter `depth`, the logarithm of the probability that is left under it when `taken`
-/// (which agree on everything before `depth`) are excluded. Sums of what is left, never differences, so that a
-/// probability of e^-60 is not lost beside one of nearly 1.
-fn child_masses(log_probabilities: &[Vec<f64>; COUNT], depth: usize, taken: &[&[usize; COUNT]]) -> Vec<f64> {
-    let child = |(choice, log_probability): (usize, &f64)| {
-        let below: Vec<&[usize; COUNT]> =
-            taken.iter().copied().filter(|other| other[depth] == choice).collect();
-        let left = match below.is_empty() {
-            true => 0.0,
-            false if depth + 1 == COUNT => f64::NEG_INFINITY,
-            false => log_sum_exp(&child_masses(log_probabilities, depth + 1, &below)),
+impl Left {
+    /// For each value that can follow `prefix`, the logarithm of the probability that is left of it, given the prefix.
+    fn masses(&self, prefix: &[usize]) -> Vec<f64> {
+        let mut next = [prefix, &[0]].concat();
+        let mass = |(choice, log_probability): (usize, &f64)| {
+            next[prefix.len()] = choice;
+            log_probability + self.parts.get(&next).copied().unwrap_or(0.0)
         };
-        log_probability + left
-    };
-    log_probabilities[depth].iter().enumerate().map(child).collect()
+        self.log_probabilities[prefix.len()].iter().enumerate().map(mass).collect()
+    }
+
+    /// Takes a position. Sums of what is left, never differences, so that a probability of e^-60 is not lost beside one
+    /// of nearly 1.
+    fn take(&mut self, position: [usize; COUNT]) {
+        self.parts.insert(position.to_vec(), f64::NEG_INFINITY);
+        for depth in (1..COUNT).rev() {
+            let left = log_sum_exp(&self.masses(&position[..depth]));
+            self.parts.insert(position[..depth].to_vec(), left);
+        }
+    }
+
+    /// Draws a position, value by value; `None` when all are taken.
+    fn draw(&self, random: &mut Random) -> Option<[usize; COUNT]> {
+        let mut position = [0; COUNT];
+        for depth in 0..COUNT {
+            let masses = self.masses(&position[..depth]);
+            let most = masses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if most == f64::NEG_INFINITY {
+                return None;
+            }
+            // Relative to the largest, so that the weights cannot all vanish.
+            let weights: Vec<f64> = masses.iter().map(|mass| portable::exp(mass - most)).collect();
+            let mut left = random.uniform() * weights.iter().sum::<f64>();
+            let choice = weights.iter().position(|weight| {
+                left -= weight;
+                left < 0.0
+            });
+            // Rounding can leave the last bit over: it goes to the likeliest value.
+            position[depth] =
+                choice.unwrap_or_else(|| masses.iter().position(|&mass| mass == most).unwrap_or(0));
+        }
+        Some(position)
+    }
 }
 
 fn log_sum_exp(logs: &[f64]) -> f64 {

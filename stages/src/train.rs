@@ -107,6 +107,8 @@ pub struct FinishedTraining {
 
 /// Hears of a training's progress and may stop it.
 pub trait Observer: Sync {
+    /// The training has its memory and begins.
+    fn begun(&self) {}
     /// `count` more images were trained.
     fn images(&self, count: u64);
     /// Whether to stop.
@@ -164,6 +166,7 @@ pub fn train_with(
 ) -> Result<(FinishedTraining, Vec<f32>), Error> {
     let started = Instant::now();
     let mut training = TrainingLoop::new(job, data, device)?;
+    observer.begun();
     if let Some(path) = &options.init_from {
         training.trainer.load(path)?;
     }
@@ -197,7 +200,7 @@ pub fn train_with(
         diverged_at,
         parameters: training.cost.parameters,
         mult_adds: training.cost.mult_adds,
-        training_flops: training.cost.training_flops * images,
+        training_flops: training.cost.training_flops.saturating_mul(images),
     };
     let trained = FinishedTraining {
         result,

@@ -248,7 +248,7 @@ mod tests {
         graph.head(logits, 1.0).unwrap();
         let program = Program::new(&graph, Mode::Train);
         let layout = Layout::new(&graph, &program.trained);
-        Prepared::new(&graph, &layout, program, BLOCKS, halves, None).unwrap()
+        Prepared::new(&graph, &layout, program, BLOCKS, halves).unwrap()
     }
 
     /// First byte and lines of all that is asked for.

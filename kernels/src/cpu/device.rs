@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::dispatch::Isa;
-use crate::error::Error;
 
 /// The processor.
 pub(crate) struct CpuDevice {
@@ -13,17 +12,17 @@ pub(crate) struct CpuDevice {
 }
 
 impl CpuDevice {
-    /// The processor, with `threads` threads a training.
-    pub(crate) fn new(threads: usize) -> Result<Self, Error> {
-        let pool = if threads > 1 {
-            let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            Some(Arc::new(
-                built.map_err(|error| Error::Device { device: "cpu".into(), problem: error.to_string() })?,
-            ))
-        } else {
-            None
-        };
-        Ok(Self { isa: Isa::detect(), threads: threads.max(1), pool })
+    /// The processor, with `threads` threads a training, or as many as the system lets start.
+    pub(crate) fn new(threads: usize) -> Self {
+        let mut threads = threads.max(1);
+        let mut pool = None;
+        while threads > 1 && pool.is_none() {
+            match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+                Ok(built) => pool = Some(Arc::new(built)),
+                Err(_) => threads /= 2,
+            }
+        }
+        Self { isa: Isa::detect(), threads, pool }
     }
 
     /// One device for each instruction set that this processor has.

@@ -1,15 +1,16 @@
 //! Where everything of one program lies in memory, as the kernels see it.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::reservation::{Reservation, out_of_memory};
 use super::simd::{Element, Half};
 use super::wide;
 use crate::error::Error;
 use crate::graph::{DropId, Graph, Input, NormId, ParamId, Tensor};
+use crate::limits::Limit;
 use crate::plan::{ALIGNMENT, Lifetime, plan};
 use crate::program::{Call, Content, Program};
+use crate::reservation::memory_for_trainings;
 use crate::shape::BLOCK;
 use crate::state::Layout;
 
@@ -17,11 +18,12 @@ use crate::state::Layout;
 /// 4 KiB, so buffers that fill such a page begin at one.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Zeroed memory, aligned for vectors and cache lines, freed when dropped.
+/// Zeroed memory, aligned for vectors and cache lines, freed when dropped. It is planned first, and allocated when all
+/// memory of its training is known and there.
 pub(crate) struct Buffer {
-    at: NonNull<u8>,
+    /// None until it is allocated.
+    at: Option<NonNull<u8>>,
     layout: std::alloc::Layout,
-    _reservation: Reservation,
 }
 
 // SAFETY: a buffer is plain memory; who may touch which part when is decided by the schedule.
@@ -30,18 +32,40 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// A buffer of so many bytes.
+    /// A buffer that will have so many bytes.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when they are not there.
-    pub(crate) fn new(bytes: usize) -> Result<Self, Error> {
-        let reservation = Reservation::new(bytes)?;
-        let refuse = || out_of_memory(bytes);
-        let size = bytes.max(1).checked_next_multiple_of(ALIGNMENT).ok_or_else(refuse)?;
-        let alignment = if size < HUGE_PAGE { ALIGNMENT } else { HUGE_PAGE };
-        let layout = std::alloc::Layout::from_size_align(size, alignment).map_err(|_| refuse())?;
+    /// [`Error::OutOfMemory`] when no address space holds them.
+    pub(crate) fn planned(bytes: usize) -> Result<Self, Error> {
+        let size = bytes.max(1).checked_next_multiple_of(ALIGNMENT);
+        let layout = size.and_then(|size| {
+            let alignment = if size < HUGE_PAGE { ALIGNMENT } else { HUGE_PAGE };
+            std::alloc::Layout::from_size_align(size, alignment).ok()
+        });
+        let layout = layout.ok_or_else(|| Error::OutOfMemory {
+            device: "cpu".into(),
+            needed_mib: (bytes >> 20) as u64,
+            available_mib: memory_for_trainings().unwrap_or(0) >> 20,
+            limit: Limit::Machine,
+        })?;
+        Ok(Self { at: None, layout })
+    }
+
+    /// Room for so many numbers.
+    ///
+    /// # Errors
+    /// As [`Buffer::planned`].
+    pub(crate) fn floats(count: usize) -> Result<Self, Error> {
+        Self::planned(count.saturating_mul(size_of::<f32>()))
+    }
+
+    /// Allocates it, once; false when the system refuses.
+    #[must_use]
+    pub(super) fn allocate(&mut self) -> bool {
+        debug_assert!(self.at.is_none(), "a buffer is allocated once");
+        let size = self.layout.size();
         // SAFETY: the size is not zero.
-        let at = NonNull::new(unsafe { std::alloc::alloc(layout) }).ok_or_else(refuse)?;
+        let Some(at) = NonNull::new(unsafe { std::alloc::alloc(self.layout) }) else { return false };
         // SAFETY: the memory just allocated. Pages are chosen when they are first touched, so advice comes before zeros;
         // where the kernel refuses it, pages are small and nothing else changes.
         unsafe {
@@ -49,11 +73,8 @@ impl Buffer {
             libc::madvise(at.as_ptr().cast(), size / HUGE_PAGE * HUGE_PAGE, libc::MADV_HUGEPAGE);
             at.as_ptr().write_bytes(0, size);
         }
-        Ok(Self { at, layout, _reservation: reservation })
-    }
-
-    pub(crate) fn floats(count: usize) -> Result<Self, Error> {
-        Self::new(count.saturating_mul(size_of::<f32>()))
+        self.at = Some(at);
+        true
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -61,7 +82,7 @@ impl Buffer {
     }
 
     pub(crate) fn pointer<T>(&self) -> *mut T {
-        self.at.as_ptr().cast()
+        self.at.map_or(ptr::null_mut(), NonNull::as_ptr).cast()
     }
 
     /// The buffer as numbers.
@@ -81,8 +102,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout in `new`.
-        unsafe { std::alloc::dealloc(self.at.as_ptr(), self.layout) }
+        if let Some(at) = self.at {
+            // SAFETY: allocated with this layout in `allocate`.
+            unsafe { std::alloc::dealloc(at.as_ptr(), self.layout) }
+        }
     }
 }
 
@@ -120,12 +143,11 @@ impl NormArrays {
     }
 
     /// Its buffers: those that last from step to step, and the sums of one step.
-    pub(crate) fn state_and_sums(&self) -> ([&Buffer; 9], [&Buffer; 2]) {
-        let Self {
-            scale, shift, mean, inverse_std, gradient_map: [a, b, c], running_mean, running_var, ..
-        } = self;
+    pub(crate) fn state_and_sums(&mut self) -> ([&mut Buffer; 9], [&mut Buffer; 2]) {
+        let Self { scale, shift, mean, inverse_std, gradient_map, running_mean, running_var, .. } = self;
+        let [a, b, c] = gradient_map;
         let state = [scale, shift, mean, inverse_std, a, b, c, running_mean, running_var];
-        (state, [&self.sums, &self.gradient_sums])
+        (state, [&mut self.sums, &mut self.gradient_sums])
     }
 }
 
@@ -193,7 +215,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Plans the arena of `program`, whose calls run at `times`, for batches of up to `blocks` blocks in
-    /// `chunks` chunks. It is the arena `shared` where that is large enough: of a program that never runs at the same time.
+    /// `chunks` chunks.
     pub(crate) fn new(
         graph: &Graph,
         layout: &Layout,
@@ -202,7 +224,6 @@ impl Memory {
         blocks: usize,
         chunks: impl Fn(&Call) -> usize,
         halves: bool,
-        shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
         let element = element(halves);
         let mut lifetimes: Vec<Lifetime> = Vec::new();
@@ -269,12 +290,9 @@ impl Memory {
         };
         let gather = |place: [usize; 2]| place.map(|index| plan.offsets[index]);
         Ok(Self {
-            arena: match shared.filter(|arena| arena.bytes() >= plan.bytes) {
-                Some(arena) => Arc::clone(arena),
-                None => Arc::new(Buffer::new(plan.bytes)?),
-            },
+            arena: Arc::new(Buffer::planned(plan.bytes)?),
             buffers: lifetimes.iter().filter(|life| life.bytes > 0).count(),
-            unshared: lifetimes.iter().map(|life| life.bytes).sum(),
+            unshared: lifetimes.iter().map(|life| life.bytes).fold(0, usize::saturating_add),
             places,
             partials: partials.into_iter().map(partial).collect(),
             gathers: gathers.into_iter().map(|place| place.map(gather)).collect(),
@@ -361,7 +379,7 @@ impl Memory {
         self.blocks_max
     }
 
-    pub(crate) fn drops(&self) -> &Buffer {
-        &self.drops
+    pub(crate) fn drops(&mut self) -> &mut Buffer {
+        &mut self.drops
     }
 }

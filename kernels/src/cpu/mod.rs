@@ -5,6 +5,7 @@
 //! arena through raw pointers, and the schedule of `program.rs` promises that what runs at one time does not
 //! conflict.
 
+mod address_space;
 mod ahead;
 mod batch;
 mod columns;
@@ -22,7 +23,6 @@ mod pixels;
 mod planned;
 mod pool;
 mod prepared;
-mod reservation;
 mod rows;
 mod same;
 mod simd;
@@ -34,18 +34,19 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+pub use self::address_space::save_address_space;
 use self::context::Context;
 pub(crate) use self::device::CpuDevice;
 use self::dispatch::{Isa, Unit};
 use self::memory::{Buffer, NormArrays, Parameters};
 use self::prepared::{Link, Phase, Prepared};
-pub(crate) use self::reservation::Reservation;
 use crate::error::Error;
 use crate::graph::{Graph, NormId};
 use crate::plan::MemoryPlan;
 use crate::preprocess::{ImageSet, Resize};
 use crate::profile::{KernelTime, Profile};
 use crate::program::{Call, Mode};
+use crate::reservation::Reservation;
 use crate::shape::blocks;
 use crate::state::State;
 use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
@@ -53,6 +54,9 @@ use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSett
 /// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial
 /// sums.
 const CHUNKS: usize = 8;
+
+/// How errors name this device.
+const CPU: &str = "cpu";
 
 /// One training on the processor.
 pub(crate) struct CpuBackend {
@@ -75,23 +79,46 @@ pub(crate) struct CpuBackend {
     elements: usize,
     /// Times kernels while there is one.
     profile: Option<Profile>,
+    memory_plan: MemoryPlan,
+    /// Of all memory above, when it is allocated.
+    _reservation: Option<Reservation>,
 }
 
 impl CpuBackend {
+    /// Plans a training, reserves the memory and allocates it.
+    ///
+    /// # Errors
+    /// When the memory is not there, or other trainings hold it.
     pub(crate) fn new(device: &CpuDevice, setup: Setup) -> Result<Self, Error> {
+        let on_host = setup.initial_bytes();
+        let mut backend = Self::plan(device, setup)?;
+        let reservation = Reservation::new(CPU, backend.memory_plan.total().saturating_add(on_host))?;
+        if !backend.allocate() {
+            drop(backend);
+            return Err(reservation.refused(CPU));
+        }
+        Ok(Self { _reservation: Some(reservation), ..backend })
+    }
+
+    /// The memory of a training, without any of it being allocated.
+    pub(crate) fn memory_plan(device: &CpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
+        Ok(Self::plan(device, setup)?.memory_plan)
+    }
+
+    /// A training whose memory is not allocated.
+    fn plan(device: &CpuDevice, setup: Setup) -> Result<Self, Error> {
         let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
         let count = blocks(recipe.batch_size);
         let halves = recipe.float_bits == 16;
-        let train = Prepared::new(&graph, &layout, train, count, halves, None)?;
-        let arena = Some(&train.memory.arena);
-        let evaluate = Prepared::new(&graph, &layout, evaluate, count, halves, arena)?;
+        let train = Prepared::new(&graph, &layout, train, count, halves)?;
+        let evaluate = Prepared::new(&graph, &layout, evaluate, count, halves)?;
         let floats = |prepared: &Prepared| {
             sets.iter().map(|set| prepared.scratch_floats(set.shape())).max().unwrap_or(0)
         };
         let scratch = floats(&train).max(floats(&evaluate));
         let size = recipe.preprocess.image_size;
         let parameters = || Buffer::floats(layout.elements);
-        Ok(Self {
+        let mut backend = Self {
             isa: device.isa,
             pool: device.pool.clone(),
             resizes: (sets.iter())
@@ -109,13 +136,17 @@ impl CpuBackend {
             },
             norms: NormArrays::new(graph.norm_channels(), count)?,
             metrics: Buffer::floats(2 * count * crate::BLOCK)?,
-            square_sums: Buffer::new(update::segments(layout.trained) * size_of::<f64>())?,
+            square_sums: Buffer::planned(update::segments(layout.trained) * size_of::<f64>())?,
             scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect::<Result<_, _>>()?,
             trained: layout.trained,
             elements: layout.elements,
             graph,
             profile: None,
-        })
+            memory_plan: MemoryPlan::default(),
+            _reservation: None,
+        };
+        backend.memory_plan = backend.planned();
+        Ok(backend)
     }
 
     fn context<'a>(&'a self, mode: Mode, pass: &Pass<'_>, batch: &'a [u32]) -> Context<'a> {
@@ -360,6 +391,6 @@ impl Backend for CpuBackend {
     }
 
     fn memory_plan(&self) -> MemoryPlan {
-        self.planned()
+        self.memory_plan
     }
 }

@@ -1,4 +1,4 @@
-//! The memory of a training on the processor, part by part.
+//! The memory of a training on the processor: one list of buffers, from which it is planned and allocated.
 
 use std::sync::Arc;
 
@@ -7,26 +7,66 @@ use super::memory::{Buffer, Parameters};
 use crate::plan::MemoryPlan;
 use crate::preprocess::ImageSet;
 
+/// All buffers but the arenas, by what they are for.
+struct Parts<'a> {
+    /// What lasts from step to step.
+    state: Vec<&'a mut Buffer>,
+    gradients: &'a mut Buffer,
+    scratch: Vec<&'a mut Buffer>,
+}
+
 impl CpuBackend {
-    /// What is allocated, part by part: read from the buffers themselves.
-    pub(super) fn planned(&self) -> MemoryPlan {
-        let all = |buffers: &[&Buffer]| buffers.iter().map(|buffer| buffer.bytes() as u64).sum::<u64>();
-        let Parameters { master, rounded, momentum, gradients } = &self.parameters;
+    fn parts(&mut self) -> Parts<'_> {
+        let Self { parameters, norms, metrics, square_sums, scratch, train, evaluate, .. } = self;
+        let Parameters { master, rounded, momentum, gradients } = parameters;
+        let (norm_state, norm_sums) = norms.state_and_sums();
+        let drops = [train.memory.drops(), evaluate.memory.drops()];
+        Parts {
+            state: [master, momentum].into_iter().chain(rounded).chain(norm_state).collect(),
+            gradients,
+            scratch: scratch.iter_mut().chain([metrics, square_sums]).chain(drops).chain(norm_sums).collect(),
+        }
+    }
+
+    /// Whether an evaluation, which never runs at the same time as a step, has room in the step's arena.
+    fn shares_arena(&self) -> bool {
+        self.evaluate.memory.arena.bytes() <= self.train.memory.arena.bytes()
+    }
+
+    /// What will be allocated, part by part.
+    pub(super) fn planned(&mut self) -> MemoryPlan {
+        let bytes = |buffers: &[&mut Buffer]| buffers.iter().map(|buffer| buffer.bytes() as u64).sum::<u64>();
+        let Parts { state, gradients, scratch } = self.parts();
+        let (state, gradients, scratch) = (bytes(&state), gradients.bytes() as u64, bytes(&scratch));
         let (train, evaluate) = (&self.train.memory, &self.evaluate.memory);
-        let is_shared = Arc::ptr_eq(&train.arena, &evaluate.arena);
-        let (norm_state, norm_sums) = self.norms.state_and_sums();
-        let own = self.scratch.iter().chain([&self.metrics, &self.square_sums]);
-        let own = own.chain([train.drops(), evaluate.drops()]).chain(norm_sums).collect::<Vec<_>>();
         MemoryPlan {
             activations: train.arena.bytes() as u64,
             unshared: train.unshared as u64,
-            evaluation: if is_shared { 0 } else { evaluate.arena.bytes() as u64 },
-            state: all(&[master, momentum]) + rounded.as_ref().map_or(0, |b| all(&[b])) + all(&norm_state),
-            gradients: all(&[gradients]),
-            scratch: all(&own),
+            evaluation: if self.shares_arena() { 0 } else { evaluate.arena.bytes() as u64 },
+            state,
+            gradients,
+            scratch,
             data: self.sets.iter().map(ImageSet::bytes).sum(),
             buffers: (train.buffers + evaluate.buffers) as u64,
             calls: self.train.program.calls.len() as u64,
         }
+    }
+
+    /// Allocates what was planned; false when the system refuses.
+    #[must_use]
+    pub(super) fn allocate(&mut self) -> bool {
+        let own = |arena: &mut Arc<Buffer>| Arc::get_mut(arena).is_some_and(Buffer::allocate);
+        let shares = self.shares_arena();
+        let (train, evaluate) = (&mut self.train.memory.arena, &mut self.evaluate.memory.arena);
+        if !own(train) {
+            return false;
+        }
+        if shares {
+            *evaluate = Arc::clone(train);
+        } else if !own(evaluate) {
+            return false;
+        }
+        let Parts { state, gradients, scratch } = self.parts();
+        state.into_iter().chain([gradients]).chain(scratch).all(Buffer::allocate)
     }
 }

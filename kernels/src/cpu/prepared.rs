@@ -1,9 +1,7 @@
 //! A program as this backend runs it: its memory, and its calls in phases.
 
-use std::sync::Arc;
-
 use super::ahead::{Later, next_reads};
-use super::memory::{Buffer, Memory};
+use super::memory::Memory;
 use super::{CHUNKS, batch, convolution, pool, update, wide};
 use crate::error::Error;
 use crate::graph::Graph;
@@ -52,13 +50,12 @@ impl Prepared {
         program: Program,
         blocks: usize,
         halves: bool,
-        shared: Option<&Arc<Buffer>>,
     ) -> Result<Self, Error> {
         let waits = waits(&program.calls);
         let mut times = schedule(&program.calls, &waits, is_local);
         put_off(&program.calls, &waits, is_local, &mut times);
         let chunks = |call: &Call| if is_local(call) { CHUNKS.min(blocks) } else { 1 };
-        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves, shared)?;
+        let memory = Memory::new(graph, layout, &program, &times, blocks, chunks, halves)?;
         let mut phases = Vec::new();
         for time in 0..=times.iter().copied().max().unwrap_or(0) {
             let calls: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();

@@ -13,6 +13,7 @@ use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
 use crate::device::DeviceInfo;
 use crate::error::Error;
+use crate::limits::Limit;
 use crate::preprocess::ImageSet;
 
 /// What to do when there is no adapter.
@@ -35,6 +36,8 @@ type Resident = (Weak<[u8]>, Arc<ResidentImages>);
 #[derive(Clone)]
 pub(crate) struct GpuDevice {
     name: String,
+    /// Whether it is the processor, whose memory it takes.
+    pub(super) is_software: bool,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     /// Of the step's record and the window of job records, which every dispatch binds anew.
@@ -151,6 +154,7 @@ impl GpuDevice {
             * 256;
         Ok(Self {
             name,
+            is_software: is_software(adapter),
             device,
             queue,
             records_layout,
@@ -213,6 +217,7 @@ impl GpuDevice {
             device: self.name.clone(),
             needed_mib: total.div_ceil(1 << 20),
             available_mib: limit >> 20,
+            limit: Limit::Device,
         };
         if sizes.iter().any(|&size| size > limit) {
             return Err(refused());
@@ -256,6 +261,7 @@ impl GpuDevice {
             device: self.name.clone(),
             needed_mib: total.div_ceil(1 << 20),
             available_mib: self.page_bytes >> 20,
+            limit: Limit::Device,
         };
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let create = |&(holds, bytes): &(Holds, u64)| {

@@ -2,6 +2,7 @@
 
 use super::device::GpuDevice;
 use crate::error::Error;
+use crate::limits::Limit;
 use crate::preprocess::ImageSet;
 
 /// Buffers that the kernel which loads images binds.
@@ -34,6 +35,7 @@ impl ResidentImages {
                 device: gpu.name(),
                 needed_mib: (set.pixels().len() as u64).div_ceil(1 << 20),
                 available_mib: (IMAGE_PAGES as u64 * gpu.page_bytes) >> 20,
+                limit: Limit::Device,
             });
         }
         let bytes = (split.images_per_page * set.shape().elements()).max(1);

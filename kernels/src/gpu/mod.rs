@@ -29,9 +29,11 @@ pub use device::PACKED;
 pub(crate) use pack::{Seat, pack};
 
 use crate::error::Error;
+use crate::limits::Limit;
 use crate::plan::MemoryPlan;
 use crate::preprocess::ImageSet;
 use crate::program::Mode;
+use crate::reservation::Reservation;
 use crate::state::State;
 use crate::trainer::{EpochMetrics, Evaluation, Pass, Setup};
 
@@ -52,6 +54,8 @@ pub(crate) struct GpuBackend {
     evaluate: Replay,
     running_statistics: Replay,
     steps_per_submission: usize,
+    /// Of what the trainings take of the machine's own memory.
+    _reservation: Reservation,
 }
 
 /// One training of a pack.
@@ -77,8 +81,18 @@ impl GpuBackend {
         let style = Style { merged: gpu.style.merged && setups.len() > 1, ..gpu.style };
         let prepared =
             Prepared::new(setups, gpu.page_bytes, &splits, style).map_err(|reason| too_large(gpu, reason))?;
-        let Prepared { members, words, words_pages, lanes_pages, train, evaluate, running_statistics } =
+        let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, running_statistics } =
             prepared;
+        let constants: Vec<_> =
+            members.iter_mut().flat_map(|member| std::mem::take(&mut member.constants)).collect();
+        let dispatches = train.dispatches_of_a_step();
+        let members: Vec<Member> = (setups.iter().zip(members))
+            .map(|(setup, member)| Member::new(setup, member, dispatches))
+            .collect();
+        let on_host = setups.iter().map(Setup::initial_bytes).fold(0, u64::saturating_add);
+        let on_device = members.iter().map(|member| member.memory_plan.total()).fold(0, u64::saturating_add);
+        let own = if gpu.is_software { on_device } else { 0 };
+        let reservation = Reservation::new(&gpu.name(), on_host.saturating_add(own))?;
         let mut sizes = vec![(Holds::State, 4 * words as u64)];
         sizes.extend(words_pages.iter().map(|&bytes| (Holds::Words, bytes)));
         sizes.extend(lanes_pages.iter().map(|&(half, bytes)| (Holds::Lanes { half }, bytes)));
@@ -94,22 +108,19 @@ impl GpuBackend {
             lanes: lanes_pages.iter().map(|&(half, _)| half).zip(lanes).collect(),
             steps,
         };
-        let constants = members.iter().flat_map(|member| &member.constants);
         for (offset, words) in constants {
-            buffers.state.write(gpu, *offset, words);
+            buffers.state.write(gpu, offset, &words);
         }
-        let dispatches = train.dispatches_of_a_step();
         let replay = |recording| Replay::new(gpu, recording, &buffers, &resident);
         Ok(Self {
             gpu: gpu.clone(),
             train: replay(&train)?,
             evaluate: replay(&evaluate)?,
             running_statistics: replay(&running_statistics)?,
-            members: (setups.iter().zip(members))
-                .map(|(setup, member)| Member::new(setup, member, dispatches))
-                .collect(),
+            members,
             buffers,
             steps_per_submission: 1,
+            _reservation: reservation,
         })
     }
 
@@ -286,6 +297,7 @@ fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
             device: gpu.name(),
             needed_mib: bytes.div_ceil(1 << 20),
             available_mib: gpu.page_bytes >> 20,
+            limit: Limit::Device,
         },
         TooLarge::Grid => {
             gpu.failed("a batch needs more workgroups than a dispatch may have; lower the batch size")

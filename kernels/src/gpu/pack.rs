@@ -245,20 +245,7 @@ impl<'a> Lead<'a> {
     /// Tells all seats of an error.
     fn fail(&mut self, seats: &[usize], error: &Error, answer: impl Fn(Error) -> Answer) {
         for &seat in seats {
-            let error = match error {
-                // So that whoever packed can try with fewer.
-                Error::OutOfMemory { device, needed_mib, available_mib } => Error::OutOfMemory {
-                    device: device.clone(),
-                    needed_mib: *needed_mib,
-                    available_mib: *available_mib,
-                },
-                Error::Device { device, problem } => {
-                    Error::Device { device: device.clone(), problem: problem.clone() }
-                }
-                Error::Images { problem } => Error::Images { problem: problem.clone() },
-                other => self.failure(&other.to_string()),
-            };
-            self.answers.push((seat, answer(error)));
+            self.answers.push((seat, answer(error.clone())));
         }
     }
 

@@ -17,10 +17,9 @@ use stages::{Budget, Genotype, network};
 use super::Global;
 use super::data::load;
 use super::device::DeviceArgs;
-use super::run::stop_on_signal;
+use super::interrupt::stop_on_signal;
 use super::train::genotype;
 use crate::error::Error;
-use crate::nas::rounds;
 use crate::output;
 use crate::output::bench::{Bench as Report, Control, Kernels, Kind, Measured, Paper, Row};
 
@@ -91,7 +90,7 @@ impl Bench {
         let images = PAPER_IMAGES - held_out(&paper);
 
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let device = self.device.place.open(threads)?;
+        let device = self.device.place.open(threads, &output::message)?;
         let stop = stop_on_signal()?;
         let control = if device.is_gpu() { None } else { Some(self.control(threads, &stop)?) };
         let peak = control.as_ref().map(|control| control.flops_per_second);
@@ -188,7 +187,7 @@ fn plan(
     if measured.is_empty() {
         return Ok(None);
     }
-    let count = config.mip.budgets_per_round * rounds(config) as usize;
+    let count = config.mip.budgets_per_round * config.rounds() as usize;
     let costs = config.space.relative_costs(whole)?;
     let drawn = config.space.draw(count, &[], &costs, config.mip.temperature, (config.mip.seed, 1));
     let budgets = drawn.iter().chain([&config.full]).map(seconds).sum::<Result<f64, _>>()?;

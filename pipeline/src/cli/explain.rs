@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use cache::{FieldValue, Fields, Key, Kind, Store};
+use cache::{FieldValue, Fields, Key, Kind, Record, Store};
 use clap::Args;
 use serde::Serialize;
 
@@ -148,23 +148,30 @@ fn key(digits: &str, store: &Store, history: &History) -> Result<Option<Explanat
     training(&digits, store)
 }
 
-/// The training whose key begins with these digits, beside the one that differs from it least.
+/// The training whose key begins with these digits, beside the one that differs from it least. The trainings are gone
+/// through twice, so that of a large folder no more than two are in memory.
 fn training(digits: &str, store: &Store) -> Result<Option<Explanation>, Error> {
-    let mut keys: Vec<Key> = Vec::new();
-    let mut found: Option<(Key, String)> = None;
+    let mut found: Option<Record> = None;
     for record in store.iter(Kind::Training)? {
         let record = record?;
-        if found.is_none() && record.key.digest().to_string().starts_with(digits) {
-            let device = record.provenance.get("device").map_or("an unknown device", String::as_str);
-            let state = format!("training of {}, on {device}", format::duration(record.cost.elapsed_ms));
-            found = Some((record.key, state));
-        } else {
-            keys.push(record.key);
+        if record.key.digest().to_string().starts_with(digits) {
+            found = Some(record);
+            break;
         }
     }
-    let Some((key, state)) = found else { return Ok(None) };
-    let differences = keys.iter().map(|other| (other, other.fields().diff(key.fields())));
-    let nearest = differences.min_by_key(|(other, changes)| (changes.len(), *other.digest()));
+    let Some(Record { key, provenance, cost, .. }) = found else { return Ok(None) };
+    let device = provenance.get("device").map_or("an unknown device", String::as_str);
+    let state = format!("training of {}, on {device}", format::duration(cost.elapsed_ms));
+    let mut nearest: Option<(Key, Vec<cache::FieldChange>)> = None;
+    for record in store.iter(Kind::Training)? {
+        let other = record?.key;
+        let changes = other.fields().diff(key.fields());
+        let rank = (changes.len(), *other.digest());
+        let is_nearer = nearest.as_ref().is_none_or(|(before, least)| rank < (least.len(), *before.digest()));
+        if other != key && is_nearer {
+            nearest = Some((other, changes));
+        }
+    }
     let value = |value: Option<FieldValue>| value.as_ref().map(ToString::to_string);
     let (reason, changes) = nearest.map_or((None, Vec::new()), |(other, changes)| {
         let reason = format!("nearest other training: {}", short(other.digest()));

@@ -9,6 +9,7 @@ mod explain;
 mod folder;
 mod graph;
 mod importance;
+mod interrupt;
 mod log;
 mod plan;
 mod rank;

@@ -1,8 +1,6 @@
 //! `pipeline run`: computes a target.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
@@ -10,10 +8,11 @@ use clap::Args;
 use super::Global;
 use super::device::DeviceArgs;
 use super::folder::warn;
+use super::interrupt::stop_on_signal;
 use super::selection::Selection;
 use crate::engine;
 use crate::engine::plan::Plan;
-use crate::error::{EXIT_FAILED, Error};
+use crate::error::Error;
 use crate::local::{LocalExecutor, PACK_MIB};
 use crate::output;
 use crate::output::progress::Reporter;
@@ -43,7 +42,8 @@ pub(crate) struct Run {
     keep_going: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Trainings at once [default: one for each core; on a GPU up to 16, which share its dispatches]
+    /// Trainings at once, at most [default, and most that run: one for each core, on a GPU 16, which share its dispatches;
+    /// fewer where they do not fit the memory]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Memory that the trainings at once on a GPU may take together
@@ -98,16 +98,4 @@ impl Run {
             ),
         }
     }
-}
-
-/// A flag that the first Ctrl-C or termination signal sets; the second ends the program at once.
-pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(EXIT_FAILED));
-        }
-    })?;
-    Ok(stop)
 }

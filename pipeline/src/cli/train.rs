@@ -22,7 +22,7 @@ use super::Global;
 use super::data::load;
 use super::device::DeviceArgs;
 use super::folder::warn;
-use super::run::stop_on_signal;
+use super::interrupt::stop_on_signal;
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
 use crate::engine::trainings::{remembered_training, training_record};
@@ -213,7 +213,8 @@ impl Train {
     }
 
     fn open_device(&self) -> Result<Device, Error> {
-        self.device.place.open(std::thread::available_parallelism().map_or(1, usize::from))
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        self.device.place.open(threads, &output::message)
     }
 
     /// Trains, for a command that has `begun` before.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache::{Claim, Claimed, Key, PutOutcome, Store};
-use stages::stage::TrainingSummary;
+use stages::stage::{JobList, TrainingSummary};
 use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
 
 use super::executor::{Events, Size};
@@ -26,8 +26,7 @@ pub(super) struct Collector<'a> {
     stop: &'a AtomicBool,
     /// Train even what is remembered, and put it in the place of what is stored.
     force: bool,
-    jobs: &'a [TrainingJob],
-    keys: Vec<&'a Key>,
+    jobs: &'a dyn JobList,
     sizes: Vec<Size>,
     /// The claims of the jobs that this process has begun.
     claims: Mutex<HashMap<usize, Claimed>>,
@@ -64,12 +63,15 @@ impl<'a> Collector<'a> {
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
         force: bool,
-        jobs: &'a [TrainingJob],
-        keys: Vec<&'a Key>,
+        jobs: &'a dyn JobList,
         sizes: Vec<Size>,
     ) -> Self {
         let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { store, progress, stop, force, jobs, keys, sizes, claims, with_others, collected }
+        Self { store, progress, stop, force, jobs, sizes, claims, with_others, collected }
+    }
+
+    fn key(&self, job: usize) -> Result<Key, Error> {
+        self.jobs.job(job).key().map_err(Error::Stage)
     }
 
     /// What came of the jobs. Claims that are left, of jobs that were stopped, are given up.
@@ -108,8 +110,9 @@ impl<'a> Collector<'a> {
         if self.force || lock(&self.claims).contains_key(&job) {
             return Turn::Own;
         }
-        let key = self.keys[job];
-        // A store that cannot be read now is met again, with its reason, when the result is put into it.
+        // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
+        // put into it.
+        let Ok(key) = &self.key(job) else { return Turn::Own };
         if let Ok(Some(training)) = remembered(self.store, key) {
             return Turn::Done(training);
         }
@@ -136,7 +139,7 @@ impl<'a> Collector<'a> {
 
     /// Stores a result; what later stages read of what is stored then.
     fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<TrainingSummary, Error> {
-        let key = self.keys[job];
+        let key = &self.key(job)?;
         let record = training_record(key.clone(), trained)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
         if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
@@ -158,6 +161,10 @@ impl<'a> Collector<'a> {
 }
 
 impl Events for Collector<'_> {
+    fn chose(&self, choice: &str) {
+        self.progress.note(choice);
+    }
+
     fn wanted(&self, job: usize) -> bool {
         match self.turn(job) {
             Turn::Own => return true,
@@ -189,9 +196,10 @@ impl Events for Collector<'_> {
             // Whatever a training says after it was told to stop, it was stopped and did not fail.
             Err(_) if self.stop.load(Ordering::Relaxed) => {}
             Err(error) => {
+                let TrainingJob { genotype, budget, .. } = self.jobs.job(job);
                 let failure = TrainingFailure {
-                    genotype: self.jobs[job].genotype.to_string(),
-                    budget: self.jobs[job].budget.to_string(),
+                    genotype: genotype.to_string(),
+                    budget: budget.to_string(),
                     message: error.to_string(),
                 };
                 self.progress.training_ended(Some(&failure.to_string()));
@@ -211,6 +219,10 @@ pub(super) struct Part<'a> {
 }
 
 impl Events for Part<'_> {
+    fn chose(&self, choice: &str) {
+        self.collector.chose(choice);
+    }
+
     fn wanted(&self, job: usize) -> bool {
         self.collector.wanted(self.jobs[job])
     }

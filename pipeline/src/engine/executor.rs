@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use stages::stage::JobList;
 use stages::train::{FinishedTraining, TrainingJob};
 
 use crate::error::Error;
@@ -16,6 +17,11 @@ pub(crate) struct Size {
 }
 
 impl Size {
+    /// So many images, at so many FLOPs an image.
+    pub(crate) fn of(images: u64, flops_an_image: u64) -> Self {
+        Self { images, flops: images.saturating_mul(flops_an_image) }
+    }
+
     /// The floating point operations of so many of its images.
     pub(crate) fn flops_of(self, images: u64) -> u64 {
         (u128::from(images) * u128::from(self.flops) / u128::from(self.images.max(1))) as u64
@@ -32,11 +38,14 @@ pub(crate) trait Executor: Sync {
     ///
     /// # Errors
     /// When there is nothing to train on.
-    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error>;
+    fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error>;
 }
 
 /// What an executor tells while it works. The jobs' positions are those in the list it was given.
 pub(crate) trait Events: Sync {
+    /// What the executor chose to train on where that was left to it, and why, as one sentence.
+    fn chose(&self, choice: &str);
+
     /// Asked just before a job begins: whether it is still wanted, or somebody else has trained it meanwhile.
     fn wanted(&self, job: usize) -> bool;
 

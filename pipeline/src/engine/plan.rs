@@ -3,16 +3,16 @@
 //! Nodes that need no new training are computed in memory, so that the plan stays exact up to the first training
 //! that is missing; what comes after it can only be bounded.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use cache::{Digest, Key, Store};
+use cache::{Key, Store};
 
 use super::explain::{self, StaleReason};
 use super::manifest::History;
 use super::node::{Dag, NodeIndex};
 use super::run::{Output, gather, remembered};
-use super::trainings::{PlannedJobs, lock};
+use super::trainings::{Missing, PlannedJobs, lock};
 use crate::error::Error;
 
 /// What a run of a target would do.
@@ -113,8 +113,8 @@ struct Planner<'a> {
     dag: &'a Dag,
     store: &'a Store,
     history: &'a History,
-    /// Missing trainings of all nodes so far: one that two nodes need would run once.
-    missing: &'a Mutex<HashSet<Digest>>,
+    /// Missing trainings of all nodes so far.
+    missing: &'a Mutex<Missing>,
 }
 
 impl Planner<'_> {
@@ -151,7 +151,8 @@ impl Planner<'_> {
         } else {
             explain::why(self.dag, index, &key, self.history)
         });
-        let jobs = PlannedJobs { store: self.store, missing: self.missing, count: Mutex::default() };
+        let jobs =
+            PlannedJobs { store: self.store, node: index, missing: self.missing, count: Mutex::default() };
         let result = node.stage.compute(&inputs, &jobs);
         let count = *lock(&jobs.count);
         let wanted = count.run + count.cached;

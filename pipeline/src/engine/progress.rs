@@ -14,6 +14,9 @@ pub(crate) trait Progress: Sync {
     /// A node needs trainings: these sizes are to run, and `cached` are remembered.
     fn trainings_started(&self, node: &str, sizes: &[Size], cached: u64);
 
+    /// Something that a person should know, as one sentence.
+    fn note(&self, text: &str);
+
     /// Trainings moved on by so many images and floating point operations.
     fn images(&self, images: u64, flops: u64);
 

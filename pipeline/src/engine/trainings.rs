@@ -5,35 +5,88 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cache::{Cost, Digest, Key, Record, Store};
-use stages::stage::{JobRunner, StageError, TrainingSummary};
+use rayon::prelude::*;
+use stages::Budget;
+use stages::stage::{JobList, JobRunner, StageError, TrainingSummary};
 use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
 
 use super::collector::{Collector, Part};
 use super::executor::{Executor, Size};
 use super::manifest::TrainingCount;
+use super::node::NodeIndex;
 use super::progress::Progress;
 use crate::error::Error;
 
-/// The distinct jobs of a list, each with its key, and for every place in the list which of them stands there.
-pub(super) struct DistinctJobs<'a> {
-    pub(super) jobs: Vec<(&'a TrainingJob, Key)>,
-    pub(super) places: Vec<usize>,
+/// Jobs that are hashed and looked up at once, on all cores.
+const LOOKED_UP: usize = 1 << 12;
+
+/// A job's key, and what is remembered of it.
+type LookedUp = (Digest, Option<TrainingSummary>);
+
+/// Hashes every job and looks it up, if that is wanted; hands them to `take` in their order. Neither keys nor jobs are kept,
+/// so that a list of a million takes no more memory than what `take` makes of it.
+fn look_up(
+    jobs: &dyn JobList,
+    remembered: impl Fn(&Key) -> Result<Option<TrainingSummary>, Error> + Sync,
+    mut take: impl FnMut(usize, LookedUp),
+) -> Result<(), Error> {
+    let one = |place: usize| {
+        let key = jobs.job(place).key().map_err(Error::Stage)?;
+        Ok((*key.digest(), remembered(&key)?))
+    };
+    for first in (0..jobs.count()).step_by(LOOKED_UP) {
+        let places = first..jobs.count().min(first + LOOKED_UP);
+        let found: Vec<LookedUp> = places.clone().into_par_iter().map(one).collect::<Result<_, Error>>()?;
+        places.zip(found).for_each(|(place, found)| take(place, found));
+    }
+    Ok(())
 }
 
-impl<'a> DistinctJobs<'a> {
-    /// Hashes every job once.
-    pub(super) fn of(jobs: &'a [TrainingJob]) -> Result<Self, stages::Error> {
-        let mut distinct = Self { jobs: Vec::new(), places: Vec::with_capacity(jobs.len()) };
-        let mut known: HashMap<Digest, usize> = HashMap::new();
-        for job in jobs {
-            let key = job.key()?;
-            let place = *known.entry(*key.digest()).or_insert(distinct.jobs.len());
-            if place == distinct.jobs.len() {
-                distinct.jobs.push((job, key));
+/// The distinct jobs of a list: where each is first met and what is known of it, and for every place in the list which of
+/// them stands there.
+#[derive(Default)]
+struct DistinctJobs {
+    first: Vec<u32>,
+    results: Vec<Option<TrainingSummary>>,
+    places: Vec<u32>,
+}
+
+impl DistinctJobs {
+    fn of(
+        jobs: &dyn JobList,
+        remembered: impl Fn(&Key) -> Result<Option<TrainingSummary>, Error> + Sync,
+    ) -> Result<Self, Error> {
+        let mut distinct = Self::default();
+        let mut known: HashMap<Digest, u32> = HashMap::new();
+        look_up(jobs, remembered, |place, (digest, found)| {
+            let number = *known.entry(digest).or_insert(distinct.first.len() as u32);
+            if number as usize == distinct.first.len() {
+                distinct.first.push(place as u32);
+                distinct.results.push(found);
             }
-            distinct.places.push(place);
-        }
+            distinct.places.push(number);
+        })?;
         Ok(distinct)
+    }
+}
+
+/// Some jobs of a list, in an order of their own.
+struct Chosen<'a> {
+    all: &'a dyn JobList,
+    places: Vec<u32>,
+}
+
+impl JobList for Chosen<'_> {
+    fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    fn job(&self, place: usize) -> TrainingJob {
+        self.all.job(self.places[place] as usize)
+    }
+
+    fn budget(&self, place: usize) -> Budget {
+        self.all.budget(self.places[place] as usize)
     }
 }
 
@@ -90,50 +143,50 @@ pub(super) struct NodeJobs<'a> {
 }
 
 impl JobRunner for NodeJobs<'_> {
-    fn run(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, StageError> {
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
         self.try_train(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
 impl NodeJobs<'_> {
-    fn try_train(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, Error> {
-        let distinct = DistinctJobs::of(jobs).map_err(Error::Stage)?;
-        let mut results: Vec<Option<TrainingSummary>> = Vec::with_capacity(distinct.jobs.len());
-        for (_, key) in &distinct.jobs {
-            results.push(if self.force { None } else { remembered(self.store, key)? });
-        }
-        let missing: Vec<usize> = (0..results.len()).filter(|&index| results[index].is_none()).collect();
+    fn try_train(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
+        let mut distinct =
+            DistinctJobs::of(jobs, |key| if self.force { Ok(None) } else { remembered(self.store, key) })?;
+        let results = &distinct.results;
+        let missing: Vec<u32> =
+            (0..results.len() as u32).filter(|&number| results[number as usize].is_none()).collect();
         let cached = (results.len() - missing.len()) as u64;
         lock(&self.count).cached += cached;
         if !missing.is_empty() {
-            self.run_missing(&distinct, missing, cached, &mut results)?;
+            self.run_missing(jobs, &mut distinct, missing, cached)?;
         }
-        Ok(distinct.places.iter().filter_map(|&place| results[place].clone()).collect())
+        let DistinctJobs { results, places, .. } = distinct;
+        Ok(places.into_iter().filter_map(|number| results[number as usize].clone()).collect())
     }
 
     fn run_missing(
         &self,
-        distinct: &DistinctJobs,
-        missing: Vec<usize>,
+        jobs: &dyn JobList,
+        distinct: &mut DistinctJobs,
+        missing: Vec<u32>,
         cached: u64,
-        results: &mut [Option<TrainingSummary>],
     ) -> Result<(), Error> {
+        let place = |number: u32| distinct.first[number as usize];
+        let size = |number: u32| (number, self.executor.size(&jobs.job(place(number) as usize)));
+        let mut sized: Vec<(u32, Size)> = missing.into_par_iter().map(size).collect();
         // The longest first: what remains at the end, when some cores have nothing left to do, is then short.
-        let mut sized: Vec<(usize, Size)> =
-            missing.into_iter().map(|index| (index, self.executor.size(distinct.jobs[index].0))).collect();
-        sized.sort_by_key(|&(index, size)| (std::cmp::Reverse(size.flops), index));
-        let jobs: Vec<TrainingJob> = sized.iter().map(|&(index, _)| distinct.jobs[index].0.clone()).collect();
-        let sizes: Vec<Size> = sized.iter().map(|&(_, size)| size).collect();
+        sized.sort_unstable_by_key(|&(number, size)| (std::cmp::Reverse(size.flops), number));
+        let chosen = Chosen { all: jobs, places: sized.iter().map(|&(number, _)| place(number)).collect() };
+        let (numbers, sizes): (Vec<u32>, Vec<Size>) = sized.into_iter().unzip();
         self.progress.trainings_started(self.node, &sizes, cached);
-        let keys = sized.iter().map(|&(index, _)| &distinct.jobs[index].1).collect();
-        let collector = Collector::new(self.store, self.progress, self.stop, self.force, &jobs, keys, sizes);
-        let executed = self.execute(&jobs, &collector);
+        let collector = Collector::new(self.store, self.progress, self.stop, self.force, &chosen, sizes);
+        let executed = self.execute(&chosen, &collector);
         self.progress.trainings_ended();
         let collected = collector.collected();
         *lock(&self.count) += collected.count;
         executed?;
         for (job, training) in collected.finished {
-            results[sized[job].0] = Some(training);
+            distinct.results[numbers[job] as usize] = Some(training);
         }
         if let Some(failure) = collected.not_stored {
             return Err(failure);
@@ -142,65 +195,79 @@ impl NodeJobs<'_> {
             return Err(Error::Interrupted);
         }
         match collected.failures.len() {
-            0 if results.iter().all(Option::is_some) => Ok(()),
+            0 if distinct.results.iter().all(Option::is_some) => Ok(()),
             0 => Err(Error::Unreported { node: self.node.to_owned() }),
             _ => Err(Error::Trainings {
                 node: self.node.to_owned(),
-                of: jobs.len(),
+                of: numbers.len(),
                 failures: collected.failures,
             }),
         }
     }
 
     /// Trains all jobs, and then those that other processes had claimed and did not finish.
-    fn execute(&self, jobs: &[TrainingJob], collector: &Collector) -> Result<(), Error> {
+    fn execute(&self, jobs: &Chosen, collector: &Collector) -> Result<(), Error> {
         self.executor.execute(jobs, self.stop, collector)?;
         loop {
             let waiting = collector.wait_for_others();
             if waiting.is_empty() || self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let part: Vec<TrainingJob> = waiting.iter().map(|&job| jobs[job].clone()).collect();
+            let part = Chosen { all: jobs, places: waiting.iter().map(|&job| job as u32).collect() };
             self.executor.execute(&part, self.stop, &Part { collector, jobs: &waiting })?;
         }
     }
 }
 
+/// Trainings that are missing, by the number of the node that asked last: one that two nodes need would run once.
+#[derive(Default)]
+pub(super) struct Missing {
+    asked_by: HashMap<Digest, usize>,
+}
+
 /// Looks the trainings of one node up and counts what is missing; trains nothing.
 pub(super) struct PlannedJobs<'a> {
     pub(super) store: &'a Store,
-    /// Missing trainings of all nodes so far: one that two nodes need would run once.
-    pub(super) missing: &'a Mutex<HashSet<Digest>>,
+    pub(super) node: NodeIndex,
+    pub(super) missing: &'a Mutex<Missing>,
     pub(super) count: Mutex<TrainingCount>,
 }
 
 impl JobRunner for PlannedJobs<'_> {
-    fn run(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, StageError> {
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
         self.try_look_up(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
 impl PlannedJobs<'_> {
-    fn try_look_up(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, Error> {
-        let distinct = DistinctJobs::of(jobs).map_err(Error::Stage)?;
-        let mut results = Vec::with_capacity(distinct.jobs.len());
-        for (_, key) in &distinct.jobs {
-            results.push(remembered(self.store, key)?);
-        }
+    fn try_look_up(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
         let (mut count, mut missing) = (lock(&self.count), lock(self.missing));
-        for ((_, key), result) in distinct.jobs.iter().zip(&results) {
-            match result {
-                None if missing.insert(*key.digest()) => count.run += 1,
-                _ => count.cached += 1,
-            }
-        }
-        let all: Option<Vec<TrainingSummary>> =
-            distinct.places.iter().map(|&place| results[place].clone()).collect();
-        all.ok_or(Error::NotTrained)
+        // Kept while all are there: with one missing, the stage goes no further.
+        let mut results = Some(Vec::new());
+        let mut found: HashSet<Digest> = HashSet::new();
+        look_up(
+            jobs,
+            |key| remembered(self.store, key),
+            |_, (digest, result)| {
+                if let Some(result) = result {
+                    count.cached += u64::from(found.insert(digest));
+                    if let Some(results) = &mut results {
+                        results.push(result);
+                    }
+                    return;
+                }
+                results = None;
+                match missing.asked_by.insert(digest, self.node) {
+                    None => count.run += 1,
+                    Some(other) => count.cached += u64::from(other != self.node),
+                }
+            },
+        )?;
+        results.ok_or(Error::NotTrained)
     }
 }
 
 /// A lock is only poisoned by a panic, after which the data here is still whole: every change is one push or one sum.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

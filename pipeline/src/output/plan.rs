@@ -106,7 +106,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
         Bound::AtMost(count) => {
             let known = plan.nodes.iter().filter(|node| matches!(node.run, Bound::Exactly(_)));
             let known: u64 = known.map(|node| node.run.most()).sum();
-            format!("at least {known} and at most {}", format::plural(count, "training"))
+            format!("at least {} and at most {}", format::count(known), format::plural(count, "training"))
         }
     };
     format!("{} of {} nodes would run: {trainings}.", plan.stale(), plan.nodes.len())

@@ -127,7 +127,7 @@ impl Progress for Reporter {
     }
 
     fn trainings_started(&self, node: &str, sizes: &[Size], cached: u64) {
-        let flops = sizes.iter().map(|size| size.flops).sum();
+        let flops = sizes.iter().map(|size| size.flops).fold(0, u64::saturating_add);
         self.images.store(0, Ordering::Relaxed);
         self.flops.store(0, Ordering::Relaxed);
         let bar = self.terminal.then(|| {
@@ -162,9 +162,18 @@ impl Progress for Reporter {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
     }
 
+    fn note(&self, text: &str) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match current.as_ref().and_then(|current| current.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| super::message(text)),
+            None => super::message(text),
+        }
+    }
+
     fn images(&self, images: u64, flops: u64) {
         self.images.fetch_add(images, Ordering::Relaxed);
-        self.flops.fetch_add(flops, Ordering::Relaxed);
+        let add = |sum: u64| Some(sum.saturating_add(flops));
+        let _ = self.flops.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         self.redraw(false);
     }
 

@@ -7,6 +7,7 @@
 mod evaluate;
 mod fit_forest;
 mod inputs;
+mod jobs;
 mod mip;
 mod nas_search;
 mod prune;
@@ -24,11 +25,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::train::TrainingJob;
 
 pub use evaluate::{Evaluate, EvaluatedBudget};
 pub use fit_forest::FitForest;
 pub use inputs::{Handle, Input, Inputs, decode};
+pub use jobs::{JobList, JobTemplate};
 pub use mip::{Mip, MipReport, Pick, Round, RoundHandles};
 pub use nas_search::{BestArchitecture, NasSearch, NasSearchReport};
 pub use prune::Prune;
@@ -37,7 +38,7 @@ pub use sample::Sample;
 pub use sample_budgets::{DrawnBudgets, ImageKind, SampleBudgets};
 pub use search::{Search, SearchOutcome};
 pub use select_budget::SelectBudget;
-pub use train::{Architectures, Budgets, JobTemplate, Train, TrainedBudget};
+pub use train::{Architectures, Budgets, Train, TrainedBudget};
 
 /// One kind of node. The engine keys its output by name, version, parameters and the digests of its inputs.
 pub trait Stage: Send + Sync {
@@ -80,7 +81,7 @@ pub trait JobRunner: Sync {
     ///
     /// # Errors
     /// [`StageError::Untrained`] with its cause when at least one of them is not there in the end.
-    fn run(&self, jobs: &[TrainingJob]) -> Result<Vec<TrainingSummary>, StageError>;
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError>;
 }
 
 /// What later stages read of one training. The whole record lies in the cache under `key`.

@@ -1,9 +1,10 @@
 //! Stage `sample`: the architectures 𝒢 that budgets are judged by.
 
 use cache::Fields;
+use rayon::prelude::*;
 
 use super::{Input, Inputs, JobRunner, Stage, StageError};
-use crate::sample::architectures;
+use crate::sample::{ArchitectureList, RandomArchitectures};
 use crate::{Error, Genotype};
 
 /// Draws `count` random architectures. The output is a list of [`Genotype`], canonical.
@@ -32,6 +33,7 @@ impl Stage for Sample {
     }
 
     fn run(&self, _: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
-        Ok(architectures(self.seed, self.count).iter().map(Genotype::canonical).collect())
+        let drawn = RandomArchitectures { seed: self.seed, count: self.count };
+        Ok((0..self.count).into_par_iter().map(|place| drawn.architecture(place)).collect())
     }
 }

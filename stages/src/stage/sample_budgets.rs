@@ -1,17 +1,14 @@
 //! Stage `sample-budgets`: the budgets of one round, drawn around the lowest cost of what pruning left of the space.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use cache::{FieldValue, Fields};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Handle, Input, Inputs, JobRunner, Stage, StageError};
-use crate::hyperparameter::{COUNT, HYPERPARAMETERS};
+use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Value};
 use crate::mip::MipState;
+use crate::network::EdgeFlops;
 use crate::space::BudgetSpace;
-use crate::{Budget, Error, Genotype, network};
+use crate::{Budget, Error, Genotype};
 
 /// Draws the budgets of a round by Eq. 2 of Zheng et al. The output is a [`DrawnBudgets`].
 ///
@@ -104,22 +101,23 @@ impl SampleBudgets {
         architectures: &[Genotype],
     ) -> Result<[Vec<f64>; COUNT], Error> {
         // Values that change no network, such as epochs, meet the same networks again.
-        let known: RefCell<HashMap<[u32; 3], f64>> = RefCell::default();
+        let mut known: Vec<(Vec<Value>, f64)> = Vec::new();
         space.relative_costs(|budget| {
-            let network = [budget.layers, budget.channels, budget.image_size];
-            let remembered = known.borrow().get(&network).copied();
-            let an_image = remembered.map_or_else(|| self.mean_flops_an_image(budget, architectures), Ok)?;
-            known.borrow_mut().insert(network, an_image);
+            let network = budget.network_values();
+            let an_image = match known.iter().find(|(other, _)| *other == network) {
+                Some(&(_, an_image)) => an_image,
+                None => self.mean_flops_an_image(budget, architectures)?,
+            };
+            known.push((network, an_image));
             Ok(an_image * f64::from(budget.epochs))
         })
     }
 
     fn mean_flops_an_image(&self, budget: &Budget, architectures: &[Genotype]) -> Result<f64, Error> {
         let ImageKind { channels, classes } = self.images;
-        let flops =
-            |genotype| network::cost(genotype, budget, channels, classes).map(|cost| cost.training_flops);
-        let flops: Vec<u64> = architectures.par_iter().map(flops).collect::<Result<_, _>>()?;
-        Ok(flops.iter().map(|&flops| flops as f64).sum::<f64>() / flops.len() as f64)
+        let flops = EdgeFlops::new(budget, channels, classes)?;
+        let sum: f64 = architectures.iter().map(|genotype| flops.of(genotype) as f64).sum();
+        Ok(sum / architectures.len() as f64)
     }
 }
 

@@ -3,9 +3,9 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
+use super::jobs::JobGrid;
 use super::{Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary};
 use crate::search::{best, strategy};
-use crate::train::TrainingJob;
 use crate::{Budget, Error, Genotype};
 
 /// Searches under the budget found; the output is a [`SearchOutcome`].
@@ -60,23 +60,26 @@ impl Stage for Search {
             |problem: &str| Error::Numbers { what: "architecture search", problem: problem.to_owned() };
         let mut strategy = strategy(&self.strategy, self.samples, self.seed)
             .ok_or_else(|| nothing(&format!("there is no strategy {:?}", self.strategy)))?;
-        let mut met: Vec<(Genotype, TrainingSummary)> = Vec::new();
+        let mut found: Option<(Genotype, TrainingSummary)> = None;
+        let mut scored = 0;
         loop {
-            let asked: Vec<Genotype> = strategy.ask().iter().map(Genotype::canonical).collect();
-            if asked.is_empty() {
+            let asked = strategy.ask();
+            if asked.count() == 0 {
                 break;
             }
-            let proposed: Vec<TrainingJob> =
-                asked.iter().map(|genotype| self.template.job(genotype, &budget)).collect();
-            let trained = jobs.run(&proposed)?;
-            strategy.tell(&trained.iter().map(|training| training.score).collect::<Vec<_>>());
-            met.extend(asked.into_iter().zip(trained));
+            let grid = JobGrid { template: &self.template, architectures: &*asked, budgets: &[budget] };
+            let mut trained = jobs.run(&grid)?;
+            let scores: Vec<f64> = trained.iter().map(|training| training.score).collect();
+            strategy.tell(&scores);
+            scored += trained.len() as u64;
+            if let Some(place) = best(&scores)
+                && found.as_ref().is_none_or(|(_, before)| scores[place] > before.score)
+            {
+                found = Some((asked.architecture(place), trained.swap_remove(place)));
+            }
         }
-        let scores: Vec<f64> = met.iter().map(|(_, training)| training.score).collect();
-        let place =
-            best(&scores).ok_or_else(|| nothing("the strategy proposed no architecture with a score"))?;
-        let scored = met.len() as u64;
-        let (best, training) = met.swap_remove(place);
+        let (best, training) =
+            found.ok_or_else(|| nothing("the strategy proposed no architecture with a score"))?;
         Ok(SearchOutcome { best, training, scored })
     }
 

@@ -3,52 +3,12 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
+use super::jobs::JobGrid;
 use super::{
-    DrawnBudgets, Handle, Input, Inputs, JobRunner, SearchOutcome, Stage, StageError, TrainingSummary,
+    DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, SearchOutcome, Stage, StageError,
+    TrainingSummary,
 };
-use crate::recipe::{Recipe, Scoring};
-use crate::train::{DataId, TrainingJob};
 use crate::{Budget, Error, Genotype};
-
-/// What all trainings of a run share.
-#[derive(Clone, Debug)]
-pub struct JobTemplate {
-    /// The images.
-    pub data: DataId,
-    /// How a training is scored.
-    pub scoring: Scoring,
-    /// Optimiser and augmentation.
-    pub recipe: Recipe,
-    /// Seed of initial weights, order of images, augmentation and drop path.
-    pub seed: u64,
-}
-
-impl JobTemplate {
-    /// The training of an architecture under a budget.
-    pub fn job(&self, genotype: &Genotype, budget: &Budget) -> TrainingJob {
-        TrainingJob {
-            genotype: genotype.clone(),
-            budget: *budget,
-            seed: self.seed,
-            data: self.data.clone(),
-            scoring: self.scoring,
-            recipe: self.recipe.clone(),
-        }
-    }
-
-    /// Adds everything to a stage's parameters.
-    pub(super) fn add_to(&self, fields: &mut Fields) -> Result<(), Error> {
-        fields.insert("data.name", self.data.name.as_str())?;
-        fields.insert("data.digest", self.data.digest)?;
-        fields.insert("train.seed", self.seed)?;
-        for part in [self.scoring.fields()?, self.recipe.fields()?] {
-            for (name, value) in part.iter() {
-                fields.insert(&format!("train.{name}"), value.clone())?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Which architectures to train.
 #[derive(Clone, Copy, Debug)]
@@ -138,11 +98,8 @@ impl Stage for Train {
             Budgets::Full(budget) => vec![budget],
             Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
         };
-        let all: Vec<TrainingJob> = budgets
-            .iter()
-            .flat_map(|budget| architectures.iter().map(|genotype| self.template.job(genotype, budget)))
-            .collect();
-        let mut trained = jobs.run(&all)?.into_iter();
+        let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
+        let mut trained = jobs.run(&grid)?.into_iter();
         let under = |budget| TrainedBudget {
             budget,
             trainings: trained.by_ref().take(architectures.len()).collect(),

@@ -92,7 +92,7 @@ fn an_interrupted_run_ends_cleanly_and_the_next_goes_on() {
     let sandbox = Sandbox::new();
     for name in ["INT", "TERM"] {
         let ran = interrupted_by(name, &sandbox);
-        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert_eq!(ran.code, Some(130), "{}", ran.stderr);
         assert_eq!(ran.stdout, "");
         let last = ran.stderr.lines().last().unwrap();
         assert!(last.contains("interrupted") && last.contains("next run goes on"), "{}", ran.stderr);

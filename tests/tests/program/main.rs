@@ -5,12 +5,14 @@
 mod bench;
 mod damage;
 mod death;
+mod limits;
 mod memory;
 mod nonsense;
 mod replacing;
 mod running;
 mod sandbox;
 mod sharing;
+mod signals;
 mod staleness;
 mod tables;
 mod training;

@@ -138,7 +138,17 @@ impl Sandbox {
 
     /// The program with these arguments, on this sandbox's cache, in its folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        self.prepared(Command::new(program()), arguments)
+    }
+
+    /// The same from a shell that first does something to itself: sets a limit, or ignores a signal.
+    pub(crate) fn command_after(&self, before: &str, arguments: &[&str]) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(program());
+        self.prepared(shell, arguments)
+    }
+
+    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).arg("--cache").arg(self.cache()).current_dir(self.dir.path());
         // Without a folder there, Mesa's Vulkan layers complain about it on standard error.
         command.env("XDG_RUNTIME_DIR", self.dir.path()).env_remove("NAS_CACHE");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Fields, Store};
 use stages::recipe::{Recipe, Scoring};
-use stages::stage::{Handle, Input, Inputs, JobRunner, Stage, StageError, TrainingSummary, decode};
+use stages::stage::{Handle, Input, Inputs, JobList, JobRunner, Stage, StageError, TrainingSummary, decode};
 use stages::train::{DataId, FinishedTraining, TrainingJob, TrainingResult};
 use stages::{Budget, sample};
 
@@ -35,8 +35,8 @@ impl Executor for FakeExecutor {
         Size { images: 10, flops: u64::from(job.budget.epochs) * 1000 }
     }
 
-    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
-        for (index, job) in jobs.iter().enumerate() {
+    fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+        for (index, job) in (0..jobs.count()).map(|index| (index, jobs.job(index))) {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -54,7 +54,7 @@ impl Executor for FakeExecutor {
                 trained.push(job.clone());
                 trained.len()
             };
-            events.finished(index, Ok(made_up(job)));
+            events.finished(index, Ok(made_up(&job)));
             if self.stop_after == Some(finished) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -106,6 +106,7 @@ impl Progress for Silent {
     fn node_started(&self, _: usize, _: usize, _: &str, _: &str) {}
     fn node_ended(&self, _: usize, _: usize, _: &NodeEntry) {}
     fn trainings_started(&self, _: &str, _: &[Size], _: u64) {}
+    fn note(&self, _: &str) {}
     fn images(&self, _: u64, _: u64) {}
     fn training_ended(&self, _: Option<&str>) {}
     fn waiting(&self, _: usize) {}

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use cache::Kind;
+use stages::stage::JobList;
 use stages::train::TrainingJob;
 
 use super::fake::{Bench, Best, FakeExecutor, Map, budget, job, run};
@@ -122,11 +123,11 @@ impl Executor for Overtaken<'_> {
         self.inner.size(job)
     }
 
-    fn execute(&self, jobs: &[TrainingJob], stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
-        self.inner.execute(&jobs[..1], stop, events)?;
+    fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
+        self.inner.execute(&vec![jobs.job(0)], stop, events)?;
         let beside = run(&maps(0..4, 0..1), self.other, "map@1", &FakeExecutor::default(), |_| {});
         assert!(beside.failure.is_none());
-        for index in 1..jobs.len() {
+        for index in 1..jobs.count() {
             // A reader sees what the writer stores a moment later.
             let patience = Instant::now() + Duration::from_secs(30);
             while events.wanted(index) {

@@ -1,0 +1,124 @@
+//! Packs of trainings on a GPU, one after another: a pack has all of the GPU.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use kernels::Device;
+use stages::data::Dataset;
+use stages::stage::JobList;
+
+use super::JobObserver;
+use crate::engine::executor::Events;
+use crate::error::Error;
+
+/// Jobs, and what they are packed by.
+pub(super) struct Packs<'a> {
+    pub(super) jobs: &'a dyn JobList,
+    pub(super) data: &'a Dataset,
+    pub(super) device: &'a Device,
+    /// Most trainings in a pack.
+    pub(super) most: usize,
+    /// Bytes that a pack may take.
+    pub(super) bytes: u64,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) events: &'a dyn Events,
+}
+
+impl Packs<'_> {
+    /// Trains all of them. Where there is less memory than was planned with, or fewer threads start, what was left out of a
+    /// pack goes into smaller ones.
+    ///
+    /// # Errors
+    /// When the device fails: then no other training on it would give a result.
+    pub(super) fn execute(&self) -> Result<(), Error> {
+        let mut waiting: VecDeque<usize> = (0..self.jobs.count()).collect();
+        let mut most = self.most;
+        while !waiting.is_empty() && !self.stop.load(Ordering::Relaxed) {
+            let pack = self.next_pack(most, &mut waiting);
+            let count = pack.len();
+            let mut left_out = self.train(pack)?;
+            if !left_out.is_empty() {
+                most = if left_out.len() == count { count / 2 } else { count - left_out.len() };
+                left_out.sort_unstable();
+                left_out.into_iter().rev().for_each(|index| waiting.push_front(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Trains a pack; gives those that a smaller one might hold.
+    fn train(&self, pack: Vec<usize>) -> Result<Vec<usize>, Error> {
+        let count = pack.len();
+        let (left_out, failed) = (Mutex::new(Vec::new()), Mutex::new(None));
+        let leave_out = |index| left_out.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+        let train = |index: usize, seat: Device| {
+            let observer = JobObserver { index, stop: self.stop, events: self.events, begun: &|| {} };
+            let trained = stages::train::train(&self.jobs.job(index), self.data, &seat, &observer);
+            match &trained {
+                Err(stages::Error::Network(
+                    kernels::Error::OutOfMemory { .. } | kernels::Error::MemoryInUse { .. },
+                )) if count > 1 => return leave_out(index),
+                Err(stages::Error::Network(error @ kernels::Error::Device { .. })) => {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+                }
+                _ => {}
+            }
+            self.events.finished(index, trained);
+        };
+        thread::scope(|scope| {
+            let mut seats = pack.into_iter().zip(self.device.pack(count));
+            let own = seats.next();
+            for (index, seat) in seats {
+                let train = &train;
+                // A seat whose thread does not start is dropped, so that the others do not wait for it.
+                if thread::Builder::new().spawn_scoped(scope, move || train(index, seat)).is_err() {
+                    leave_out(index);
+                }
+            }
+            if let Some((index, seat)) = own {
+                train(index, seat);
+            }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) if !self.stop.load(Ordering::Relaxed) => Err(Error::Device(error)),
+            _ => Ok(left_out.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    /// Takes trainings off the list that go together: of the same batch and image size as the first, as many as fit the
+    /// memory, and no more than `most`.
+    fn next_pack(&self, most: usize, waiting: &mut VecDeque<usize>) -> Vec<usize> {
+        let sizes = |index: usize| {
+            let budget = self.jobs.budget(index);
+            (budget.batch_size, budget.image_size)
+        };
+        let (mut pack, mut bytes): (Vec<usize>, u64) = (Vec::new(), 0);
+        let mut rest = VecDeque::with_capacity(waiting.len());
+        while let Some(index) = waiting.pop_front() {
+            if pack.len() == most {
+                rest.push_back(index);
+                break;
+            }
+            if pack.first().is_some_and(|&first| sizes(first) != sizes(index)) {
+                rest.push_back(index);
+                continue;
+            }
+            // One that cannot be planned says why when it is trained, alone.
+            let own = stages::train::memory_plan(&self.jobs.job(index), self.data, self.device);
+            let own = own.map_or(u64::MAX, |plan| plan.total());
+            if !pack.is_empty() && bytes.saturating_add(own) > self.bytes {
+                rest.push_back(index);
+                break;
+            }
+            if self.events.wanted(index) {
+                pack.push(index);
+                bytes = bytes.saturating_add(own);
+            }
+        }
+        rest.append(waiting);
+        *waiting = rest;
+        pack
+    }
+}

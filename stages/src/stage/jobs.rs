@@ -1,0 +1,117 @@
+//! Jobs in a row, each made when it is asked for: a list of a million takes the memory of what tells them apart.
+
+use crate::recipe::{Recipe, Scoring};
+use crate::sample::ArchitectureList;
+use crate::train::{DataId, TrainingJob};
+use crate::{Budget, Error, Genotype};
+
+/// Jobs by their place in a row.
+pub trait JobList: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The job at a place below [`JobList::count`].
+    fn job(&self, place: usize) -> TrainingJob;
+
+    /// The budget of that job.
+    fn budget(&self, place: usize) -> Budget {
+        self.job(place).budget
+    }
+}
+
+impl JobList for Vec<TrainingJob> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn job(&self, place: usize) -> TrainingJob {
+        self[place].clone()
+    }
+}
+
+/// What all trainings of a run share.
+#[derive(Clone, Debug)]
+pub struct JobTemplate {
+    /// The images.
+    pub data: DataId,
+    /// How a training is scored.
+    pub scoring: Scoring,
+    /// Optimiser and augmentation.
+    pub recipe: Recipe,
+    /// Seed of initial weights, order of images, augmentation and drop path.
+    pub seed: u64,
+}
+
+impl JobTemplate {
+    /// The training of an architecture under a budget.
+    pub fn job(&self, genotype: &Genotype, budget: &Budget) -> TrainingJob {
+        TrainingJob {
+            genotype: genotype.clone(),
+            budget: *budget,
+            seed: self.seed,
+            data: self.data.clone(),
+            scoring: self.scoring,
+            recipe: self.recipe.clone(),
+        }
+    }
+
+    /// Adds everything to a stage's parameters.
+    pub(super) fn add_to(&self, fields: &mut cache::Fields) -> Result<(), Error> {
+        fields.insert("data.name", self.data.name.as_str())?;
+        fields.insert("data.digest", self.data.digest)?;
+        fields.insert("train.seed", self.seed)?;
+        for part in [self.scoring.fields()?, self.recipe.fields()?] {
+            for (name, value) in part.iter() {
+                fields.insert(&format!("train.{name}"), value.clone())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every architecture under every budget, in the order of the budgets.
+pub(super) struct JobGrid<'a> {
+    pub(super) template: &'a JobTemplate,
+    pub(super) architectures: &'a dyn ArchitectureList,
+    pub(super) budgets: &'a [Budget],
+}
+
+impl JobList for JobGrid<'_> {
+    fn count(&self) -> usize {
+        self.architectures.count() * self.budgets.len()
+    }
+
+    fn job(&self, place: usize) -> TrainingJob {
+        let genotype = self.architectures.architecture(place % self.architectures.count());
+        self.template.job(&genotype, &self.budget(place))
+    }
+
+    fn budget(&self, place: usize) -> Budget {
+        self.budgets[place / self.architectures.count()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::architectures;
+
+    #[test]
+    fn a_grid_is_every_architecture_under_every_budget() {
+        let template = JobTemplate {
+            data: DataId { name: "none".to_owned(), digest: cache::Digest::of("test", b"") },
+            scoring: Scoring::default(),
+            recipe: Recipe::default(),
+            seed: 3,
+        };
+        let architectures = architectures(0, 3);
+        let budgets = [Budget::NAMED[0].1, Budget::NAMED[1].1];
+        let grid = JobGrid { template: &template, architectures: &architectures, budgets: &budgets };
+        let jobs: Vec<TrainingJob> = (0..grid.count()).map(|place| grid.job(place)).collect();
+        let expected = budgets.iter().flat_map(|budget| {
+            architectures.iter().map(|genotype| template.job(genotype, budget)).collect::<Vec<_>>()
+        });
+        assert_eq!(jobs, expected.collect::<Vec<_>>());
+        assert!((0..jobs.len()).all(|place| grid.budget(place) == jobs[place].budget));
+    }
+}
