@@ -66,6 +66,14 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}; what stood there before was not touched")]
+    Unwritten {
+        /// File.
+        path: String,
+        /// Why.
+        source: std::sync::Arc<std::io::Error>,
+    },
     /// Images and labels do not fit each other or the network.
     #[error("images: {problem}")]
     Images {

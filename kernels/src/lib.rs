@@ -8,6 +8,7 @@ mod checks;
 mod cpu;
 mod device;
 mod error;
+pub mod file;
 mod gpu;
 mod graph;
 mod limits;
@@ -24,6 +25,7 @@ mod rng;
 mod schedule;
 mod shape;
 mod state;
+mod tensors;
 mod trainer;
 
 pub use cpu::{control, save_address_space};

@@ -1,11 +1,11 @@
 //! What a training changes: parameters, momentum and running statistics, in flat arrays, with their names.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::Error;
 use crate::graph::{Graph, Init, ParamId};
 use crate::rng::{Purpose, random, unit};
+use crate::tensors::{self, Tensors};
 
 /// How the scales of normalisations start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +87,7 @@ impl State {
     }
 
     /// All tensors by name, in the names of the reference network.
-    pub(crate) fn tensors(&self, graph: &Graph, layout: &Layout) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    pub(crate) fn tensors(&self, graph: &Graph, layout: &Layout) -> Tensors {
         let mut tensors = parameter_tensors(&self.parameters, graph, layout);
         for norm in &graph.norms {
             let channels = norm.raw.shape.channels;
@@ -100,38 +100,22 @@ impl State {
         tensors
     }
 
-    /// Replaces all tensors by those of a safetensors file; `num_batches_tracked` is ignored.
-    pub(crate) fn load(&mut self, path: &Path, graph: &Graph, layout: &Layout) -> Result<(), Error> {
-        let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
-        let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
-        let file = safetensors::SafeTensors::deserialize(&bytes)
-            .map_err(|error| problem(format!("is not a safetensors file: {error}")))?;
-        let expected = self.tensors(graph, layout);
-        if let Some(unknown) = (file.names().into_iter())
-            .find(|name| !expected.contains_key(*name) && !name.ends_with(".num_batches_tracked"))
-        {
-            return Err(problem(format!(
-                "tensor `{unknown}` is not one of this network; check the genotype and the budget's layers"
-            )));
-        }
-        for (name, (shape, _)) in &expected {
-            let tensor = file.tensor(name).map_err(|_| {
-                problem(format!("tensor `{name}` is missing; check the genotype and the budget's layers"))
-            })?;
-            if tensor.dtype() != safetensors::Dtype::F32 || tensor.shape() != shape.as_slice() {
-                return Err(problem(format!(
-                    "tensor `{name}` is {:?} {:?}, expected F32 {shape:?}; check the genotype and the budget",
-                    tensor.dtype(),
-                    tensor.shape()
-                )));
-            }
-            let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    /// Replaces all tensors by those of a file; see [`tensors::load`].
+    pub(crate) fn load(
+        &mut self,
+        path: &Path,
+        former: &dyn Fn(&str) -> String,
+        graph: &Graph,
+        layout: &Layout,
+    ) -> Result<Vec<String>, Error> {
+        let (tensors, notes) = tensors::load(path, &self.tensors(graph, layout), former)?;
+        for (name, (_, values)) in &tensors {
             self.set(name, values, graph, layout);
         }
-        Ok(())
+        Ok(notes)
     }
 
-    fn set(&mut self, name: &str, values: impl Iterator<Item = f32>, graph: &Graph, layout: &Layout) {
+    fn set(&mut self, name: &str, values: &[f32], graph: &Graph, layout: &Layout) {
         let target = if let Some(index) = graph.params.iter().position(|param| param.name == name) {
             &mut self.parameters[layout.offset(ParamId(index))..]
         } else {
@@ -142,38 +126,15 @@ impl State {
                 _ => &mut self.running_var[norm.offset..],
             }
         };
-        target.iter_mut().zip(values).for_each(|(target, value)| *target = value);
+        target[..values.len()].copy_from_slice(values);
     }
 }
 
 /// The tensors of a flat array laid out like the parameters (weights, or their gradients) by name.
-pub(crate) fn parameter_tensors(
-    flat: &[f32],
-    graph: &Graph,
-    layout: &Layout,
-) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+pub(crate) fn parameter_tensors(flat: &[f32], graph: &Graph, layout: &Layout) -> Tensors {
     let tensor = |(index, param): (usize, &crate::graph::Param)| {
         let values = flat[layout.offset(ParamId(index))..][..param.elements()].to_vec();
         (param.name.clone(), (param.shape.clone(), values))
     };
     graph.params.iter().enumerate().map(tensor).collect()
-}
-
-/// Writes tensors as a safetensors file.
-pub(crate) fn save(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> Result<(), Error> {
-    let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
-    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, data)| {
-            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, (*shape).clone(), data)
-                .map(|view| (name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem(error.to_string()))?;
-    let file = safetensors::serialize(views, None).map_err(|error| problem(error.to_string()))?;
-    std::fs::write(path, file).map_err(|error| problem(format!("cannot be written: {error}")))
 }

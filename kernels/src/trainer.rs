@@ -9,7 +9,8 @@ use crate::plan::MemoryPlan;
 use crate::preprocess::{ImageSet, Preprocess};
 use crate::profile::KernelTime;
 use crate::program::{Mode, Program};
-use crate::state::{Layout, NormInit, State, parameter_tensors, save};
+use crate::state::{Layout, NormInit, State, parameter_tensors};
+use crate::tensors::save;
 use crate::{Error, Shape};
 
 /// What one training does beside its network and images.
@@ -277,14 +278,17 @@ impl Trainer {
         self.backend.evaluate(&pass)
     }
 
-    /// Replaces weights and running statistics by those of a safetensors file and clears the momentum.
+    /// Replaces weights and running statistics by those of a safetensors file and clears the momentum. `former` gives
+    /// the name that a tensor has now for one that an earlier version wrote. Gives what a person should know of how the
+    /// file was read.
     ///
     /// # Errors
-    /// When the file cannot be read or its tensors are not those of this network.
-    pub fn load(&mut self, path: &Path) -> Result<(), Error> {
+    /// When the file cannot be read or its tensors are not those of this network, each a finite number.
+    pub fn load(&mut self, path: &Path, former: &dyn Fn(&str) -> String) -> Result<Vec<String>, Error> {
         let mut state = self.backend.state()?;
-        state.load(path, &self.graph, &self.layout)?;
-        self.backend.set_state(&state)
+        let notes = state.load(path, former, &self.graph, &self.layout)?;
+        self.backend.set_state(&state)?;
+        Ok(notes)
     }
 
     /// Writes weights and running statistics as a safetensors file.

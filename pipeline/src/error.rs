@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use stages::echo::shown;
 use stages::stage::StageError;
 
 /// Finished what was asked.
@@ -19,16 +20,20 @@ pub(crate) enum Error {
     /// Input that a stage's own types refuse: genotypes, budgets, configuration, data files.
     #[error("{0}")]
     Input(#[source] stages::Error),
-    #[error("there is no target {target:?}; a target is a stage ({stages}) or one node of it ({nodes})")]
+    #[error(
+        "there is no target `{}`; a target is a stage ({stages}) or one node of it ({nodes})",
+        shown(target)
+    )]
     UnknownTarget { target: String, stages: String, nodes: String },
-    #[error("cannot read {}: {source}; check that the file is there and may be read", path.display())]
+    #[error("cannot read {}: {source}; check that the file is there and may be read", shown(path.display()))]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown(path.display()))]
     File { path: PathBuf, problem: String },
-    #[error("{flag} {value}: {problem}")]
+    #[error("{flag} {}: {problem}", shown(value))]
     Flag { flag: &'static str, value: String, problem: String },
     #[error(
-        "no node and no training has a key that begins with {name}; `pipeline log` and `pipeline plan` show what there is"
+        "no node and no training has a key that begins with {}; `pipeline log` and `pipeline plan` show what there is",
+        shown(name)
     )]
     UnknownKey { name: String },
 
@@ -60,6 +65,10 @@ pub(crate) enum Error {
          again to go on", folder.display()
     )]
     OutOfRoom { folder: PathBuf },
+    #[error(
+        "{source}; another folder for the cache can be given by --cache DIR, or by NAS_CACHE in the environment"
+    )]
+    CacheFolder { source: cache::Error },
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
     #[error(

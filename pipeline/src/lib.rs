@@ -4,6 +4,7 @@
 //! that the end-to-end tests can build the same program.
 
 mod cli;
+mod encoding;
 mod engine;
 mod error;
 mod local;
@@ -19,8 +20,15 @@ use clap::Parser;
 /// Runs the program with the arguments of this process: exit code 0 when it did what was asked, 1 when it could not, 2
 /// when what was asked makes no sense, 130 when it was interrupted.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    match threads::start().and_then(|()| cli.run()) {
+    let command = match cli::Cli::try_parse() {
+        Ok(command) => command,
+        Err(said) => {
+            output::usage(&said);
+            // Help was asked for, or a mistake was made.
+            return ExitCode::from(if said.exit_code() == 0 { error::EXIT_OK } else { error::EXIT_USAGE });
+        }
+    };
+    match threads::start().and_then(|()| command.run()) {
         Ok(()) => ExitCode::from(error::EXIT_OK),
         Err(error) => {
             output::message(&format!("pipeline: {error}"));

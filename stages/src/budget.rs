@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+use crate::echo::shown;
 use crate::hyperparameter::{HYPERPARAMETERS, Hyperparameter, Value};
 use crate::{Error, suggest};
 
@@ -106,7 +107,7 @@ impl FromStr for Budget {
     /// # Errors
     /// [`Error::Budget`] for unknown names, values that are not allowed, repeated and missing hyper-parameters.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let place = format!("budget `{text}`");
+        let place = format!("budget `{}`", shown(text));
         let refuse = |problem: String| Err(Error::Budget { place: place.clone(), problem });
         let mut parts = text.split(',').map(str::trim).peekable();
         let base = parts.next_if(|part| !part.contains('='));
@@ -116,7 +117,8 @@ impl FromStr for Budget {
             else {
                 let hint = suggest::hint(name, Self::NAMED.iter().map(|(known, _)| *known));
                 return refuse(format!(
-                    "unknown budget name `{name}`; {hint}; or name=value,… for all values"
+                    "unknown budget name `{}`; {hint}; or name=value,… for all values",
+                    shown(name)
                 ));
             };
             values = budget.values().map(Some);
@@ -124,7 +126,7 @@ impl FromStr for Budget {
         let mut seen = [false; HYPERPARAMETERS.len()];
         for part in parts {
             let Some((name, value)) = part.split_once('=') else {
-                return refuse(format!("`{part}` is not of the form name=value"));
+                return refuse(format!("`{}` is not of the form name=value", shown(part)));
             };
             let (index, row) = Hyperparameter::find(name.trim(), &place)?;
             if seen[index] {

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use crate::echo::shown;
+
 /// An error of the crate `stages`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A genotype text that the grammar does not accept.
-    #[error("genotype, character {position}: found {found}, expected {expected}")]
+    #[error("genotype, {place}: found {found}, expected {expected}")]
     Genotype {
-        /// Where in the text, counted in characters from 1.
-        position: usize,
+        /// Where in the text: "character 12", or "line 3, character 12", counted from 1.
+        place: String,
         /// What stands there.
         found: String,
         /// What the grammar accepts there.
@@ -26,7 +28,7 @@ pub enum Error {
     },
 
     /// A data set that cannot be read.
-    #[error("{}: {problem}; {remedy}", path.display())]
+    #[error("{}: {problem}; {remedy}", shown(path.display()))]
     Data {
         /// The file or folder.
         path: PathBuf,

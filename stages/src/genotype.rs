@@ -2,6 +2,7 @@
 //!
 //! A genotype is data only: what an operation computes is `network`'s business.
 
+mod find;
 mod lexer;
 mod nasbench;
 mod parser;
@@ -126,8 +127,9 @@ impl fmt::Display for Cell {
 /// An architecture: the normal and the reduction cell. The output of a cell is always the concatenation of its four
 /// nodes.
 ///
-/// [`FromStr`] reads every text form (nested, flat, 28 integers, NAS-Bench-301 dictionary, published name) by a
-/// grammar; [`Display`](fmt::Display) writes the nested form, from which the same value is read back.
+/// [`FromStr`] reads every text form (nested, flat, its fields as JSON, 28 integers, NAS-Bench-301 dictionary, published
+/// name) by a grammar, with a log's or a file's text around it; [`Display`](fmt::Display) writes the nested form, from
+/// which the same value is read back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Genotype {
     /// The cell that keeps the image size.
@@ -159,9 +161,34 @@ impl FromStr for Genotype {
     type Err = Error;
 
     /// # Errors
-    /// [`Error::Genotype`] with the position, what was found there and what the grammar expects.
+    /// As [`read`].
     fn from_str(text: &str) -> Result<Self, Error> {
-        parser::genotype(text)
+        read(text, None)
+    }
+}
+
+/// Reads the genotype of a text; of several the one that `which` names, or that begins in the line of that number.
+///
+/// # Errors
+/// [`Error::Genotype`] with the place, what was found there and what the grammar expects; also where several are there
+/// and none is chosen.
+pub fn read(text: &str, which: Option<&str>) -> Result<Genotype, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    find::genotype(text, which).map_err(|wrong| Error::Genotype {
+        place: place(text, wrong.start),
+        found: wrong.found,
+        expected: wrong.expected,
+    })
+}
+
+/// How messages name a place: by its line where there are several.
+fn place(text: &str, byte: usize) -> String {
+    let line_start = text[..byte].rfind('\n').map_or(0, |end| end + 1);
+    let character = format!("character {}", 1 + text[line_start..byte].chars().count());
+    if text.trim_end().contains('\n') {
+        format!("line {}, {character}", find::line(text, byte))
+    } else {
+        character
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::echo::shown;
 use crate::{Budget, Error, suggest};
 
 /// A hyper-parameter's value.
@@ -148,7 +149,15 @@ pub static HYPERPARAMETERS: [Hyperparameter; COUNT] = [
         Changes::Learning,
         (|budget| Value::Real(budget.learning_rate), |budget, value| budget.learning_rate = value.number()),
     ),
-    row("layers", "cells", "cells in the network", Allowed::Counts(1, 256), Changes::Network, count!(layers)),
+    // Of one or two cells both would be reduction cells: half of the architecture would have no part in its network.
+    row(
+        "layers",
+        "cells",
+        "cells in the network: two reduction cells, and at least one normal cell",
+        Allowed::Counts(3, 256),
+        Changes::Network,
+        count!(layers),
+    ),
     row(
         "channels",
         "channels",
@@ -203,7 +212,8 @@ impl Hyperparameter {
         found.ok_or_else(|| Error::Budget {
             place: place.to_owned(),
             problem: format!(
-                "unknown hyper-parameter `{name}`; {}",
+                "unknown hyper-parameter `{}`; {}",
+                shown(name),
                 suggest::hint(name, HYPERPARAMETERS.iter().map(|row| row.name))
             ),
         })
@@ -239,7 +249,8 @@ impl Hyperparameter {
     }
 
     fn refusal(&self, text: &str, place: &str) -> Error {
-        let problem = format!("{} ({}) is {text}, must be {}", self.name, self.meaning, self.allowed);
+        let problem =
+            format!("{} ({}) is {}, must be {}", self.name, self.meaning, shown(text), self.allowed);
         Error::Budget { place: place.to_owned(), problem }
     }
 

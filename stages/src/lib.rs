@@ -5,11 +5,13 @@
 pub mod budget;
 pub mod config;
 pub mod data;
+pub mod echo;
 pub mod forest;
 pub mod genotype;
 pub mod hyperparameter;
 pub mod mip;
 pub mod network;
+pub mod path;
 pub mod random;
 pub mod rank;
 pub mod recipe;

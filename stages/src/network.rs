@@ -54,7 +54,7 @@ fn build_layers(
     let stem = graph.batch_norm("stem.1", stem)?;
     let (mut before, mut previous, mut after_reduction) = (stem, stem, false);
     for layer in 0..layers {
-        let reduction = layer == layers / 3 || layer == 2 * layers / 3;
+        let reduction = is_reduction(layer, layers);
         if reduction {
             width *= 2;
         }
@@ -119,12 +119,37 @@ fn build_cell(
     Ok(graph.concat_value(concat))
 }
 
-/// Edges other than `none` in canonical order, each with its place among them in the genotype's own order.
+/// Edges other than `none` in canonical order, each with its place in the genotype's own order. A `none` has a place as
+/// in PyTorch, where it is a module without parameters.
 fn canonical_order(edges: &[Edge]) -> Vec<(usize, Edge)> {
-    let kept = edges.iter().copied().filter(|edge| edge.operation != Operation::None);
-    let mut order: Vec<_> = kept.enumerate().collect();
+    let mut order: Vec<_> = edges.iter().copied().enumerate().collect();
+    order.retain(|(_, edge)| edge.operation != Operation::None);
     order.sort_by_key(|&(_, edge)| edge);
     order
+}
+
+/// What a tensor is called that an earlier version wrote as `name`: it gave places to edges other than `none` only.
+pub(crate) fn renamed(genotype: &Genotype, layers: u32, name: &str) -> String {
+    let new_name = || {
+        let (layer, rest) = name.strip_prefix("cells.")?.split_once(".dag.")?;
+        let mut rest = rest.splitn(3, '.');
+        let (node, place, rest) = (rest.next()?, rest.next()?, rest.next()?);
+        let cell = if is_reduction(layer.parse().ok()?, layers as usize) {
+            &genotype.reduce
+        } else {
+            &genotype.normal
+        };
+        let edges = cell.nodes.get(node.parse::<usize>().ok()?)?;
+        let mut kept = edges.iter().enumerate().filter(|(_, edge)| edge.operation != Operation::None);
+        let (place, _) = kept.nth(place.parse().ok()?)?;
+        Some(format!("cells.{layer}.dag.{node}.{place}.{rest}"))
+    };
+    new_name().unwrap_or_else(|| name.to_owned())
+}
+
+/// Whether a layer of so many is a reduction cell: those after a third and after two thirds.
+fn is_reduction(layer: usize, layers: usize) -> bool {
+    layer == layers / 3 || layer == 2 * layers / 3
 }
 
 /// The value of an edge, and whether drop path applies to it (to all but identities).
@@ -226,6 +251,27 @@ mod tests {
         // 528 million multiply-adds of convolutions and the linear layer.
         assert_eq!(cost.parameters, 3_351_502);
         assert!((500_000_000..560_000_000).contains(&cost.mult_adds), "{}", cost.mult_adds);
+    }
+
+    #[test]
+    fn a_none_has_a_place_among_the_edges() {
+        let edge = |input, operation| Edge { input, operation };
+        let node = [edge(1, Operation::None), edge(2, Operation::SepConv3x3), edge(0, Operation::MaxPool3x3)];
+        assert_eq!(canonical_order(&node), [(2, node[2]), (1, node[1])]);
+        let mut genotype = Genotype::default();
+        genotype.normal.nodes[1] = node.to_vec();
+        // Of four layers 1 and 2 are reduction cells.
+        for (name, now) in [
+            ("cells.0.dag.1.0.0.net.0.net.1.weight", "cells.0.dag.1.1.0.net.0.net.1.weight"),
+            ("cells.3.dag.1.1.0.bn.bias", "cells.3.dag.1.2.0.bn.bias"),
+            ("cells.2.dag.1.0.0.bn.bias", "cells.2.dag.1.0.0.bn.bias"),
+            ("cells.0.preproc0.net.1.weight", "cells.0.preproc0.net.1.weight"),
+            ("cells.0.dag.1.9.0.bn.bias", "cells.0.dag.1.9.0.bn.bias"),
+            ("cells.x.dag.9.y", "cells.x.dag.9.y"),
+            ("stem.0.weight", "stem.0.weight"),
+        ] {
+            assert_eq!(renamed(&genotype, 4, name), now);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use kernels::{Device, Graph, ImageSet, MemoryPlan, Monitor, NormInit, Preprocess
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Split, holdout};
+use crate::echo::shown;
 use crate::recipe::{BnInit, Recipe, Scoring};
 use crate::{Budget, Error, Genotype, network};
 
@@ -113,6 +114,8 @@ pub trait Observer: Sync {
     fn images(&self, count: u64);
     /// Whether to stop.
     fn cancelled(&self) -> bool;
+    /// How a file was read that the training starts from, where a person should know.
+    fn note(&self, _note: &str) {}
 }
 
 /// Order of the training images.
@@ -140,6 +143,17 @@ pub struct TrainOptions {
     pub order: Order,
 }
 
+/// A training with options that was done.
+#[derive(Debug)]
+pub struct TrainedWithOptions {
+    /// What it gave.
+    pub trained: FinishedTraining,
+    /// Loss of each step.
+    pub losses: Vec<f32>,
+    /// Why a file that was asked for is not there. The training is as good without it.
+    pub unwritten: Option<Error>,
+}
+
 /// Trains a job.
 ///
 /// # Errors
@@ -150,25 +164,28 @@ pub fn train(
     device: &Device,
     observer: &dyn Observer,
 ) -> Result<FinishedTraining, Error> {
-    train_with(job, data, device, &TrainOptions::default(), observer).map(|(trained, _)| trained)
+    train_with(job, data, device, &TrainOptions::default(), observer).map(|done| done.trained)
 }
 
-/// Trains a job with options; also gives the loss of each step.
+/// Trains a job with options.
 ///
 /// # Errors
-/// As [`train`], and when a file cannot be read or written.
+/// As [`train`], and when a file cannot be read.
 pub fn train_with(
     job: &TrainingJob,
     data: &Dataset,
     device: &Device,
     options: &TrainOptions,
     observer: &dyn Observer,
-) -> Result<(FinishedTraining, Vec<f32>), Error> {
+) -> Result<TrainedWithOptions, Error> {
     let started = Instant::now();
     let mut training = TrainingLoop::new(job, data, device)?;
     observer.begun();
     if let Some(path) = &options.init_from {
-        training.trainer.load(path)?;
+        let former = |name: &str| network::renamed(&job.genotype, job.budget.layers, name);
+        for note in training.trainer.load(path, &former)? {
+            observer.note(&format!("{}: {note}", shown(path.display())));
+        }
     }
     let LearningCurve { epochs, losses, mut diverged_at } = training.run(options, observer)?;
     let mut test_accuracy = 0.0;
@@ -178,12 +195,9 @@ pub fn train_with(
             None => diverged_at = Some(losses.len() as u64),
         }
     }
-    if let Some(path) = &options.dump_gradients {
-        training.trainer.save_gradients(path)?;
-    }
-    if let Some(path) = &options.save {
-        training.trainer.save(path)?;
-    }
+    let gradients = options.dump_gradients.as_ref().map(|path| training.trainer.save_gradients(path));
+    let weights = options.save.as_ref().map(|path| training.trainer.save(path));
+    let unwritten = [gradients, weights].into_iter().flatten().find_map(Result::err).map(Error::from);
     // A training that diverges has the cost of its budget all the same.
     let images = match diverged_at {
         Some(_) => training.train.len() as u64 * u64::from(job.budget.epochs),
@@ -208,7 +222,7 @@ pub fn train_with(
         elapsed_ms: started.elapsed().as_millis() as u64,
         images_per_second: (training.images_seen as f64 / training.seconds.max(1e-9)).round(),
     };
-    Ok((trained, losses))
+    Ok(TrainedWithOptions { trained, losses, unwritten })
 }
 
 /// The memory that a job's training would take on a device, as it is planned for it.

@@ -28,7 +28,7 @@ CellEdges = list[list[Edge]]
 
 @dataclass(frozen=True)
 class Genotype:
-    """The two cells that, repeated, make a network; `none` edges are already dropped."""
+    """The two cells that, repeated, make a network. A `none` is an edge of its node and adds nothing to it."""
 
     normal: CellEdges
     reduce: CellEdges
@@ -58,4 +58,4 @@ def _cell(nodes: list[list[Edge]]) -> CellEdges:
                 raise ValueError(f"unknown operation {operation!r}")
             if not 0 <= source < index + 2:
                 raise ValueError(f"node {index + 2} cannot read state {source}")
-    return [[(operation, source) for operation, source in edges if operation != "none"] for edges in nodes]
+    return [[(operation, source) for operation, source in edges] for edges in nodes]

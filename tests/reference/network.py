@@ -85,6 +85,13 @@ class SepConv(nn.Module):
         return self.net(x)
 
 
+class Zero(nn.Module):
+    """`none`: (N, C, H, W) -> zero, which adds to any shape. It has no parameters, but a place among the edges."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(())
+
+
 class DropPath(nn.Module):
     """Zeroes an edge for some images and rescales it for the others: (N, C, H, W) -> the same shape."""
 
@@ -100,11 +107,13 @@ class DropPath(nn.Module):
 
 
 def make_edge(operation: str, channels: int, stride: int) -> nn.Sequential:
-    """An edge: its operation at index 0 and, unless it is an identity, drop path at index 1."""
+    """An edge: its operation at index 0 and, unless it is an identity or `none`, drop path at index 1."""
     if operation == "skip_connect":
         if stride == 1:
             return nn.Sequential(nn.Identity())
         return nn.Sequential(FactorizedReduce(channels, channels), DropPath())
+    if operation == "none":
+        return nn.Sequential(Zero())
     family, _, size = operation.rpartition("_")
     kernel = int(size[0])
     if family == "sep_conv":

@@ -17,8 +17,8 @@ use stages::{Budget, Genotype, network};
 use super::Global;
 use super::data::load;
 use super::device::DeviceArgs;
+use super::given::genotype;
 use super::interrupt::stop_on_signal;
-use super::train::genotype;
 use crate::error::Error;
 use crate::output;
 use crate::output::bench::{Bench as Report, Control, Kernels, Kind, Measured, Paper, Row};
@@ -41,7 +41,8 @@ const SYNTHETIC_IMAGES: usize = 4096;
   pipeline bench --device gpu --budget BPE-1 --budget BPE-1,batch_size=512 --json
   pipeline bench --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --seconds 10")]
 pub(crate) struct Bench {
-    /// A genotype in any text form, the name of a published one, or @FILE with one
+    /// A genotype in any text form, the name of a published one, or @FILE with one; of several in a file `@FILE:NAME` or
+    /// `@FILE:LINE`
     #[arg(long, default_value = "DARTS_V2", value_name = "G|NAME|@FILE")]
     genotype: String,
     /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ; may be repeated [default: those

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use stages::data::{Dataset, Images, Limits, Source};
+use stages::echo::shown;
 
 use super::Global;
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub(crate) struct Data {
 #[derive(Serialize)]
 struct DataJson<'a> {
     name: &'a str,
+    /// What the set is called in `--data`, with the folder that its files lie in.
+    source: String,
     digest: String,
     channels: usize,
     height: usize,
@@ -42,12 +45,14 @@ struct ClassJson<'a> {
 
 impl Data {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let data = load(&self.data)?;
+        let source = found(&self.data)?;
+        let data = source.load(Limits::default()).map_err(Error::Input)?;
         let (train, test) = (per_class(&data, &data.train), per_class(&data, &data.test));
         if global.json {
             let class = |(index, name)| ClassJson { name, train: train[index], test: test[index] };
             return output::json(&DataJson {
                 name: &data.name,
+                source: source.to_string(),
                 digest: data.digest.to_string(),
                 channels: data.channels,
                 height: data.height,
@@ -71,13 +76,14 @@ impl Data {
             ]);
         }
         output::result(&format!(
-            "{}: {} training and {} test images, {} x {} pixels, {}\nmean   {}\nstd    {}\ndigest {}\n\n{table}",
+            "{}: {} training and {} test images, {} x {} pixels, {}\nsource {}\nmean   {}\nstd    {}\ndigest {}\n\n{table}",
             output::heading(&data.name),
             format::count(data.train.count as u64),
             format::count(data.test.count as u64),
             data.width,
             data.height,
             format::plural(data.channels as u64, "channel"),
+            shown(source),
             numbers(&data.mean),
             numbers(&data.std),
             data.digest
@@ -87,8 +93,12 @@ impl Data {
 
 /// Reads a data set by the text that names it.
 pub(super) fn load(text: &str) -> Result<Dataset, Error> {
-    let source: Source = text.parse().map_err(Error::Input)?;
-    source.load(Limits::default()).map_err(Error::Input)
+    found(text)?.load(Limits::default()).map_err(Error::Input)
+}
+
+/// The source that a text names, with the place where its files lie.
+fn found(text: &str) -> Result<Source, Error> {
+    text.parse().and_then(|source: Source| source.found()).map_err(Error::Input)
 }
 
 fn per_class(data: &Dataset, images: &Images) -> Vec<usize> {

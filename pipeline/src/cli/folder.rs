@@ -3,13 +3,34 @@
 use std::path::PathBuf;
 
 use cache::Store;
+use stages::path::user_path;
 
 use super::Global;
 use crate::error::Error;
 use crate::output;
 
-/// The environment's word for the cache folder.
+/// The flag's and the environment's word for the cache folder.
+const FLAG: &str = "--cache";
 const VARIABLE: &str = "NAS_CACHE";
+
+/// A cache folder that a person chose, and by which word.
+struct Chosen {
+    folder: PathBuf,
+    by: &'static str,
+}
+
+/// The path that the environment has under a name, if any.
+fn variable(name: &'static str) -> Result<Option<PathBuf>, Error> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    let expand = |value| {
+        user_path(&value).map_err(|problem| Error::Flag {
+            flag: name,
+            value: PathBuf::from(value).display().to_string(),
+            problem,
+        })
+    };
+    value.map(expand).transpose()
+}
 
 impl Global {
     /// Opens the cache folder and says on standard error what was wrong with it, if anything.
@@ -17,22 +38,36 @@ impl Global {
         let folder = self.folder()?;
         if folder.exists() && !folder.is_dir() {
             let problem = "is not a folder; give the folder of the cache, or one to make".into();
-            return Err(Error::Flag { flag: "--cache", value: folder.display().to_string(), problem });
+            let flag = self.chosen()?.map_or(FLAG, |chosen| chosen.by);
+            return Err(Error::Flag { flag, value: folder.display().to_string(), problem });
         }
-        let store = Store::open(&folder)?;
+        let store = Store::open(&folder).map_err(|source| match self.chosen() {
+            Ok(Some(Chosen { by: FLAG, .. })) => Error::Cache(source),
+            _ => Error::CacheFolder { source },
+        })?;
         warn(&store);
         Ok(store)
     }
 
+    /// The folder that a person chose, by the flag or else by the environment.
+    fn chosen(&self) -> Result<Option<Chosen>, Error> {
+        if let Some(folder) = &self.cache {
+            return Ok(Some(Chosen { folder: folder.clone(), by: FLAG }));
+        }
+        Ok(variable(VARIABLE)?.map(|folder| Chosen { folder, by: VARIABLE }))
+    }
+
     /// The cache folder: the flag, else the environment, else the user's cache folder.
     pub(super) fn folder(&self) -> Result<PathBuf, Error> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(folder) = self.cache.clone().or_else(|| set(VARIABLE)) {
-            return Ok(folder);
+        if let Some(chosen) = self.chosen()? {
+            return Ok(chosen.folder);
         }
-        let user = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+        let user = match variable("XDG_CACHE_HOME")? {
+            Some(folder) => Some(folder),
+            None => variable("HOME")?.map(|home| home.join(".cache")),
+        };
         user.map(|folder| folder.join("nas-pipeline").join("cache")).ok_or_else(|| Error::Flag {
-            flag: "--cache",
+            flag: FLAG,
             value: String::new(),
             problem: format!(
                 "there is no home folder to keep the cache in; give --cache DIR or set {VARIABLE}"

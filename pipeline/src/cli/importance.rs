@@ -7,6 +7,7 @@ use clap::Args;
 use stages::forest::Samples;
 
 use super::Global;
+use super::given::path;
 use crate::error::Error;
 use crate::output::importance::{self, Explained, Hyperparameter};
 use crate::tables::{
@@ -36,7 +37,7 @@ use crate::tables::{
   pipeline importance trials.csv --columns lr,optimizer,weight_decay")]
 pub(crate) struct Importance {
     /// Table of trials
-    #[arg(value_name = "TRIALS.csv")]
+    #[arg(value_name = "TRIALS.csv", value_parser = path())]
     trials: PathBuf,
     /// Column to explain [default: the one that is called like a rank correlation, `value` or an accuracy]
     #[arg(long, visible_alias = "column", value_name = "NAME")]

@@ -7,6 +7,7 @@ mod device;
 mod devices;
 mod explain;
 mod folder;
+mod given;
 mod graph;
 mod importance;
 mod interrupt;
@@ -46,7 +47,7 @@ pub(crate) struct Cli {
 #[derive(Args)]
 pub(crate) struct Global {
     /// Folder of the cache [default: the environment's `NAS_CACHE`, or nas-pipeline/cache in the user's cache folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = given::path())]
     cache: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]

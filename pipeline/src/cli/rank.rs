@@ -6,6 +6,7 @@ use clap::Args;
 use stages::rank::{correlate, top};
 
 use super::Global;
+use super::given::path;
 use crate::error::Error;
 use crate::output::ranking::{self, Judged, Ranking};
 use crate::tables::{Choice, How, InputTable, Joined, LeftOut, NotTaken, is_index, is_key, truth};
@@ -33,10 +34,10 @@ use crate::tables::{Choice, How, InputTable, Joined, LeftOut, NotTaken, is_index
   pipeline rank both.csv --column estimated --truth-column measured")]
 pub(crate) struct Rank {
     /// Table with the accuracies to judge
-    #[arg(value_name = "ESTIMATES.csv")]
+    #[arg(value_name = "ESTIMATES.csv", value_parser = path())]
     estimates: PathBuf,
     /// Table with the accuracies of full training [default: the same file]
-    #[arg(value_name = "TRUTH.csv")]
+    #[arg(value_name = "TRUTH.csv", value_parser = path())]
     truth: Option<PathBuf>,
     /// Column to judge; may be repeated [default: every column that is no name]
     #[arg(long, value_name = "NAME")]

@@ -6,6 +6,7 @@ use clap::Args;
 use stages::config::Config;
 use stages::data::Dataset;
 
+use super::given::{path, read_text};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
 use crate::nas;
@@ -24,7 +25,7 @@ pub(crate) struct Selection {
 #[derive(Args)]
 pub(crate) struct Settings {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = path())]
     config: Option<PathBuf>,
     /// Settings to start from: quick, laptop or paper
     #[arg(long, default_value = "quick", value_name = "NAME")]
@@ -60,11 +61,7 @@ impl Settings {
             })?);
         }
         let file = match &self.config {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| Error::Read { path: path.clone(), source })?;
-                Some((path.display().to_string(), text))
-            }
+            Some(path) => Some((path.display().to_string(), read_text(path)?)),
             None => None,
         };
         let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));

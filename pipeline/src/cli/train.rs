@@ -10,11 +10,12 @@ use clap::{Args, ValueEnum};
 use kernels::Device;
 use serde::Serialize;
 use stages::data::Dataset;
+use stages::echo::shown;
 use stages::recipe::{BnInit, Recipe, Scoring};
 use stages::stage::JobTemplate;
 use stages::train::{
-    DataId, FinishedTraining, Observer, Order, TrainOptions, TrainingJob, TrainingResult, memory_plan,
-    train_with,
+    DataId, FinishedTraining, Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult,
+    memory_plan, train_with,
 };
 use stages::{Budget, Genotype};
 
@@ -22,6 +23,7 @@ use super::Global;
 use super::data::load;
 use super::device::DeviceArgs;
 use super::folder::warn;
+use super::given::{genotype, path};
 use super::interrupt::stop_on_signal;
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
@@ -42,7 +44,8 @@ use crate::output::{self, format};
   pipeline train --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --scoring published --json
   pipeline train --genotype DARTS_V2 --budget BPE-1 --init-from start.safetensors --max-steps 1 --dump-gradients g.safetensors")]
 pub(crate) struct Train {
-    /// A genotype in any text form, the name of a published one, or @FILE with one
+    /// A genotype in any text form, the name of a published one, or @FILE with one; of several in a file `@FILE:NAME` or
+    /// `@FILE:LINE`
     #[arg(long, value_name = "G|NAME|@FILE")]
     genotype: String,
     /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ
@@ -73,13 +76,13 @@ pub(crate) struct Train {
     #[arg(long = "plan", conflicts_with_all = ["init_from", "save", "dump_gradients", "max_steps", "order"])]
     only_plan: bool,
     /// Start from the weights and running statistics in this safetensors file
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = path())]
     init_from: Option<PathBuf>,
     /// Write weights and running statistics to this safetensors file
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = path())]
     save: Option<PathBuf>,
     /// Write the gradients of the last step, before clipping, to this safetensors file
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = path())]
     dump_gradients: Option<PathBuf>,
     /// End after so many steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -129,6 +132,8 @@ struct TrainReport {
     loss: Vec<f32>,
     cached: bool,
     first_step: Option<Duration>,
+    /// Why a file that was asked for is not there.
+    unwritten: Option<stages::Error>,
 }
 
 impl Train {
@@ -145,7 +150,7 @@ impl Train {
         if self.only_plan {
             return self.print_plan(&job, &data, global.json);
         }
-        let finished = if self.is_remembered() {
+        let mut finished = if self.is_remembered() {
             let store = global.open()?;
             let finished = self.remembered(&job, &data, &store, size, begun);
             warn(&store);
@@ -153,7 +158,9 @@ impl Train {
         } else {
             self.train(&job, &data, size, begun)?
         };
-        self.print(&job, size, finished, global.json)
+        let unwritten = finished.unwritten.take();
+        self.print(&job, size, finished, global.json)?;
+        unwritten.map_or(Ok(()), |error| Err(Error::Stage(error)))
     }
 
     fn job(&self, genotype: &Genotype, budget: &Budget, data: &Dataset) -> TrainingJob {
@@ -208,7 +215,7 @@ impl Train {
     fn print_plan(&self, job: &TrainingJob, data: &Dataset, json: bool) -> Result<(), Error> {
         let device = self.open_device()?;
         let plan = memory_plan(job, data, &device).map_err(Error::Stage)?;
-        let heading = format!("{}\n  {}", output::heading(&self.genotype), job.budget);
+        let heading = format!("{}\n  {}", output::heading(&shown(&self.genotype)), job.budget);
         output::memory::print(&plan, &heading, &device.name(), json)
     }
 
@@ -242,9 +249,9 @@ impl Train {
         let trained = train_with(job, data, &device, &options, &observer);
         observer.progress.trainings_ended();
         match trained {
-            Ok((trained, loss)) => {
+            Ok(TrainedWithOptions { trained, losses, unwritten }) => {
                 let first_step = observer.first_step.get().copied();
-                Ok(TrainReport { trained, loss, cached: false, first_step })
+                Ok(TrainReport { trained, loss: losses, cached: false, first_step, unwritten })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -259,7 +266,7 @@ impl Train {
     }
 
     fn print(&self, job: &TrainingJob, size: Size, finished: TrainReport, json: bool) -> Result<(), Error> {
-        let TrainReport { trained, loss, cached, first_step } = finished;
+        let TrainReport { trained, loss, cached, first_step, .. } = finished;
         let result = &trained.result;
         if json {
             return output::json(&TrainJson {
@@ -286,7 +293,7 @@ impl Train {
             "{}\n  {}\n  accuracy    {:.2}% {scored_on}; {:.2}% of the test images after the last epoch\n  \
              network     {}, {} an image\n  loss        {}\n  \
              {source} in {} on {}, {} images/s{}",
-            output::heading(&self.genotype),
+            output::heading(&shown(&self.genotype)),
             job.budget,
             result.score,
             result.test_accuracy,
@@ -301,28 +308,15 @@ impl Train {
     }
 }
 
-/// Finds out before a training whether its file has a folder to be written to.
+/// Finds out before a training whether its file can be written.
 fn writable(flag: &'static str, path: Option<&Path>) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.is_dir() || !folder.is_dir() {
-        let value = path.display().to_string();
-        let problem = "is not a file in a folder that exists; create the folder or give another path".into();
-        return Err(Error::Flag { flag, value, problem });
-    }
-    Ok(())
-}
-
-/// Reads a genotype in any text form, or from a file by `@FILE`.
-pub(super) fn genotype(text: &str) -> Result<Genotype, Error> {
-    let Some(path) = text.strip_prefix('@').map(Path::new) else {
-        return text.parse().map_err(Error::Input);
-    };
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    text.trim().parse().map_err(|source: stages::Error| Error::File {
-        path: path.to_path_buf(),
-        problem: source.to_string(),
+    kernels::file::check(path).map_err(|error| Error::Flag {
+        flag,
+        value: path.display().to_string(),
+        problem: format!(
+            "cannot be written ({error}); give a file in a folder that exists and may be written to"
+        ),
     })
 }
 
@@ -333,12 +327,8 @@ fn look_up(key: &Key, store: &Store) -> Result<Option<TrainReport>, Error> {
     // A run keeps no loss of single steps; then there are none to show.
     let loss =
         store.get(&losses_key(key.digest())?)?.and_then(|record| record.value().ok()).unwrap_or_default();
-    Ok(Some(TrainReport {
-        trained: remembered_training(&record, result),
-        loss,
-        cached: true,
-        first_step: None,
-    }))
+    let trained = remembered_training(&record, result);
+    Ok(Some(TrainReport { trained, loss, cached: true, first_step: None, unwritten: None }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.
@@ -370,5 +360,9 @@ impl Observer for TrainingObserver<'_> {
 
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, note: &str) {
+        output::message(note);
     }
 }

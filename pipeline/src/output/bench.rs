@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use stages::echo::shown;
 
 use super::format;
 use super::table::{Align, Table};
@@ -95,7 +96,7 @@ pub(crate) fn print(bench: &Bench, json: bool) -> Result<(), Error> {
     };
     let mut parts = vec![
         format!("{}\n{control}", super::heading(&bench.device)),
-        format!("\n{}, {} images\n{}", bench.genotype, bench.data, speeds(bench)),
+        format!("\n{}, {} images\n{}", shown(&bench.genotype), bench.data, speeds(bench)),
     ];
     for row in &bench.budgets {
         let Some(seconds) = row.skipped_step_seconds else { continue };

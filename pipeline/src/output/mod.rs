@@ -14,6 +14,7 @@ pub(crate) mod table;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+use stages::echo::printable;
 
 use crate::error::Error;
 use crate::tables::{LeftOut, NotTaken, Source};
@@ -39,7 +40,18 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
 
 /// Writes a message for a person. Nobody is left to tell when that fails.
 pub(crate) fn message(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+}
+
+/// Writes what the command line's parser says: help to standard output, a mistake to standard error, in colours, unless
+/// it repeats what a terminal would obey.
+pub(crate) fn usage(said: &clap::Error) {
+    let plain = said.render().to_string();
+    if printable(&plain) == plain {
+        let _ = said.print();
+    } else {
+        message(plain.trim_end());
+    }
 }
 
 /// Whether messages go to a person's terminal.

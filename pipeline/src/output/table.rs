@@ -1,5 +1,7 @@
 //! Plain tables: columns as wide as they need to be, numbers to the right.
 
+use stages::echo::one_line;
+
 /// Where a column's texts stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -25,7 +27,8 @@ impl Table {
     /// Adds a row; it must be as long as the row of headings.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.align.len());
-        self.rows.push(cells);
+        // Some of them are texts of people's tables, and a line break would end the row.
+        self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }
 }
 

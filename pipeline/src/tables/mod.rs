@@ -8,7 +8,6 @@ mod cell;
 mod choice;
 mod dialect;
 mod encoded;
-mod encoding;
 mod join;
 mod names;
 mod said;

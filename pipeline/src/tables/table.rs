@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::cell::Cell;
 use super::dialect::{Decimal, Delimiter, has_decimal_comma};
-use super::encoding::{breaks, decode};
 use super::said::Source;
+use crate::encoding::{breaks, decode};
 use crate::error::Error;
 use crate::output::format;
 

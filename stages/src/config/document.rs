@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use toml::{Spanned, Table, Value};
 
 use super::PROFILES;
+use crate::echo::shown;
 use crate::{Error, suggest};
 
 /// The merged table, section by section, and the place of each `section.key`.
@@ -26,7 +27,7 @@ impl Document {
     pub(super) fn profile(name: &str) -> Result<Self, Error> {
         let Some((name, text)) = PROFILES.iter().find(|(known, _)| *known == name) else {
             let hint = suggest::hint(name, PROFILES.iter().map(|(known, _)| *known));
-            return Err(wrong("--profile", format!("unknown profile `{name}`; {hint}")));
+            return Err(wrong("--profile", format!("unknown profile `{}`; {hint}", shown(name))));
         };
         let place = format!("profile {name}");
         let (parsed, table) = parse(&place, text)?;
@@ -59,17 +60,22 @@ impl Document {
         Ok(())
     }
 
-    /// Overrides one key, `section.key`, by a TOML value; a value that is no TOML is taken as text, so that quotes are
-    /// not needed.
+    /// Overrides one key, `section.key`, by a TOML value. Texts need no quotes: for a key that is a text, whatever is no
+    /// quoted text is one, also where it could be a number, a date or a truth value; for others what is no TOML.
     pub(super) fn apply_set(&mut self, path: &str, text: &str) -> Result<(), Error> {
-        let place = format!("--set {path}={text}");
+        let place = format!("--set {}={}", shown(path), shown(text));
         let Some((section, key)) = path.split_once('.') else {
-            let problem =
-                format!("`{path}` is not of the form section.key; sections: {}", self.sections().join(", "));
+            let problem = format!(
+                "`{}` is not of the form section.key; sections: {}",
+                shown(path),
+                self.sections().join(", ")
+            );
             return Err(wrong(place, problem));
         };
         let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+        let is_text = self.table.get(section).and_then(|keys| keys.get(key)).is_some_and(Value::is_str);
         let value = parsed.and_then(|mut table| table.remove("value"));
+        let value = value.filter(|value| !is_text || value.is_str());
         self.check_section(section, &place)?;
         self.set(section, key, value.unwrap_or_else(|| Value::String(text.to_owned())), place)
     }
@@ -82,23 +88,25 @@ impl Document {
         if self.table.contains_key(section) {
             return Ok(());
         }
-        Err(wrong(place, format!("unknown section [{section}]; {}", suggest::hint(section, self.sections()))))
+        let hint = suggest::hint(section, self.sections());
+        Err(wrong(place, format!("unknown section [{}]; {hint}", shown(section))))
     }
 
     fn set(&mut self, section: &str, key: &str, value: Value, place: String) -> Result<(), Error> {
         let Some(keys) = self.table.get_mut(section).and_then(Value::as_table_mut) else { return Ok(()) };
         let Some(current) = keys.get_mut(key) else {
             let hint = suggest::hint(key, keys.keys().map(String::as_str));
-            return Err(wrong(place, format!("unknown key `{key}` in [{section}]; {hint}")));
+            return Err(wrong(place, format!("unknown key `{}` in [{section}]; {hint}", shown(key))));
         };
         *current = match (&*current, value) {
             (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
             (old, new) if old.same_type(&new) => new,
             (old, new) => {
                 let path = path(section, key);
+                let advice = if old.is_str() { "; write it in quotes" } else { "" };
                 return Err(wrong(
                     place,
-                    format!("{path} must be {}, found {}", described(old), described(&new)),
+                    format!("{path} must be {}, found {}{advice}", described(old), described(&new)),
                 ));
             }
         };
@@ -136,7 +144,11 @@ fn parse<'t>(name: &str, text: &'t str) -> Result<(Spanned<DeTable<'t>>, Table),
             Some(span) => format!("{name}, line {}", line(text, span.start)),
             None => name.to_owned(),
         };
-        wrong(place, format!("not valid TOML: {}", error.message()))
+        let advice = error
+            .span()
+            .and_then(|span| unquoted(text, span.start))
+            .map_or_else(String::new, |(key, value)| format!("; a text needs quotes: {key} = \"{value}\""));
+        wrong(place, format!("not valid TOML: {}{advice}", error.message()))
     };
     let spanned = DeTable::parse(text).map_err(syntax)?;
     let table = text.parse::<Table>().map_err(syntax)?;
@@ -146,6 +158,15 @@ fn parse<'t>(name: &str, text: &'t str) -> Result<(Spanned<DeTable<'t>>, Table),
 /// Line number, from 1, of a byte offset.
 fn line(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+}
+
+/// Key and value of the line of a byte, where the value is a text without quotes.
+fn unquoted(text: &str, byte: usize) -> Option<(&str, &str)> {
+    let begin = text.get(..byte)?.rfind('\n').map_or(0, |end| end + 1);
+    let (key, value) = text[begin..].lines().next()?.split_once('=')?;
+    let value = value.split('#').next()?.trim();
+    let is_word = value.starts_with(|first: char| first.is_alphabetic() || matches!(first, '/' | '.' | '~'));
+    (is_word && !value.contains(['"', '\''])).then(|| (key.trim(), value))
 }
 
 fn described(value: &Value) -> &'static str {

@@ -3,6 +3,7 @@
 use toml::Value as Toml;
 
 use super::document::{Document, wrong};
+use crate::echo::shown;
 use crate::{Error, suggest};
 
 /// A section whose keys the profiles hold.
@@ -21,7 +22,7 @@ impl<'a> Section<'a> {
 
     fn value<T>(&self, key: &str, read: impl Fn(&'a Toml) -> Option<T>, expected: &str) -> Result<T, Error> {
         let (value, place) = self.document.get(self.name, key)?;
-        read(value).ok_or_else(|| wrong(place, format!("is {value}, must be {expected}")))
+        read(value).ok_or_else(|| wrong(place, format!("is {}, must be {expected}", shown(value))))
     }
 
     pub(super) fn count(&self, key: &str, least: usize, most: usize) -> Result<usize, Error> {
@@ -56,6 +57,7 @@ impl<'a> Section<'a> {
         if known.contains(&text) {
             return Ok(text);
         }
-        Err(self.wrong(key, format!("unknown `{text}`; {}", suggest::hint(text, known.iter().copied()))))
+        Err(self
+            .wrong(key, format!("unknown `{}`; {}", shown(text), suggest::hint(text, known.iter().copied()))))
     }
 }

@@ -18,23 +18,16 @@ const RECORDS: usize = 10_000;
 const RECORDS_AT_ONCE: usize = 100;
 /// Mean and standard deviation of the official training images, as DARTS and the published trials used them.
 #[allow(clippy::excessive_precision)]
-const NORMALISATION: ([f32; 3], [f32; 3]) =
+pub(super) const NORMALISATION: ([f32; 3], [f32; 3]) =
     ([0.491_399_68, 0.482_158_27, 0.446_531_24], [0.247_032_33, 0.243_485_05, 0.261_587_68]);
 
-/// The folder that holds the batch files: `folder` itself or the one inside that the official archive unpacks to.
-fn batches(folder: &Path) -> PathBuf {
-    let inner = folder.join("cifar-10-batches-bin");
-    if inner.is_dir() { inner } else { folder.to_path_buf() }
-}
-
-/// Whether `folder` looks like this layout.
+/// Whether the batch files lie in `folder`.
 pub(super) fn is_here(folder: &Path) -> bool {
-    batches(folder).join("data_batch_1.bin").is_file()
+    folder.join("data_batch_1.bin").is_file()
 }
 
 /// Reads the five training batches and the test batch.
 pub(super) fn read(folder: &Path) -> Result<Raw, Error> {
-    let folder = batches(folder);
     let train: Vec<PathBuf> = (1..=5).map(|batch| folder.join(format!("data_batch_{batch}.bin"))).collect();
     Ok(Raw {
         name: "cifar10".into(),

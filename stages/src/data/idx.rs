@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::idx_names::{Kind, Part, Set};
 use super::{Images, Raw};
 use crate::Error;
 
@@ -19,36 +20,30 @@ struct Idx {
     bytes: Vec<u8>,
 }
 
-/// Whether `folder` looks like this layout.
-pub(super) fn is_here(folder: &Path) -> bool {
-    find(folder, "train-images-idx3-ubyte").is_file()
-}
-
-/// Reads the four files of a folder, named as MNIST's, with or without `.gz`.
-pub(super) fn read(folder: &Path) -> Result<Raw, Error> {
-    let load = |part: &str| {
-        let images = find(folder, &format!("{part}-images-idx3-ubyte"));
-        let labels = find(folder, &format!("{part}-labels-idx1-ubyte"));
-        let bytes = |file: &Path| fs::read(file).map_err(|source| missing(file, &source));
+/// Reads the four files of a set.
+pub(super) fn read(set: &Set) -> Result<Raw, Error> {
+    let load = |part: Part| {
+        let (images, labels) = (set.file(part, Kind::Images)?, set.file(part, Kind::Labels)?);
         images_of((&images, &bytes(&images)?), (&labels, &bytes(&labels)?))
     };
-    let (shape, train) = load("train")?;
-    let (test_shape, test) = load("t10k")?;
+    let (shape, train) = load(Part::Train)?;
+    let (test_shape, test) = load(Part::Test)?;
     let largest = train.labels.iter().copied().max().unwrap_or(0);
-    let error = |problem: String| {
-        let path = find(folder, "t10k-images-idx3-ubyte");
-        Error::Data { path, problem, remedy: "use training and test files of one set".into() }
+    let error = |problem: String| Error::Data {
+        path: set.folder().to_path_buf(),
+        problem,
+        remedy: "use training and test files of one set".into(),
     };
     if shape != test_shape {
         let sizes = |[_, height, width]: [usize; 3]| format!("{height}×{width}");
         return Err(error(format!(
-            "images of {}, but the training images are {}",
+            "test images of {}, but the training images are {}",
             sizes(test_shape),
             sizes(shape)
         )));
     }
     if let Some(label) = test.labels.iter().find(|&&label| label > largest) {
-        return Err(error(format!("a label {label}, but the training labels end at {largest}")));
+        return Err(error(format!("a test label {label}, but the training labels end at {largest}")));
     }
     let [_, height, width] = shape;
     Ok(Raw {
@@ -58,6 +53,14 @@ pub(super) fn read(folder: &Path) -> Result<Raw, Error> {
         normalisation: None,
         train,
         test,
+    })
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(file).map_err(|source| Error::Data {
+        path: file.into(),
+        problem: format!("cannot read the file ({source})"),
+        remedy: "check that it is a file and may be read".into(),
     })
 }
 
@@ -78,24 +81,6 @@ pub(super) fn images_of(
         return Err(malformed(label_path, format!("{} labels for {count} images", labels.bytes.len())));
     }
     Ok(([1, height, width], Images::new(images.bytes, labels.bytes)))
-}
-
-/// The path of `name` in `folder`, with `.gz` when only that exists.
-fn find(folder: &Path, name: &str) -> PathBuf {
-    let compressed = folder.join(format!("{name}.gz"));
-    let plain = folder.join(name);
-    if !plain.exists() && compressed.exists() { compressed } else { plain }
-}
-
-fn missing(path: &Path, source: &std::io::Error) -> Error {
-    Error::Data {
-        path: path.into(),
-        problem: format!("cannot read the file ({source})"),
-        remedy:
-            "the folder needs train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
-                 t10k-labels-idx1-ubyte, plain or .gz"
-                .into(),
-    }
 }
 
 fn malformed(path: &Path, problem: String) -> Error {

@@ -3,6 +3,8 @@
 mod cifar;
 mod embedded;
 mod idx;
+mod idx_names;
+mod places;
 mod source;
 mod split;
 mod synthetic;
@@ -44,7 +46,7 @@ pub struct Dataset {
     pub train: Images,
     /// Images that no choice may depend on, except in published-style scoring.
     pub test: Images,
-    /// BLAKE3 of shape, labels and pixels of both parts.
+    /// BLAKE3 of all that a training reads: shape, number of classes, labels and pixels of both parts, and normalisation.
     pub digest: cache::Digest,
 }
 
@@ -99,15 +101,24 @@ impl Dataset {
         } else {
             format!("{}-first-{}-{}", raw.name, train.count, test.count)
         };
+        let first = first_normalisation(&train.pixels, raw.shape);
         let (mean, std) = match raw.normalisation {
-            Some((mean, std)) => (mean.to_vec(), std.to_vec()),
-            None => {
-                (0..channels).map(|channel| moments(&train.pixels, channels, channel, height * width)).unzip()
-            }
+            Some((mean, std)) => (mean[..channels].to_vec(), std[..channels].to_vec()),
+            None if channels == 1 => first.clone(),
+            None => all_moments(&train.pixels, raw.shape),
         };
-        let digest = digest(raw.shape, raw.classes.len(), &train, &test);
+        // The sign of a zero counts, so these are compared as bits.
+        let bits = |(mean, std): (&[f32], &[f32])| [mean, std].concat().into_iter().map(f32::to_bits);
+        let another = !bits((&mean, &std)).eq(bits((&first.0, &first.1)));
+        let normalisation = another.then_some((mean.as_slice(), std.as_slice()));
+        let digest = digest(raw.shape, raw.classes.len(), normalisation, &train, &test);
         Self { name, channels, height, width, classes: raw.classes, mean, std, train, test, digest }
     }
+}
+
+/// Mean and standard deviation of every channel.
+fn all_moments(pixels: &[u8], [channels, height, width]: [usize; 3]) -> (Vec<f32>, Vec<f32>) {
+    (0..channels).map(|channel| moments(pixels, channels, channel, height * width)).unzip()
 }
 
 /// Mean and standard deviation of one channel, in [0, 1] units. Sums are whole numbers, so the order does not matter.
@@ -126,15 +137,38 @@ fn moments(pixels: &[u8], channels: usize, channel: usize, plane: usize) -> (f32
     ((mean / 255.0) as f32, std as f32)
 }
 
+/// The normalisation that a set of these pixels had when digests left it out, being a function of the rest: with three
+/// channels CIFAR-10's constants, for no other set that is remembered had three; with one the moments of the training
+/// pixels.
+fn first_normalisation(pixels: &[u8], shape: [usize; 3]) -> (Vec<f32>, Vec<f32>) {
+    if shape[0] == 1 {
+        return all_moments(pixels, shape);
+    }
+    let (mean, std) = cifar::NORMALISATION;
+    (mean.to_vec(), std.to_vec())
+}
+
+/// The digest of a set. `normalisation` is given where it is another than [`first_normalisation`]: then the same pixels
+/// are another set. Without it the digest is that of the first version, so that what was trained on a set stays known.
 fn digest(
     [channels, height, width]: [usize; 3],
     classes: usize,
+    normalisation: Option<(&[f32], &[f32])>,
     train: &Images,
     test: &Images,
 ) -> cache::Digest {
-    let mut hasher = cache::Hasher::new("nas-pipeline dataset 1");
+    let domain = match normalisation {
+        None => "nas-pipeline dataset 1",
+        Some(_) => "nas-pipeline dataset 2",
+    };
+    let mut hasher = cache::Hasher::new(domain);
     for number in [channels, height, width, classes, train.count, test.count] {
         hasher.update(&(number as u64).to_le_bytes());
+    }
+    if let Some((mean, std)) = normalisation {
+        for value in mean.iter().chain(std) {
+            hasher.update(&value.to_bits().to_le_bytes());
+        }
     }
     for part in [train, test] {
         hasher.update(&part.labels);

@@ -1,10 +1,13 @@
 //! Where images come from: the embedded set, or a folder in a known layout.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::places::{self, Layouts};
 use super::{Dataset, Limits, cifar, embedded, idx};
+use crate::echo::shown;
+use crate::path::user_path;
 use crate::{Error, suggest};
 
 /// A place to read a data set from. Texts: `embedded`, `cifar10:FOLDER`, `idx:FOLDER`, or a folder whose files tell its
@@ -13,9 +16,10 @@ use crate::{Error, suggest};
 pub enum Source {
     /// The images inside the program: a class-balanced subset of Fashion-MNIST.
     Embedded,
-    /// A folder with the official binary version of CIFAR-10, or its parent folder.
+    /// A folder with the official binary version of CIFAR-10, or one above it.
     Cifar10(PathBuf),
-    /// A folder with the four IDX files of MNIST, Fashion-MNIST or a set laid out like them, plain or gzip.
+    /// A folder with the four IDX files of MNIST, Fashion-MNIST or a set laid out like them, plain or gzip, or one above
+    /// it; where it holds several sets, the folder and what the names of a set's files begin with, like a file in it.
     Idx(PathBuf),
 }
 
@@ -29,7 +33,7 @@ impl Source {
             if path.is_empty() {
                 return Err(format!("the set {set} needs data.path, the folder of its files"));
             }
-            Ok(make(path.into()))
+            user_path(path).map(make)
         };
         match set {
             "embedded" if path.is_empty() => Ok(Self::Embedded),
@@ -38,7 +42,23 @@ impl Source {
             }
             "cifar10" => with_folder(Self::Cifar10),
             "idx" => with_folder(Self::Idx),
-            _ => Err(format!("unknown set `{set}`; {}", suggest::hint(set, ["embedded", "cifar10", "idx"]))),
+            _ => Err(format!(
+                "unknown set `{}`; {}",
+                shown(set),
+                suggest::hint(set, ["embedded", "cifar10", "idx"])
+            )),
+        }
+    }
+
+    /// The same source with the place where its files lie, which may be deeper than the folder that was given.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there is no such set there, or several.
+    pub fn found(&self) -> Result<Self, Error> {
+        match self {
+            Self::Embedded => Ok(Self::Embedded),
+            Self::Cifar10(folder) => places::find(folder, Layouts::Cifar10),
+            Self::Idx(folder) => places::find(folder, Layouts::Idx),
         }
     }
 
@@ -47,10 +67,10 @@ impl Source {
     /// # Errors
     /// [`Error::Data`] for files that are missing, short, long or malformed, and for labels out of range.
     pub fn load(&self, limits: Limits) -> Result<Dataset, Error> {
-        let raw = match self {
+        let raw = match self.found()? {
             Self::Embedded => embedded::read()?,
-            Self::Cifar10(folder) => cifar::read(folder)?,
-            Self::Idx(folder) => idx::read(folder)?,
+            Self::Cifar10(folder) => cifar::read(&folder)?,
+            Self::Idx(path) => idx::read(&places::idx_set(&path)?)?,
         };
         Ok(Dataset::new(raw, limits))
     }
@@ -75,28 +95,17 @@ impl FromStr for Source {
         if text == "embedded" || text == embedded::NAME {
             return Ok(Self::Embedded);
         }
-        if let Some((set @ ("cifar10" | "idx"), folder)) = text.split_once(':') {
-            return Ok(if set == "idx" { Self::Idx(folder.into()) } else { Self::Cifar10(folder.into()) });
-        }
-        let folder = Path::new(text);
-        if cifar::is_here(folder) {
-            Ok(Self::Cifar10(folder.into()))
-        } else if idx::is_here(folder) {
-            Ok(Self::Idx(folder.into()))
-        } else {
-            Err(Error::Data {
-                path: folder.into(),
-                problem: if folder.is_dir() {
-                    "no known data files in this folder"
-                } else {
-                    "no such folder"
-                }
-                .into(),
-                remedy:
-                    "give `embedded`, `cifar10:FOLDER`, `idx:FOLDER`, or a folder with data_batch_1.bin or \
-                         train-images-idx3-ubyte"
-                        .into(),
+        let folder = |text: &str| {
+            user_path(text).map_err(|problem| Error::Data {
+                path: text.into(),
+                problem,
+                remedy: "or give `embedded`".into(),
             })
+        };
+        match text.split_once(':') {
+            Some(("cifar10", path)) => Ok(Self::Cifar10(folder(path)?)),
+            Some(("idx", path)) => Ok(Self::Idx(folder(path)?)),
+            _ => places::find(&folder(text)?, Layouts::Any),
         }
     }
 }

@@ -24,15 +24,35 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A folder with a set of four training images and two test images of 2×3 pixels.
+/// Writes a set of four training images and two test images of 2×3 pixels under these names: images and labels to
+/// train on, then those of the test.
+fn write_idx(folder: &Path, names: [&str; 4]) {
+    let pixels: Vec<u8> = (0..24).collect();
+    let files = [
+        idx_file(&[4, 2, 3], &pixels),
+        idx_file(&[4], &[0, 1, 2, 1]),
+        idx_file(&[2, 2, 3], &pixels[..12]),
+        idx_file(&[2], &[2, 0]),
+    ];
+    fs::create_dir_all(folder).unwrap();
+    for (name, file) in names.iter().zip(files) {
+        let file = if name.contains(".gz") { gzip(&file) } else { file };
+        fs::write(folder.join(name), file).unwrap();
+    }
+}
+
+/// Names of a set, some of them packed.
+const NAMES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// A folder with such a set.
 fn idx_folder() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let pixels: Vec<u8> = (0..24).collect();
-    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
-    write("train-images-idx3-ubyte", &idx_file(&[4, 2, 3], &pixels));
-    write("train-labels-idx1-ubyte.gz", &gzip(&idx_file(&[4], &[0, 1, 2, 1])));
-    write("t10k-images-idx3-ubyte.gz", &gzip(&idx_file(&[2, 2, 3], &pixels[..12])));
-    write("t10k-labels-idx1-ubyte", &idx_file(&[2], &[2, 0]));
+    write_idx(folder.path(), NAMES);
     folder
 }
 
@@ -117,7 +137,11 @@ fn damaged_idx_files_are_named() {
             "images of 2×3, but the training images are 3×2",
         ),
         ("t10k-labels-idx1-ubyte", &idx_file(&[3], &[0; 3]), "3 labels for 2 images"),
-        ("t10k-labels-idx1-ubyte", &idx_file(&[2], &[0, 9]), "a label 9, but the training labels end at 2"),
+        (
+            "t10k-labels-idx1-ubyte",
+            &idx_file(&[2], &[0, 9]),
+            "a test label 9, but the training labels end at 2",
+        ),
     ] {
         let folder = idx_folder();
         fs::write(folder.path().join(name), bytes).unwrap();
@@ -128,7 +152,7 @@ fn damaged_idx_files_are_named() {
     let folder = idx_folder();
     fs::remove_file(folder.path().join("train-labels-idx1-ubyte.gz")).unwrap();
     let error = load(&format!("idx:{}", folder.path().display())).unwrap_err();
-    assert!(error.contains("train-labels-idx1-ubyte: cannot read the file"), "{error}");
+    assert!(error.contains("train-labels-idx1-ubyte: no such file; a set is four files"), "{error}");
 }
 
 const CIFAR_BYTES: usize = 10_000 * 3073;
@@ -192,10 +216,35 @@ fn unknown_places_are_explained() {
     let empty = TempDir::new().unwrap();
     let error = load(empty.path().to_str().unwrap()).unwrap_err();
     assert!(
-        error.contains("no known data files in this folder; give `embedded`, `cifar10:FOLDER`"),
+        error.contains("no data files that are known; it is empty; give `embedded`, or a folder"),
         "{error}"
     );
-    assert!(load("/no/such/folder").unwrap_err().contains("no such folder"));
+    for text in
+        ["/no/such/folder", "idx:/no/such/folder", "cifar10:/no/such/folder", "/no/such/folder/emnist"]
+    {
+        assert!(load(text).unwrap_err().contains("no such folder"), "{text}");
+    }
+    for (name, message) in [
+        ("cifar-10-python.tar.gz", "there are cifar-10-python.tar.gz; that is CIFAR-10's Python version"),
+        ("mnist.zip", "there are mnist.zip; unpack the archive"),
+        ("x.png", "there are x.png; give `embedded`"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join(name), "").unwrap();
+        let error = load(folder.path().to_str().unwrap()).unwrap_err();
+        assert!(error.contains(message), "{error}\nshould say: {message}");
+        let error = load(folder.path().join(name).to_str().unwrap()).unwrap_err();
+        assert!(error.contains("is a file; give the folder that holds"), "{error}");
+    }
+    let many = TempDir::new().unwrap();
+    for number in 0..20 {
+        fs::create_dir(many.path().join(format!("class{number:02}"))).unwrap();
+    }
+    let error = load(many.path().to_str().unwrap()).unwrap_err();
+    assert!(
+        error.contains("there are class00/, class01/, ") && error.contains("class07/ and 12 more;"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -203,4 +252,128 @@ fn sources_are_written_as_they_are_read() {
     for text in ["embedded", "cifar10:/a b/c", "idx:d"] {
         assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
     }
+}
+
+#[test]
+fn sets_have_the_names_of_their_relatives() {
+    let usual = idx_folder();
+    let expected = load(usual.path().to_str().unwrap()).unwrap();
+    for names in [
+        [
+            "train-images.idx3-ubyte",
+            "train-labels.idx1-ubyte",
+            "t10k-images.idx3-ubyte",
+            "t10k-labels.idx1-ubyte",
+        ],
+        ["train-images.idx.gz", "train-labels.idx", "test-images.idx", "test-labels.idx.gz"],
+        [
+            "emnist-letters-train-images-idx3-ubyte.gz",
+            "emnist-letters-train-labels-idx1-ubyte.gz",
+            "emnist-letters-test-images-idx3-ubyte.gz",
+            "emnist-letters-test-labels-idx1-ubyte.gz",
+        ],
+    ] {
+        let folder = TempDir::new().unwrap();
+        write_idx(folder.path(), names);
+        let data = load(folder.path().to_str().unwrap()).unwrap();
+        assert_eq!((data.digest, data.name), (expected.digest, expected.name.clone()), "{names:?}");
+        fs::remove_file(folder.path().join(names[3])).unwrap();
+        let error = load(folder.path().to_str().unwrap()).unwrap_err();
+        assert!(error.contains("t10k-labels-idx1-ubyte: no such file"), "{error}");
+    }
+    // One file plain and packed is one file; two spellings are two.
+    let folder = idx_folder();
+    fs::write(folder.path().join("train-images-idx3-ubyte.gz"), "not looked at").unwrap();
+    assert_eq!(load(folder.path().to_str().unwrap()).unwrap().digest, expected.digest);
+    fs::write(folder.path().join("train-images.idx3-ubyte"), "").unwrap();
+    let error = load(folder.path().to_str().unwrap()).unwrap_err();
+    let message = "train-images-idx3-ubyte and train-images.idx3-ubyte may each be meant; leave one of them";
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn a_set_is_found_where_other_libraries_leave_it_and_never_guessed() {
+    let root = TempDir::new().unwrap();
+    let path = |inner: &str| root.path().join(inner).to_str().unwrap().to_owned();
+    write_idx(root.path().join("FashionMNIST/raw").as_path(), NAMES);
+    let expected = load(&path("FashionMNIST/raw")).unwrap().digest;
+    for text in
+        [path("FashionMNIST"), path(""), format!("idx:{}", path("")), format!("idx:{}", path("FashionMNIST"))]
+    {
+        assert_eq!(load(&text).unwrap().digest, expected, "{text}");
+        let found = text.parse::<Source>().unwrap().found().unwrap();
+        assert_eq!(found, Source::Idx(path("FashionMNIST/raw").into()), "{text}");
+    }
+    assert!(load(&format!("cifar10:{}", path(""))).unwrap_err().contains("there are FashionMNIST/"));
+    write_idx(root.path().join("MNIST/raw").as_path(), NAMES);
+    let error = load(&path("")).unwrap_err();
+    let message = format!(
+        "holds 2 sets: idx:{}, idx:{}; give one of them",
+        path("FashionMNIST/raw"),
+        path("MNIST/raw")
+    );
+    assert!(error.contains(&message), "{error}\nshould say: {message}");
+    // What lies nearer is meant.
+    write_idx(root.path().join("mine").as_path(), NAMES);
+    assert_eq!(path("").parse::<Source>().unwrap(), Source::Idx(path("mine").into()));
+
+    // EMNIST comes as six sets in one folder.
+    let names = |set: &str| {
+        [("train", "images-idx3"), ("train", "labels-idx1"), ("test", "images-idx3"), ("test", "labels-idx1")]
+            .map(|(part, kind)| format!("emnist-{set}-{part}-{kind}-ubyte"))
+    };
+    for set in ["digits", "letters"] {
+        write_idx(root.path().join("EMNIST/gzip").as_path(), names(set).each_ref().map(String::as_str));
+    }
+    let error = load(&path("EMNIST")).unwrap_err();
+    assert!(error.contains(&format!("holds 2 sets: idx:{}, ", path("EMNIST/gzip/emnist-digits"))), "{error}");
+    for text in [path("EMNIST/gzip/emnist-letters"), format!("idx:{}", path("EMNIST/gzip/emnist-letters"))] {
+        assert_eq!(load(&text).unwrap().digest, expected);
+    }
+    assert!(load(&path("EMNIST/gzip/emnist-bymerge")).unwrap_err().contains("no such folder"));
+    write_idx(root.path().join("EMNIST/gzip").as_path(), NAMES);
+    assert_eq!(load(&path("EMNIST/gzip")).unwrap().digest, expected, "MNIST's names are the folder's own");
+}
+
+#[test]
+fn a_digest_covers_the_normalisation() {
+    let raw = |shape: [usize; 3], normalisation| {
+        let image_bytes = shape.iter().product::<usize>();
+        let images = |count: usize| {
+            let pixels = (0..count * image_bytes).map(|place| (place * 7 % 251) as u8).collect();
+            Images::new(pixels, (0..count).map(|image| (image % 3) as u8).collect())
+        };
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        Raw { name: "x".into(), shape, classes, normalisation, train: images(6), test: images(3) }
+    };
+    let set = |shape, normalisation| Dataset::new(raw(shape, normalisation), Limits::default());
+    for (shape, digest) in [
+        // As the first version of the digest gave them.
+        ([1, 4, 5], "a61beeb43ce10a38d3eb20463b607838ca784a297d73afa4e7bbb4b8d9ba82af"),
+        ([3, 4, 5], "7df2201eba6d851e5e2532b963d865168cc0c6c893fbafe4e0a613de83a5f106"),
+    ] {
+        let channels = shape[0];
+        let first = if channels == 3 { Some(cifar::NORMALISATION) } else { None };
+        let usual = set(shape, first);
+        assert_eq!(usual.digest.to_string(), digest);
+        let array = |values: &[f32]| std::array::from_fn(|channel| values[channel.min(channels - 1)]);
+        let (mean, std): ([f32; 3], [f32; 3]) = (array(&usual.mean), array(&usual.std));
+        let mut digests = vec![usual.digest];
+        let mut another = mean;
+        another[0] = f32::from_bits(mean[0].to_bits() + 1);
+        for normalisation in [
+            (another, std),
+            (mean, another),
+            ([0.5; 3], [0.25; 3]),
+            ([0.0; 3], [1.0; 3]),
+            ([-0.0; 3], [1.0; 3]),
+        ] {
+            let other = set(shape, Some(normalisation));
+            assert!(!digests.contains(&other.digest), "{normalisation:?}");
+            digests.push(other.digest);
+        }
+    }
+    let computed = set([3, 4, 5], None);
+    assert_ne!(computed.digest, set([3, 4, 5], Some(cifar::NORMALISATION)).digest);
+    assert_eq!(computed.digest, set([3, 4, 5], None).digest);
 }

@@ -1,13 +1,11 @@
 //! NAS-Bench-301 dictionaries: `…:edge_normal_K` names the operation of edge K (node-major, as in the integer form), and
 //! `…:inputs_node_normal_3` (`"0_1"`, say) the two inputs of a node. Node 2 always reads both inputs of the cell.
 //!
-//! Real files carry many other settings around these keys, also nested, so only keys that end in one of the two
-//! forms are read; brackets must match all the same.
+//! Real files carry many other settings around these keys, so only keys that end in one of the two forms are read.
 
 use super::lexer::{Placed, Token};
-use super::parser::{operation, wrong};
+use super::parser::{Wrong, operation, wrong};
 use super::{EDGES, Edge, Genotype, INPUTS, NODES, Operation};
-use crate::Error;
 
 const EDGE: &str = "edge";
 
@@ -19,9 +17,13 @@ struct CellEntries<'a> {
     inputs: [Option<Placed<'a>>; NODES],
 }
 
-/// Reads a dictionary's tokens.
-pub(super) fn genotype(tokens: &[Placed<'_>]) -> Result<Genotype, Error> {
-    check_brackets(tokens)?;
+/// Whether a dictionary with this key is one of NAS-Bench-301's.
+pub(super) fn is_key(key: &str) -> bool {
+    split_key(key).is_some()
+}
+
+/// Reads a dictionary's tokens, whose brackets match.
+pub(super) fn genotype(tokens: &[Placed<'_>]) -> Result<Genotype, Wrong> {
     let mut cells = [CellEntries::default(), CellEntries::default()];
     for window in tokens.windows(3) {
         let (Token::Text(key), Token::Mark(':')) = (window[0].token, window[1].token) else { continue };
@@ -84,7 +86,7 @@ fn split_key(key: &str) -> Option<(&'static str, usize, Option<usize>)> {
     Some((form, cell, number.parse().ok()))
 }
 
-fn node_inputs(placed: Placed<'_>, node: usize) -> Result<Vec<usize>, Error> {
+fn node_inputs(placed: Placed<'_>, node: usize) -> Result<Vec<usize>, Wrong> {
     let inputs: Option<Vec<usize>> = match placed.token {
         Token::Text(text) => text.split('_').map(|input| input.parse().ok()).collect(),
         _ => None,
@@ -93,31 +95,4 @@ fn node_inputs(placed: Placed<'_>, node: usize) -> Result<Vec<usize>, Error> {
         .filter(|inputs| inputs.iter().all(|&input| input < node))
         .filter(|inputs| (1..inputs.len()).all(|i| !inputs[..i].contains(&inputs[i])))
         .ok_or_else(|| wrong(placed, &format!("different inputs below {node}, written like '0_1'")))
-}
-
-fn check_brackets(tokens: &[Placed<'_>]) -> Result<(), Error> {
-    let mut open = Vec::new();
-    for (index, &placed) in tokens.iter().enumerate() {
-        // The dictionary itself opens at token 0, or at token 1 after the word `Configuration`.
-        if open.is_empty() && index > 1 && placed.token != Token::End {
-            return Err(wrong(placed, "nothing after the dictionary"));
-        }
-        match placed.token {
-            Token::Mark('(') => open.push(')'),
-            Token::Mark('[') => open.push(']'),
-            Token::Mark('{') => open.push('}'),
-            Token::Mark(mark @ (')' | ']' | '}')) => {
-                if let Some(close) = open.pop().filter(|&close| close != mark) {
-                    return Err(wrong(placed, &format!("`{close}`")));
-                }
-            }
-            Token::End => {
-                if let Some(close) = open.last() {
-                    return Err(wrong(placed, &format!("`{close}`")));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -1,52 +1,89 @@
-//! The grammar of genotype texts. Nothing is evaluated; every mistake is an error with its place.
+//! The grammar of genotype texts, and which of them a text holds. Nothing is evaluated; every mistake is an error with
+//! its place.
 //!
 //! ```text
-//! genotype = NAME | "Genotype" "(" field { "," field } ")" | integers | dictionary (see `nasbench`)
-//! field    = ("normal" | "reduce") "=" cell | ("normal_concat" | "reduce_concat") "=" concat
-//! cell     = "[" node "," node "," node "," node "]" | "[" pair "," … eight pairs … "]"
-//! node     = "[" { pair "," } "]"
-//! pair     = "(" operation "," input ")"
-//! concat   = "range" "(" "2" "," "6" ")" | "[" "2" "," "3" "," "4" "," "5" "]"
-//! integers = 28 integers from 0 to 7, in any brackets, with commas or spaces between them
+//! genotype   = NAME | "Genotype" "(" field "=" … ")" | "{" 'field' ":" … "}" | integers | dictionary (see `nasbench`)
+//! field      = ("normal" | "reduce") cell | ("normal_concat" | "reduce_concat") concat
+//! cell       = "[" node "," node "," node "," node "]" | "[" pair "," … eight pairs … "]"
+//! node       = "[" { pair "," } "]"
+//! pair       = "(" operation "," input ")"
+//! concat     = "range" "(" "2" "," "6" ")" | "[" "2" "," "3" "," "4" "," "5" "]"
+//! integers   = 28 integers from 0 to 7, in any brackets, with commas or spaces between them
 //! ```
-//! Lists and pairs may be written with `[]` or `()`, quotes may be single or double, a last comma may follow.
+//! Lists and pairs may be written with `[]` or `()`, quotes may be single or double, a last comma may follow, and values
+//! may stand in what libraries print around them (`np.int64(1)`).
 
-use super::lexer::{Placed, Token, tokens};
-use super::{Cell, EDGES, Edge, Genotype, INPUTS, NAMED, NODES, Operation, nasbench};
-use crate::{Error, suggest};
+use super::lexer::{Placed, Token};
+use super::{Cell, EDGES, Edge, Genotype, INPUTS, NODES, Operation};
+use crate::suggest;
 
-/// Reads any text form of a genotype.
-pub(super) fn genotype(text: &str) -> Result<Genotype, Error> {
-    let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, next: 0 };
-    match (tokens[0].token, tokens.get(1).map(|placed| placed.token)) {
-        (Token::Name("Genotype"), _) => parser.fields(),
-        (Token::Mark('{'), _) | (Token::Name("Configuration"), Some(Token::Mark('('))) => {
-            nasbench::genotype(&tokens)
-        }
-        (Token::Mark('(' | '[') | Token::Number(_), _) => parser.integers(),
-        (Token::Name(name), Some(Token::End)) => named(name),
-        _ => Err(parser.unexpected(
-            "`Genotype(…)`, 28 integers, a NAS-Bench-301 dictionary, or the name of a published architecture",
-        )),
-    }
+/// A mistake in a text.
+#[derive(Clone, Debug)]
+pub(super) struct Wrong {
+    /// The byte of the text at which it was found.
+    pub(super) start: usize,
+    pub(super) found: String,
+    pub(super) expected: String,
 }
 
-fn named(name: &str) -> Result<Genotype, Error> {
-    match NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        Some((_, text)) => genotype(text),
-        None => Err(Error::Genotype {
-            position: 1,
-            found: format!("the unknown name `{name}`"),
-            expected: format!(
-                "`Genotype(…)` or a published architecture; {}",
-                suggest::hint(name, NAMED.iter().map(|(known, _)| *known))
-            ),
-        }),
+/// The error for a token that the grammar does not accept.
+pub(super) fn wrong(placed: Placed<'_>, expected: &str) -> Wrong {
+    let expected = match placed.token {
+        Token::Unclosed(quote) => format!("a closing {quote} on this line"),
+        Token::Stray(_) => "a name, a number, a quoted text or one of ()[]{},:=".to_owned(),
+        _ => expected.to_owned(),
+    };
+    Wrong { start: placed.start, found: placed.token.describe(), expected }
+}
+
+/// A genotype's fields, in the order that they are written in. Cells are at even places.
+pub(super) const FIELDS: [&str; 4] = ["normal", "normal_concat", "reduce", "reduce_concat"];
+
+/// How fields are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `Genotype(normal=…)`.
+    Call,
+    /// `{'normal': …}`.
+    Dictionary,
+}
+
+/// Reads `Genotype(…)`.
+pub(super) fn call(tokens: &[Placed<'_>]) -> Result<Genotype, Wrong> {
+    let mut parser = Parser { tokens, next: 1 };
+    parser.expect('(', "after `Genotype`")?;
+    parser.fields(Form::Call)
+}
+
+/// Reads a dictionary with a genotype's fields. Other keys are not a genotype's business.
+pub(super) fn dictionary(tokens: &[Placed<'_>]) -> Result<Genotype, Wrong> {
+    Parser { tokens, next: 1 }.fields(Form::Dictionary)
+}
+
+/// Reads the 28 integers, of which each is an edge: first those of the normal cell, node by node and input by input.
+pub(super) fn integers(tokens: &[Placed<'_>]) -> Result<Genotype, Wrong> {
+    let mut parser = Parser { tokens, next: 0 };
+    let mut genotype = Genotype::default();
+    let edges = (0..NODES).flat_map(|node| (0..INPUTS + node).map(move |input| (node, input)));
+    let slots = [false, true].into_iter().flat_map(|reduce| edges.clone().map(move |edge| (reduce, edge)));
+    for (index, (reduce, (node, input))) in slots.enumerate() {
+        parser.separators();
+        let number = parser.integer(
+            |value| value < Operation::ALL.len(),
+            || format!("integer {} of {}, from 0 (max_pool_3x3) to 7 (none)", index + 1, 2 * EDGES),
+        )?;
+        let cell = if reduce { &mut genotype.reduce } else { &mut genotype.normal };
+        cell.nodes[node].push(Edge { input, operation: Operation::ALL[number] });
+    }
+    parser.separators();
+    match parser.peek().token {
+        Token::End => Ok(genotype),
+        _ => Err(parser.unexpected("nothing after the genotype")),
     }
 }
 
 struct Parser<'t, 'a> {
+    /// Ends with [`Token::End`].
     tokens: &'t [Placed<'a>],
     next: usize,
 }
@@ -63,7 +100,7 @@ impl<'a> Parser<'_, 'a> {
         placed
     }
 
-    fn unexpected(&self, expected: &str) -> Error {
+    fn unexpected(&self, expected: &str) -> Wrong {
         wrong(self.peek(), expected)
     }
 
@@ -73,12 +110,12 @@ impl<'a> Parser<'_, 'a> {
         found
     }
 
-    fn expect(&mut self, mark: char, context: &str) -> Result<(), Error> {
+    fn expect(&mut self, mark: char, context: &str) -> Result<(), Wrong> {
         if self.take_mark(mark) { Ok(()) } else { Err(self.unexpected(&format!("`{mark}` {context}"))) }
     }
 
     /// An opening bracket; returns the one that closes it.
-    fn open(&mut self, expected: &str) -> Result<char, Error> {
+    fn open(&mut self, expected: &str) -> Result<char, Wrong> {
         for (open, close) in [('[', ']'), ('(', ')')] {
             if self.take_mark(open) {
                 return Ok(close);
@@ -88,61 +125,69 @@ impl<'a> Parser<'_, 'a> {
     }
 
     /// After an item of a list: whether the list goes on. A comma before the closing bracket is allowed.
-    fn goes_on(&mut self, close: char) -> Result<bool, Error> {
+    fn goes_on(&mut self, close: char) -> Result<bool, Wrong> {
         if self.take_mark(',') {
             return Ok(!self.take_mark(close));
         }
         self.expect(close, "or `,`").map(|()| false)
     }
 
-    fn fields(&mut self) -> Result<Genotype, Error> {
-        self.take();
-        self.expect('(', "after `Genotype`")?;
-        let names = ["normal", "normal_concat", "reduce", "reduce_concat"];
-        let (mut cells, mut seen) = ([None, None], [false; 4]);
+    /// The fields and what closes them.
+    fn fields(&mut self, form: Form) -> Result<Genotype, Wrong> {
+        let (is, close) = if form == Form::Call { ('=', ')') } else { (':', '}') };
+        let (mut cells, mut seen) = ([None, None], [false; FIELDS.len()]);
         let mut more = true;
         while more {
-            let expected = format!("one of the fields {}, each once", names.join(", "));
-            let field = match self.peek().token {
-                Token::Name(name) => names.iter().position(|known| *known == name),
+            let key = match (form, self.peek().token) {
+                (Form::Call, Token::Name(name)) | (Form::Dictionary, Token::Text(name)) => Some(name),
                 _ => None,
             };
-            let Some(field) = field.filter(|&field| !seen[field]) else {
-                return Err(self.unexpected(&expected));
-            };
-            seen[field] = true;
-            self.take();
-            self.expect('=', "after the field's name")?;
-            if field % 2 == 0 {
-                cells[field / 2] = Some(self.cell()?);
-            } else {
-                self.concat()?;
+            let field = key.and_then(|key| FIELDS.iter().position(|known| *known == key));
+            match field {
+                Some(field) if !seen[field] => {
+                    seen[field] = true;
+                    self.take();
+                    self.expect(is, "after the field's name")?;
+                    if field % 2 == 0 {
+                        cells[field / 2] = Some(self.cell()?);
+                    } else {
+                        self.concat()?;
+                    }
+                }
+                None if form == Form::Dictionary => self.skip_entry(),
+                _ => {
+                    let expected = format!("one of the fields {}, each once", FIELDS.join(", "));
+                    return Err(self.unexpected(&expected));
+                }
             }
-            if seen == [true; 4] || self.peek().token != Token::Mark(',') {
-                more = false;
-            } else {
-                self.take();
+            let missing = seen.iter().position(|seen| !seen).map(|field| FIELDS[field]);
+            if let Some(missing) = missing.filter(|_| self.peek().token != Token::Mark(',')) {
+                let field =
+                    if form == Form::Call { format!("{missing}=…") } else { format!("'{missing}': …") };
+                return Err(self.unexpected(&format!("`, {field}`")));
             }
+            more = self.goes_on(close)?;
         }
-        if let Some(missing) = seen.iter().position(|seen| !seen) {
-            return Err(self.unexpected(&format!("`, {}=…`", names[missing])));
-        }
-        self.take_mark(',');
-        self.expect(')', "after the last field")?;
-        self.end()?;
         let [normal, reduce] = cells.map(Option::unwrap_or_default);
         Ok(Genotype { normal, reduce })
     }
 
-    fn end(&self) -> Result<(), Error> {
-        if self.peek().token == Token::End {
-            Ok(())
-        } else {
-            Err(self.unexpected("nothing after the genotype"))
+    /// Passes an entry of a dictionary, whatever it holds.
+    fn skip_entry(&mut self) {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek().token {
+                Token::End => return,
+                Token::Mark(',' | '}') if depth == 0 => return,
+                Token::Mark('(' | '[' | '{') => depth += 1,
+                Token::Mark(')' | ']' | '}') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.take();
         }
     }
 
-    fn cell(&mut self) -> Result<Cell, Error> {
+    fn cell(&mut self) -> Result<Cell, Wrong> {
         let close = self.open("`[`, the list of the cell's nodes or pairs")?;
         let is_flat =
             matches!(self.tokens.get(self.next + 1).map(|placed| placed.token), Some(Token::Text(_)));
@@ -167,7 +212,7 @@ impl<'a> Parser<'_, 'a> {
         Ok(cell)
     }
 
-    fn node(&mut self, edges: &mut Vec<Edge>, node: usize) -> Result<(), Error> {
+    fn node(&mut self, edges: &mut Vec<Edge>, node: usize) -> Result<(), Wrong> {
         let close = self.open("`[`, the list of a node's pairs")?;
         let mut more = !self.take_mark(close);
         while more {
@@ -177,7 +222,7 @@ impl<'a> Parser<'_, 'a> {
         Ok(())
     }
 
-    fn pair(&mut self, edges: &mut Vec<Edge>, node: usize) -> Result<(), Error> {
+    fn pair(&mut self, edges: &mut Vec<Edge>, node: usize) -> Result<(), Wrong> {
         let close = self.open("`('operation', input)`")?;
         let operation = operation(self.take())?;
         self.expect(',', "between operation and input")?;
@@ -196,7 +241,7 @@ impl<'a> Parser<'_, 'a> {
         &mut self,
         valid: impl Fn(usize) -> bool,
         expected: impl Fn() -> String,
-    ) -> Result<usize, Error> {
+    ) -> Result<usize, Wrong> {
         let placed = self.take();
         let value = match placed.token {
             Token::Number(digits) => digits.parse().ok().filter(|&value| valid(value)),
@@ -205,7 +250,7 @@ impl<'a> Parser<'_, 'a> {
         value.ok_or_else(|| wrong(placed, &expected()))
     }
 
-    fn concat(&mut self) -> Result<(), Error> {
+    fn concat(&mut self) -> Result<(), Wrong> {
         let outputs = INPUTS..INPUTS + NODES;
         if self.peek().token == Token::Name("range") {
             self.take();
@@ -226,25 +271,6 @@ impl<'a> Parser<'_, 'a> {
         self.expect(close, "after node 5")
     }
 
-    fn integers(&mut self) -> Result<Genotype, Error> {
-        let mut genotype = Genotype::default();
-        let edges = (0..NODES).flat_map(|node| (0..INPUTS + node).map(move |input| (node, input)));
-        let slots =
-            [false, true].into_iter().flat_map(|reduce| edges.clone().map(move |edge| (reduce, edge)));
-        for (index, (reduce, (node, input))) in slots.enumerate() {
-            self.separators();
-            let number = self.integer(
-                |value| value < Operation::ALL.len(),
-                || format!("integer {} of {}, from 0 (max_pool_3x3) to 7 (none)", index + 1, 2 * EDGES),
-            )?;
-            let cell = if reduce { &mut genotype.reduce } else { &mut genotype.normal };
-            cell.nodes[node].push(Edge { input, operation: Operation::ALL[number] });
-        }
-        self.separators();
-        self.end()?;
-        Ok(genotype)
-    }
-
     fn separators(&mut self) {
         while matches!(self.peek().token, Token::Mark('[' | ']' | '(' | ')' | ',')) {
             self.take();
@@ -253,17 +279,11 @@ impl<'a> Parser<'_, 'a> {
 }
 
 /// The operation that a quoted text names.
-pub(super) fn operation(placed: Placed<'_>) -> Result<Operation, Error> {
+pub(super) fn operation(placed: Placed<'_>) -> Result<Operation, Wrong> {
     let names = || Operation::ALL.map(Operation::name);
     match placed.token {
         Token::Text(name) => Operation::from_name(name)
             .ok_or_else(|| wrong(placed, &format!("an operation; {}", suggest::hint(name, names())))),
         _ => Err(wrong(placed, &format!("a quoted operation, one of {}", names().join(", ")))),
     }
-}
-
-/// The error for a token that the grammar does not accept.
-pub(super) fn wrong(placed: Placed<'_>, expected: &str) -> Error {
-    let Placed { token, position } = placed;
-    Error::Genotype { position, found: token.describe(), expected: expected.to_owned() }
 }

@@ -4,6 +4,8 @@ use super::*;
 use crate::random::Random;
 use crate::sample;
 
+mod around;
+
 const NESTED: &str = "Genotype(normal=[[('avg_pool_3x3', 0), ('dil_conv_5x5', 1)], [('max_pool_3x3', 0), \
     ('avg_pool_3x3', 1)], [('max_pool_3x3', 0), ('avg_pool_3x3', 3)], [('sep_conv_5x5', 0), ('dil_conv_3x3', 1)]], \
     normal_concat=range(2, 6), reduce=[[('dil_conv_5x5', 1), ('dil_conv_3x3', 0)], [('dil_conv_3x3', 2), \
@@ -77,6 +79,27 @@ fn dictionary(genotype: &Genotype, quote: char) -> String {
     }
     entries.push(format!("{quote}ImageAugmentation:cutout{quote}: True, {quote}eta_min{quote}: 1e-08"));
     format!("{{{}}}", entries.join(", "))
+}
+
+/// A genotype's fields as JSON or as a Python dictionary, flat or nested.
+fn fields(genotype: &Genotype, quote: char, flat: bool) -> String {
+    let cell = |cell: &Cell| {
+        let pair = |edge: &Edge| format!("[{quote}{}{quote}, {}]", edge.operation, edge.input);
+        let node = |edges: &Vec<Edge>| edges.iter().map(pair).collect::<Vec<_>>().join(", ");
+        let nodes = cell.nodes.iter().map(node);
+        let nodes =
+            if flat { nodes.collect::<Vec<_>>() } else { nodes.map(|node| format!("[{node}]")).collect() };
+        format!("[{}]", nodes.join(", "))
+    };
+    let (normal, reduce) = (cell(&genotype.normal), cell(&genotype.reduce));
+    [
+        ("reduce", reduce),
+        ("normal", normal),
+        ("normal_concat", "[2, 3, 4, 5]".into()),
+        ("reduce_concat", "[2,3,4,5]".into()),
+    ]
+    .map(|(key, value)| format!("{quote}{key}{quote}: {value}"))
+    .join(", ")
 }
 
 #[test]
@@ -196,17 +219,45 @@ fn mistakes_are_placed_and_explained() {
         (replaced(", normal_concat=range(2, 6)", ""), "expected `, normal_concat=…`"),
         (replaced("reduce=", "normal="), "found `normal`, expected one of the fields"),
         (replaced("reduce=", "reduced="), "found `reduced`, expected one of the fields"),
-        (format!("{NESTED} or so"), "found `or`, expected nothing after the genotype"),
+        (
+            format!("{NESTED}._replace(normal=[])"),
+            "found `._replace`, expected nothing that changes the genotype",
+        ),
+        (format!("{NESTED}[0]"), "found `[`, expected nothing that changes the genotype"),
         (replaced("), ('dil", ") ('dil"), "found `(`, expected `]` or `,`"),
-        (replaced("'avg", "avg"), "expected a closing '"),
+        (replaced("'avg", "avg"), "character 20: found `avg_pool_3x3`, expected a quoted operation"),
+        (
+            replaced("3x3'", "3x3\n'"),
+            "line 1, character 20: found a quote that is never closed, expected a closing ' on this line",
+        ),
         ("[1, 2, 3]".into(), "character 10: found the end of the text, expected integer 4 of 28"),
         (
             format!("{:?}", [8; 28]),
             "character 2: found `8`, expected integer 1 of 28, from 0 (max_pool_3x3) to 7 (none)",
         ),
         (format!("{:?}", [0; 29]), "found `0`, expected nothing after the genotype"),
-        ("Genotype(normal=#".into(), "character 17: found `#`, expected a name"),
-        ("{}".into(), "character 3: found the end of the text, expected the key edge_normal_0"),
+        ("Genotype(normal=%".into(), "character 17: found `%`, expected a name"),
+        ("Genotype(normal=\u{1b}".into(), r"character 17: found `\u{1b}`, expected a name"),
+        ("Genotype(normal=# none".into(), "character 23: found the end of the text, expected `[`"),
+        ("Genotype()".into(), "character 10: found `)`, expected one of the fields normal, normal_concat"),
+        (
+            "class Genotype(NamedTuple):".into(),
+            "character 16: found `NamedTuple`, expected one of the fields",
+        ),
+        (
+            "{}".into(),
+            "character 1: found a dictionary that is no genotype, expected the keys normal, normal_concat, reduce, \
+             reduce_concat, or those of NAS-Bench-301",
+        ),
+        (
+            "{'normal': [], 'normal': []}".into(),
+            "character 13: found `]`, expected `[`, the list of a node's pairs",
+        ),
+        (
+            "2026-11-03 13:25:46,379 accuracy 91.2".into(),
+            "character 1: found `2026-11-03`, expected `Genotype(…)`",
+        ),
+        ("it's\n\n  Genotype(normal=(), ".into(), "line 3, character 20: found `)`, expected `[`"),
         ("{'a': [}".into(), "character 8: found `}`, expected `]`"),
         ("{'edge_normal_14': 'none'}".into(), "found 'edge_normal_14', expected an edge from 0 to 13"),
         ("{'inputs_node_reduce_6': '0_1'}".into(), "expected a node from 2 to 5"),
@@ -241,8 +292,12 @@ fn cut_and_mutated_texts_never_panic() {
         flat(&genotype),
         format!("{:?}", integers(&genotype)),
         dictionary(&genotype, '"'),
+        format!("{{{}}}", fields(&genotype, '"', false)),
+        format!("3 % of 'it\n# x\nA = {genotype}")
+            .replace("range", "list(range")
+            .replace("6)", "np.int64(6)))"),
     ];
-    let alphabet: Vec<char> = "()[]{},:='\"0719_-. eé∞\n".chars().collect();
+    let alphabet: Vec<char> = "()[]{},:='\"0719_-. eé∞\n#\\\u{feff}".chars().collect();
     let mut random = Random::new(2, "mutations", 0);
     for text in &texts {
         for (end, _) in text.char_indices() {
@@ -267,7 +322,13 @@ fn cut_and_mutated_texts_never_panic() {
             }
         }
     }
-    let deep = "[(".repeat(100_000);
-    assert!(deep.parse::<Genotype>().is_err());
-    assert!(format!("{{'a': {deep}").parse::<Genotype>().is_err());
+    let nested = format!("{}{}", "{'normal':".repeat(50_000), "}".repeat(50_000));
+    assert!(nested.parse::<Genotype>().is_err());
+    for long in
+        ["[(", "{", "{(", "Genotype(", "Genotype(normal=[", "'", "{'normal':", "1, ", "#", "tensor(", "é"]
+    {
+        let deep = long.repeat(100_000);
+        assert!(deep.parse::<Genotype>().is_err());
+        assert!(format!("{{'a': {deep}").parse::<Genotype>().is_err());
+    }
 }

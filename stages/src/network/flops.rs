@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_sum_over_edges_is_the_cost_of_the_network() {
         let mut random = Random::new(0, "edge flops", 0);
-        for budget in ["BPE-1", "BPE-1,layers=1", "BPE-1,layers=2,image_size=8", "DARTS,layers=5", "full"] {
+        for budget in ["BPE-1", "BPE-1,layers=3", "BPE-1,layers=4,image_size=8", "DARTS,layers=5", "full"] {
             let budget: Budget = budget.parse().unwrap();
             let table = EdgeFlops::new(&budget, 3, 10).unwrap();
             for _ in 0..20 {

@@ -71,7 +71,7 @@ pub(crate) fn hold_cross_entropy(choice: DeviceChoice) {
         };
         let images = ImageSet::new(shape, pixels.clone().into(), labels.clone().into(), classes).unwrap();
         let mut trainer = Trainer::new(&Device::open(choice).unwrap(), graph, &recipe, &[images]).unwrap();
-        trainer.load(&start).unwrap();
+        trainer.load(&start, &str::to_owned).unwrap();
         let order: Vec<u32> = (0..batch as u32).collect();
         let losses = trainer.train_epoch(0, &order, 0, 0.1, 0.0, &Nobody).unwrap().losses;
         assert!(

@@ -162,10 +162,10 @@ fn hold_network(name: &str, choice: DeviceChoice) {
     let mut trainer = trainer(&golden, &device);
     let start = dir.path().join("initial");
     golden.write_initial(&start);
-    trainer.load(&start).unwrap();
+    trainer.load(&start, &str::to_owned).unwrap();
     hold_one_step(&golden, &mut trainer, dir.path());
     // Loading also clears the momentum.
-    trainer.load(&start).unwrap();
+    trainer.load(&start, &str::to_owned).unwrap();
     hold_twenty_steps(&golden, &mut trainer);
 }
 

@@ -5,6 +5,7 @@
 mod bench;
 mod damage;
 mod death;
+mod inputs;
 mod limits;
 mod memory;
 mod nonsense;
@@ -16,3 +17,4 @@ mod signals;
 mod staleness;
 mod tables;
 mod training;
+mod weights;

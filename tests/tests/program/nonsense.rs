@@ -157,7 +157,8 @@ fn configurations() {
     }
 }
 
-fn idx(dimensions: &[u32], bytes: usize) -> Vec<u8> {
+/// An IDX file whose bytes count to ten again and again.
+pub(crate) fn idx(dimensions: &[u32], bytes: usize) -> Vec<u8> {
     let mut file = vec![0, 0, 8, dimensions.len() as u8];
     file.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
     file.extend((0..bytes).map(|index| (index % 10) as u8));
