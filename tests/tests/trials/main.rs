@@ -172,11 +172,7 @@ fn full_disks() {
         if let Some(run) = log["runs"].get(0) {
             assert_eq!(run["trainings"]["run"], kept, "{what}");
         } else {
-            assert!(
-                trial % 2 == 1,
-                "{what}: with room kept for it, a run that fails is in the log\n{}",
-                said
-            );
+            assert!(trial % 2 == 1, "{what}: with room kept for it, a run that fails is in the log\n{said}");
         }
         disk.free();
         undisturbed.hold(&sandbox, &SLOWER, kept, &what);
