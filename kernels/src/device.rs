@@ -149,6 +149,14 @@ impl Device {
         }
     }
 
+    /// Name of the hardware, however many threads of it a training has.
+    pub fn hardware(&self) -> String {
+        match &*self.0 {
+            Kind::Cpu(cpu) => cpu.hardware(),
+            Kind::Gpu(_) | Kind::Seat(_) => self.name(),
+        }
+    }
+
     /// Whether it is a GPU (or its software stand-in).
     pub fn is_gpu(&self) -> bool {
         matches!(&*self.0, Kind::Gpu(_) | Kind::Seat(_))

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use stages::echo::shown;
 use stages::stage::StageError;
 
+use crate::engine::manifest::MANIFESTS_MAX;
+
 /// Finished what was asked.
 pub(crate) const EXIT_OK: u8 = 0;
 /// Could not do what was asked.
@@ -36,6 +38,13 @@ pub(crate) enum Error {
         shown(name)
     )]
     UnknownKey { name: String },
+    #[error(
+        "no run of the last {} has an id that begins with {name}; `pipeline log` lists them",
+        MANIFESTS_MAX
+    )]
+    UnknownRun { name: String },
+    #[error("{name}: {count} begin with these digits, {one} and {other} among them; give more of them")]
+    Ambiguous { name: String, count: usize, one: String, other: String },
 
     #[error("interrupted; what had finished is kept, and the next run goes on from there")]
     Interrupted,
@@ -141,6 +150,11 @@ impl Error {
         Self::Node { node: node.to_owned(), source }
     }
 
+    /// Of two things, or more, that begin with the same digits.
+    pub(crate) fn ambiguous(digits: &str, count: usize, one: &str, other: &str) -> Self {
+        Self::Ambiguous { name: digits.to_owned(), count, one: one.to_owned(), other: other.to_owned() }
+    }
+
     /// All failures of a run as one error; none where nothing failed.
     pub(crate) fn all(mut failures: Vec<Self>) -> Option<Self> {
         if failures.len() > 1 { Some(Self::Several(failures)) } else { failures.pop() }
@@ -155,6 +169,8 @@ impl Error {
             | Self::File { .. }
             | Self::Flag { .. }
             | Self::UnknownKey { .. }
+            | Self::UnknownRun { .. }
+            | Self::Ambiguous { .. }
             | Self::Stage(stages::Error::Network(kernels::Error::TensorFile { .. })) => EXIT_USAGE,
             Self::Interrupted | Self::InterruptedMeasurement => EXIT_INTERRUPTED,
             _ => EXIT_FAILED,

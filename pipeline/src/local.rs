@@ -141,6 +141,10 @@ impl LocalExecutor {
 }
 
 impl Executor for LocalExecutor {
+    fn device(&self) -> Option<String> {
+        lock(&self.opened).as_ref().map(Device::hardware)
+    }
+
     fn size(&self, job: &TrainingJob) -> Size {
         // A job that fits no network fails with its reason when it is trained.
         let (Ok(images), Ok(flops)) = (images(job, &self.data), self.flops(&job.budget)) else {

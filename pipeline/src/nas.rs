@@ -1,10 +1,11 @@
 //! The graph of `nas-search`: from a configuration and its images to nodes.
 
-use stages::config::Config;
+use stages::config::{Config, TrainConfig};
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::MipState;
+use stages::recipe::Scoring;
 use stages::stage::{
     Architectures, Budgets, Evaluate, FitForest, Handle, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank,
     RoundHandles, Sample, SampleBudgets, Search, SelectBudget, Train,
@@ -15,13 +16,13 @@ use stages::{Budget, Genotype};
 use crate::engine::node::Dag;
 use crate::local::size;
 
-/// What all trainings of a run share.
-fn template(config: &Config, data: &Dataset) -> JobTemplate {
+/// What all trainings of a run share, but the winner's last one, which holds no images out.
+pub(crate) fn template(train: &TrainConfig, data: &Dataset) -> JobTemplate {
     JobTemplate {
         data: DataId { name: data.name.clone(), digest: data.digest },
-        scoring: config.train.scoring,
-        recipe: config.train.recipe.clone(),
-        seed: config.train.seed,
+        scoring: train.scoring,
+        recipe: train.recipe.clone(),
+        seed: train.seed,
     }
 }
 
@@ -34,7 +35,7 @@ fn template(config: &Config, data: &Dataset) -> JobTemplate {
 pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error> {
     let skip = |input| Edge { input, operation: Operation::SkipConnect };
     let cell = Cell { nodes: std::array::from_fn(|_| vec![skip(0), skip(1)]) };
-    let template = template(config, data);
+    let template = template(&config.train, data);
     let probe = Genotype { normal: cell.clone(), reduce: cell };
     let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
     fits(&config.full)?;
@@ -56,7 +57,7 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
 /// Builds the whole graph. Which part of it runs is the target's matter.
 pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let mut dag = Dag::default();
-    let template = template(config, data);
+    let template = template(&config.train, data);
     let (count, seed) = (config.architectures.count, config.mip.seed);
     let drawn = dag.add("sample", Sample { count, seed: config.architectures.seed });
     let sampled = Architectures::Sampled { drawn, count };
@@ -66,12 +67,13 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let truth = dag.add("evaluate@full", Evaluate { trained });
 
     let add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
-        let (space, count) = (&config.space, config.mip.budgets_per_round);
+        let (space, count) = (&config.space, config.budgets(round));
         let stage = SampleBudgets {
             architectures: drawn,
             pruned,
             space: space.clone(),
-            count,
+            count: config.mip.budgets_per_round,
+            observe_all: round == 1 && config.mip.observe_all,
             temperature: config.mip.temperature,
             seed,
             round,
@@ -96,7 +98,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
 
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let budget = dag.add("select-budget", stage);
-    let mip = dag.add("mip", Mip { budget, rounds: found });
+    let mip = dag.add("mip", Mip { truth, budget, rounds: found });
     let stage = Search {
         budget,
         template: template.clone(),
@@ -105,7 +107,11 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
         seed: config.search.seed,
     };
     let search = dag.add("search", stage);
-    let trained = dag.add("train@best", train(Architectures::Winner(search), full));
-    dag.add("nas-search", NasSearch { mip, search, trained });
+    // On all training images, with none held out. Its test accuracy after the last epoch is what is told; what a training
+    // of this kind calls its score is the best over the epochs, which nobody reads.
+    let template = JobTemplate { scoring: Scoring::Published, ..template };
+    let winner = Architectures::Winner(search);
+    let trained = dag.add("train@best", Train { template, architectures: winner, budgets: full });
+    dag.add("nas-search", NasSearch { mip, search, trained, scoring: config.train.scoring });
     dag
 }

@@ -71,6 +71,8 @@ pub struct MipConfig {
     pub trees: usize,
     /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
     pub lambda: f64,
+    /// Whether the first round begins with budgets in which every value of the space stands once.
+    pub observe_all: bool,
     /// Seed of drawing budgets, of the forest's bootstrap samples and of the interval's.
     pub seed: u64,
 }
@@ -86,8 +88,8 @@ pub struct SearchConfig {
     pub seed: u64,
 }
 
-/// What trainings do beyond their budget.
-#[derive(Clone, Debug, PartialEq)]
+/// What trainings do beyond their budget. The default is the paper's.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainConfig {
     /// Seed of initial weights, order and augmentation.
     pub seed: u64,
@@ -123,10 +125,17 @@ impl Config {
         self.space.open().len().saturating_sub(1).max(1) as u32
     }
 
+    /// Budgets that round `round`, counted from 1, draws at most: more than asked for where it takes more to show every value.
+    pub fn budgets(&self, round: u32) -> usize {
+        let longest = (0..COUNT).map(|index| self.space.values(index).len()).max().unwrap_or(0);
+        let cover = if round == 1 && self.mip.observe_all { longest } else { 0 };
+        self.mip.budgets_per_round.max(cover)
+    }
+
     /// Refuses what no run would come to the end of, before anything is built of it.
     fn check_extent(&self) -> Result<(), Error> {
-        let budgets = (self.mip.budgets_per_round as u64).min(self.space.size());
-        let drawn = u64::from(self.rounds()).saturating_mul(budgets);
+        let budgets = |round| (self.budgets(round) as u64).min(self.space.size());
+        let drawn = (1..=self.rounds()).map(budgets).fold(0, u64::saturating_add);
         let architectures = self.architectures.count as u64;
         let trainings = architectures
             .saturating_mul(drawn.saturating_add(1))
@@ -167,6 +176,7 @@ impl Config {
                     |lambda| (0.0..1.0).contains(&lambda),
                     "from 0 up to but not 1",
                 )?,
+                observe_all: mip.flag("observe_all")?,
                 seed: mip.seed("seed")?,
             },
             search: SearchConfig {

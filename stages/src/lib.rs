@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod config;
+pub mod cover;
 pub mod data;
 pub mod echo;
 pub mod forest;

@@ -30,13 +30,19 @@ impl Trial {
     }
 }
 
+/// The importance of each hyper-parameter, in the table's order, a share of 1; `None` where the trials do not vary it: it was
+/// not observed, which is not the same as an importance of 0.
+pub type Importances = [Option<f64>; COUNT];
+
 /// Why a hyper-parameter was given the value it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FixReason {
-    /// Its importance was below [`UNIMPORTANT`].
+    /// The cheapest of values that cost differently, for its importance was below [`UNIMPORTANT`].
     Cheapest,
     /// The value of the trial with the highest `r_s`.
     BestTrial,
+    /// The first in the space: its values cost the same, and no trial has an `r_s`.
+    First,
 }
 
 /// A hyper-parameter that pruning has fixed.
@@ -46,9 +52,10 @@ pub struct Fixed {
     pub index: usize,
     /// The value that it keeps.
     pub value: Value,
-    /// Its importance when it was fixed.
-    pub importance: f64,
-    /// Which half of Eq. 9 chose the value.
+    /// Its importance when it was fixed. `None` when it was not observed, and for the last one, which is fixed because no
+    /// other is left.
+    pub importance: Option<f64>,
+    /// What chose the value.
     pub reason: FixReason,
 }
 
@@ -69,17 +76,18 @@ impl MipState {
         Self { space, fixed: Vec::new(), trials: Vec::new() }
     }
 
-    /// The budgets of round `round`: up to `count` that no round has drawn, by Eq. 2 with these relative costs
-    /// ([`BudgetSpace::relative_costs`] of [`MipState::space`]). Fewer when the space holds no more.
+    /// Budgets of a round: up to `count` that no round has drawn and that are not among `others`, by Eq. 2 with these relative
+    /// costs ([`BudgetSpace::relative_costs`] of [`MipState::space`]). Fewer when the space holds no more.
     pub fn next_budgets(
         &self,
         count: usize,
+        others: &[Budget],
         costs: &[Vec<f64>; COUNT],
         temperature: f64,
-        seed: u64,
-        round: u64,
+        (seed, round): (u64, u64),
     ) -> Vec<Budget> {
-        let drawn: Vec<Budget> = self.trials.iter().map(|trial| trial.budget).collect();
+        let drawn = self.trials.iter().map(|trial| trial.budget);
+        let drawn: Vec<Budget> = drawn.chain(others.iter().copied()).collect();
         self.space.draw(count, &drawn, costs, temperature, (seed, round))
     }
 
@@ -87,53 +95,59 @@ impl MipState {
     ///
     /// # Errors
     /// [`Error::Numbers`] when a trial's `r_s` is not finite.
-    pub fn importances(&self, trees: usize, seed: u64) -> Result<[f64; COUNT], Error> {
+    pub fn importances(&self, trees: usize, seed: u64) -> Result<Importances, Error> {
         let defined = self.trials.iter().filter_map(|trial| Some((trial.budget, trial.spearman?)));
         let (rows, targets): (Vec<[f64; COUNT]>, Vec<f64>) =
             defined.map(|(budget, spearman)| (budget.values().map(Value::number), spearman)).unzip();
-        let mut importances = [0.0; COUNT];
-        for (slot, share) in
-            importances.iter_mut().zip(Samples::new(&rows, &targets)?.importances(trees, seed))
-        {
-            *slot = share;
+        let mut importances = [None; COUNT];
+        let shares = Samples::new(&rows, &targets)?.importances(trees, seed);
+        for (index, (slot, share)) in importances.iter_mut().zip(shares).enumerate() {
+            let is_observed = rows.iter().any(|row| row[index] != rows[0][index]);
+            *slot = is_observed.then_some(share);
         }
         Ok(importances)
     }
 
     /// Fixes the least important of the hyper-parameters that have a choice (Eq. 9), and the last one too when only one is
-    /// left then. Of equal importances the one that can cost more goes first, then the first by name. `costs` are the
-    /// relative costs of [`MipState::space`].
+    /// left then. Of equal importances the one that can cost more goes first, then the first by name. What was not
+    /// observed goes as the least important, as in the paper. `costs` are the relative costs of [`MipState::space`].
     ///
     /// The cheapest value is the one with the lowest relative cost; among values of one cost, which only hyper-parameters
     /// that change no FLOPs have, the best trial's own if it is there, else the first of the space.
-    pub fn prune(&mut self, importances: &[f64; COUNT], costs: &[Vec<f64>; COUNT]) {
+    pub fn prune(&mut self, importances: &Importances, costs: &[Vec<f64>; COUNT]) {
+        let share = |index: usize| importances[index].unwrap_or(0.0);
         let dearest = |index: usize| costs[index].iter().copied().fold(0.0, f64::max);
         let order = |&a: &usize, &b: &usize| {
-            let by_importance = importances[a].total_cmp(&importances[b]);
+            let by_importance = share(a).total_cmp(&share(b));
             let by_cost = || dearest(b).total_cmp(&dearest(a));
             by_importance
                 .then_with(by_cost)
                 .then_with(|| HYPERPARAMETERS[a].name.cmp(HYPERPARAMETERS[b].name))
         };
         if let Some(least) = self.space.open().into_iter().min_by(order) {
-            self.fix(least, importances[least], costs);
+            self.fix(least, importances[least], share(least) >= UNIMPORTANT, &costs[least]);
         }
         if let &[last] = self.space.open().as_slice() {
-            // Alone it has all of the importance that is left to share.
-            self.fix(last, 1.0, costs);
+            // It is no longer compared with anything: it is important, for nothing else is left to choose.
+            self.fix(last, None, true, &costs[last]);
         }
     }
 
-    fn fix(&mut self, index: usize, importance: f64, costs: &[Vec<f64>; COUNT]) {
+    fn fix(&mut self, index: usize, importance: Option<f64>, is_important: bool, costs: &[f64]) {
         let values = self.space.values(index);
-        let least = costs[index].iter().copied().fold(f64::INFINITY, f64::min);
-        let is_cheapest =
-            |value: Value| values.iter().zip(&costs[index]).any(|(v, cost)| *v == value && *cost <= least);
-        let of_best_trial = best_spearman(&self.trials).map(|trial| trial.budget.values()[index]);
-        let chosen = match of_best_trial.filter(|value| values.contains(value)) {
-            Some(value) if importance >= UNIMPORTANT => Some((value, FixReason::BestTrial)),
-            Some(value) if is_cheapest(value) => Some((value, FixReason::Cheapest)),
-            _ => values.iter().find(|&&value| is_cheapest(value)).map(|&value| (value, FixReason::Cheapest)),
+        let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
+        let cheapest: Vec<Value> =
+            values.iter().zip(costs).filter(|(_, cost)| **cost <= least).map(|(value, _)| *value).collect();
+        let best = best_spearman(&self.trials).map(|trial| trial.budget.values()[index]);
+        let best_of = |values: &[Value]| best.filter(|value| values.contains(value));
+        let is_free = cheapest.len() == values.len();
+        let chosen = match (best_of(values), best_of(&cheapest)) {
+            (Some(best), _) if is_important || is_free => Some((best, FixReason::BestTrial)),
+            (_, Some(best)) => Some((best, FixReason::Cheapest)),
+            _ => {
+                let reason = if is_free { FixReason::First } else { FixReason::Cheapest };
+                cheapest.first().map(|&value| (value, reason))
+            }
         };
         if let Some((value, reason)) = chosen {
             self.space.fix(index, value);

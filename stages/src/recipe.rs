@@ -107,4 +107,12 @@ impl Scoring {
             Self::Published => fields.with("scoring", "published")?,
         })
     }
+
+    /// Adds the fields to a stage's parameters, named as in the configuration.
+    pub(crate) fn add_to(&self, fields: &mut cache::Fields) -> Result<(), Error> {
+        for (name, value) in self.fields()?.iter() {
+            fields.insert(&format!("train.{name}"), value.clone())?;
+        }
+        Ok(())
+    }
 }

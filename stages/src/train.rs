@@ -93,6 +93,24 @@ pub struct TrainingResult {
     pub training_flops: u64,
 }
 
+/// Where a training's loss stopped being a number, and what it had reached by then.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// The step, counted from 0 over the whole training.
+    pub step: u64,
+    /// The best `score_accuracy` of the epochs before, in percent; none when no epoch had ended.
+    pub best_score: Option<f64>,
+}
+
+impl TrainingResult {
+    /// Where the training diverged, if it did. Its score is 0 then: what it had reached before is no accuracy of the network
+    /// that it ended with.
+    pub fn divergence(&self) -> Option<Divergence> {
+        let best_score = self.epochs.iter().map(|epoch| epoch.score_accuracy).reduce(f64::max);
+        self.diverged_at.map(|step| Divergence { step, best_score })
+    }
+}
+
 /// A finished training, with what happened to be so and is not part of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FinishedTraining {

@@ -3,21 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use cache::{FieldValue, Fields, Key, Kind, Record, Store};
+use cache::{Digest, FieldChange, FieldValue, Fields, Key, Kind, Record, Store};
 use clap::Args;
 use serde::Serialize;
 
 use super::Global;
 use super::folder::warn;
+use super::retrain::command;
 use super::selection::{Loaded, Settings};
 use crate::engine::explain::{Change, causes, changes, changes_between, short};
-use crate::engine::manifest::{History, Manifest};
+use crate::engine::manifest::{History, Manifest, NodeEntry};
 use crate::engine::node::NodeIndex;
 use crate::engine::plan::{Plan, PlannedNode};
 use crate::error::Error;
 use crate::output::{self, format};
 
-/// Fewest digits of a key that `explain` looks for: with fewer, a word would be taken for one.
+/// Hexadecimal digits that nobody would type as a word: what begins no key then is told as that, not as an unknown node.
 const DIGITS_MIN: usize = 6;
 
 #[derive(Args)]
@@ -26,7 +27,7 @@ const DIGITS_MIN: usize = 6;
   pipeline explain select-budget --set mip.lambda=0.3
   pipeline explain 3f9a51c2b7")]
 pub(crate) struct Explain {
-    /// A node or stage, or the first digits of a key
+    /// A node or stage, or the first digits of the key of a node or a training, as many as tell it from the others
     #[arg(value_name = "NODE|KEY")]
     name: String,
     #[command(flatten)]
@@ -45,6 +46,8 @@ struct Explanation {
     changes: Vec<Change>,
     causes: Vec<Cause>,
     fields: BTreeMap<String, String>,
+    /// For a training, the command that asks for it.
+    command: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -67,8 +70,11 @@ impl Explain {
         let explanations = match found {
             Ok(targets) => nodes(&loaded, &store, &history, &targets)?,
             Err(unknown) => match key(&self.name, &store, &history)? {
-                Some(explanation) => vec![explanation],
-                None if looks_like_key(&self.name) => {
+                Some(Found::Node(explanation)) => vec![*explanation],
+                Some(Found::Training(digest)) => {
+                    vec![training(&digest, &store, |key| command(key, &loaded, &self.settings))?]
+                }
+                None if self.name.len() >= DIGITS_MIN && is_hexadecimal(&self.name) => {
                     return Err(Error::UnknownKey { name: self.name.clone() });
                 }
                 None => return Err(unknown),
@@ -114,55 +120,79 @@ fn explain_node(loaded: &Loaded, plan: &Plan, history: &History, node: &PlannedN
         changes,
         causes: causes.into_iter().map(|(node, changes)| Cause { node, changes }).collect(),
         fields: node.key.as_ref().map_or_else(BTreeMap::new, |key| texts(key.fields())),
+        command: None,
     }
 }
 
-fn looks_like_key(name: &str) -> bool {
-    name.len() >= DIGITS_MIN && name.chars().all(|digit| digit.is_ascii_hexdigit())
+fn is_hexadecimal(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// The node or training whose key begins with these digits.
-fn key(digits: &str, store: &Store, history: &History) -> Result<Option<Explanation>, Error> {
-    if !looks_like_key(digits) {
+/// What a key names.
+enum Found {
+    Node(Box<Explanation>),
+    Training(Digest),
+}
+
+/// The one node or training whose key begins with these digits.
+///
+/// # Errors
+/// When there is more than one.
+fn key(digits: &str, store: &Store, history: &History) -> Result<Option<Found>, Error> {
+    if !is_hexadecimal(digits) {
         return Ok(None);
     }
     let digits = digits.to_ascii_lowercase();
+    let mut nodes: BTreeMap<Digest, (&Manifest, &NodeEntry)> = BTreeMap::new();
     for run in history.manifests() {
         for entry in &run.nodes {
-            let (Some(key), Some(fields)) = (&entry.key, &entry.fields) else { continue };
-            if key.to_string().starts_with(&digits) {
-                let older = history.latest_other(&entry.name, key);
-                return Ok(Some(Explanation {
-                    name: entry.name.clone(),
-                    key: Some(key.to_string()),
-                    state: format!("node of the run of {} UTC", format::moment(run.started_unix_ms)),
-                    reason: None,
-                    against_unix_ms: older.map(|(run, _)| run.started_unix_ms),
-                    changes: older.map_or_else(Vec::new, |(_, older)| changes_between(older, entry)),
-                    causes: Vec::new(),
-                    fields: texts(fields),
-                }));
+            if let Some(key) = entry.key.filter(|key| key.to_string().starts_with(&digits)) {
+                nodes.entry(key).or_insert((run, entry));
             }
         }
     }
-    training(&digits, store)
+    let trainings = store.digests(Kind::Training, &digits)?;
+    let mut named = nodes.iter().map(|(key, (_, entry))| format!("{} of {}", key, entry.name));
+    let mut named = named.by_ref().chain(trainings.iter().map(|key| format!("{key} of a training")));
+    if let (Some(one), Some(other)) = (named.next(), named.next()) {
+        return Err(Error::ambiguous(&digits, nodes.len() + trainings.len(), &one, &other));
+    }
+    drop(named);
+    if let Some((key, (run, entry))) = nodes.pop_first() {
+        return Ok(Some(Found::Node(Box::new(explain_entry(&key, run, entry, history)))));
+    }
+    Ok(trainings.first().map(|key| Found::Training(*key)))
 }
 
-/// The training whose key begins with these digits, beside the one that differs from it least. The trainings are gone
-/// through twice, so that of a large folder no more than two are in memory.
-fn training(digits: &str, store: &Store) -> Result<Option<Explanation>, Error> {
-    let mut found: Option<Record> = None;
-    for record in store.iter(Kind::Training)? {
-        let record = record?;
-        if record.key.digest().to_string().starts_with(digits) {
-            found = Some(record);
-            break;
-        }
+/// A node of a past run.
+fn explain_entry(key: &Digest, run: &Manifest, entry: &NodeEntry, history: &History) -> Explanation {
+    let older = history.latest_other(&entry.name, key);
+    Explanation {
+        name: entry.name.clone(),
+        key: Some(key.to_string()),
+        state: format!("node of run {} of {} UTC", run.short_id(), format::moment(run.started_unix_ms)),
+        reason: None,
+        against_unix_ms: older.map(|(run, _)| run.started_unix_ms),
+        changes: older.map_or_else(Vec::new, |(_, older)| changes_between(older, entry)),
+        causes: Vec::new(),
+        fields: entry.fields.as_ref().map_or_else(BTreeMap::new, texts),
+        command: None,
     }
-    let Some(Record { key, provenance, cost, .. }) = found else { return Ok(None) };
+}
+
+/// The training with this key, beside the one that differs from it least. The trainings are gone through one by one, so that
+/// of a large folder no more than two are in memory.
+fn training(
+    digest: &Digest,
+    store: &Store,
+    command: impl Fn(&Key) -> Option<String>,
+) -> Result<Explanation, Error> {
+    let unknown = || Error::UnknownKey { name: digest.to_string() };
+    let Record { key, provenance, cost, .. } =
+        store.get_digest(Kind::Training, digest)?.ok_or_else(unknown)?;
     let device = provenance.get("device").map_or("an unknown device", String::as_str);
     let state = format!("training of {}, on {device}", format::duration(cost.elapsed_ms));
-    let mut nearest: Option<(Key, Vec<cache::FieldChange>)> = None;
+    let mut nearest: Option<(Key, Vec<FieldChange>)> = None;
     for record in store.iter(Kind::Training)? {
         let other = record?.key;
         let changes = other.fields().diff(key.fields());
@@ -175,7 +205,7 @@ fn training(digits: &str, store: &Store) -> Result<Option<Explanation>, Error> {
     let value = |value: Option<FieldValue>| value.as_ref().map(ToString::to_string);
     let (reason, changes) = nearest.map_or((None, Vec::new()), |(other, changes)| {
         let reason = format!("nearest other training: {}", short(other.digest()));
-        let change = |change: cache::FieldChange| Change {
+        let change = |change: FieldChange| Change {
             field: change.name,
             node: None,
             old: value(change.old),
@@ -183,7 +213,7 @@ fn training(digits: &str, store: &Store) -> Result<Option<Explanation>, Error> {
         };
         (Some(reason), changes.into_iter().map(change).collect())
     });
-    Ok(Some(Explanation {
+    Ok(Explanation {
         name: "training".to_owned(),
         key: Some(key.digest().to_string()),
         state,
@@ -192,7 +222,8 @@ fn training(digits: &str, store: &Store) -> Result<Option<Explanation>, Error> {
         changes,
         causes: Vec::new(),
         fields: texts(key.fields()),
-    }))
+        command: command(&key),
+    })
 }
 
 fn texts(fields: &Fields) -> BTreeMap<String, String> {
@@ -236,6 +267,9 @@ fn text(explanation: &Explanation) -> String {
         for (name, value) in &explanation.fields {
             let _ = writeln!(text, "  {name:<width$}  {value}");
         }
+    }
+    if let Some(command) = &explanation.command {
+        let _ = writeln!(text, "asked for by\n  {command}");
     }
     text
 }

@@ -14,6 +14,7 @@ mod interrupt;
 mod log;
 mod plan;
 mod rank;
+mod retrain;
 mod run;
 mod selection;
 mod status;

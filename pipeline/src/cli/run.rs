@@ -32,19 +32,19 @@ pub(crate) struct Run {
     #[command(flatten)]
     selection: Selection,
     /// Say what would run and why, and do nothing
-    #[arg(long = "dry-run")]
+    #[arg(short = 'n', long = "dry-run")]
     only_plan: bool,
     /// Compute, and train, this stage or node although it is in the cache; may be repeated
     #[arg(long, value_name = "NODE|STAGE")]
     force: Vec<String>,
     /// After a failure go on with everything that does not need what failed; every failure is told in the end
-    #[arg(long)]
+    #[arg(short, long)]
     keep_going: bool,
     #[command(flatten)]
     device: DeviceArgs,
     /// Trainings at once, at most [default, and most that run: one for each core, on a GPU 16, which share its dispatches;
     /// fewer where they do not fit the memory]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Memory that the trainings at once on a GPU may take together
     #[arg(long, value_name = "MIB", default_value_t = PACK_MIB)]
@@ -56,8 +56,18 @@ impl Run {
         let begun = Instant::now();
         let (loaded, targets) = self.selection.load()?;
         let mut forced = BTreeSet::new();
+        let cone: BTreeSet<_> = loaded.dag.cone(&targets).into_iter().collect();
         for name in &self.force {
-            forced.extend(loaded.dag.find(name)?);
+            let needed: Vec<_> =
+                loaded.dag.find(name)?.into_iter().filter(|node| cone.contains(node)).collect();
+            if needed.is_empty() {
+                let target = &self.selection.target;
+                let problem = format!(
+                    "the target {target} does not need it; force what it needs, or make it the target with --target {name}"
+                );
+                return Err(Error::Flag { flag: "--force", value: name.clone(), problem });
+            }
+            forced.extend(needed);
         }
         let store = global.open()?;
         if self.only_plan {
@@ -90,8 +100,8 @@ impl Run {
                 &targets,
                 &outcome.outputs,
                 &RunSummary {
-                    target: &self.selection.target,
-                    trainings: outcome.manifest.trainings,
+                    manifest: &outcome.manifest,
+                    conditions: &loaded.conditions,
                     elapsed_ms: begun.elapsed().as_millis() as u64,
                 },
                 global.json,

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use stages::config::Config;
+use stages::config::{Config, TrainConfig};
 use stages::data::Dataset;
 
 use super::given::{path, read_text};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
 use crate::nas;
+use crate::output::conditions::Conditions;
 
 /// Flags that choose what a run is about.
 #[derive(Args)]
@@ -21,15 +22,18 @@ pub(crate) struct Selection {
     pub(super) settings: Settings,
 }
 
+/// The profile that a configuration starts from where none is named.
+const PROFILE: &str = "quick";
+
 /// Flags that choose the configuration.
 #[derive(Args)]
 pub(crate) struct Settings {
     /// Configuration file (TOML)
     #[arg(long, value_name = "F", value_parser = path())]
     config: Option<PathBuf>,
-    /// Settings to start from: quick, laptop or paper
-    #[arg(long, default_value = "quick", value_name = "NAME")]
-    profile: String,
+    /// Settings to start from: quick, laptop or paper [default: quick]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Change one setting, as in the configuration file; may be repeated
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
@@ -37,6 +41,9 @@ pub(crate) struct Settings {
 
 /// A configuration's images and graph.
 pub(super) struct Loaded {
+    pub(super) conditions: Conditions,
+    /// What trainings do beyond their budget.
+    pub(super) train: TrainConfig,
     pub(super) data: Dataset,
     pub(super) dag: Dag,
 }
@@ -48,10 +55,28 @@ impl Settings {
         let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data);
-        Ok(Loaded { data, dag })
+        Ok(Loaded { conditions: Conditions::of(&data, config.train.scoring), train: config.train, data, dag })
     }
 
-    fn config(&self) -> Result<Config, Error> {
+    /// Whether any of them was given.
+    pub(super) fn are_given(&self) -> bool {
+        self.config.is_some() || self.profile.is_some() || !self.set.is_empty()
+    }
+
+    /// The flags that give them, word by word; at least one, so that `train` takes them for settings.
+    pub(super) fn words(&self) -> Vec<String> {
+        let config = self.config.as_ref().map(|path| ["--config".to_owned(), path.display().to_string()]);
+        let profile = match (&self.profile, self.are_given()) {
+            (Some(profile), _) => Some(profile.as_str()),
+            (None, true) => None,
+            (None, false) => Some(PROFILE),
+        };
+        let profile = profile.map(|profile| ["--profile".to_owned(), profile.to_owned()]);
+        let set = self.set.iter().map(|set| ["--set".to_owned(), set.clone()]);
+        config.into_iter().chain(profile).chain(set).flatten().collect()
+    }
+
+    pub(super) fn config(&self) -> Result<Config, Error> {
         let mut set = Vec::with_capacity(self.set.len());
         for text in &self.set {
             set.push(text.split_once('=').ok_or_else(|| Error::Flag {
@@ -65,7 +90,7 @@ impl Settings {
             None => None,
         };
         let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-        Config::load(&self.profile, file, &set).map_err(Error::Input)
+        Config::load(self.profile.as_deref().unwrap_or(PROFILE), file, &set).map_err(Error::Input)
     }
 }
 

@@ -8,16 +8,14 @@ use std::time::{Duration, Instant};
 use cache::{Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
 use kernels::Device;
-use serde::Serialize;
+use stages::Budget;
+use stages::config::TrainConfig;
 use stages::data::Dataset;
 use stages::echo::shown;
-use stages::recipe::{BnInit, Recipe, Scoring};
-use stages::stage::JobTemplate;
+use stages::recipe::{BnInit, Scoring};
 use stages::train::{
-    DataId, FinishedTraining, Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult,
-    memory_plan, train_with,
+    Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
 };
-use stages::{Budget, Genotype};
 
 use super::Global;
 use super::data::load;
@@ -25,22 +23,30 @@ use super::device::DeviceArgs;
 use super::folder::warn;
 use super::given::{genotype, path};
 use super::interrupt::stop_on_signal;
+use super::selection::Settings;
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
 use crate::engine::trainings::{remembered_training, training_record};
 use crate::error::Error;
 use crate::local::size;
+use crate::nas::template;
+use crate::output;
+use crate::output::conditions::Conditions;
 use crate::output::progress::Reporter;
-use crate::output::{self, format};
+use crate::output::train::TrainReport;
 
 /// Train one architecture under one budget
 ///
 /// A training is looked up first and remembered after, unless --init-from, --max-steps, --dump-gradients or --order
 /// make it another one than its key says. Weights are not remembered: --save trains.
+///
+/// With --profile, --config or --set it is a training of `pipeline run` with the same flags: its images, seed, scoring and
+/// recipe. Without them it is one of the paper's recipe, with seed 0 and a tenth of the training images held out.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=2
   pipeline train --genotype DARTS_V2 --budget full --plan
+  pipeline train --genotype DARTS_V2 --budget BPE-1 --config mine.toml --set train.momentum=0.8
   pipeline train --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --scoring published --json
   pipeline train --genotype DARTS_V2 --budget BPE-1 --init-from start.safetensors --max-steps 1 --dump-gradients g.safetensors")]
 pub(crate) struct Train {
@@ -51,19 +57,22 @@ pub(crate) struct Train {
     /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ
     #[arg(long, value_name = "NAME|k=v,...")]
     budget: String,
-    /// `embedded`, or the folder of a data set
-    #[arg(long, default_value = "embedded", value_name = "SET|DIR")]
-    data: String,
-    /// Seed of initial weights, order of images, augmentation and drop path
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    settings: Settings,
+    /// `embedded`, or the folder of a data set [default: the settings', else embedded]
+    #[arg(long, value_name = "SET|DIR")]
+    data: Option<String>,
+    /// Seed of initial weights, order of images, augmentation and drop path [default: the settings', else 0]
+    #[arg(long)]
+    seed: Option<u64>,
     /// Score by images held out of the training images, or train on all and take the best test accuracy, as the
-    /// published trials did
-    #[arg(long, value_enum, default_value = "holdout")]
-    scoring: ScoringMode,
-    /// How the scales of batch normalisation start: at one, or uniform in [0, 1) as in the published trials
-    #[arg(long, value_enum, default_value = "ones")]
-    bn_init: BnInitMode,
+    /// published trials did [default: the settings', else holdout]
+    #[arg(long, value_enum)]
+    scoring: Option<ScoringMode>,
+    /// How the scales of batch normalisation start: at one, or uniform in [0, 1) as in the published trials [default: the
+    /// settings', else ones]
+    #[arg(long, value_enum)]
+    bn_init: Option<BnInitMode>,
     /// No random crop and flip
     #[arg(long)]
     no_augment: bool,
@@ -112,30 +121,6 @@ enum OrderMode {
     Sequential,
 }
 
-#[derive(Serialize)]
-struct TrainJson {
-    steps: u64,
-    loss: Vec<f32>,
-    accuracy: f64,
-    images_per_second: f64,
-    /// From the start of the command until its first step was done, if one was.
-    first_step_seconds: Option<f64>,
-    parameters: u64,
-    mult_adds: u64,
-    cached: bool,
-    device: String,
-}
-
-/// A training, new or remembered.
-struct TrainReport {
-    trained: FinishedTraining,
-    loss: Vec<f32>,
-    cached: bool,
-    first_step: Option<Duration>,
-    /// Why a file that was asked for is not there.
-    unwritten: Option<stages::Error>,
-}
-
 impl Train {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let begun = Instant::now();
@@ -143,8 +128,8 @@ impl Train {
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
-        let data = load(&self.data)?;
-        let job = self.job(&genotype, &budget, &data);
+        let (train, data) = self.train_config()?;
+        let job = template(&train, &data).job(&genotype, &budget);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
         if self.only_plan {
@@ -159,25 +144,45 @@ impl Train {
             self.train(&job, &data, size, begun)?
         };
         let unwritten = finished.unwritten.take();
-        self.print(&job, size, finished, global.json)?;
+        let key = if self.is_remembered() {
+            Some(job.key().map_err(Error::Stage)?.digest().to_string())
+        } else {
+            None
+        };
+        let conditions = Conditions::of(&data, job.scoring);
+        let beside = (key.as_deref(), &conditions);
+        let (genotype, steps) = (shown(&self.genotype), self.steps(&budget, size));
+        output::train::print(&job, &genotype, beside, finished, steps, global.json)?;
         unwritten.map_or(Ok(()), |error| Err(Error::Stage(error)))
     }
 
-    fn job(&self, genotype: &Genotype, budget: &Budget, data: &Dataset) -> TrainingJob {
-        let mut recipe = Recipe { augment: !self.no_augment, ..Recipe::default() };
-        if self.no_drop_path {
-            recipe.drop_path = 0.0;
+    /// What the training does beyond its budget, and its images: as the settings say, where there are any, and then as the
+    /// flags say.
+    fn train_config(&self) -> Result<(TrainConfig, Dataset), Error> {
+        let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
+        let data = match (&self.data, &config) {
+            (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
+            (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
+        };
+        let mut train = config.map_or_else(TrainConfig::default, |config| config.train);
+        train.seed = self.seed.unwrap_or(train.seed);
+        match self.scoring {
+            Some(ScoringMode::Published) => train.scoring = Scoring::Published,
+            Some(ScoringMode::Holdout) if train.scoring == Scoring::Published => {
+                train.scoring = Scoring::default();
+            }
+            _ => {}
         }
-        recipe.bn_init = match self.bn_init {
-            BnInitMode::Ones => BnInit::Ones,
-            BnInitMode::Uniform => BnInit::Uniform,
-        };
-        let scoring = match self.scoring {
-            ScoringMode::Holdout => Scoring::default(),
-            ScoringMode::Published => Scoring::Published,
-        };
-        let data = DataId { name: data.name.clone(), digest: data.digest };
-        JobTemplate { data, scoring, recipe, seed: self.seed }.job(genotype, budget)
+        train.recipe.augment &= !self.no_augment;
+        if self.no_drop_path {
+            train.recipe.drop_path = 0.0;
+        }
+        match self.bn_init {
+            Some(BnInitMode::Ones) => train.recipe.bn_init = BnInit::Ones,
+            Some(BnInitMode::Uniform) => train.recipe.bn_init = BnInit::Uniform,
+            None => {}
+        }
+        Ok((train, data))
     }
 
     /// Whether the training is one that the cache may know: started from a file, cut short or in another order it is
@@ -263,48 +268,6 @@ impl Train {
         let epochs = u64::from(budget.epochs);
         let steps = (size.images / epochs).div_ceil(u64::from(budget.batch_size)) * epochs;
         self.max_steps.map_or(steps, |most| most.min(steps))
-    }
-
-    fn print(&self, job: &TrainingJob, size: Size, finished: TrainReport, json: bool) -> Result<(), Error> {
-        let TrainReport { trained, loss, cached, first_step, .. } = finished;
-        let result = &trained.result;
-        if json {
-            return output::json(&TrainJson {
-                steps: if loss.is_empty() { self.steps(&job.budget, size) } else { loss.len() as u64 },
-                loss,
-                accuracy: result.score,
-                images_per_second: trained.images_per_second,
-                first_step_seconds: first_step.map(|time| time.as_secs_f64()),
-                parameters: result.parameters,
-                mult_adds: result.mult_adds,
-                cached,
-                device: trained.device,
-            });
-        }
-        let scored_on = match self.scoring {
-            ScoringMode::Holdout => "of the held-out images",
-            ScoringMode::Published => "of the test images, the best epoch",
-        };
-        let diverged = result.diverged_at.map_or_else(String::new, |step| {
-            format!("\n  the loss stopped being a number at step {step}; try a lower learning rate")
-        });
-        let source = if cached { "from the cache, trained" } else { "trained" };
-        output::result(&format!(
-            "{}\n  {}\n  accuracy    {:.2}% {scored_on}; {:.2}% of the test images after the last epoch\n  \
-             network     {}, {} an image\n  loss        {}\n  \
-             {source} in {} on {}, {} images/s{}",
-            output::heading(&shown(&self.genotype)),
-            job.budget,
-            result.score,
-            result.test_accuracy,
-            format::large(result.parameters as f64, "parameters"),
-            format::large(result.mult_adds as f64, "multiply-adds"),
-            result.epochs.iter().map(|epoch| format!("{:.4}", epoch.loss)).collect::<Vec<_>>().join(" "),
-            format::duration(trained.elapsed_ms),
-            trained.device,
-            format::count(trained.images_per_second as u64),
-            diverged
-        ))
     }
 }
 

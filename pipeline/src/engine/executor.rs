@@ -33,6 +33,9 @@ pub(crate) trait Executor: Sync {
     /// The size of one job.
     fn size(&self, job: &TrainingJob) -> Size;
 
+    /// What it has trained on so far, if it has trained.
+    fn device(&self) -> Option<String>;
+
     /// Trains every job and reports each to `events` the moment it ends, until `stop` is set; jobs that were not
     /// begun by then are not reported at all.
     ///

@@ -1,11 +1,19 @@
 //! What a run leaves behind about itself: which nodes it met, under which keys, with which outputs, and how long it took.
 
+mod v1;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cache::{Cost, Digest, Fields, Key, Kind, Record, Store};
+use cache::{Cost, Digest, FieldValue, Fields, Key, Kind, Record, Store};
 use serde::{Deserialize, Serialize};
 
+use self::v1::ManifestV1;
 use crate::error::Error;
+
+/// Version of a manifest's layout, in its key. Manifests of the first version have none there.
+const VERSION: u64 = 2;
+/// The name of that field.
+const VERSION_FIELD: &str = "version";
 
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,8 +25,13 @@ pub(crate) struct Manifest {
     pub(crate) elapsed_ms: u64,
     pub(crate) ending: Ending,
     pub(crate) trainings: TrainingCount,
+    /// What it trained on, if it trained.
+    pub(crate) device: Option<String>,
     /// The nodes of the target's cone, in the order in which they were met.
     pub(crate) nodes: Vec<NodeEntry>,
+    /// Digest of the key that it is stored under, by which people name the run.
+    #[serde(skip)]
+    pub(crate) id: Option<Digest>,
 }
 
 /// How a run ended.
@@ -40,17 +53,19 @@ impl std::fmt::Display for Ending {
     }
 }
 
-/// Trainings of a run or of one node: how many ran, and how many were remembered.
+/// Trainings of a run or of one node: how many ran, how many were remembered, and how many of both diverged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TrainingCount {
     pub(crate) run: u64,
     pub(crate) cached: u64,
+    pub(crate) diverged: u64,
 }
 
 impl std::ops::AddAssign for TrainingCount {
     fn add_assign(&mut self, other: Self) {
         self.run += other.run;
         self.cached += other.cached;
+        self.diverged += other.diverged;
     }
 }
 
@@ -103,9 +118,25 @@ impl Manifest {
         fields.insert("target", self.target.as_str())?;
         fields.insert("started_unix_ms", self.started_unix_ms)?;
         fields.insert("run", cache::random_token().as_str())?;
+        fields.insert(VERSION_FIELD, VERSION)?;
         let mut record = Record::of(Key::new(Kind::Manifest, fields), self)?;
         record.cost = Cost { flops: 0, elapsed_ms: self.elapsed_ms };
         Ok(record)
+    }
+
+    /// The manifest in a record, of this version or an earlier one; none where it is of a later one.
+    fn read(record: &Record) -> Option<Self> {
+        let manifest: Self = match record.key.fields().get(VERSION_FIELD) {
+            None => record.value::<ManifestV1>().ok()?.into(),
+            Some(FieldValue::Uint(VERSION)) => record.value().ok()?,
+            Some(_) => return None,
+        };
+        Some(Self { id: Some(*record.key.digest()), ..manifest })
+    }
+
+    /// The first digits of its id: enough to tell the runs of a folder apart, and to name one by.
+    pub(crate) fn short_id(&self) -> String {
+        self.id.map_or_else(String::new, |id| id.to_string().chars().take(RUN_DIGITS).collect())
     }
 
     pub(crate) fn node(&self, name: &str) -> Option<&NodeEntry> {
@@ -113,8 +144,11 @@ impl Manifest {
     }
 }
 
+/// Digits of a run's id that lists show.
+const RUN_DIGITS: usize = 8;
+
 /// How many runs back questions are answered: enough for a person, and read in milliseconds.
-const MANIFESTS_MAX: usize = 200;
+pub(crate) const MANIFESTS_MAX: usize = 200;
 
 /// The latest manifests of a cache folder, the newest first.
 #[derive(Default)]
@@ -126,11 +160,28 @@ impl History {
     /// Reads the latest manifests; those that this version of the program cannot read are left out.
     pub(crate) fn load(store: &Store) -> Result<Self, Error> {
         let records = store.manifests(MANIFESTS_MAX)?;
-        Ok(Self { manifests: records.iter().filter_map(|record| record.value().ok()).collect() })
+        Ok(Self { manifests: records.iter().filter_map(Manifest::read).collect() })
     }
 
     pub(crate) fn manifests(&self) -> &[Manifest] {
         &self.manifests
+    }
+
+    /// The one run whose id begins with `digits`.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub(crate) fn find(&self, digits: &str) -> Result<&Manifest, Error> {
+        let digits = digits.to_ascii_lowercase();
+        let ids = self.manifests.iter().filter_map(|run| Some((run.id?.to_string(), run)));
+        let found: Vec<(String, &Manifest)> = ids.filter(|(id, _)| id.starts_with(&digits)).collect();
+        match found.as_slice() {
+            [(_, run)] => Ok(run),
+            [] => Err(Error::UnknownRun { name: digits }),
+            [(one, _), (other, _), ..] => {
+                Err(Error::ambiguous(&digits, found.len(), &format!("run {one}"), &format!("run {other}")))
+            }
+        }
     }
 
     /// The newest entry for a node whose key was known, and the run that it is from.

@@ -159,7 +159,7 @@ impl Planner<'_> {
         (planned.run, planned.cached) =
             if forced { (Bound::Exactly(wanted), 0) } else { (Bound::Exactly(count.run), count.cached) };
         match result.map_err(|error| Error::of_node(&node.name, error)) {
-            Ok(bytes) => Ok((planned, Some(Output::new(bytes, wanted)))),
+            Ok(bytes) => Ok((planned, Some(Output::new(bytes, wanted, count.diverged)))),
             Err(Error::NotTrained) => Ok((planned, None)),
             Err(error) => Err(error),
         }

@@ -22,27 +22,32 @@ use crate::error::Error;
 /// the output can say how many trainings it did not have to do.
 const TRAININGS: &str = "trainings";
 
+/// How many of them diverged.
+const DIVERGED: &str = "diverged";
+
 /// The output of a node.
 #[derive(Clone)]
 pub(crate) struct Output {
     /// Digest of the bytes: what the keys of the nodes after it are made from.
     pub(crate) digest: Digest,
     pub(crate) bytes: Arc<[u8]>,
-    /// Distinct trainings that it was made from.
+    /// Distinct trainings that it was made from, and how many of them diverged.
     pub(crate) trainings: u64,
+    pub(crate) diverged: u64,
 }
 
 impl Output {
-    pub(super) fn new(bytes: Vec<u8>, trainings: u64) -> Self {
-        Self { digest: Digest::of("node output", &bytes), bytes: bytes.into(), trainings }
+    pub(super) fn new(bytes: Vec<u8>, trainings: u64, diverged: u64) -> Self {
+        Self { digest: Digest::of("node output", &bytes), bytes: bytes.into(), trainings, diverged }
     }
 }
 
 /// The remembered output of a node, or `None` when there is none that can be read.
 pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<Output>, Error> {
     let Some(record) = store.get(key)? else { return Ok(None) };
-    let trainings = record.provenance.get(TRAININGS).and_then(|count| count.parse().ok()).unwrap_or(0);
-    Ok(Some(Output::new(record.payload, trainings)))
+    let count = |name| record.provenance.get(name).and_then(|count| count.parse().ok()).unwrap_or(0);
+    let (trainings, diverged) = (count(TRAININGS), count(DIVERGED));
+    Ok(Some(Output::new(record.payload, trainings, diverged)))
 }
 
 /// The keys' part and the stage's part of a node's inputs, from the outputs so far.
@@ -130,7 +135,7 @@ impl Run<'_> {
         for entry in &entries {
             trainings += entry.trainings;
         }
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             target: target.to_owned(),
             started_unix_ms,
@@ -141,9 +146,13 @@ impl Run<'_> {
                 Some(_) => Ending::Failed,
             },
             trainings,
+            device: self.executor.device(),
             nodes: entries,
+            id: None,
         };
-        let unlogged = self.store.put(&manifest.record()?).err();
+        let record = manifest.record()?;
+        let unlogged = self.store.put(&record).err();
+        manifest.id = unlogged.is_none().then_some(*record.key.digest());
         Ok(Outcome { manifest, unlogged, outputs, failure: Error::all(failures) })
     }
 
@@ -183,7 +192,7 @@ impl Run<'_> {
         let forced = self.forced.contains(&index);
         if !forced && let Some(output) = remembered(self.store, &key)? {
             entry.state = NodeState::Cached;
-            entry.trainings.cached = output.trainings;
+            entry.trainings = TrainingCount { run: 0, cached: output.trainings, diverged: output.diverged };
             entry.elapsed_ms = begun.elapsed().as_millis() as u64;
             return Ok(output);
         }
@@ -206,13 +215,15 @@ impl Run<'_> {
         entry.trainings = *lock(&jobs.count);
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
         let bytes = result.map_err(|error| Error::of_node(&node.name, error))?;
-        let distinct = entry.trainings.run + entry.trainings.cached;
+        let TrainingCount { run, cached, diverged } = entry.trainings;
+        let distinct = run + cached;
         entry.state = NodeState::Ran;
         let mut record = Record::new(key, bytes.clone());
         record.codec = Codec::Bincode2;
         record.provenance.insert("node".into(), node.name.clone());
         record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
         record.provenance.insert(TRAININGS.into(), distinct.to_string());
+        record.provenance.insert(DIVERGED.into(), diverged.to_string());
         record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
         let stored = if forced { self.store.supersede(&record) } else { self.store.put(&record) };
         let stored = stored.map_err(|source| {
@@ -224,8 +235,8 @@ impl Run<'_> {
         if stored == PutOutcome::Conflict
             && let Some(first) = self.store.get(&record.key)?
         {
-            return Ok(Output::new(first.payload, distinct));
+            return Ok(Output::new(first.payload, distinct, diverged));
         }
-        Ok(Output::new(bytes, distinct))
+        Ok(Output::new(bytes, distinct, diverged))
     }
 }

@@ -101,6 +101,7 @@ pub(super) fn summary(key: &Key, result: &TrainingResult) -> TrainingSummary {
     TrainingSummary {
         key: *key.digest(),
         score: result.score,
+        divergence: result.divergence(),
         test_accuracy: result.test_accuracy,
         parameters: result.parameters,
         mult_adds: result.mult_adds,
@@ -161,6 +162,8 @@ impl NodeJobs<'_> {
             self.run_missing(jobs, &mut distinct, missing, cached)?;
         }
         let DistinctJobs { results, places, .. } = distinct;
+        lock(&self.count).diverged +=
+            results.iter().flatten().filter(|training| training.divergence.is_some()).count() as u64;
         Ok(places.into_iter().filter_map(|number| results[number as usize].clone()).collect())
     }
 
@@ -250,7 +253,10 @@ impl PlannedJobs<'_> {
             |key| remembered(self.store, key),
             |_, (digest, result)| {
                 if let Some(result) = result {
-                    count.cached += u64::from(found.insert(digest));
+                    if found.insert(digest) {
+                        count.cached += 1;
+                        count.diverged += u64::from(result.divergence.is_some());
+                    }
                     if let Some(results) = &mut results {
                         results.push(result);
                     }

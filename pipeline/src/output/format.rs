@@ -102,6 +102,16 @@ pub(crate) fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// An importance, or that there is none.
+pub(crate) fn importance(value: Option<f64>) -> String {
+    value.map_or_else(|| "not observed".to_owned(), |value| format!("{value:.3}"))
+}
+
+/// `, 7 diverged`, or nothing.
+pub(crate) fn diverged(count: u64) -> String {
+    if count == 0 { String::new() } else { format!(", {} diverged", self::count(count)) }
+}
+
 /// A moment in UTC: `2026-11-24 06:45:28`.
 pub(crate) fn moment(unix_ms: u64) -> String {
     let seconds = unix_ms / 1000;

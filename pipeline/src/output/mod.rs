@@ -1,15 +1,21 @@
 //! Everything that the program writes: results to standard output, everything else to standard error.
 
 pub(crate) mod bench;
+pub(crate) mod conditions;
+mod diverged;
 pub(crate) mod format;
 pub(crate) mod graph;
 pub(crate) mod importance;
 pub(crate) mod memory;
+mod nas;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod ranking;
 pub(crate) mod report;
+pub(crate) mod runs;
+mod stage_outputs;
 pub(crate) mod table;
+pub(crate) mod train;
 
 use std::io::{self, IsTerminal, Write};
 

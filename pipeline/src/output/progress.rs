@@ -111,11 +111,12 @@ impl Progress for Reporter {
         let name = &entry.name;
         match entry.state {
             NodeState::Ran if entry.trainings.run > 0 => super::message(&format!(
-                "{}{name}: {} in {}, {} from the cache",
+                "{}{name}: {} in {}, {} from the cache{}",
                 node.place,
                 format::plural(entry.trainings.run, "training"),
                 format::duration(entry.elapsed_ms),
                 format::count(entry.trainings.cached),
+                format::diverged(entry.trainings.diverged),
             )),
             // What takes no time is news only to a log.
             NodeState::Ran if !self.terminal => {

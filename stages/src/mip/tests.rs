@@ -67,7 +67,7 @@ fn replays_on_the_published_trials() {
     let importances = state.importances(1000, 0).unwrap();
     // The paper's Figure 4: epochs and layers matter most, cutout least.
     let mut order: Vec<usize> = (0..COUNT).collect();
-    order.sort_by(|&a, &b| importances[b].total_cmp(&importances[a]));
+    order.sort_by(|&a, &b| importances[b].unwrap().total_cmp(&importances[a].unwrap()));
     let mut leading = [HYPERPARAMETERS[order[0]].name, HYPERPARAMETERS[order[1]].name];
     leading.sort_unstable();
     assert_eq!(leading, ["epochs", "layers"]);
@@ -83,6 +83,8 @@ fn replays_on_the_published_trials() {
     assert_eq!(state.fixed[0].index, index("cutout"));
     assert_eq!(state.fixed[0].value, Value::Count(0));
     let by_name = |name: &str| state.fixed.iter().find(|fixed| fixed.index == index(name)).unwrap();
+    // A cutout costs nothing either way.
+    assert_eq!(state.fixed[0].reason, FixReason::BestTrial);
     assert_eq!(by_name("layers").reason, FixReason::BestTrial);
     assert_eq!(by_name("layers").value, Value::Count(20));
 }
@@ -122,7 +124,7 @@ fn undefined_correlations_are_left_out() {
     assert_eq!(pareto(&trials).len(), 1);
     assert_eq!(best_spearman(&trials[..1]), None);
     let state = MipState { trials: trials[..1].to_vec(), ..MipState::new(space_of(&trials)) };
-    assert_eq!(state.importances(10, 0).unwrap(), [0.0; COUNT]);
+    assert_eq!(state.importances(10, 0).unwrap(), [None; COUNT]);
 }
 
 #[test]
@@ -148,10 +150,10 @@ fn space(lists: &[(&str, &[f64])]) -> BudgetSpace {
     BudgetSpace::new(values).unwrap()
 }
 
-fn importances(shares: &[(&str, f64)]) -> [f64; COUNT] {
-    let mut importances = [0.0; COUNT];
+fn importances(shares: &[(&str, f64)]) -> Importances {
+    let mut importances = [None; COUNT];
     for (name, share) in shares {
-        importances[index(name)] = *share;
+        importances[index(name)] = Some(*share);
     }
     importances
 }
@@ -171,12 +173,13 @@ fn unimportant_means_cheapest_and_important_means_best_seen() {
         state.fixed
     };
     let fixed = prune(&[("epochs", 0.05), ("layers", 0.4), ("channels", 0.55)]);
-    let cheapest = Fixed { index: 0, value: Value::Count(5), importance: 0.05, reason: FixReason::Cheapest };
+    let cheapest =
+        Fixed { index: 0, value: Value::Count(5), importance: Some(0.05), reason: FixReason::Cheapest };
     assert_eq!(fixed, [cheapest]);
     let fixed = prune(&[("epochs", 0.2), ("layers", 0.4), ("channels", 0.4)]);
     assert_eq!(
         fixed,
-        [Fixed { index: 0, value: Value::Count(20), importance: 0.2, reason: FixReason::BestTrial }]
+        [Fixed { index: 0, value: Value::Count(20), importance: Some(0.2), reason: FixReason::BestTrial }]
     );
 }
 
@@ -187,10 +190,13 @@ fn ties_go_by_cost_then_by_name_and_the_last_is_fixed_too() {
     let mut state =
         MipState { trials: vec![trial("BPE-1,epochs=2", 1.0, Some(0.3))], ..MipState::new(space(&lists)) };
     // Channels cost a factor of 4, epochs and layers 2 each; all have the importance 0.
-    state.prune(&[0.0; COUNT], &costs(&state.space));
+    let nothing = importances(&[("epochs", 0.0), ("layers", 0.0)]);
+    state.prune(&nothing, &costs(&state.space));
     assert_eq!(state.fixed[0].index, index("channels"));
-    state.prune(&[0.0; COUNT], &costs(&state.space));
+    state.prune(&nothing, &costs(&state.space));
     assert_eq!((state.fixed[1].index, state.fixed[2].index), (index("epochs"), index("layers")));
+    // Channels were not observed, epochs were and do not matter, and of the last one nothing is claimed.
+    assert_eq!(state.fixed.iter().map(|fixed| fixed.importance).collect::<Vec<_>>(), [None, Some(0.0), None]);
     assert_eq!(state.fixed[2].reason, FixReason::BestTrial);
     assert!(state.space.open().is_empty());
 }
@@ -202,16 +208,41 @@ fn among_values_of_one_cost_the_best_trials_own_is_kept() {
     let mut state = MipState { trials, ..MipState::new(space(&lists)) };
     let costs = costs(&state.space);
     state.prune(&importances(&[("epochs", 0.99), ("batch_size", 0.01)]), &costs);
-    assert_eq!((state.fixed[0].value, state.fixed[0].reason), (Value::Count(64), FixReason::Cheapest));
+    assert_eq!((state.fixed[0].value, state.fixed[0].reason), (Value::Count(64), FixReason::BestTrial));
+}
+
+#[test]
+fn what_no_trial_varies_is_not_observed() {
+    // Three budgets: epochs go with r_s, layers vary and do not matter, batch sizes vary only where there is no r_s.
+    let state = MipState {
+        trials: vec![
+            trial("BPE-1,epochs=5,layers=3", 1.0, Some(0.1)),
+            trial("BPE-1,epochs=20,layers=3", 4.0, Some(0.9)),
+            trial("BPE-1,epochs=5,layers=6", 2.0, Some(0.1)),
+            trial("BPE-1,epochs=20,layers=6", 8.0, Some(0.9)),
+            trial("BPE-1,epochs=5,layers=3,batch_size=64", 1.0, None),
+        ],
+        ..MipState::new(space(&[
+            ("epochs", &[5.0, 20.0]),
+            ("layers", &[3.0, 6.0]),
+            ("batch_size", &[64.0, 128.0]),
+        ]))
+    };
+    let importances = state.importances(100, 0).unwrap();
+    // Bootstrap samples that lack a budget give some of it to layers.
+    assert!(importances[index("epochs")].unwrap() > 0.8, "{importances:?}");
+    assert!(importances[index("layers")].unwrap() < 0.2, "{importances:?}");
+    let others = (0..COUNT).filter(|&other| ![index("epochs"), index("layers")].contains(&other));
+    assert!(others.into_iter().all(|other| importances[other].is_none()), "{importances:?}");
 }
 
 #[test]
 fn a_round_without_trials_prunes_to_the_cheapest() {
     let mut state = MipState::new(space(&[("epochs", &[5.0, 10.0]), ("learning_rate", &[0.1, 0.03])]));
     let costs = costs(&state.space);
-    state.prune(&[0.0; COUNT], &costs);
-    assert_eq!(state.fixed[0].value, Value::Count(5));
-    assert_eq!(state.fixed[1].value, Value::Real(0.1));
+    state.prune(&[None; COUNT], &costs);
+    let fixed = [0, 1].map(|place| (state.fixed[place].value, state.fixed[place].reason));
+    assert_eq!(fixed, [(Value::Count(5), FixReason::Cheapest), (Value::Real(0.1), FixReason::First)]);
 }
 
 #[test]
@@ -219,7 +250,7 @@ fn rounds_never_repeat_a_budget_until_the_space_is_used_up() {
     let mut state = MipState::new(space(&[("epochs", &[1.0, 2.0, 3.0]), ("learning_rate", &[0.1, 0.03])]));
     let costs = costs(&state.space);
     for round in 0..3 {
-        let drawn = state.next_budgets(4, &costs, 1.0, 0, round);
+        let drawn = state.next_budgets(4, &[], &costs, 1.0, (0, round));
         assert_eq!(drawn.len(), [4, 2, 0][round as usize]);
         for budget in drawn {
             assert!(state.trials.iter().all(|trial| trial.budget != budget));

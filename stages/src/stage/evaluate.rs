@@ -3,7 +3,7 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Handle, Input, Inputs, JobRunner, Stage, StageError, TrainedBudget};
+use super::{DivergedTraining, Handle, Input, Inputs, JobRunner, Stage, StageError, TrainedBudget};
 use crate::{Budget, Error};
 
 /// The output is a list of [`EvaluatedBudget`], one a budget.
@@ -20,6 +20,8 @@ pub struct EvaluatedBudget {
     pub budget: Budget,
     /// The score of each architecture in percent, in the order of the architectures: the paper's `R_b`.
     pub scores: Vec<f64>,
+    /// Those that diverged; their scores are 0.
+    pub diverged: Vec<DivergedTraining>,
     /// Floating point operations of a training, averaged over the architectures.
     pub mean_training_flops: f64,
 }
@@ -31,6 +33,10 @@ impl Stage for Evaluate {
         "evaluate"
     }
 
+    fn version(&self) -> u32 {
+        2
+    }
+
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new())
     }
@@ -40,15 +46,16 @@ impl Stage for Evaluate {
     }
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
-        Ok(inputs.read(self.trained)?.iter().map(evaluated).collect())
+        Ok(inputs.read(self.trained)?.into_iter().map(evaluated).collect())
     }
 }
 
-fn evaluated(trained: &TrainedBudget) -> EvaluatedBudget {
+fn evaluated(trained: TrainedBudget) -> EvaluatedBudget {
     let flops = trained.trainings.iter().map(|training| training.training_flops as f64);
     EvaluatedBudget {
         budget: trained.budget,
         scores: trained.trainings.iter().map(|training| training.score).collect(),
         mean_training_flops: flops.sum::<f64>() / trained.trainings.len().max(1) as f64,
+        diverged: trained.diverged,
     }
 }

@@ -5,12 +5,11 @@ use cache::Fields;
 use super::prune::with_trials;
 use super::{Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
 use crate::Error;
-use crate::hyperparameter::COUNT;
-use crate::mip::MipState;
+use crate::mip::{Importances, MipState};
 use crate::space::BudgetSpace;
 
 /// Fits a random forest to the trials of all rounds so far. The output is the importance of each hyper-parameter in the
-/// table's order, `[f64; COUNT]` (Eq. 8 of Zheng et al.).
+/// table's order (Eq. 8 of Zheng et al.).
 #[derive(Clone, Debug)]
 pub struct FitForest {
     /// The state after the round before, if there was one.
@@ -26,10 +25,14 @@ pub struct FitForest {
 }
 
 impl Stage for FitForest {
-    type Output = [f64; COUNT];
+    type Output = Importances;
 
     fn name(&self) -> &'static str {
         "fit-forest"
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn parameters(&self) -> Result<Fields, Error> {

@@ -60,10 +60,9 @@ impl JobTemplate {
         fields.insert("data.name", self.data.name.as_str())?;
         fields.insert("data.digest", self.data.digest)?;
         fields.insert("train.seed", self.seed)?;
-        for part in [self.scoring.fields()?, self.recipe.fields()?] {
-            for (name, value) in part.iter() {
-                fields.insert(&format!("train.{name}"), value.clone())?;
-            }
+        self.scoring.add_to(fields)?;
+        for (name, value) in self.recipe.fields()?.iter() {
+            fields.insert(&format!("train.{name}"), value.clone())?;
         }
         Ok(())
     }

@@ -3,14 +3,17 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
-use crate::hyperparameter::COUNT;
-use crate::mip::{Fixed, MipState, Trial, pareto};
+use super::{
+    DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError,
+};
+use crate::mip::{Fixed, Importances, MipState, Trial, pareto};
 use crate::{Budget, Error};
 
 /// Brings together what every round found, in order. The output is a [`MipReport`].
 #[derive(Clone, Debug)]
 pub struct Mip {
+    /// Full training.
+    pub truth: Handle<Vec<EvaluatedBudget>>,
     /// The budget found.
     pub budget: Handle<Budget>,
     /// The rounds, in order.
@@ -23,7 +26,7 @@ pub struct RoundHandles {
     /// The budgets that were tried.
     pub trials: Handle<Vec<RankedBudget>>,
     /// The importance of each hyper-parameter.
-    pub importances: Handle<[f64; COUNT]>,
+    pub importances: Handle<Importances>,
     /// What is left of the space.
     pub pruned: Handle<MipState>,
 }
@@ -32,33 +35,24 @@ pub struct RoundHandles {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MipReport {
     /// The budget found.
-    pub found: Pick,
+    pub found: RankedBudget,
     /// What each round found out.
     pub rounds: Vec<Round>,
     /// The trials that none is both cheaper and better than, by ascending cost.
-    pub pareto: Vec<Pick>,
+    pub pareto: Vec<RankedBudget>,
     /// Different budgets that were tried.
     pub tried: u64,
-}
-
-/// A budget with what is known of it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pick {
-    /// The budget.
-    pub budget: Budget,
-    /// `r_s` against full training; `None` when undefined.
-    pub spearman: Option<f64>,
-    /// Its interval (95%) over the architectures.
-    pub interval: Option<(f64, f64)>,
-    /// Cost against full training.
-    pub cost_ratio: f64,
+    /// How many architectures diverged under full training: no budget can rank those.
+    pub diverged_fully: u64,
+    /// Every training that diverged: under full training, then budget by budget.
+    pub diverged: Vec<DivergedTraining>,
 }
 
 /// One round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// Importance of each hyper-parameter in the table's order, after the trials of this round.
-    pub importances: [f64; COUNT],
+    pub importances: Importances,
     /// The hyper-parameters that this round fixed.
     pub fixed: Vec<Fixed>,
 }
@@ -70,13 +64,17 @@ impl Stage for Mip {
         "mip"
     }
 
+    fn version(&self) -> u32 {
+        2
+    }
+
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new())
     }
 
     fn inputs(&self) -> Vec<Input> {
         let each = |input: fn(&RoundHandles) -> Input| self.rounds.iter().map(input);
-        [self.budget.role("budget")]
+        [self.truth.role("truth"), self.budget.role("budget")]
             .into_iter()
             .chain(each(|round| round.trials.role("trials")))
             .chain(each(|round| round.importances.role("importances")))
@@ -89,7 +87,12 @@ impl Stage for Mip {
         let mut trials: Vec<Trial> = Vec::new();
         let mut fixed_before = 0;
         for handles in &self.rounds {
-            ranked.extend(inputs.read(handles.trials)?);
+            for budget in inputs.read(handles.trials)? {
+                // What a round drew again is known already.
+                if ranked.iter().all(|known| known.trial.budget != budget.trial.budget) {
+                    ranked.push(budget);
+                }
+            }
             let state = inputs.read(handles.pruned)?;
             let fixed = state.fixed.get(fixed_before..).unwrap_or_default().to_vec();
             fixed_before = state.fixed.len();
@@ -98,27 +101,18 @@ impl Stage for Mip {
         }
         let pick = |budget: &Budget| {
             let found = ranked.iter().find(|ranked| ranked.trial.budget == *budget);
-            found
-                .map(Pick::of)
-                .ok_or_else(|| inputs.unexpected(self.budget, "is a budget that no round tried"))
+            found.cloned().ok_or_else(|| inputs.unexpected(self.budget, "is a budget that no round tried"))
         };
+        let mut diverged = inputs.read_only(self.truth)?.diverged;
+        let diverged_fully = diverged.len() as u64;
+        diverged.extend(ranked.iter().flat_map(|budget| budget.diverged.iter().cloned()));
         Ok(MipReport {
             found: pick(&inputs.read(self.budget)?)?,
             rounds,
             pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
             tried: trials.len() as u64,
+            diverged_fully,
+            diverged,
         })
-    }
-}
-
-impl Pick {
-    /// What a round's ranking says about a budget.
-    pub fn of(ranked: &RankedBudget) -> Self {
-        Self {
-            budget: ranked.trial.budget,
-            spearman: ranked.trial.spearman,
-            interval: ranked.interval,
-            cost_ratio: ranked.cost_ratio,
-        }
     }
 }

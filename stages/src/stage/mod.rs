@@ -4,6 +4,7 @@
 //! [`JobRunner`], and gives back its own output. Everything that changes that output and is not an input is in
 //! [`Stage::parameters`], from which the engine builds the key under which the output is remembered.
 
+mod diverged;
 mod evaluate;
 mod fit_forest;
 mod inputs;
@@ -25,12 +26,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::train::Divergence;
 
+pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};
 pub use fit_forest::FitForest;
 pub use inputs::{Handle, Input, Inputs, decode};
 pub use jobs::{JobList, JobTemplate};
-pub use mip::{Mip, MipReport, Pick, Round, RoundHandles};
+pub use mip::{Mip, MipReport, Round, RoundHandles};
 pub use nas_search::{BestArchitecture, NasSearch, NasSearchReport};
 pub use prune::Prune;
 pub use rank::{Rank, RankedBudget};
@@ -89,8 +92,10 @@ pub trait JobRunner: Sync {
 pub struct TrainingSummary {
     /// Digest of the training's key.
     pub key: Digest,
-    /// What architectures are ranked and searched by: percent correct under the job's scoring.
+    /// What architectures are ranked and searched by: percent correct under the job's scoring; 0 when it diverged.
     pub score: f64,
+    /// Where it diverged, if it did.
+    pub divergence: Option<Divergence>,
     /// Percent correct on the test images after the last epoch.
     pub test_accuracy: f64,
     /// Trainable numbers of the network, without the auxiliary head.

@@ -3,7 +3,12 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{Handle, Input, Inputs, JobRunner, MipReport, SearchOutcome, Stage, StageError, TrainedBudget};
+use super::{
+    DivergedTraining, Handle, Input, Inputs, JobRunner, MipReport, SearchOutcome, Stage, StageError,
+    TrainedBudget,
+};
+use crate::recipe::Scoring;
+use crate::train::Divergence;
 use crate::{Error, Genotype};
 
 /// Brings everything together. The output is a [`NasSearchReport`].
@@ -15,6 +20,8 @@ pub struct NasSearch {
     pub search: Handle<SearchOutcome>,
     /// The winner's full training.
     pub trained: Handle<Vec<TrainedBudget>>,
+    /// How the trainings that chose it were scored.
+    pub scoring: Scoring,
 }
 
 /// What a run was for.
@@ -22,8 +29,12 @@ pub struct NasSearch {
 pub struct NasSearchReport {
     /// The budget found, and how.
     pub mip: MipReport,
+    /// How trainings were scored, in the choice of the budget and in the search.
+    pub scoring: Scoring,
     /// The best architecture that the search under it met.
     pub best: BestArchitecture,
+    /// Every training that diverged, on the way to the budget, in the search and at its end.
+    pub diverged: Vec<DivergedTraining>,
 }
 
 /// An architecture after its full training.
@@ -35,8 +46,11 @@ pub struct BestArchitecture {
     pub parameters: u64,
     /// Multiply-adds of one image's forward pass.
     pub mult_adds: u64,
-    /// Percent correct on the test images, which no choice has seen.
+    /// Percent correct on the test images after the last epoch of a full training on all training images. Whether choices
+    /// depend on the same test images, [`NasSearchReport::scoring`] says.
     pub test_accuracy: f64,
+    /// Where that training diverged, if it did; then there is no accuracy.
+    pub divergence: Option<Divergence>,
     /// Its score under the budget found, by which it won.
     pub search_score: f64,
     /// How many architectures it won against, itself included.
@@ -50,8 +64,14 @@ impl Stage for NasSearch {
         "nas-search"
     }
 
+    fn version(&self) -> u32 {
+        2
+    }
+
     fn parameters(&self) -> Result<Fields, Error> {
-        Ok(Fields::new())
+        let mut fields = Fields::new();
+        self.scoring.add_to(&mut fields)?;
+        Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -64,13 +84,18 @@ impl Stage for NasSearch {
         let [training] = trained.trainings.as_slice() else {
             return Err(inputs.unexpected(self.trained, "is not one training"));
         };
+        let mip = inputs.read(self.mip)?;
+        let diverged = [&mip.diverged, &search.diverged, &trained.diverged].map(|list| list.iter().cloned());
         Ok(NasSearchReport {
-            mip: inputs.read(self.mip)?,
+            diverged: diverged.into_iter().flatten().collect(),
+            mip,
+            scoring: self.scoring,
             best: BestArchitecture {
                 genotype: search.best,
                 parameters: training.parameters,
                 mult_adds: training.mult_adds,
                 test_accuracy: training.test_accuracy,
+                divergence: training.divergence,
                 search_score: search.training.score,
                 scored: search.scored,
             },

@@ -5,8 +5,7 @@ use cache::Fields;
 use super::sample_budgets::add_space;
 use super::{DrawnBudgets, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
 use crate::Error;
-use crate::hyperparameter::COUNT;
-use crate::mip::MipState;
+use crate::mip::{Importances, MipState};
 use crate::space::BudgetSpace;
 
 /// Prunes by Eq. 9 of Zheng et al. The output is a [`MipState`].
@@ -19,7 +18,7 @@ pub struct Prune {
     /// How well they rank.
     pub trials: Handle<Vec<RankedBudget>>,
     /// The importance of each hyper-parameter.
-    pub importances: Handle<[f64; COUNT]>,
+    pub importances: Handle<Importances>,
     /// The space before any pruning; read only in the first round.
     pub space: BudgetSpace,
 }
@@ -29,6 +28,10 @@ impl Stage for Prune {
 
     fn name(&self) -> &'static str {
         "prune"
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn parameters(&self) -> Result<Fields, Error> {

@@ -3,7 +3,7 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluatedBudget, Handle, Input, Inputs, JobRunner, Stage, StageError};
+use super::{DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, Stage, StageError};
 use crate::Error;
 use crate::mip::Trial;
 use crate::rank::correlate;
@@ -20,7 +20,7 @@ pub struct Rank {
 }
 
 /// One element of the paper's 𝒟, with what is printed beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankedBudget {
     /// The budget b, its mean training FLOPs and its rank correlation with f, the paper's `r_s`.
     pub trial: Trial,
@@ -28,6 +28,10 @@ pub struct RankedBudget {
     pub interval: Option<(f64, f64)>,
     /// Mean training FLOPs under b divided by those under f.
     pub cost_ratio: f64,
+    /// How many architectures are ranked.
+    pub architectures: u64,
+    /// Those of them that diverged under b, which share the last place.
+    pub diverged: Vec<DivergedTraining>,
 }
 
 impl Stage for Rank {
@@ -35,6 +39,10 @@ impl Stage for Rank {
 
     fn name(&self) -> &'static str {
         "rank"
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -57,6 +65,8 @@ impl Stage for Rank {
                 },
                 interval: correlation.interval,
                 cost_ratio: evaluated.mean_training_flops / truth.mean_training_flops,
+                architectures: evaluated.scores.len() as u64,
+                diverged: evaluated.diverged.clone(),
             })
         };
         Ok(inputs.read(self.evaluated)?.iter().map(rank).collect::<Result<_, _>>()?)

@@ -4,6 +4,7 @@ use cache::{FieldValue, Fields};
 use serde::{Deserialize, Serialize};
 
 use super::{Handle, Input, Inputs, JobRunner, Stage, StageError};
+use crate::cover::cover;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Value};
 use crate::mip::MipState;
 use crate::network::EdgeFlops;
@@ -24,6 +25,8 @@ pub struct SampleBudgets {
     pub space: BudgetSpace,
     /// How many budgets.
     pub count: usize,
+    /// Whether the first of them are budgets in which every value of the space stands once ([`cover`]), however many they are.
+    pub observe_all: bool,
     /// Scales the costs: 1 is the paper's formula, more makes dear budgets likelier.
     pub temperature: f64,
     /// Seed of the draws.
@@ -67,6 +70,9 @@ impl Stage for SampleBudgets {
             .with("round", self.round)?
             .with("data.channels", self.images.channels)?
             .with("data.classes", self.images.classes)?;
+        if self.observe_all {
+            fields.insert("mip.observe_all", true)?;
+        }
         add_space(&self.space, &mut fields)?;
         Ok(fields)
     }
@@ -82,10 +88,12 @@ impl Stage for SampleBudgets {
         let state = before.unwrap_or_else(|| MipState::new(self.space.clone()));
         let relative_costs = self.relative_costs(&state.space, &architectures)?;
         let round = u64::from(self.round);
-        let mut budgets = state.next_budgets(self.count, &relative_costs, self.temperature, self.seed, round);
+        let mut budgets =
+            if self.observe_all { cover(&state.space, &relative_costs, self.seed) } else { Vec::new() };
+        let (key, more) = ((self.seed, round), self.count.saturating_sub(budgets.len()));
+        budgets.extend(state.next_budgets(more, &budgets, &relative_costs, self.temperature, key));
         if budgets.len() < self.count {
             let missing = self.count - budgets.len();
-            let key = (self.seed, round);
             budgets.extend(state.space.draw(missing, &budgets, &relative_costs, self.temperature, key));
         }
         Ok(DrawnBudgets { budgets, relative_costs })

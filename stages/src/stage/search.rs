@@ -3,9 +3,13 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
+use super::diverged::diverged;
 use super::jobs::JobGrid;
-use super::{Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary};
+use super::{
+    DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
+};
 use crate::search::{best, strategy};
+use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
 /// Searches under the budget found; the output is a [`SearchOutcome`].
@@ -32,6 +36,8 @@ pub struct SearchOutcome {
     pub training: TrainingSummary,
     /// How many architectures were scored.
     pub scored: u64,
+    /// Those of them that diverged, with a score of 0.
+    pub diverged: Vec<DivergedTraining>,
 }
 
 impl Stage for Search {
@@ -39,6 +45,10 @@ impl Stage for Search {
 
     fn name(&self) -> &'static str {
         "search"
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -61,7 +71,7 @@ impl Stage for Search {
         let mut strategy = strategy(&self.strategy, self.samples, self.seed)
             .ok_or_else(|| nothing(&format!("there is no strategy {:?}", self.strategy)))?;
         let mut found: Option<(Genotype, TrainingSummary)> = None;
-        let mut scored = 0;
+        let (mut scored, mut all_diverged) = (0, Vec::new());
         loop {
             let asked = strategy.ask();
             if asked.count() == 0 {
@@ -72,6 +82,7 @@ impl Stage for Search {
             let scores: Vec<f64> = trained.iter().map(|training| training.score).collect();
             strategy.tell(&scores);
             scored += trained.len() as u64;
+            all_diverged.extend(diverged(&grid, 0, &trained));
             if let Some(place) = best(&scores)
                 && found.as_ref().is_none_or(|(_, before)| scores[place] > before.score)
             {
@@ -80,7 +91,14 @@ impl Stage for Search {
         }
         let (best, training) =
             found.ok_or_else(|| nothing("the strategy proposed no architecture with a score"))?;
-        Ok(SearchOutcome { best, training, scored })
+        if let Some(Divergence { step, .. }) = training.divergence {
+            return Err(nothing(&format!(
+                "every training under the budget found diverged, that of {best} at step {step}; leave learning rates \
+                 that are too high, or 16 bits, out of the space"
+            ))
+            .into());
+        }
+        Ok(SearchOutcome { best, training, scored, diverged: all_diverged })
     }
 
     fn trainings_at_most(&self) -> u64 {

@@ -39,9 +39,13 @@ impl Stage for SelectBudget {
         let best = best_objective(&state.trials, self.lambda, truth.mean_training_flops);
         let best = best.ok_or_else(|| Error::Numbers {
             what: "rank correlation",
-            problem: "undefined for every budget that was tried: all architectures got the same accuracy under full \
-                      training or under each budget; use more architectures, more images or longer trainings"
-                .to_owned(),
+            problem: format!(
+                "undefined for every budget that was tried: all architectures got the same accuracy under full training \
+                 ({} of {} diverged) or under each budget; use more architectures, more images, longer trainings or, \
+                 where they diverge, lower learning rates",
+                truth.diverged.len(),
+                truth.scores.len()
+            ),
         })?;
         Ok(best.budget)
     }

@@ -3,10 +3,11 @@
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
+use super::diverged::diverged;
 use super::jobs::JobGrid;
 use super::{
-    DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, SearchOutcome, Stage, StageError,
-    TrainingSummary,
+    DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, SearchOutcome, Stage,
+    StageError, TrainingSummary,
 };
 use crate::{Budget, Error, Genotype};
 
@@ -57,6 +58,8 @@ pub struct TrainedBudget {
     pub budget: Budget,
     /// A training for each architecture, in the order of the architectures.
     pub trainings: Vec<TrainingSummary>,
+    /// Those that diverged.
+    pub diverged: Vec<DivergedTraining>,
 }
 
 impl Stage for Train {
@@ -64,6 +67,10 @@ impl Stage for Train {
 
     fn name(&self) -> &'static str {
         "train"
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -99,12 +106,14 @@ impl Stage for Train {
             Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
         };
         let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
-        let mut trained = jobs.run(&grid)?.into_iter();
-        let under = |budget| TrainedBudget {
-            budget,
-            trainings: trained.by_ref().take(architectures.len()).collect(),
+        let (mut trained, mut first) = (jobs.run(&grid)?.into_iter(), 0);
+        let under = |&budget: &Budget| {
+            let trainings: Vec<TrainingSummary> = trained.by_ref().take(architectures.len()).collect();
+            let diverged = diverged(&grid, first, &trainings);
+            first += trainings.len();
+            TrainedBudget { budget, trainings, diverged }
         };
-        Ok(budgets.into_iter().map(under).collect())
+        Ok(budgets.iter().map(under).collect())
     }
 
     fn trainings_at_most(&self) -> u64 {

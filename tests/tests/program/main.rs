@@ -5,10 +5,12 @@
 mod bench;
 mod damage;
 mod death;
+mod diverging;
 mod inputs;
 mod limits;
 mod memory;
 mod nonsense;
+mod published;
 mod replacing;
 mod running;
 mod sandbox;

@@ -13,20 +13,26 @@ const BUDGET: [&str; 8] =
 fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&[]);
-    assert_eq!(names(&first.json), ["elapsed_ms", "result", "target", "trainings"].into());
-    assert_eq!(names(&first.json["trainings"]), ["cached", "run"].into());
+    let fields = ["data", "device", "elapsed_ms", "result", "run", "scoring", "target", "trainings"];
+    assert_eq!(names(&first.json), fields.into());
+    assert_eq!(names(&first.json["trainings"]), ["cached", "diverged", "run"].into());
     assert_eq!(first.json["target"], "nas-search");
     assert!(first.run > 3, "{}", first.json);
 
     let result = &first.json["result"];
-    let fields = ["best", "budget", "cost_ratio", "importances", "interval", "pareto", "spearman"];
-    assert_eq!(names(result), fields.into());
+    let found = ["budget", "cost_ratio", "diverged", "interval", "spearman"];
+    let others = ["architectures", "best", "diverged_fully", "diverged_trainings", "importances", "pareto"];
+    assert_eq!(names(result), [&found[..], &others].concat().into_iter().collect());
     assert_eq!(names(&result["budget"]), BUDGET.into());
     assert_eq!(names(&result["importances"]), BUDGET.into());
-    assert_eq!(names(&result["best"]), ["accuracy", "genotype", "mult_adds", "parameters"].into());
-    let importances = result["importances"].as_object().unwrap().values();
-    let sum: f64 = importances.map(|value| value.as_f64().unwrap()).sum();
+    let fields = ["accuracy", "diverged_at", "genotype", "mult_adds", "parameters", "score", "unseen"];
+    assert_eq!(names(&result["best"]), fields.into());
+    let importances = result["importances"].as_object().unwrap();
+    let sum: f64 = importances.values().filter_map(Value::as_f64).sum();
     assert!((sum - 1.0).abs() < 1e-9 || sum == 0.0, "{result}");
+    for fixed in ["cutout", "epochs", "float_bits", "image_size", "layers"] {
+        assert!(importances[fixed].is_null(), "what has no choice is not observed: {result}");
+    }
     let pareto = result["pareto"].as_array().unwrap();
     assert!(!pareto.is_empty());
     let costs: Vec<f64> = pareto.iter().map(|pick| pick["cost_ratio"].as_f64().unwrap()).collect();
@@ -38,6 +44,7 @@ fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     let second = sandbox.run(&[]);
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(second.result, first.result);
+    assert!(first.json["device"].is_string() && second.json["device"].is_null(), "{}", second.json);
     assert_eq!((second.run, second.cached), (0, first.run + first.cached));
     assert_eq!(second.stderr, "", "nothing happened, so there is nothing to tell");
     assert_eq!(sandbox.trainings().len() as u64, first.run);
@@ -72,9 +79,13 @@ fn text_says_what_the_object_says() {
     }
     for hyperparameter in ["batch_size", "learning_rate", "channels"] {
         let row = text.lines().find(|line| line.trim_start().starts_with(hyperparameter)).unwrap();
-        let last = format!("{:.3}", number(&result["importances"][hyperparameter]));
+        let last = match &result["importances"][hyperparameter] {
+            Value::Null => "not observed".to_owned(),
+            share => format!("{:.3}", number(share)),
+        };
         // Two rounds, and the second has the last word.
-        assert_eq!(row.split_whitespace().nth(2), Some(last.as_str()), "{row}");
+        let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(cells[2], last, "{row}");
     }
 }
 
@@ -151,7 +162,19 @@ fn the_other_commands_answer_in_text_and_in_json() {
     }
     let log = sandbox.program(&["log", "--json"]).json();
     assert_eq!(log["runs"].as_array().unwrap().len(), 1);
-    assert_eq!(log["runs"][0]["ending"], "finished");
+    let run = &log["runs"][0];
+    assert_eq!(run["ending"], "finished");
+    assert!(run["device"].is_string(), "{run}");
+
+    // A run is named by the first digits of its id.
+    let id = run["run"].as_str().unwrap();
+    let one = sandbox.program(&["log", &id[..8], "--json"]).succeeded().json();
+    assert_eq!((&one["run"], one["nodes"].as_array().unwrap().len()), (&run["run"], 20));
+    let text = sandbox.program(&["log", &id[..8]]).succeeded().stdout;
+    let key = &one["nodes"][1]["key"].as_str().unwrap()[..12];
+    assert!(text.lines().any(|line| line.starts_with("train@full") && line.ends_with(key)), "{text}");
+    let status = sandbox.program(&["status", &id[..8], "--config", "tiny.toml"]).succeeded().stdout;
+    assert!(status.starts_with(&format!("Run    {} nas-search", &id[..8])), "{status}");
 }
 
 #[test]
@@ -181,4 +204,41 @@ fn a_run_that_keeps_going_tells_every_failure() {
     assert_eq!(stopped.code, Some(1));
     assert!(stopped.stderr.contains("pipeline: node train@full failed"), "{}", stopped.stderr);
     assert!(!stopped.stderr.contains("train@1"), "{}", stopped.stderr);
+}
+
+#[test]
+fn what_is_forced_is_trained_again_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.run(&[]);
+    let plan = sandbox.program(&Sandbox::run_arguments(&["-n", "--force", "train@full"])).succeeded().json();
+    assert_eq!(plan["trainings"], serde_json::json!({ "at_most": 3, "exact": true }), "{plan}");
+    let trainings = sandbox.trainings();
+    let forced = sandbox.run(&["--force", "train@full", "-k", "-j", "2"]);
+    assert_eq!((forced.run, &forced.result), (3, &first.result));
+    let nodes: Vec<&str> =
+        forced.stderr.lines().filter_map(|line| line.split_once("] ")).map(|(_, node)| node).collect();
+    assert!(
+        !nodes.is_empty() && nodes.iter().all(|node| node.starts_with("train@full: ")),
+        "{}",
+        forced.stderr
+    );
+    // Forced by its stage: every node of it that the target needs.
+    let all = [
+        "run",
+        "--config",
+        "tiny.toml",
+        "--device",
+        "cpu",
+        "--json",
+        "--target",
+        "rank@1",
+        "--force",
+        "train",
+    ];
+    let all = sandbox.program(&all).summary();
+    assert_eq!(all.run, 3 + 6, "three architectures fully and under two budgets");
+    assert_eq!(sandbox.trainings(), trainings);
+    let next = sandbox.run(&[]);
+    assert_eq!((next.run, next.result), (0, first.result));
+    sandbox.assert_verified();
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use safetensors::SafeTensors;
 
-use crate::sandbox::{Sandbox, names};
+use crate::sandbox::{PROGRAM, Ran, Sandbox, names};
 
 const CELL: &str = "[('skip_connect', 0), ('skip_connect', 1)], [('max_pool_3x3', 0), ('skip_connect', 2)], \
                     [('sep_conv_3x3', 3), ('skip_connect', 1)]";
@@ -50,18 +51,13 @@ fn tensors(path: &Path) -> Tensors {
 fn a_training_is_remembered_whatever_the_order_of_its_text() {
     let sandbox = Sandbox::new();
     let first = sandbox.train(&genotype(ONE_ORDER), &[]);
-    let fields = [
-        "accuracy",
-        "cached",
-        "device",
-        "first_step_seconds",
-        "images_per_second",
-        "loss",
-        "mult_adds",
-        "parameters",
-        "steps",
-    ];
-    assert_eq!(names(&first), fields.into());
+    let result =
+        ["accuracy", "best_score_before", "diverged_at", "loss", "mult_adds", "parameters", "score", "steps"];
+    let beside = ["cached", "data", "device", "first_step_seconds", "images_per_second", "key", "scoring"];
+    assert_eq!(names(&first), [&result[..], &beside].concat().into_iter().collect());
+    assert_eq!(sandbox.trainings().keys().next().map(String::as_str), first["key"].as_str());
+    assert_eq!(first["scoring"]["holdout_fraction"], 0.1);
+    assert_eq!(first["data"]["name"], "fashion-mnist-subset-5000");
     assert_eq!(first["cached"], false);
     assert!(first["first_step_seconds"].as_f64().unwrap() > 0.0, "{first}");
     assert_eq!(first["loss"].as_array().unwrap().len() as u64, first["steps"].as_u64().unwrap());
@@ -154,4 +150,85 @@ fn a_sequential_training_is_the_same_on_both_devices() {
     for (native, vulkan) in native.iter().zip(&vulkan) {
         assert!((native - vulkan).abs() < 1e-4, "{native} and {vulkan}");
     }
+}
+
+#[test]
+fn a_training_of_a_run_is_asked_for_by_the_command_that_explain_gives() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&[]);
+    let trainings = sandbox.trainings();
+    assert!(trainings.len() > 10);
+    let explained = |key: &str, settings: &[&str]| {
+        let arguments = [&["explain", key, "--json"], settings].concat();
+        sandbox.program(&arguments).succeeded().json()["explanations"][0].clone()
+    };
+    // Under the settings of the run, and under others that have the same images: what differs is part of the command then.
+    let images = ["--set", "data.train_images=400", "--set", "data.test_images=100"];
+    let others = [&["--set", "train.momentum=0.5", "--set", "train.seed=7"], &images[..]].concat();
+    for (place, key) in trainings.keys().enumerate() {
+        // The winner's last training is the only one on all images.
+        let settings = if place % 2 == 0 { &["--config", "tiny.toml"][..] } else { &others };
+        let explanation = explained(&key[..16], settings);
+        assert_eq!(explanation["key"].as_str(), Some(key.as_str()));
+        let command = explanation["command"].as_str().unwrap();
+        let command = format!("{} --json --device cpu --cache '{}'", command, sandbox.cache().display());
+        let command = command.replacen("pipeline", PROGRAM, 1);
+        let output =
+            Command::new("sh").args(["-c", &command]).current_dir(sandbox.path("")).output().unwrap();
+        let training = Ran::of(output).succeeded().json();
+        assert_eq!(
+            (&training["cached"], training["key"].as_str()),
+            (&true.into(), Some(key.as_str())),
+            "{command}"
+        );
+    }
+    assert_eq!(sandbox.trainings(), trainings, "nothing new was trained");
+}
+
+#[test]
+fn a_prefix_is_enough_for_a_key_where_it_is_unique() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&[]);
+    let keys: Vec<String> = sandbox.trainings().into_keys().collect();
+    let unique =
+        (1..=64).find(|&digits| keys[1..].iter().all(|other| other[..digits] != keys[0][..digits])).unwrap();
+    // Nodes have keys too; six digits tell a few dozen apart.
+    let digits = &keys[0][..unique.max(6)];
+    let found = sandbox.program(&["explain", &digits.to_uppercase(), "--json"]).succeeded().json();
+    assert_eq!(found["explanations"][0]["key"].as_str(), Some(keys[0].as_str()));
+    // Of more than sixteen keys two begin with the same digit.
+    let refused = (0..16).filter_map(|digit| {
+        let ran = sandbox.program(&["explain", &format!("{digit:x}")]);
+        (ran.code == Some(2) && ran.stderr.contains("begin with these digits")).then_some(())
+    });
+    assert!(refused.count() > 0);
+    let node =
+        sandbox.program(&["log", "--json"]).json()["runs"][0]["run"].as_str().unwrap()[..10].to_owned();
+    let node = sandbox.program(&["log", &node, "--json"]).json()["nodes"][1].clone();
+    let key = node["key"].as_str().unwrap();
+    let found = sandbox.program(&["explain", &key[..12], "--json"]).succeeded().json();
+    assert_eq!(
+        (found["explanations"][0]["name"].as_str(), found["explanations"][0]["key"].as_str()),
+        (Some("train@full"), Some(key))
+    );
+}
+
+#[test]
+fn flags_come_after_settings() {
+    let sandbox = Sandbox::new();
+    let key = |more: &[&str]| {
+        let budget = "BPE-1,epochs=1,layers=3,channels=2,image_size=8";
+        let arguments = ["train", "--genotype", "DARTS_V2", "--budget", budget, "--device", "cpu", "--json"];
+        let found =
+            sandbox.program(&[&arguments[..], &["--config", "tiny.toml"], more].concat()).succeeded().json();
+        found["key"].as_str().unwrap().to_owned()
+    };
+    let settings =
+        key(&["--set", "train.seed=3", "--set", "train.bn_init=uniform", "--set", "train.scoring=published"]);
+    let flags = key(&["--seed", "3", "--bn-init", "uniform", "--scoring", "published"]);
+    assert_eq!(settings, flags);
+    // The share that is held out is the settings', not the one without settings.
+    let held_out = ["--set", "train.holdout_fraction=0.25"];
+    assert_eq!(key(&held_out), key(&[&held_out[..], &["--scoring", "holdout"]].concat()));
+    assert_ne!(key(&held_out), key(&[]));
 }

@@ -32,7 +32,7 @@ fn a_failed_training_fails_its_node_but_not_its_siblings() {
     assert!(message.contains("the loss is not finite"), "{message}");
     assert_eq!(executor.count(), 3, "the siblings of the failed training are trained and kept");
     assert_eq!(outcome.manifest.ending, Ending::Failed);
-    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 3, cached: 0 });
+    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 3, cached: 0, diverged: 0 });
     let states: Vec<NodeState> = outcome.manifest.nodes.iter().map(|node| node.state).collect();
     assert_eq!(states[0], NodeState::Failed);
     assert!(states[1..].iter().all(|state| *state == NodeState::Skipped));
@@ -50,5 +50,5 @@ fn keep_going_does_everything_that_does_not_need_what_failed() {
     let repaired = FakeExecutor::default();
     let outcome = bench.run(&graph(), "best", &repaired);
     assert!(outcome.failure.is_none());
-    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 5 });
+    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 5, diverged: 0 });
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cache::{Fields, Store};
 use stages::recipe::{Recipe, Scoring};
 use stages::stage::{Handle, Input, Inputs, JobList, JobRunner, Stage, StageError, TrainingSummary, decode};
-use stages::train::{DataId, FinishedTraining, TrainingJob, TrainingResult};
+use stages::train::{DataId, EpochResult, FinishedTraining, TrainingJob, TrainingResult};
 use stages::{Budget, sample};
 
 use crate::engine::executor::{Events, Executor, Size};
@@ -24,6 +24,8 @@ pub(super) struct FakeExecutor {
     pub(super) trained: Mutex<Vec<TrainingJob>>,
     /// Genotypes whose trainings fail.
     pub(super) failing: Vec<String>,
+    /// Which trainings diverge, if any do.
+    pub(super) diverging: Option<fn(&TrainingJob) -> bool>,
     /// Set the stop flag once so many trainings have finished.
     pub(super) stop_after: Option<usize>,
     /// Panic once so many trainings have finished: what comes after in the run is not done, as when it is killed.
@@ -31,6 +33,10 @@ pub(super) struct FakeExecutor {
 }
 
 impl Executor for FakeExecutor {
+    fn device(&self) -> Option<String> {
+        (self.count() > 0).then(|| "made up".to_owned())
+    }
+
     fn size(&self, job: &TrainingJob) -> Size {
         Size { images: 10, flops: u64::from(job.budget.epochs) * 1000 }
     }
@@ -54,7 +60,8 @@ impl Executor for FakeExecutor {
                 trained.push(job.clone());
                 trained.len()
             };
-            events.finished(index, Ok(made_up(&job)));
+            let diverges = self.diverging.is_some_and(|diverges| diverges(&job));
+            events.finished(index, Ok(if diverges { diverged(&job) } else { made_up(&job) }));
             if self.stop_after == Some(finished) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -97,6 +104,15 @@ fn made_up(job: &TrainingJob) -> FinishedTraining {
         elapsed_ms: 1,
         images_per_second: 1.0,
     }
+}
+
+/// A training that had reached something before its loss stopped being a number.
+fn diverged(job: &TrainingJob) -> FinishedTraining {
+    let training = made_up(job);
+    let epochs = vec![EpochResult { loss: 2.0, score_accuracy: 55.0 }];
+    let result =
+        TrainingResult { score: 0.0, epochs, test_accuracy: 0.0, diverged_at: Some(7), ..training.result };
+    FinishedTraining { result, ..training }
 }
 
 /// Listens to nothing.

@@ -5,6 +5,7 @@
 mod explaining;
 mod failing;
 mod fake;
+mod history;
 mod nas_search;
 mod staleness;
 mod training;

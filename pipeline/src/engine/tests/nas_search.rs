@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use stages::config::Config;
 use stages::data::{Dataset, Images};
-use stages::stage::{DrawnBudgets, NasSearchReport, decode};
-use stages::train::TrainingJob;
+use stages::mip::Importances;
+use stages::recipe::Scoring;
+use stages::sample;
+use stages::stage::{DrawnBudgets, EvaluatedBudget, NasSearchReport, RankedBudget, Round, decode};
+use stages::train::{Divergence, TrainingJob};
 
 use super::fake::{Bench, FakeExecutor, run};
 use crate::engine::manifest::TrainingCount;
 use crate::engine::node::Dag;
+use crate::engine::run::Outcome;
 use crate::nas;
 
 fn data() -> Dataset {
@@ -51,7 +55,7 @@ fn a_second_run_gives_the_same_bytes_and_trains_nothing() {
     let last = *first.outputs.keys().last().unwrap();
     assert_eq!(first.outputs[&last].bytes, second.outputs[&last].bytes);
     let all = first.manifest.trainings.run + first.manifest.trainings.cached;
-    assert_eq!(second.manifest.trainings, TrainingCount { run: 0, cached: all });
+    assert_eq!(second.manifest.trainings, TrainingCount { run: 0, cached: all, diverged: 0 });
 }
 
 #[test]
@@ -65,11 +69,108 @@ fn the_report_is_complete() {
     // Six hyper-parameters have a choice; the last two are fixed together.
     assert_eq!(rounds.len(), 5);
     assert_eq!(rounds.iter().map(|round| round.fixed.len()).sum::<usize>(), 6);
-    assert!(rounds.iter().all(|round| (round.importances.iter().sum::<f64>() - 1.0).abs() < 1e-9));
-    assert!(report.mip.found.spearman.is_some());
+    let shares = |round: &Round| round.importances.iter().flatten().sum::<f64>();
+    assert!(rounds.iter().all(|round| (shares(round) - 1.0).abs() < 1e-9));
+    // Cutout and float bits have no choice here.
+    assert!(rounds.iter().all(|round| round.importances[6..] == [None; 2]));
+    assert!(report.mip.found.trial.spearman.is_some());
     assert!(report.mip.found.cost_ratio < 1.0);
-    assert!(report.mip.pareto.is_sorted_by(|a, b| a.cost_ratio < b.cost_ratio && a.spearman < b.spearman));
+    let rises = |a: &RankedBudget, b: &RankedBudget| {
+        a.cost_ratio < b.cost_ratio && a.trial.spearman < b.trial.spearman
+    };
+    assert!(report.mip.pareto.is_sorted_by(rises));
     assert_eq!(report.best.scored, 12);
+    assert!(report.diverged.is_empty());
+}
+
+#[test]
+fn the_winner_alone_is_trained_on_all_images() {
+    let executor = FakeExecutor::default();
+    let outcome = Bench::new().run(&dag(&[]), "nas-search", &executor);
+    let report: NasSearchReport =
+        decode("nas-search", &outcome.outputs.last_key_value().unwrap().1.bytes).unwrap();
+    let trained = executor.trained.into_inner().unwrap();
+    let (last, others) = trained.split_last().unwrap();
+    assert_eq!((last.scoring, &last.genotype), (Scoring::Published, &report.best.genotype));
+    assert!(others.iter().all(|job| matches!(job.scoring, Scoring::Holdout { .. })));
+}
+
+/// Every other architecture, where the learning rate is high.
+fn diverges(job: &TrainingJob) -> bool {
+    job.budget.learning_rate > 0.05 && job.genotype.to_string().len().is_multiple_of(2)
+}
+
+#[test]
+fn what_diverges_is_told_from_training_to_ranking_and_in_the_report() {
+    let bench = Bench::new();
+    let executor = FakeExecutor { diverging: Some(diverges), ..FakeExecutor::default() };
+    let dag = dag(&[]);
+    let outcome = bench.run(&dag, "nas-search", &executor);
+    assert!(outcome.failure.is_none());
+    let trained = executor.trained.into_inner().unwrap();
+    let expected: HashSet<(String, String)> = trained
+        .iter()
+        .filter(|job| diverges(job))
+        .map(|job| (job.genotype.to_string(), job.budget.to_string()))
+        .collect();
+    assert!(!expected.is_empty());
+
+    let ranked: Vec<RankedBudget> = output(&dag, &outcome, "rank@1");
+    for budget in &ranked {
+        let diverged = budget.diverged.len();
+        assert_eq!(diverged > 0, budget.trial.budget.learning_rate > 0.05, "{}", budget.trial.budget);
+        assert_eq!(budget.architectures, 8);
+        let evaluated: Vec<EvaluatedBudget> = output(&dag, &outcome, "evaluate@1");
+        let own = evaluated.iter().find(|own| own.budget == budget.trial.budget).unwrap();
+        assert_eq!(own.scores.iter().filter(|&&score| score == 0.0).count(), diverged);
+    }
+    let report: NasSearchReport = output(&dag, &outcome, "nas-search");
+    let told = report.diverged.iter().map(|one| (one.genotype.to_string(), one.budget.to_string()));
+    assert_eq!(told.collect::<HashSet<_>>(), expected);
+    let divergence = Divergence { step: 7, best_score: Some(55.0) };
+    assert!(report.diverged.iter().all(|one| one.divergence == divergence));
+
+    // Counted, and again when nothing is trained.
+    let count = outcome.manifest.trainings.diverged;
+    assert!(count as usize >= expected.len(), "{count}");
+    let again = bench.run(&dag, "nas-search", &FakeExecutor::default());
+    assert_eq!((again.manifest.trainings.run, again.manifest.trainings.diverged), (0, count));
+}
+
+#[test]
+fn an_order_of_diverged_trainings_alone_is_no_result() {
+    let all = FakeExecutor { diverging: Some(|_| true), ..FakeExecutor::default() };
+    let failure = Bench::new().run(&dag(&[]), "nas-search", &all).failure.unwrap().to_string();
+    assert!(failure.contains("select-budget") && failure.contains("8 of 8 diverged"), "{failure}");
+    let searched = FakeExecutor {
+        // The architectures of the search, but not those that budgets are judged by.
+        diverging: Some(|job| !sample::architectures(0, 8).iter().any(|one| one.canonical() == job.genotype)),
+        ..FakeExecutor::default()
+    };
+    let failure = Bench::new().run(&dag(&[]), "nas-search", &searched).failure.unwrap().to_string();
+    assert!(
+        failure.contains("node search") && failure.contains("every training under the budget"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn every_value_is_observed_when_that_is_asked_for() {
+    let asked = [("mip.observe_all", "true"), ("mip.budgets_per_round", "1"), ("space.epochs", "[1, 2, 4]")];
+    let bench = Bench::new();
+    let dag = dag(&asked);
+    let plan = bench.plan(&dag, "fit-forest@1");
+    let outcome = bench.run(&dag, "fit-forest@1", &FakeExecutor::default());
+    assert!(outcome.failure.is_none());
+    let drawn: DrawnBudgets = output(&dag, &outcome, "sample-budgets@1");
+    assert_eq!(drawn.budgets.len(), 3, "as many as the longest list has values");
+    let importances: Importances = output(&dag, &outcome, "fit-forest@1");
+    assert!(importances[..6].iter().all(Option::is_some), "{importances:?}");
+    assert!(plan.trainings().most() >= outcome.manifest.trainings.run);
+}
+
+fn output<T: serde::de::DeserializeOwned>(dag: &Dag, outcome: &Outcome, node: &str) -> T {
+    decode(node, &outcome.outputs[&dag.find(node).unwrap()[0]].bytes).unwrap()
 }
 
 #[test]
@@ -110,9 +211,13 @@ fn one_more_architecture_never_retrains_another() {
     for node in ["train@full", "train@1"] {
         let index = large.find(node).unwrap()[0];
         assert_eq!(small.find(node).unwrap(), [index]);
-        let place = |run: &crate::engine::run::Outcome| run.manifest.node(node).unwrap().trainings;
+        let place = |run: &Outcome| run.manifest.node(node).unwrap().trainings;
         let budgets = place(&first).run / 8;
-        assert_eq!(place(&second), TrainingCount { run: budgets, cached: 8 * budgets }, "{node}");
+        assert_eq!(
+            place(&second),
+            TrainingCount { run: budgets, cached: 8 * budgets, diverged: 0 },
+            "{node}"
+        );
     }
 }
 
@@ -133,8 +238,8 @@ fn a_budget_that_is_drawn_again_trains_nothing() {
     assert!(outcome.failure.is_none());
     // Round 1 draws all eight budgets; what is left for round 2 are four of them.
     let nodes = |name: &str| outcome.manifest.node(name).unwrap().trainings;
-    assert_eq!(nodes("train@1"), TrainingCount { run: 64, cached: 0 });
-    assert_eq!(nodes("train@2"), TrainingCount { run: 0, cached: 32 });
+    assert_eq!(nodes("train@1"), TrainingCount { run: 64, cached: 0, diverged: 0 });
+    assert_eq!(nodes("train@2"), TrainingCount { run: 0, cached: 32, diverged: 0 });
     let second: DrawnBudgets = {
         let index = dag(&space).find("sample-budgets@2").unwrap()[0];
         decode("budgets", &outcome.outputs[&index].bytes).unwrap()

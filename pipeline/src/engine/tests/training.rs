@@ -30,11 +30,14 @@ fn a_job_is_trained_once_in_a_node_and_once_in_a_graph() {
     let executor = FakeExecutor::default();
     let outcome = bench.run(&maps(0..3, 2..5), "map", &executor);
     let counts: Vec<TrainingCount> = outcome.manifest.nodes.iter().map(|node| node.trainings).collect();
-    assert_eq!(counts, [TrainingCount { run: 3, cached: 0 }, TrainingCount { run: 2, cached: 1 }]);
+    assert_eq!(
+        counts,
+        [TrainingCount { run: 3, cached: 0, diverged: 0 }, TrainingCount { run: 2, cached: 1, diverged: 0 }]
+    );
     assert_eq!(executor.count(), 5);
     // When the nodes' own outputs are there, their jobs are counted and not looked at.
     let again = bench.run(&maps(0..3, 2..5), "map", &executor);
-    assert_eq!(again.manifest.trainings, TrainingCount { run: 0, cached: 6 });
+    assert_eq!(again.manifest.trainings, TrainingCount { run: 0, cached: 6, diverged: 0 });
     assert_eq!(executor.count(), 5);
 }
 
@@ -44,7 +47,7 @@ fn one_more_job_trains_only_that_one() {
     let executor = FakeExecutor::default();
     bench.run(&maps(0..3, 0..3), "map@1", &executor);
     let outcome = bench.run(&maps(0..4, 0..3), "map@1", &executor);
-    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 3 });
+    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 3, diverged: 0 });
     assert_eq!(executor.trained.lock().unwrap().last(), Some(&job(3, budget(3))));
 }
 
@@ -72,7 +75,7 @@ fn an_interrupted_run_keeps_what_had_finished_and_the_next_goes_on() {
     let rest = FakeExecutor::default();
     let outcome = bench.run(&dag, "best", &rest);
     assert!(outcome.failure.is_none());
-    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 4, cached: 2 });
+    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 4, cached: 2, diverged: 0 });
     let mut trained = [executor.trained.into_inner().unwrap(), rest.trained.into_inner().unwrap()].concat();
     trained.sort_by_key(|job| job.genotype.to_string());
     trained.dedup();
@@ -119,6 +122,10 @@ struct Overtaken<'a> {
 }
 
 impl Executor for Overtaken<'_> {
+    fn device(&self) -> Option<String> {
+        self.inner.device()
+    }
+
     fn size(&self, job: &TrainingJob) -> Size {
         self.inner.size(job)
     }
@@ -148,7 +155,7 @@ fn a_job_that_another_process_finished_meanwhile_is_not_trained_again() {
     let outcome = run(&maps(0..4, 0..1), &other, "map@1", &executor, |_| {});
     assert!(outcome.failure.is_none());
     assert_eq!(executor.inner.count(), 1);
-    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 3 });
+    assert_eq!(outcome.manifest.trainings, TrainingCount { run: 1, cached: 3, diverged: 0 });
 }
 
 #[test]

@@ -1,0 +1,240 @@
+//! The result of minimum importance pruning, and the whole result of `nas-search`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+use stages::Budget;
+use stages::hyperparameter::HYPERPARAMETERS;
+use stages::mip::FixReason;
+use stages::recipe::Scoring;
+use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget};
+
+use super::diverged::DivergedJson;
+use super::format;
+use super::stage_outputs::named;
+use super::table::{Align, Table};
+
+/// The result of `nas-search`: the fields that programs rely on.
+#[derive(Serialize)]
+pub(super) struct NasSearchJson {
+    #[serde(flatten)]
+    mip: MipJson,
+    best: BestJson,
+}
+
+/// The result of `mip`.
+#[derive(Serialize)]
+pub(super) struct MipJson {
+    /// The budget found.
+    #[serde(flatten)]
+    found: RankedJson,
+    /// Architectures that budgets were judged by, and how many of them diverged under full training.
+    architectures: u64,
+    diverged_fully: u64,
+    importances: BTreeMap<&'static str, Option<f64>>,
+    pareto: Vec<RankedJson>,
+    diverged_trainings: Vec<DivergedJson>,
+}
+
+/// A budget with what is known of it.
+#[derive(Serialize)]
+pub(super) struct RankedJson {
+    budget: Budget,
+    spearman: Option<f64>,
+    interval: Option<(f64, f64)>,
+    cost_ratio: f64,
+    /// Architectures that diverged under it.
+    diverged: usize,
+}
+
+#[derive(Serialize)]
+struct BestJson {
+    genotype: String,
+    parameters: u64,
+    mult_adds: u64,
+    /// Percent of the test images after the last epoch; none when the training diverged.
+    accuracy: Option<f64>,
+    diverged_at: Option<u64>,
+    /// Whether no choice depends on these test images.
+    unseen: bool,
+    /// Its score under the budget found.
+    score: f64,
+}
+
+impl NasSearchJson {
+    pub(super) fn of(report: &NasSearchReport) -> Self {
+        let best = &report.best;
+        Self {
+            mip: MipJson::of(&report.mip, &report.diverged),
+            best: BestJson {
+                genotype: best.genotype.to_string(),
+                parameters: best.parameters,
+                mult_adds: best.mult_adds,
+                accuracy: best.divergence.is_none().then_some(best.test_accuracy),
+                diverged_at: best.divergence.map(|divergence| divergence.step),
+                unseen: is_unseen(report.scoring),
+                score: best.search_score,
+            },
+        }
+    }
+}
+
+impl MipJson {
+    /// What was found, with these trainings as those that diverged.
+    pub(super) fn of(report: &MipReport, diverged: &[DivergedTraining]) -> Self {
+        Self {
+            found: RankedJson::of(&report.found),
+            architectures: report.found.architectures,
+            diverged_fully: report.diverged_fully,
+            // The last forest has seen all trials.
+            importances: report.rounds.last().map_or_else(BTreeMap::new, |round| named(&round.importances)),
+            pareto: report.pareto.iter().map(RankedJson::of).collect(),
+            diverged_trainings: diverged.iter().map(DivergedJson::of).collect(),
+        }
+    }
+}
+
+impl RankedJson {
+    pub(super) fn of(ranked: &RankedBudget) -> Self {
+        Self {
+            budget: ranked.trial.budget,
+            spearman: ranked.trial.spearman,
+            interval: ranked.interval,
+            cost_ratio: ranked.cost_ratio,
+            diverged: ranked.diverged.len(),
+        }
+    }
+}
+
+/// Whether the test images are no part of any choice.
+fn is_unseen(scoring: Scoring) -> bool {
+    matches!(scoring, Scoring::Holdout { .. })
+}
+
+/// A budget without what all budgets of a table share would be shorter, but could not be copied into `--budget`. What
+/// diverged has a column where something did.
+pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
+    let some_diverged = ranked.iter().any(|ranked| !ranked.diverged.is_empty());
+    let mut headings = vec![("cost", Align::Right), ("r_s", Align::Right), ("95% interval", Align::Left)];
+    if some_diverged {
+        headings.push(("diverged", Align::Left));
+    }
+    headings.push(("budget", Align::Left));
+    let mut table = Table::new(&headings, 2);
+    for ranked in ranked {
+        let mut row = vec![
+            format::percent(ranked.cost_ratio),
+            format::correlation(ranked.trial.spearman),
+            format::interval(ranked.interval),
+        ];
+        if some_diverged {
+            row.push(match ranked.diverged.len() {
+                0 => String::new(),
+                count => format!("{count} of {}", ranked.architectures),
+            });
+        }
+        row.push(ranked.trial.budget.to_string());
+        table.row(row);
+    }
+    table
+}
+
+pub(super) fn mip_text(report: &MipReport) -> String {
+    let found = &report.found;
+    let mut text = format!(
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n  at {} of its cost{}\n",
+        super::heading("Budget found"),
+        found.trial.budget,
+        format::correlation(found.trial.spearman),
+        format::interval(found.interval),
+        format::percent(found.cost_ratio),
+        format::times_cheaper(found.cost_ratio)
+    );
+    let of = found.architectures;
+    if !found.diverged.is_empty() {
+        let count = found.diverged.len();
+        let _ = writeln!(text, "  {count} of {of} architectures diverged under it and share the last place");
+    }
+    if report.diverged_fully > 0 {
+        let _ = writeln!(
+            text,
+            "  {} of {of} architectures diverged under full training and share the last place there: every r_s says\n  \
+             in part which architectures diverge, and not which are better",
+            report.diverged_fully
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\n{}\n{}",
+        super::heading("Importance of each hyper-parameter, round by round"),
+        rounds_table(report)
+    );
+    let _ = writeln!(
+        text,
+        "{}\n{}",
+        super::heading(&format!(
+            "Pareto front: the best of {} at their cost",
+            format::plural(report.tried, "budget")
+        )),
+        ranked_table(&report.pareto)
+    );
+    text
+}
+
+fn rounds_table(report: &MipReport) -> Table {
+    let numbers: Vec<String> = (1..=report.rounds.len()).map(|round| format!("{round}")).collect();
+    let mut headings = vec![("", Align::Left)];
+    headings.extend(numbers.iter().map(|number| (number.as_str(), Align::Right)));
+    headings.push(("fixed to", Align::Left));
+    let mut table = Table::new(&headings, 2);
+    for (index, row) in HYPERPARAMETERS.iter().enumerate() {
+        // What had no choice from the start has nothing to say.
+        let fixed = report.rounds.iter().enumerate().find_map(|(round, found)| {
+            found.fixed.iter().find(|fixed| fixed.index == index).map(|fixed| (round, fixed))
+        });
+        let Some((fixed_round, fixed)) = fixed else { continue };
+        let mut cells = vec![row.name.to_owned()];
+        cells.extend(report.rounds.iter().map(|found| format::importance(found.importances[index])));
+        let why = match fixed.reason {
+            FixReason::Cheapest => "the cheapest",
+            FixReason::BestTrial => "of the best budget",
+            FixReason::First => "the first of its values",
+        };
+        cells.push(format!("{} in round {}, {why}", fixed.value, fixed_round + 1));
+        table.row(cells);
+    }
+    table
+}
+
+pub(super) fn nas_search_text(report: &NasSearchReport) -> String {
+    let best = &report.best;
+    let accuracy = match best.divergence {
+        Some(divergence) => format!(
+            "no accuracy: its full training on all training images diverged at step {}",
+            format::count(divergence.step)
+        ),
+        None => format!(
+            "{:.2}% of the test images after full training on all training images; {}",
+            best.test_accuracy,
+            if is_unseen(report.scoring) {
+                "no choice has seen them"
+            } else {
+                "the same images chose budget and architecture"
+            }
+        ),
+    };
+    let mut text = mip_text(&report.mip);
+    let _ = writeln!(
+        text,
+        "{}\n  {}\n  {accuracy}\n  {}, {}\n  the best of {} under the budget found, with a score of {:.2}% of {}\n",
+        super::heading("Best architecture"),
+        best.genotype,
+        format::large(best.parameters as f64, "parameters"),
+        format::large(best.mult_adds as f64, "multiply-adds"),
+        format::plural(best.scored, "architecture"),
+        best.search_score,
+        super::conditions::scored_on(report.scoring),
+    );
+    text
+}

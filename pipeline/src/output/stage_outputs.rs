@@ -1,0 +1,143 @@
+//! What each stage's output looks like, for programs and for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+use stages::hyperparameter::HYPERPARAMETERS;
+use stages::mip::{Importances, MipState};
+use stages::stage::{
+    DrawnBudgets, Evaluate, EvaluatedBudget, FitForest, Mip, MipReport, NasSearch, NasSearchReport, Prune,
+    Rank, RankedBudget, Sample, SampleBudgets, Search, SearchOutcome, SelectBudget, Train, TrainedBudget,
+};
+use stages::{Budget, Genotype};
+
+use super::conditions::scored_on;
+use super::diverged::diverged_text;
+use super::format;
+use super::nas::{MipJson, NasSearchJson, RankedJson, mip_text, nas_search_text, ranked_table};
+use super::table::{Align, Table};
+use crate::engine::node::{Show, Shown};
+
+type Result = std::result::Result<Shown, serde_json::Error>;
+
+fn shown(json: impl Serialize, text: String) -> Result {
+    Ok(Shown { json: serde_json::to_value(json)?, text, titled: false })
+}
+
+/// Of a text that says by itself what it is.
+fn titled(json: impl Serialize, text: String) -> Result {
+    Ok(Shown { titled: true, ..shown(json, text)? })
+}
+
+impl Show for Sample {
+    fn show(&self, genotypes: &Vec<Genotype>) -> Result {
+        let genotypes: Vec<String> = genotypes.iter().map(ToString::to_string).collect();
+        shown(&genotypes, genotypes.join("\n") + "\n")
+    }
+}
+
+impl Show for Train {
+    fn show(&self, trained: &Vec<TrainedBudget>) -> Result {
+        let mut text = String::new();
+        for budget in trained {
+            let best = budget.trainings.iter().map(|training| training.score).fold(0.0, f64::max);
+            let trainings = format::plural(budget.trainings.len() as u64, "training");
+            let diverged = format::diverged(budget.diverged.len() as u64);
+            let _ = writeln!(text, "{}: {trainings}{diverged}, best score {best:.2}%", budget.budget);
+        }
+        let diverged = trained.iter().flat_map(|budget| &budget.diverged);
+        shown(trained, text + &diverged_text(diverged))
+    }
+}
+
+impl Show for Evaluate {
+    fn show(&self, evaluated: &Vec<EvaluatedBudget>) -> Result {
+        let mut text = String::new();
+        for budget in evaluated {
+            let scores: Vec<String> = budget.scores.iter().map(|score| format!("{score:.2}")).collect();
+            let _ = writeln!(text, "{}\n  {}", budget.budget, scores.join(" "));
+        }
+        let diverged = evaluated.iter().flat_map(|budget| &budget.diverged);
+        shown(evaluated, text + &diverged_text(diverged))
+    }
+}
+
+impl Show for SampleBudgets {
+    fn show(&self, drawn: &DrawnBudgets) -> Result {
+        let lines: Vec<String> = drawn.budgets.iter().map(ToString::to_string).collect();
+        shown(drawn, lines.join("\n") + "\n")
+    }
+}
+
+impl Show for Rank {
+    fn show(&self, ranked: &Vec<RankedBudget>) -> Result {
+        let diverged = ranked.iter().flat_map(|budget| &budget.diverged);
+        let text = ranked_table(ranked).to_string() + &diverged_text(diverged);
+        shown(ranked.iter().map(RankedJson::of).collect::<Vec<_>>(), text)
+    }
+}
+
+impl Show for FitForest {
+    fn show(&self, importances: &Importances) -> Result {
+        let headings = [("hyper-parameter", Align::Left), ("importance", Align::Right), ("", Align::Left)];
+        let mut table = Table::new(&headings, 2);
+        for (row, &importance) in HYPERPARAMETERS.iter().zip(importances) {
+            let bar = importance.map_or_else(String::new, format::bar);
+            table.row(vec![row.name.to_owned(), format::importance(importance), bar]);
+        }
+        shown(named(importances), table.to_string())
+    }
+}
+
+impl Show for Prune {
+    fn show(&self, state: &MipState) -> Result {
+        let mut text = String::new();
+        for fixed in &state.fixed {
+            let _ = writeln!(text, "  {} fixed to {}", HYPERPARAMETERS[fixed.index].name, fixed.value);
+        }
+        let open: Vec<&str> =
+            state.space.open().into_iter().map(|index| HYPERPARAMETERS[index].name).collect();
+        let left = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
+        let _ = writeln!(text, "  left to vary: {left}");
+        shown(state, text)
+    }
+}
+
+impl Show for SelectBudget {
+    fn show(&self, budget: &Budget) -> Result {
+        shown(budget, format!("{budget}\n"))
+    }
+}
+
+impl Show for Mip {
+    fn show(&self, report: &MipReport) -> Result {
+        titled(MipJson::of(report, &report.diverged), mip_text(report) + &diverged_text(&report.diverged))
+    }
+}
+
+impl Show for Search {
+    fn show(&self, outcome: &SearchOutcome) -> Result {
+        let text = format!(
+            "{}\nscore {:.2}% of {} under the budget found, the best of {}{}\n",
+            outcome.best,
+            outcome.training.score,
+            scored_on(self.template.scoring),
+            format::plural(outcome.scored, "architecture"),
+            format::diverged(outcome.diverged.len() as u64),
+        );
+        shown(outcome, text + &diverged_text(&outcome.diverged))
+    }
+}
+
+impl Show for NasSearch {
+    fn show(&self, report: &NasSearchReport) -> Result {
+        let text = nas_search_text(report) + &diverged_text(&report.diverged);
+        titled(NasSearchJson::of(report), text)
+    }
+}
+
+/// Importances by name; what was not observed has none.
+pub(super) fn named(importances: &Importances) -> BTreeMap<&'static str, Option<f64>> {
+    HYPERPARAMETERS.iter().map(|row| row.name).zip(importances.iter().copied()).collect()
+}

@@ -1,0 +1,112 @@
+//! What one training gave, for a person and as JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use stages::recipe::Scoring;
+use stages::train::{Divergence, FinishedTraining, TrainingJob};
+
+use super::conditions::{Conditions, scored_on};
+use super::format;
+use crate::error::Error;
+
+/// A training, new or remembered.
+pub(crate) struct TrainReport {
+    pub(crate) trained: FinishedTraining,
+    /// Loss of each step; none where they were not kept.
+    pub(crate) loss: Vec<f32>,
+    pub(crate) cached: bool,
+    /// From the start of the command until its first step was done, if one was.
+    pub(crate) first_step: Option<Duration>,
+    /// Why a file that was asked for is not there.
+    pub(crate) unwritten: Option<stages::Error>,
+}
+
+#[derive(Serialize)]
+struct TrainJson<'a> {
+    /// The key that the training is remembered under; none when its key does not describe it.
+    key: Option<&'a str>,
+    #[serde(flatten)]
+    conditions: &'a Conditions,
+    steps: u64,
+    loss: Vec<f32>,
+    /// Percent of the test images after the last epoch, as in `run --json`; none when the training diverged.
+    accuracy: Option<f64>,
+    /// The best accuracy over the epochs on the images that give scores; 0 when the training diverged.
+    score: f64,
+    diverged_at: Option<u64>,
+    /// The best accuracy before it diverged, on the images that give scores.
+    best_score_before: Option<f64>,
+    images_per_second: f64,
+    first_step_seconds: Option<f64>,
+    parameters: u64,
+    mult_adds: u64,
+    cached: bool,
+    device: &'a str,
+}
+
+/// Prints it. `genotype` is how the architecture was asked for, `steps` how many a whole training has.
+pub(crate) fn print(
+    job: &TrainingJob,
+    genotype: &str,
+    (key, conditions): (Option<&str>, &Conditions),
+    report: TrainReport,
+    steps: u64,
+    json: bool,
+) -> Result<(), Error> {
+    let TrainReport { trained, loss, cached, first_step, .. } = report;
+    let result = &trained.result;
+    let divergence = result.divergence();
+    if json {
+        return super::json(&TrainJson {
+            key,
+            conditions,
+            steps: if loss.is_empty() { steps } else { loss.len() as u64 },
+            loss,
+            accuracy: divergence.is_none().then_some(result.test_accuracy),
+            score: result.score,
+            diverged_at: result.diverged_at,
+            best_score_before: divergence.and_then(|divergence| divergence.best_score),
+            images_per_second: trained.images_per_second,
+            first_step_seconds: first_step.map(|time| time.as_secs_f64()),
+            parameters: result.parameters,
+            mult_adds: result.mult_adds,
+            cached,
+            device: &trained.device,
+        });
+    }
+    let accuracy = match divergence {
+        Some(divergence) => diverged(divergence, job.scoring),
+        None => format!(
+            "accuracy    {:.2}% of the test images after the last epoch\n  score       {:.2}% of {}",
+            result.test_accuracy,
+            result.score,
+            scored_on(job.scoring)
+        ),
+    };
+    let source = if cached { "from the cache, trained" } else { "trained" };
+    let key = key.map_or_else(String::new, |key| format!("\n  key         {key}"));
+    super::result(&format!(
+        "{}\n  {}\n  {accuracy}\n  network     {}, {} an image\n  loss        {}\n  \
+         images      {conditions}\n  {source} in {} on {}, {} images/s{key}",
+        super::heading(genotype),
+        job.budget,
+        format::large(result.parameters as f64, "parameters"),
+        format::large(result.mult_adds as f64, "multiply-adds"),
+        result.epochs.iter().map(|epoch| format!("{:.4}", epoch.loss)).collect::<Vec<_>>().join(" "),
+        format::duration(trained.elapsed_ms),
+        trained.device,
+        format::count(trained.images_per_second as u64),
+    ))
+}
+
+fn diverged(Divergence { step, best_score }: Divergence, scoring: Scoring) -> String {
+    let before = match best_score {
+        Some(score) => format!(", after {score:.2}% of {}", scored_on(scoring)),
+        None => ", in its first epoch".to_owned(),
+    };
+    format!(
+        "diverged    the loss stopped being a number at step {step}{before}\n  \
+         score       0; a lower learning rate or 32 bits may help"
+    )
+}

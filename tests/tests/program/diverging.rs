@@ -1,0 +1,129 @@
+//! Trainings whose loss stops being a number, in 16 bits and at learning rates that are too high, told from one end of the
+//! program to the other; and runs in 16 bits that do not.
+
+use crate::sandbox::{Sandbox, Summary};
+
+/// Arguments of a run of the tiny configuration with some settings changed.
+fn arguments<'a>(settings: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = Sandbox::run_arguments(&[]);
+    for setting in settings {
+        arguments.extend(["--set", setting]);
+    }
+    arguments
+}
+
+fn count(run: &Summary, field: &str) -> usize {
+    run.json["result"][field].as_u64().unwrap() as usize
+}
+
+#[test]
+fn full_trainings_that_diverge_are_counted_named_and_share_the_last_place() {
+    let sandbox = Sandbox::new();
+    let settings = ["full.float_bits=16", "full.learning_rate=2", "architectures.count=8"];
+    let arguments = arguments(&settings);
+    let run = sandbox.program(&arguments).summary();
+    let diverged = count(&run, "diverged_fully");
+    assert!((1..8).contains(&diverged), "some and not all: {}", run.json);
+    assert_eq!(count(&run, "architectures"), 8);
+    let named = run.json["result"]["diverged_trainings"].as_array().unwrap();
+    assert!(named.len() >= diverged);
+    for one in named {
+        assert_eq!(
+            (one["budget"]["learning_rate"].as_f64(), one["budget"]["float_bits"].as_u64()),
+            (Some(2.0), Some(16))
+        );
+        assert!(
+            one["genotype"].as_str().unwrap().parse::<stages::Genotype>().is_ok() && one["step"].is_u64(),
+            "{one}"
+        );
+    }
+    assert_eq!(run.json["trainings"]["diverged"].as_u64().unwrap() as usize, named.len());
+    assert!(run.stderr.contains("train@full: 8 trainings in "), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!(", {diverged} diverged")), "{}", run.stderr);
+    // The winner's last training has an accuracy, or it diverged.
+    let best = &run.json["result"]["best"];
+    assert_ne!(best["accuracy"].is_null(), best["diverged_at"].is_null(), "{best}");
+
+    let text: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
+    let text = sandbox.program(&text).succeeded().stdout;
+    for part in [
+        format!("{diverged} of 8 architectures diverged under full training and share the last place"),
+        format!("Diverged: {} trainings", named.len()),
+        named[0]["genotype"].as_str().unwrap().to_owned(),
+        format!("from the cache, {} diverged, in ", named.len()),
+    ] {
+        assert!(text.contains(&part), "{part:?} is not in\n{text}");
+    }
+    let log = sandbox.program(&["log", "--json"]).json();
+    assert_eq!(log["runs"][0]["trainings"]["diverged"].as_u64().unwrap() as usize, named.len());
+}
+
+#[test]
+fn a_budget_under_which_some_diverge_says_so_in_its_row() {
+    let sandbox = Sandbox::new();
+    // Every value stands in a budget of the first round, the learning rate that is too high too.
+    let settings = [
+        "space.learning_rate=[0.03, 4]",
+        "space.float_bits=[16]",
+        "mip.observe_all=true",
+        "architectures.count=8",
+    ];
+    let mut arguments = arguments(&settings);
+    let place = arguments.iter().position(|argument| *argument == "nas-search").unwrap();
+    arguments[place] = "rank@1";
+    let run = sandbox.program(&arguments).summary();
+    let rows = run.json["result"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    let of =
+        |rate: f64| rows.iter().find(|row| row["budget"]["learning_rate"].as_f64() == Some(rate)).unwrap();
+    let diverged = of(4.0)["diverged"].as_u64().unwrap();
+    assert!(diverged > 0, "{}", run.json);
+    assert_eq!(of(0.03)["diverged"], 0);
+    let text: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
+    let text = sandbox.program(&text).succeeded().stdout;
+    let row = text.lines().find(|line| line.contains("learning_rate=4,")).unwrap();
+    assert!(row.contains(&format!("{diverged} of 8")), "{text}");
+}
+
+#[test]
+fn one_training_says_where_it_diverged_and_what_it_had_reached() {
+    let sandbox = Sandbox::new();
+    let train = |rate: &str, more: &[&str]| {
+        let budget = format!(
+            "BPE-1,epochs=2,layers=3,channels=2,image_size=8,batch_size=512,float_bits=16,learning_rate={rate}"
+        );
+        let arguments = ["train", "--genotype", "DARTS_V2", "--device", "cpu", "--budget", &budget];
+        sandbox.program(&[&arguments[..], more].concat()).succeeded()
+    };
+    let calm = train("0.03", &["--json"]).json();
+    assert!(calm["diverged_at"].is_null() && calm["accuracy"].is_f64(), "{calm}");
+    for _ in 0..2 {
+        let wild = train("90", &["--json"]).json();
+        let step = wild["diverged_at"].as_u64().unwrap();
+        assert_eq!(
+            (&wild["accuracy"], wild["score"].as_f64()),
+            (&serde_json::Value::Null, Some(0.0)),
+            "{wild}"
+        );
+        assert!(step < 20, "{wild}");
+        let text = train("90", &[]).stdout;
+        assert!(text.contains(&format!("stopped being a number at step {step}")), "{text}");
+    }
+}
+
+#[test]
+fn a_whole_run_in_16_bits_trains_in_16_bits_and_repeats() {
+    let sandbox = Sandbox::new();
+    let arguments = arguments(&["full.float_bits=16", "space.float_bits=[16]"]);
+    let run = sandbox.program(&arguments).summary();
+    assert_eq!(run.json["trainings"]["diverged"], 0, "{}", run.json);
+    let fields: Vec<String> = sandbox.trainings().into_values().collect();
+    assert!(
+        fields.len() as u64 == run.run
+            && fields.iter().all(|fields| fields.contains("(\"float_bits\", Uint(16))"))
+    );
+    let other = Sandbox::new();
+    assert_eq!(other.program(&arguments).summary().result, run.result);
+    // In 32 bits none of them is the same training.
+    assert_eq!(sandbox.run(&[]).run, Sandbox::new().run(&[]).run);
+}
