@@ -92,5 +92,5 @@ fn an_interrupted_measurement_ends_at_once_and_prints_nothing() {
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert!(rest.iter().any(|line| line.starts_with("pipeline: interrupted")), "{rest:?}");
     let ran = Ran::of(child.wait_with_output().unwrap());
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""));
 }

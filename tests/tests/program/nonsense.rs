@@ -222,7 +222,17 @@ fn data_files() {
 #[test]
 fn tensor_files() {
     let sandbox = Sandbox::new();
-    let train = ["train", "--genotype", "DARTS_V2", "--budget", "BPE-1,layers=3", "--max-steps", "1"];
+    let train = [
+        "train",
+        "--genotype",
+        "DARTS_V2",
+        "--budget",
+        "BPE-1,layers=3",
+        "--max-steps",
+        "1",
+        "--device",
+        "cpu",
+    ];
     sandbox.write("noise", [7; 100]);
     for file in ["missing", "noise"] {
         refused(&sandbox, &[&train[..], &["--init-from", file]].concat(), &[file]);
