@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const TRIES: usize = 100;
 
 /// Writes a file. The bytes go to a new file in the same folder, are synced, and the new file takes the old one's name:
-/// a full disk, a crash or a kill leaves the old one as it was.
+/// a full disk, a crash or a kill leaves the old one as it was. What a crash or a kill leaves of the new one is called
+/// `.unfinished-…` and means nothing.
 ///
 /// # Errors
 /// Those of the file system.
@@ -26,7 +27,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     finished
 }
 
-/// Finds out whether [`write`] could write such a file, and leaves everything as it is.
+/// Finds out whether [`write()`] could write such a file, and leaves everything as it is.
 ///
 /// # Errors
 /// Those of the file system.

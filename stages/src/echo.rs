@@ -22,7 +22,12 @@ pub fn one_line(text: &str) -> String {
 /// What a message shows of a text or path of a person's, in one line: control characters as escapes, and the middle of
 /// a long text left out.
 pub fn shown(text: impl Display) -> String {
-    cut(one_line(&text.to_string()), TEXT_LONGEST)
+    shown_within(text, TEXT_LONGEST)
+}
+
+/// The same in at most so many characters, for one of many texts in a line.
+pub fn shown_within(text: impl Display, longest: usize) -> String {
+    cut(one_line(&text.to_string()), longest)
 }
 
 /// A whole message without control characters but those that end its lines, and without lines that nobody reads.
@@ -66,6 +71,7 @@ mod tests {
         let cut = shown(&text);
         assert_eq!(cut.chars().count(), TEXT_LONGEST);
         assert!(cut.starts_with("beginä") && cut.ends_with("äend") && cut.contains('…'), "{cut}");
+        assert_eq!(shown_within("0123456789", 7), "0123…89");
         let whole = "x".repeat(TEXT_LONGEST);
         assert_eq!(shown(&whole), whole);
         let lines = printable(&format!("{text}\nshort"));

@@ -58,4 +58,4 @@ def _cell(nodes: list[list[Edge]]) -> CellEdges:
                 raise ValueError(f"unknown operation {operation!r}")
             if not 0 <= source < index + 2:
                 raise ValueError(f"node {index + 2} cannot read state {source}")
-    return [[(operation, source) for operation, source in edges] for edges in nodes]
+    return [list(edges) for edges in nodes]

@@ -1,6 +1,7 @@
 //! Adapters, and one opened device with what trainings on it share: compiled pipelines and resident images.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
 use crate::device::DeviceInfo;
 use crate::error::Error;
-use crate::limits::Limit;
+use crate::limits::{Limit, address_space_left};
 use crate::preprocess::ImageSet;
 
 /// What to do when there is no adapter.
@@ -53,11 +54,22 @@ pub(crate) struct GpuDevice {
     failure: Arc<Mutex<Option<String>>>,
 }
 
-fn adapters() -> Vec<wgpu::Adapter> {
+/// Address space that a driver needs, its compiler above all. With less some of them end the process.
+const ADDRESS_SPACE_MIN: u64 = 1 << 30;
+
+fn adapters() -> Result<Vec<wgpu::Adapter>, Error> {
+    if let Some(left) = address_space_left(Path::new("/")).filter(|&left| left < ADDRESS_SPACE_MIN) {
+        let problem = format!(
+            "{} MiB of address space are left, a driver needs {} MiB; raise `ulimit -v`",
+            left >> 20,
+            ADDRESS_SPACE_MIN >> 20
+        );
+        return Err(Error::Device { device: "Vulkan".into(), problem });
+    }
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL;
     let instance = wgpu::Instance::new(descriptor);
-    pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
+    Ok(pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())))
 }
 
 fn is_software(adapter: &wgpu::Adapter) -> bool {
@@ -71,14 +83,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl GpuDevice {
     /// The n-th adapter that is hardware.
     pub(crate) fn hardware(index: usize) -> Result<Self, Error> {
-        let adapter = adapters().into_iter().filter(|adapter| !is_software(adapter)).nth(index);
+        let adapter = adapters()?.into_iter().filter(|adapter| !is_software(adapter)).nth(index);
         let missing = || Error::Device { device: format!("gpu:{index}"), problem: INSTALL.into() };
         Self::open(&adapter.ok_or_else(missing)?)
     }
 
     /// The first adapter that is software.
     pub(crate) fn software() -> Result<Self, Error> {
-        let adapter = adapters().into_iter().find(is_software);
+        let adapter = adapters()?.into_iter().find(is_software);
         let missing = || Error::Device { device: "software".into(), problem: INSTALL.into() };
         Self::open(&adapter.ok_or_else(missing)?)
     }
@@ -90,7 +102,8 @@ impl GpuDevice {
 
     /// All adapters, hardware first.
     pub(crate) fn list() -> Vec<DeviceInfo> {
-        let (software, hardware): (Vec<_>, Vec<_>) = adapters().into_iter().partition(is_software);
+        let (software, hardware): (Vec<_>, Vec<_>) =
+            adapters().unwrap_or_default().into_iter().partition(is_software);
         let describe = |adapter: &wgpu::Adapter, choice: String| {
             let info = adapter.get_info();
             let backend = format!("{} ({} {})", info.backend, info.driver, info.driver_info);

@@ -58,3 +58,15 @@ pub(crate) trait Events: Sync {
     /// The job ended.
     fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_no_number_holds_are_the_largest_one() {
+        let size = Size::of(1 << 40, 1 << 40);
+        assert_eq!(size, Size { images: 1 << 40, flops: u64::MAX });
+        assert_eq!(size.flops_of(1 << 39), u64::MAX / 2);
+    }
+}

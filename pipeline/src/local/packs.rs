@@ -122,3 +122,62 @@ impl Packs<'_> {
         pack
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use kernels::DeviceChoice;
+    use stages::recipe::{Recipe, Scoring};
+    use stages::sample::architectures;
+    use stages::stage::JobTemplate;
+    use stages::train::{DataId, FinishedTraining};
+
+    use super::*;
+
+    /// Notes which jobs ended, and whether well.
+    #[derive(Default)]
+    struct Ended(Mutex<Vec<(usize, bool)>>);
+
+    impl Events for Ended {
+        fn chose(&self, _: &str) {}
+
+        fn wanted(&self, _: usize) -> bool {
+            true
+        }
+
+        fn images(&self, _: usize, _: u64) {}
+
+        fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+            self.0.lock().unwrap().push((job, result.is_ok()));
+        }
+    }
+
+    #[test]
+    fn a_device_that_fails_ends_the_run_and_is_named() {
+        let data = Dataset::synthetic(64);
+        let template = JobTemplate {
+            data: DataId { name: data.name.clone(), digest: data.digest },
+            scoring: Scoring::Published,
+            recipe: Recipe::default(),
+            seed: 0,
+        };
+        let budget = "BPE-1,epochs=1,layers=3,channels=2,image_size=8,batch_size=32".parse().unwrap();
+        let jobs: Vec<_> =
+            architectures(0, 3).iter().map(|genotype| template.job(genotype, &budget)).collect();
+        let gpu = Device::open(DeviceChoice::Software).unwrap();
+        let (stop, bytes) = (AtomicBool::new(false), u64::MAX);
+        let execute = |device: &Device, most: usize, events: &Ended| {
+            Packs { jobs: &jobs, data: &data, device, most, bytes, stop: &stop, events }.execute()
+        };
+        let events = Ended::default();
+        execute(&gpu, 2, &events).unwrap();
+        let mut ended = events.0.into_inner().unwrap();
+        ended.sort_unstable();
+        assert_eq!(ended, [(0, true), (1, true), (2, true)]);
+        // A seat is a device that is good for one training: from the second on it fails.
+        let (seat, events) = (gpu.pack(1).remove(0), Ended::default());
+        let failure = execute(&seat, 1, &events).unwrap_err();
+        assert!(matches!(failure, Error::Device(_)) && failure.to_string().contains("device"), "{failure}");
+        assert_eq!(events.0.into_inner().unwrap(), [(0, true), (1, false)], "what comes after is not begun");
+    }
+}

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use stages::echo::{shown, shown_within};
 
 use super::format;
 use super::table::{Align, Table};
 use crate::error::Error;
-use crate::tables::{Kind, LeftOut, NotTaken, Source, Why, short};
+use crate::tables::{Kind, LeftOut, NAME_LONGEST, NotTaken, Source, Why};
 
 /// What was explained, by what, and how much of it.
 #[derive(Serialize)]
@@ -51,7 +52,7 @@ fn text(found: &Explained) -> String {
     let mut text = format!(
         "For {} of {} ({}), by {} in {}\n",
         found.column,
-        found.table.path,
+        shown(&found.table.path),
         found.column_is,
         format::plural(found.hyperparameters.len() as u64, "hyper-parameter"),
         format::plural(found.trials as u64, "trial")
@@ -73,9 +74,10 @@ fn text(found: &Explained) -> String {
         };
         let (share, bar) = match row.importance {
             Some(share) => (format!("{share:.3}"), format::bar(share)),
-            None if row.values == 1 => {
-                ("not observed".to_owned(), format!("{} in every trial", short(&row.first)))
-            }
+            None if row.values == 1 => (
+                "not observed".to_owned(),
+                format!("{} in every trial", shown_within(&row.first, NAME_LONGEST)),
+            ),
             None => ("undefined".to_owned(), String::new()),
         };
         table.row(vec![row.name.clone(), row.column.clone() + kind, row.values.to_string(), share, bar]);

@@ -20,7 +20,7 @@ pub(crate) mod train;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
-use stages::echo::printable;
+use stages::echo::{printable, shown};
 
 use crate::error::Error;
 use crate::tables::{LeftOut, NotTaken, Source};
@@ -83,6 +83,6 @@ pub(crate) fn asides(text: &mut String, left_out: &[LeftOut], not_taken: &[NotTa
     line("left out", left_out.join("; "));
     line("not taken", NotTaken::listed(not_taken));
     for table in tables {
-        line(&table.path, table.dialect().unwrap_or_default());
+        line(&shown(&table.path), table.dialect().unwrap_or_default());
     }
 }

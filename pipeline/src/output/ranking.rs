@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use stages::echo::shown;
 use stages::rank::Top;
 
 use super::format;
@@ -52,7 +53,7 @@ fn text(ranking: &Ranking) -> String {
     let mut text = format!(
         "Against {} of {} ({}){joined}: {}\n",
         ranking.truth,
-        ranking.truth_table,
+        shown(&ranking.truth_table),
         ranking.truth_is,
         format::plural(ranking.rows as u64, "architecture")
     );

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use stages::Genotype;
+use stages::echo::shown;
 
 use super::names::{KEYS, is_index, plain};
-use super::table::{InputTable, shown};
+use super::table::InputTable;
 use crate::error::Error;
 use crate::output::format;
 
@@ -98,7 +99,7 @@ impl Joined {
         joined.only_right = right.rows().filter(|&row| !is_paired[row]).collect();
         if joined.pairs.is_empty() {
             return Err(left.problem(format!(
-                "no {} is in {} as well: here they are like {}, there like {}; --key joins by another column",
+                "no {} is in {} as well: here they are like \"{}\", there like \"{}\"; --key joins by another column",
                 left.headings()[left_key],
                 right.path().display(),
                 shown(left.cell(0, left_key)),

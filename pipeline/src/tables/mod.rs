@@ -18,6 +18,6 @@ pub(crate) use choice::{Choice, Why, objective, truth};
 pub(crate) use encoded::Encoded;
 pub(crate) use join::{How, Joined};
 pub(crate) use names::{is_index, is_key};
-pub(crate) use said::{LeftOut, NotTaken, Source, short};
+pub(crate) use said::{LeftOut, NAME_LONGEST, NotTaken, Source};
 pub(crate) use table::{InputTable, Values};
 pub(crate) use trials::{Feature, Finished, Kind, features};

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use stages::echo::shown;
+
 use super::cell::Cell;
 use super::dialect::{Decimal, Delimiter, has_decimal_comma};
 use super::said::Source;
@@ -64,8 +66,6 @@ impl Values<'_> {
 
 /// Columns that a message names at most.
 const LISTED: usize = 30;
-/// Characters of a cell that a message shows at most.
-const SHOWN: usize = 60;
 /// Ends every text that is read, so that a quote that is never closed shows: it swallows the mark. No text holds it.
 const END: &str = "\u{0}";
 
@@ -219,7 +219,8 @@ impl InputTable {
     /// An error about a cell.
     pub(crate) fn refuse(&self, row: usize, column: usize, problem: &str) -> Error {
         let (line, heading) = (self.line(row, column), &self.headings[column]);
-        self.problem(format!("line {line}, column {heading}: {} {problem}", shown(self.cell(row, column))))
+        let cell = shown(self.cell(row, column));
+        self.problem(format!("line {line}, column {heading}: \"{cell}\" {problem}"))
     }
 
     /// An error about this file.
@@ -230,14 +231,6 @@ impl InputTable {
     /// Where it comes from and how it is written.
     pub(crate) fn source(&self) -> Source {
         Source { path: self.path.display().to_string(), delimiter: self.delimiter, decimal: self.decimal }
-    }
-}
-
-/// A cell in a message: quoted, cut where it is long, nothing in it that a terminal would obey.
-pub(super) fn shown(cell: &str) -> String {
-    match cell.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}…", &cell[..end]),
-        None => format!("{cell:?}"),
     }
 }
 

@@ -5,6 +5,7 @@
 mod bench;
 mod damage;
 mod death;
+mod devices;
 mod diverging;
 mod inputs;
 mod limits;
@@ -14,6 +15,7 @@ mod published;
 mod replacing;
 mod running;
 mod sandbox;
+mod scale;
 mod sharing;
 mod signals;
 mod staleness;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sandbox::{Ran, Sandbox, names};
+use crate::sandbox::{self, Ran, Sandbox, names};
 
 const TRAIN: [&str; 6] = ["train", "--genotype", "DARTS_V2", "--device", "cpu", "--json"];
 const BPE_1: &str = "BPE-1,epochs=1";
@@ -15,21 +15,13 @@ fn bytes(plan: &Value, name: &str) -> u64 {
     plan[name].as_u64().unwrap()
 }
 
-/// The most memory that a training has had resident, in bytes: the kernel's own high-water mark, asked for until the
-/// training has ended. It only grows, and all memory is in use from the first evaluation on, long before the end.
+/// The most memory that a training has had resident, in bytes. All of it is in use from the first evaluation on, long before
+/// the end.
 #[cfg(target_os = "linux")]
 fn most_resident(sandbox: &Sandbox, budget: &str) -> u64 {
     let arguments = [&TRAIN[..], &["--budget", budget]].concat();
     let mut child = sandbox.command(&arguments).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        most = most.max(kib.unwrap_or(0) * 1024);
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let most = sandbox::most_resident(&mut child);
     Ran::of(child.wait_with_output().unwrap()).succeeded();
     most
 }

@@ -218,6 +218,22 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
+/// The most memory that a process has had resident until its end, in bytes: the kernel's own high-water mark, which only
+/// grows, asked for as long as the process runs.
+#[cfg(target_os = "linux")]
+pub(crate) fn most_resident(child: &mut Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        most = most.max(kib.unwrap_or(0) * 1024);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    most
+}
+
 /// Random numbers: the same places of damage and moments of death every time.
 pub(crate) struct Random(pub(crate) u64);
 
