@@ -133,9 +133,9 @@ impl LocalExecutor {
         let (Some(place), Some(memory)) = (largest, kernels::memory_for_trainings()) else {
             return usize::MAX;
         };
-        let plan = Place::Cpu.open(1, &|_| {}).map_err(|_| ()).and_then(|device| {
-            stages::train::memory_plan(&jobs.job(place), &self.data, &device).map_err(|_| ())
-        });
+        let device = Device::open(DeviceChoice::Cpu { threads: 1 }).ok();
+        let plan = device
+            .and_then(|device| stages::train::memory_plan(&jobs.job(place), &self.data, &device).ok());
         plan.map_or(usize::MAX, |plan| (memory / plan.total().max(1)).max(1) as usize)
     }
 }
