@@ -149,18 +149,21 @@ impl Device {
         }
     }
 
-    /// Name of the hardware, however many threads of it a training has.
-    pub fn hardware(&self) -> String {
-        match &*self.0 {
-            Kind::Cpu(cpu) => cpu.hardware(),
-            Kind::Gpu(_) | Kind::Seat(_) => self.name(),
-        }
-    }
-
     /// Whether it is a GPU (or its software stand-in).
     pub fn is_gpu(&self) -> bool {
         matches!(&*self.0, Kind::Gpu(_) | Kind::Seat(_))
     }
+}
+
+/// A device's name without a processor's threads: what hardware it is.
+pub fn hardware(name: &str) -> String {
+    let is_threads = |rest: &str| {
+        rest.split_once(' ').is_some_and(|(count, unit)| {
+            count.parse::<usize>().is_ok() && matches!(unit, "thread)" | "threads)")
+        })
+    };
+    let without = name.rsplit_once(", ").filter(|(_, rest)| is_threads(rest));
+    without.map_or_else(|| name.to_owned(), |(hardware, _)| format!("{hardware})"))
 }
 
 /// Whether the system shows a GPU at all: every Linux driver of one needs a device node. Asking the Vulkan loader
@@ -193,5 +196,16 @@ mod tests {
         let problem = failure.as_ref().err().unwrap().to_string();
         let (device, because) = Device::first(Some(failure), 1);
         assert!(!device.is_gpu() && because.to_string().contains(&problem), "{because}");
+    }
+
+    #[test]
+    fn hardware_is_the_same_on_any_number_of_threads() {
+        let name = |threads| Device::open(DeviceChoice::Cpu { threads }).unwrap().name();
+        assert_ne!(name(1), name(2));
+        assert_eq!(hardware(&name(1)), hardware(&name(2)));
+        assert_eq!(hardware("Xeon (AVX-512, 2 threads)"), "Xeon (AVX-512)");
+        for other in ["llvmpipe (LLVM 15.0.6, 256 bits)", "NVIDIA H100, 3 of 4", ""] {
+            assert_eq!(hardware(other), other);
+        }
     }
 }

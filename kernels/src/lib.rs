@@ -29,7 +29,7 @@ mod tensors;
 mod trainer;
 
 pub use cpu::{control, save_address_space};
-pub use device::{Because, Device, DeviceChoice, DeviceInfo, devices};
+pub use device::{Because, Device, DeviceChoice, DeviceInfo, devices, hardware};
 pub use error::Error;
 pub use gpu::PACKED;
 pub use graph::{Concat, Cost, Graph, ValueId};

@@ -134,15 +134,15 @@ impl LocalExecutor {
             return usize::MAX;
         };
         let device = Device::open(DeviceChoice::Cpu { threads: 1 }).ok();
-        let plan = device
-            .and_then(|device| stages::train::memory_plan(&jobs.job(place), &self.data, &device).ok());
+        let plan =
+            device.and_then(|device| stages::train::memory_plan(&jobs.job(place), &self.data, &device).ok());
         plan.map_or(usize::MAX, |plan| (memory / plan.total().max(1)).max(1) as usize)
     }
 }
 
 impl Executor for LocalExecutor {
     fn device(&self) -> Option<String> {
-        lock(&self.opened).as_ref().map(Device::hardware)
+        lock(&self.opened).as_ref().map(|device| kernels::hardware(&device.name()))
     }
 
     fn size(&self, job: &TrainingJob) -> Size {

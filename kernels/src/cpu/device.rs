@@ -43,11 +43,6 @@ impl CpuDevice {
         )
     }
 
-    /// The same without the threads.
-    pub(crate) fn hardware(&self) -> String {
-        format!("{} ({})", Self::model(), self.isa.name())
-    }
-
     /// Name of the processor.
     pub(crate) fn model() -> String {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use cache::{Claim, Claimed, Key, PutOutcome, Store};
 use stages::stage::{JobList, TrainingSummary};
-use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
+use stages::train::{FinishedTraining, TrainingJob};
 
+use super::basis::Devices;
 use super::executor::{Events, Size};
 use super::manifest::TrainingCount;
 use super::progress::Progress;
-use super::trainings::{lock, remembered, summary, training_record};
+use super::trainings::{lock, read, remembered, summary, training_record};
 use crate::error::{Error, TrainingFailure};
 
 /// How often a process looks whether others have finished what it waits for.
@@ -22,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Stores results as they come in.
 pub(super) struct Collector<'a> {
     store: &'a Store,
+    devices: &'a Devices,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
     /// Train even what is remembered, and put it in the place of what is stored.
@@ -59,7 +61,7 @@ enum Turn {
 
 impl<'a> Collector<'a> {
     pub(super) fn new(
-        store: &'a Store,
+        (store, devices): (&'a Store, &'a Devices),
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
         force: bool,
@@ -67,7 +69,7 @@ impl<'a> Collector<'a> {
         sizes: Vec<Size>,
     ) -> Self {
         let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { store, progress, stop, force, jobs, sizes, claims, with_others, collected }
+        Self { store, devices, progress, stop, force, jobs, sizes, claims, with_others, collected }
     }
 
     fn key(&self, job: usize) -> Result<Key, Error> {
@@ -113,15 +115,15 @@ impl<'a> Collector<'a> {
         // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
         // put into it.
         let Ok(key) = &self.key(job) else { return Turn::Own };
-        if let Ok(Some(training)) = remembered(self.store, key) {
+        if let Ok(Some(training)) = remembered(self.store, key, self.devices) {
             return Turn::Done(training);
         }
         let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Ok(result) = record.value::<TrainingResult>()
+            && let Some(training) = read(&record, self.devices)
         {
-            return Turn::Done(summary(key, &result));
+            return Turn::Done(training);
         }
         lock(&self.claims).insert(job, claim);
         Turn::Own
@@ -144,12 +146,13 @@ impl<'a> Collector<'a> {
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
         if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
             // Where another result was stored first, that is what every later run will see, and so must this one.
-            if let Ok(Some(first)) = remembered(self.store, key) {
+            if let Ok(Some(first)) = remembered(self.store, key, self.devices) {
                 return Ok(first);
             }
             // What is stored cannot be read, and would be trained again by every run.
             self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
         }
+        self.devices.note(&trained.device);
         Ok(summary(key, &trained.result))
     }
 

@@ -3,6 +3,7 @@
 //! It knows stages by their trait and trainings by their keys; it does not know what is being searched for, and it
 //! prints nothing.
 
+pub(crate) mod basis;
 mod collector;
 pub(crate) mod executor;
 pub(crate) mod explain;

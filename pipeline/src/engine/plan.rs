@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use cache::{Key, Store};
 
+use super::basis::Basis;
 use super::explain::{self, StaleReason};
 use super::manifest::History;
 use super::node::{Dag, NodeIndex};
@@ -143,7 +144,7 @@ impl Planner<'_> {
         let key = node.key(&digests)?;
         planned.key = Some(key.clone());
         if !forced && let Some(output) = remembered(self.store, &key)? {
-            planned.cached = output.trainings;
+            planned.cached = output.basis.trainings;
             return Ok((planned, Some(output)));
         }
         planned.reason = Some(if forced {
@@ -156,10 +157,11 @@ impl Planner<'_> {
         let result = node.stage.compute(&inputs, &jobs);
         let count = *lock(&jobs.count);
         let wanted = count.run + count.cached;
+        let basis = Basis { trainings: wanted, diverged: count.diverged, ..Basis::default() };
         (planned.run, planned.cached) =
             if forced { (Bound::Exactly(wanted), 0) } else { (Bound::Exactly(count.run), count.cached) };
         match result.map_err(|error| Error::of_node(&node.name, error)) {
-            Ok(bytes) => Ok((planned, Some(Output::new(bytes, wanted, count.diverged)))),
+            Ok(bytes) => Ok((planned, Some(Output::new(bytes, basis)))),
             Err(Error::NotTrained) => Ok((planned, None)),
             Err(error) => Err(error),
         }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use cache::{Codec, Cost, Digest, Key, PutOutcome, Record, Store};
 use stages::stage::Inputs;
 
+use super::basis::{Basis, Devices};
 use super::executor::Executor;
 use super::explain::{self, StaleReason};
 use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, begin_unix_ms};
@@ -18,36 +19,27 @@ use super::progress::Progress;
 use super::trainings::{NodeJobs, lock};
 use crate::error::Error;
 
-/// How many distinct trainings a node's output was made from: in the record's provenance, so that a run that finds
-/// the output can say how many trainings it did not have to do.
-const TRAININGS: &str = "trainings";
-
-/// How many of them diverged.
-const DIVERGED: &str = "diverged";
-
 /// The output of a node.
 #[derive(Clone)]
 pub(crate) struct Output {
     /// Digest of the bytes: what the keys of the nodes after it are made from.
     pub(crate) digest: Digest,
     pub(crate) bytes: Arc<[u8]>,
-    /// Distinct trainings that it was made from, and how many of them diverged.
-    pub(crate) trainings: u64,
-    pub(crate) diverged: u64,
+    /// The trainings that it was made from.
+    pub(crate) basis: Basis,
 }
 
 impl Output {
-    pub(super) fn new(bytes: Vec<u8>, trainings: u64, diverged: u64) -> Self {
-        Self { digest: Digest::of("node output", &bytes), bytes: bytes.into(), trainings, diverged }
+    pub(super) fn new(bytes: Vec<u8>, basis: Basis) -> Self {
+        Self { digest: Digest::of("node output", &bytes), bytes: bytes.into(), basis }
     }
 }
 
 /// The remembered output of a node, or `None` when there is none that can be read.
 pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<Output>, Error> {
     let Some(record) = store.get(key)? else { return Ok(None) };
-    let count = |name| record.provenance.get(name).and_then(|count| count.parse().ok()).unwrap_or(0);
-    let (trainings, diverged) = (count(TRAININGS), count(DIVERGED));
-    Ok(Some(Output::new(record.payload, trainings, diverged)))
+    let basis = Basis::of(&record);
+    Ok(Some(Output::new(record.payload, basis)))
 }
 
 /// The keys' part and the stage's part of a node's inputs, from the outputs so far.
@@ -192,7 +184,8 @@ impl Run<'_> {
         let forced = self.forced.contains(&index);
         if !forced && let Some(output) = remembered(self.store, &key)? {
             entry.state = NodeState::Cached;
-            entry.trainings = TrainingCount { run: 0, cached: output.trainings, diverged: output.diverged };
+            let Basis { trainings, diverged, .. } = output.basis;
+            entry.trainings = TrainingCount { run: 0, cached: trainings, diverged };
             entry.elapsed_ms = begun.elapsed().as_millis() as u64;
             return Ok(output);
         }
@@ -210,20 +203,20 @@ impl Run<'_> {
             stop: self.stop,
             force: forced,
             count: Mutex::default(),
+            devices: Devices::default(),
         };
         let result = node.stage.compute(inputs, &jobs);
         entry.trainings = *lock(&jobs.count);
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
         let bytes = result.map_err(|error| Error::of_node(&node.name, error))?;
         let TrainingCount { run, cached, diverged } = entry.trainings;
-        let distinct = run + cached;
+        let basis = Basis { trainings: run + cached, diverged, devices: jobs.devices.all() };
         entry.state = NodeState::Ran;
         let mut record = Record::new(key, bytes.clone());
         record.codec = Codec::Bincode2;
         record.provenance.insert("node".into(), node.name.clone());
         record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
-        record.provenance.insert(TRAININGS.into(), distinct.to_string());
-        record.provenance.insert(DIVERGED.into(), diverged.to_string());
+        basis.add_to(&mut record.provenance);
         record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
         let stored = if forced { self.store.supersede(&record) } else { self.store.put(&record) };
         let stored = stored.map_err(|source| {
@@ -235,8 +228,8 @@ impl Run<'_> {
         if stored == PutOutcome::Conflict
             && let Some(first) = self.store.get(&record.key)?
         {
-            return Ok(Output::new(first.payload, distinct, diverged));
+            return Ok(Output::new(first.payload, basis));
         }
-        Ok(Output::new(bytes, distinct, diverged))
+        Ok(Output::new(bytes, basis))
     }
 }

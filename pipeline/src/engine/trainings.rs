@@ -10,12 +10,16 @@ use stages::Budget;
 use stages::stage::{JobList, JobRunner, StageError, TrainingSummary};
 use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
 
+use super::basis::Devices;
 use super::collector::{Collector, Part};
 use super::executor::{Executor, Size};
 use super::manifest::TrainingCount;
 use super::node::NodeIndex;
 use super::progress::Progress;
 use crate::error::Error;
+
+/// What a record says of where its training ran.
+const DEVICE: &str = "device";
 
 /// Jobs that are hashed and looked up at once, on all cores.
 const LOOKED_UP: usize = 1 << 12;
@@ -90,10 +94,20 @@ impl JobList for Chosen<'_> {
     }
 }
 
-/// A remembered training, or `None` when there is none that can be read.
-pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<TrainingSummary>, Error> {
-    let Some(record) = store.get(key)? else { return Ok(None) };
-    Ok(record.value::<TrainingResult>().ok().map(|result| summary(key, &result)))
+/// A remembered training, or `None` when there is none that can be read; notes where it ran.
+pub(super) fn remembered(
+    store: &Store,
+    key: &Key,
+    devices: &Devices,
+) -> Result<Option<TrainingSummary>, Error> {
+    Ok(store.get(key)?.and_then(|record| read(&record, devices)))
+}
+
+/// The training in a record, or `None` when it cannot be read; notes where it ran.
+pub(super) fn read(record: &Record, devices: &Devices) -> Option<TrainingSummary> {
+    let result = record.value::<TrainingResult>().ok()?;
+    devices.note(record.provenance.get(DEVICE).map_or("", String::as_str));
+    Some(summary(&record.key, &result))
 }
 
 /// What later stages read of a training.
@@ -112,7 +126,7 @@ pub(super) fn summary(key: &Key, result: &TrainingResult) -> TrainingSummary {
 /// The record of a finished training. Device and speed are provenance: they do not change the result.
 pub(crate) fn training_record(key: Key, trained: &FinishedTraining) -> Result<Record, Error> {
     let mut record = Record::of(key, &trained.result)?;
-    record.provenance.insert("device".into(), trained.device.clone());
+    record.provenance.insert(DEVICE.into(), trained.device.clone());
     record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
     record.provenance.insert("images_per_second".into(), format!("{:.0}", trained.images_per_second));
     record.cost = Cost { flops: trained.result.training_flops, elapsed_ms: trained.elapsed_ms };
@@ -124,7 +138,7 @@ pub(crate) fn remembered_training(record: &Record, result: TrainingResult) -> Fi
     let said = |name: &str| record.provenance.get(name).cloned().unwrap_or_default();
     FinishedTraining {
         result,
-        device: said("device"),
+        device: said(DEVICE),
         elapsed_ms: record.cost.elapsed_ms,
         images_per_second: said("images_per_second").parse().unwrap_or(0.0),
     }
@@ -141,6 +155,8 @@ pub(super) struct NodeJobs<'a> {
     pub(super) force: bool,
     /// What came of them so far.
     pub(super) count: Mutex<TrainingCount>,
+    /// Where they ran.
+    pub(super) devices: Devices,
 }
 
 impl JobRunner for NodeJobs<'_> {
@@ -151,8 +167,9 @@ impl JobRunner for NodeJobs<'_> {
 
 impl NodeJobs<'_> {
     fn try_train(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
-        let mut distinct =
-            DistinctJobs::of(jobs, |key| if self.force { Ok(None) } else { remembered(self.store, key) })?;
+        let known =
+            |key: &Key| if self.force { Ok(None) } else { remembered(self.store, key, &self.devices) };
+        let mut distinct = DistinctJobs::of(jobs, known)?;
         let results = &distinct.results;
         let missing: Vec<u32> =
             (0..results.len() as u32).filter(|&number| results[number as usize].is_none()).collect();
@@ -182,7 +199,8 @@ impl NodeJobs<'_> {
         let chosen = Chosen { all: jobs, places: sized.iter().map(|&(number, _)| place(number)).collect() };
         let (numbers, sizes): (Vec<u32>, Vec<Size>) = sized.into_iter().unzip();
         self.progress.trainings_started(self.node, &sizes, cached);
-        let collector = Collector::new(self.store, self.progress, self.stop, self.force, &chosen, sizes);
+        let collector =
+            Collector::new((self.store, &self.devices), self.progress, self.stop, self.force, &chosen, sizes);
         let executed = self.execute(&chosen, &collector);
         self.progress.trainings_ended();
         let collected = collector.collected();
@@ -250,7 +268,7 @@ impl PlannedJobs<'_> {
         let mut found: HashSet<Digest> = HashSet::new();
         look_up(
             jobs,
-            |key| remembered(self.store, key),
+            |key| remembered(self.store, key, &Devices::default()),
             |_, (digest, result)| {
                 if let Some(result) = result {
                     if found.insert(digest) {

@@ -1,6 +1,6 @@
 //! What a target gave, and what the run that gave it says about itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -29,6 +29,8 @@ struct RunJson<'a> {
     conditions: &'a Conditions,
     /// What it trained on; none where it trained nothing.
     device: Option<&'a str>,
+    /// What all trainings behind the result ran on, in this run and before.
+    devices: BTreeSet<&'a str>,
     trainings: TrainingCount,
     elapsed_ms: u64,
     result: serde_json::Value,
@@ -49,6 +51,8 @@ pub(crate) fn print(
         shown.push((node, node.stage.show_bytes(&node.name, &output.bytes)?));
     }
     let RunSummary { manifest, conditions, elapsed_ms } = *summary;
+    let devices: BTreeSet<&str> =
+        outputs.values().flat_map(|output| &output.basis.devices).map(String::as_str).collect();
     if json {
         let result = match shown.as_slice() {
             [(_, one)] => one.json.clone(),
@@ -59,6 +63,7 @@ pub(crate) fn print(
             target: &manifest.target,
             conditions,
             device: manifest.device.as_deref(),
+            devices,
             trainings: manifest.trainings,
             elapsed_ms,
             result,
@@ -74,12 +79,16 @@ pub(crate) fn print(
     }
     let _ = write!(
         text,
-        "{} run, {} from the cache{}, in {}{}\n{conditions}\n",
+        "{} run, {} from the cache{}, in {}\n{conditions}{}\n",
         format::plural(manifest.trainings.run, "training"),
         format::count(manifest.trainings.cached),
         format::diverged(manifest.trainings.diverged),
         format::duration(elapsed_ms),
-        manifest.device.as_ref().map_or_else(String::new, |device| format!(" on {device}")),
+        if devices.is_empty() {
+            String::new()
+        } else {
+            format!("; trained on {}", devices.into_iter().collect::<Vec<_>>().join(" and "))
+        },
     );
     super::result(&text)
 }

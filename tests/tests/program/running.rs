@@ -13,7 +13,8 @@ const BUDGET: [&str; 8] =
 fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&[]);
-    let fields = ["data", "device", "elapsed_ms", "result", "run", "scoring", "target", "trainings"];
+    let fields =
+        ["data", "device", "devices", "elapsed_ms", "result", "run", "scoring", "target", "trainings"];
     assert_eq!(names(&first.json), fields.into());
     assert_eq!(names(&first.json["trainings"]), ["cached", "diverged", "run"].into());
     assert_eq!(first.json["target"], "nas-search");
@@ -44,7 +45,9 @@ fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     let second = sandbox.run(&[]);
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(second.result, first.result);
+    // The second trained nothing, and still knows where the trainings behind its result ran.
     assert!(first.json["device"].is_string() && second.json["device"].is_null(), "{}", second.json);
+    assert_eq!(second.json["devices"], serde_json::json!([first.json["device"]]));
     assert_eq!((second.run, second.cached), (0, first.run + first.cached));
     assert_eq!(second.stderr, "", "nothing happened, so there is nothing to tell");
     assert_eq!(sandbox.trainings().len() as u64, first.run);
@@ -107,9 +110,11 @@ fn vulkan_without_a_gpu_does_the_whole_run() {
     let sandbox = Sandbox::new();
     let arguments = ["run", "--config", "tiny.toml", "--device", "software", "--json"];
     let vulkan = sandbox.program(&arguments).summary();
+    let device = vulkan.json["device"].clone();
     let native = Sandbox::new();
     let run = native.run(&[]);
     assert_eq!(vulkan.run + vulkan.cached, run.run + run.cached);
+    assert!(device.is_string() && device != run.json["device"], "{device}");
     // Its trainings were packed: alone they give the same.
     let full = ["--target", "evaluate@full"];
     let packed = sandbox.program(&[&arguments[..], &full].concat()).summary();
@@ -125,8 +130,10 @@ fn vulkan_without_a_gpu_does_the_whole_run() {
     assert!(vulkan.iter().zip(&native).all(|(a, b)| (a - b).abs() <= 5.0), "{vulkan:?} and {native:?}");
     let alone = Sandbox::new().program(&[&arguments[..], &full, &["--jobs", "1"]].concat()).summary();
     assert_eq!((packed.run, packed.result), (0, alone.result));
-    // Where it was trained is no part of what was asked for.
-    assert_eq!(sandbox.run(&[]).run, 0);
+    // Where it was trained is no part of what was asked for, and is said.
+    let cached = sandbox.run(&[]);
+    assert_eq!(cached.run, 0);
+    assert_eq!(cached.json["devices"], serde_json::json!([device]));
 }
 
 #[test]
