@@ -14,9 +14,12 @@
 //! reserve              a little room for the moment when the disk is full (see `reserve`)
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -91,6 +94,20 @@ impl Folder {
             n += 1;
         }
     }
+}
+
+/// What the names of unfinished files end with.
+pub(crate) const UNFINISHED_SUFFIX: &str = "unfinished";
+
+/// A new file in `folder`, to be written and then given its own name; it is removed if it is not. Its name is random, so
+/// that processes of two machines or containers never meet; who may read it is what it is for any new file, so that other
+/// users of a folder can.
+pub(crate) fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix("")
+        .suffix(&format!(".{UNFINISHED_SUFFIX}"))
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
 }
 
 /// Renames within one file system and makes the rename survive a crash.

@@ -2,11 +2,10 @@
 //!
 //! One line of text and its digest. A folder without a stamp, or with a damaged one, is of the first format.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::{Digest, Error, Result};
 
 /// The format that this program writes and reads. A later one is refused, whatever is in it.
@@ -41,9 +40,7 @@ pub(crate) fn stamp(folder: &Folder) {
     }
     let line = format!("{FORMAT}, {NEEDS}");
     let text = format!("{HEADING}{line}\n{}\n", Digest::of(DOMAIN, line.as_bytes()));
-    // Whoever may read the folder may read its stamp.
-    let readable = Permissions::from_mode(0o666);
-    if let Ok(mut file) = tempfile::Builder::new().permissions(readable).tempfile_in(folder.path())
+    if let Ok(mut file) = folder::unfinished(folder.path())
         && file.write_all(text.as_bytes()).is_ok()
     {
         let _ = file.persist(folder.format());

@@ -101,15 +101,9 @@ impl Store {
         };
         let prefix = [&[kind.tag()], bytes.as_slice()].concat();
         let mut found = BTreeSet::new();
-        for &family in self.database().map_or(&[][..], |_| Family::places(kind)) {
-            let Some(database) = self.database() else { break };
-            for row in database.rows(family, &prefix, false).into_iter().flatten() {
-                match row {
-                    Ok((name, _)) => {
-                        found.extend(name.get(1..).and_then(|digest| digest.try_into().ok()).map(Digest));
-                    }
-                    Err(failure) => self.database_failed("read", failure)?,
-                }
+        for family in Family::places(kind) {
+            for name in self.names(*family, &prefix, false) {
+                found.extend(name?.get(1..).and_then(|digest| digest.try_into().ok()).map(Digest));
             }
         }
         found.extend(self.spooled(kind)?.iter().map(|record| *record.key.digest()));
@@ -122,28 +116,15 @@ impl Store {
         let mut manifests = self.spooled(Kind::Manifest)?;
         let mut seen: HashSet<Digest> = manifests.iter().map(|record| *record.key.digest()).collect();
         let spooled = manifests.len();
-        if let Some(database) = self.database() {
-            let rows = match database.rows(Family::Manifests, &[TIME_TAG], true) {
-                Ok(rows) => Some(rows),
-                Err(failure) => self.database_failed("read", failure).map(|()| None)?,
-            };
-            for row in rows.into_iter().flatten() {
-                if manifests.len() == spooled + limit {
-                    break;
-                }
-                let name = match row {
-                    Ok((name, _)) => name,
-                    Err(failure) => {
-                        self.database_failed("read", failure)?;
-                        break;
-                    }
-                };
-                let Some(digest) = name.last_chunk().copied().map(Digest) else { continue };
-                if seen.insert(digest)
-                    && let Lookup::Found(record) = self.finder(Kind::Manifest, &digest).find_stored()?
-                {
-                    manifests.push(record);
-                }
+        for name in self.names(Family::Manifests, &[TIME_TAG], true) {
+            if manifests.len() == spooled + limit {
+                break;
+            }
+            let Some(digest) = name?.last_chunk().copied().map(Digest) else { continue };
+            if seen.insert(digest)
+                && let Lookup::Found(record) = self.finder(Kind::Manifest, &digest).find_stored()?
+            {
+                manifests.push(record);
             }
         }
         manifests.sort_by_key(|record| std::cmp::Reverse(record.created_unix_ms));
@@ -154,12 +135,28 @@ impl Store {
     /// The moment that the latest manifest is kept under.
     pub(crate) fn latest_manifest_moment(&self) -> Result<Option<u64>> {
         let spooled = self.spooled(Kind::Manifest)?.into_iter().map(|record| record.created_unix_ms).max();
-        let Some(database) = self.database() else { return Ok(spooled) };
-        let stored = match database.rows(Family::Manifests, &[TIME_TAG], true) {
-            Ok(mut rows) => rows.find_map(std::result::Result::ok).and_then(|(name, _)| moment_of(&name)),
-            Err(failure) => self.database_failed("read", failure).map(|()| None)?,
+        let latest = self.names(Family::Manifests, &[TIME_TAG], true).next().transpose()?;
+        Ok(latest.and_then(|name| moment_of(&name)).max(spooled))
+    }
+
+    /// The names of the rows that begin with `prefix`. Damage is reported and ends them; an item is an error for another
+    /// reason.
+    fn names(
+        &self,
+        family: Family,
+        prefix: &[u8],
+        descending: bool,
+    ) -> impl Iterator<Item = Result<Box<[u8]>>> {
+        let rows = self.database().map(|database| database.rows(family, prefix, descending));
+        let (rows, failure) = match rows {
+            Some(Ok(rows)) => (Some(rows), None),
+            Some(Err(failure)) => (None, Some(Err(failure))),
+            None => (None, None),
         };
-        Ok(stored.max(spooled))
+        failure.into_iter().chain(rows.into_iter().flatten()).filter_map(|row| match row {
+            Ok((name, _)) => Some(Ok(name)),
+            Err(failure) => self.database_failed("read", failure).err().map(Err),
+        })
     }
 
     /// The intact records of a kind in the spool; the others wait for the writer to set them aside.

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::folder;
+
 /// The manifest of a large run, and hundreds of trainings.
 const BYTES: usize = 1 << 20;
 /// Room is kept only where it is a small part of what is there.
@@ -30,8 +32,8 @@ impl Reserve {
         if self.file.exists() || free_bytes(&self.file).is_none_or(|bytes| bytes < FREE_BYTES_MIN) {
             return;
         }
-        let _ = self.file.parent().map_or(Ok(()), |folder| -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let _ = self.file.parent().map_or(Ok(()), |parent| -> io::Result<()> {
+            let mut file = folder::unfinished(parent)?;
             file.write_all(&vec![0x5a; BYTES])?;
             file.persist_noclobber(&self.file).map(drop).map_err(|error| error.error)
         });

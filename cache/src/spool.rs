@@ -3,9 +3,9 @@
 //! One file a record, named by its key, holding its envelope. A file appears at once and complete: it is
 //! written under another name, synced, and then linked to its own.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use crate::reserve::{self, Reserve};
 use crate::{Digest, Error, Kind, Result};
 
 const SUFFIX: &str = "record";
-const UNFINISHED_SUFFIX: &str = "unfinished";
 /// No put takes this long: an unfinished file this old belongs to a process that was killed.
 const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(3600);
 
@@ -87,13 +86,7 @@ impl Spool {
     }
 
     fn try_write(&self, file: &Path, envelope: &[u8]) -> io::Result<Spooling> {
-        // Names are random, so that processes of two machines or containers never meet; permissions are those of any
-        // new file, so that the writer can read what another user's process has spooled.
-        let mut unfinished = tempfile::Builder::new()
-            .prefix("")
-            .suffix(&format!(".{UNFINISHED_SUFFIX}"))
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&self.path)?;
+        let mut unfinished = folder::unfinished(&self.path)?;
         unfinished.write_all(envelope)?;
         unfinished.as_file().sync_all()?;
         let spooling = match unfinished.persist_noclobber(file) {
@@ -168,7 +161,7 @@ impl Spool {
     /// Removes what killed processes left half written; their puts had not returned.
     pub(crate) fn clean(&self) {
         for file in folder::files(&self.path).unwrap_or_default() {
-            let is_unfinished = file.extension().is_some_and(|suffix| suffix == UNFINISHED_SUFFIX);
+            let is_unfinished = file.extension().is_some_and(|suffix| suffix == folder::UNFINISHED_SUFFIX);
             let age = fs::metadata(&file)
                 .and_then(|data| data.modified())
                 .ok()

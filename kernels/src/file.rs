@@ -1,12 +1,11 @@
 //! Files that are written whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Names that are tried for a file beside another.
-const TRIES: usize = 100;
+use tempfile::NamedTempFile;
 
 /// Writes a file. The bytes go to a new file in the same folder, are synced, and the new file takes the old one's name:
 /// a full disk, a crash or a kill leaves the old one as it was. What a crash or a kill leaves of the new one is called
@@ -16,15 +15,17 @@ const TRIES: usize = 100;
 /// Those of the file system.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let Place::File(path) = Place::of(path)? else { return fs::write(path, bytes) };
-    let (unfinished, file) = create_beside(&path)?;
-    let finished = fill(file, &path, bytes).and_then(|()| fs::rename(&unfinished, &path));
-    if finished.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    } else if cfg!(unix) {
-        // So that the new name survives a crash. Not every file system can do that to a folder.
-        let _ = File::open(folder(&path)).and_then(|folder| folder.sync_all());
+    let mut unfinished = create_beside(&path)?;
+    unfinished.write_all(bytes)?;
+    if let Ok(old) = fs::metadata(&path) {
+        // Who may read the file stays as it was, where the file system knows of that.
+        let _ = unfinished.as_file().set_permissions(old.permissions());
     }
-    finished
+    unfinished.as_file().sync_all()?;
+    unfinished.persist(&path)?;
+    // So that the new name survives a crash. Not every file system can do that to a folder.
+    let _ = File::open(folder(&path)).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 /// Finds out whether [`write()`] could write such a file, and leaves everything as it is.
@@ -33,8 +34,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Those of the file system.
 pub fn check(path: &Path) -> io::Result<()> {
     let Place::File(path) = Place::of(path)? else { return Ok(()) };
-    let (unfinished, _) = create_beside(&path)?;
-    fs::remove_file(unfinished)
+    create_beside(&path)?.close()
 }
 
 /// What a path leads to.
@@ -65,28 +65,10 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A new file in the same folder. Its name is random, so that nobody else has it, whatever their number of process.
-fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
-    let mut taken = ErrorKind::AlreadyExists.into();
-    for _ in 0..TRIES {
-        let name = format!(".unfinished-{:016x}", RandomState::new().hash_one(path));
-        let beside = folder(path).join(name);
-        match OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Ok(file) => return Ok((beside, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => taken = error,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(taken)
-}
-
-fn fill(mut file: File, old: &Path, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
-    if let Ok(old) = fs::metadata(old) {
-        // Who may read the file stays as it was, where the file system knows of that.
-        let _ = file.set_permissions(old.permissions());
-    }
-    file.sync_all()
+/// A new file in the same folder, under a random name; it is removed if it does not get another.
+fn create_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let permissions = Permissions::from_mode(0o666);
+    tempfile::Builder::new().prefix(".unfinished-").permissions(permissions).tempfile_in(folder(path))
 }
 
 #[cfg(test)]
@@ -115,7 +97,6 @@ mod tests {
         assert_eq!(write(&dir.path().join("no/a"), b"").unwrap_err().kind(), ErrorKind::NotFound);
     }
 
-    #[cfg(unix)]
     #[test]
     fn links_devices_and_permissions_stay_what_they_are() {
         use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::Global;
+use super::explain::is_hexadecimal;
 use super::folder::warn;
 use crate::error::Error;
 use crate::output::table::{Align, Table};
@@ -217,7 +218,7 @@ fn resolve(store: &Store, key: &str) -> Result<(Kind, Digest), Error> {
         }
         None => (Kind::ALL.to_vec(), key),
     };
-    if digits.len() < DIGITS_MIN || !digits.chars().all(|digit| digit.is_ascii_hexdigit()) {
+    if digits.len() < DIGITS_MIN || !is_hexadecimal(digits) {
         return Err(refused(format!("is no key; give at least {DIGITS_MIN} hexadecimal digits of one")));
     }
     let mut found = Vec::new();
@@ -227,9 +228,11 @@ fn resolve(store: &Store, key: &str) -> Result<(Kind, Digest), Error> {
     match found[..] {
         [one] => Ok(one),
         [] => Err(refused("no record has a key that begins so".to_owned())),
-        [(kind, one), (other_kind, other), ..] => Err(refused(format!(
-            "{} records have keys that begin so, {kind}/{one} and {other_kind}/{other} among them; give more digits",
-            found.len()
-        ))),
+        [(kind, one), (other_kind, other), ..] => Err(Error::ambiguous(
+            key,
+            found.len(),
+            &format!("{kind}/{one}"),
+            &format!("{other_kind}/{other}"),
+        )),
     }
 }

@@ -124,7 +124,8 @@ fn explain_node(loaded: &Loaded, plan: &Plan, history: &History, node: &PlannedN
     }
 }
 
-fn is_hexadecimal(name: &str) -> bool {
+/// Whether a text may be the beginning of a key.
+pub(super) fn is_hexadecimal(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|digit| digit.is_ascii_hexdigit())
 }
 

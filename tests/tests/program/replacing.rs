@@ -4,14 +4,6 @@ use cache::{Kind, PutOutcome, Record, Store};
 
 use crate::sandbox::Sandbox;
 
-/// Forgets what all nodes came to, so that the next run needs the trainings themselves.
-fn forget_outputs(store: &Store) {
-    let outputs: Vec<Record> = store.iter(Kind::NodeOutput).unwrap().map(Result::unwrap).collect();
-    for output in outputs {
-        assert!(store.remove(Kind::NodeOutput, output.key.digest()).unwrap());
-    }
-}
-
 #[test]
 fn a_training_that_no_longer_decodes_is_trained_again_once() {
     let sandbox = Sandbox::new();
@@ -22,12 +14,12 @@ fn a_training_that_no_longer_decodes_is_trained_again_once() {
         // Intact, and nothing that this program can read.
         let foreign = Record { payload: vec![255; 9], ..training };
         assert_eq!(store.supersede(&foreign).unwrap(), PutOutcome::Superseded);
-        forget_outputs(&store);
     }
+    sandbox.forget_outputs();
     for expected in [1, 0] {
         let run = sandbox.run(&[]);
         assert_eq!((run.run, &run.result), (expected, &first.result));
-        forget_outputs(&Store::open(sandbox.cache()).unwrap());
+        sandbox.forget_outputs();
     }
     let stats = sandbox.program(&["cache", "stats", "--json"]).json();
     assert_eq!(stats["superseded"], 2, "what was replaced is kept");
@@ -45,7 +37,7 @@ fn what_is_removed_by_its_key_is_computed_again() {
     let again = sandbox.program(&["cache", "rm", &short]);
     assert_eq!(again.code, Some(2), "{}", again.stderr);
     for expected in [1, 0] {
-        forget_outputs(&Store::open(sandbox.cache()).unwrap());
+        sandbox.forget_outputs();
         let run = sandbox.run(&[]);
         assert_eq!((run.run, &run.result), (expected, &first.result));
     }

@@ -183,6 +183,15 @@ impl Sandbox {
             .collect()
     }
 
+    /// Forgets what all nodes came to, so that the next run needs the trainings themselves.
+    pub(crate) fn forget_outputs(&self) {
+        let store = Store::open(self.cache()).unwrap();
+        let outputs: Vec<_> = store.iter(Kind::NodeOutput).unwrap().map(Result::unwrap).collect();
+        for output in outputs {
+            assert!(store.remove(Kind::NodeOutput, output.key.digest()).unwrap());
+        }
+    }
+
     /// `cache verify` finds nothing wrong.
     pub(crate) fn assert_verified(&self) {
         let verified = self.program(&["cache", "verify", "--json"]);
