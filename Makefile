@@ -10,7 +10,7 @@ ARGS ?=
 # Where `make install` puts the program: $(PREFIX)/bin.
 PREFIX ?= $(HOME)/.local
 
-.PHONY: run test build install bench setup
+.PHONY: run test build install bench gpu-check setup
 
 # Not `--package pipeline`: with the whole workspace selected, cargo gives dependencies the same features as for the tests.
 run: setup
@@ -36,6 +36,9 @@ install: build
 
 bench: setup
 	cargo bench --bench kernels --bench training --bench cache --bench forest --bench engine
+
+gpu-check: setup
+	cargo build --release --bin gpu-check
 
 setup:
 	@scripts/setup.sh

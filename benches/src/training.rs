@@ -1,9 +1,12 @@
 //! Trainings to measure: through the public runtime, of images that mean nothing.
 
 use std::error::Error;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use kernels::{Device, ImageSet, KernelTime, Nobody, NormInit, Preprocess, Shape, Trainer, TrainerSettings};
+use kernels::{
+    Device, EpochMetrics, Evaluation, ImageSet, KernelTime, MemoryPlan, Nobody, NormInit, Preprocess, Shape,
+    Trainer, TrainerSettings,
+};
 use stages::{Budget, Genotype, network};
 
 const CHANNELS: usize = 3;
@@ -13,8 +16,23 @@ const DROP_PATH: f32 = 0.1;
 const AUXILIARY_WEIGHT: f64 = 0.4;
 /// So small that no loss stops being a number, whatever the images.
 const LEARNING_RATE: f32 = 1e-4;
-/// Steps that a set has images for.
+/// Steps of one measurement.
 pub const STEPS: usize = 8;
+
+/// 16,384 images of 32 × 32 noise, brighter with the class, which all trainings share.
+pub static IMAGES: LazyLock<ImageSet> = LazyLock::new(|| {
+    let shape = Shape::new(CHANNELS, 32, 32);
+    let noise = |index: usize| {
+        (index as u32).wrapping_mul(2_654_435_761).rotate_left(9).wrapping_mul(0x9e37_79b1) >> 25
+    };
+    let class = |index: usize| index / shape.elements() % CLASSES;
+    let pixels =
+        (0..COUNT * shape.elements()).map(|index| noise(index) as u8 + 12 * class(index) as u8).collect();
+    let labels = (0..COUNT).map(|index| (index % CLASSES) as u8).collect();
+    #[allow(clippy::expect_used, reason = "its sizes are constants that fit together")]
+    ImageSet::new(shape, pixels, labels, CLASSES).expect("images of one shape, with labels of these classes")
+});
+const COUNT: usize = 16_384;
 
 /// The first four random architectures of seed 0, as a run samples them.
 pub static ARCHITECTURES: LazyLock<Vec<Genotype>> = LazyLock::new(|| stages::sample::architectures(0, 4));
@@ -32,7 +50,11 @@ pub struct Training {
 impl Training {
     /// # Errors
     /// When the budget does not fit the network, or the network the device.
-    pub fn new(device: &Device, architecture: &Genotype, budget: &Budget) -> Result<Self, Box<dyn Error>> {
+    pub fn new(
+        device: &Device,
+        architecture: &Genotype,
+        budget: &Budget,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let graph = network::build(architecture, budget, CHANNELS, CLASSES, AUXILIARY_WEIGHT)?;
         let batch = budget.batch_size as usize;
         let recipe = TrainerSettings {
@@ -52,7 +74,7 @@ impl Training {
             seed: 0,
             norm_init: NormInit::One,
         };
-        Ok(Self { trainer: Trainer::new(device, graph, &recipe, &[images(STEPS * batch)?])?, batch })
+        Ok(Self { trainer: Trainer::new(device, graph, &recipe, std::slice::from_ref(&*IMAGES))?, batch })
     }
 
     /// Trains so many whole steps: forward, backward, update.
@@ -60,7 +82,28 @@ impl Training {
     /// # Errors
     /// Those of the device.
     pub fn train(&mut self, steps: usize) -> Result<(), kernels::Error> {
-        train(&mut self.trainer, self.batch, steps)
+        self.train_at(LEARNING_RATE, steps).map(drop)
+    }
+
+    /// The same at a learning rate, and what it gave.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn train_at(&mut self, learning_rate: f32, steps: usize) -> Result<EpochMetrics, kernels::Error> {
+        train(&mut self.trainer, self.batch, learning_rate, steps)
+    }
+
+    /// Evaluates on as many images as a few steps train on.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn evaluate(&mut self) -> Result<Evaluation, kernels::Error> {
+        self.trainer.evaluate(0, &order(STEPS, self.batch), &Nobody)
+    }
+
+    /// Memory of the training.
+    pub fn memory_plan(&self) -> MemoryPlan {
+        self.trainer.memory_plan()
     }
 
     /// The same, and what kernels took in them, by kind; nothing on a device that can't tell.
@@ -69,22 +112,20 @@ impl Training {
     /// Those of the device.
     pub fn train_timed(&mut self, steps: usize) -> Result<Vec<KernelTime>, kernels::Error> {
         let batch = self.batch;
-        let ((), times) = self.trainer.profiled(|trainer| train(trainer, batch, steps))?;
+        let (_, times) = self.trainer.profiled(|trainer| train(trainer, batch, LEARNING_RATE, steps))?;
         Ok(times.unwrap_or_default())
     }
 }
 
-fn train(trainer: &mut Trainer, batch: usize, steps: usize) -> Result<(), kernels::Error> {
-    let order: Vec<u32> = (0..steps * batch).map(|image| (image % (STEPS * batch)) as u32).collect();
-    trainer.train_epoch(0, &order, 0, LEARNING_RATE, DROP_PATH, &Nobody)?;
-    Ok(())
+fn train(
+    trainer: &mut Trainer,
+    batch: usize,
+    learning_rate: f32,
+    steps: usize,
+) -> Result<EpochMetrics, kernels::Error> {
+    trainer.train_epoch(0, &order(steps, batch), 0, learning_rate, DROP_PATH, &Nobody)
 }
 
-/// `count` images of 32 × 32; speed does not depend on what they show.
-fn images(count: usize) -> Result<ImageSet, kernels::Error> {
-    let shape = Shape::new(CHANNELS, 32, 32);
-    let pixels: Arc<[u8]> =
-        (0..count * shape.elements()).map(|index| (index * 2_654_435_761) as u8).collect();
-    let labels: Arc<[u8]> = (0..count).map(|index| (index % CLASSES) as u8).collect();
-    ImageSet::new(shape, pixels, labels, CLASSES)
+fn order(steps: usize, batch: usize) -> Vec<u32> {
+    (0..steps * batch).map(|image| (image % COUNT) as u32).collect()
 }

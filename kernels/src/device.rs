@@ -104,7 +104,7 @@ impl Device {
         Self(Arc::new(Kind::Gpu(GpuDevice::like_hardware().unwrap())))
     }
 
-    /// The device as seen by each of `count` trainings: on a GPU, by trainings of one pack (of at most 16), which share
+    /// The device as seen by each of `count` trainings: on a GPU, by trainings of one pack (of at most [`PACKED`]), which share
     /// dispatches; a device without packs is given to each as it is.
     ///
     /// Trainings of a pack go in step, so that each needs a thread of its own; one that ends, or whose device is dropped
@@ -118,6 +118,19 @@ impl Device {
                 seats.map(|seat| Self(Arc::new(Kind::Seat(seat)))).collect()
             }
             Kind::Cpu(_) | Kind::Seat(_) => vec![self.clone(); count],
+        }
+    }
+
+    /// Bytes a second that are read and written while a GPU copies memory, which bounds most of what it does in a training;
+    /// nothing for the processor (see [`crate::control`]).
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn copy_rate(&self) -> Result<Option<f64>, Error> {
+        match &*self.0 {
+            Kind::Cpu(_) => Ok(None),
+            Kind::Gpu(gpu) => gpu.copy_rate().map(Some),
+            Kind::Seat(seat) => seat.gpu().copy_rate().map(Some),
         }
     }
 

@@ -39,6 +39,9 @@ pub struct MemoryPlan {
     pub buffers: u64,
     /// Kernel calls of a training step: on a GPU, its dispatches.
     pub calls: u64,
+    /// Bytes of activations and their gradients that a training step's calls read and write, by what they declare: each
+    /// tensor of a call once.
+    pub moved: u64,
 }
 
 impl MemoryPlan {

@@ -3,7 +3,7 @@
 
 use crate::graph::{DropId, Head, Input, NormId, StorageId, Tensor};
 use crate::ops::{Convolution, NodeSum, Pool, WindowAverage};
-use crate::shape::Shape;
+use crate::shape::{BLOCK, Shape, blocks};
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,22 @@ pub(crate) struct Program {
     pub(crate) storages: Vec<Storage>,
     /// Parameters that get a gradient, by parameter.
     pub(crate) trained: Vec<bool>,
+}
+
+impl Program {
+    /// Bytes of tensors that its calls read and write for a batch, each tensor of a call once.
+    pub(crate) fn moved(&self, batch: usize, float_bits: u32) -> u64 {
+        let lanes = (blocks(batch) * BLOCK) as u64;
+        let bytes = |tensor: Tensor| match self.storages[tensor.storage.0].content {
+            Content::Activation => u64::from(float_bits / 8),
+            Content::Taps => 1,
+        };
+        let tensors = self.calls.iter().flat_map(Call::accesses).filter_map(|access| match access.resource {
+            Resource::Tensor(tensor) => Some(tensor),
+            _ => None,
+        });
+        tensors.map(|tensor| tensor.shape.elements() as u64 * lanes * bytes(tensor)).sum()
+    }
 }
 
 /// Something that calls read and write.

@@ -49,6 +49,7 @@ impl CpuBackend {
             data: self.sets.iter().map(ImageSet::bytes).sum(),
             buffers: (train.buffers + evaluate.buffers) as u64,
             calls: self.train.program.calls.len() as u64,
+            moved: self.train.program.moved(self.recipe.batch_size, self.recipe.float_bits),
         }
     }
 

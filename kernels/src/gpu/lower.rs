@@ -27,6 +27,9 @@ const LARGE_WORKGROUP: u32 = 256;
 /// Least number of gradients whose squares one workgroup sums.
 const LEAST_RUN: usize = 1024;
 
+/// Constants that a GPU's kernels look up: they choose between a few instructions, and no memory in registers depends on them.
+const SETTINGS: [&str; 7] = ["NORM", "RELU", "SCALED", "ACCUMULATE", "BIAS", "NORMS", "DROPS"];
+
 /// What launches are made with until it is known whose they are.
 const FULL: Format = Format { half: false, textured: false };
 
@@ -115,12 +118,17 @@ pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles:
 
 /// The same in workgroups of so many invocations.
 fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
-    let Parts { constants, fields, slots } = parts;
     // Only what small workgroups could not cover takes large ones.
     let small = items.div_ceil(workgroup as usize) <= MAX_GROUPS as usize;
     let workgroup = if small { workgroup } else { LARGE_WORKGROUP };
     let groups = items.div_ceil(workgroup as usize) as u32;
-    Launch { kernel, constants, fields, slots, workgroup, groups, tiles: tiles as u32, format: FULL }
+    launch_with(kernel, parts, workgroup, groups, tiles as u32)
+}
+
+/// A launch of a grid of workgroups.
+fn launch_with(kernel: &'static Kernel, parts: Parts, workgroup: u32, groups: u32, tiles: u32) -> Launch {
+    let Parts { constants, fields, slots } = parts;
+    Launch { kernel, constants, settings: Vec::new(), fields, slots, workgroup, groups, tiles, format: FULL }
 }
 
 impl Lowering<'_> {
@@ -158,6 +166,9 @@ impl Lowering<'_> {
 
     fn push_for_set(&mut self, stage: usize, set: Option<usize>, launch: Launch) {
         let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
+        if !self.style.coarse {
+            launch.set_at_run_time(&SETTINGS);
+        }
         launch.fields.push(("training", self.training as u32));
         self.launches.push(Lowered { call: self.call, stage, set, launch });
     }
@@ -178,17 +189,19 @@ impl Lowering<'_> {
         launch_of(abreast as u32, kernel, parts.flag("WALK", walks), items, tiles)
     }
 
-    /// A launch of invocations that go through many items each; those of a workgroup side by side, where the device's style is
-    /// to walk.
-    pub(super) fn launch_parts(&self, kernel: &'static Kernel, parts: Parts, count: usize) -> Launch {
-        launch_of(self.style.workgroup(kernel), kernel, parts.flag("WALK", self.style.coarse), count, 1)
+    /// A launch of so many sums over the batch: of a workgroup each by the first of two kernels or, where the device's style is
+    /// to walk, of an invocation each by the second.
+    pub(super) fn launch_sums(&self, kernels: [&'static Kernel; 2], parts: Parts, count: usize) -> Launch {
+        if self.style.coarse {
+            launch_of(self.style.workgroup(kernels[1]), kernels[1], parts, count, 1)
+        } else {
+            self.launch_groups(kernels[0], parts, count)
+        }
     }
 
     /// A launch of one workgroup a group.
-    fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
-        let Parts { constants, fields, slots } = parts;
-        let workgroup = self.style.workgroup(kernel);
-        Launch { kernel, constants, fields, slots, workgroup, groups: groups as u32, tiles: 1, format: FULL }
+    pub(super) fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
+        launch_with(kernel, parts, self.style.workgroup(kernel), groups as u32, 1)
     }
 
     fn load_images(&mut self, output: Tensor) {

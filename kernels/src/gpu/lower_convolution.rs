@@ -38,13 +38,16 @@ impl Lowering<'_> {
             );
             stage = 1;
         }
-        let (tile, pixels) = self.style.tile(shape, false);
+        let (tile, pixels) = self.style.tile(shape, self.recipe.batch_size, false);
+        let matrix = Matrix::of(op);
+        let abreast = self.style.abreast(matrix.shape.channels, matrix.kernel);
         let bias = op.bias.map_or(0, |bias| self.places.state.parameters + self.layout.offset(bias));
         let parts = Parts::default()
             .view("y", "y_block", self.places.tensor(op.output))
             .flag("BIAS", op.bias.is_some())
             .constant("OUT_TILE", tile)
             .constant("PIXELS", pixels)
+            .constant("ABREAST", abreast)
             .field("bias", bias)
             .view("w", "w_block", self.weights(Held::Weights(op.weight.0)));
         let parts = self.matrix(op, parts);
@@ -107,7 +110,8 @@ impl Lowering<'_> {
             .field("parts", split);
         let parts = self.matrix(op, parts);
         let tiles = (shape.channels / out_tile) * (op.column_count() / column_tile);
-        self.push(0, self.launch_parts(&source::WEIGHT_PARTIALS, parts, split * tiles));
+        let kernels = [&source::WEIGHT_PARTIALS, &source::WEIGHT_PARTIALS_WALK];
+        self.push(0, self.launch_sums(kernels, parts, split * tiles));
         if let Some(bias) = op.bias {
             let parts = Parts::default()
                 .gradient(gradient)
@@ -126,7 +130,8 @@ impl Lowering<'_> {
         accumulate: bool,
     ) {
         let matrix = Matrix::of(op);
-        let (shape, (tile, pixels)) = (matrix.shape, matrix.gradient_tile(self.style));
+        let (shape, (tile, pixels)) =
+            (matrix.shape, matrix.gradient_tile(self.recipe.batch_size, self.style));
         let parts = Parts::default()
             .gradient(gradient)
             .view("sink", "sink_block", sink)
@@ -152,7 +157,8 @@ impl Lowering<'_> {
             .field("partials", base as usize)
             .field("parts", split);
         let parts = depthwise.parts(parts, tile, op.input.tensor.shape, gradients.shape);
-        self.push(1, self.launch_parts(&source::DEPTHWISE_WEIGHT_PARTIALS, parts, split * channels));
+        let kernels = [&source::DEPTHWISE_WEIGHT_PARTIALS, &source::DEPTHWISE_WEIGHT_PARTIALS_WALK];
+        self.push(1, self.launch_sums(kernels, parts, split * channels));
     }
 
     fn depthwise_input_gradient(
@@ -263,8 +269,8 @@ impl Matrix {
     }
 
     /// Channels and pixels that one invocation of the gradient of the input makes.
-    pub(super) fn gradient_tile(&self, style: Style) -> (usize, usize) {
-        style.tile(self.shape, !self.is_plain())
+    pub(super) fn gradient_tile(&self, batch: usize, style: Style) -> (usize, usize) {
+        style.tile(self.shape, batch, !self.is_plain())
     }
 }
 

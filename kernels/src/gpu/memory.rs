@@ -220,7 +220,7 @@ impl Arena {
                 };
                 hold(Held::Storage(id), bytes, time);
             }
-            for quads in WeightQuads::read_by(call, style) {
+            for quads in WeightQuads::read_by(call, batch, style) {
                 // Made at the start.
                 hold(quads.held, quads.count() * 4 * element, (0, time.1));
             }

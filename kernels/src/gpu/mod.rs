@@ -16,6 +16,7 @@ mod prepare;
 mod record;
 mod run;
 mod source;
+mod stopwatch;
 mod storage;
 mod tiles;
 mod views;
@@ -32,6 +33,7 @@ use crate::error::Error;
 use crate::limits::Limit;
 use crate::plan::MemoryPlan;
 use crate::preprocess::ImageSet;
+use crate::profile::KernelTime;
 use crate::program::Mode;
 use crate::reservation::Reservation;
 use crate::state::State;
@@ -42,8 +44,8 @@ use images::ImageSplit;
 use memory::StateWords;
 use prepare::{Prepared, TooLarge};
 use run::{Buffers, Outcome, Replay, Run, Share};
+use stopwatch::Stopwatch;
 use storage::Holds;
-use tiles::Style;
 
 /// A pack of trainings on a device, which share dispatches.
 pub(crate) struct GpuBackend {
@@ -54,6 +56,8 @@ pub(crate) struct GpuBackend {
     evaluate: Replay,
     running_statistics: Replay,
     steps_per_submission: usize,
+    /// While kernels of training steps are timed.
+    stopwatch: Option<Stopwatch>,
     /// Of what the trainings take of the machine's own memory.
     _reservation: Reservation,
 }
@@ -77,10 +81,8 @@ impl GpuBackend {
         let sets = setups.first().map_or(&[][..], |setup| &setup.sets[..]);
         let resident = sets.iter().map(|set| gpu.resident(set)).collect::<Result<Vec<_>, _>>()?;
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
-        // A training alone has few launches to merge, and shaders of single kernels are compiled sooner and used again.
-        let style = Style { merged: gpu.style.merged && setups.len() > 1, ..gpu.style };
-        let prepared =
-            Prepared::new(setups, gpu.page_bytes, &splits, style).map_err(|reason| too_large(gpu, reason))?;
+        let prepared = Prepared::new(setups, gpu.page_bytes, &splits, gpu.style)
+            .map_err(|reason| too_large(gpu, reason))?;
         let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, running_statistics } =
             prepared;
         let constants: Vec<_> =
@@ -120,6 +122,7 @@ impl GpuBackend {
             members,
             buffers,
             steps_per_submission: 1,
+            stopwatch: None,
             _reservation: reservation,
         })
     }
@@ -128,9 +131,8 @@ impl GpuBackend {
     pub(crate) fn memory_plan(gpu: &GpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
         let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let setups = [setup];
-        let mut prepared =
-            Prepared::new(&setups, gpu.page_bytes, &splits, Style { merged: false, ..gpu.style })
-                .map_err(|reason| too_large(gpu, reason))?;
+        let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, gpu.style)
+            .map_err(|reason| too_large(gpu, reason))?;
         let dispatches = prepared.train.dispatches_of_a_step();
         Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
     }
@@ -151,7 +153,8 @@ impl GpuBackend {
             buffers: &self.buffers,
             shares: shares.map(|(member, pass)| pass.as_ref().map(|pass| member.share(pass))).collect(),
         };
-        let outcomes = run.run(&mut self.steps_per_submission)?;
+        let stopwatch = self.stopwatch.as_mut().filter(|_| training);
+        let outcomes = run.run(&mut self.steps_per_submission, stopwatch)?;
         let each = self.members.iter().zip(passes).zip(outcomes);
         Ok(each
             .map(|((member, pass), outcome)| pass.as_ref().map(|pass| result(member, pass, outcome)))
@@ -178,6 +181,19 @@ impl GpuBackend {
         passes: &[Option<Pass<'_>>],
     ) -> Result<Vec<Option<Result<Evaluation, Error>>>, Error> {
         self.run(passes, Mode::Evaluate, Member::evaluated)
+    }
+
+    /// Begins to time the kernels of training steps, of all of the pack; false where the device cannot.
+    pub(crate) fn begin_profile(&mut self) -> bool {
+        if self.stopwatch.is_none() && self.gpu.has_timestamps() {
+            self.stopwatch = Stopwatch::new(&self.gpu, self.train.dispatches()).ok();
+        }
+        self.stopwatch.is_some()
+    }
+
+    /// Ends that: times by kernel, for the first of the pack that asks.
+    pub(crate) fn end_profile(&mut self) -> Vec<KernelTime> {
+        self.stopwatch.take().map(Stopwatch::times).unwrap_or_default()
     }
 
     pub(crate) fn state_of(&mut self, member: usize) -> Result<State, Error> {
@@ -234,6 +250,7 @@ impl Member {
             data: sets.iter().map(ImageSet::bytes).sum(),
             buffers: buffers as u64,
             calls: dispatches as u64,
+            moved: setup.train.moved(recipe.batch_size, recipe.float_bits),
         };
         Self {
             heads: graph.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::{GpuBackend, GpuDevice};
 use crate::error::Error;
 use crate::plan::MemoryPlan;
+use crate::profile::KernelTime;
 use crate::program::Mode;
 use crate::state::State;
 use crate::trainer::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup};
@@ -418,6 +419,14 @@ impl Backend for SeatBackend {
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
         self.with(GpuBackend::gradients_of)
+    }
+
+    fn begin_profile(&mut self) -> bool {
+        self.with(|backend, _| Ok(backend.begin_profile())).unwrap_or(false)
+    }
+
+    fn end_profile(&mut self) -> Vec<KernelTime> {
+        self.with(|backend, _| Ok(backend.end_profile())).unwrap_or_default()
     }
 
     fn memory_plan(&self) -> MemoryPlan {

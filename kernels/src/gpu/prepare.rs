@@ -8,7 +8,7 @@ use super::lower::{Lowered, lower, lower_running_statistics};
 use super::memory::{Arena, Place, StateWords};
 use super::order::{Draft, Step, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
-use super::source::ShaderKey;
+use super::source::Source;
 use super::tiles::Style;
 use crate::program::Program;
 use crate::schedule::waits;
@@ -114,7 +114,7 @@ impl Prepared {
                     recorder.push(time, lowered.set, lowered.launch);
                 }
             }
-            let recording = recorder.finish(style.merged);
+            let recording = recorder.finish(style);
             let fits = |groups: &[u32; 3]| groups.iter().all(|&groups| groups <= MAX_GROUPS);
             let fits = recording.dispatches.iter().all(|dispatch| fits(&dispatch.groups));
             if fits { Ok(recording) } else { Err(TooLarge::Grid) }
@@ -126,7 +126,7 @@ impl Prepared {
                 recorder.push(0, None, launch);
             }
         }
-        let running_statistics = recorder.finish(style.merged);
+        let running_statistics = recorder.finish(style);
         let words_pages = words_pages.sizes.into_iter().map(|(_, size)| size).collect();
         let lanes_pages = lanes_pages.sizes;
         Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, running_statistics })
@@ -164,17 +164,13 @@ fn times(
 ) -> Vec<Times> {
     // Where memory lies depends on the order, and shaders on neither.
     let arena = Arena::unplanned();
-    let mut shaders: HashMap<ShaderKey, usize> = HashMap::new();
+    let mut shaders: HashMap<Source, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
         let launches = lower(setup, index, program, &members[index].state, &arena, splits, style);
         let step = |Lowered { call, stage, launch, .. }: Lowered| {
             let count = shaders.len();
-            Step {
-                call,
-                stage,
-                shader: *shaders.entry(launch.variant().shader(style.merged)).or_insert(count),
-            }
+            Step { call, stage, shader: *shaders.entry(launch.source()).or_insert(count) }
         };
         let launches = launches.into_iter().map(step).collect();
         drafts.push(Draft { waits: waits(&program.calls), launches });

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::layout::{JOB_WINDOW, SLOTS};
-use super::source::{Const, Kernel, ShaderKey, SlotKind, Source, Variant, record_quads, slot_numbers};
+use super::source::{Const, Kernel, Setting, SlotKind, Source, slot_numbers};
 use super::storage::Format;
+use super::tiles::Style;
 
 /// Most workgroups along one dimension of a dispatch.
 pub(super) const MAX_GROUPS: u32 = 65_535;
@@ -20,6 +21,9 @@ const IDLE: u32 = 2048;
 pub(super) struct Launch {
     pub(super) kernel: &'static Kernel,
     pub(super) constants: Vec<(&'static str, Const)>,
+    /// What is a constant on a processor, and on a GPU a variable that the job record says: with fewer shaders more launches
+    /// share a dispatch.
+    pub(super) settings: Vec<(&'static str, Setting)>,
     /// The job record.
     pub(super) fields: Vec<(&'static str, u32)>,
     pub(super) slots: Vec<(&'static str, SlotKind, Page)>,
@@ -101,34 +105,30 @@ impl Recorder {
         self.launches.push((time, set, launch));
     }
 
-    /// Sorts, groups and lays out the job records; whether the kernels of a family are `merged` into one shader.
-    pub(super) fn finish(mut self, merged: bool) -> Recording {
+    /// Sorts, groups and lays out the job records, for a device with this style.
+    pub(super) fn finish(mut self, style: Style) -> Recording {
         self.launches.sort_by_key(|launch| launch.0);
         let mut shaders = Shaders::default();
-        let chosen: Vec<Choice> =
-            self.launches.iter().map(|(_, _, launch)| shaders.choose(launch.variant(), merged)).collect();
-        let quads: Vec<usize> = shaders.variants.iter().map(|variants| record_quads(variants)).collect();
-        let mut recording = Recording {
-            sources: shaders.variants.iter().filter_map(|variants| Source::new(variants)).collect(),
-            ..Recording::default()
-        };
+        let chosen: Vec<usize> =
+            self.launches.iter().map(|(_, _, launch)| shaders.number(launch.source())).collect();
+        let mut recording = Recording { sources: shaders.all, ..Recording::default() };
         let launches: Vec<_> = self.launches.iter().zip(chosen).collect();
         for together in launches.chunk_by(|a, b| a.0.0 == b.0.0) {
-            let mut dispatches: Vec<(Grouping, Vec<(usize, &Launch)>)> = Vec::new();
-            for ((_, set, launch), Choice { source, variant }) in together {
+            let mut dispatches: Vec<(Grouping, Vec<&Launch>)> = Vec::new();
+            for ((_, set, launch), source) in together {
                 let grouping = Grouping { source: *source, pages: launch.pages(), set: *set };
                 let joined = dispatches.iter_mut().find_map(|(other, like)| {
-                    let both = other.joined(grouping).filter(|_| launch.is_like(like[0].1, merged))?;
+                    let both = other.joined(grouping).filter(|_| launch.is_like(like[0], style.coarse))?;
                     *other = both;
-                    like.push((*variant, launch));
+                    like.push(launch);
                     Some(())
                 });
                 if joined.is_none() {
-                    dispatches.push((grouping, vec![(*variant, launch)]));
+                    dispatches.push((grouping, vec![launch]));
                 }
             }
             for (grouping, jobs) in dispatches {
-                let quads = quads[grouping.source];
+                let quads = recording.sources[grouping.source].quads();
                 for jobs in jobs.chunks(JOB_WINDOW as usize / (16 * quads)) {
                     recording.add(grouping, jobs, quads);
                 }
@@ -138,34 +138,20 @@ impl Recorder {
     }
 }
 
-/// The shaders of a recording, by their variants.
+/// The shaders of a recording, each once.
 #[derive(Default)]
 struct Shaders {
-    variants: Vec<Vec<Variant>>,
-    sources: HashMap<ShaderKey, usize>,
-    choices: HashMap<Variant, Choice>,
-}
-
-/// A shader, and which of its variants.
-#[derive(Clone, Copy)]
-struct Choice {
-    source: usize,
-    variant: usize,
+    all: Vec<Source>,
+    numbers: HashMap<Source, usize>,
 }
 
 impl Shaders {
-    fn choose(&mut self, variant: Variant, merged: bool) -> Choice {
-        if let Some(&choice) = self.choices.get(&variant) {
-            return choice;
-        }
-        let source = *self.sources.entry(variant.shader(merged)).or_insert(self.variants.len());
-        if source == self.variants.len() {
-            self.variants.push(Vec::new());
-        }
-        let choice = Choice { source, variant: self.variants[source].len() };
-        self.variants[source].push(variant.clone());
-        self.choices.insert(variant, choice);
-        choice
+    fn number(&mut self, source: Source) -> usize {
+        let Self { all, numbers } = self;
+        *numbers.entry(source).or_insert_with_key(|source| {
+            all.push(source.clone());
+            all.len() - 1
+        })
     }
 }
 
@@ -176,36 +162,61 @@ impl Recording {
         self.dispatches.iter().filter(runs).count()
     }
 
-    /// Adds a dispatch of launches with the variants that they choose; their records have `quads` of words.
-    fn add(&mut self, grouping: Grouping, launches: &[(usize, &Launch)], quads: usize) {
+    /// Adds a dispatch of launches whose records have `quads` of words.
+    fn add(&mut self, grouping: Grouping, launches: &[&Launch], quads: usize) {
         let jobs = (self.jobs.len() * 4) as u32;
-        for (variant, launch) in launches {
+        for launch in launches {
             let end = self.jobs.len() + 4 * quads;
-            self.jobs.push(*variant as u32);
             self.jobs.extend(launch.fields.iter().map(|field| field.1));
+            self.jobs.extend(launch.settings.iter().map(|setting| setting.1.word()));
             self.jobs.resize(end, 0);
         }
         self.jobs.resize(self.jobs.len().next_multiple_of(64), 0);
-        let x = launches.iter().map(|(_, launch)| launch.groups).max().unwrap_or(1).max(1);
-        let y = launches.iter().map(|(_, launch)| launch.tiles).max().unwrap_or(1).max(1);
+        let x = launches.iter().map(|launch| launch.groups).max().unwrap_or(1).max(1);
+        let y = launches.iter().map(|launch| launch.tiles).max().unwrap_or(1).max(1);
         let groups = [launches.len() as u32, y, x];
         self.dispatches.push(Dispatch { grouping, jobs, groups });
     }
 }
 
 impl Launch {
-    pub(super) fn variant(&self) -> Variant {
+    /// Makes constants of these names settings.
+    pub(super) fn set_at_run_time(&mut self, names: &[&str]) {
+        let constants = std::mem::take(&mut self.constants);
+        for (name, value) in constants {
+            match value {
+                Const::Uint(value) if names.contains(&name) => {
+                    self.settings.push((name, Setting::Uint(value as u32)));
+                }
+                Const::Bool(value) if names.contains(&name) => {
+                    self.settings.push((name, Setting::Bool(value)));
+                }
+                value => self.constants.push((name, value)),
+            }
+        }
+    }
+
+    /// Its shader.
+    pub(super) fn source(&self) -> Source {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Variant::new(self.kernel, &self.constants, &fields, &slots, self.workgroup, self.format)
+        Source::new(
+            self.kernel,
+            &self.constants,
+            &fields,
+            &self.settings,
+            &slots,
+            self.workgroup,
+            self.format,
+        )
     }
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.
-    fn is_like(&self, other: &Self, merged: bool) -> bool {
+    fn is_like(&self, other: &Self, coarse: bool) -> bool {
         let (mine, theirs) = (self.groups * self.tiles, other.groups * other.tiles);
         let idle =
             (self.groups.max(other.groups) * self.tiles.max(other.tiles)).saturating_sub(mine.min(theirs));
-        mine <= LIKE * theirs && theirs <= LIKE * mine || merged && idle <= IDLE
+        mine <= LIKE * theirs && theirs <= LIKE * mine || !coarse && idle <= IDLE
     }
 
     fn pages(&self) -> [Page; SLOTS] {

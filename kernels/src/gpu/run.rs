@@ -9,13 +9,14 @@ use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_bindings};
 use super::memory::StateWords;
 use super::record::{Grouping, Page, Recording};
 use super::source::SlotKind;
+use super::stopwatch::Stopwatch;
 use super::storage::{Format, Storage};
 use crate::error::Error;
 use crate::trainer::Pass;
 
 /// How long one submission should take: well below the 2 s or so after which drivers give a device up, and short enough
 /// that a training stops soon when asked to.
-const SUBMISSION: Duration = Duration::from_millis(50);
+pub(super) const SUBMISSION: Duration = Duration::from_millis(50);
 /// Submissions that wait on the device.
 const IN_FLIGHT: usize = 2;
 
@@ -57,6 +58,7 @@ pub(super) struct Replay {
 }
 
 struct Ready {
+    kernel: &'static str,
     pipeline: wgpu::ComputePipeline,
     format: Format,
     memory: wgpu::BindGroup,
@@ -66,6 +68,11 @@ struct Ready {
 }
 
 impl Replay {
+    /// Dispatches of a step, of all image sets.
+    pub(super) fn dispatches(&self) -> usize {
+        self.dispatches.len()
+    }
+
     pub(super) fn new(
         gpu: &GpuDevice,
         recording: &Recording,
@@ -88,6 +95,7 @@ impl Replay {
                 .or_insert_with_key(|(format, bound)| bind(gpu, buffers, sets, *format, bound))
                 .clone();
             Ready {
+                kernel: recording.sources[source].kernel(),
                 pipeline: pipelines[source].clone(),
                 format,
                 memory,
@@ -109,8 +117,14 @@ impl Replay {
         Ok(replay)
     }
 
-    /// Encodes one step of trainings whose images come from `sets`.
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: u32, sets: &[usize]) {
+    /// Encodes one step of trainings whose images come from `sets`; calls `done` behind each dispatch, with its kernel.
+    fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        step: u32,
+        sets: &[usize],
+        mut done: impl FnMut(&mut wgpu::ComputePass<'_>, &'static str),
+    ) {
         let numbers: [u32; NUMBERS] = std::array::from_fn(|number| number as u32);
         let mut format = None;
         for ready in &self.dispatches {
@@ -127,6 +141,7 @@ impl Replay {
             pass.set_bind_group(0, &ready.memory, &[]);
             pass.set_bind_group(1, &self.records, &[step * STEP_STRIDE as u32, ready.jobs]);
             pass.dispatch_workgroups(ready.groups[0], ready.groups[1], ready.groups[2]);
+            done(pass, ready.kernel);
         }
     }
 }
@@ -239,13 +254,18 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs all steps, until all trainings that do not rest are cancelled; an outcome for each training.
-    pub(super) fn run(&self, steps_per_submission: &mut usize) -> Result<Vec<Outcome>, Error> {
+    /// Runs all steps, until all trainings that do not rest are cancelled; an outcome for each training. Under a stopwatch
+    /// the device waits between steps.
+    pub(super) fn run(
+        &self,
+        steps_per_submission: &mut usize,
+        mut stopwatch: Option<&mut Stopwatch>,
+    ) -> Result<Vec<Outcome>, Error> {
         let mut outcomes: Vec<Outcome> = self.shares.iter().map(|_| Outcome::default()).collect();
         let segments = self.shares.iter().flatten().map(Share::segments).max().unwrap_or(0);
         for segment in 0..segments {
             let steps = self.upload(segment);
-            self.submit(segment, steps, steps_per_submission, &mut outcomes)?;
+            self.submit(segment, steps, steps_per_submission, stopwatch.as_deref_mut(), &mut outcomes)?;
             for (share, outcome) in self.shares.iter().zip(&mut outcomes) {
                 let Some(share) = share else { continue };
                 let steps = share.segment(segment).len().div_ceil(share.batch);
@@ -314,6 +334,7 @@ impl Run<'_> {
         segment: usize,
         steps: usize,
         at_once: &mut usize,
+        mut stopwatch: Option<&mut Stopwatch>,
         outcomes: &mut [Outcome],
     ) -> Result<(), Error> {
         let gpu = self.gpu;
@@ -337,18 +358,27 @@ impl Run<'_> {
             if self.all_cancelled(outcomes) {
                 return gpu.wait(None);
             }
-            let count = (*at_once).min(steps - next);
+            let count = if stopwatch.is_some() { 1 } else { (*at_once).min(steps - next) };
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             {
                 let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
                 if let (0, 0, Some(prologue)) = (segment, next, self.prologue) {
-                    prologue.encode(&mut compute, 0, &sets);
+                    prologue.encode(&mut compute, 0, &sets, |_, _| {});
                 }
                 for step in next..next + count {
-                    self.replay.encode(&mut compute, step as u32, &sets);
+                    let Some(stopwatch) = &mut stopwatch else {
+                        self.replay.encode(&mut compute, step as u32, &sets, |_, _| {});
+                        continue;
+                    };
+                    stopwatch.begin(&mut compute);
+                    self.replay
+                        .encode(&mut compute, step as u32, &sets, |pass, kernel| stopwatch.lap(pass, kernel));
                 }
             }
             waiting.push_back((gpu.queue.submit([encoder.finish()]), count));
+            if let Some(stopwatch) = &mut stopwatch {
+                stopwatch.read(gpu)?;
+            }
             next += count;
             if waiting.len() >= IN_FLIGHT
                 && let Some(oldest) = waiting.pop_front()

@@ -14,8 +14,8 @@ use crate::ops::{Columns, Convolution};
 use crate::program::Call;
 use crate::shape::Shape;
 
-/// Quads that one workgroup makes, so that grids of all parameters are alike and share a dispatch.
-const QUADS_A_WORKGROUP: usize = 4096;
+/// Quads that one job makes, so that grids of all parameters are alike and share a dispatch.
+const QUADS_A_JOB: usize = 4096;
 
 /// Quads `[tile][quad of the tile][element]` of the weights of channels; the last quad of a tile may hold fewer than four.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +36,9 @@ pub(super) struct WeightQuads {
 
 impl WeightQuads {
     /// What the forward pass of the matrix reads: tiles of output channels.
-    fn outputs(op: &Convolution, style: Style) -> Self {
+    fn outputs(op: &Convolution, batch: usize, style: Style) -> Self {
         let columns = op.column_count();
-        let tile = style.tile(op.output.shape, false).0;
+        let tile = style.tile(op.output.shape, batch, false).0;
         Self {
             held: Held::Weights(op.weight.0),
             param: op.weight,
@@ -52,11 +52,11 @@ impl WeightQuads {
     }
 
     /// What the gradient of the matrix's input reads: tiles of input channels.
-    fn inputs(op: &Convolution, style: Style) -> Self {
+    fn inputs(op: &Convolution, batch: usize, style: Style) -> Self {
         let matrix = Matrix::of(op);
         let (channels, columns) = (matrix.shape.channels, op.column_count());
         let taps = columns / channels;
-        let tile = matrix.gradient_tile(style).0;
+        let tile = matrix.gradient_tile(batch, style).0;
         Self {
             held: Held::GradientWeights(op.weight.0),
             param: op.weight,
@@ -84,11 +84,11 @@ impl WeightQuads {
     }
 
     /// All that a call reads.
-    pub(super) fn read_by(call: &Call, style: Style) -> Vec<Self> {
+    pub(super) fn read_by(call: &Call, batch: usize, style: Style) -> Vec<Self> {
         let (op, mut read) = match call {
-            Call::Convolve { op } => (op, vec![Self::outputs(op, style)]),
+            Call::Convolve { op } => (op, vec![Self::outputs(op, batch, style)]),
             Call::ConvolveBackward { op, sink, .. } if sink.is_some() || op.depthwise.is_some() => {
-                (op, vec![Self::inputs(op, style)])
+                (op, vec![Self::inputs(op, batch, style)])
             }
             _ => return Vec::new(),
         };
@@ -108,20 +108,25 @@ impl Lowering<'_> {
     pub(super) fn arrange_weights(&mut self) {
         let program = self.places.program;
         let mut made = HashSet::new();
-        let read = program.calls.iter().flat_map(|call| WeightQuads::read_by(call, self.style));
+        let read = program
+            .calls
+            .iter()
+            .flat_map(|call| WeightQuads::read_by(call, self.recipe.batch_size, self.style));
         for quads in read.filter(|quads| made.insert(quads.held)).collect::<Vec<_>>() {
-            for first in (0..quads.count()).step_by(QUADS_A_WORKGROUP) {
+            for first in (0..quads.count()).step_by(QUADS_A_JOB) {
                 let parts = Parts::default()
                     .view("w", "w_block", self.weights(quads.held))
                     .field("weight", self.places.state.parameters + self.layout.offset(quads.param))
                     .field("first", first)
-                    .field("end", quads.count().min(first + QUADS_A_WORKGROUP))
+                    .field("end", quads.count().min(first + QUADS_A_JOB))
                     .field("tile", quads.tile)
                     .field("elements", quads.elements)
                     .field("run", quads.run)
                     .field("row", quads.row)
                     .field("channel", quads.channel);
-                self.push(0, self.launch_parts(&source::ARRANGE_WEIGHTS, parts, 1));
+                let groups = self.style.arranging_groups();
+                let parts = parts.constant("GROUPS", groups);
+                self.push(0, self.launch_groups(&source::ARRANGE_WEIGHTS, parts, groups));
             }
         }
     }

@@ -21,7 +21,7 @@ use super::given::genotype;
 use super::interrupt::stop_on_signal;
 use crate::error::Error;
 use crate::output;
-use crate::output::bench::{Bench as Report, Control, Kernels, Kind, Measured, Paper, Row};
+use crate::output::bench::{Bench as Report, Control, Kernels, Kind, Measured, Paper, Processor, Row};
 
 /// Training images of CIFAR-10.
 const PAPER_IMAGES: u64 = 50_000;
@@ -93,8 +93,10 @@ impl Bench {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let device = self.device.place.open(threads, &output::message)?;
         let stop = stop_on_signal()?;
-        let control = if device.is_gpu() { None } else { Some(self.control(threads, &stop)?) };
-        let peak = control.as_ref().map(|control| control.flops_per_second);
+        let control = match device.copy_rate().map_err(Error::Device)? {
+            Some(copied_bytes_per_second) => Control::Gpu { copied_bytes_per_second },
+            None => Control::Processor(self.control(threads, &stop)?),
+        };
         let template = JobTemplate {
             data: DataId { name: data.name.clone(), digest: data.digest },
             scoring: Scoring::Published,
@@ -115,7 +117,7 @@ impl Bench {
                 let job = template.job(&genotype, budget);
                 let speed = self.measure(&job, &data, &device, &stop)?;
                 let architectures = paper.architectures.count as u64;
-                Some(measured(&speed, budget, peak, threads, (architectures, images)))
+                Some(measured(&speed, budget, &control, (architectures, images)))
             };
             rows.push(Row {
                 budget: name.clone(),
@@ -149,13 +151,13 @@ impl Bench {
     }
 
     /// The processor's bounds, as the best of several measurements: others only ever slow them down.
-    fn control(&self, threads: usize, stop: &AtomicBool) -> Result<Control, Error> {
+    fn control(&self, threads: usize, stop: &AtomicBool) -> Result<Processor, Error> {
         output::message("measuring the control rows");
         let mut copying = Copying::default();
         // Memory that is met for the first time is slow.
         copying.copy();
         let seconds = self.seconds / 4.0;
-        let control = Control {
+        let control = Processor {
             threads,
             flops_per_second_one_thread: best_rate(seconds, stop, || multiply_adds(1)),
             flops_per_second: best_rate(seconds, stop, || multiply_adds(threads)),
@@ -210,19 +212,13 @@ fn held_out(paper: &Config) -> u64 {
     }
 }
 
-fn measured(
-    speed: &Speed,
-    budget: &Budget,
-    peak: Option<f64>,
-    threads: usize,
-    (trainings, images): (u64, u64),
-) -> Measured {
+fn measured(speed: &Speed, budget: &Budget, control: &Control, (trainings, images): (u64, u64)) -> Measured {
     let flops_per_second = speed.images_per_second * speed.flops_per_image as f64;
     let images = images as f64 * f64::from(budget.epochs) * trainings as f64;
     let kernels = speed.kernels.as_ref().map(|(step, times)| {
         let kinds: Vec<Kind> =
             times.iter().map(|time| Kind { kind: time.kind, ms: time.seconds * 1e3 }).collect();
-        let all = step * threads as f64 * 1e3;
+        let all = step * control.threads() as f64 * 1e3;
         let between_ms = (all - kinds.iter().map(|kind| kind.ms).sum::<f64>()).max(0.0);
         Kernels { step_ms: step * 1e3, kinds, between_ms }
     });
@@ -231,7 +227,7 @@ fn measured(
         steps: speed.steps,
         flops_per_image: speed.flops_per_image,
         flops_per_second,
-        share_of_peak: peak.map(|peak| flops_per_second / peak),
+        share_of_peak: control.peak().map(|peak| flops_per_second / peak),
         memory_bytes: speed.memory.total(),
         trainings,
         trainings_seconds: images / speed.images_per_second,

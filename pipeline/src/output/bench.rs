@@ -13,21 +13,46 @@ use crate::error::Error;
 #[derive(Serialize)]
 pub(crate) struct Bench {
     pub(crate) device: String,
-    /// What bounds the device; none on a GPU.
-    pub(crate) control: Option<Control>,
+    pub(crate) control: Control,
     pub(crate) genotype: String,
     pub(crate) data: String,
     pub(crate) budgets: Vec<Row>,
     pub(crate) paper: Option<Paper>,
 }
 
-/// The control rows.
+/// The control rows: what bounds a processor, and what bounds a GPU, which counts bytes as read and as written.
 #[derive(Serialize)]
-pub(crate) struct Control {
+#[serde(untagged)]
+pub(crate) enum Control {
+    Processor(Processor),
+    Gpu { copied_bytes_per_second: f64 },
+}
+
+/// The control rows of a processor.
+#[derive(Serialize)]
+pub(crate) struct Processor {
     pub(crate) threads: usize,
     pub(crate) flops_per_second_one_thread: f64,
     pub(crate) flops_per_second: f64,
     pub(crate) copied_bytes_per_second: f64,
+}
+
+impl Control {
+    /// Threads of a training, whose kernels run at the same time; a GPU runs one kernel after the other.
+    pub(crate) fn threads(&self) -> usize {
+        match self {
+            Self::Processor(processor) => processor.threads,
+            Self::Gpu { .. } => 1,
+        }
+    }
+
+    /// FLOPs a second, where that was measured.
+    pub(crate) fn peak(&self) -> Option<f64> {
+        match self {
+            Self::Processor(processor) => Some(processor.flops_per_second),
+            Self::Gpu { .. } => None,
+        }
+    }
 }
 
 /// One budget, measured, or not because it would have taken too long.
@@ -61,7 +86,7 @@ pub(crate) struct Measured {
 #[derive(Serialize)]
 pub(crate) struct Kernels {
     pub(crate) step_ms: f64,
-    /// Milliseconds of all threads together, by kind.
+    /// Milliseconds of all threads together, by kind; on a GPU by kernel.
     pub(crate) kinds: Vec<Kind>,
     /// What is left of the threads' time: waiting for each other, and everything between kernels.
     pub(crate) between_ms: f64,
@@ -89,9 +114,9 @@ pub(crate) fn print(bench: &Bench, json: bool) -> Result<(), Error> {
         return super::json(bench);
     }
     let control = match &bench.control {
-        Some(control) => control_rows(control),
-        None => {
-            "  no control rows and no times of kernels: those are taken on the processor only\n".to_owned()
+        Control::Processor(processor) => processor_rows(processor),
+        Control::Gpu { copied_bytes_per_second } => {
+            format!("  copies {:.1} GB/s, counted as read and as written\n", copied_bytes_per_second * 1e-9)
         }
     };
     let mut parts = vec![
@@ -106,7 +131,11 @@ pub(crate) fn print(bench: &Bench, json: bool) -> Result<(), Error> {
         ));
     }
     if let Some(table) = kernels(&bench.budgets) {
-        parts.push(format!("\nKernels of a step: share of all threads' time, milliseconds\n{table}"));
+        let of = match &bench.control {
+            Control::Processor(_) => "all threads' time",
+            Control::Gpu { .. } => "its time",
+        };
+        parts.push(format!("\nKernels of a step: share of {of}, milliseconds\n{table}"));
     }
     if let Some(paper) = &bench.paper {
         parts.push(format!(
@@ -121,7 +150,7 @@ pub(crate) fn print(bench: &Bench, json: bool) -> Result<(), Error> {
     super::result(&parts.concat())
 }
 
-fn control_rows(control: &Control) -> String {
+fn processor_rows(control: &Processor) -> String {
     let gflops = |flops: f64| format!("{:.1} GFLOP/s", flops * 1e-9);
     let mut table =
         Table::new(&[("control", Align::Left), ("1 thread", Align::Right), ("all threads", Align::Right)], 2);

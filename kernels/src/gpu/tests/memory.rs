@@ -14,15 +14,15 @@ fn a_large_training_is_split_over_default_bindings() {
     let setup = training.setup();
     let times = schedule(&setup.train.calls, &waits(&setup.train.calls), |_| false);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
-    let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes, Style::ALONE);
+    let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes, Style::HARDWARE);
     assert!(split.lanes.len() > 1, "{:?}", split.lanes);
     assert!(split.lanes.iter().chain(&split.words).all(|&page| page <= page_bytes), "{split:?}");
-    let whole = Arena::new(&setup.graph, &setup.train, &times, 64, false, usize::MAX, Style::ALONE);
+    let whole = Arena::new(&setup.graph, &setup.train, &times, 64, false, usize::MAX, Style::HARDWARE);
     assert_eq!((whole.lanes.len(), whole.words.len()), (1, 1));
     let sum: usize = split.lanes.iter().sum();
     assert!(sum < whole.lanes[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.lanes[0]);
     // The same graph with half the bits needs half the memory for lanes; partial sums stay as they are.
-    let half = Arena::new(&setup.graph, &setup.train, &times, 64, true, usize::MAX, Style::ALONE);
+    let half = Arena::new(&setup.graph, &setup.train, &times, 64, true, usize::MAX, Style::HARDWARE);
     assert!(half.lanes[0] * 19 < whole.lanes[0] * 10 && half.words == whole.words);
 }
 
@@ -33,8 +33,11 @@ fn what_no_page_holds_is_refused() {
     let split = [ImageSplit::new(&setup[0].sets[0], 1 << 20)];
     // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
     let block = 32 * 16 * 16 * 32 * 4;
-    assert!(Prepared::new(&setup, block, &split, Style::ALONE).is_ok());
-    assert_eq!(Prepared::new(&setup, block - 256, &split, Style::ALONE).err(), Some(TooLarge::Block(block)));
+    assert!(Prepared::new(&setup, block, &split, Style::HARDWARE).is_ok());
+    assert_eq!(
+        Prepared::new(&setup, block - 256, &split, Style::HARDWARE).err(),
+        Some(TooLarge::Block(block))
+    );
 }
 
 #[test]

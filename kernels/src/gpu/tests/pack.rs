@@ -92,19 +92,18 @@ fn packed_trainings_give_the_bits_that_they_give_alone() {
     }
 }
 
-/// As on hardware. Small networks of one precision, for this processor goes through all that a shader does not choose.
+/// As on hardware.
 #[test]
-fn kernels_merged_into_one_shader_give_the_same_bits() {
+fn packed_trainings_give_the_bits_that_they_give_alone_on_hardware() {
     let first = Training::new(short(8, 5), 16, 32, 20);
     let mut other = Training::new(short(8, 0), 16, 32, 1);
     other.sets.clone_from(&first.sets);
     let trainings = [first, other];
-    let device = Device::like_hardware();
-    let merging = GpuDevice::software_with(u64::MAX, Style::HARDWARE).unwrap();
-    let merged = run_on(seats(&merging, 2), &trainings, |_| 1);
-    for (index, (training, merged)) in trainings.iter().zip(merged).enumerate() {
-        let alone = run(&device, training, 1).unwrap();
-        assert!(alone == merged.unwrap(), "training {index}");
+    let device = GpuDevice::like_hardware().unwrap();
+    let packed = run_on(seats(&device, 2), &trainings, |_| 1);
+    for (index, (training, packed)) in trainings.iter().zip(packed).enumerate() {
+        let alone = run(&Device::like_hardware(), training, 1).unwrap();
+        assert!(alone == packed.unwrap(), "training {index}");
     }
 }
 
@@ -186,16 +185,17 @@ fn dispatches(setups: &[Setup], style: Style) -> usize {
 fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
     let setup = || Training::new(dense(8, 6, 16, 0), 128, 32, 4).setup();
     let (one, eight) =
-        (dispatches(&[setup()], Style::ALONE), dispatches(&[0; 8].map(|_| setup()), Style::ALONE));
+        (dispatches(&[setup()], Style::HARDWARE), dispatches(&[0; 8].map(|_| setup()), Style::HARDWARE));
     // A window of job records may not hold those of all.
     assert!(eight <= one + one / 50, "{eight} dispatches for eight, {one} for one");
 }
 
 #[test]
-fn different_networks_share_dispatches_where_shaders_are_merged() {
+fn different_networks_share_dispatches() {
     let setup = |operation| Training::new(dense(8, 6, 16, operation), 128, 32, 4).setup();
-    let most = (0..4).map(|operation| dispatches(&[setup(operation)], Style::HARDWARE)).max().unwrap();
+    let alone: usize = (0..4).map(|operation| dispatches(&[setup(operation)], Style::HARDWARE)).sum();
     let four = dispatches(&[0, 1, 2, 3].map(setup), Style::HARDWARE);
-    assert!(4 * four <= 5 * most, "{four} dispatches for four, {most} for one");
-    assert!(most < dispatches(&[setup(0)], Style::ALONE));
+    assert!(5 * four <= 3 * alone, "{four} dispatches for four together, {alone} one after the other");
+    // On a processor whatever differs is a constant of the shader.
+    assert!(dispatches(&[setup(0)], Style::HARDWARE) < dispatches(&[setup(0)], Style::SOFTWARE));
 }

@@ -66,7 +66,7 @@ fn run(backend: &mut GpuBackend, training: &Training) -> (EpochMetrics, State, E
 #[test]
 fn pages_and_submissions_change_nothing() {
     for (style, float_bits) in
-        [(Style::SOFTWARE, 32), (Style::SOFTWARE, 16), (Style::ALONE, 32), (Style::ALONE, 16)]
+        [(Style::SOFTWARE, 32), (Style::SOFTWARE, 16), (Style::HARDWARE, 32), (Style::HARDWARE, 16)]
     {
         let gpu = GpuDevice::software_with(u64::MAX, style).unwrap();
         let training = small(float_bits);

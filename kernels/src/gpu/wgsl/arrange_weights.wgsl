@@ -8,7 +8,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         return;
     }
     let quads = (job.tile + 3u) / 4u;
-    for (var item = job.first + local; item < job.end; item += WORKGROUP) {
+    for (var item = job.first + item_index(group, local); item < job.end; item += GROUPS * WORKGROUP) {
         let element = item % job.elements;
         let tile = item / job.elements / quads;
         let first = item / job.elements % quads * 4u;

@@ -52,6 +52,16 @@ fn quotient(place: u32, divisor: u32) -> u32 {
     return u32((f32(place) + 0.5) / f32(divisor));
 }
 
+// Whether a place lies in an image, and which pixel of it is read instead where it does not. What is read there is dropped
+// again: behind a branch a GPU would not ask for the next pixel before this one is there.
+fn is_inside(y: i32, x: i32, height: u32, width: u32) -> bool {
+    return y >= 0 && x >= 0 && y < i32(height) && x < i32(width);
+}
+
+fn nearest_pixel(y: i32, x: i32, height: u32, width: u32) -> u32 {
+    return u32(clamp(y, 0, i32(height) - 1)) * width + u32(clamp(x, 0, i32(width) - 1));
+}
+
 // Row and column of a pixel of an image of so many columns.
 fn row_and_column(pixel: u32, width: u32) -> vec2<u32> {
     let row = quotient(pixel, width);
@@ -96,15 +106,15 @@ fn blocks_of(local: u32, places: u32, blocks: u32) -> Blocks {
 }
 
 // Which of a number of parts of a sum an invocation makes, for which of the tiles. So many parts go side by side through the
-// batch: all; or, where they walk, those of a workgroup through a stretch of their own, one tile after the other.
+// batch: those of a workgroup, through a stretch of their own, one tile after the other.
 struct Part {
     part: u32,
     tile: u32,
     abreast: u32,
 }
 
-fn part_of(index: u32, parts: u32, tiles: u32, walks: bool) -> Part {
-    let abreast = select(parts, min(parts, WORKGROUP), walks);
+fn part_of(index: u32, parts: u32, tiles: u32) -> Part {
+    let abreast = min(parts, WORKGROUP);
     return Part(index / (abreast * tiles) * abreast + index % abreast, index / abreast % tiles, abreast);
 }
 

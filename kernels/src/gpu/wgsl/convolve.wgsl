@@ -43,32 +43,41 @@ fn invoke(group: vec3<u32>, local: u32) {
             }
         }
         let base = job.x + block * job.x_block + quad;
-        for (var c = 0u; c < job.inputs; c++) {
-            let map = input_map(job.record, c / FLATTENED);
+        for (var c = 0u; c < job.inputs; c += ABREAST) {
+            var maps: array<vec2<f32>, ABREAST>;
+            for (var a = 0u; a < ABREAST; a++) {
+                maps[a] = input_map(job.record, (c + a) / FLATTENED);
+            }
             for (var i = 0u; i < KERNEL; i++) {
                 for (var j = 0u; j < KERNEL; j++) {
-                    var values: array<vec4<f32>, PIXELS>;
+                    // What `ABREAST` channels need is asked for before any of it is used.
+                    var values: array<array<vec4<f32>, PIXELS>, ABREAST>;
+                    var weights: array<array<vec4<f32>, QUADS>, ABREAST>;
                     for (var t = 0u; t < PIXELS; t++) {
                         let y = rows[t] + i32(i);
                         let x = columns[t] + i32(j);
                         var inside = true;
+                        var place = u32(x);
                         if !PLAIN {
-                            inside = y >= 0 && x >= 0 && y < i32(job.x_height) && x < i32(job.x_width);
+                            inside = is_inside(y, x, job.x_height, job.x_width);
+                            place = nearest_pixel(y, x, job.x_height, job.x_width);
                         }
-                        values[t] = vec4<f32>(0.0);
-                        if inside {
-                            let place = (c * job.x_pixels + u32(y) * job.x_width + u32(x)) * 4u;
-                            values[t] = mapped(load_x(base + place), map);
+                        for (var a = 0u; a < ABREAST; a++) {
+                            let value = load_x(base + ((c + a) * job.x_pixels + place) * 4u);
+                            values[a][t] = select(vec4<f32>(0.0), mapped(value, maps[a]), inside);
                         }
                     }
-                    let first_weights = quads + (c * KERNEL + i) * KERNEL + j;
-                    var weights: array<vec4<f32>, QUADS>;
-                    for (var q = 0u; q < QUADS; q++) {
-                        weights[q] = load_w(first_weights + q * job.columns);
+                    for (var a = 0u; a < ABREAST; a++) {
+                        let first_weights = quads + ((c + a) * KERNEL + i) * KERNEL + j;
+                        for (var q = 0u; q < QUADS; q++) {
+                            weights[a][q] = load_w(first_weights + q * job.columns);
+                        }
                     }
-                    for (var o = 0u; o < OUT_TILE; o++) {
-                        for (var t = 0u; t < PIXELS; t++) {
-                            sums[t][o] += weights[o / 4u][o % 4u] * values[t];
+                    for (var a = 0u; a < ABREAST; a++) {
+                        for (var o = 0u; o < OUT_TILE; o++) {
+                            for (var t = 0u; t < PIXELS; t++) {
+                                sums[t][o] += weights[a][o / 4u][o % 4u] * values[a][t];
+                            }
                         }
                     }
                 }

@@ -52,7 +52,7 @@ fn invoke(group: vec3<u32>, local: u32) {
                         let ox = quotient(u32(max(x, 0)), job.stride);
                         inside[t] = i32(oy * job.stride) == y && i32(ox * job.stride) == x
                             && oy < job.y_height && ox < job.y_width;
-                        places[t] = (oy * job.y_width + ox) * 4u + quad;
+                        places[t] = select(quad, (oy * job.y_width + ox) * 4u + quad, inside[t]);
                         any_inside = any_inside || inside[t];
                     }
                 }
@@ -63,10 +63,9 @@ fn invoke(group: vec3<u32>, local: u32) {
                     let map = gradient_map(job.gradient_record, o);
                     var values: array<vec4<f32>, PIXELS>;
                     for (var t = 0u; t < PIXELS; t++) {
-                        values[t] = vec4<f32>(0.0);
-                        if inside[t] {
-                            values[t] = output_gradient(job, block, o * job.y_pixels * 4u + places[t], map, scale, lanes);
-                        }
+                        let place = o * job.y_pixels * 4u + places[t];
+                        let value = output_gradient(job, block, place, map, scale, lanes);
+                        values[t] = select(vec4<f32>(0.0), value, inside[t]);
                     }
                     let first_weights = quads + (o * KERNEL + i) * KERNEL + j;
                     var weights: array<vec4<f32>, QUADS>;
@@ -81,18 +80,28 @@ fn invoke(group: vec3<u32>, local: u32) {
                 }
             }
         }
-        for (var c = 0u; c < IN_TILE; c++) {
-            var map = vec2<f32>(1.0, 0.0);
-            if RELU {
-                map = input_map(job.record, (first + c) / FLATTENED);
-            }
-            for (var t = 0u; t < PIXELS; t++) {
-                let place = ((first + c) * job.x_pixels + pixel + t * apart) * 4u + quad;
-                var value = sums[t][c];
-                if RELU {
-                    value = gated(value, load_x(job.x + block * job.x_block + place), map);
+        let place = (first * job.x_pixels + pixel) * 4u + quad;
+        // Branches around all loads of a kind, not around each: a GPU asks for one after the other without waiting.
+        if RELU {
+            for (var c = 0u; c < IN_TILE; c++) {
+                let map = input_map(job.record, (first + c) / FLATTENED);
+                for (var t = 0u; t < PIXELS; t++) {
+                    let there = job.x + block * job.x_block + place + (c * job.x_pixels + t * apart) * 4u;
+                    sums[t][c] = gated(sums[t][c], load_x(there), map);
                 }
-                give(job, block, place, value);
+            }
+        }
+        let sink = job.sink + block * job.sink_block + place;
+        if ACCUMULATE {
+            for (var c = 0u; c < IN_TILE; c++) {
+                for (var t = 0u; t < PIXELS; t++) {
+                    sums[t][c] += load_sink(sink + (c * job.x_pixels + t * apart) * 4u);
+                }
+            }
+        }
+        for (var c = 0u; c < IN_TILE; c++) {
+            for (var t = 0u; t < PIXELS; t++) {
+                store_sink(sink + (c * job.x_pixels + t * apart) * 4u, sums[t][c]);
             }
         }
     }

@@ -27,9 +27,6 @@ fn invoke(group: vec3<u32>, local: u32) {
         let base = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
         for (var i = 0u; i < KERNEL; i++) {
             let y = row + i32(i * DILATION);
-            if y < 0 || y >= i32(job.x_height) {
-                continue;
-            }
             var quads: array<vec4<f32>, QUADS>;
             for (var q = 0u; q < QUADS; q++) {
                 quads[q] = load_w(job.w + (channel * KERNEL + i) * QUADS + q);
@@ -40,10 +37,9 @@ fn invoke(group: vec3<u32>, local: u32) {
             }
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);
-                var value = vec4<f32>(0.0);
-                if x >= 0 && x < i32(job.x_width) {
-                    value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
-                }
+                let loaded = load_x(base + nearest_pixel(y, x, job.x_height, job.x_width) * 4u);
+                let inside = is_inside(y, x, job.x_height, job.x_width);
+                let value = select(vec4<f32>(0.0), mapped(loaded, map), inside);
                 for (var t = 0u; t < TILE; t++) {
                     if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
                         sums[t] += taps[(j - t * STRIDE) / DILATION] * value;

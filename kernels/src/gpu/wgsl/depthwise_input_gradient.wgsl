@@ -13,6 +13,10 @@ const SPAN: u32 = BEFORE + (TILE - 1u + PADDING) / STRIDE + 1u;
 const PHASE: u32 = (STRIDE * PADDING - PADDING) % STRIDE;
 const ALL_REACHED: bool = DILATION % STRIDE != 0u;
 
+fn is_reached(row: u32, column: u32) -> bool {
+    return ALL_REACHED || (row == PHASE && column % STRIDE == PHASE);
+}
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -46,13 +50,10 @@ fn invoke(group: vec3<u32>, local: u32) {
             // The one row of the tile that an output reads by a tap of this row, and that output's row.
             let a = (i * DILATION + PHASE) % STRIDE;
             let y = own.x + (i32(a + PADDING) - i32(i * DILATION)) / i32(STRIDE);
-            let row_inside = y >= 0 && y < i32(job.y_height);
             for (var j = 0u; j < SPAN; j++) {
                 let x = own.y + i32(j) - i32(BEFORE);
-                var value = vec4<f32>(0.0);
-                if row_inside && x >= 0 && x < i32(job.y_width) {
-                    value = load_g(base + (u32(y) * job.y_width + u32(x)) * 4u);
-                }
+                let loaded = load_g(base + nearest_pixel(y, x, job.y_height, job.y_width) * 4u);
+                let value = select(vec4<f32>(0.0), loaded, is_inside(y, x, job.y_height, job.y_width));
                 for (var t = 0u; t < TILE; t++) {
                     // So far behind the first pixel that the first of these outputs reads lies pixel t, and each output's is a
                     // stride further.
@@ -64,18 +65,36 @@ fn invoke(group: vec3<u32>, local: u32) {
                 }
             }
         }
+        let extents = vec2<u32>(job.x_height, job.x_width);
+        let own_x = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
+        let own_sink = job.sink + block * job.sink_block + channel * job.x_pixels * 4u + quad;
+        // Branches around all loads of a kind, not around each: a GPU asks for one after the other without waiting.
+        if RELU {
+            for (var a = 0u; a < STRIDE; a++) {
+                for (var t = 0u; t < TILE; t++) {
+                    if is_reached(a, t) {
+                        let pixel = min(corner + vec2<u32>(a, t), extents - 1u);
+                        sums[a][t] = gated(sums[a][t], load_x(own_x + (pixel.x * extents.y + pixel.y) * 4u), map);
+                    }
+                }
+            }
+        }
+        if ACCUMULATE {
+            for (var a = 0u; a < STRIDE; a++) {
+                for (var t = 0u; t < TILE; t++) {
+                    if is_reached(a, t) {
+                        let pixel = min(corner + vec2<u32>(a, t), extents - 1u);
+                        sums[a][t] += load_sink(own_sink + (pixel.x * extents.y + pixel.y) * 4u);
+                    }
+                }
+            }
+        }
         for (var a = 0u; a < STRIDE; a++) {
             for (var t = 0u; t < TILE; t++) {
-                let reached = ALL_REACHED || (a == PHASE && t % STRIDE == PHASE);
                 let pixel = corner + vec2<u32>(a, t);
-                let inside = STRIDE == 1u || (pixel.x < job.x_height && pixel.y < job.x_width);
-                let place = (channel * job.x_pixels + pixel.x * job.x_width + pixel.y) * 4u + quad;
-                if inside && (reached || !ACCUMULATE) {
-                    var value = sums[a][t];
-                    if RELU && reached {
-                        value = gated(value, load_x(job.x + block * job.x_block + place), map);
-                    }
-                    give(job, block, place, value);
+                let inside = STRIDE == 1u || all(pixel < extents);
+                if inside && (is_reached(a, t) || !ACCUMULATE) {
+                    store_sink(own_sink + (pixel.x * extents.y + pixel.y) * 4u, sums[a][t]);
                 }
             }
         }

@@ -2,11 +2,9 @@
 // lanes without an image (the constant of the normalisation's map would make them something else).
 
 fn drop_scale(drop: u32, block: u32, quad: u32) -> vec4<f32> {
-    if SCALED {
-        let first = drop + block * 16u + quad * 4u;
-        return vec4<f32>(float_at(first), float_at(first + 1u), float_at(first + 2u), float_at(first + 3u));
-    }
-    return vec4<f32>(1.0);
+    let first = drop + block * 16u + quad * 4u;
+    let drawn = vec4<f32>(float_at(first), float_at(first + 1u), float_at(first + 2u), float_at(first + 3u));
+    return select(vec4<f32>(1.0), drawn, SCALED);
 }
 
 fn gradient_map(record: u32, channel: u32) -> vec3<f32> {

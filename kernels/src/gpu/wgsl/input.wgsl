@@ -1,21 +1,14 @@
 // How an operation reads its input: the affine map of a normalisation, then ReLU.
 
 fn input_map(record: u32, channel: u32) -> vec2<f32> {
-    if NORM {
-        return vec2<f32>(float_at(record + RECORD * channel), float_at(record + RECORD * channel + 1u));
-    }
-    return vec2<f32>(1.0, 0.0);
+    let first = record + RECORD * channel;
+    return select(vec2<f32>(1.0, 0.0), vec2<f32>(float_at(first), float_at(first + 1u)), NORM);
 }
 
+// Without branches, behind which a GPU would not ask for what is read next.
 fn mapped(value: vec4<f32>, map: vec2<f32>) -> vec4<f32> {
-    var result = value;
-    if NORM {
-        result = result * map.x + map.y;
-    }
-    if RELU {
-        result = max(result, vec4<f32>(0.0));
-    }
-    return result;
+    let normalised = select(value, value * map.x + map.y, NORM);
+    return select(normalised, max(normalised, vec4<f32>(0.0)), RELU);
 }
 
 // What passes back through the ReLU: the gradient where the mapped value is positive.

@@ -19,14 +19,8 @@ fn edge_scale(edge: u32, drop: u32, block: u32, quad: u32) -> vec4<f32> {
 }
 
 fn edge_value(value: vec4<f32>, edge: u32, map: vec2<f32>, scale: vec4<f32>) -> vec4<f32> {
-    var result = value;
-    if ((NORMS >> edge) & 1u) == 1u {
-        result = result * map.x + map.y;
-    }
-    if ((DROPS >> edge) & 1u) == 1u {
-        result *= scale;
-    }
-    return result;
+    let normalised = select(value, value * map.x + map.y, ((NORMS >> edge) & 1u) == 1u);
+    return select(normalised, normalised * scale, ((DROPS >> edge) & 1u) == 1u);
 }
 
 fn invoke(group: vec3<u32>, local: u32) {

@@ -28,11 +28,20 @@ fn invoke(group: vec3<u32>, local: u32) {
         // Sums of sums lose less than one long sum.
         var block_first = vec4<f32>(0.0);
         var block_second = vec4<f32>(0.0);
-        for (var place = own.place; place < places; place += WORKGROUP) {
-            let at = channel * places + place;
-            let masked = select(vec4<f32>(0.0), load_g(job.g + block * job.g_block + at) * scale, lanes);
-            block_first += masked;
-            block_second += masked * (load_raw(job.raw + block * job.raw_block + at) - mean);
+        for (var near = own.place; near < places; near += 4u * WORKGROUP) {
+            // Four at a time are asked for before one is used.
+            var gradients: array<vec4<f32>, 4>;
+            var values: array<vec4<f32>, 4>;
+            for (var i = 0u; i < 4u; i++) {
+                let at = channel * places + min(near + i * WORKGROUP, places - 1u);
+                gradients[i] = load_g(job.g + block * job.g_block + at);
+                values[i] = load_raw(job.raw + block * job.raw_block + at);
+            }
+            for (var i = 0u; i < 4u; i++) {
+                let there = lanes & vec4<bool>(near + i * WORKGROUP < places);
+                block_first += select(vec4<f32>(0.0), gradients[i] * scale, there);
+                block_second += select(vec4<f32>(0.0), gradients[i] * scale * (values[i] - mean), there);
+            }
         }
         first += block_first;
         second += block_second;

@@ -25,15 +25,21 @@ fn invoke(group: vec3<u32>, local: u32) {
             continue;
         }
         let weight = select(vec4<f32>(0.0), vec4<f32>(1.0), lanes);
-        for (var place = own.place; place < places; place += WORKGROUP) {
-            let value = load_x(job.x + block * job.x_block + channel * places + place);
-            if count == 0.0 {
-                shift = value.x;
+        let base = job.x + block * job.x_block + channel * places;
+        for (var first = own.place; first < places; first += 4u * WORKGROUP) {
+            // Four at a time are asked for before one is used.
+            var values: array<vec4<f32>, 4>;
+            for (var i = 0u; i < 4u; i++) {
+                values[i] = load_x(base + min(first + i * WORKGROUP, places - 1u));
             }
-            let deviation = select(vec4<f32>(0.0), value - shift, lanes);
-            count += dot(weight, vec4<f32>(1.0));
-            sum += deviation;
-            square += deviation * deviation;
+            shift = select(shift, values[0].x, count == 0.0);
+            for (var i = 0u; i < 4u; i++) {
+                let there = first + i * WORKGROUP < places;
+                let deviation = select(vec4<f32>(0.0), values[i] - shift, lanes & vec4<bool>(there));
+                count += select(0.0, dot(weight, vec4<f32>(1.0)), there);
+                sum += deviation;
+                square += deviation * deviation;
+            }
         }
     }
     let total = dot(sum, vec4<f32>(1.0));

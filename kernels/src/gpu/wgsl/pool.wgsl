@@ -29,27 +29,22 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
         for (var i = 0u; i < 3u; i++) {
             let y = row + i32(i);
-            if y < 0 || y >= i32(job.x_height) {
-                continue;
-            }
             for (var j = 0u; j < (TILE - 1u) * STRIDE + 3u; j++) {
                 let x = column + i32(j);
-                if x < 0 || x >= i32(job.x_width) {
-                    continue;
-                }
-                let value = mapped(load_x(base + (u32(y) * job.x_width + u32(x)) * 4u), map);
+                let inside = is_inside(y, x, job.x_height, job.x_width);
+                let value = mapped(load_x(base + nearest_pixel(y, x, job.x_height, job.x_width) * 4u), map);
                 for (var t = 0u; t < TILE; t++) {
                     if j < t * STRIDE || j > t * STRIDE + 2u {
                         continue;
                     }
                     if MAXIMUM {
-                        let larger = (value > results[t]) | vec4<bool>(counts[t] == 0u);
+                        let larger = ((value > results[t]) | vec4<bool>(counts[t] == 0u)) & vec4<bool>(inside);
                         results[t] = select(results[t], value, larger);
                         taps[t] = select(taps[t], vec4<u32>(i * 3u + j - t * STRIDE), larger);
                     } else {
-                        results[t] += value;
+                        results[t] += select(vec4<f32>(0.0), value, inside);
                     }
-                    counts[t] += 1u;
+                    counts[t] += u32(inside);
                 }
             }
         }

@@ -25,17 +25,14 @@ fn invoke(group: vec3<u32>, local: u32) {
         for (var i = 0u; i < 3u; i++) {
             let y = row - i32(i);
             let oy = quotient(u32(max(y, 0)), job.stride);
-            if y < 0 || oy * job.stride != u32(y) || oy >= job.y_height {
-                continue;
-            }
+            let row_read = y >= 0 && oy * job.stride == u32(y) && oy < job.y_height;
             for (var j = 0u; j < TILE + 2u; j++) {
                 let x = column + i32(j);
                 let ox = quotient(u32(max(x, 0)), job.stride);
-                if x < 0 || ox * job.stride != u32(x) || ox >= job.y_width {
-                    continue;
-                }
-                let place = (channel * job.y_pixels + oy * job.y_width + ox) * 4u + quad;
-                let value = output_gradient(job, block, place, map, scale, lanes);
+                let read = row_read && x >= 0 && ox * job.stride == u32(x) && ox < job.y_width;
+                let place = (channel * job.y_pixels + select(0u, oy * job.y_width + ox, read)) * 4u + quad;
+                let value =
+                    select(vec4<f32>(0.0), output_gradient(job, block, place, map, scale, lanes), read);
                 // Pixel t of the tile is tap t + 2 - j of the row of that window.
                 if MAXIMUM {
                     let packed = load_taps(job.taps + block * job.taps_block + place);
@@ -48,7 +45,7 @@ fn invoke(group: vec3<u32>, local: u32) {
                 } else {
                     let rows = min(oy * job.stride + 2u, job.x_height) - max(oy * job.stride, 1u) + 1u;
                     let columns = min(ox * job.stride + 2u, job.x_width) - max(ox * job.stride, 1u) + 1u;
-                    let share = value / f32(rows * columns);
+                    let share = select(vec4<f32>(0.0), value / f32(rows * columns), read);
                     for (var t = 0u; t < TILE; t++) {
                         if t + 2u >= j && t <= j {
                             sums[t] += share;
@@ -57,8 +54,15 @@ fn invoke(group: vec3<u32>, local: u32) {
                 }
             }
         }
+        let sink = job.sink + block * job.sink_block + (channel * job.x_pixels + pixel) * 4u + quad;
+        // A branch around all loads, not around each: a GPU asks for one after the other without waiting.
+        if ACCUMULATE {
+            for (var t = 0u; t < TILE; t++) {
+                sums[t] += load_sink(sink + t * 4u);
+            }
+        }
         for (var t = 0u; t < TILE; t++) {
-            give(job, block, (channel * job.x_pixels + pixel + t) * 4u + quad, sums[t]);
+            store_sink(sink + t * 4u, sums[t]);
         }
     }
 }
