@@ -213,16 +213,28 @@ impl Graph {
     }
 
     /// The whole of a concatenation.
-    pub fn concat_value(&mut self, concat: Concat) -> ValueId {
+    ///
+    /// # Errors
+    /// When a part of it was not written yet.
+    pub fn concat_value(&mut self, concat: Concat) -> Result<ValueId, Error> {
         let shape = concat.part.with_channels(concat.part.channels * concat.parts);
-        self.value(ValueInfo { tensor: Tensor { storage: concat.storage, channel: 0, shape }, norm: None })
+        if let Some(slot) = (0..concat.parts).find(|&slot| !self.is_written(concat.slot(slot))) {
+            let problem = format!("slot {slot} of its {} was not written yet", concat.parts);
+            return Err(Error::BadSize { op: "concatenation", name: String::new(), problem });
+        }
+        let tensor = Tensor { storage: concat.storage, channel: 0, shape };
+        Ok(self.value(ValueInfo { tensor, norm: None }))
+    }
+
+    fn is_written(&self, tensor: Tensor) -> bool {
+        self.nodes.iter().any(|node| node.op.output().overlaps(tensor))
     }
 
     /// Sum of edges, written to part `slot` of `concat`; no edge gives zeros. An edge is a value and whether
     /// drop path applies to it.
     ///
     /// # Errors
-    /// When an edge's shape is not that of the part.
+    /// When there is no such slot, it was written before, or an edge's shape is not that of the part.
     pub fn node_sum(
         &mut self,
         name: &str,
@@ -230,8 +242,14 @@ impl Graph {
         concat: Concat,
         slot: usize,
     ) -> Result<ValueId, Error> {
-        let channel = slot * concat.part.channels;
-        let output = Tensor { storage: concat.storage, channel, shape: concat.part };
+        let refused = |problem| Err(Error::BadSize { op: "node sum", name: name.to_owned(), problem });
+        if slot >= concat.parts {
+            return refused(format!("there is no slot {slot} in a concatenation of {}", concat.parts));
+        }
+        let output = concat.slot(slot);
+        if self.is_written(output) {
+            return refused(format!("slot {slot} of the concatenation was written before"));
+        }
         let mut sum = NodeSum { edges: Vec::new(), output };
         for &(value, drop) in edges {
             let ValueInfo { tensor, norm } = self.values[value.0];
@@ -256,9 +274,14 @@ impl Graph {
     /// Declares `logits` (classes × 1 × 1) a head whose cross-entropy enters the loss with `weight`.
     ///
     /// # Errors
-    /// When the shape is not one number a class, or the logits have a head already.
+    /// When the shape is not one number a class, or the logits are normalised or have a head already.
     pub fn head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
-        let tensor = self.values[logits.0].tensor;
+        let ValueInfo { tensor, norm } = self.values[logits.0];
+        if norm.is_some() {
+            let problem =
+                "logits that are normalised have no head; sum them into a concatenation first".to_owned();
+            return Err(Error::BadSize { op: "head", name: "logits".into(), problem });
+        }
         let right = Shape::new(self.classes, 1, 1);
         if tensor.shape != right {
             return Err(Error::ShapeMismatch {
@@ -351,6 +374,13 @@ impl Graph {
         let tensor = op.output;
         self.push(Op::WindowAverage(op));
         self.value(ValueInfo { tensor, norm: None })
+    }
+}
+
+impl Concat {
+    /// The part with a number.
+    fn slot(self, slot: usize) -> Tensor {
+        Tensor { storage: self.storage, channel: slot * self.part.channels, shape: self.part }
     }
 }
 

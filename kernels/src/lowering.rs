@@ -4,8 +4,8 @@
 //! reader is one edge of a node's sum needs no gradient memory of its own: its gradient is the sum's, times the drop-path
 //! scale, sent through the normalisation on load ([`Gradient`]).
 
-use crate::graph::{DropId, Graph, Input, StorageId, Tensor};
-use crate::ops::Op;
+use crate::graph::{DropId, Graph, Input, NormId, StorageId, Tensor};
+use crate::ops::{NodeSum, Op};
 use crate::program::{Call, Content, Gradient, Mode, Program, Sink, Storage};
 use crate::shape::Shape;
 
@@ -20,14 +20,36 @@ impl Program {
 struct Lowering<'a> {
     graph: &'a Graph,
     program: Program,
-    /// Storage of the gradient of each storage of the graph, once something wrote to it.
-    gradients: Vec<Option<StorageId>>,
-    /// Channels of gradients that were written, by storage of the graph.
-    written: Vec<Vec<bool>>,
-    /// Gradients that are read from a node's sum.
+    /// Gradients of what each storage of the graph holds, as it was produced and as it is normalised.
+    gradients: Vec<[Gathered; 2]>,
+    /// Gradients of normalised values that are read from a node's sum.
     aliases: Vec<(Tensor, Tensor, Option<DropId>)>,
-    /// Normalisations whose gradient calls are there.
-    norms_done: Vec<bool>,
+    /// Normalisations whose gradient calls are there, and whether those put the gradient into that of the value as it was
+    /// produced, which is read too.
+    norms_done: Vec<Option<bool>>,
+}
+
+/// The gradient of a storage, as far as it is known.
+#[derive(Clone)]
+struct Gathered {
+    /// Its memory, once something wrote to it.
+    storage: Option<StorageId>,
+    /// Channels that were written.
+    written: Vec<bool>,
+}
+
+/// A value that gradients are of.
+#[derive(Clone, Copy)]
+struct Value {
+    tensor: Tensor,
+    /// As its normalisation makes it.
+    normalised: bool,
+}
+
+impl From<Input> for Value {
+    fn from(input: Input) -> Self {
+        Self { tensor: input.tensor, normalised: input.norm.is_some() }
+    }
 }
 
 impl<'a> Lowering<'a> {
@@ -47,10 +69,13 @@ impl<'a> Lowering<'a> {
         let storages: Vec<_> = graph.storages.iter().enumerate().map(storage).collect();
         Self {
             graph,
-            gradients: vec![None; storages.len()],
-            written: graph.storages.iter().map(|shape| vec![false; shape.channels]).collect(),
+            gradients: graph
+                .storages
+                .iter()
+                .map(|shape| [Gathered::new(*shape), Gathered::new(*shape)])
+                .collect(),
             aliases: Vec::new(),
-            norms_done: vec![false; graph.norms.len()],
+            norms_done: vec![None; graph.norms.len()],
             program: Program { mode, calls: Vec::new(), storages, trained: vec![false; graph.params.len()] },
         }
     }
@@ -98,28 +123,17 @@ impl<'a> Lowering<'a> {
         }
         let heads = self.graph.heads.iter().filter(|head| train || !head.training_only);
         for &head in heads {
-            let gradient = train.then(|| self.sink(head.logits).tensor);
+            let logits = Value { tensor: head.logits, normalised: false };
+            let gradient = train.then(|| self.sink(logits).tensor);
             self.program.calls.push(Call::CrossEntropy { head, gradient });
         }
     }
 
     fn backward(&mut self, op: &Op) {
         let Some(gradient) = self.gradient_of(op) else { return };
-        if let Some(norm) = op.norm()
-            && !self.norms_done[norm.0]
-        {
-            self.norms_done[norm.0] = true;
-            let raw = self.graph.norms[norm.0].raw;
-            let whole = self.raw_gradient(raw).unwrap_or((gradient.tensor, gradient.scale));
-            let whole = Gradient { tensor: whole.0, scale: whole.1, norm: Some(norm), raw };
-            self.program.calls.push(Call::NormGradientSums { norm, gradient: whole });
-            self.program.calls.push(Call::NormGradient { norm });
-            self.program.trained[self.graph.norms[norm.0].scale.0] = true;
-            self.program.trained[self.graph.norms[norm.0].shift.0] = true;
-        }
         match op {
             Op::Convolution(op) => {
-                let sink = self.wanted(op.input).then(|| self.sink(op.input.tensor));
+                let sink = self.wanted(op.input).then(|| self.sink(op.input.into()));
                 for param in Op::Convolution(op.clone()).params() {
                     self.program.trained[param.0] = true;
                 }
@@ -128,13 +142,13 @@ impl<'a> Lowering<'a> {
             }
             Op::Pool(op) => {
                 if self.wanted(op.input) {
-                    let sink = self.sink(op.input.tensor);
+                    let sink = self.sink(op.input.into());
                     self.program.calls.push(Call::PoolBackward { op: op.clone(), gradient, sink });
                 }
             }
             Op::WindowAverage(op) => {
                 if self.wanted(op.input) {
-                    let sink = self.sink(op.input.tensor);
+                    let sink = self.sink(op.input.into());
                     let gradient = gradient.tensor;
                     self.program.calls.push(Call::WindowAverageBackward { op: op.clone(), gradient, sink });
                 }
@@ -144,51 +158,116 @@ impl<'a> Lowering<'a> {
                     if self.only_reader_is_this_edge(input) {
                         self.aliases.push((input.tensor, gradient.tensor, scale));
                     } else if self.wanted(input) {
-                        let sink = self.sink(input.tensor);
-                        self.program.calls.push(Call::EdgeBackward {
-                            gradient: gradient.tensor,
-                            scale,
-                            sink,
-                        });
+                        let sink = self.sink(input.into());
+                        let gradient = Gradient { scale, ..gradient };
+                        self.program.calls.push(Call::EdgeBackward { gradient, sink });
                     }
                 }
             }
         }
     }
 
-    /// The gradient of what `op` wrote, when the loss depends on it.
-    fn gradient_of(&self, op: &Op) -> Option<Gradient> {
+    /// The gradient of what `op` wrote, when the loss depends on it. Where that is normalised, the calls that send a gradient
+    /// back through the normalisation are made for the first operation that asks.
+    fn gradient_of(&mut self, op: &Op) -> Option<Gradient> {
         let raw = op.output();
-        let (tensor, scale) = self.raw_gradient(raw)?;
-        Some(Gradient { tensor, scale, norm: op.norm(), raw })
+        let as_produced = Value { tensor: raw, normalised: false };
+        let Some(norm) = op.norm() else {
+            return self.known(as_produced).map(|(tensor, scale)| Gradient {
+                tensor,
+                scale,
+                norm: None,
+                raw,
+            });
+        };
+        let joined = match self.norms_done[norm.0] {
+            Some(joined) => joined,
+            None => self.send_back(norm),
+        };
+        let value = Value { normalised: !joined, ..as_produced };
+        let (tensor, scale) = self.known(value)?;
+        Some(Gradient { tensor, scale, norm: (!joined).then_some(norm), raw })
     }
 
-    /// Gradient of a value and its scale: from a node's sum, or from the value's own gradient memory.
-    fn raw_gradient(&self, value: Tensor) -> Option<(Tensor, Option<DropId>)> {
+    /// Makes the calls that send the gradient of a normalised value back, if there is one; whether the gradient of the value
+    /// as it was produced has all then.
+    fn send_back(&mut self, norm: NormId) -> bool {
+        let info = &self.graph.norms[norm.0];
+        let [as_produced, normalised] =
+            [false, true].map(|normalised| Value { tensor: info.raw, normalised });
+        let joined = match self.known(normalised) {
+            None => true,
+            Some((tensor, scale)) => {
+                let gradient = Gradient { tensor, scale, norm: Some(norm), raw: info.raw };
+                self.program.calls.push(Call::NormGradientSums { norm, gradient });
+                self.program.calls.push(Call::NormGradient { norm });
+                self.program.trained[info.scale.0] = true;
+                self.program.trained[info.shift.0] = true;
+                let is_read = self.is_known(as_produced);
+                if is_read {
+                    let sink = self.sink(as_produced);
+                    self.program.calls.push(Call::EdgeBackward { gradient, sink });
+                }
+                is_read
+            }
+        };
+        self.norms_done[norm.0] = Some(joined);
+        joined
+    }
+
+    /// The gradient of a value and its scale: from a node's sum, or from memory of its own. Nothing when the loss does not
+    /// depend on any of the value; what it does not depend on is zero.
+    fn known(&mut self, value: Value) -> Option<(Tensor, Option<DropId>)> {
+        let Value { tensor, normalised } = value;
         for &(whole, gradient, scale) in &self.aliases {
-            if whole.contains(value) {
-                return Some((gradient.slice(value.channel - whole.channel, value.shape.channels), scale));
+            if normalised && whole.contains(tensor) {
+                return Some((gradient.slice(tensor.channel - whole.channel, tensor.shape.channels), scale));
             }
         }
-        let written = &self.written[value.storage.0][value.channel..][..value.shape.channels];
-        let storage = self.gradients[value.storage.0]?;
-        written.iter().all(|&w| w).then_some((Tensor { storage, ..value }, None))
+        if !self.is_known(value) {
+            return None;
+        }
+        self.fill(value);
+        let storage = self.gradients[tensor.storage.0][usize::from(normalised)].storage?;
+        Some((Tensor { storage, ..tensor }, None))
     }
 
-    /// Where the gradient of `value` goes next.
-    fn sink(&mut self, value: Tensor) -> Sink {
-        let shape = self.graph.storages[value.storage.0];
-        let storage = *self.gradients[value.storage.0].get_or_insert_with(|| {
+    /// Whether some of its gradient lies in memory.
+    fn is_known(&self, Value { tensor, normalised }: Value) -> bool {
+        self.gradients[tensor.storage.0][usize::from(normalised)].of_channels(tensor).contains(&true)
+    }
+
+    /// Puts zeros where nothing wrote the gradient of a value, of which some is written.
+    fn fill(&mut self, Value { tensor, normalised }: Value) {
+        let gathered = &mut self.gradients[tensor.storage.0][usize::from(normalised)];
+        let Some(storage) = gathered.storage else { return };
+        let mut channel = tensor.channel;
+        for run in gathered.of_channels(tensor).chunk_by(|a, b| a == b) {
+            if !run[0] {
+                let output = Tensor { storage, channel, shape: tensor.shape.with_channels(run.len()) };
+                let op = NodeSum { edges: Vec::new(), output };
+                self.program.calls.push(Call::NodeSum { op });
+            }
+            channel += run.len();
+        }
+        gathered.written[tensor.channel..][..tensor.shape.channels].fill(true);
+    }
+
+    /// Where the gradient of a value goes next.
+    fn sink(&mut self, value: Value) -> Sink {
+        let Value { tensor, normalised } = value;
+        let accumulate = self.is_known(value);
+        if accumulate {
+            self.fill(value);
+        }
+        let gathered = &mut self.gradients[tensor.storage.0][usize::from(normalised)];
+        let shape = self.graph.storages[tensor.storage.0];
+        let storage = *gathered.storage.get_or_insert_with(|| {
             self.program.storages.push(Storage { shape, content: Content::Activation });
             StorageId(self.program.storages.len() - 1)
         });
-        let written = &mut self.written[value.storage.0][value.channel..][..value.shape.channels];
-        let accumulate = written.iter().all(|&w| w);
-        // Whole values are written by later cells before parts of them are by this one, so a part is never
-        // written first.
-        assert!(accumulate || written.iter().all(|&w| !w), "gradient of {value:?} is half written");
-        written.fill(true);
-        Sink { tensor: Tensor { storage, ..value }, accumulate }
+        gathered.written[tensor.channel..][..tensor.shape.channels].fill(true);
+        Sink { tensor: Tensor { storage, ..tensor }, accumulate }
     }
 
     fn wanted(&self, input: Input) -> bool {
@@ -198,5 +277,16 @@ impl<'a> Lowering<'a> {
     fn only_reader_is_this_edge(&self, input: Input) -> bool {
         let reads = self.graph.nodes.iter().flat_map(|node| node.op.inputs());
         input.norm.is_some() && reads.filter(|other| other.tensor.overlaps(input.tensor)).count() == 1
+    }
+}
+
+impl Gathered {
+    fn new(shape: Shape) -> Self {
+        Self { storage: None, written: vec![false; shape.channels] }
+    }
+
+    /// Which channels of `tensor` were written.
+    fn of_channels(&self, tensor: Tensor) -> &[bool] {
+        &self.written[tensor.channel..][..tensor.shape.channels]
     }
 }

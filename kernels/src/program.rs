@@ -68,8 +68,9 @@ pub(crate) enum Call {
     WeightGradient { op: Convolution },
     /// Gradient of the input of a pooling.
     PoolBackward { op: Pool, gradient: Gradient, sink: Sink },
-    /// Gradient of an edge that has memory of its own: `sink (+)= scale · gradient`.
-    EdgeBackward { gradient: Tensor, scale: Option<DropId>, sink: Sink },
+    /// A gradient put where it has memory of its own: that of an edge, or of a value that is read with and without its
+    /// normalisation.
+    EdgeBackward { gradient: Gradient, sink: Sink },
     /// Gradient of the input of averages over windows.
     WindowAverageBackward { op: WindowAverage, gradient: Tensor, sink: Sink },
     /// Norm of all gradients, clip, weight decay, momentum, step.
@@ -140,6 +141,8 @@ pub(crate) enum Resource {
     DropPath,
     /// Weights.
     Parameters,
+    /// Weights as kernels of a GPU read them, made anew with the images of each step.
+    ArrangedWeights,
     /// Losses and hits of the batch.
     Metrics,
 }
@@ -168,11 +171,15 @@ impl Call {
         let mut add = |resource, kind| list.push(Access { resource, kind });
         let tensor = Resource::Tensor;
         match self {
-            Self::LoadImages { output } => add(tensor(*output), Write),
+            Self::LoadImages { output } => {
+                add(tensor(*output), Write);
+                add(Resource::ArrangedWeights, Write);
+            }
             Self::DrawDropPath => add(Resource::DropPath, Write),
             Self::Convolve { op } => {
                 read_input(&mut add, op.input);
                 add(Resource::Parameters, Read);
+                add(Resource::ArrangedWeights, Read);
                 add(tensor(op.output), Write);
                 if let Some(norm) = op.norm {
                     add(Resource::NormSums(norm), SharedWrite);
@@ -234,6 +241,7 @@ impl Call {
                 read_gradient(&mut add, *gradient);
                 read_input(&mut add, op.input);
                 add(Resource::Parameters, Read);
+                add(Resource::ArrangedWeights, Read);
                 add(Resource::WeightPartials(op.weight.0), Write);
                 if let Some(sink) = sink {
                     add(tensor(sink.tensor), Write);
@@ -250,11 +258,8 @@ impl Call {
                 }
                 add(tensor(sink.tensor), Write);
             }
-            Self::EdgeBackward { gradient, scale, sink } => {
-                add(tensor(*gradient), Read);
-                if scale.is_some() {
-                    add(Resource::DropPath, Read);
-                }
+            Self::EdgeBackward { gradient, sink } => {
+                read_gradient(&mut add, *gradient);
                 add(tensor(sink.tensor), Write);
             }
             Self::WindowAverageBackward { op, gradient, sink } => {
@@ -265,6 +270,8 @@ impl Call {
             Self::Update => {
                 add(Resource::ParameterGradients, Read);
                 add(Resource::Parameters, Write);
+                // A step whose gradients are no numbers has no loss.
+                add(Resource::Metrics, Write);
             }
         }
         list

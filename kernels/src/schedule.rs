@@ -18,10 +18,16 @@ pub(crate) fn waits(calls: &[Call]) -> Vec<Vec<Wait>> {
     // Earlier accesses to what a call touches; only those can make it wait.
     let mut earlier: HashMap<Bin, Vec<(usize, Access)>> = HashMap::new();
     let mut all = Vec::with_capacity(calls.len());
+    // Calls that arrange the weights, or wait for those that do, however far.
+    let mut arranged: Vec<bool> = Vec::with_capacity(calls.len());
     for (index, call) in calls.iter().enumerate() {
         let mut waits: Vec<Wait> = Vec::new();
         let accesses = call.accesses();
         for mine in &accesses {
+            // Nearly all calls wait for the images, and so for the weights: not once more each.
+            if mine.resource == Resource::ArrangedWeights && waits.iter().any(|wait| arranged[wait.earlier]) {
+                continue;
+            }
             for &(other, theirs) in earlier.get(&mine.resource.bin()).into_iter().flatten() {
                 if !mine.waits_for(theirs) {
                     continue;
@@ -33,6 +39,8 @@ pub(crate) fn waits(calls: &[Call]) -> Vec<Vec<Wait>> {
                 }
             }
         }
+        let arranges = accesses.iter().any(|access| access.arranges());
+        arranged.push(arranges || waits.iter().any(|wait| arranged[wait.earlier]));
         all.push(waits);
         for access in accesses {
             earlier.entry(access.resource.bin()).or_default().push((index, access));
@@ -150,17 +158,26 @@ impl Resource {
             | Self::NormGradientSums(norm)
             | Self::NormGradientMap(norm) => Bin::Norm(norm),
             Self::WeightPartials(weight) => Bin::Weights(weight),
-            Self::ParameterGradients | Self::DropPath | Self::Parameters | Self::Metrics => Bin::Whole,
+            Self::ParameterGradients
+            | Self::DropPath
+            | Self::Parameters
+            | Self::ArrangedWeights
+            | Self::Metrics => Bin::Whole,
         }
     }
 
     /// Whether calls that work image by image meet in it image by image only.
-    fn is_by_image(self) -> bool {
-        matches!(self, Self::Tensor(_) | Self::DropPath | Self::Metrics)
+    pub(crate) fn is_by_image(self) -> bool {
+        // A processor arranges no weights; a GPU knows no images one by one.
+        matches!(self, Self::Tensor(_) | Self::DropPath | Self::ArrangedWeights | Self::Metrics)
     }
 }
 
 impl Access {
+    fn arranges(self) -> bool {
+        self.resource == Resource::ArrangedWeights && self.kind == AccessKind::Write
+    }
+
     /// Whether the later one of two accesses must see the earlier one done.
     fn waits_for(self, earlier: Self) -> bool {
         let both_read = self.kind == AccessKind::Read && earlier.kind == AccessKind::Read;

@@ -116,7 +116,7 @@ fn build_cell(
         }
         states.push(graph.node_sum(&format!("{name}.dag.{node}"), &built, concat, node)?);
     }
-    Ok(graph.concat_value(concat))
+    graph.concat_value(concat)
 }
 
 /// Edges other than `none` in canonical order, each with its place in the genotype's own order. A `none` has a place as

@@ -6,6 +6,7 @@ use super::case::{Case, random_images};
 use super::cells::{
     Nodes, Operation, auxiliary_head, cell, edge, halve, network, random_network, relu_conv_norm, stem,
 };
+use super::readers::readers;
 use super::trace::{Tolerance, Trace, differences, trace};
 use crate::cpu::CpuDevice;
 use crate::device::Device;
@@ -90,6 +91,7 @@ fn operations() -> Vec<Case> {
             }));
         }
     }
+    cases.extend(readers().into_iter().map(|(name, build)| case(name, 6, &build)));
     let mut sums = case("node sums with drop path", 6, &|graph, value| {
         let concat = graph.concat(4, graph.shape(value));
         let a = graph.node_sum("a", &[], concat, 0).unwrap();
@@ -98,7 +100,7 @@ fn operations() -> Vec<Case> {
         let convolved = edge(graph, "conv", Dilated(3), b, 1);
         graph.node_sum("c", &[convolved, edge_skip(b), (b, true), edge_skip(value)], concat, 2).unwrap();
         graph.node_sum("d", &[edge_skip(value)], concat, 3).unwrap();
-        graph.concat_value(concat)
+        graph.concat_value(concat).unwrap()
     });
     sums.drop_path = 0.4;
     cases.push(sums);

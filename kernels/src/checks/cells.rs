@@ -139,7 +139,7 @@ pub(super) fn cell(
             .collect();
         values.push(graph.node_sum(&format!("{name}.{i}"), &edges, concat, i).unwrap());
     }
-    graph.concat_value(concat)
+    graph.concat_value(concat).unwrap()
 }
 
 /// The auxiliary head.

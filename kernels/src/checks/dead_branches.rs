@@ -19,7 +19,7 @@ fn case() -> Case {
         let dead = graph.node_sum("dead.node", &[dead, (stem, true)], concat, 1).unwrap();
         let dead = edge(graph, "dead.last", Operation::Max, dead, 1);
         graph.node_sum("dead.sum", &[dead], concat, 2).unwrap();
-        let whole = graph.concat_value(concat);
+        let whole = graph.concat_value(concat).unwrap();
         relu_conv_norm(graph, "dead.conv", whole, 4, 1, 1);
         relu_conv_norm(graph, "conv", node, 6, 1, 1)
     });

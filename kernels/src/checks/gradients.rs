@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::cells::{Operation, auxiliary_head, cell, edge, network, relu_conv_norm, separable, stem};
+use super::readers::readers;
 use crate::graph::{Graph, ParamId, ValueId};
 use crate::reference::{Kinks, Rounding};
 use crate::{ConvSpec, PoolKind, Shape};
@@ -93,6 +94,13 @@ fn convolution_that_no_normalisation_follows() {
 }
 
 #[test]
+fn values_that_are_read_in_every_way() {
+    for (name, build) in readers() {
+        check_operation(name, build);
+    }
+}
+
+#[test]
 fn factorized_reduce() {
     check_operation("factorized reduce", |graph, value| {
         let value = graph.factorized_reduce("first", "second", value, 6).unwrap();
@@ -146,7 +154,7 @@ fn node_sums_of_none_to_five_edges_with_and_without_drop_path() {
                 // The second node reads the first twice and the stem, one of them with drop path on an identity.
                 let edges = [(node, false), (node, true), (stem, false)];
                 graph.node_sum("last", &edges, concat, 1).unwrap();
-                graph.concat_value(concat)
+                graph.concat_value(concat).unwrap()
             });
             case.drop_path = drop_path;
             check(&case);
@@ -164,7 +172,7 @@ fn normalised_value_that_only_one_edge_reads_and_one_that_several_read() {
             for slot in 0..readers {
                 graph.node_sum(&format!("node{slot}"), &[(value, true)], concat, slot).unwrap();
             }
-            graph.concat_value(concat)
+            graph.concat_value(concat).unwrap()
         });
         case.drop_path = 0.3;
         check(&case);
@@ -181,7 +189,7 @@ fn concatenation_that_is_read_whole_and_in_parts() {
         let b = graph.node_sum("b", &[pooled, (a, false)], concat, 1).unwrap();
         let convolved = edge(graph, "conv", Operation::Dilated(3), b, 1);
         graph.node_sum("c", &[convolved], concat, 2).unwrap();
-        let whole = graph.concat_value(concat);
+        let whole = graph.concat_value(concat).unwrap();
         let first = relu_conv_norm(graph, "first", whole, 4, 1, 1);
         let second = relu_conv_norm(graph, "second", whole, 4, 1, 1);
         let sum = graph.concat(1, graph.shape(first));

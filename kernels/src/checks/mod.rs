@@ -9,6 +9,8 @@ mod dead_branches;
 mod determinism;
 mod gradients;
 mod lowering;
+mod no_numbers;
+mod readers;
 mod schedule;
 mod sizes;
 mod trace;

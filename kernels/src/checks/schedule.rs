@@ -61,9 +61,7 @@ fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
                     assert_eq!(times[later] % 2 == 1, local(call), "{call:?}");
                     for earlier in 0..later {
                         let list = conflicts(&calls[earlier], call);
-                        let only_images = list.iter().all(|r| {
-                            matches!(r, Resource::Tensor(_) | Resource::DropPath | Resource::Metrics)
-                        });
+                        let only_images = list.iter().all(|resource| resource.is_by_image());
                         let together = local(call) && local(&calls[earlier]) && only_images;
                         let kept = times[earlier] < times[later]
                             || (times[earlier] == times[later] && together)

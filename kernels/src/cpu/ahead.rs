@@ -85,11 +85,10 @@ fn first_reads(memory: &Memory, call: &Call) -> Vec<Piece> {
             }
             list
         }
-        Call::PoolBackward { gradient, sink, .. } => {
+        Call::PoolBackward { gradient, sink, .. } | Call::EdgeBackward { gradient, sink } => {
             vec![Piece::of_gradient(memory, gradient, 0, usize::MAX), piece(sink.tensor, None)]
         }
         Call::NormGradientSums { gradient, .. } => vec![piece(gradient.tensor, Some(gradient.raw))],
-        Call::EdgeBackward { gradient, sink, .. } => vec![piece(*gradient, Some(sink.tensor))],
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use super::memory::{Buffer, Memory, NormArrays, Parameters};
 use super::simd::{Element, Vector};
 use crate::graph::{DropId, ParamId};
 use crate::preprocess::{ImageSet, Preprocess, Resize};
-use crate::program::Mode;
+use crate::program::{Gradient, Mode};
 use crate::shape::{BLOCK, blocks};
 
 /// Everything of one training that does not change from step to step.
@@ -39,28 +39,44 @@ impl Context<'_> {
         (self.batch.len() - block * BLOCK).min(BLOCK)
     }
 
-    /// 1 for lanes that hold an image, 0 for idle ones.
+    /// Which lanes of a block hold images.
+    ///
+    /// # Safety
+    /// As [`Vector`].
     #[inline(always)]
-    pub(crate) fn mask(&self, block: usize) -> [f32; BLOCK] {
+    pub(crate) unsafe fn lanes<V: Vector>(&self, block: usize) -> Lanes<V> {
         let valid = self.valid(block);
-        std::array::from_fn(|lane| if lane < valid { 1.0 } else { 0.0 })
+        if valid == BLOCK {
+            return Lanes(None);
+        }
+        let there: [f32; BLOCK] = std::array::from_fn(|lane| if lane < valid { 1.0 } else { 0.0 });
+        // SAFETY: a block's lanes; parts that a vector does not have repeat its last.
+        Lanes(Some(std::array::from_fn(|part| unsafe {
+            V::load(there.as_ptr().add(part.min(V::PER_BLOCK - 1) * V::LANES))
+        })))
     }
 
-    /// Mask times drop-path scale.
+    /// Drop-path scales.
     ///
     /// # Safety
     /// The scales of the block must have been drawn.
     #[inline(always)]
     pub(crate) unsafe fn scale(&self, drop: Option<DropId>, block: usize) -> [f32; BLOCK] {
-        let mask = self.mask(block);
-        match drop {
-            None => mask,
-            Some(drop) => {
-                let scale = self.memory.drop_scale(drop, block);
-                // SAFETY: the block's 16 scales.
-                std::array::from_fn(|lane| mask[lane] * unsafe { *scale.add(lane) })
-            }
-        }
+        let Some(drop) = drop else { return [1.0; BLOCK] };
+        let scale = self.memory.drop_scale(drop, block);
+        // SAFETY: the block's 16 scales.
+        std::array::from_fn(|lane| unsafe { *scale.add(lane) })
+    }
+
+    /// A, B and C of the normalisation that a gradient is sent back through, of a channel of what it is the gradient of.
+    ///
+    /// # Safety
+    /// They must be there.
+    #[inline(always)]
+    pub(crate) unsafe fn gradient_map(&self, gradient: &Gradient, channel: usize) -> Option<[f32; 3]> {
+        let at = self.memory.norm_channel(gradient.norm?, gradient.raw) + channel;
+        // SAFETY: the caller's promise.
+        Some(self.norms.gradient_map.each_ref().map(|one| unsafe { *one.pointer::<f32>().add(at) }))
     }
 
     /// A parameter in 32 bits: what normalisations use, also with `float_bits = 16`.
@@ -74,6 +90,26 @@ impl Context<'_> {
     pub(crate) fn weights(&self, id: ParamId) -> *const f32 {
         let buffer = self.parameters.rounded.as_ref().unwrap_or(&self.parameters.master);
         buffer.pointer::<f32>().wrapping_add(self.memory.param(id).0)
+    }
+}
+
+/// Which lanes of a block hold images, in the vectors of a block; nothing where all do.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes<V>(Option<[V; 2]>);
+
+impl<V: Vector> Lanes<V> {
+    /// Part `part` of the lanes where they hold images, and 0 in idle ones, whatever is in them.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    #[inline(always)]
+    pub(crate) unsafe fn keep(self, part: usize, value: V) -> V {
+        let Some(there) = self.0 else { return value };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let zero = V::splat(0.0);
+            there[part].select_greater(zero, value, zero)
+        }
     }
 }
 
@@ -111,7 +147,8 @@ impl<V: Vector> Reading<V> {
             if let Some((scale, shift)) = self.map {
                 x = scale.mul_add(x, shift);
             }
-            if self.relu { x.max(V::splat(0.0)) } else { x }
+            // What is no number stays so: `max` gives its second operand there.
+            if self.relu { V::splat(0.0).max(x) } else { x }
         }
     }
 

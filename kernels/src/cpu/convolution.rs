@@ -363,7 +363,7 @@ pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
     // SAFETY: the caller's promise.
     unsafe {
         let scale = cx.scale(gradient.scale, block);
-        let mask = cx.mask(block);
+        let lanes = cx.lanes::<V>(block);
         for channel in 0..shape.channels {
             let place = (channel * shape.pixels() + first_pixel) * BLOCK;
             let (from, raw) = (from.add(place), raw.add(place));
@@ -372,11 +372,10 @@ pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
                 let lane = part * V::LANES;
                 let scale = V::load(scale.as_ptr().add(lane));
                 if let Some(first) = first_channel {
-                    let mask = V::load(mask.as_ptr().add(lane));
                     let at = first + channel;
                     let scale = V::splat(*a.pointer::<f32>().add(at)).mul(scale);
-                    let slope = V::splat(*b.pointer::<f32>().add(at)).mul(mask);
-                    let constant = V::splat(*c.pointer::<f32>().add(at)).mul(mask);
+                    let slope = V::splat(*b.pointer::<f32>().add(at));
+                    let constant = V::splat(*c.pointer::<f32>().add(at));
                     for pixel in 0..pixels {
                         let at = pixel * BLOCK + lane;
                         let value = slope.mul_add(E::load::<V>(raw.add(at)), constant);
@@ -386,6 +385,12 @@ pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
                     for pixel in 0..pixels {
                         let at = pixel * BLOCK + lane;
                         scale.mul(E::load::<V>(from.add(at))).store(to.add(at));
+                    }
+                }
+                if cx.valid(block) < BLOCK {
+                    for pixel in 0..pixels {
+                        let at = to.add(pixel * BLOCK + lane);
+                        lanes.keep(part, V::load(at)).store(at);
                     }
                 }
             }

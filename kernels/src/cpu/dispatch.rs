@@ -254,8 +254,8 @@ unsafe fn run_block<V: Vector, E: Element>(
             Call::PoolBackward { op, gradient, sink } => {
                 pool::backward::<V, E>(cx, op, gradient, *sink, block, scratch);
             }
-            Call::EdgeBackward { gradient, scale, sink } => {
-                elementwise::edge_backward::<V, E>(cx, *gradient, *scale, *sink, block);
+            Call::EdgeBackward { gradient, sink } => {
+                elementwise::edge_backward::<V, E>(cx, gradient, *sink, block);
             }
             Call::WindowAverageBackward { op, gradient, sink } => {
                 elementwise::window_average_backward::<V, E>(cx, op, *gradient, *sink, block);

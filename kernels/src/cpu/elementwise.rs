@@ -2,9 +2,9 @@
 
 use super::context::{Context, Reading};
 use super::simd::{Element, Vector};
-use crate::graph::{DropId, Tensor};
+use crate::graph::Tensor;
 use crate::ops::{NodeSum, WindowAverage};
-use crate::program::Sink;
+use crate::program::{Gradient, Sink};
 use crate::shape::BLOCK;
 
 /// Edges that are summed in registers; a node of the cell space has at most five.
@@ -20,6 +20,7 @@ pub(crate) unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &Node
     let to: *mut E = cx.memory.tensor(op.output, block);
     // SAFETY: the caller's promise.
     unsafe {
+        let lanes = cx.lanes::<V>(block);
         for channel in 0..op.output.shape.channels {
             let to = to.add(channel * pixels * BLOCK);
             // Edges are summed in registers, a group at a time.
@@ -40,7 +41,7 @@ pub(crate) unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &Node
                             let scale = V::load(scale.as_ptr().add(lane));
                             sum = sum.add(reading.apply(E::load::<V>(from.add(at))).mul(scale));
                         }
-                        E::store(sum, to.add(at));
+                        E::store(lanes.keep(part, sum), to.add(at));
                     }
                 }
             }
@@ -53,32 +54,42 @@ pub(crate) unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &Node
     }
 }
 
-/// Gradient of one edge: `sink (+)= scale · gradient`.
+/// A gradient, times its scale and through its normalisation: `sink (+)= gradient`.
 ///
 /// # Safety
-/// The gradient's block must be written, and no other thread touch the sink's block.
+/// The gradient's block (and the coefficients of its normalisation) must be there, and no other thread touch the sink's block.
 #[inline(always)]
 pub(crate) unsafe fn edge_backward<V: Vector, E: Element>(
     cx: &Context<'_>,
-    gradient: Tensor,
-    scale: Option<DropId>,
+    gradient: &Gradient,
     sink: Sink,
     block: usize,
 ) {
-    let from: *const E = cx.memory.tensor(gradient, block);
+    let pixels = gradient.raw.shape.pixels();
+    let from: *const E = cx.memory.tensor(gradient.tensor, block);
+    let raw: *const E = cx.memory.tensor(gradient.raw, block);
     let to: *mut E = cx.memory.tensor(sink.tensor, block);
     // SAFETY: the caller's promise.
     unsafe {
-        let scale = cx.scale(scale, block);
-        for part in 0..V::PER_BLOCK {
-            let scale = V::load(scale.as_ptr().add(part * V::LANES));
-            for element in 0..gradient.shape.elements() {
-                let at = element * BLOCK + part * V::LANES;
-                let mut value = E::load::<V>(from.add(at)).mul(scale);
-                if sink.accumulate {
-                    value = value.add(E::load::<V>(to.add(at)));
+        let scale = cx.scale(gradient.scale, block);
+        let lanes = cx.lanes::<V>(block);
+        for channel in 0..gradient.raw.shape.channels {
+            let map = cx.gradient_map(gradient, channel);
+            for part in 0..V::PER_BLOCK {
+                let scale = V::load(scale.as_ptr().add(part * V::LANES));
+                for pixel in channel * pixels..(channel + 1) * pixels {
+                    let at = pixel * BLOCK + part * V::LANES;
+                    let mut value = E::load::<V>(from.add(at)).mul(scale);
+                    if let Some([a, b, c]) = map {
+                        let through = V::splat(b).mul_add(E::load::<V>(raw.add(at)), V::splat(c));
+                        value = V::splat(a).mul_add(value, through);
+                    }
+                    value = lanes.keep(part, value);
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to.add(at)));
+                    }
+                    E::store(value, to.add(at));
                 }
-                E::store(value, to.add(at));
             }
         }
     }

@@ -23,15 +23,14 @@ pub(crate) unsafe fn moments<V: Vector, E: Element>(
 ) {
     let pixels = tensor.shape.pixels();
     let first = cx.memory.norm_channel(norm, tensor);
-    let mask = cx.mask(block);
     let count = (cx.valid(block) * pixels) as f32;
     let from: *const E = cx.memory.tensor(tensor, block);
     let sums = cx.norms.sums.pointer::<f32>();
     // SAFETY: the caller's promise.
     unsafe {
+        let lanes = cx.lanes::<V>(block);
         for channel in 0..tensor.shape.channels {
             let from = from.add(channel * pixels * BLOCK);
-            let masked = |part: usize| V::load(mask.as_ptr().add(part * V::LANES));
             let mut totals = [V::splat(0.0); 2];
             for (part, total) in totals.iter_mut().enumerate().take(V::PER_BLOCK) {
                 let from = from.add(part * V::LANES);
@@ -47,7 +46,8 @@ pub(crate) unsafe fn moments<V: Vector, E: Element>(
                     four[0] = four[0].add(E::load::<V>(from.add(pixel * BLOCK)));
                     pixel += 1;
                 }
-                *total = four[0].add(four[1]).add(four[2].add(four[3])).mul(masked(part));
+                let sum = four[0].add(four[1]).add(four[2].add(four[3]));
+                *total = lanes.keep(part, sum);
             }
             let mean = V::sum_block(&totals[..V::PER_BLOCK]) / count;
             let center = V::splat(mean);
@@ -67,7 +67,8 @@ pub(crate) unsafe fn moments<V: Vector, E: Element>(
                     four[0] = deviation.mul_add(deviation, four[0]);
                     pixel += 1;
                 }
-                *total = four[0].add(four[1]).add(four[2].add(four[3])).mul(masked(part));
+                let sum = four[0].add(four[1]).add(four[2].add(four[3]));
+                *total = lanes.keep(part, sum);
             }
             let to = sums.add(((first + channel) * cx.memory.blocks_max() + block) * 2);
             *to = mean;
@@ -170,6 +171,7 @@ pub(crate) unsafe fn gradient_sums<V: Vector, E: Element>(
     // SAFETY: the caller's promise.
     unsafe {
         let scale = cx.scale(gradient.scale, block);
+        let lanes = cx.lanes::<V>(block);
         for channel in 0..shape.channels {
             let place = channel * pixels * BLOCK;
             let mean = V::splat(*means.add(first + channel));
@@ -195,8 +197,9 @@ pub(crate) unsafe fn gradient_sums<V: Vector, E: Element>(
                     pixel += 1;
                 }
                 let scale = V::load(scale.as_ptr().add(part * V::LANES));
-                sum[part] = s[0].add(s[1]).add(s[2].add(s[3])).mul(scale);
-                product[part] = p[0].add(p[1]).add(p[2].add(p[3])).mul(scale);
+                let (s, p) = (s[0].add(s[1]).add(s[2].add(s[3])), p[0].add(p[1]).add(p[2].add(p[3])));
+                sum[part] = lanes.keep(part, s.mul(scale));
+                product[part] = lanes.keep(part, p.mul(scale));
             }
             let to = sums.add(((first + channel) * cx.memory.blocks_max() + block) * 2);
             *to = V::sum_block(&sum[..V::PER_BLOCK]);

@@ -152,7 +152,7 @@ impl Lowering<'_> {
             Call::ConvolveBackward { op, gradient, sink } => self.convolve_backward(op, *gradient, *sink),
             Call::WeightGradient { op } => self.weight_gradient(op),
             Call::PoolBackward { op, gradient, sink } => self.pool_backward(op, *gradient, *sink),
-            Call::EdgeBackward { gradient, scale, sink } => self.edge_backward(*gradient, *scale, *sink),
+            Call::EdgeBackward { gradient, sink } => self.edge_backward(*gradient, *sink),
             Call::WindowAverageBackward { op, gradient, sink } => {
                 self.window_average_backward(op, *gradient, *sink);
             }
@@ -354,9 +354,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn edge_backward(&mut self, gradient: Tensor, scale: Option<DropId>, sink: Sink) {
-        let shape = gradient.shape;
-        let gradient = Gradient { tensor: gradient, scale, norm: None, raw: gradient };
+    fn edge_backward(&mut self, gradient: Gradient, sink: Sink) {
+        let shape = gradient.raw.shape;
         let parts = Parts::default()
             .field("pixels", shape.pixels())
             .field("channels", shape.channels)
@@ -443,6 +442,8 @@ impl Lowering<'_> {
             .field("gradients", state.gradients)
             .field("momenta", state.momenta)
             .field("squares", state.squares)
+            .field("metrics", state.metrics)
+            .field("heads", self.places.graph.heads.len())
             .field("grad_clip", self.recipe.grad_clip.to_bits() as usize)
             .field("momentum", self.recipe.momentum.to_bits() as usize)
             .field("weight_decay", self.recipe.weight_decay.to_bits() as usize);

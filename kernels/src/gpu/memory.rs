@@ -87,7 +87,7 @@ impl StateWords {
         state.drops = take(words, graph.drops * blocks(recipe.batch_size) * BLOCK);
         state.metrics = take(words, 2 * graph.heads.len() * state.segment_steps);
         state.order = take(words, state.segment_steps * recipe.batch_size);
-        state.squares = take(words, MAX_RUNS);
+        state.squares = take(words, 2 * MAX_RUNS);
         let mut constant = |words: &mut usize, values: Vec<u32>| {
             let offset = take(words, values.len());
             constants.push((offset, values));

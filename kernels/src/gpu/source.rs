@@ -56,8 +56,8 @@ kernels! {
     POOL_BACKWARD = "pool_backward", 64, ["gradient"];
     EDGE_BACKWARD = "edge_backward", 64, ["gradient", "sink"];
     WINDOW_AVERAGE_BACKWARD = "window_average_backward", 64, ["input", "sink"];
-    GRADIENT_NORM = "gradient_norm", 256, [];
-    UPDATE = "update", 256, [];
+    GRADIENT_NORM = "gradient_norm", 256, ["squares"];
+    UPDATE = "update", 256, ["squares"];
 }
 
 /// What the elements of a slot are.

@@ -121,7 +121,10 @@ impl Memory {
                 self.weight_partials.get_mut(&weight).into_iter().flat_map(Gradients::numbers).collect()
             }
             Resource::DropPath => self.drop_scales.iter_mut().flatten().collect(),
-            Resource::ParameterGradients | Resource::Parameters | Resource::Metrics => Vec::new(),
+            Resource::ParameterGradients
+            | Resource::Parameters
+            | Resource::ArrangedWeights
+            | Resource::Metrics => Vec::new(),
         }
     }
 }

@@ -209,16 +209,17 @@ impl Reference {
                 let dx = pool::backward(op, &dy, held);
                 self.put_input_gradient(memory, op.input, dx, *sink);
             }
-            Call::EdgeBackward { gradient, scale, sink } => {
-                let found = get(memory, *gradient);
-                let found = scaled(memory, found, *scale);
+            Call::EdgeBackward { gradient, sink } => {
+                let found = self.read_gradient(memory, *gradient);
                 self.put(memory, sink.tensor, &found, sink.accumulate);
             }
             Call::WindowAverageBackward { op, gradient, sink } => {
                 let dy = get(memory, *gradient);
                 self.put_input_gradient(memory, op.input, window_average::backward(op, &dy), *sink);
             }
-            Call::Update => self.update(batch.learning_rate),
+            Call::Update => {
+                self.update(batch.learning_rate);
+            }
         }
     }
 
@@ -329,9 +330,13 @@ impl Reference {
         }
     }
 
-    fn update(&mut self, learning_rate: f32) {
+    /// False when the norm of the gradients is no number, and nothing is changed.
+    fn update(&mut self, learning_rate: f32) -> bool {
         let trained = self.layout.trained;
         let norm = self.gradients[..trained].iter().map(|g| g * g).sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return false;
+        }
         let clip = (f64::from(self.recipe.grad_clip) / (norm + 1e-6)).min(1.0);
         for i in 0..trained {
             let gradient =
@@ -340,6 +345,7 @@ impl Reference {
             self.parameters[i] =
                 self.rounded(self.parameters[i] - f64::from(learning_rate) * self.momentum[i]);
         }
+        true
     }
 }
 
@@ -375,10 +381,9 @@ impl Backend for Reference {
             let Pass { set, epoch, learning_rate, drop_path, .. } = *pass;
             let batch = Batch { set, images, epoch, learning_rate, drop_path, training: true };
             let memory = self.differentiate(&calls, batch);
-            if !memory.loss.is_finite() {
+            if !memory.loss.is_finite() || !self.update(learning_rate) {
                 return Err(Error::NonFinite { step, epoch });
             }
-            self.update(learning_rate);
             self.margin = self.margin.min(memory.kinks.margin);
             metrics.losses.push(memory.loss as f32);
             metrics.correct += memory.correct;

@@ -37,7 +37,7 @@ pub(crate) trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
-    /// The larger one; `other` where `self` is not a number.
+    /// The larger one; `other` where either is not a number.
     unsafe fn max(self, other: Self) -> Self;
     /// `yes` where `self > other`, else `no`.
     unsafe fn select_greater(self, other: Self, yes: Self, no: Self) -> Self;

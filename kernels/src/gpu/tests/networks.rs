@@ -93,7 +93,7 @@ pub(super) fn dense(channels: usize, layers: usize, size: usize, first: usize) -
                 .collect();
             values.push(graph.node_sum(&name, &edges, concat, node).unwrap());
         }
-        inputs = [inputs[1], graph.concat_value(concat)];
+        inputs = [inputs[1], graph.concat_value(concat).unwrap()];
         if layer == 2 * layers / 3 {
             graph.in_training_only(|graph| auxiliary(graph, inputs[1]));
         }

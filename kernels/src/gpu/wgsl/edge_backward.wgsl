@@ -1,4 +1,4 @@
-// Gradient of an edge that has memory of its own: the node's, times the drop-path scale.
+// A gradient put where it has memory of its own: an edge's, or that of a value that is read with and without its normalisation.
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
@@ -10,9 +10,11 @@ fn invoke(group: vec3<u32>, local: u32) {
     if channel >= job.channels || block >= active_blocks(now.images) {
         return;
     }
+    let map = gradient_map(job.gradient_record, channel);
+    let lanes = lanes_there(now.images, block, quad);
     let scale = drop_scale(job.drop, block, quad);
     for (var pixel = strips.first; pixel < strips.count; pixel += strips.step) {
         let place = (channel * job.pixels + pixel) * 4u + quad;
-        give(job, block, place, load_g(job.g + block * job.g_block + place) * scale);
+        give(job, block, place, output_gradient(job, block, place, map, scale, lanes));
     }
 }

@@ -1,23 +1,32 @@
-// Sum of squares of a run of `job.run` gradients, one run a workgroup.
+// Sums of squares of a run of `job.run` gradients, one run a workgroup: of usual ones, and of ones whose squares, or a sum of
+// them, could be too large for 32 bits, made smaller by `LARGE_SCALE` (Blue, 1978). What is no number is among the latter.
 
 var<workgroup> squares: array<f32, WORKGROUP>;
+var<workgroup> large_squares: array<f32, WORKGROUP>;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let end = min((group.x + 1u) * job.run, job.elements);
     var sum = 0.0;
+    var large_sum = 0.0;
     for (var element = group.x * job.run + local; element < end; element += WORKGROUP) {
         let gradient = float_at(job.gradients + element);
-        sum += gradient * gradient;
+        let is_usual = abs(gradient) < LARGE;
+        let small = gradient * LARGE_SCALE;
+        sum += select(0.0, gradient * gradient, is_usual);
+        large_sum += select(small * small, 0.0, is_usual);
     }
     squares[local] = sum;
+    large_squares[local] = large_sum;
     for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if local < half {
             squares[local] += squares[local + half];
+            large_squares[local] += large_squares[local + half];
         }
     }
     if local == 0u {
-        set_float(job.squares + group.x, squares[0]);
+        set_float(job.squares + 2u * group.x, squares[0]);
+        set_float(job.squares + 2u * group.x + 1u, large_squares[0]);
     }
 }

@@ -8,7 +8,8 @@ fn input_map(record: u32, channel: u32) -> vec2<f32> {
 // Without branches, behind which a GPU would not ask for what is read next.
 fn mapped(value: vec4<f32>, map: vec2<f32>) -> vec4<f32> {
     let normalised = select(value, value * map.x + map.y, NORM);
-    return select(normalised, max(normalised, vec4<f32>(0.0)), RELU);
+    // What is no number stays so, where `max` would give 0.
+    return select(normalised, vec4<f32>(0.0), (normalised < vec4<f32>(0.0)) & vec4<bool>(RELU));
 }
 
 // What passes back through the ReLU: the gradient where the mapped value is positive.
