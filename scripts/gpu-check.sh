@@ -17,13 +17,18 @@ if [[ -z $program ]]; then
     exit 2
 fi
 
-command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader || true
+fi
 status=0
 "$program" "$@" || status=$?
 
-if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+peer="$here/../benches/peers/gpu.py"
+if [[ ! -f $peer ]]; then
+    echo "PyTorch is not measured: $peer is not there"
+elif python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
     echo
-    PYTHONUNBUFFERED=1 timeout "$PEER_SECONDS" python3 "$here/../benches/peers/gpu.py" ||
+    PYTHONUNBUFFERED=1 timeout "$PEER_SECONDS" python3 "$peer" ||
         echo "PyTorch: ended early, after at most $PEER_SECONDS s"
 else
     echo "PyTorch with a GPU is not there: nothing to compare with"

@@ -97,7 +97,7 @@ def main() -> None:
             try:
                 speed, ready = measure(budget, mode, args.seconds)
             except Exception as error:  # noqa: BLE001 a mode that fails is a row that says so
-                print(f"| {name} | {mode} | {type(error).__name__}: {str(error).splitlines()[0][:80]} | | |", flush=True)
+                print(f"| {name} | {mode} | {type(error).__name__}: {str(error)[:80].partition(chr(10))[0]} | | |", flush=True)
                 continue
             step = 1e3 * budget.batch_size / speed
             print(f"| {name} | {mode} | {speed:,.0f} | {step:.2f} | {ready:.1f} |", flush=True)

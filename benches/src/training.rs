@@ -106,7 +106,7 @@ impl Training {
         self.trainer.memory_plan()
     }
 
-    /// The same, and what kernels took in them, by kind; nothing on a device that can't tell.
+    /// Trains so many steps, and says what kernels took in them, by kind; nothing on a device that can't tell.
     ///
     /// # Errors
     /// Those of the device.

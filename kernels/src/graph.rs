@@ -219,8 +219,9 @@ impl Graph {
     pub fn concat_value(&mut self, concat: Concat) -> Result<ValueId, Error> {
         let shape = concat.part.with_channels(concat.part.channels * concat.parts);
         if let Some(slot) = (0..concat.parts).find(|&slot| !self.is_written(concat.slot(slot))) {
-            let problem = format!("slot {slot} of its {} was not written yet", concat.parts);
-            return Err(Error::BadSize { op: "concatenation", name: String::new(), problem });
+            let name = format!("{} of {}", concat.parts, concat.part);
+            let problem = format!("slot {slot} was not written yet");
+            return Err(Error::BadSize { op: "concatenation", name, problem });
         }
         let tensor = Tensor { storage: concat.storage, channel: 0, shape };
         Ok(self.value(ValueInfo { tensor, norm: None }))

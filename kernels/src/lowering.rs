@@ -24,8 +24,8 @@ struct Lowering<'a> {
     gradients: Vec<[Gathered; 2]>,
     /// Gradients of normalised values that are read from a node's sum.
     aliases: Vec<(Tensor, Tensor, Option<DropId>)>,
-    /// Normalisations whose gradient calls are there, and whether those put the gradient into that of the value as it was
-    /// produced, which is read too.
+    /// Normalisations whose gradient calls are there, if there are any, and whether the gradient of the value as it was
+    /// produced has all then: where that is read too, or the normalised value is not.
     norms_done: Vec<Option<bool>>,
 }
 

@@ -39,8 +39,7 @@ pub struct MemoryPlan {
     pub buffers: u64,
     /// Kernel calls of a training step: on a GPU, its dispatches.
     pub calls: u64,
-    /// Bytes of activations and their gradients that a training step's calls read and write, by what they declare: each
-    /// tensor of a call once.
+    /// Bytes of activations and their gradients that a training step's calls read and write, as they declare it.
     pub moved: u64,
 }
 

@@ -8,7 +8,7 @@ use crate::program::Call;
 /// What the kernels of one kind took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KernelTime {
-    /// Kind of the kernel, in words.
+    /// Kind of the kernel, in words; on a GPU its name.
     pub kind: &'static str,
     /// Seconds of all threads together.
     pub seconds: f64,

@@ -105,7 +105,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Bytes of tensors that its calls read and write for a batch, each tensor of a call once.
+    /// Bytes of tensors that its calls read and write for a batch, as they declare it.
     pub(crate) fn moved(&self, batch: usize, float_bits: u32) -> u64 {
         let lanes = (blocks(batch) * BLOCK) as u64;
         let bytes = |tensor: Tensor| match self.storages[tensor.storage.0].content {

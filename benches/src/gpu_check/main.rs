@@ -28,9 +28,9 @@ struct Arguments {
     #[arg(long, default_value = "0", value_name = "N|software")]
     gpu: String,
     /// Networks that are compared
-    #[arg(long, default_value = "10", value_name = "N", value_parser = value_parser!(u16).range(1..))]
+    #[arg(long, default_value = "10", value_name = "N", value_parser = value_parser!(u16).range(1..=100))]
     networks: u16,
-    /// Their budget; two of ten have activations of 16 bits instead
+    /// Their budget; the last two of each ten have activations of 16 bits instead
     #[arg(long, default_value = "BPE-1", value_name = "NAME|k=v,...")]
     compared: Budget,
     /// Steps of each
@@ -38,11 +38,12 @@ struct Arguments {
     steps: u16,
     /// Trainings in a pack, in both parts
     #[arg(long, default_value = "16,64", value_name = "N,...", value_delimiter = ',')]
-    #[arg(value_parser = value_parser!(u16).range(1..))]
+    #[arg(value_parser = value_parser!(u16).range(1..=kernels::PACKED as i64))]
     packs: Vec<u16>,
     /// Budgets that are measured
     #[arg(long, default_value = "BPE-1;BPE-2;DARTS;full", value_name = "B;...", value_delimiter = ';')]
-    budgets: Vec<String>,
+    #[arg(value_parser = named)]
+    budgets: Vec<(String, Budget)>,
     /// Seconds that each is measured for, about
     #[arg(long, default_value = "1", value_name = "S")]
     measured: f64,
@@ -52,6 +53,11 @@ struct Arguments {
     /// Kinds of kernels that are named of each measurement, the dearest first
     #[arg(long, default_value = "8", value_name = "N")]
     kinds: usize,
+}
+
+/// A budget, and how it was asked for.
+fn named(text: &str) -> Result<(String, Budget), stages::Error> {
+    Ok((text.to_owned(), text.parse()?))
 }
 
 fn main() -> ExitCode {
@@ -103,6 +109,8 @@ fn on_each<T: Send>(
         let run = &run;
         let start = |(index, device): (usize, Device)| scope.spawn(move || run(index, &device));
         let threads: Vec<_> = devices.into_iter().enumerate().map(start).collect();
-        threads.into_iter().map(|thread| thread.join().map_err(|_| "a training panicked")?).collect()
+        // All are waited for, also behind one that failed.
+        let joined: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        joined.into_iter().map(|result| result.map_err(|_| "a training panicked")?).collect()
     })
 }

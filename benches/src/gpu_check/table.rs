@@ -32,19 +32,19 @@ pub(crate) fn print(gpu: &Device, copied: f64, begun: Instant, arguments: &Argum
     say("| budget | trainings | images/s | ms a step | dispatches | GB/s | of copies | GiB | ready in s |")?;
     say("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
     let mut notes = Vec::new();
-    for name in &arguments.budgets {
-        let budget: Budget = name.parse()?;
+    for (name, budget) in &arguments.budgets {
         for count in std::iter::once(1).chain(arguments.packs.iter().copied().map(usize::from)) {
             if seconds(begun) > arguments.seconds {
                 notes.push(format!("{name}, {count}: left out, no time was left"));
                 continue;
             }
-            let measured = match measure(gpu, &budget, count, arguments.measured) {
+            let measured = match measure(gpu, budget, count, arguments.measured) {
                 Ok(measured) => measured,
-                Err(error) => {
+                Err(error) if does_not_fit(&error) => {
                     notes.push(format!("{name}, {count}: {error}"));
                     continue;
                 }
+                Err(error) => return Err(error),
             };
             let rate = measured.moved as f64 / measured.step;
             say(&format!(
@@ -74,6 +74,14 @@ pub(crate) fn print(gpu: &Device, copied: f64, begun: Instant, arguments: &Argum
     notes.iter().try_for_each(|note| say(note))
 }
 
+/// Whether trainings were too large for the device, which is nothing that is wrong with it.
+fn does_not_fit(error: &Failure) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(kernels::Error::OutOfMemory { .. } | kernels::Error::MemoryInUse { .. })
+    )
+}
+
 /// Trains `count` networks at once for about so many seconds.
 fn measure(gpu: &Device, budget: &Budget, count: usize, wanted: f64) -> Result<Measured, Failure> {
     let begun = Instant::now();
@@ -88,7 +96,7 @@ fn measure(gpu: &Device, budget: &Budget, count: usize, wanted: f64) -> Result<M
         let timed = Instant::now();
         training.train(FEW)?;
         let fit = (wanted * FEW as f64 / seconds(timed)) as usize;
-        let steps = *steps.get_or_init(|| fit.clamp(1, IMAGES.len() / batch));
+        let steps = *steps.get_or_init(|| fit.clamp(1, (IMAGES.len() / batch).max(1)));
         let timed = Instant::now();
         training.train(steps)?;
         let step = seconds(timed) / steps as f64;
@@ -102,7 +110,7 @@ fn measure(gpu: &Device, budget: &Budget, count: usize, wanted: f64) -> Result<M
     for one in all {
         pack.moved += one.moved;
         pack.memory += one.memory;
-        // Times of all of a pack are given to one.
+        // One is given the times of all.
         pack.kernels.extend(one.kernels);
     }
     for time in &mut pack.kernels {

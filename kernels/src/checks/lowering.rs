@@ -1,6 +1,9 @@
 //! What calls say that they read and write is what they read and write: schedules and memory plans rely on it.
 
-use super::cells::random_network;
+use super::case::Case;
+use super::cells::{random_network, stem};
+use super::readers::{Build, readers};
+use crate::Shape;
 use crate::program::{Access, AccessKind, Call, Resource};
 use crate::reference::{Memory, Rounding};
 
@@ -30,8 +33,13 @@ fn accumulates(call: &Call) -> bool {
 
 #[test]
 fn calls_touch_what_they_say_and_nothing_else() {
-    for seed in 31..=36 {
-        let case = random_network(seed);
+    let of_readers = |(name, build): (&str, Build)| {
+        Case::new(name, Shape::new(3, 6, 6), 2, 4, |graph, image| {
+            let stem = stem(graph, image, 5);
+            build(graph, stem)
+        })
+    };
+    for case in (31..=36).map(random_network).chain(readers().into_iter().map(of_readers)) {
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
         let batch = case.batch(&order[..2]);

@@ -1,4 +1,4 @@
-//! What is no number is found by every device at the same step, and hidden by none.
+//! What is no number is found by every device at the same step, and hidden by no ReLU.
 
 use super::case::Case;
 use super::cells::{relu_conv_norm, stem};
@@ -50,10 +50,10 @@ fn gradients_that_are_too_large_end_a_training_at_their_step() {
 }
 
 #[test]
-fn no_gate_hides_what_is_no_number() {
+fn no_relu_hides_what_is_no_number() {
     let case = case();
     let mut state = case.initial();
-    set(&mut state, &case, "conv.weight", |_| f32::NAN);
+    set(&mut state, &case, "stem.weight", |_| f32::NAN);
     let order = case.order();
     let hides = |backend: &mut dyn Backend| {
         backend.set_state(&state).unwrap();

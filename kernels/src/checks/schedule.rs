@@ -1,7 +1,8 @@
 //! Schedules and memory plans of random networks: order, independence, lifetimes.
 
 use super::case::{Case, Dice};
-use super::cells::random_network;
+use super::cells::{random_network, relu_conv_norm};
+use crate::Shape;
 use crate::plan::{Lifetime, plan};
 use crate::program::{AccessKind, Call, Content, Mode, Program, Resource};
 use crate::reference::{Memory, Reference, Rounding};
@@ -246,4 +247,23 @@ fn what_adds_to_the_same_gradients_stands_together_where_it_may() {
         gained += apart(&early) - apart(&late);
     }
     assert!(gained > 0);
+}
+
+#[test]
+fn convolutions_wait_for_the_weights_that_they_read() {
+    let case = Case::new("behind nothing", Shape::new(3, 6, 6), 4, 4, |graph, image| {
+        let concat = graph.concat(1, graph.shape(image));
+        let nothing = graph.node_sum("nothing", &[], concat, 0).unwrap();
+        relu_conv_norm(graph, "conv", nothing, 4, 3, 1)
+    });
+    let calls = Program::new(&case.graph, Mode::Train).calls;
+    let waits = waits(&calls);
+    let arranging = calls.iter().position(|call| matches!(call, Call::LoadImages { .. })).unwrap();
+    let mut after = vec![false; calls.len()];
+    for (index, call) in calls.iter().enumerate() {
+        after[index] = waits[index].iter().any(|wait| wait.earlier == arranging || after[wait.earlier]);
+        if matches!(call, Call::Convolve { .. } | Call::ConvolveBackward { .. }) {
+            assert!(after[index], "{call:?}");
+        }
+    }
 }

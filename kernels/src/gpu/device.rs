@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
 use super::images::ResidentImages;
 use super::layout::{self, LANE_SLOTS, Layout};
-use super::run::SUBMISSION;
 use super::source::Source;
 use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
@@ -28,11 +27,6 @@ pub const PACKED: usize = 64;
 /// Bytes of the records of one step, one of 48 bytes for each training: a multiple of 256, the offset alignment of uniform
 /// buffers.
 pub(super) const STEP_STRIDE: u64 = 48 * PACKED as u64;
-
-/// Far more than the caches hold, and how often it is copied to find out how fast that can be.
-const COPY_BYTES: u64 = 1 << 28;
-const COPY_ROUNDS: usize = 8;
-const COPY_GROUPS: u32 = 1 << 13;
 
 /// How long after the device is done a read-back may take to be answered.
 const READ_BACK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -212,48 +206,6 @@ impl GpuDevice {
     /// Whether dispatches can be timed.
     pub(super) fn has_timestamps(&self) -> bool {
         self.device.features().contains(TIMESTAMPS)
-    }
-
-    /// Bytes a second that are read and written while one large buffer is copied to another, at best.
-    pub(crate) fn copy_rate(&self) -> Result<f64, Error> {
-        let bytes = COPY_BYTES.min(self.page_bytes);
-        let buffers = self.buffers(&[bytes, bytes], wgpu::BufferUsages::STORAGE)?;
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("copy"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("wgsl/copy.wgsl").into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some("copy"),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
-        });
-        let bound = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &[0, 1].map(|binding| wgpu::BindGroupEntry {
-                binding,
-                resource: buffers[binding as usize].as_entire_binding(),
-            }),
-        });
-        let (mut best, mut copies) = (0.0_f64, 1);
-        for _ in 0..COPY_ROUNDS {
-            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, &bound, &[]);
-                (0..copies).for_each(|_| pass.dispatch_workgroups(COPY_GROUPS, 1, 1));
-            }
-            let begun = Instant::now();
-            self.wait(Some(self.queue.submit([encoder.finish()])))?;
-            let seconds = begun.elapsed().as_secs_f64().max(1e-9);
-            best = best.max(2.0 * bytes as f64 * copies as f64 / seconds);
-            copies = ((SUBMISSION.as_secs_f64() / seconds * copies as f64) as usize).clamp(1, 2 * copies);
-        }
-        Ok(best)
     }
 
     /// The first thing that went wrong, as an error: of every training on the device from then on, since it is not

@@ -1,10 +1,10 @@
 //! From the calls of a program to launches of kernels; a call of several launches that depend on each other uses stages.
 
+use super::grid::launch;
 use super::images::{IMAGE_PAGES, ImageSplit};
 use super::memory::{Arena, MAX_RUNS, SetWords, StateWords};
-use super::record::{Launch, MAX_GROUPS, Page};
-use super::source::{self, Kernel};
-use super::storage::Format;
+use super::record::{Launch, Page};
+use super::source;
 use super::tiles::{Style, quads, strip};
 use super::views::{Parts, Places, Read, X_SHAPE, Y_SHAPE};
 use crate::graph::{DropId, Head, Input, Norm, NormId, Tensor};
@@ -12,7 +12,7 @@ use crate::ops::{NodeSum, Pool, PoolKind, WindowAverage};
 use crate::preprocess::{CROP_PADDING, ImageSet};
 use crate::program::{Call, Gradient, Mode, Program, Sink};
 use crate::rng::Purpose;
-use crate::shape::{BLOCK, Shape, blocks};
+use crate::shape::{BLOCK, blocks};
 use crate::state::Layout;
 use crate::trainer::{Setup, TrainerSettings};
 
@@ -22,16 +22,11 @@ const NORM_EPSILON: f32 = 1e-5;
 const NORM_MOMENTUM: f32 = 0.1;
 /// Edges that one launch of a node's sum reads.
 const SUMMED_EDGES: usize = 5;
-/// Most invocations of a workgroup on every device.
-const LARGE_WORKGROUP: u32 = 256;
 /// Least number of gradients whose squares one workgroup sums.
 const LEAST_RUN: usize = 1024;
 
 /// Constants that a GPU's kernels look up: they choose between a few instructions, and no memory in registers depends on them.
 const SETTINGS: [&str; 7] = ["NORM", "RELU", "SCALED", "ACCUMULATE", "BIAS", "NORMS", "DROPS"];
-
-/// What launches are made with until it is known whose they are.
-const FULL: Format = Format { half: false, textured: false };
 
 /// State of the lowering of one program.
 pub(super) struct Lowering<'a> {
@@ -111,26 +106,6 @@ pub(super) fn lower_running_statistics(setup: &Setup, state: &StateWords, style:
     graph.norms.iter().map(lower).collect()
 }
 
-/// A launch of one invocation an item.
-pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
-    launch_of(kernel.workgroup, kernel, parts, items, tiles)
-}
-
-/// The same in workgroups of so many invocations.
-fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
-    // Only what small workgroups could not cover takes large ones.
-    let small = items.div_ceil(workgroup as usize) <= MAX_GROUPS as usize;
-    let workgroup = if small { workgroup } else { LARGE_WORKGROUP };
-    let groups = items.div_ceil(workgroup as usize) as u32;
-    launch_with(kernel, parts, workgroup, groups, tiles as u32)
-}
-
-/// A launch of a grid of workgroups.
-fn launch_with(kernel: &'static Kernel, parts: Parts, workgroup: u32, groups: u32, tiles: u32) -> Launch {
-    let Parts { constants, fields, slots } = parts;
-    Launch { kernel, constants, settings: Vec::new(), fields, slots, workgroup, groups, tiles, format: FULL }
-}
-
 impl Lowering<'_> {
     fn call(&mut self, call: &Call) {
         match call {
@@ -171,37 +146,6 @@ impl Lowering<'_> {
         }
         launch.fields.push(("training", self.training as u32));
         self.launches.push(Lowered { call: self.call, stage, set, launch });
-    }
-
-    /// A launch over the quads of lanes of images of `shape`, `each` pixels an invocation and `tiles` of channels; or, where the
-    /// device's style is to walk, with a workgroup for a block of images.
-    pub(super) fn launch_over(
-        &self,
-        kernel: &'static Kernel,
-        parts: Parts,
-        shape: Shape,
-        each: usize,
-        tiles: usize,
-    ) -> Launch {
-        let (walks, batch) = (self.style.walks(shape), self.recipe.batch_size);
-        let abreast = self.style.workgroup(kernel) as usize;
-        let items = if walks { blocks(batch) * abreast } else { quads(shape, batch) / each };
-        launch_of(abreast as u32, kernel, parts.flag("WALK", walks), items, tiles)
-    }
-
-    /// A launch of so many sums over the batch: of a workgroup each by the first of two kernels or, where the device's style is
-    /// to walk, of an invocation each by the second.
-    pub(super) fn launch_sums(&self, kernels: [&'static Kernel; 2], parts: Parts, count: usize) -> Launch {
-        if self.style.coarse {
-            launch_of(self.style.workgroup(kernels[1]), kernels[1], parts, count, 1)
-        } else {
-            self.launch_groups(kernels[0], parts, count)
-        }
-    }
-
-    /// A launch of one workgroup a group.
-    pub(super) fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
-        launch_with(kernel, parts, self.style.workgroup(kernel), groups as u32, 1)
     }
 
     fn load_images(&mut self, output: Tensor) {

@@ -1,7 +1,8 @@
 //! Launches of convolutions: the matrix of a dense or separable one, and the depthwise part of the latter, which goes
 //! through a workspace that the backward pass reads again.
 
-use super::lower::{Lowering, launch};
+use super::grid::launch;
+use super::lower::Lowering;
 use super::memory::Held;
 use super::source;
 use super::tiles::{DepthwiseTiles, Style, WeightTiles, gradient_strip, strip};
@@ -109,9 +110,9 @@ impl Lowering<'_> {
             .constant("COLUMN_TILE", column_tile)
             .field("parts", split);
         let parts = self.matrix(op, parts);
-        let tiles = (shape.channels / out_tile) * (op.column_count() / column_tile);
+        let (across, down) = (op.column_count() / column_tile, shape.channels / out_tile);
         let kernels = [&source::WEIGHT_PARTIALS, &source::WEIGHT_PARTIALS_WALK];
-        self.push(0, self.launch_sums(kernels, parts, split * tiles));
+        self.push(0, self.launch_sums(kernels, parts, split * across, down));
         if let Some(bias) = op.bias {
             let parts = Parts::default()
                 .gradient(gradient)
@@ -158,7 +159,7 @@ impl Lowering<'_> {
             .field("parts", split);
         let parts = depthwise.parts(parts, tile, op.input.tensor.shape, gradients.shape);
         let kernels = [&source::DEPTHWISE_WEIGHT_PARTIALS, &source::DEPTHWISE_WEIGHT_PARTIALS_WALK];
-        self.push(1, self.launch_sums(kernels, parts, split * channels));
+        self.push(1, self.launch_sums(kernels, parts, split, channels));
     }
 
     fn depthwise_input_gradient(

@@ -4,7 +4,9 @@
 //! through a job record (offsets, by a workgroup's place along z), so that independent calls of one specialisation, of one
 //! training or of several that are packed, are one dispatch. A step is the same list of dispatches with other step records.
 
+mod copy;
 mod device;
+mod grid;
 mod images;
 mod layout;
 mod lower;
@@ -316,9 +318,9 @@ fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
             available_mib: gpu.page_bytes >> 20,
             limit: Limit::Device,
         },
-        TooLarge::Grid => {
-            gpu.failed("a batch needs more workgroups than a dispatch may have; lower the batch size")
-        }
+        TooLarge::Grid => gpu.failed(
+            "a kernel needs more workgroups than a dispatch may have; lower the batch size or the channels",
+        ),
     }
 }
 

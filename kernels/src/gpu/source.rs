@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::device::PACKED;
 use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
 use super::storage::{Format, ROW};
+use super::tiles::SUMS_AT_ONCE;
 
 /// A kernel's files, in order; the last holds its `invoke`.
 #[derive(Debug)]
@@ -46,11 +47,11 @@ kernels! {
     CROSS_ENTROPY = "cross_entropy", 64, [];
     NORM_GRADIENT = "norm_gradient", 256, ["gradient"];
     CONVOLVE_INPUT_GRADIENT = "convolve_input_gradient", 64, ["input", "gradient"];
-    WEIGHT_PARTIALS = "weight_partials", 64, ["input", "gradient", "weight_sums"];
+    WEIGHT_PARTIALS = "weight_partials", 64, ["input", "gradient", "weight_sums", "workgroup_sums"];
     WEIGHT_PARTIALS_WALK = "weight_partials_walk", 64, ["input", "gradient", "weight_sums"];
     BIAS_GRADIENT = "bias_gradient", 64, ["gradient"];
     DEPTHWISE_INPUT_GRADIENT = "depthwise_input_gradient", 64, ["input"];
-    DEPTHWISE_WEIGHT_PARTIALS = "depthwise_weight_partials", 64, ["input", "depthwise_weight_sums"];
+    DEPTHWISE_WEIGHT_PARTIALS = "depthwise_weight_partials", 64, ["input", "depthwise_weight_sums", "workgroup_sums"];
     DEPTHWISE_WEIGHT_PARTIALS_WALK = "depthwise_weight_partials_walk", 64, ["input", "depthwise_weight_sums"];
     SUM_PARTIALS = "sum_partials", 64, [];
     POOL_BACKWARD = "pool_backward", 64, ["gradient"];
@@ -207,6 +208,7 @@ impl Source {
             "const FLOAT_BITS: u32 = {}u;
 const WORKGROUP: u32 = {}u;
 const RECORD: u32 = {}u;
+const AT_ONCE: u32 = {SUMS_AT_ONCE}u;
 const ROW: u32 = {ROW}u;
 const NUMBERS: u32 = {NUMBERS}u;
 @group(1) @binding(0) var<uniform> steps: array<Step, {PACKED}>;

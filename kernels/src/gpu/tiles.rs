@@ -1,8 +1,8 @@
 //! How much of an operation one invocation holds in registers, and into how many parts sums over the batch are split.
 
-use super::source::Kernel;
+use super::source::{DEPTHWISE_WEIGHT_PARTIALS, Kernel, WEIGHT_PARTIALS};
 use super::storage::Format;
-use crate::ops::Convolution;
+use crate::ops::{Convolution, DEPTHWISE_KERNEL_MAX};
 use crate::shape::{Shape, blocks};
 
 /// Least number of quads of pixels that an invocation sums.
@@ -14,6 +14,15 @@ const LEAST_ITEMS_OF_GROUP: usize = 4;
 const GROUPS_A_SUM: usize = 1024;
 /// Invocations of a workgroup of sums.
 const GROUP: usize = 64;
+/// Output channels and columns of the weights whose gradients an invocation of a GPU sums. A gradient is two loads, a column one.
+const WEIGHTS_TILE: (usize, usize) = (8, 9);
+
+/// Sums of an invocation that a workgroup adds up at a time: half of the rows of a tile, or of a depthwise kernel.
+pub(super) const SUMS_AT_ONCE: usize = 36;
+const _: () = assert!(WEIGHTS_TILE.0.div_ceil(2) * WEIGHTS_TILE.1 <= SUMS_AT_ONCE);
+const _: () = assert!(DEPTHWISE_KERNEL_MAX.div_ceil(2) * DEPTHWISE_KERNEL_MAX <= SUMS_AT_ONCE);
+const _: () = assert!(WEIGHT_PARTIALS.workgroup as usize == GROUP);
+const _: () = assert!(DEPTHWISE_WEIGHT_PARTIALS.workgroup as usize == GROUP);
 
 /// Quads that an invocation of a dense convolution sums, where there are so many pixels or channels; on a processor, which
 /// holds them in its cache, twice as many. On an H100 twice as many gave 0.92 to 0.95 of the speed.
@@ -91,9 +100,9 @@ impl Style {
         divisor(shape.pixels(), if self.coarse { 4 } else { 1 })
     }
 
-    /// Output channels and columns of the weights whose gradients one invocation sums. A gradient is two loads, a column one.
+    /// Output channels and columns of the weights whose gradients one invocation sums.
     fn weights_tile(self) -> (usize, usize) {
-        if self.coarse { (4, 16) } else { (8, 9) }
+        if self.coarse { (4, 16) } else { WEIGHTS_TILE }
     }
 
     /// Parts that the sums of the gradients of one weight tensor are split into, of `tiles` tiles over `items` quads: of a

@@ -283,7 +283,8 @@ impl Reference {
         if input.relu {
             for v in &mut value.values {
                 memory.kinks.see(u64::from(*v > 0.0), v.abs());
-                *v = v.max(0.0);
+                // What is no number stays so, where `max` would give 0.
+                *v = if *v < 0.0 { 0.0 } else { *v };
             }
         }
         value

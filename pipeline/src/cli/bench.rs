@@ -218,9 +218,9 @@ fn measured(speed: &Speed, budget: &Budget, control: &Control, (trainings, image
     let kernels = speed.kernels.as_ref().map(|(step, times)| {
         let kinds: Vec<Kind> =
             times.iter().map(|time| Kind { kind: time.kind, ms: time.seconds * 1e3 }).collect();
-        let all = step * control.threads() as f64 * 1e3;
-        let between_ms = (all - kinds.iter().map(|kind| kind.ms).sum::<f64>()).max(0.0);
-        Kernels { step_ms: step * 1e3, kinds, between_ms }
+        let in_kernels = kinds.iter().map(|kind| kind.ms).sum::<f64>();
+        let between = |threads: usize| (step * threads as f64 * 1e3 - in_kernels).max(0.0);
+        Kernels { step_ms: step * 1e3, kinds, between_ms: control.threads().map(between) }
     });
     Measured {
         images_per_second: speed.images_per_second,

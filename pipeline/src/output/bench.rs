@@ -38,11 +38,11 @@ pub(crate) struct Processor {
 }
 
 impl Control {
-    /// Threads of a training, whose kernels run at the same time; a GPU runs one kernel after the other.
-    pub(crate) fn threads(&self) -> usize {
+    /// Threads of a processor.
+    pub(crate) fn threads(&self) -> Option<usize> {
         match self {
-            Self::Processor(processor) => processor.threads,
-            Self::Gpu { .. } => 1,
+            Self::Processor(processor) => Some(processor.threads),
+            Self::Gpu { .. } => None,
         }
     }
 
@@ -88,8 +88,9 @@ pub(crate) struct Kernels {
     pub(crate) step_ms: f64,
     /// Milliseconds of all threads together, by kind; on a GPU by kernel.
     pub(crate) kinds: Vec<Kind>,
-    /// What is left of the threads' time: waiting for each other, and everything between kernels.
-    pub(crate) between_ms: f64,
+    /// What is left of the threads' time: waiting for each other, and everything between kernels. Not known of a GPU, which
+    /// waits between steps while its kernels are timed.
+    pub(crate) between_ms: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -133,7 +134,7 @@ pub(crate) fn print(bench: &Bench, json: bool) -> Result<(), Error> {
     if let Some(table) = kernels(&bench.budgets) {
         let of = match &bench.control {
             Control::Processor(_) => "all threads' time",
-            Control::Gpu { .. } => "its time",
+            Control::Gpu { .. } => "all kernels' time",
         };
         parts.push(format!("\nKernels of a step: share of {of}, milliseconds\n{table}"));
     }
@@ -221,7 +222,8 @@ fn kernels(rows: &[Row]) -> Option<Table> {
     let mut table = Table::new(&headings, 2);
     let mut row = |name: &str, of: &dyn Fn(&Kernels) -> Option<f64>| {
         let cell = |kernels: &Kernels| {
-            let all = kernels.between_ms + kernels.kinds.iter().map(|kind| kind.ms).sum::<f64>();
+            let all =
+                kernels.between_ms.unwrap_or(0.0) + kernels.kinds.iter().map(|kind| kind.ms).sum::<f64>();
             of(kernels).map_or_else(|| "-".to_owned(), |ms| format!("{:.1}%  {ms:>6.2}", 100.0 * ms / all))
         };
         let cells = measured.iter().map(|(_, kernels)| cell(kernels));
@@ -230,6 +232,8 @@ fn kernels(rows: &[Row]) -> Option<Table> {
     for (name, _) in kinds {
         row(name, &|kernels| kernels.kinds.iter().find(|kind| kind.kind == name).map(|kind| kind.ms));
     }
-    row("between kernels", &|kernels| Some(kernels.between_ms));
+    if measured.iter().any(|(_, kernels)| kernels.between_ms.is_some()) {
+        row("between kernels", &|kernels| kernels.between_ms);
+    }
     Some(table)
 }

@@ -11,7 +11,8 @@ fn invoke(group: vec3<u32>, local: u32) {
     var large_sum = 0.0;
     for (var element = group.x * job.run + local; element < end; element += WORKGROUP) {
         let gradient = float_at(job.gradients + element);
-        let is_usual = abs(gradient) < LARGE;
+        // By its bits, in which what is no number is large.
+        let is_usual = (bitcast<u32>(gradient) & 0x7fffffffu) < LARGE_BITS;
         let small = gradient * LARGE_SCALE;
         sum += select(0.0, gradient * gradient, is_usual);
         large_sum += select(small * small, 0.0, is_usual);

@@ -33,9 +33,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
     }
     workgroupBarrier();
-    // Beside large gradients the usual ones are nothing.
-    let norm = select(sqrt(squares[0]), sqrt(large_squares[0]) / LARGE_SCALE, large_squares[0] != 0.0);
-    if !is_number(large_squares[0]) {
+    let all = large_squares[0] + squares[0] * LARGE_SCALE * LARGE_SCALE;
+    let norm = select(sqrt(squares[0]), sqrt(all) / LARGE_SCALE, large_squares[0] != 0.0);
+    if !is_number(all) {
         if group.x == 0u && local == 0u {
             set_word(job.metrics + now.row * job.heads * 2u, NOT_A_NUMBER);
         }

@@ -2,22 +2,17 @@
 // (of n parts), each of its invocations some of them, and adds up what its invocations found. Their order is fixed by the shapes
 // alone.
 
-// So many sums of each invocation at a time: half of the largest tile.
-var<workgroup> products: array<f32, 36u * WORKGROUP>;
-
 const UPPER: u32 = (OUT_TILE + 1u) / 2u;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
     let part = group.x % job.parts;
-    let tile = group.x / job.parts;
-    let tiles_down = job.outputs / OUT_TILE;
-    if tile >= tiles_down * (job.columns / COLUMN_TILE) {
+    let first_out = group.y * OUT_TILE;
+    let first_column = group.x / job.parts * COLUMN_TILE;
+    if first_out >= job.outputs || first_column >= job.columns {
         return;
     }
-    let first_out = tile % tiles_down * OUT_TILE;
-    let first_column = tile / tiles_down * COLUMN_TILE;
     let blocks = active_blocks(now.images);
     let own = walk(part * WORKGROUP + local, job.parts * WORKGROUP, 0xffffffffu, job.y_pixels * 4u, blocks);
     let sums = weight_sums(job, now.images, first_out, first_column, own);
@@ -42,13 +37,4 @@ fn invoke(group: vec3<u32>, local: u32) {
         let row = UPPER + element / COLUMN_TILE;
         store_partials(place + row * job.columns + element % COLUMN_TILE, added_up(element));
     }
-}
-
-// All invocations' sums of one element: each adds another invocation's at a time, so that no two want one bank of memory.
-fn added_up(element: u32) -> u32 {
-    var sum = 0.0;
-    for (var other = 0u; other < WORKGROUP; other++) {
-        sum += products[element * WORKGROUP + (other + element) % WORKGROUP];
-    }
-    return bitcast<u32>(sum);
 }

@@ -1,0 +1,74 @@
+//! Launches of kernels, as grids of workgroups.
+
+use super::lower::Lowering;
+use super::record::{Launch, MAX_GROUPS};
+use super::source::Kernel;
+use super::storage::Format;
+use super::tiles::quads;
+use super::views::Parts;
+use crate::shape::{Shape, blocks};
+
+/// Most invocations of a workgroup on every device.
+const LARGE_WORKGROUP: u32 = 256;
+
+/// What launches are made with until it is known whose they are.
+const FULL: Format = Format { half: false, textured: false };
+
+/// A launch of one invocation an item.
+pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
+    launch_of(kernel.workgroup, kernel, parts, items, tiles)
+}
+
+/// The same in workgroups of so many invocations.
+fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
+    // Only what small workgroups could not cover takes large ones.
+    let small = items.div_ceil(workgroup as usize) <= MAX_GROUPS as usize;
+    let workgroup = if small { workgroup } else { LARGE_WORKGROUP };
+    let groups = items.div_ceil(workgroup as usize) as u32;
+    launch_with(kernel, parts, workgroup, groups, tiles as u32)
+}
+
+/// A launch of a grid of workgroups.
+fn launch_with(kernel: &'static Kernel, parts: Parts, workgroup: u32, groups: u32, tiles: u32) -> Launch {
+    let Parts { constants, fields, slots } = parts;
+    Launch { kernel, constants, settings: Vec::new(), fields, slots, workgroup, groups, tiles, format: FULL }
+}
+
+impl Lowering<'_> {
+    /// A launch over the quads of lanes of images of `shape`, `each` pixels an invocation and `tiles` of channels; or, where the
+    /// device's style is to walk, with a workgroup for a block of images.
+    pub(super) fn launch_over(
+        &self,
+        kernel: &'static Kernel,
+        parts: Parts,
+        shape: Shape,
+        each: usize,
+        tiles: usize,
+    ) -> Launch {
+        let (walks, batch) = (self.style.walks(shape), self.recipe.batch_size);
+        let abreast = self.style.workgroup(kernel) as usize;
+        let items = if walks { blocks(batch) * abreast } else { quads(shape, batch) / each };
+        launch_of(abreast as u32, kernel, parts.flag("WALK", walks), items, tiles)
+    }
+
+    /// A launch of `count` × `tiles` sums over the batch: of a workgroup each by the first of two kernels or, where the device's
+    /// style is to walk, of an invocation each by the second.
+    pub(super) fn launch_sums(
+        &self,
+        kernels: [&'static Kernel; 2],
+        parts: Parts,
+        count: usize,
+        tiles: usize,
+    ) -> Launch {
+        if self.style.coarse {
+            launch_of(self.style.workgroup(kernels[1]), kernels[1], parts, count * tiles, 1)
+        } else {
+            launch_with(kernels[0], parts, self.style.workgroup(kernels[0]), count as u32, tiles as u32)
+        }
+    }
+
+    /// A launch of one workgroup a group.
+    pub(super) fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
+        launch_with(kernel, parts, self.style.workgroup(kernel), groups as u32, 1)
+    }
+}
