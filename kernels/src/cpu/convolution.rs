@@ -358,8 +358,6 @@ pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
     let Tensor { shape, .. } = gradient.raw;
     let from: *const E = cx.memory.tensor(gradient.tensor, block);
     let raw: *const E = cx.memory.tensor(gradient.raw, block);
-    let first_channel = gradient.norm.map(|norm| cx.memory.norm_channel(norm, gradient.raw));
-    let [a, b, c] = &cx.norms.gradient_map;
     // SAFETY: the caller's promise.
     unsafe {
         let scale = cx.scale(gradient.scale, block);
@@ -368,14 +366,13 @@ pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
             let place = (channel * shape.pixels() + first_pixel) * BLOCK;
             let (from, raw) = (from.add(place), raw.add(place));
             let to = to.at.add(channel * to.row);
+            let map = cx.gradient_map(gradient, channel);
             for part in 0..V::PER_BLOCK {
                 let lane = part * V::LANES;
                 let scale = V::load(scale.as_ptr().add(lane));
-                if let Some(first) = first_channel {
-                    let at = first + channel;
-                    let scale = V::splat(*a.pointer::<f32>().add(at)).mul(scale);
-                    let slope = V::splat(*b.pointer::<f32>().add(at));
-                    let constant = V::splat(*c.pointer::<f32>().add(at));
+                if let Some([a, b, c]) = map {
+                    let scale = V::splat(a).mul(scale);
+                    let (slope, constant) = (V::splat(b), V::splat(c));
                     for pixel in 0..pixels {
                         let at = pixel * BLOCK + lane;
                         let value = slope.mul_add(E::load::<V>(raw.add(at)), constant);

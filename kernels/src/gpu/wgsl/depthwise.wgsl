@@ -37,9 +37,7 @@ fn invoke(group: vec3<u32>, local: u32) {
             }
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);
-                let loaded = load_x(base + nearest_pixel(y, x, job.x_height, job.x_width) * 4u);
-                let inside = is_inside(y, x, job.x_height, job.x_width);
-                let value = select(vec4<f32>(0.0), mapped(loaded, map), inside);
+                let value = padded_input(job, base, y, x, map);
                 for (var t = 0u; t < TILE; t++) {
                     if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
                         sums[t] += taps[(j - t * STRIDE) / DILATION] * value;

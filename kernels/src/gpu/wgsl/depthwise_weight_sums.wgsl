@@ -22,9 +22,7 @@ fn weight_sums(job: Job, channel: u32, some: Walk) -> array<array<f32, KERNEL>, 
             let y = row + i32(i * DILATION);
             for (var j = 0u; j < SPAN; j++) {
                 let x = column + i32(j);
-                let loaded = load_x(base + nearest_pixel(y, x, job.x_height, job.x_width) * 4u);
-                let inside = is_inside(y, x, job.x_height, job.x_width);
-                let value = select(vec4<f32>(0.0), mapped(loaded, map), inside);
+                let value = padded_input(job, base, y, x, map);
                 for (var t = 0u; t < TILE; t++) {
                     if j >= t * STRIDE && (j - t * STRIDE) % DILATION == 0u && (j - t * STRIDE) / DILATION < KERNEL {
                         sums[i][(j - t * STRIDE) / DILATION] += dot(gradients[t], value);

@@ -13,6 +13,12 @@ fn mapped(value: vec4<f32>, map: vec2<f32>) -> vec4<f32> {
     return select(normalised, vec4<f32>(0.0), (normalised < vec4<f32>(0.0)) & vec4<bool>(RELU));
 }
 
+// A pixel of the channel that begins at `base`, as it is read; zero outside of the image.
+fn padded_input(job: Job, base: u32, y: i32, x: i32, map: vec2<f32>) -> vec4<f32> {
+    let loaded = load_x(base + nearest_pixel(y, x, job.x_height, job.x_width) * 4u);
+    return select(vec4<f32>(0.0), mapped(loaded, map), is_inside(y, x, job.x_height, job.x_width));
+}
+
 // What passes back through the ReLU: the gradient where the mapped value is positive.
 fn gated(gradient: vec4<f32>, value: vec4<f32>, map: vec2<f32>) -> vec4<f32> {
     return select(vec4<f32>(0.0), gradient, value * map.x + map.y > vec4<f32>(0.0));
