@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Error;
+use crate::backend::{Backend, DeviceInfo, Setup};
 use crate::cpu::{CpuBackend, CpuDevice};
+use crate::error::Error;
 use crate::gpu::{GpuBackend, GpuDevice, PACKED, Seat, pack};
-use crate::plan::MemoryPlan;
-use crate::trainer::{Backend, Setup};
+use crate::graph::Call;
+use crate::program::plan::MemoryPlan;
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +46,6 @@ impl fmt::Display for Because {
             Self::GpuFailed(error) => write!(f, "this system shows a GPU that cannot be used: {error}"),
         }
     }
-}
-
-/// An adapter or the processor, for lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// What `--device` takes to choose it.
-    pub choice: String,
-    /// Name of the hardware.
-    pub name: String,
-    /// Backend and driver.
-    pub backend: String,
 }
 
 /// An opened device, to be shared by trainings.
@@ -98,6 +88,12 @@ impl Device {
         (Self(Arc::new(kind)), because)
     }
 
+    /// The processor with each of its instruction sets.
+    #[cfg(test)]
+    pub(crate) fn with_every_isa() -> Vec<Self> {
+        CpuDevice::with_every_isa().into_iter().map(|cpu| Self(Arc::new(Kind::Cpu(cpu)))).collect()
+    }
+
     /// The software device with kernels and memory as on hardware.
     #[cfg(test)]
     pub(crate) fn like_hardware() -> Self {
@@ -135,21 +131,21 @@ impl Device {
     }
 
     /// What trains on it.
-    pub(crate) fn backend(&self, setup: Setup) -> Result<Box<dyn Backend>, Error> {
+    pub(crate) fn backend(&self, setup: Setup<dyn Call>) -> Result<Box<dyn Backend>, Error> {
         Ok(match &*self.0 {
-            Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup)?),
+            Kind::Cpu(cpu) => Box::new(CpuBackend::new(cpu, setup.map(|call| call as _))?),
             // A pack of one.
-            Kind::Gpu(gpu) => Box::new(Seat::alone(gpu).training(setup)?),
-            Kind::Seat(seat) => Box::new(seat.training(setup)?),
+            Kind::Gpu(gpu) => Box::new(Seat::alone(gpu).training(setup.map(|call| call as _))?),
+            Kind::Seat(seat) => Box::new(seat.training(setup.map(|call| call as _))?),
         })
     }
 
     /// What a training on it would take.
-    pub(crate) fn memory_plan(&self, setup: Setup) -> Result<MemoryPlan, Error> {
+    pub(crate) fn memory_plan(&self, setup: Setup<dyn Call>) -> Result<MemoryPlan, Error> {
         match &*self.0 {
-            Kind::Cpu(cpu) => CpuBackend::memory_plan(cpu, setup),
-            Kind::Gpu(gpu) => GpuBackend::memory_plan(gpu, setup),
-            Kind::Seat(seat) => GpuBackend::memory_plan(seat.gpu(), setup),
+            Kind::Cpu(cpu) => CpuBackend::memory_plan(cpu, setup.map(|call| call as _)),
+            Kind::Gpu(gpu) => GpuBackend::memory_plan(gpu, setup.map(|call| call as _)),
+            Kind::Seat(seat) => GpuBackend::memory_plan(seat.gpu(), setup.map(|call| call as _)),
         }
     }
 

@@ -55,6 +55,12 @@ pub enum Error {
         /// Epoch, from 0.
         epoch: u32,
     },
+    /// A checkpoint does not fit the training.
+    #[error("{problem}")]
+    Checkpoint {
+        /// What is wrong.
+        problem: String,
+    },
     /// The caller asked to stop.
     #[error("training was cancelled")]
     Cancelled,

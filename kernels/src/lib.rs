@@ -3,6 +3,7 @@
 //! This crate knows tensors and images, not architectures or budgets. [`Graph`] describes a network;
 //! [`Trainer`] trains and evaluates it on a [`Device`].
 
+mod backend;
 #[cfg(test)]
 mod checks;
 mod cpu;
@@ -12,9 +13,7 @@ pub mod file;
 mod gpu;
 mod graph;
 mod limits;
-mod lowering;
 mod ops;
-mod plan;
 mod preprocess;
 mod profile;
 mod program;
@@ -22,24 +21,24 @@ mod program;
 mod reference;
 mod reservation;
 mod rng;
-mod schedule;
 mod shape;
 mod state;
 mod tensors;
 mod trainer;
 
+pub use backend::{DeviceInfo, EpochMetrics, Evaluation, Monitor, Nobody, TrainerSettings};
 pub use cpu::{control, save_address_space};
-pub use device::{Because, Device, DeviceChoice, DeviceInfo, devices, hardware};
+pub use device::{Because, Device, DeviceChoice, devices, hardware};
 pub use error::Error;
 pub use gpu::PACKED;
 pub use graph::{Concat, Cost, Graph, ValueId};
 pub use limits::Limit;
-pub use ops::{ConvSpec, PoolKind, SeparableSpec};
-pub use plan::MemoryPlan;
+pub use ops::{ConvSpec, DepthwiseSpec, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
 pub use preprocess::{ImageSet, Preprocess};
 pub use profile::KernelTime;
+pub use program::plan::MemoryPlan;
 pub use reservation::memory_for_trainings;
 pub use rng::{Purpose, below, random, unit};
 pub use shape::{BLOCK, Shape};
 pub use state::{NormInit, State};
-pub use trainer::{EpochMetrics, Evaluation, Monitor, Nobody, Trainer, TrainerSettings};
+pub use trainer::{Checkpoint, Trainer};

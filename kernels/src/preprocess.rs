@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::error::Error;
 use crate::rng::{Purpose, below, random};
-use crate::{Error, Shape};
+use crate::shape::Shape;
 
 /// A set of 8-bit images with labels.
 #[derive(Clone, Debug)]

@@ -19,6 +19,8 @@ pub enum Purpose {
     Cutout = 4,
     /// Drop path; counters: epoch, image; the edge is mixed into the purpose word.
     DropPath = 5,
+    /// Dropout; counters: epoch, image; the layer and the element are mixed into the purpose word.
+    Dropout = 6,
 }
 
 /// Four random words for one counter.

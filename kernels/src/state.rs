@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::Error;
-use crate::graph::{Graph, Init, ParamId};
+use crate::error::Error;
+use crate::program::{Init, Param, ParamId, Tables};
 use crate::rng::{Purpose, random, unit};
 use crate::tensors::{self, Tensors};
 
@@ -41,13 +41,13 @@ pub(crate) struct Layout {
 const PARAM_ALIGNMENT: usize = 16;
 
 impl Layout {
-    pub(crate) fn new(graph: &Graph, trained: &[bool]) -> Self {
-        let mut offsets = vec![0; graph.params.len()];
+    pub(crate) fn new(tables: &Tables, trained: &[bool]) -> Self {
+        let mut offsets = vec![0; tables.params.len()];
         let mut next = 0;
         let mut end_of_trained = 0;
         for wanted in [true, false] {
             for (index, param) in
-                graph.params.iter().enumerate().filter(|&(index, _)| trained[index] == wanted)
+                tables.params.iter().enumerate().filter(|&(index, _)| trained[index] == wanted)
             {
                 offsets[index] = next;
                 next += param.elements().next_multiple_of(PARAM_ALIGNMENT);
@@ -67,9 +67,9 @@ impl Layout {
 impl State {
     /// Initial values: convolutions and linear layers uniform in ±1/√fan-in, normalisations scale `norm_init`
     /// and shift 0. A parameter's values depend on the seed and its place in the network alone.
-    pub(crate) fn initial(graph: &Graph, layout: &Layout, seed: u64, norm_init: NormInit) -> Self {
+    pub(crate) fn initial(tables: &Tables, layout: &Layout, seed: u64, norm_init: NormInit) -> Self {
         let mut parameters = vec![0.0; layout.elements];
-        for (index, param) in graph.params.iter().enumerate() {
+        for (index, param) in tables.params.iter().enumerate() {
             let values = &mut parameters[layout.offset(ParamId(index))..][..param.elements()];
             let word =
                 |element: usize| unit(random(seed, Purpose::Initialise, 0, index as u32, element as u32)[0]);
@@ -79,17 +79,18 @@ impl State {
                     (Init::NormScale, NormInit::One) => 1.0,
                     (Init::NormScale, NormInit::Uniform) => word(element),
                     (Init::Zero, _) => 0.0,
+                    (Init::One, _) => 1.0,
                 };
             }
         }
-        let channels = graph.norm_channels();
+        let channels = tables.norm_channels;
         Self { parameters, running_mean: vec![0.0; channels], running_var: vec![1.0; channels] }
     }
 
     /// All tensors by name, in the names of the reference network.
-    pub(crate) fn tensors(&self, graph: &Graph, layout: &Layout) -> Tensors {
-        let mut tensors = parameter_tensors(&self.parameters, graph, layout);
-        for norm in &graph.norms {
+    pub(crate) fn tensors(&self, tables: &Tables, layout: &Layout) -> Tensors {
+        let mut tensors = parameter_tensors(&self.parameters, tables, layout);
+        for norm in &tables.norms {
             let channels = norm.raw.shape.channels;
             for (suffix, values) in [("running_mean", &self.running_mean), ("running_var", &self.running_var)]
             {
@@ -105,22 +106,22 @@ impl State {
         &mut self,
         path: &Path,
         former: &dyn Fn(&str) -> String,
-        graph: &Graph,
+        tables: &Tables,
         layout: &Layout,
     ) -> Result<Vec<String>, Error> {
-        let (tensors, notes) = tensors::load(path, &self.tensors(graph, layout), former)?;
+        let (tensors, notes) = tensors::load(path, &self.tensors(tables, layout), former)?;
         for (name, (_, values)) in &tensors {
-            self.set(name, values, graph, layout);
+            self.set(name, values, tables, layout);
         }
         Ok(notes)
     }
 
-    fn set(&mut self, name: &str, values: &[f32], graph: &Graph, layout: &Layout) {
-        let target = if let Some(index) = graph.params.iter().position(|param| param.name == name) {
+    fn set(&mut self, name: &str, values: &[f32], tables: &Tables, layout: &Layout) {
+        let target = if let Some(index) = tables.params.iter().position(|param| param.name == name) {
             &mut self.parameters[layout.offset(ParamId(index))..]
         } else {
             let Some((norm, suffix)) = name.rsplit_once('.') else { return };
-            let Some(norm) = graph.norms.iter().find(|n| n.name == norm) else { return };
+            let Some(norm) = tables.norms.iter().find(|n| n.name == norm) else { return };
             match suffix {
                 "running_mean" => &mut self.running_mean[norm.offset..],
                 _ => &mut self.running_var[norm.offset..],
@@ -131,10 +132,10 @@ impl State {
 }
 
 /// The tensors of a flat array laid out like the parameters (weights, or their gradients) by name.
-pub(crate) fn parameter_tensors(flat: &[f32], graph: &Graph, layout: &Layout) -> Tensors {
-    let tensor = |(index, param): (usize, &crate::graph::Param)| {
+pub(crate) fn parameter_tensors(flat: &[f32], tables: &Tables, layout: &Layout) -> Tensors {
+    let tensor = |(index, param): (usize, &Param)| {
         let values = flat[layout.offset(ParamId(index))..][..param.elements()].to_vec();
         (param.name.clone(), (param.shape.clone(), values))
     };
-    graph.params.iter().enumerate().map(tensor).collect()
+    tables.params.iter().enumerate().filter(|(_, param)| !param.is_fixed).map(tensor).collect()
 }

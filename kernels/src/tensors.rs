@@ -7,7 +7,8 @@ use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::{Error, file};
+use crate::error::Error;
+use crate::file;
 
 /// Tensors by name: shape, and values in row-major order.
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

@@ -1,7 +1,7 @@
 //! What each part must not know, and habits of the code, held to the sources themselves.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ impl Source {
 
     /// Lines that are no comments, up to the test module.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_tests = |line: &str| line.starts_with("mod tests") || line.starts_with("mod checks");
+        let is_tests = |line: &str| line == "mod tests {" || line == "mod checks {";
         let lines = self.text.lines().take_while(move |line| !is_tests(line));
         lines
             .enumerate()
@@ -122,6 +122,82 @@ fn arrows_between_crates_point_one_way() {
     }
 }
 
+/// The names after `before`, as far as identifiers go, in a text.
+fn names_behind<'a>(text: &'a str, before: &'static str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        &rest[..end]
+    })
+}
+
+/// Files of the training runtime that are compiled into the program.
+fn runtime() -> Vec<Source> {
+    let all = rust_sources().into_iter();
+    all.filter(|source| source.is_under("kernels/src/") && source.is_product()).collect()
+}
+
+#[test]
+fn machines_know_no_operation_by_name() {
+    const MACHINES: [&str; 5] = ["program/", "graph/", "cpu/", "gpu/", "reference/"];
+    let runtime = rust_sources().into_iter().filter(|source| source.is_under("kernels/src/"));
+    let (operations, others): (Vec<_>, Vec<_>) =
+        runtime.partition(|source| source.is_under("kernels/src/ops/"));
+    // What is an operation or one of its calls says so.
+    let names: BTreeSet<String> = (operations.iter())
+        .flat_map(|source| {
+            ["Operation for ", "Declare for "].map(|before| names_behind(&source.text, before))
+        })
+        .flatten()
+        .map(str::to_owned)
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    // `Forward` and `Backward` are words of machines too.
+    let names: BTreeSet<_> =
+        names.iter().filter(|name| !["Forward", "Backward"].contains(&name.as_str())).collect();
+    let mut strays = Vec::new();
+    let is_test = |source: &Source| source.path.split('/').any(|part| part == "tests");
+    for source in others.iter().filter(|source| !is_test(source)) {
+        if !MACHINES.iter().any(|at| source.is_under(&format!("kernels/src/{at}"))) {
+            continue;
+        }
+        for (number, line) in source.code() {
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if words.any(|word| word == "ops" || names.iter().any(|name| *name == word)) {
+                strays.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn parts_of_the_runtime_import_each_other_one_way() {
+    let part = |path: &str| {
+        let inside = path.trim_start_matches("kernels/src/");
+        inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs").to_owned()
+    };
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in runtime().iter().filter(|source| source.path != "kernels/src/lib.rs") {
+        let own = part(&source.path);
+        let code: Vec<&str> = source.code().map(|(_, line)| line).collect();
+        let code = code.join("\n");
+        let others: Vec<&str> = names_behind(&code, "crate::").filter(|name| *name != own).collect();
+        let are_parts = others.iter().all(|name| name.starts_with(|c: char| c.is_lowercase()));
+        assert!(are_parts, "{}: imports from the crate, not from the part that has it", source.path);
+        let others = others.into_iter().map(str::to_owned);
+        imports.entry(own.clone()).or_default().extend(others);
+    }
+    assert!(imports.len() > 15 && imports["ops"].contains("cpu"), "{imports:?}");
+    // Parts that import none of those that are left go, until none is left.
+    while let Some(next) =
+        imports.iter().find(|(_, others)| others.iter().all(|other| !imports.contains_key(other)))
+    {
+        let next = next.0.clone();
+        imports.remove(&next);
+    }
+    assert!(imports.is_empty(), "these import each other in a circle: {imports:?}");
+}
+
 #[test]
 fn a_file_is_one_idea_and_says_which() {
     let mut wrong = Vec::new();
@@ -163,7 +239,10 @@ fn nothing_is_left_undone() {
 
 #[test]
 fn unsafe_code_is_in_the_backends_only() {
-    let is_backend =
-        |source: &Source| ["cpu/", "gpu/"].iter().any(|at| source.is_under(&format!("kernels/src/{at}")));
+    let is_backend = |source: &Source| {
+        let machine = ["cpu/", "gpu/"].iter().any(|at| source.is_under(&format!("kernels/src/{at}")));
+        let kernel = source.path.split('/').any(|part| part == "cpu" || part == "cpu.rs");
+        machine || (source.is_under("kernels/src/ops/") && kernel)
+    };
     only_in(is_backend, &["unsafe {", "unsafe fn", "unsafe impl"]);
 }

@@ -4,16 +4,14 @@ use std::sync::LazyLock;
 
 use super::case::{Case, random_images};
 use super::cells::{
-    Nodes, Operation, auxiliary_head, cell, edge, halve, network, random_network, relu_conv_norm, stem,
+    Nodes, Operation, auxiliary_head, cell, edge, network, random_network, relu_conv_norm, stem,
 };
-use super::readers::readers;
 use super::trace::{Tolerance, Trace, differences, trace};
-use crate::cpu::CpuDevice;
 use crate::device::Device;
-use crate::graph::{Graph, ValueId};
+use crate::ops;
 use crate::reference::Rounding;
 use crate::state::NormInit;
-use crate::{ConvSpec, DeviceChoice, SeparableSpec, Shape};
+use crate::{ConvSpec, DeviceChoice, Shape};
 
 const TOLERANCE: Tolerance = Tolerance { loss: 1e-5, tensor: 1e-4, later: 5.0 };
 
@@ -43,84 +41,9 @@ fn expected(mut case: Case) -> (Case, Trace) {
     panic!("{}: always near a kink", case.name)
 }
 
-/// One operation each between a stem and a head, in a batch of more than one block and a last one of less.
+/// The operations between a stem and a head, in a batch of more than one block and a last one of less.
 fn operations() -> Vec<Case> {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
-    let case = |name: &str, size, build: &dyn Fn(&mut Graph, ValueId) -> ValueId| {
-        Case::new(name, Shape::new(3, size, size), 20, 33, |graph, image| {
-            let stem = stem(graph, image, 5);
-            build(graph, stem)
-        })
-    };
-    let mut cases = Vec::new();
-    for (kernel, stride, padding, relu) in
-        [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true), (7, 2, 0, true)]
-    {
-        let name = format!("conv {kernel}x{kernel} stride {stride}");
-        cases.push(case(&name, 7, &|graph, value| {
-            let spec = ConvSpec { channels: 6, kernel, stride, padding, relu };
-            let value = graph.conv("conv", value, spec).unwrap();
-            graph.batch_norm("bn", value).unwrap()
-        }));
-    }
-    // Strides that taps pass over, divide the dilation or share a part with it, and padding wider than the taps reach.
-    for (kernel, stride, dilation, padding) in
-        [(3, 3, 2, 3), (1, 1, 1, 0), (1, 2, 1, 0), (3, 2, 1, 4), (3, 4, 2, 2), (7, 2, 1, 3)]
-    {
-        let name =
-            format!("separable {kernel}x{kernel} stride {stride} dilation {dilation} padding {padding}");
-        cases.push(case(&name, 7, &|graph, value| {
-            let spec = SeparableSpec { channels: 6, kernel, stride, dilation, padding };
-            let value = graph.separable("dw", "pw", value, spec).unwrap();
-            graph.batch_norm("bn", value).unwrap()
-        }));
-    }
-    let whole = case("window of a slice", 6, &|graph, value| {
-        let concat = graph.concat(2, graph.shape(value));
-        let a = graph.node_sum("a", &[edge_skip(value)], concat, 0).unwrap();
-        let b = graph.node_sum("b", &[edge_skip(a), edge_skip(value)], concat, 1).unwrap();
-        let spec = ConvSpec { channels: 9, kernel: 6, stride: 1, padding: 0, relu: true };
-        graph.conv("conv", b, spec).unwrap()
-    });
-    cases.push(whole);
-    cases.push(case("factorized reduce", 8, &|graph, value| halve(graph, "halve", value, 6)));
-    for operation in [Max, Average, Separable(3), Separable(5), Dilated(3), Dilated(5)] {
-        for stride in [1, 2] {
-            cases.push(case(&format!("{operation:?} stride {stride}"), 7, &|graph, value| {
-                edge(graph, "edge", operation, value, stride).0
-            }));
-        }
-    }
-    cases.extend(readers().into_iter().map(|(name, build)| case(name, 6, &build)));
-    let mut sums = case("node sums with drop path", 6, &|graph, value| {
-        let concat = graph.concat(4, graph.shape(value));
-        let a = graph.node_sum("a", &[], concat, 0).unwrap();
-        let pooled = edge(graph, "pool", Average, value, 1);
-        let b = graph.node_sum("b", &[pooled, (value, true), (a, false)], concat, 1).unwrap();
-        let convolved = edge(graph, "conv", Dilated(3), b, 1);
-        graph.node_sum("c", &[convolved, edge_skip(b), (b, true), edge_skip(value)], concat, 2).unwrap();
-        graph.node_sum("d", &[edge_skip(value)], concat, 3).unwrap();
-        graph.concat_value(concat).unwrap()
-    });
-    sums.drop_path = 0.4;
-    cases.push(sums);
-    for size in [5, 7, 8] {
-        let mut head = case(&format!("auxiliary head of {size}"), size, &|graph, value| {
-            auxiliary_head(graph, value);
-            edge(graph, "edge", Skip, value, 1).0
-        });
-        head.recipe.label_smoothing = 0.1;
-        cases.push(head);
-    }
-    cases.push(case("hidden linear", 6, &|graph, value| {
-        let value = graph.global_average(value);
-        graph.linear("hidden", value, 11, true).unwrap()
-    }));
-    cases
-}
-
-fn edge_skip(value: ValueId) -> (ValueId, bool) {
-    (value, false)
+    ops::examples().iter().map(|example| example.case(3, 5, 20, 33)).collect()
 }
 
 fn usual_nodes() -> [Nodes; 2] {
@@ -145,11 +68,11 @@ fn networks() -> Vec<Case> {
     let [normal, reduction] = usual_nodes();
     let mut usual = network("usual network", Shape::new(3, 8, 8), 8, 20, 25, true, [&normal, &reduction]);
     usual.images = random_images(Shape::new(3, 16, 16), 25, 1);
-    usual.recipe.norm_init = NormInit::One;
-    usual.recipe.preprocess.augment = true;
-    usual.recipe.preprocess.cutout = 4;
-    usual.recipe.label_smoothing = 0.1;
-    usual.recipe.grad_clip = 0.5;
+    usual.settings.norm_init = NormInit::One;
+    usual.settings.preprocess.augment = true;
+    usual.settings.preprocess.cutout = 4;
+    usual.settings.label_smoothing = 0.1;
+    usual.settings.grad_clip = 0.5;
     usual.drop_path = 0.2;
     let deep = Case::new("28 to 14 to 7", Shape::new(1, 28, 28), 5, 7, |graph, image| {
         let stem = stem(graph, image, 3);
@@ -163,7 +86,7 @@ fn networks() -> Vec<Case> {
         let value = edge(graph, "edge", Operation::Separable(3), stem, 2);
         relu_conv_norm(graph, "conv", value.0, 9, 1, 1)
     });
-    alone.recipe.preprocess.augment = true;
+    alone.settings.preprocess.augment = true;
     vec![usual, deep, alone]
 }
 
@@ -217,7 +140,7 @@ fn cpu_with_two_threads_agrees_with_the_reference() {
 #[test]
 fn whole_tiles_agree_with_the_reference_on_every_instruction_set() {
     let cases: Vec<_> = whole_tiles().into_iter().map(expected).collect();
-    for device in CpuDevice::with_every_isa() {
+    for device in Device::with_every_isa() {
         agrees_on(&device, &cases);
     }
 }
@@ -248,7 +171,7 @@ fn sixteen_bits_agree_within_their_rounding() {
     for (name, device) in devices {
         for (case, expected) in CASES.iter().filter(|(case, _)| case.name == "usual network") {
             let mut half = case.clone();
-            half.recipe.float_bits = 16;
+            half.settings.float_bits = 16;
             if let Err(list) = agree(&device, &half, expected, HALF_TOLERANCE) {
                 panic!("{name}: {list}");
             }
@@ -272,14 +195,14 @@ type Deviation = fn(&mut Case);
 fn comparison_finds_every_small_deviation() {
     let (case, expected) = CASES.iter().find(|(case, _)| case.name == "usual network").unwrap();
     let deviations: [(&str, Deviation); 11] = [
-        ("momentum", |case| case.recipe.momentum = 0.89),
-        ("weight decay", |case| case.recipe.weight_decay *= 0.9),
-        ("clip", |case| case.recipe.grad_clip *= 1.01),
-        ("label smoothing", |case| case.recipe.label_smoothing = 0.099),
-        ("seed of augmentation", |case| case.recipe.seed ^= 1 << 32),
-        ("no flip and crop", |case| case.recipe.preprocess.augment = false),
-        ("cutout", |case| case.recipe.preprocess.cutout = 5),
-        ("standard deviation", |case| case.recipe.preprocess.std[1] *= 1.01),
+        ("momentum", |case| case.settings.momentum = 0.89),
+        ("weight decay", |case| case.settings.weight_decay *= 0.9),
+        ("clip", |case| case.settings.grad_clip *= 1.01),
+        ("label smoothing", |case| case.settings.label_smoothing = 0.099),
+        ("seed of augmentation", |case| case.settings.seed ^= 1 << 32),
+        ("no flip and crop", |case| case.settings.preprocess.augment = false),
+        ("cutout", |case| case.settings.preprocess.cutout = 5),
+        ("standard deviation", |case| case.settings.preprocess.std[1] *= 1.01),
         ("drop path", |case| case.drop_path = 0.21),
         ("learning rate", |case| case.learning_rate *= 1.01),
         ("order of images", |case| case.images = random_images(case.images.shape(), 25, 99)),

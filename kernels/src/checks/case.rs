@@ -1,50 +1,52 @@
-//! One training to check: a network, its recipe and random images; and the backends that run it.
+//! One training to check: a network, its settings and random images; and the backends that run it.
 
+use crate::backend::{Backend, Nobody, Pass, Setup, TrainerSettings};
 use crate::device::Device;
-use crate::graph::{Graph, ValueId};
-use crate::program::{Mode, Program};
+use crate::graph::{Call, Graph, ValueId};
+use crate::ops;
+use crate::program::Mode;
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
 use crate::state::{Layout, NormInit, State};
-use crate::trainer::{Backend, Nobody, Pass, Setup, TrainerSettings};
+use crate::trainer::unchecked_setup;
 use crate::{Error, ImageSet, Preprocess, Shape};
 
-pub(super) const CLASSES: usize = 5;
+pub(crate) const CLASSES: usize = 5;
 
 /// Random numbers of a test.
-pub(super) struct Dice {
+pub(crate) struct Dice {
     seed: u64,
     next: u32,
 }
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { seed, next: 0 }
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.next += 1;
         below(random(self.seed, Purpose::Shuffle, 1, 0, self.next)[0], bound as u32) as usize
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())]
     }
 }
 
 #[derive(Clone)]
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) graph: Graph,
-    pub(super) recipe: TrainerSettings,
-    pub(super) images: ImageSet,
-    pub(super) learning_rate: f32,
-    pub(super) drop_path: f32,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) graph: Graph,
+    pub(crate) settings: TrainerSettings,
+    pub(crate) images: ImageSet,
+    pub(crate) learning_rate: f32,
+    pub(crate) drop_path: f32,
 }
 
 impl Case {
     /// A network that classifies what `build` makes of the input, on `count` random images.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         input: Shape,
         batch_size: usize,
@@ -63,7 +65,7 @@ impl Case {
             augment: false,
             cutout: 0,
         };
-        let recipe = TrainerSettings {
+        let settings = TrainerSettings {
             batch_size,
             momentum: 0.9,
             weight_decay: 0.02,
@@ -75,50 +77,43 @@ impl Case {
             norm_init: NormInit::Uniform,
         };
         let images = random_images(input, count, 1);
-        Self { name: name.to_owned(), graph, recipe, images, learning_rate: 0.05, drop_path: 0.0 }
+        Self { name: name.to_owned(), graph, settings, images, learning_rate: 0.05, drop_path: 0.0 }
     }
 
-    pub(super) fn layout(&self) -> Layout {
-        Layout::new(&self.graph, &Program::new(&self.graph, Mode::Train).trained)
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train).trained)
     }
 
-    pub(super) fn initial(&self) -> State {
-        State::initial(&self.graph, &self.layout(), self.recipe.seed, self.recipe.norm_init)
+    pub(crate) fn initial(&self) -> State {
+        State::initial(&self.graph.tables, &self.layout(), self.settings.seed, self.settings.norm_init)
     }
 
-    fn setup(&self) -> Setup {
-        Setup {
-            graph: self.graph.clone(),
-            layout: self.layout(),
-            train: Program::new(&self.graph, Mode::Train),
-            evaluate: Program::new(&self.graph, Mode::Evaluate),
-            recipe: self.recipe.clone(),
-            sets: vec![self.images.clone()],
-        }
+    pub(crate) fn setup(&self) -> Setup<dyn Call> {
+        unchecked_setup(&self.graph, &self.settings, std::slice::from_ref(&self.images))
     }
 
     /// The reference, in its initial state.
-    pub(super) fn reference(&self, rounding: Rounding) -> Reference {
-        let mut reference = Reference::new(self.setup(), rounding);
+    pub(crate) fn reference(&self, rounding: Rounding) -> Reference {
+        let mut reference = Reference::new(self.setup().map(|call| call as _), rounding);
         reference.set_state(&self.initial()).unwrap();
         reference
     }
 
     /// A device's backend, in its initial state.
-    pub(super) fn backend(&self, device: &Device) -> Result<Box<dyn Backend>, Error> {
+    pub(crate) fn backend(&self, device: &Device) -> Result<Box<dyn Backend>, Error> {
         let mut backend = device.backend(self.setup())?;
         backend.set_state(&self.initial())?;
         Ok(backend)
     }
 
     /// All images in a shuffled order.
-    pub(super) fn order(&self) -> Vec<u32> {
+    pub(crate) fn order(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.images.len() as u32).collect();
         order.sort_by_key(|&image| random(5, Purpose::Shuffle, 2, 0, image)[0]);
         order
     }
 
-    pub(super) fn pass<'a>(&self, order: &'a [u32], epoch: u32, first_step: u64) -> Pass<'a> {
+    pub(crate) fn pass<'a>(&self, order: &'a [u32], epoch: u32, first_step: u64) -> Pass<'a> {
         Pass {
             set: 0,
             order,
@@ -131,13 +126,13 @@ impl Case {
     }
 
     /// A training step over `images`.
-    pub(super) fn batch<'a>(&self, images: &'a [u32]) -> Batch<'a> {
+    pub(crate) fn batch<'a>(&self, images: &'a [u32]) -> Batch<'a> {
         let Self { learning_rate, drop_path, .. } = *self;
         Batch { set: 0, images, epoch: 1, learning_rate, drop_path, training: true }
     }
 }
 
-pub(super) fn random_images(shape: Shape, count: usize, seed: u64) -> ImageSet {
+pub(crate) fn random_images(shape: Shape, count: usize, seed: u64) -> ImageSet {
     let byte = |i: usize| (random(seed, Purpose::Shuffle, 3, 0, i as u32)[0] >> 24) as u8;
     let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
     let labels: Vec<u8> =

@@ -6,7 +6,7 @@ use crate::graph::{Graph, ValueId};
 use crate::{ConvSpec, PoolKind, SeparableSpec, Shape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Max,
     Average,
     Skip,
@@ -14,7 +14,7 @@ pub(super) enum Operation {
     Dilated(usize),
 }
 
-pub(super) const OPERATIONS: [Operation; 7] = [
+pub(crate) const OPERATIONS: [Operation; 7] = [
     Operation::Max,
     Operation::Average,
     Operation::Skip,
@@ -25,7 +25,7 @@ pub(super) const OPERATIONS: [Operation; 7] = [
 ];
 
 /// ReLU, a k×k convolution and its normalisation.
-pub(super) fn relu_conv_norm(
+pub(crate) fn relu_conv_norm(
     graph: &mut Graph,
     name: &str,
     input: ValueId,
@@ -39,14 +39,14 @@ pub(super) fn relu_conv_norm(
 }
 
 /// A 3×3 convolution of the image and its normalisation.
-pub(super) fn stem(graph: &mut Graph, image: ValueId, channels: usize) -> ValueId {
+pub(crate) fn stem(graph: &mut Graph, image: ValueId, channels: usize) -> ValueId {
     let spec = ConvSpec { channels, kernel: 3, stride: 1, padding: 1, relu: false };
     let value = graph.conv("stem", image, spec).unwrap();
     graph.batch_norm("stem.bn", value).unwrap()
 }
 
 /// Halves a map where its size allows it as the architectures do, and by a strided convolution where it does not.
-pub(super) fn halve(graph: &mut Graph, name: &str, input: ValueId, channels: usize) -> ValueId {
+pub(crate) fn halve(graph: &mut Graph, name: &str, input: ValueId, channels: usize) -> ValueId {
     let shape = graph.shape(input);
     if channels % 2 == 1 || shape.height % 2 == 1 {
         return relu_conv_norm(graph, name, input, channels, 1, 2);
@@ -56,7 +56,7 @@ pub(super) fn halve(graph: &mut Graph, name: &str, input: ValueId, channels: usi
     graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
-pub(super) fn separable(
+pub(crate) fn separable(
     graph: &mut Graph,
     name: &str,
     input: ValueId,
@@ -73,7 +73,7 @@ pub(super) fn separable(
 }
 
 /// An edge, and whether drop path applies to it.
-pub(super) fn edge(
+pub(crate) fn edge(
     graph: &mut Graph,
     name: &str,
     operation: Operation,
@@ -101,9 +101,9 @@ pub(super) fn edge(
 }
 
 /// Edges of each node: operations and which earlier values they read (0 and 1 are the cell's inputs).
-pub(super) type Nodes = Vec<Vec<(Operation, usize)>>;
+pub(crate) type Nodes = Vec<Vec<(Operation, usize)>>;
 
-pub(super) fn random_nodes(dice: &mut Dice, most_edges: usize) -> Nodes {
+pub(crate) fn random_nodes(dice: &mut Dice, most_edges: usize) -> Nodes {
     let node = |node: usize, dice: &mut Dice| {
         let edges = dice.below(most_edges + 1);
         (0..edges).map(|_| (dice.pick(&OPERATIONS), dice.below(node + 2))).collect()
@@ -112,7 +112,7 @@ pub(super) fn random_nodes(dice: &mut Dice, most_edges: usize) -> Nodes {
 }
 
 /// The concatenation of a cell's nodes.
-pub(super) fn cell(
+pub(crate) fn cell(
     graph: &mut Graph,
     name: &str,
     inputs: [ValueId; 2],
@@ -143,7 +143,7 @@ pub(super) fn cell(
 }
 
 /// The auxiliary head.
-pub(super) fn auxiliary_head(graph: &mut Graph, input: ValueId) {
+pub(crate) fn auxiliary_head(graph: &mut Graph, input: ValueId) {
     graph.in_training_only(|graph| {
         let pooled = graph.auxiliary_pool("aux.pool", input).unwrap();
         let spec = ConvSpec { channels: 7, kernel: 1, stride: 1, padding: 0, relu: false };
@@ -156,7 +156,7 @@ pub(super) fn auxiliary_head(graph: &mut Graph, input: ValueId) {
 }
 
 /// A normal cell, a reduction and a normal one behind a stem, on request with the auxiliary head behind the reduction.
-pub(super) fn network(
+pub(crate) fn network(
     name: &str,
     input: Shape,
     channels: usize,
@@ -177,7 +177,7 @@ pub(super) fn network(
 }
 
 /// A network of which everything is drawn.
-pub(super) fn random_network(seed: u64) -> Case {
+pub(crate) fn random_network(seed: u64) -> Case {
     let mut dice = Dice::new(seed);
     let size = dice.pick(&[7, 7, 8, 11, 14]);
     let batch_size = dice.pick(&[1, 5, 16, 20, 33]);
@@ -192,11 +192,11 @@ pub(super) fn random_network(seed: u64) -> Case {
     let mut case = network(&name, input, channels, batch_size, count, auxiliary, [&normal, &reduction]);
     let stored = dice.pick(&[size, 2 * size, size + 3]);
     case.images = random_images(Shape::new(input.channels, stored, stored), count, seed);
-    case.recipe.preprocess.augment = dice.below(2) == 1;
-    case.recipe.preprocess.cutout = dice.pick(&[0, 3, 4]);
-    case.recipe.label_smoothing = dice.pick(&[0.0, 0.1]);
-    case.recipe.grad_clip = dice.pick(&[0.3, 5.0, 1e6]);
-    case.recipe.seed = seed << 30 | seed;
+    case.settings.preprocess.augment = dice.below(2) == 1;
+    case.settings.preprocess.cutout = dice.pick(&[0, 3, 4]);
+    case.settings.label_smoothing = dice.pick(&[0.0, 0.1]);
+    case.settings.grad_clip = dice.pick(&[0.3, 5.0, 1e6]);
+    case.settings.seed = seed << 30 | seed;
     case.drop_path = dice.pick(&[0.0, 0.2, 0.5]);
     case
 }

@@ -3,9 +3,9 @@
 
 use super::case::Case;
 use super::cells::{Operation, edge, relu_conv_norm, stem};
-use crate::graph::ParamId;
+use crate::backend::Backend;
+use crate::program::ParamId;
 use crate::reference::Rounding;
-use crate::trainer::Backend;
 use crate::{DeviceChoice, Shape, device::Device};
 
 /// Names of the dead branch begin with `dead`; one of its nodes reads a living value, and it lies in a concatenation of which
@@ -33,7 +33,7 @@ fn stay_as_they_are(backend: &mut dyn Backend) {
     backend.train(&case.pass(&case.order(), 0, 0)).unwrap();
     let state = backend.state().unwrap();
     let gradients = backend.gradients().unwrap();
-    for (index, param) in case.graph.params.iter().enumerate() {
+    for (index, param) in case.graph.tables.params.iter().enumerate() {
         let range = layout.offset(ParamId(index))..layout.offset(ParamId(index)) + param.elements();
         let same = state.parameters[range.clone()] == initial.parameters[range.clone()];
         assert_eq!(same, param.name.starts_with("dead"), "{}", param.name);
@@ -42,7 +42,7 @@ fn stay_as_they_are(backend: &mut dyn Backend) {
         }
     }
     let means = |name: &str| {
-        let norm = case.graph.norms.iter().find(|norm| norm.name == name).unwrap();
+        let norm = case.graph.tables.norms.iter().find(|norm| norm.name == name).unwrap();
         &state.running_mean[norm.offset..][..norm.raw.shape.channels]
     };
     assert!(means("dead.conv.bn").iter().all(|&mean| mean != 0.0));

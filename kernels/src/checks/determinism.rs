@@ -3,10 +3,9 @@
 use super::case::{Case, random_images};
 use super::cells::{Operation, edge, random_network, relu_conv_norm, stem};
 use super::trace::{Trace, trace};
-use crate::cpu::CpuDevice;
+use crate::backend::Backend;
 use crate::device::Device;
 use crate::reference::Rounding;
-use crate::trainer::Backend;
 use crate::{ConvSpec, DeviceChoice, Shape};
 
 fn run(device: &Device, case: &Case) -> Trace {
@@ -35,10 +34,10 @@ fn cpu_gives_the_same_bits_with_one_thread_two_and_three() {
 
 #[test]
 fn every_instruction_set_of_the_processor_gives_the_same_bits() {
-    let devices = CpuDevice::with_every_isa();
+    let devices = Device::with_every_isa();
     for bits in [32, 16] {
         for mut case in (21..=22).map(random_network) {
-            case.recipe.float_bits = bits;
+            case.settings.float_bits = bits;
             let traces: Vec<Trace> = devices.iter().map(|device| run(device, &case)).collect();
             for other in &traces[1..] {
                 assert_same_bits(&case, &traces[0], other);
@@ -89,20 +88,20 @@ fn draws_are_those_of_the_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
         graph.node_sum("node", &[(value, true), (value, true)], concat, 0).unwrap()
     });
     case.images = random_images(Shape::new(3, 16, 16), 35, 1);
-    case.recipe.preprocess.augment = true;
-    case.recipe.preprocess.cutout = 3;
+    case.settings.preprocess.augment = true;
+    case.settings.preprocess.cutout = 3;
     case.drop_path = 0.5;
     case.learning_rate = 0.0;
     let forward = case.order();
     let backward: Vec<u32> = forward.iter().rev().copied().collect();
     let mut sums = Vec::new();
     for (batch_size, order) in [(1, &forward), (5, &backward), (16, &forward), (33, &backward)] {
-        case.recipe.batch_size = batch_size;
+        case.settings.batch_size = batch_size;
         let losses = open(&case).train(&case.pass(order, 4, 0)).unwrap().losses;
         let sizes = order.chunks(batch_size).map(<[u32]>::len);
         sums.push(losses.iter().zip(sizes).map(|(&loss, size)| f64::from(loss) * size as f64).sum::<f64>());
     }
-    case.recipe.batch_size = 16;
+    case.settings.batch_size = 16;
     let other = open(&case).train(&case.pass(&forward, 5, 0)).unwrap().losses;
     for sum in &sums[1..] {
         assert!((sum - sums[0]).abs() < 1e-5 * sums[0], "{sums:?}");
@@ -118,8 +117,8 @@ fn evaluation_is_that_of_each_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
         let value = edge(graph, "edge", Operation::Separable(3), stem, 2);
         relu_conv_norm(graph, "conv", value.0, 6, 1, 1)
     });
-    case.recipe.preprocess.augment = true;
-    case.recipe.preprocess.cutout = 3;
+    case.settings.preprocess.augment = true;
+    case.settings.preprocess.cutout = 3;
     let mut state = case.initial();
     state.running_mean.iter_mut().enumerate().for_each(|(i, mean)| *mean = (i % 3) as f32 * 0.2);
     state.running_var.iter_mut().enumerate().for_each(|(i, var)| *var = 0.3 + (i % 4) as f32);
@@ -127,7 +126,7 @@ fn evaluation_is_that_of_each_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
     let backward: Vec<u32> = forward.iter().rev().copied().collect();
     let mut found = Vec::new();
     for (batch_size, order) in [(1, &forward), (5, &backward), (16, &forward), (33, &backward)] {
-        case.recipe.batch_size = batch_size;
+        case.settings.batch_size = batch_size;
         let mut backend = open(&case);
         backend.set_state(&state).unwrap();
         found.push(backend.evaluate(&case.pass(order, 4, 0)).unwrap());

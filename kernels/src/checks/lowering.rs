@@ -1,11 +1,9 @@
 //! What calls say that they read and write is what they read and write: schedules and memory plans rely on it.
 
-use super::case::Case;
-use super::cells::{random_network, stem};
-use super::readers::{Build, readers};
-use crate::Shape;
-use crate::program::{Access, AccessKind, Call, Resource};
-use crate::reference::{Memory, Rounding};
+use super::cells::random_network;
+use crate::ops;
+use crate::program::{Access, AccessKind, Resource};
+use crate::reference::{Memory, Rounding, updates};
 
 /// Sets all numbers of `memory` to NaN, except those of `kept`.
 fn poison(memory: &mut Memory, kept: &[Resource]) {
@@ -21,55 +19,37 @@ fn bits(memory: &mut Memory) -> Vec<u64> {
     memory.all_numbers().into_iter().map(|n| n.to_bits()).collect()
 }
 
-fn accumulates(call: &Call) -> bool {
-    match call {
-        Call::ConvolveBackward { sink, .. } => sink.is_some_and(|sink| sink.accumulate),
-        Call::PoolBackward { sink, .. }
-        | Call::EdgeBackward { sink, .. }
-        | Call::WindowAverageBackward { sink, .. } => sink.accumulate,
-        _ => false,
-    }
-}
-
 #[test]
 fn calls_touch_what_they_say_and_nothing_else() {
-    let of_readers = |(name, build): (&str, Build)| {
-        Case::new(name, Shape::new(3, 6, 6), 2, 4, |graph, image| {
-            let stem = stem(graph, image, 5);
-            build(graph, stem)
-        })
-    };
-    for case in (31..=36).map(random_network).chain(readers().into_iter().map(of_readers)) {
+    let examples = ops::examples().into_iter().map(|example| example.case(3, 5, 2, 4));
+    for case in (31..=36).map(random_network).chain(examples) {
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
         let batch = case.batch(&order[..2]);
         let calls = reference.train.calls.clone();
-        let mut memory = reference.memory(&reference.train, batch);
+        let mut memory = reference.memory(batch);
         for call in &calls {
             let accesses = call.accesses();
             let of = |kinds: &[AccessKind]| -> Vec<Resource> {
                 let chosen = accesses.iter().filter(|a: &&Access| kinds.contains(&a.kind));
                 chosen.map(|a| a.resource).collect()
             };
-            let written = of(&[AccessKind::Write, AccessKind::SharedWrite]);
-            let mut needed = of(&[AccessKind::Read, AccessKind::SharedWrite]);
-            if accumulates(call) {
-                needed.extend(of(&[AccessKind::Write]));
-            }
+            let written = of(&[AccessKind::Write, AccessKind::Accumulate, AccessKind::SharedWrite]);
+            let needed = of(&[AccessKind::Read, AccessKind::Accumulate, AccessKind::SharedWrite]);
 
             // With everything else gone, it writes the same.
             let mut blind = memory.clone();
             poison(&mut blind, &needed);
             let (parameters, gradients) = (reference.parameters.clone(), reference.gradients.clone());
-            if !needed.contains(&Resource::Parameters) && !matches!(call, Call::Update) {
+            if !needed.contains(&Resource::Parameters) && !updates(&**call) {
                 reference.parameters.fill(f64::NAN);
             }
-            reference.execute(call, &mut blind, batch);
+            call.run(&mut reference, &mut blind, batch);
             reference.parameters.clone_from(&parameters);
             reference.gradients.clone_from(&gradients);
 
             let mut before = memory.clone();
-            reference.execute(call, &mut memory, batch);
+            call.run(&mut reference, &mut memory, batch);
             for &resource in &written {
                 let (seeing, blind) = (memory.numbers(resource), blind.numbers(resource));
                 let same = seeing.iter().zip(&blind).all(|(a, b)| a.to_bits() == b.to_bits());
@@ -85,8 +65,10 @@ fn calls_touch_what_they_say_and_nothing_else() {
                 for &resource in &written {
                     state.numbers(resource).into_iter().for_each(|n| *n = 0.0);
                 }
-                if let Call::ConvolveBackward { op, .. } = call {
-                    state.weight_partials.remove(&op.weight.0);
+                for &resource in &written {
+                    if let Resource::Workspace(id) = resource {
+                        state.workspaces.remove(&id);
+                    }
                 }
             }
             assert_eq!(bits(&mut before), bits(&mut after), "{call:?} writes what it does not say");

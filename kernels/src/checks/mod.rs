@@ -5,8 +5,10 @@
 mod agreement;
 mod case;
 mod cells;
+mod checkpoints;
 mod dead_branches;
 mod determinism;
+mod example;
 mod gradients;
 mod lowering;
 mod no_numbers;
@@ -14,3 +16,9 @@ mod readers;
 mod schedule;
 mod sizes;
 mod trace;
+
+pub(crate) use case::Case;
+pub(crate) use cells::{Operation, auxiliary_head, edge, halve, random_network, relu_conv_norm, separable};
+pub(crate) use example::{Example, example};
+pub(crate) use gradients::check_gradients;
+pub(crate) use readers::readers;

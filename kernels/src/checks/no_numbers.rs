@@ -2,10 +2,10 @@
 
 use super::case::Case;
 use super::cells::{relu_conv_norm, stem};
-use crate::graph::ParamId;
+use crate::backend::Backend;
+use crate::program::ParamId;
 use crate::reference::Rounding;
 use crate::state::State;
-use crate::trainer::Backend;
 use crate::{DeviceChoice, Error, Shape, device::Device};
 
 fn case() -> Case {
@@ -17,9 +17,9 @@ fn case() -> Case {
 
 /// Sets the elements of a parameter.
 fn set(state: &mut State, case: &Case, name: &str, value: impl Fn(usize) -> f32) {
-    let index = case.graph.params.iter().position(|param| param.name == name).unwrap();
+    let index = case.graph.tables.params.iter().position(|param| param.name == name).unwrap();
     let first = case.layout().offset(ParamId(index));
-    let elements = case.graph.params[index].elements();
+    let elements = case.graph.tables.params[index].elements();
     (0..elements).for_each(|element| state.parameters[first + element] = value(element));
 }
 
@@ -72,7 +72,7 @@ fn large_gradients_are_clipped_alike() {
     // Squares of these gradients are beyond 32 bits, they are not.
     let mut state = case.initial();
     set(&mut state, &case, "linear.weight", |element| 1e25 * (element as f32).sin());
-    let order = &case.order()[..case.recipe.batch_size];
+    let order = &case.order()[..case.settings.batch_size];
     let train = |backend: &mut dyn Backend| {
         backend.set_state(&state).unwrap();
         backend.train(&case.pass(order, 0, 0)).unwrap();

@@ -6,10 +6,10 @@ use crate::graph::{Graph, ValueId};
 use crate::{ConvSpec, PoolKind};
 
 /// What makes a network of a value.
-pub(super) type Build = fn(&mut Graph, ValueId) -> ValueId;
+pub(crate) type Build = fn(&mut Graph, ValueId) -> ValueId;
 
 /// Names and networks.
-pub(super) fn readers() -> Vec<(&'static str, Build)> {
+pub(crate) fn readers() -> Vec<(&'static str, Build)> {
     fn convolution(graph: &mut Graph, name: &str, value: ValueId, channels: usize) -> ValueId {
         let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
         graph.conv(name, value, spec).unwrap()

@@ -2,47 +2,52 @@
 
 use super::case::{Case, Dice};
 use super::cells::{random_network, relu_conv_norm};
-use crate::Shape;
-use crate::plan::{Lifetime, plan};
-use crate::program::{AccessKind, Call, Content, Mode, Program, Resource};
-use crate::reference::{Memory, Reference, Rounding};
-use crate::schedule::{chains, put_off, schedule, waits};
+use std::sync::Arc;
 
-/// Calls that treat each image for itself, up to sums over them.
-fn by_image(call: &Call) -> bool {
-    !matches!(
-        call,
-        Call::NormStatistics { .. } | Call::NormGradient { .. } | Call::WeightGradient { .. } | Call::Update
-    )
-}
+use crate::cpu::{RunKernel, Sizes, Split};
+use crate::graph::Call;
+use crate::ops;
+use crate::program::plan::{Lifetime, plan};
+use crate::program::schedule::{chains, put_off, schedule, waits};
+use crate::program::{Access, AccessKind, Content, Declare, Mode, Placement, Program, Resource};
+use crate::reference::{Memory, Reference, Rounding, updates};
+use crate::shape::Shape;
 
-fn never(_: &Call) -> bool {
-    false
+/// Calls that a processor splits into blocks of images.
+fn by_image(case: &Case, calls: &[Arc<dyn Call>]) -> Vec<bool> {
+    let tables = &case.graph.tables;
+    let sizes = Sizes { tables, blocks: 2, chunks: 2, trained: 1, sources: &[case.images.shape()] };
+    calls.iter().map(|call| RunKernel::split(&**call, &sizes) == Split::Blocks).collect()
 }
 
 /// Which calls depend on each other image by image only, and when each runs.
-type Schedule = (fn(&Call) -> bool, Vec<usize>);
+type Schedule = (Vec<bool>, Vec<usize>);
 
 /// Times of calls that run one by one, image by image, and image by image as late as others may wait.
-fn schedules(calls: &[Call]) -> [Schedule; 3] {
+fn schedules(case: &Case, calls: &[Arc<dyn Call>]) -> [Schedule; 3] {
     let waits = waits(calls);
-    let [alone, local] = [never, by_image].map(|local| schedule(calls, &waits, local));
-    let mut late = local.clone();
-    put_off(calls, &waits, by_image, &mut late);
-    [(never, alone), (by_image, local), (by_image, late)]
+    let (never, local) = (vec![false; calls.len()], by_image(case, calls));
+    let placements: Vec<_> = calls.iter().map(|call| call.placement()).collect();
+    let early = schedule(&waits, &local);
+    let mut late = early.clone();
+    put_off(&placements, &waits, &local, &mut late);
+    let alone = schedule(&waits, &never);
+    [(never, alone), (local.clone(), early), (local, late)]
+}
+
+fn calls_of(case: &Case, mode: Mode) -> Vec<Arc<dyn Call>> {
+    ops::program(&case.graph, mode).calls
 }
 
 /// What two calls may not touch at one time: written by one of them, and not shared.
-fn conflicts(a: &Call, b: &Call) -> Vec<Resource> {
+fn conflicts(a: &dyn Call, b: &dyn Call) -> Vec<Resource> {
     let mut list = Vec::new();
     for mine in a.accesses() {
         for theirs in b.accesses() {
-            let harmless = match (mine.kind, theirs.kind) {
-                (AccessKind::Read, AccessKind::Read) | (AccessKind::SharedWrite, AccessKind::SharedWrite) => {
-                    true
-                }
-                _ => !mine.resource.overlaps(theirs.resource),
-            };
+            let both = |kind| mine.kind == kind && theirs.kind == kind;
+            let harmless = both(AccessKind::Read)
+                || both(AccessKind::SharedWrite)
+                || !mine.resource.overlaps(theirs.resource);
             if !harmless {
                 list.push(mine.resource);
             }
@@ -56,14 +61,14 @@ fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
     for seed in 41..=46 {
         let case = random_network(seed);
         for mode in [Mode::Train, Mode::Evaluate] {
-            let calls = Program::new(&case.graph, mode).calls;
-            for (local, times) in schedules(&calls) {
+            let calls = calls_of(&case, mode);
+            for (local, times) in schedules(&case, &calls) {
                 for (later, call) in calls.iter().enumerate() {
-                    assert_eq!(times[later] % 2 == 1, local(call), "{call:?}");
+                    assert_eq!(times[later] % 2 == 1, local[later], "{call:?}");
                     for earlier in 0..later {
-                        let list = conflicts(&calls[earlier], call);
+                        let list = conflicts(&*calls[earlier], &**call);
                         let only_images = list.iter().all(|resource| resource.is_by_image());
-                        let together = local(call) && local(&calls[earlier]) && only_images;
+                        let together = local[later] && local[earlier] && only_images;
                         let kept = times[earlier] < times[later]
                             || (times[earlier] == times[later] && together)
                             || list.is_empty();
@@ -79,10 +84,9 @@ fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
 fn chains_of_one_time_are_independent_and_keep_the_lists_order() {
     for seed in 41..=46 {
         let case = random_network(seed);
-        let calls = Program::new(&case.graph, Mode::Train).calls;
+        let calls = calls_of(&case, Mode::Train);
         let waits = waits(&calls);
-        let mut times = schedule(&calls, &waits, by_image);
-        put_off(&calls, &waits, by_image, &mut times);
+        let [_, _, (_, times)] = schedules(&case, &calls);
         let mut apart = 0;
         for time in (1..=times.iter().copied().max().unwrap_or(0)).step_by(2) {
             let list: Vec<usize> = (0..calls.len()).filter(|&index| times[index] == time).collect();
@@ -94,7 +98,7 @@ fn chains_of_one_time_are_independent_and_keep_the_lists_order() {
             for (number, chain) in chains.iter().enumerate() {
                 for &theirs in chains[..number].iter().flatten() {
                     for &mine in chain {
-                        let list = conflicts(&calls[theirs], &calls[mine]);
+                        let list = conflicts(&*calls[theirs], &*calls[mine]);
                         assert!(list.is_empty(), "{:?} and {:?}: {list:?}", calls[theirs], calls[mine]);
                     }
                 }
@@ -125,12 +129,12 @@ fn order_of_independent_calls_changes_nothing() {
         let case = random_network(seed);
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
-        let batch = case.batch(&order[..case.recipe.batch_size]);
+        let batch = case.batch(&order[..case.settings.batch_size]);
         let calls = reference.train.calls.clone();
         let memory = reference.differentiate(&calls, batch);
         let expected = result(&case, &reference, &memory);
         let mut dice = Dice::new(seed);
-        let [(_, alone), (_, local), (_, late)] = schedules(&calls);
+        let [(_, alone), (_, local), (_, late)] = schedules(&case, &calls_of(&case, Mode::Train));
         for order in [
             shuffled(&alone, &mut dice, true),
             shuffled(&alone, &mut dice, true),
@@ -138,7 +142,7 @@ fn order_of_independent_calls_changes_nothing() {
             shuffled(&late, &mut dice, false),
         ] {
             assert!(!order.is_sorted(), "{}: nothing was shuffled", case.name);
-            let shuffled: Vec<Call> = order.iter().map(|&index| calls[index].clone()).collect();
+            let shuffled: Vec<_> = order.iter().map(|&index| calls[index].clone()).collect();
             let memory = reference.differentiate(&shuffled, batch);
             assert_eq!(result(&case, &reference, &memory), expected, "{}", case.name);
         }
@@ -146,7 +150,7 @@ fn order_of_independent_calls_changes_nothing() {
 }
 
 /// First and last time of each storage.
-fn lifetimes(program: &Program, times: &[usize]) -> Vec<Option<(usize, usize)>> {
+fn lifetimes<C: Declare + ?Sized>(program: &Program<C>, times: &[usize]) -> Vec<Option<(usize, usize)>> {
     let mut lives = vec![None; program.storages.len()];
     for (call, &time) in program.calls.iter().zip(times) {
         for storage in call.storages() {
@@ -163,20 +167,20 @@ fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
         let case = random_network(seed);
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
-        let batch = case.batch(&order[..case.recipe.batch_size]);
+        let batch = case.batch(&order[..case.settings.batch_size]);
         let calls = reference.train.calls.clone();
         let memory = reference.differentiate(&calls, batch);
         let expected = result(&case, &reference, &memory);
-        for (_, times) in schedules(&calls) {
+        for (_, times) in schedules(&case, &calls_of(&case, Mode::Train)) {
             let lives = lifetimes(&reference.train, &times);
             reference.gradients.fill(0.0);
-            let mut memory = reference.memory(&reference.train, batch);
+            let mut memory = reference.memory(batch);
             let order = shuffled(&times, &mut Dice::new(seed), false);
             for (place, &index) in order.iter().enumerate() {
-                if matches!(calls[index], Call::Update) {
+                if updates(&*calls[index]) {
                     continue;
                 }
-                reference.execute(&calls[index], &mut memory, batch);
+                calls[index].run(&mut reference, &mut memory, batch);
                 let over = order.get(place + 1).is_none_or(|&next| times[next] > times[index]);
                 for (storage, life) in memory.storages.iter_mut().zip(&lives) {
                     let dead = life.is_some_and(|(_, last)| last == times[index]);
@@ -194,12 +198,12 @@ fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
 fn storages_alive_at_one_time_have_memory_of_their_own() {
     for seed in 71..=78 {
         let case = random_network(seed);
-        let program = Program::new(&case.graph, Mode::Train);
-        let times = schedule(&program.calls, &waits(&program.calls), by_image);
+        let program = ops::program(&case.graph, Mode::Train);
+        let [_, _, (_, times)] = schedules(&case, &program.calls);
         let lives: Vec<Lifetime> = (lifetimes(&program, &times).into_iter().zip(&program.storages))
             .filter_map(|(life, storage)| {
-                let size = if storage.content == Content::Taps { 1 } else { 4 };
-                let bytes = storage.shape.elements() * case.recipe.batch_size * size;
+                let size = if storage.content == Content::Bytes { 1 } else { 4 };
+                let bytes = storage.shape.elements() * case.settings.batch_size * size;
                 life.map(|(first, last)| Lifetime { bytes, first, last })
             })
             .collect();
@@ -222,29 +226,28 @@ fn storages_alive_at_one_time_have_memory_of_their_own() {
 
 #[test]
 fn what_adds_to_the_same_gradients_stands_together_where_it_may() {
-    let giver = |call: &Call| match call {
-        Call::ConvolveBackward { sink: Some(sink), .. } => Some((sink.tensor, sink.accumulate)),
-        Call::PoolBackward { sink, .. } | Call::EdgeBackward { sink, .. } => {
-            Some((sink.tensor, sink.accumulate))
-        }
-        _ => None,
+    let giver = |call: &dyn Call| {
+        let given = call.accesses().into_iter().filter(|access| access.kind != AccessKind::Read);
+        let mut given = given.filter_map(|access: Access| Some((access.tensor()?, access.kind)));
+        given.next().filter(|_| call.placement() == Placement::Late)
     };
     let mut gained = 0;
     for seed in 41..=46 {
-        let calls = Program::new(&random_network(seed).graph, Mode::Train).calls;
-        let [_, (_, early), (_, late)] = schedules(&calls);
+        let case = random_network(seed);
+        let calls = calls_of(&case, Mode::Train);
+        let [_, (_, early), (_, late)] = schedules(&case, &calls);
         // Times between a call that gives first and one that adds to it.
-        let apart = |times: &[usize]| -> usize {
+        let distance = |times: &[usize]| -> usize {
             let mut sum = 0;
             for (later, call) in calls.iter().enumerate() {
-                let Some((tensor, true)) = giver(call) else { continue };
-                let first = |earlier: &usize| giver(&calls[*earlier]) == Some((tensor, false));
+                let Some((tensor, AccessKind::Accumulate)) = giver(&**call) else { continue };
+                let first = |earlier: &usize| giver(&*calls[*earlier]) == Some((tensor, AccessKind::Write));
                 sum += (0..later).find(first).map_or(0, |earlier| times[later] - times[earlier]);
             }
             sum
         };
-        assert!(apart(&late) <= apart(&early));
-        gained += apart(&early) - apart(&late);
+        assert!(distance(&late) <= distance(&early));
+        gained += distance(&early) - distance(&late);
     }
     assert!(gained > 0);
 }
@@ -256,14 +259,20 @@ fn convolutions_wait_for_the_weights_that_they_read() {
         let nothing = graph.node_sum("nothing", &[], concat, 0).unwrap();
         relu_conv_norm(graph, "conv", nothing, 4, 3, 1)
     });
-    let calls = Program::new(&case.graph, Mode::Train).calls;
+    let calls = calls_of(&case, Mode::Train);
     let waits = waits(&calls);
-    let arranging = calls.iter().position(|call| matches!(call, Call::LoadImages { .. })).unwrap();
-    let mut after = vec![false; calls.len()];
-    for (index, call) in calls.iter().enumerate() {
-        after[index] = waits[index].iter().any(|wait| wait.earlier == arranging || after[wait.earlier]);
-        if matches!(call, Call::Convolve { .. } | Call::ConvolveBackward { .. }) {
-            assert!(after[index], "{call:?}");
+    let is = |call: usize, kind: &str| calls[call].kind() == kind;
+    // What it waits for, however far.
+    let mut before: Vec<Vec<usize>> = Vec::new();
+    for waits in &waits {
+        let direct = waits.iter().map(|wait| wait.earlier);
+        before.push(direct.flat_map(|earlier| before[earlier].iter().copied().chain([earlier])).collect());
+    }
+    for call in 0..calls.len() {
+        if is(call, "dense convolution") || is(call, "dense convolution: backward") {
+            let arranged =
+                before[call].iter().filter(|&&earlier| is(earlier, "convolution: reorder weights"));
+            assert!(arranged.count() > 0, "{:?}", calls[call]);
         }
     }
 }

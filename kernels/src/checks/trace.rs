@@ -1,46 +1,46 @@
 //! What a backend did with a case, and how two such traces differ.
 
 use super::case::Case;
+use crate::backend::Backend;
 use crate::state::{State, parameter_tensors};
-use crate::trainer::Backend;
 use crate::{Error, Evaluation};
 
 /// What one pass left.
-pub(super) struct Snapshot {
-    pub(super) losses: Vec<f32>,
-    pub(super) correct: u64,
+pub(crate) struct Snapshot {
+    pub(crate) losses: Vec<f32>,
+    pub(crate) correct: u64,
     /// Of the last step.
-    pub(super) gradients: Vec<f32>,
-    pub(super) state: State,
+    pub(crate) gradients: Vec<f32>,
+    pub(crate) state: State,
 }
 
-pub(super) struct Trace {
+pub(crate) struct Trace {
     /// A single step; from the initial state again, an epoch over all images; a second epoch in reverse order.
-    pub(super) passes: Vec<Snapshot>,
-    pub(super) evaluation: Evaluation,
+    pub(crate) passes: Vec<Snapshot>,
+    pub(crate) evaluation: Evaluation,
 }
 
-pub(super) const PASSES: [&str; 3] = ["one step", "first epoch", "second epoch"];
+pub(crate) const PASSES: [&str; 3] = ["one step", "first epoch", "second epoch"];
 
 /// Largest relative errors.
 #[derive(Clone, Copy)]
-pub(super) struct Tolerance {
-    pub(super) loss: f64,
+pub(crate) struct Tolerance {
+    pub(crate) loss: f64,
     /// Of the norm of the difference of each tensor's gradient, and of its change since the initial state.
-    pub(super) tensor: f64,
+    pub(crate) tensor: f64,
     /// How much more is allowed after several steps.
-    pub(super) later: f64,
+    pub(crate) later: f64,
 }
 
 /// Norms below this share of the norm of all tensors together are compared with that share: what is exactly 0 for a reason
 /// (a normalisation behind it) has no relative error.
 const NEGLIGIBLE: f64 = 1e-2;
 
-pub(super) fn trace(backend: &mut dyn Backend, case: &Case, initial: &State) -> Result<Trace, Error> {
+pub(crate) fn trace(backend: &mut dyn Backend, case: &Case, initial: &State) -> Result<Trace, Error> {
     let order = case.order();
-    let one = &order[..case.recipe.batch_size.min(order.len())];
+    let one = &order[..case.settings.batch_size.min(order.len())];
     let reverse: Vec<u32> = order.iter().rev().copied().collect();
-    let steps = order.len().div_ceil(case.recipe.batch_size) as u64;
+    let steps = order.len().div_ceil(case.settings.batch_size) as u64;
     let mut passes = Vec::new();
     for (restart, pass) in [
         (true, case.pass(one, 1, 0)),
@@ -62,7 +62,7 @@ pub(super) fn trace(backend: &mut dyn Backend, case: &Case, initial: &State) -> 
 }
 
 /// All that differs, in words.
-pub(super) fn differences(case: &Case, expected: &Trace, found: &Trace, tolerance: Tolerance) -> Vec<String> {
+pub(crate) fn differences(case: &Case, expected: &Trace, found: &Trace, tolerance: Tolerance) -> Vec<String> {
     let mut list = Vec::new();
     let initial = case.initial();
     for (pass, (name, (expected, found))) in
@@ -91,7 +91,7 @@ pub(super) fn differences(case: &Case, expected: &Trace, found: &Trace, toleranc
                 report(format!("{what} of {error}"));
             }
         }
-        for norm in &case.graph.norms {
+        for norm in &case.graph.tables.norms {
             let part = |values: &[f32]| values[norm.offset..][..norm.raw.shape.channels].to_vec();
             let (e, f) = (&expected.state, &found.state);
             for (what, e, f) in [
@@ -117,8 +117,8 @@ pub(super) fn differences(case: &Case, expected: &Trace, found: &Trace, toleranc
 fn tensor_errors(case: &Case, expected: &[f32], found: &[f32], tolerance: f64) -> Vec<String> {
     let layout = case.layout();
     let negligible = NEGLIGIBLE * length(expected);
-    let expected = parameter_tensors(expected, &case.graph, &layout);
-    let found = parameter_tensors(found, &case.graph, &layout);
+    let expected = parameter_tensors(expected, &case.graph.tables, &layout);
+    let found = parameter_tensors(found, &case.graph.tables, &layout);
     let mut list = Vec::new();
     for (name, (_, expected)) in &expected {
         let (error, size) = (distance(expected, &found[name].1), length(expected));

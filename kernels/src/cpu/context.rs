@@ -2,27 +2,32 @@
 
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
 use super::simd::{Element, Vector};
-use crate::graph::{DropId, ParamId};
-use crate::preprocess::{ImageSet, Preprocess, Resize};
-use crate::program::{Gradient, Mode};
+use crate::backend::TrainerSettings;
+use crate::preprocess::{ImageSet, Resize};
+use crate::program::{DropId, Gradient, Input, Mixed, Mode, ParamId, Tables};
 use crate::shape::{BLOCK, blocks};
 
-/// Everything of one training that does not change from step to step.
+/// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums.
+pub(super) const CHUNKS: usize = 8;
+
+/// What a step reads beside activations.
 pub(crate) struct Context<'a> {
     pub(crate) mode: Mode,
+    pub(crate) tables: &'a Tables,
+    pub(crate) settings: &'a TrainerSettings,
     pub(crate) memory: &'a Memory,
     pub(crate) parameters: &'a Parameters,
     pub(crate) norms: &'a NormArrays,
     pub(crate) images: &'a ImageSet,
-    pub(crate) preprocess: &'a Preprocess,
     /// Vertical and horizontal resize.
     pub(crate) resize: &'a [Resize; 2],
     /// Loss of each image and whether the main head was right, `[image][2]`.
     pub(crate) metrics: &'a Buffer,
-    pub(crate) seed: u64,
     pub(crate) epoch: u32,
+    pub(crate) learning_rate: f32,
     pub(crate) drop_path: f32,
-    pub(crate) label_smoothing: f32,
+    /// Elements of the flat array of trained parameters.
+    pub(crate) trained: usize,
     /// The batch: numbers of its images in the set.
     pub(crate) batch: &'a [u32],
 }
@@ -31,6 +36,21 @@ impl Context<'_> {
     /// Blocks of this batch.
     pub(crate) fn blocks(&self) -> usize {
         blocks(self.batch.len())
+    }
+
+    /// Partial sums of a call that is split into blocks.
+    pub(crate) fn chunks(&self) -> usize {
+        CHUNKS.min(self.blocks())
+    }
+
+    /// How channel `channel` of an input is read.
+    ///
+    /// # Safety
+    /// The map of its normalisation must be there.
+    #[inline(always)]
+    pub(crate) unsafe fn reading<V: Vector>(&self, input: Input, channel: usize) -> Reading<V> {
+        // SAFETY: the caller's promise.
+        unsafe { Reading::new(self.norms, self.memory.input_channel(input), channel, input.relu) }
     }
 
     /// Images in a block.
@@ -66,6 +86,34 @@ impl Context<'_> {
         let scale = self.memory.drop_scale(drop, block);
         // SAFETY: the block's 16 scales.
         std::array::from_fn(|lane| unsafe { *scale.add(lane) })
+    }
+
+    /// A weight of a mixture; 1 where there is none.
+    ///
+    /// # Safety
+    /// The weights must be there.
+    #[inline(always)]
+    pub(crate) unsafe fn mixture_weight(&self, mixed: Option<Mixed>) -> f32 {
+        // SAFETY: the caller's promise.
+        mixed.map_or(1.0, |mixed| unsafe { *self.memory.workspace::<f32>(mixed.weights).add(mixed.choice) })
+    }
+
+    /// Where the partial sums of the gradient of a weight lie, one a block.
+    pub(crate) fn weight_partials(&self, mixed: Mixed) -> *mut f32 {
+        self.memory.workspace::<f32>(mixed.partials).wrapping_add(mixed.term * self.memory.blocks_max())
+    }
+
+    /// Leaves the gradient of a weight from one term, of all blocks.
+    ///
+    /// # Safety
+    /// No other thread may touch the term.
+    pub(crate) unsafe fn put_weight_gradient(&self, mixed: Mixed, gradient: f32) {
+        // SAFETY: the caller's promise; a term has a number for each block.
+        unsafe {
+            let partials = std::slice::from_raw_parts_mut(self.weight_partials(mixed), self.blocks());
+            partials.fill(0.0);
+            partials[0] = gradient;
+        }
     }
 
     /// A, B and C of the normalisation that a gradient is sent back through, of a channel of what it is the gradient of.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dispatch::Isa;
+use super::isa::Isa;
 
 /// The processor.
 pub(crate) struct CpuDevice {
@@ -27,10 +27,8 @@ impl CpuDevice {
 
     /// One device for each instruction set that this processor has.
     #[cfg(test)]
-    pub(crate) fn with_every_isa() -> Vec<crate::Device> {
-        let device =
-            |isa| crate::Device(Arc::new(crate::device::Kind::Cpu(Self { isa, threads: 1, pool: None })));
-        Isa::all().into_iter().map(device).collect()
+    pub(crate) fn with_every_isa() -> Vec<Self> {
+        Isa::all().into_iter().map(|isa| Self { isa, threads: 1, pool: None }).collect()
     }
 
     pub(crate) fn name(&self) -> String {

@@ -4,12 +4,12 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::simd::{Element, Half};
-use super::wide;
 use crate::error::Error;
-use crate::graph::{DropId, Graph, Input, NormId, ParamId, Tensor};
 use crate::limits::Limit;
-use crate::plan::{ALIGNMENT, Lifetime, plan};
-use crate::program::{Call, Content, Program};
+use crate::program::plan::{ALIGNMENT, Lifetime, plan};
+use crate::program::{
+    Content, DropId, Input, NormId, ParamId, Storage, StorageId, Tables, Tensor, WorkspaceId,
+};
 use crate::reservation::memory_for_trainings;
 use crate::shape::BLOCK;
 use crate::state::Layout;
@@ -173,26 +173,11 @@ struct Place {
     channel_bytes: usize,
 }
 
-/// Place of the partial sums of a convolution's weights.
-#[derive(Clone, Copy)]
-struct PartialPlace {
-    offset: usize,
-    chunk_floats: usize,
-}
-
-/// What a wide convolution gathers of the whole batch: its columns, which stay for the backward pass, and there the gradients
-/// of its outputs.
-pub(crate) struct Gathered {
-    pub(crate) columns: *mut f32,
-    pub(crate) gradients: *mut f32,
-}
-
-/// Partial sums of one convolution and chunk: weights, depthwise weights, bias.
-pub(crate) struct Partials {
-    pub(crate) weight: *mut f32,
-    pub(crate) depthwise: *mut f32,
-    pub(crate) bias: *mut f32,
-    pub(crate) floats: usize,
+/// What a call touches that runs at a time: storages, and workspaces with the bytes that it needs of each.
+pub(super) struct Touched {
+    pub(super) time: usize,
+    pub(super) storages: Vec<StorageId>,
+    pub(super) workspaces: Vec<(WorkspaceId, usize)>,
 }
 
 /// Memory plan of one program.
@@ -202,9 +187,8 @@ pub(crate) struct Memory {
     pub(crate) buffers: usize,
     pub(crate) unshared: usize,
     places: Vec<Place>,
-    partials: Vec<Option<PartialPlace>>,
-    /// Offsets of the columns and of the gradients that a wide convolution gathers.
-    gathers: Vec<Option<[usize; 2]>>,
+    /// Offset of each workspace.
+    workspaces: Vec<usize>,
     /// First channel of each normalisation in the arrays, less the first channel of what it normalises.
     norm_offsets: Vec<(usize, usize)>,
     params: Vec<(usize, usize)>,
@@ -214,66 +198,36 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Plans the arena of `program`, whose calls run at `times`, for batches of up to `blocks` blocks in
-    /// `chunks` chunks.
-    pub(crate) fn new(
-        graph: &Graph,
+    /// Plans the arena for batches of up to `blocks` blocks and calls that touch `touched`.
+    pub(super) fn new(
+        tables: &Tables,
         layout: &Layout,
-        program: &Program,
-        times: &[usize],
+        storages: &[Storage],
+        touched: &[Touched],
         blocks: usize,
-        chunks: impl Fn(&Call) -> usize,
         halves: bool,
     ) -> Result<Self, Error> {
         let element = element(halves);
+        let unused = |bytes| Lifetime { bytes, first: usize::MAX, last: 0 };
         let mut lifetimes: Vec<Lifetime> = Vec::new();
         let mut places = Vec::new();
-        for storage in &program.storages {
+        for storage in storages {
             let bytes = match storage.content {
                 Content::Activation => element,
-                Content::Taps => 1,
+                Content::Bytes => 1,
             };
             let channel_bytes = storage.shape.pixels() * BLOCK * bytes;
             let block_bytes = channel_bytes * storage.shape.channels;
             places.push(Place { offset: 0, block_bytes, channel_bytes });
-            lifetimes.push(Lifetime { bytes: block_bytes * blocks, first: usize::MAX, last: 0 });
+            lifetimes.push(unused(block_bytes * blocks));
         }
-        let mut partials = vec![None; graph.params.len()];
-        let mut gathers: Vec<Option<[usize; 2]>> = vec![None; graph.params.len()];
-        for (call, &time) in program.calls.iter().zip(times) {
-            for storage in call.storages() {
-                let life = &mut lifetimes[storage.0];
-                life.first = life.first.min(time);
-                life.last = life.last.max(time);
-            }
-            if let Call::Convolve { op } | Call::ConvolveBackward { op, .. } = call
-                && wide::is_wide(op)
-            {
-                let bytes = wide::gathered_floats(op, blocks).map(|floats| floats * size_of::<f32>());
-                let here = |bytes| Lifetime { bytes, first: time, last: time };
-                let [columns, gradients] = *gathers[op.weight.0].get_or_insert_with(|| {
-                    lifetimes.extend([here(bytes[0]), here(0)]);
-                    [lifetimes.len() - 2, lifetimes.len() - 1]
-                });
-                lifetimes[columns].last = time;
-                if matches!(call, Call::ConvolveBackward { .. }) {
-                    lifetimes[gradients] = here(bytes[1]);
-                }
-            }
-            match call {
-                Call::ConvolveBackward { op, .. } => {
-                    let ids = op.depthwise.into_iter().chain([op.weight]).chain(op.bias);
-                    let chunk_floats = ids.map(|id| graph.params[id.0].elements()).sum();
-                    let bytes = chunk_floats * size_of::<f32>() * chunks(call);
-                    partials[op.weight.0] = Some((lifetimes.len(), chunk_floats));
-                    lifetimes.push(Lifetime { bytes, first: time, last: time });
-                }
-                Call::WeightGradient { op } => {
-                    if let Some((index, _)) = partials[op.weight.0] {
-                        lifetimes[index].last = time;
-                    }
-                }
-                _ => {}
+        lifetimes.resize(storages.len() + tables.workspaces, unused(0));
+        for Touched { time, storages: touched, workspaces } in touched {
+            let workspaces = workspaces.iter().map(|&(WorkspaceId(id), bytes)| (storages.len() + id, bytes));
+            for (index, bytes) in touched.iter().map(|&StorageId(id)| (id, 0)).chain(workspaces) {
+                let life = &mut lifetimes[index];
+                let (first, last) = (life.first.min(*time), life.last.max(*time));
+                *life = Lifetime { bytes: life.bytes.max(bytes), first, last };
             }
         }
         for life in &mut lifetimes {
@@ -285,22 +239,17 @@ impl Memory {
         for (place, &offset) in places.iter_mut().zip(&plan.offsets) {
             place.offset = offset;
         }
-        let partial = |p: Option<(usize, usize)>| {
-            p.map(|(index, chunk_floats)| PartialPlace { offset: plan.offsets[index], chunk_floats })
-        };
-        let gather = |place: [usize; 2]| place.map(|index| plan.offsets[index]);
         Ok(Self {
             arena: Arc::new(Buffer::planned(plan.bytes)?),
             buffers: lifetimes.iter().filter(|life| life.bytes > 0).count(),
             unshared: lifetimes.iter().map(|life| life.bytes).fold(0, usize::saturating_add),
             places,
-            partials: partials.into_iter().map(partial).collect(),
-            gathers: gathers.into_iter().map(|place| place.map(gather)).collect(),
-            norm_offsets: graph.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
-            params: (graph.params.iter().enumerate())
+            workspaces: plan.offsets[storages.len()..].to_vec(),
+            norm_offsets: tables.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
+            params: (tables.params.iter().enumerate())
                 .map(|(id, param)| (layout.offset(ParamId(id)), param.elements()))
                 .collect(),
-            drops: Buffer::floats(graph.drops * blocks * BLOCK)?,
+            drops: Buffer::floats(tables.drops * blocks * BLOCK)?,
             blocks_max: blocks,
             halves,
         })
@@ -326,28 +275,17 @@ impl Memory {
         self.arena.pointer::<u8>().wrapping_add(at + block * block_bytes).cast()
     }
 
-    /// Tap numbers of a block.
+    /// Small numbers of a block.
     #[inline(always)]
-    pub(crate) fn taps(&self, storage: crate::graph::StorageId, block: usize) -> *mut u8 {
+    pub(crate) fn bytes(&self, storage: StorageId, block: usize) -> *mut u8 {
         let place = self.places[storage.0];
         self.arena.pointer::<u8>().wrapping_add(place.offset + block * place.block_bytes)
     }
 
-    /// Partial sums of a convolution in one chunk.
-    pub(crate) fn partials(&self, op: &crate::ops::Convolution, chunk: usize) -> Option<Partials> {
-        let place = self.partials[op.weight.0]?;
-        let offset = place.offset + chunk * place.chunk_floats * size_of::<f32>();
-        let weight: *mut f32 = self.arena.pointer::<u8>().wrapping_add(offset).cast();
-        let depthwise = weight.wrapping_add(self.params[op.weight.0].1);
-        let bias = depthwise.wrapping_add(op.depthwise.map_or(0, |id| self.params[id.0].1));
-        Some(Partials { weight, depthwise, bias, floats: place.chunk_floats })
-    }
-
-    /// What a wide convolution gathers.
-    pub(crate) fn gathered(&self, op: &crate::ops::Convolution) -> Option<Gathered> {
-        let at = |offset: usize| self.arena.pointer::<u8>().wrapping_add(offset).cast();
-        let [columns, gradients] = self.gathers[op.weight.0]?.map(at);
-        Some(Gathered { columns, gradients })
+    /// An operation's own memory, at a cache line.
+    #[inline(always)]
+    pub(crate) fn workspace<T>(&self, workspace: WorkspaceId) -> *mut T {
+        self.arena.pointer::<u8>().wrapping_add(self.workspaces[workspace.0]).cast()
     }
 
     /// Drop-path scale of the 16 images of a block.
@@ -373,6 +311,24 @@ impl Memory {
     #[inline(always)]
     pub(crate) fn input_channel(&self, input: Input) -> Option<usize> {
         input.norm.map(|norm| self.norm_channel(norm, input.tensor))
+    }
+
+    /// Byte of the arena where a workspace begins.
+    #[cfg(test)]
+    pub(super) fn workspace_offset(&self, workspace: WorkspaceId) -> usize {
+        self.workspaces[workspace.0]
+    }
+
+    /// Bytes of a channel of a block.
+    #[cfg(test)]
+    pub(super) fn channel_bytes(&self, storage: StorageId) -> usize {
+        self.places[storage.0].channel_bytes
+    }
+
+    /// The drop-path scales.
+    #[cfg(test)]
+    pub(super) fn drop_scales(&self) -> &Buffer {
+        &self.drops
     }
 
     pub(crate) fn blocks_max(&self) -> usize {

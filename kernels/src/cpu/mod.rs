@@ -2,32 +2,24 @@
 //!
 //! Work is split by fixed chunks of image blocks (or of channels), and every sum over chunks has a fixed
 //! order, so that the number of threads never changes a bit. `unsafe` is here alone: kernels work on one
-//! arena through raw pointers, and the schedule of `program.rs` promises that what runs at one time does not
+//! arena through raw pointers, and the schedule of `program/` promises that what runs at one time does not
 //! conflict.
 
 mod address_space;
-mod ahead;
-mod batch;
-mod columns;
 mod context;
 pub mod control;
-mod convolution;
-mod depthwise;
 mod device;
-mod dispatch;
-mod elementwise;
-mod matrix;
+mod isa;
+mod kernel;
 mod memory;
-mod norm;
-mod pixels;
+mod phases;
 mod planned;
-mod pool;
-mod prepared;
+mod prefetch;
 mod rows;
-mod same;
 mod simd;
-mod update;
-mod wide;
+#[cfg(test)]
+mod tests;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,25 +27,28 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 pub use self::address_space::save_address_space;
-use self::context::Context;
+pub(crate) use self::context::{Context, Reading};
 pub(crate) use self::device::CpuDevice;
-use self::dispatch::{Isa, Unit};
+pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
+pub(crate) use self::memory::Memory;
+pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
+pub(crate) use self::rows::{Rows, output_gradients, zero_margins};
+pub(crate) use self::simd::{Element, Portable, Vector, Work};
+pub(crate) use self::windows::{Windows, pad_rows};
+
+use self::context::CHUNKS;
+use self::isa::Isa;
 use self::memory::{Buffer, NormArrays, Parameters};
-use self::prepared::{Link, Phase, Prepared};
+use self::phases::{Link, Phase, Prepared};
+use crate::backend::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
 use crate::error::Error;
-use crate::graph::{Graph, NormId};
-use crate::plan::MemoryPlan;
 use crate::preprocess::{ImageSet, Resize};
 use crate::profile::{KernelTime, Profile};
-use crate::program::{Call, Mode};
+use crate::program::plan::MemoryPlan;
+use crate::program::{Mode, Program, Tables};
 use crate::reservation::Reservation;
-use crate::shape::blocks;
+use crate::shape::{BLOCK, blocks};
 use crate::state::State;
-use crate::trainer::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
-
-/// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial
-/// sums.
-const CHUNKS: usize = 8;
 
 /// How errors name this device.
 const CPU: &str = "cpu";
@@ -62,8 +57,8 @@ const CPU: &str = "cpu";
 pub(crate) struct CpuBackend {
     isa: Isa,
     pool: Option<Arc<rayon::ThreadPool>>,
-    graph: Graph,
-    recipe: TrainerSettings,
+    tables: Tables,
+    settings: TrainerSettings,
     sets: Vec<ImageSet>,
     resizes: Vec<[Resize; 2]>,
     train: Prepared,
@@ -71,8 +66,6 @@ pub(crate) struct CpuBackend {
     parameters: Parameters,
     norms: NormArrays,
     metrics: Buffer,
-    /// Sum of squares of each segment of the gradients, in 64 bits.
-    square_sums: Buffer,
     /// One area of scratch memory a thread.
     scratch: Vec<Buffer>,
     trained: usize,
@@ -89,7 +82,7 @@ impl CpuBackend {
     ///
     /// # Errors
     /// When the memory is not there, or other trainings hold it.
-    pub(crate) fn new(device: &CpuDevice, setup: Setup) -> Result<Self, Error> {
+    pub(crate) fn new(device: &CpuDevice, setup: Setup<dyn RunKernel>) -> Result<Self, Error> {
         let on_host = setup.initial_bytes();
         let mut backend = Self::plan(device, setup)?;
         let reservation = Reservation::new(CPU, backend.memory_plan.total().saturating_add(on_host))?;
@@ -101,22 +94,30 @@ impl CpuBackend {
     }
 
     /// The memory of a training, without any of it being allocated.
-    pub(crate) fn memory_plan(device: &CpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
+    pub(crate) fn memory_plan(device: &CpuDevice, setup: Setup<dyn RunKernel>) -> Result<MemoryPlan, Error> {
         Ok(Self::plan(device, setup)?.memory_plan)
     }
 
     /// A training whose memory is not allocated.
-    fn plan(device: &CpuDevice, setup: Setup) -> Result<Self, Error> {
-        let Setup { graph, layout, train, evaluate, recipe, sets } = setup;
-        let count = blocks(recipe.batch_size);
-        let halves = recipe.float_bits == 16;
-        let train = Prepared::new(&graph, &layout, train, count, halves)?;
-        let evaluate = Prepared::new(&graph, &layout, evaluate, count, halves)?;
-        let floats = |prepared: &Prepared| {
-            sets.iter().map(|set| prepared.scratch_floats(set.shape())).max().unwrap_or(0)
+    fn plan(device: &CpuDevice, setup: Setup<dyn RunKernel>) -> Result<Self, Error> {
+        let Setup { tables, layout, train, evaluate, settings, sets } = setup;
+        let blocks = blocks(settings.batch_size);
+        let halves = settings.float_bits == 16;
+        let sources: Vec<_> = sets.iter().map(ImageSet::shape).collect();
+        let sizes = Sizes {
+            tables: &tables,
+            blocks,
+            chunks: CHUNKS.min(blocks),
+            trained: layout.trained,
+            sources: &sources,
         };
-        let scratch = floats(&train).max(floats(&evaluate));
-        let size = recipe.preprocess.image_size;
+        let prepare = |program: Program<dyn RunKernel>| {
+            let moved = program.moved(settings.batch_size, settings.float_bits);
+            Prepared::new(program, &sizes, &layout, halves, moved)
+        };
+        let (train, evaluate) = (prepare(train)?, prepare(evaluate)?);
+        let scratch = train.scratch_floats.max(evaluate.scratch_floats);
+        let size = settings.preprocess.image_size;
         let parameters = || Buffer::floats(layout.elements);
         let mut backend = Self {
             isa: device.isa,
@@ -125,7 +126,7 @@ impl CpuBackend {
                 .map(|set| [Resize::new(set.shape().height, size), Resize::new(set.shape().width, size)])
                 .collect(),
             sets,
-            recipe,
+            settings,
             train,
             evaluate,
             parameters: Parameters {
@@ -134,13 +135,12 @@ impl CpuBackend {
                 momentum: parameters()?,
                 gradients: parameters()?,
             },
-            norms: NormArrays::new(graph.norm_channels(), count)?,
-            metrics: Buffer::floats(2 * count * crate::BLOCK)?,
-            square_sums: Buffer::planned(update::segments(layout.trained) * size_of::<f64>())?,
+            norms: NormArrays::new(tables.norm_channels, blocks)?,
+            metrics: Buffer::floats(2 * blocks * BLOCK)?,
             scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect::<Result<_, _>>()?,
             trained: layout.trained,
             elements: layout.elements,
-            graph,
+            tables,
             profile: None,
             memory_plan: MemoryPlan::default(),
             _reservation: None,
@@ -153,42 +153,40 @@ impl CpuBackend {
         let prepared = if mode == Mode::Train { &self.train } else { &self.evaluate };
         Context {
             mode,
+            tables: &self.tables,
+            settings: &self.settings,
             memory: &prepared.memory,
             parameters: &self.parameters,
             norms: &self.norms,
             images: &self.sets[pass.set],
-            preprocess: &self.recipe.preprocess,
             resize: &self.resizes[pass.set],
             metrics: &self.metrics,
-            seed: self.recipe.seed,
             epoch: pass.epoch,
+            learning_rate: pass.learning_rate,
             drop_path: pass.drop_path,
-            label_smoothing: self.recipe.label_smoothing,
+            trained: self.trained,
             batch,
         }
     }
 
-    /// Runs units that do not conflict with each other, on all threads.
+    /// Runs `count` lists of units that do not conflict with each other, on all threads.
     fn run_all<'u>(
         &self,
         cx: &Context<'_>,
+        prepared: &Prepared,
         count: usize,
-        units: impl Fn(usize, &mut dyn FnMut(Unit<'u>)) + Sync,
+        units: impl Fn(usize, &mut dyn FnMut(usize, Unit<'u>)) + Sync,
     ) {
-        let chunks = CHUNKS.min(cx.blocks());
         let run = |index: usize| {
             let thread = rayon::current_thread_index().unwrap_or(0) % self.scratch.len();
             let scratch = self.scratch[thread].pointer();
-            units(index, &mut |unit| {
-                let chunks = match unit {
-                    Unit::Part { call: Call::WeightGradient { op }, .. } if wide::is_wide(op) => 1,
-                    _ => chunks,
-                };
-                let timed = self.profile.as_ref().map(|profile| (profile, unit.kind(), Instant::now()));
+            units(index, &mut |call, unit| {
+                let profile = self.profile.as_ref().filter(|_| cx.mode == Mode::Train);
+                let timed = profile.map(|profile| (profile, Instant::now()));
                 // SAFETY: the schedule's promise, and one scratch area a thread.
-                unsafe { dispatch::run(self.isa, cx, &self.graph, chunks, unit, scratch) }
-                if let Some((profile, kind, begun)) = timed {
-                    profile.add(kind, begun);
+                unsafe { prepared.calls[call].run_on(self.isa, cx, unit, scratch) }
+                if let Some((profile, begun)) = timed {
+                    profile.add(prepared.kind_of[call], begun);
                 }
             });
         };
@@ -199,56 +197,33 @@ impl CpuBackend {
         }
     }
 
-    fn run_phases(&self, cx: &Context<'_>, prepared: &Prepared) {
-        let (blocks, calls) = (cx.blocks(), &prepared.program.calls);
-        let chunks = CHUNKS.min(blocks);
-        for phase in &prepared.phases {
+    fn run_phases(&self, cx: &Context<'_>, prepared: &Prepared, phases: &[Phase]) {
+        let (blocks, chunks) = (cx.blocks(), cx.chunks());
+        for phase in phases {
             match phase {
-                Phase::Blocks(chains) => self.run_all(cx, chunks * chains.len(), |index, run| {
-                    let (chunk, chain) = (index / chains.len(), &chains[index % chains.len()]);
-                    let first = chunk * blocks / chunks;
-                    for block in first..(chunk + 1) * blocks / chunks {
-                        for Link { call, next } in chain {
-                            let call = &calls[*call];
-                            run(Unit::Block { call, block, chunk, first_of_chunk: block == first, next });
+                Phase::Blocks(chains) => {
+                    self.run_all(cx, prepared, chunks * chains.len(), |index, run| {
+                        let (chunk, chain) = (index / chains.len(), &chains[index % chains.len()]);
+                        let first = chunk * blocks / chunks;
+                        for block in first..(chunk + 1) * blocks / chunks {
+                            for Link { call, next } in chain {
+                                let first_of_chunk = block == first;
+                                run(*call, Unit::Block(Block { block, chunk, first_of_chunk, next }));
+                            }
                         }
-                    }
-                }),
-                Phase::Gather(list) => self.run_all(cx, blocks, |block, run| {
+                    });
+                }
+                Phase::Gather(list) => self.run_all(cx, prepared, blocks, |block, run| {
                     for &call in list {
-                        run(Unit::Gather { call: &calls[call], block });
+                        run(call, Unit::Gather { block });
                     }
                 }),
-                Phase::Parts(list) => self.run_all(cx, list.len(), |index, run| {
+                Phase::Parts(list) => self.run_all(cx, prepared, list.len(), |index, run| {
                     let (call, part) = list[index];
-                    run(Unit::Part { call: &calls[call], part });
+                    run(call, Unit::Part { part });
                 }),
             }
         }
-    }
-
-    /// Clips and steps; false when the norm of the gradients is not a number, and nothing is changed.
-    fn update(&self, cx: &Context<'_>, learning_rate: f32) -> bool {
-        let segments = update::segments(self.trained);
-        let sums: *mut f64 = self.square_sums.pointer();
-        let to = SendPointer(sums);
-        self.run_all(cx, segments, |segment, run| {
-            run(Unit::SquareSum { segment, to: to.at(segment) });
-        });
-        // SAFETY: every segment has written its sum.
-        let norm = unsafe { std::slice::from_raw_parts(sums, segments) }.iter().sum::<f64>().sqrt();
-        if !norm.is_finite() {
-            return false;
-        }
-        let step = update::Step {
-            clip: (f64::from(self.recipe.grad_clip) / (norm + 1e-6)).min(1.0) as f32,
-            learning_rate,
-            momentum: self.recipe.momentum,
-            weight_decay: self.recipe.weight_decay,
-            elements: self.trained,
-        };
-        self.run_all(cx, segments, |segment, run| run(Unit::Update { segment, step }));
-        true
     }
 
     fn round_weights(&mut self) {
@@ -282,18 +257,17 @@ impl CpuBackend {
 
     fn train_batches(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
         let mut metrics = EpochMetrics { losses: Vec::new(), correct: 0 };
-        for batch in pass.order.chunks(self.recipe.batch_size) {
+        for batch in pass.order.chunks(self.settings.batch_size) {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
             self.round_weights();
             self.metrics.as_floats_mut().fill(0.0);
             let cx = self.context(Mode::Train, pass, batch);
-            self.run_phases(&cx, &self.train);
-            let is_updated = self.update(&cx, pass.learning_rate);
+            self.run_phases(&cx, &self.train, &self.train.phases);
             let (loss, correct) = self.metrics(batch.len());
             let loss = (loss / batch.len() as f64) as f32;
-            if !loss.is_finite() || !is_updated {
+            if !loss.is_finite() {
                 let step = pass.first_step + metrics.losses.len() as u64;
                 return Err(Error::NonFinite { step, epoch: pass.epoch });
             }
@@ -307,18 +281,15 @@ impl CpuBackend {
     fn evaluate_batches(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
         self.round_weights();
         let cx = self.context(Mode::Evaluate, pass, &[]);
-        for norm in 0..self.graph.norms.len() {
-            // SAFETY: no kernel runs now.
-            unsafe { norm::running_map(&cx, &self.graph, NormId(norm)) }
-        }
+        self.run_phases(&cx, &self.evaluate, &self.evaluate.prologue);
         let mut total = Evaluation { correct: 0, images: 0, loss: 0.0 };
-        for batch in pass.order.chunks(self.recipe.batch_size) {
+        for batch in pass.order.chunks(self.settings.batch_size) {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
             self.metrics.as_floats_mut().fill(0.0);
             let cx = self.context(Mode::Evaluate, pass, batch);
-            self.run_phases(&cx, &self.evaluate);
+            self.run_phases(&cx, &self.evaluate, &self.evaluate.phases);
             let (loss, correct) = self.metrics(batch.len());
             total.loss += loss;
             total.correct += correct;
@@ -327,21 +298,6 @@ impl CpuBackend {
         }
         total.loss /= total.images.max(1) as f64;
         Ok(total)
-    }
-}
-
-/// A pointer that units on several threads write disjoint places of.
-#[derive(Clone, Copy)]
-struct SendPointer(*mut f64);
-
-// SAFETY: every unit writes its own element.
-unsafe impl Send for SendPointer {}
-// SAFETY: as above.
-unsafe impl Sync for SendPointer {}
-
-impl SendPointer {
-    fn at(&self, index: usize) -> *mut f64 {
-        self.0.wrapping_add(index)
     }
 }
 
@@ -357,7 +313,7 @@ impl Backend for CpuBackend {
     fn state(&mut self) -> Result<State, Error> {
         // SAFETY: no kernel runs now.
         let read = |buffer: &Buffer, count: usize| unsafe { buffer.as_floats() }[..count].to_vec();
-        let channels = self.graph.norm_channels();
+        let channels = self.tables.norm_channels;
         Ok(State {
             parameters: read(&self.parameters.master, self.elements),
             running_mean: read(&self.norms.running_mean, channels),
@@ -376,13 +332,23 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
+    fn momenta(&mut self) -> Result<Vec<f32>, Error> {
+        // SAFETY: no kernel runs now.
+        Ok(unsafe { self.parameters.momentum.as_floats() }[..self.trained].to_vec())
+    }
+
+    fn set_momenta(&mut self, momenta: &[f32]) -> Result<(), Error> {
+        self.parameters.momentum.as_floats_mut()[..momenta.len()].copy_from_slice(momenta);
+        Ok(())
+    }
+
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
         // SAFETY: no kernel runs now.
         Ok(unsafe { self.parameters.gradients.as_floats() }[..self.elements].to_vec())
     }
 
     fn begin_profile(&mut self) -> bool {
-        self.profile = Some(Profile::default());
+        self.profile = Some(Profile::new(&self.train.kinds));
         true
     }
 

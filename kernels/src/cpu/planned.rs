@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::CpuBackend;
 use super::memory::{Buffer, Parameters};
-use crate::plan::MemoryPlan;
 use crate::preprocess::ImageSet;
+use crate::program::plan::MemoryPlan;
 
 /// All buffers but the arenas, by what they are for.
 struct Parts<'a> {
@@ -17,14 +17,14 @@ struct Parts<'a> {
 
 impl CpuBackend {
     fn parts(&mut self) -> Parts<'_> {
-        let Self { parameters, norms, metrics, square_sums, scratch, train, evaluate, .. } = self;
+        let Self { parameters, norms, metrics, scratch, train, evaluate, .. } = self;
         let Parameters { master, rounded, momentum, gradients } = parameters;
         let (norm_state, norm_sums) = norms.state_and_sums();
         let drops = [train.memory.drops(), evaluate.memory.drops()];
         Parts {
             state: [master, momentum].into_iter().chain(rounded).chain(norm_state).collect(),
             gradients,
-            scratch: scratch.iter_mut().chain([metrics, square_sums]).chain(drops).chain(norm_sums).collect(),
+            scratch: scratch.iter_mut().chain([metrics]).chain(drops).chain(norm_sums).collect(),
         }
     }
 
@@ -48,8 +48,8 @@ impl CpuBackend {
             scratch,
             data: self.sets.iter().map(ImageSet::bytes).sum(),
             buffers: (train.buffers + evaluate.buffers) as u64,
-            calls: self.train.program.calls.len() as u64,
-            moved: self.train.program.moved(self.recipe.batch_size, self.recipe.float_bits),
+            calls: self.train.calls.len() as u64,
+            moved: self.train.moved,
         }
     }
 

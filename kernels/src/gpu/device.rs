@@ -12,7 +12,7 @@ use super::layout::{self, LANE_SLOTS, Layout};
 use super::source::Source;
 use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
-use crate::device::DeviceInfo;
+use crate::backend::DeviceInfo;
 use crate::error::Error;
 use crate::limits::{Limit, address_space_left};
 use crate::preprocess::ImageSet;

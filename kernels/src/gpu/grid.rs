@@ -1,8 +1,8 @@
 //! Launches of kernels, as grids of workgroups.
 
-use super::lower::Lowering;
+use super::lowering::Lowering;
 use super::record::{Launch, MAX_GROUPS};
-use super::source::Kernel;
+use super::source::Shader;
 use super::storage::Format;
 use super::tiles::quads;
 use super::views::Parts;
@@ -15,12 +15,12 @@ const LARGE_WORKGROUP: u32 = 256;
 const FULL: Format = Format { half: false, textured: false };
 
 /// A launch of one invocation an item.
-pub(super) fn launch(kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
+pub(crate) fn launch(kernel: &'static Shader, parts: Parts, items: usize, tiles: usize) -> Launch {
     launch_of(kernel.workgroup, kernel, parts, items, tiles)
 }
 
 /// The same in workgroups of so many invocations.
-fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize, tiles: usize) -> Launch {
+fn launch_of(workgroup: u32, kernel: &'static Shader, parts: Parts, items: usize, tiles: usize) -> Launch {
     // Only what small workgroups could not cover takes large ones.
     let small = items.div_ceil(workgroup as usize) <= MAX_GROUPS as usize;
     let workgroup = if small { workgroup } else { LARGE_WORKGROUP };
@@ -29,23 +29,23 @@ fn launch_of(workgroup: u32, kernel: &'static Kernel, parts: Parts, items: usize
 }
 
 /// A launch of a grid of workgroups.
-fn launch_with(kernel: &'static Kernel, parts: Parts, workgroup: u32, groups: u32, tiles: u32) -> Launch {
-    let Parts { constants, fields, slots } = parts;
-    Launch { kernel, constants, settings: Vec::new(), fields, slots, workgroup, groups, tiles, format: FULL }
+fn launch_with(kernel: &'static Shader, parts: Parts, workgroup: u32, groups: u32, tiles: u32) -> Launch {
+    let Parts { constants, choices, fields, slots } = parts;
+    Launch { kernel, constants, choices, fields, slots, workgroup, groups, tiles, format: FULL }
 }
 
 impl Lowering<'_> {
     /// A launch over the quads of lanes of images of `shape`, `each` pixels an invocation and `tiles` of channels; or, where the
     /// device's style is to walk, with a workgroup for a block of images.
-    pub(super) fn launch_over(
+    pub(crate) fn launch_over(
         &self,
-        kernel: &'static Kernel,
+        kernel: &'static Shader,
         parts: Parts,
         shape: Shape,
         each: usize,
         tiles: usize,
     ) -> Launch {
-        let (walks, batch) = (self.style.walks(shape), self.recipe.batch_size);
+        let (walks, batch) = (self.style.walks(shape), self.settings.batch_size);
         let abreast = self.style.workgroup(kernel) as usize;
         let items = if walks { blocks(batch) * abreast } else { quads(shape, batch) / each };
         launch_of(abreast as u32, kernel, parts.flag("WALK", walks), items, tiles)
@@ -53,9 +53,9 @@ impl Lowering<'_> {
 
     /// A launch of `count` × `tiles` sums over the batch: of a workgroup each by the first of two kernels or, where the device's
     /// style is to walk, of an invocation each by the second.
-    pub(super) fn launch_sums(
+    pub(crate) fn launch_sums(
         &self,
-        kernels: [&'static Kernel; 2],
+        kernels: [&'static Shader; 2],
         parts: Parts,
         count: usize,
         tiles: usize,
@@ -68,7 +68,7 @@ impl Lowering<'_> {
     }
 
     /// A launch of one workgroup a group.
-    pub(super) fn launch_groups(&self, kernel: &'static Kernel, parts: Parts, groups: usize) -> Launch {
+    pub(crate) fn launch_groups(&self, kernel: &'static Shader, parts: Parts, groups: usize) -> Launch {
         launch_with(kernel, parts, self.style.workgroup(kernel), groups as u32, 1)
     }
 }

@@ -6,29 +6,29 @@ use crate::limits::Limit;
 use crate::preprocess::ImageSet;
 
 /// Buffers that the kernel which loads images binds.
-pub(super) const IMAGE_PAGES: usize = 4;
+pub(crate) const IMAGE_PAGES: usize = 4;
 
 /// How the images of a set are split over pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ImageSplit {
-    pub(super) pages: usize,
-    pub(super) images_per_page: usize,
+pub(crate) struct ImageSplit {
+    pub(crate) pages: usize,
+    pub(crate) images_per_page: usize,
 }
 
 impl ImageSplit {
-    pub(super) fn new(set: &ImageSet, page_bytes: u64) -> Self {
+    pub(crate) fn new(set: &ImageSet, page_bytes: u64) -> Self {
         // A multiple of four images, so that a page begins at a whole word.
         let images_per_page = (page_bytes as usize / set.shape().elements().max(1)).max(4) / 4 * 4;
         Self { pages: set.len().div_ceil(images_per_page), images_per_page }
     }
 }
 
-pub(super) struct ResidentImages {
-    pub(super) pages: Vec<wgpu::Buffer>,
+pub(crate) struct ResidentImages {
+    pub(crate) pages: Vec<wgpu::Buffer>,
 }
 
 impl ResidentImages {
-    pub(super) fn upload(gpu: &GpuDevice, set: &ImageSet) -> Result<Self, Error> {
+    pub(crate) fn upload(gpu: &GpuDevice, set: &ImageSet) -> Result<Self, Error> {
         let split = ImageSplit::new(set, gpu.page_bytes);
         if split.pages > IMAGE_PAGES {
             return Err(Error::OutOfMemory {

@@ -1,77 +1,87 @@
 //! Where everything lies on the device: the state's words, and the arena's pages with storages and workspaces by lifetime.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::tiles::{DepthwiseTiles, Style, WeightTiles};
-use super::weights::WeightQuads;
-use crate::graph::{Graph, StorageId};
-use crate::ops::{Columns, Convolution};
-use crate::plan::{ALIGNMENT, Lifetime};
+use super::lowering::{Held, Kernel, Sizes};
+use crate::backend::TrainerSettings;
 use crate::preprocess::{ImageSet, Resize};
-use crate::program::{Call, Content, Program};
+use crate::program::plan::{ALIGNMENT, Lifetime};
+use crate::program::{Content, Mixture, Program, StorageId, Tables, WorkspaceId};
 use crate::shape::{BLOCK, blocks};
 use crate::state::Layout;
-use crate::trainer::TrainerSettings;
 
 /// Words of one channel of a normalisation: a, b, mean, 1/deviation, A, B, C and one unused.
-pub(super) const NORM_RECORD: usize = 8;
+pub(crate) const NORM_RECORD: usize = 8;
 
 /// Most workgroups that sum squares of gradients.
-pub(super) const MAX_RUNS: usize = 256;
+pub(crate) const MAX_RUNS: usize = 256;
 
 /// Word offsets in the state: all that is small, or lives longer than a step.
 #[derive(Clone, Debug, Default)]
-pub(super) struct StateWords {
-    pub(super) parameters: usize,
-    pub(super) momenta: usize,
-    pub(super) gradients: usize,
-    pub(super) running_mean: usize,
-    pub(super) running_var: usize,
-    pub(super) norms: usize,
+pub(crate) struct StateWords {
+    pub(crate) parameters: usize,
+    pub(crate) momenta: usize,
+    pub(crate) gradients: usize,
+    pub(crate) running_mean: usize,
+    pub(crate) running_var: usize,
+    pub(crate) norms: usize,
     /// Drop-path scales, `[edge][lane of the batch]`.
-    pub(super) drops: usize,
+    pub(crate) drops: usize,
     /// Loss and hits, `[step of a segment][head]`.
-    pub(super) metrics: usize,
-    pub(super) order: usize,
-    pub(super) squares: usize,
-    pub(super) mean: usize,
-    pub(super) deviation: usize,
-    pub(super) sets: Vec<SetWords>,
+    pub(crate) metrics: usize,
+    pub(crate) order: usize,
+    pub(crate) squares: usize,
+    pub(crate) mixtures: Vec<MixtureWords>,
+    pub(crate) mean: usize,
+    pub(crate) deviation: usize,
+    pub(crate) sets: Vec<SetWords>,
     /// Where it ends.
-    pub(super) words: usize,
+    pub(crate) words: usize,
     /// Steps between two uploads: of a whole epoch over the largest set.
-    pub(super) segment_steps: usize,
+    pub(crate) segment_steps: usize,
+}
+
+/// Offsets of what belongs to one mixture.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MixtureWords {
+    /// Weights of a step, `[row][choice]`.
+    pub(crate) weights: usize,
+    /// Partial sums of their gradients: each term's first, of so many.
+    pub(crate) partials: usize,
+    pub(crate) firsts: Vec<usize>,
+    /// Of each row where its terms begin and end, then of each term, by choice: choice, first partial sum, how many.
+    pub(crate) terms: usize,
 }
 
 /// Offsets of what belongs to one set of images.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SetWords {
+pub(crate) struct SetWords {
     /// Labels, four a word.
-    pub(super) labels: usize,
-    pub(super) rows: ResizeWords,
-    pub(super) columns: ResizeWords,
+    pub(crate) labels: usize,
+    pub(crate) rows: ResizeWords,
+    pub(crate) columns: ResizeWords,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ResizeWords {
-    pub(super) first: usize,
-    pub(super) weights: usize,
-    pub(super) taps: usize,
+pub(crate) struct ResizeWords {
+    pub(crate) first: usize,
+    pub(crate) weights: usize,
+    pub(crate) taps: usize,
 }
 
 impl StateWords {
     /// Lays out the state from word `first` on, and lists the words that never change.
-    pub(super) fn new(
+    pub(crate) fn new(
         first: usize,
-        graph: &Graph,
+        tables: &Tables,
         layout: &Layout,
-        recipe: &TrainerSettings,
+        settings: &TrainerSettings,
         sets: &[ImageSet],
     ) -> (Self, Vec<(usize, Vec<u32>)>) {
         let mut state = Self { words: first, ..Self::default() };
         let mut constants = Vec::new();
         let largest = sets.iter().map(ImageSet::len).max().unwrap_or(0);
-        state.segment_steps = largest.div_ceil(recipe.batch_size).max(1);
+        state.segment_steps = largest.div_ceil(settings.batch_size).max(1);
         let take = |words: &mut usize, count: usize| {
             let offset = *words;
             *words = (offset + count).next_multiple_of(16);
@@ -81,26 +91,40 @@ impl StateWords {
         state.parameters = take(words, layout.elements);
         state.momenta = take(words, layout.trained);
         state.gradients = take(words, layout.elements);
-        state.running_mean = take(words, graph.norm_channels());
-        state.running_var = take(words, graph.norm_channels());
-        state.norms = take(words, NORM_RECORD * graph.norm_channels());
-        state.drops = take(words, graph.drops * blocks(recipe.batch_size) * BLOCK);
-        state.metrics = take(words, 2 * graph.heads.len() * state.segment_steps);
-        state.order = take(words, state.segment_steps * recipe.batch_size);
+        state.running_mean = take(words, tables.norm_channels);
+        state.running_var = take(words, tables.norm_channels);
+        state.norms = take(words, NORM_RECORD * tables.norm_channels);
+        state.drops = take(words, tables.drops * blocks(settings.batch_size) * BLOCK);
+        state.metrics = take(words, 2 * tables.heads.len() * state.segment_steps);
+        state.order = take(words, state.segment_steps * settings.batch_size);
         state.squares = take(words, 2 * MAX_RUNS);
+        for mixture in &tables.mixtures {
+            let mut firsts = Vec::with_capacity(mixture.terms.len());
+            let mut next = 0;
+            for term in &mixture.terms {
+                firsts.push(next);
+                next += term.channels;
+            }
+            let weights = take(words, mixture.rows * mixture.choices);
+            let partials = take(words, next);
+            state.mixtures.push(MixtureWords { weights, partials, firsts, terms: 0 });
+        }
         let mut constant = |words: &mut usize, values: Vec<u32>| {
             let offset = take(words, values.len());
             constants.push((offset, values));
             offset
         };
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
-        state.mean = constant(words, bits(&recipe.preprocess.mean));
-        state.deviation = constant(words, bits(&recipe.preprocess.std));
+        for (mixture, own) in tables.mixtures.iter().zip(&mut state.mixtures) {
+            own.terms = constant(words, terms(mixture, &own.firsts));
+        }
+        state.mean = constant(words, bits(&settings.preprocess.mean));
+        state.deviation = constant(words, bits(&settings.preprocess.std));
         for set in sets {
             let pack = |four: &[u8]| four.iter().rev().fold(0, |word, &label| word << 8 | u32::from(label));
             let labels = constant(words, set.labels().chunks(4).map(pack).collect());
             let mut resize = |words: &mut usize, size: usize| {
-                let resize = Resize::new(size, recipe.preprocess.image_size);
+                let resize = Resize::new(size, settings.preprocess.image_size);
                 let first = resize.first.iter().map(|&first| first as u32).collect();
                 ResizeWords {
                     first: constant(words, first),
@@ -116,158 +140,136 @@ impl StateWords {
     }
 
     /// Bytes of what lasts from step to step, of the gradients, and of everything else.
-    pub(super) fn bytes(&self) -> [u64; 3] {
+    pub(crate) fn bytes(&self) -> [u64; 3] {
         let gradients = self.running_mean - self.gradients;
         let state = self.drops - self.parameters - gradients;
         [state, gradients, self.words - self.drops].map(|words| 4 * words as u64)
     }
 }
 
-/// Something that needs memory in the arena; workspaces of a convolution are named by its weight parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Held {
-    Storage(StorageId),
-    /// Quads of weights of a parameter.
-    Weights(usize),
-    /// The same for the gradient of what they are multiplied by.
-    GradientWeights(usize),
-    /// Depthwise results of a separable convolution.
-    Columns(usize),
-    /// Their gradients.
-    ColumnGradients(usize),
-    /// Partial sums of the gradient of the weights.
-    Partials(usize),
-    /// Of the depthwise weights.
-    DepthwisePartials(usize),
+/// Of each row of a mixture where its terms begin and end among all; then of each term, by choice, its choice, its first
+/// partial sum, and how many it has.
+fn terms(mixture: &Mixture, firsts: &[usize]) -> Vec<u32> {
+    let mut terms: Vec<_> = mixture.terms.iter().zip(firsts).collect();
+    terms.sort_by_key(|(term, _)| term.choice);
+    let before = |row: usize| terms.partition_point(|(term, _)| term.choice < row * mixture.choices);
+    let rows = (0..mixture.rows).flat_map(|row| [before(row), before(row + 1)]);
+    let each = terms.iter().flat_map(|(term, first)| [term.choice, **first, term.channels]);
+    rows.chain(each).map(|number| number as u32).collect()
 }
 
-impl Held {
-    /// Whether it is words, and not quads of lanes.
-    fn is_words(self, program: &Program) -> bool {
-        match self {
-            Self::Storage(id) => matches!(program.storages[id.0].content, Content::Taps),
-            Self::Weights(_) | Self::GradientWeights(_) | Self::Columns(_) | Self::ColumnGradients(_) => {
-                false
-            }
-            Self::Partials(_) | Self::DepthwisePartials(_) => true,
-        }
-    }
+/// Something that needs memory in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Block {
+    Storage(StorageId),
+    Workspace(WorkspaceId),
 }
 
 /// A page of the arena (of its lanes or of its words) and a byte offset in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) page: usize,
-    pub(super) bytes: usize,
+pub(crate) struct Place {
+    pub(crate) page: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Where what a program holds lies.
 #[derive(Clone, Debug)]
-pub(super) struct Arena {
-    pub(super) places: HashMap<Held, Place>,
+pub(crate) struct Arena {
+    pub(crate) places: HashMap<Block, Place>,
+    /// Which of them are words, and not quads of lanes.
+    words_of: HashSet<Block>,
     /// Bytes of each page with quads of lanes.
-    pub(super) lanes: Vec<usize>,
+    pub(crate) lanes: Vec<usize>,
     /// Bytes of each page with words.
-    pub(super) words: Vec<usize>,
+    pub(crate) words: Vec<usize>,
     /// Bytes of the largest single block.
-    pub(super) largest: usize,
+    pub(crate) largest: usize,
     /// Bytes of all blocks, if none shared memory with another.
-    pub(super) unshared: usize,
+    pub(crate) unshared: usize,
 }
 
 impl Arena {
     /// Of a program whose memory is not planned yet: all lies at the start of the first page.
-    pub(super) fn unplanned() -> Self {
-        Self { places: HashMap::new(), lanes: Vec::new(), words: Vec::new(), largest: 0, unshared: 0 }
+    pub(crate) fn unplanned() -> Self {
+        Self {
+            places: HashMap::new(),
+            words_of: HashSet::new(),
+            lanes: Vec::new(),
+            words: Vec::new(),
+            largest: 0,
+            unshared: 0,
+        }
     }
 
     /// Plans a program on pages of at most `page_bytes`; `times` are those of each call's first and last launch, if it
     /// has any.
-    pub(super) fn new(
-        graph: &Graph,
-        program: &Program,
+    pub(crate) fn new(
+        program: &Program<dyn Kernel>,
+        sizes: &Sizes,
         times: &[Option<(usize, usize)>],
-        batch: usize,
-        half: bool,
         page_bytes: usize,
-        style: Style,
     ) -> Self {
-        let lanes = blocks(batch) * BLOCK;
-        let element = if half { 2 } else { 4 };
-        let mut held: Vec<(Held, Lifetime)> = Vec::new();
-        let mut numbers: HashMap<Held, usize> = HashMap::new();
-        let mut hold = |what: Held, bytes: usize, (first, last): (usize, usize)| {
-            let number = *numbers.entry(what).or_insert_with(|| {
-                held.push((what, Lifetime { bytes, first, last }));
+        let lanes = blocks(sizes.batch) * BLOCK;
+        let element = if sizes.half { 2 } else { 4 };
+        let mut words_of = HashSet::new();
+        let mut held: Vec<(Block, Lifetime)> = Vec::new();
+        let mut numbers: HashMap<Block, usize> = HashMap::new();
+        let mut hold = |block: Block, bytes: usize, (first, last): (usize, usize)| {
+            let number = *numbers.entry(block).or_insert_with(|| {
+                held.push((block, Lifetime { bytes, first, last }));
                 held.len() - 1
             });
             let life = &mut held[number].1;
-            life.first = life.first.min(first);
-            life.last = life.last.max(last);
+            let (first, last) = (life.first.min(first), life.last.max(last));
+            *life = Lifetime { bytes: life.bytes.max(bytes), first, last };
         };
+        let needed = program.calls.iter().flat_map(|call| call.workspaces(sizes)).map(|(id, _)| id);
+        let needed: HashSet<WorkspaceId> = needed.collect();
         for (call, &time) in program.calls.iter().zip(times) {
             let Some(time) = time else { continue };
-            // Here statistics are made from what was normalised, not from sums that its kernel left.
-            let raw = match call {
-                Call::NormStatistics { norm } => Some(graph.norms[norm.0].raw.storage),
-                _ => None,
-            };
-            for id in call.storages().into_iter().chain(raw) {
-                let storage = program.storages[id.0];
+            for id in call.storages() {
+                let (block, storage) = (Block::Storage(id), program.storages[id.0]);
                 let bytes = match storage.content {
                     Content::Activation => storage.shape.elements() * lanes * element,
-                    Content::Taps => storage.shape.elements() * lanes,
+                    Content::Bytes => {
+                        words_of.insert(block);
+                        storage.shape.elements() * lanes
+                    }
                 };
-                hold(Held::Storage(id), bytes, time);
+                hold(block, bytes, time);
             }
-            for quads in WeightQuads::read_by(call, batch, style) {
-                // Made at the start.
-                hold(quads.held, quads.count() * 4 * element, (0, time.1));
+            for id in call.workspaces_touched().into_iter().filter(|id| needed.contains(id)) {
+                hold(Block::Workspace(id), 0, time);
             }
-            let columns = |op: &Convolution| op.column_count() * op.output.shape.pixels() * lanes * element;
-            match call {
-                Call::Convolve { op } if op.depthwise.is_some() => {
-                    hold(Held::Columns(op.weight.0), columns(op), time);
-                }
-                Call::ConvolveBackward { op, .. } => {
-                    let parts = WeightTiles::new(op, batch, style).parts;
-                    let bytes = parts * op.output.shape.channels * op.column_count() * 4;
-                    hold(Held::Partials(op.weight.0), bytes, time);
-                    if let Columns::Depthwise { kernel, .. } = op.columns {
-                        hold(Held::Columns(op.weight.0), columns(op), time);
-                        hold(Held::ColumnGradients(op.weight.0), columns(op), time);
-                        let parts = DepthwiseTiles::new(op, batch, style).parts;
-                        let bytes = parts * op.input.tensor.shape.channels * kernel * kernel * 4;
-                        hold(Held::DepthwisePartials(op.weight.0), bytes, time);
+            for (id, what) in call.workspaces(sizes) {
+                let block = Block::Workspace(id);
+                match what {
+                    Held::Quads(quads) => hold(block, quads * 4 * element, time),
+                    Held::Words(words) => {
+                        words_of.insert(block);
+                        hold(block, 4 * words, time);
                     }
                 }
-                // Reads what was held above until now.
-                Call::WeightGradient { op } => {
-                    hold(Held::Partials(op.weight.0), 0, time);
-                    if op.depthwise.is_some() {
-                        hold(Held::DepthwisePartials(op.weight.0), 0, time);
-                    }
-                }
-                _ => {}
             }
         }
         let largest = held.iter().map(|(_, life)| life.bytes).max().unwrap_or(0);
         let unshared = held.iter().map(|(_, life)| life.bytes).sum();
         let mut places = HashMap::new();
-        let (words, lanes): (Vec<_>, Vec<_>) = held.into_iter().partition(|(held, _)| held.is_words(program));
+        let (words, lanes): (Vec<_>, Vec<_>) =
+            held.into_iter().partition(|(block, _)| words_of.contains(block));
         let [words, lanes] = [words, lanes].map(|held| {
             let lives: Vec<Lifetime> = held.iter().map(|&(_, life)| life).collect();
             let (found, pages) = split(&lives, page_bytes);
-            places.extend(held.iter().map(|&(what, _)| what).zip(found));
+            places.extend(held.iter().map(|&(block, _)| block).zip(found));
             pages
         });
-        Self { places, lanes, words, largest, unshared }
+        Self { places, words_of, lanes, words, largest, unshared }
     }
 
     /// Moves each of its pages, of lanes and of words, to a place on the pages that trainings share.
-    pub(super) fn move_to(&mut self, program: &Program, lanes: &[Place], words: &[Place]) {
-        for (held, place) in &mut self.places {
-            let pages = if held.is_words(program) { words } else { lanes };
+    pub(crate) fn move_to(&mut self, lanes: &[Place], words: &[Place]) {
+        for (block, place) in &mut self.places {
+            let pages = if self.words_of.contains(block) { words } else { lanes };
             let Place { page, bytes } = pages[place.page];
             *place = Place { page, bytes: bytes + place.bytes };
         }

@@ -9,8 +9,7 @@ mod device;
 mod grid;
 mod images;
 mod layout;
-mod lower;
-mod lower_convolution;
+mod lowering;
 mod memory;
 mod order;
 mod pack;
@@ -22,7 +21,6 @@ mod stopwatch;
 mod storage;
 mod tiles;
 mod views;
-mod weights;
 
 #[cfg(test)]
 mod tests;
@@ -31,15 +29,24 @@ pub(crate) use device::GpuDevice;
 pub use device::PACKED;
 pub(crate) use pack::{Seat, pack};
 
+pub(crate) use grid::launch;
+pub(crate) use images::IMAGE_PAGES;
+pub(crate) use lowering::{Held, Kernel, Lowering, Sizes};
+pub(crate) use memory::{MAX_RUNS, SetWords};
+pub(crate) use record::{Launch, Page};
+pub(crate) use source::{GRADIENT, INPUT, RNG, SINK, Shader, WORKGROUP_SUMS};
+pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
+pub(crate) use views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
+
+use crate::backend::{EpochMetrics, Evaluation, Pass, Setup};
 use crate::error::Error;
 use crate::limits::Limit;
-use crate::plan::MemoryPlan;
 use crate::preprocess::ImageSet;
 use crate::profile::KernelTime;
 use crate::program::Mode;
+use crate::program::plan::MemoryPlan;
 use crate::reservation::Reservation;
 use crate::state::State;
-use crate::trainer::{EpochMetrics, Evaluation, Pass, Setup};
 
 use device::STEP_STRIDE;
 use images::ImageSplit;
@@ -56,7 +63,7 @@ pub(crate) struct GpuBackend {
     buffers: Buffers,
     train: Replay,
     evaluate: Replay,
-    running_statistics: Replay,
+    prologue: Replay,
     steps_per_submission: usize,
     /// While kernels of training steps are timed.
     stopwatch: Option<Stopwatch>,
@@ -79,14 +86,13 @@ struct Member {
 
 impl GpuBackend {
     /// Plans, records, compiles and allocates trainings that read the same image sets.
-    pub(crate) fn new(gpu: &GpuDevice, setups: &[Setup]) -> Result<Self, Error> {
+    pub(crate) fn new(gpu: &GpuDevice, setups: &[Setup<dyn Kernel>]) -> Result<Self, Error> {
         let sets = setups.first().map_or(&[][..], |setup| &setup.sets[..]);
         let resident = sets.iter().map(|set| gpu.resident(set)).collect::<Result<Vec<_>, _>>()?;
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let prepared = Prepared::new(setups, gpu.page_bytes, &splits, gpu.style)
             .map_err(|reason| too_large(gpu, reason))?;
-        let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, running_statistics } =
-            prepared;
+        let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, prologue } = prepared;
         let constants: Vec<_> =
             members.iter_mut().flat_map(|member| std::mem::take(&mut member.constants)).collect();
         let dispatches = train.dispatches_of_a_step();
@@ -120,7 +126,7 @@ impl GpuBackend {
             gpu: gpu.clone(),
             train: replay(&train)?,
             evaluate: replay(&evaluate)?,
-            running_statistics: replay(&running_statistics)?,
+            prologue: replay(&prologue)?,
             members,
             buffers,
             steps_per_submission: 1,
@@ -130,7 +136,7 @@ impl GpuBackend {
     }
 
     /// The memory of a training alone, without anything of a device being used.
-    pub(crate) fn memory_plan(gpu: &GpuDevice, setup: Setup) -> Result<MemoryPlan, Error> {
+    pub(crate) fn memory_plan(gpu: &GpuDevice, setup: Setup<dyn Kernel>) -> Result<MemoryPlan, Error> {
         let splits: Vec<_> = setup.sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let setups = [setup];
         let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, gpu.style)
@@ -151,7 +157,7 @@ impl GpuBackend {
         let run = Run {
             gpu: &self.gpu,
             replay: if training { &self.train } else { &self.evaluate },
-            prologue: (!training).then_some(&self.running_statistics),
+            prologue: (!training).then_some(&self.prologue),
             buffers: &self.buffers,
             shares: shares.map(|(member, pass)| pass.as_ref().map(|pass| member.share(pass))).collect(),
         };
@@ -217,6 +223,17 @@ impl GpuBackend {
         self.gpu.check()
     }
 
+    pub(crate) fn momenta_of(&mut self, member: usize) -> Result<Vec<f32>, Error> {
+        let Member { state, trained, .. } = &self.members[member];
+        self.read(state.momenta, *trained)
+    }
+
+    pub(crate) fn set_momenta_of(&mut self, member: usize, momenta: &[f32]) -> Result<(), Error> {
+        self.write(self.members[member].state.momenta, momenta);
+        self.gpu.queue.submit([]);
+        self.gpu.check()
+    }
+
     pub(crate) fn gradients_of(&mut self, member: usize) -> Result<Vec<f32>, Error> {
         let Member { state, elements, .. } = &self.members[member];
         self.read(state.gradients, *elements)
@@ -236,8 +253,8 @@ impl GpuBackend {
 }
 
 impl Member {
-    fn new(setup: &Setup, prepared: prepare::Member, dispatches: usize) -> Self {
-        let Setup { graph, layout, recipe, sets, .. } = setup;
+    fn new(setup: &Setup<dyn Kernel>, prepared: prepare::Member, dispatches: usize) -> Self {
+        let Setup { tables, layout, settings, sets, .. } = setup;
         let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
         let [state_bytes, gradients, small] = state.bytes();
         let labels = sets.iter().map(|set| set.labels().len() as u64).sum::<u64>();
@@ -252,16 +269,16 @@ impl Member {
             data: sets.iter().map(ImageSet::bytes).sum(),
             buffers: buffers as u64,
             calls: dispatches as u64,
-            moved: setup.train.moved(recipe.batch_size, recipe.float_bits),
+            moved: setup.train.moved(settings.batch_size, settings.float_bits),
         };
         Self {
-            heads: graph.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),
+            heads: tables.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),
             state,
-            batch: recipe.batch_size,
-            seed: recipe.seed,
+            batch: settings.batch_size,
+            seed: settings.seed,
             elements: layout.elements,
             trained: layout.trained,
-            channels: graph.norm_channels(),
+            channels: tables.norm_channels,
             memory_plan,
         }
     }
@@ -296,11 +313,11 @@ impl Member {
         if cancelled {
             return Err(Error::Cancelled);
         }
-        let weights: Vec<f32> = self.heads.iter().filter(|head| head.1).map(|head| head.0).collect();
         let images = pass.order.len() as u64;
         let mut evaluation = Evaluation { correct: 0, images, loss: 0.0 };
         for row in rows {
-            for (&[sum, hits], &weight) in row.iter().zip(&weights) {
+            // The auxiliary head is not evaluated.
+            for (&[sum, hits], &(weight, _)) in row.iter().zip(&self.heads).filter(|(_, head)| head.1) {
                 evaluation.correct += hits as u64;
                 evaluation.loss += f64::from(weight) * f64::from(sum);
             }

@@ -6,7 +6,7 @@
 //! ED-Batch, 2023). The product of the way to the end, mean and longest, with the fifth root of the share needed fewest
 //! dispatches of what was tried.
 
-use crate::schedule::Wait;
+use crate::program::schedule::Wait;
 
 /// The launches of one program, as far as their order depends on them.
 pub(super) struct Draft {

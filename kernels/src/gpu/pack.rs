@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::lowering::Kernel;
 use super::{GpuBackend, GpuDevice};
+use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup};
 use crate::error::Error;
-use crate::plan::MemoryPlan;
 use crate::profile::KernelTime;
 use crate::program::Mode;
+use crate::program::plan::MemoryPlan;
 use crate::state::State;
-use crate::trainer::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup};
 
 /// How often a waiting training hears of its progress, and asks whether it should stop.
 const RELAY: Duration = Duration::from_millis(50);
@@ -46,7 +47,7 @@ enum Place {
 }
 
 enum Request {
-    Build(Box<Setup>),
+    Build(Box<Setup<dyn Kernel>>),
     Pass(Mode, Owned),
 }
 
@@ -187,7 +188,7 @@ impl Answer {
 struct Lead<'a> {
     pack: &'a Pack,
     backend: Option<GpuBackend>,
-    builds: Vec<(usize, Box<Setup>)>,
+    builds: Vec<(usize, Box<Setup<dyn Kernel>>)>,
     passes: [Vec<(usize, Owned)>; 2],
     answers: Vec<(usize, Answer)>,
 }
@@ -223,7 +224,7 @@ impl<'a> Lead<'a> {
     }
 
     fn build(&mut self) {
-        let (seats, setups): (Vec<usize>, Vec<Setup>) =
+        let (seats, setups): (Vec<usize>, Vec<Setup<dyn Kernel>>) =
             std::mem::take(&mut self.builds).into_iter().map(|(seat, setup)| (seat, *setup)).unzip();
         let built = if setups.iter().all(|setup| setup.reads_as(&setups[0])) {
             GpuBackend::new(&self.pack.gpu, &setups)
@@ -335,7 +336,7 @@ impl Seat {
     }
 
     /// Builds its training together with those of the other seats.
-    pub(crate) fn training(self: &Arc<Self>, setup: Setup) -> Result<SeatBackend, Error> {
+    pub(crate) fn training(self: &Arc<Self>, setup: Setup<dyn Kernel>) -> Result<SeatBackend, Error> {
         if !matches!(self.pack.board().seats[self.number], Place::Away)
             || self.pack.board().members[self.number].is_some()
         {
@@ -415,6 +416,14 @@ impl Backend for SeatBackend {
 
     fn set_state(&mut self, state: &State) -> Result<(), Error> {
         self.with(|backend, member| backend.set_state_of(member, state))
+    }
+
+    fn momenta(&mut self) -> Result<Vec<f32>, Error> {
+        self.with(GpuBackend::momenta_of)
+    }
+
+    fn set_momenta(&mut self, momenta: &[f32]) -> Result<(), Error> {
+        self.with(|backend, member| backend.set_momenta_of(member, momenta))
     }
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {

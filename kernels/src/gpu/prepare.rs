@@ -4,15 +4,15 @@
 use std::collections::HashMap;
 
 use super::images::ImageSplit;
-use super::lower::{Lowered, lower, lower_running_statistics};
+use super::lowering::{Kernel, Lowered, Lowerer, Sizes};
 use super::memory::{Arena, Place, StateWords};
 use super::order::{Draft, Step, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
 use super::source::Source;
 use super::tiles::Style;
+use crate::backend::Setup;
 use crate::program::Program;
-use crate::schedule::waits;
-use crate::trainer::Setup;
+use crate::program::schedule::waits;
 
 pub(super) struct Prepared {
     pub(super) members: Vec<Member>,
@@ -23,8 +23,8 @@ pub(super) struct Prepared {
     pub(super) lanes_pages: Vec<(bool, u64)>,
     pub(super) train: Recording,
     pub(super) evaluate: Recording,
-    /// Makes the affine maps of all normalisations from running statistics.
-    pub(super) running_statistics: Recording,
+    /// Run once before an evaluation.
+    pub(super) prologue: Recording,
 }
 
 /// One training of a pack.
@@ -50,23 +50,23 @@ impl Prepared {
     /// Plans and records for pages of at most `page_bytes`; `splits` tell how the images of each set are held, which all of
     /// the pack read. `style` is the device's.
     pub(super) fn new(
-        setups: &[Setup],
+        setups: &[Setup<dyn Kernel>],
         page_bytes: u64,
         splits: &[ImageSplit],
         style: Style,
     ) -> Result<Self, TooLarge> {
         let mut members: Vec<Member> = Vec::with_capacity(setups.len());
         let mut words = 0;
-        for Setup { graph, layout, recipe, sets, .. } in setups {
-            let (state, constants) = StateWords::new(words, graph, layout, recipe, sets);
+        for Setup { tables, layout, settings, sets, .. } in setups {
+            let (state, constants) = StateWords::new(words, tables, layout, settings, sets);
             words = state.words;
             members.push(Member { state, constants, arena_bytes: 0, buffers: 0, unshared: 0 });
         }
         if 4 * words as u64 > page_bytes {
             return Err(TooLarge::Block(4 * words as u64));
         }
-        let train: Vec<&Program> = setups.iter().map(|setup| &setup.train).collect();
-        let evaluate: Vec<&Program> = setups.iter().map(|setup| &setup.evaluate).collect();
+        let train: Vec<&Program<dyn Kernel>> = setups.iter().map(|setup| &setup.train).collect();
+        let evaluate: Vec<&Program<dyn Kernel>> = setups.iter().map(|setup| &setup.evaluate).collect();
         let programs = [train, evaluate];
         let times = programs.each_ref().map(|programs| times(setups, programs, &members, splits, style));
         let mut arenas: [Vec<Arena>; 2] = [Vec::new(), Vec::new()];
@@ -74,18 +74,11 @@ impl Prepared {
         let mut words_pages = Pages { most: page_bytes, sizes: vec![(false, 0)] };
         let mut lanes_pages = Pages { most: page_bytes, sizes: Vec::new() };
         for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
-            let half = setup.recipe.float_bits == 16;
+            let half = setup.settings.float_bits == 16;
+            let sizes = Sizes { batch: setup.settings.batch_size, half, style };
             let mut own = [0, 1].map(|mode: usize| {
                 let (program, spans) = (programs[mode][index], times[mode][index].spans());
-                Arena::new(
-                    &setup.graph,
-                    program,
-                    &spans,
-                    setup.recipe.batch_size,
-                    half,
-                    page_bytes as usize,
-                    style,
-                )
+                Arena::new(program, &sizes, &spans, page_bytes as usize)
             });
             let largest = own.iter().map(|arena| arena.largest).max().unwrap_or(0);
             if largest as u64 > page_bytes {
@@ -96,9 +89,7 @@ impl Prepared {
             member.arena_bytes = lanes.iter().chain(&words).sum();
             let lanes = lanes_pages.take_all(half, &lanes);
             let words = words_pages.take_all(false, &words);
-            for (mode, arena) in own.iter_mut().enumerate() {
-                arena.move_to(programs[mode][index], &lanes, &words);
-            }
+            own.iter_mut().for_each(|arena| arena.move_to(&lanes, &words));
             member.buffers = own.iter().map(|arena| arena.places.len()).sum();
             member.unshared = own[0].unshared;
             for (all, arena) in arenas.iter_mut().zip(own) {
@@ -109,7 +100,9 @@ impl Prepared {
             let mut recorder = Recorder::default();
             for (index, setup) in setups.iter().enumerate() {
                 let (program, arena) = (programs[mode][index], &arenas[mode][index]);
-                let launches = lower(setup, index, program, &members[index].state, arena, splits, style);
+                let state = &members[index].state;
+                let lowerer = Lowerer { setup, training: index, state, splits, style };
+                let launches = lowerer.lower(program, &program.calls, arena);
                 for (lowered, &time) in launches.into_iter().zip(&times[mode][index].launches) {
                     recorder.push(time, lowered.set, lowered.launch);
                 }
@@ -121,15 +114,17 @@ impl Prepared {
         };
         let (train, evaluate) = (record(0)?, record(1)?);
         let mut recorder = Recorder::default();
-        for (setup, member) in setups.iter().zip(&members) {
-            for launch in lower_running_statistics(setup, &member.state, style) {
-                recorder.push(0, None, launch);
+        let arena = Arena::unplanned();
+        for (training, (setup, member)) in setups.iter().zip(&members).enumerate() {
+            let lowerer = Lowerer { setup, training, state: &member.state, splits, style };
+            for lowered in lowerer.lower(&setup.evaluate, &setup.evaluate.prologue, &arena) {
+                recorder.push(lowered.stage, lowered.set, lowered.launch);
             }
         }
-        let running_statistics = recorder.finish(style);
+        let prologue = recorder.finish(style);
         let words_pages = words_pages.sizes.into_iter().map(|(_, size)| size).collect();
         let lanes_pages = lanes_pages.sizes;
-        Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, running_statistics })
+        Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, prologue })
     }
 }
 
@@ -156,8 +151,8 @@ impl Times {
 
 /// Orders the launches of one program of each training together.
 fn times(
-    setups: &[Setup],
-    programs: &[&Program],
+    setups: &[Setup<dyn Kernel>],
+    programs: &[&Program<dyn Kernel>],
     members: &[Member],
     splits: &[ImageSplit],
     style: Style,
@@ -167,7 +162,8 @@ fn times(
     let mut shaders: HashMap<Source, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
-        let launches = lower(setup, index, program, &members[index].state, &arena, splits, style);
+        let lowerer = Lowerer { setup, training: index, state: &members[index].state, splits, style };
+        let launches = lowerer.lower(program, &program.calls, &arena);
         let step = |Lowered { call, stage, launch, .. }: Lowered| {
             let count = shaders.len();
             Step { call, stage, shader: *shaders.entry(launch.source()).or_insert(count) }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::layout::{JOB_WINDOW, SLOTS};
-use super::source::{Const, Kernel, Setting, SlotKind, Source, slot_numbers};
+use super::source::{Choice, Const, Shader, SlotKind, Source, slot_numbers};
 use super::storage::Format;
 use super::tiles::Style;
 
 /// Most workgroups along one dimension of a dispatch.
-pub(super) const MAX_GROUPS: u32 = 65_535;
+pub(crate) const MAX_GROUPS: u32 = 65_535;
 
 /// Jobs of one dispatch differ in their number of workgroups by this factor at most.
 const LIKE: u32 = 4;
@@ -18,28 +18,28 @@ const LIKE: u32 = 4;
 const IDLE: u32 = 2048;
 
 /// One kernel on one job.
-pub(super) struct Launch {
-    pub(super) kernel: &'static Kernel,
-    pub(super) constants: Vec<(&'static str, Const)>,
+pub(crate) struct Launch {
+    pub(crate) kernel: &'static Shader,
+    pub(crate) constants: Vec<(&'static str, Const)>,
     /// What is a constant on a processor, and on a GPU a variable that the job record says: with fewer shaders more launches
     /// share a dispatch.
-    pub(super) settings: Vec<(&'static str, Setting)>,
+    pub(crate) choices: Vec<(&'static str, Choice)>,
     /// The job record.
-    pub(super) fields: Vec<(&'static str, u32)>,
-    pub(super) slots: Vec<(&'static str, SlotKind, Page)>,
+    pub(crate) fields: Vec<(&'static str, u32)>,
+    pub(crate) slots: Vec<(&'static str, SlotKind, Page)>,
     /// Invocations of a workgroup.
-    pub(super) workgroup: u32,
+    pub(crate) workgroup: u32,
     /// Workgroups along x: items.
-    pub(super) groups: u32,
+    pub(crate) groups: u32,
     /// Workgroups along y: tiles of channels.
-    pub(super) tiles: u32,
+    pub(crate) tiles: u32,
     /// How activations lie in memory.
-    pub(super) format: Format,
+    pub(crate) format: Format,
 }
 
 /// What is bound to a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Page {
+pub(crate) enum Page {
     /// None: the kernel does not use the slot.
     Unused,
     /// A page of the arena with quads of lanes.
@@ -52,12 +52,12 @@ pub(super) enum Page {
 
 /// What launches of one dispatch have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grouping {
+pub(crate) struct Grouping {
     /// Number of the shader.
-    pub(super) source: usize,
-    pub(super) pages: [Page; SLOTS],
+    pub(crate) source: usize,
+    pub(crate) pages: [Page; SLOTS],
     /// Run only when some training's images come from this set.
-    pub(super) set: Option<usize>,
+    pub(crate) set: Option<usize>,
 }
 
 impl Grouping {
@@ -78,35 +78,35 @@ impl Grouping {
 
 /// One dispatch of a recorded program.
 #[derive(Debug)]
-pub(super) struct Dispatch {
-    pub(super) grouping: Grouping,
+pub(crate) struct Dispatch {
+    pub(crate) grouping: Grouping,
     /// Byte offset of its first job record.
-    pub(super) jobs: u32,
-    pub(super) groups: [u32; 3],
+    pub(crate) jobs: u32,
+    pub(crate) groups: [u32; 3],
 }
 
 /// A list of dispatches, in order, with their shaders and job records.
 #[derive(Default)]
-pub(super) struct Recording {
-    pub(super) dispatches: Vec<Dispatch>,
-    pub(super) sources: Vec<Source>,
-    pub(super) jobs: Vec<u32>,
+pub(crate) struct Recording {
+    pub(crate) dispatches: Vec<Dispatch>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) jobs: Vec<u32>,
 }
 
 #[derive(Default)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     launches: Vec<(usize, Option<usize>, Launch)>,
 }
 
 impl Recorder {
     /// Adds a launch at a time: launches of one time are independent. One with a `set` runs only when the images of some
     /// training come from that set.
-    pub(super) fn push(&mut self, time: usize, set: Option<usize>, launch: Launch) {
+    pub(crate) fn push(&mut self, time: usize, set: Option<usize>, launch: Launch) {
         self.launches.push((time, set, launch));
     }
 
     /// Sorts, groups and lays out the job records, for a device with this style.
-    pub(super) fn finish(mut self, style: Style) -> Recording {
+    pub(crate) fn finish(mut self, style: Style) -> Recording {
         self.launches.sort_by_key(|launch| launch.0);
         let mut shaders = Shaders::default();
         let chosen: Vec<usize> =
@@ -157,7 +157,7 @@ impl Shaders {
 
 impl Recording {
     /// Those that run when all images come from the first set.
-    pub(super) fn dispatches_of_a_step(&self) -> usize {
+    pub(crate) fn dispatches_of_a_step(&self) -> usize {
         let runs = |dispatch: &&Dispatch| dispatch.grouping.set.is_none_or(|set| set == 0);
         self.dispatches.iter().filter(runs).count()
     }
@@ -168,7 +168,7 @@ impl Recording {
         for launch in launches {
             let end = self.jobs.len() + 4 * quads;
             self.jobs.extend(launch.fields.iter().map(|field| field.1));
-            self.jobs.extend(launch.settings.iter().map(|setting| setting.1.word()));
+            self.jobs.extend(launch.choices.iter().map(|choice| choice.1.word()));
             self.jobs.resize(end, 0);
         }
         self.jobs.resize(self.jobs.len().next_multiple_of(64), 0);
@@ -180,35 +180,22 @@ impl Recording {
 }
 
 impl Launch {
-    /// Makes constants of these names settings.
-    pub(super) fn set_at_run_time(&mut self, names: &[&str]) {
-        let constants = std::mem::take(&mut self.constants);
-        for (name, value) in constants {
-            match value {
-                Const::Uint(value) if names.contains(&name) => {
-                    self.settings.push((name, Setting::Uint(value as u32)));
-                }
-                Const::Bool(value) if names.contains(&name) => {
-                    self.settings.push((name, Setting::Bool(value)));
-                }
-                value => self.constants.push((name, value)),
-            }
+    /// Makes constants of its choices.
+    pub(crate) fn fix_choices(&mut self) {
+        for (name, choice) in std::mem::take(&mut self.choices) {
+            let value = match choice {
+                Choice::Uint(value) => Const::Uint(value as usize),
+                Choice::Bool(value) => Const::Bool(value),
+            };
+            self.constants.push((name, value));
         }
     }
 
     /// Its shader.
-    pub(super) fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> Source {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Source::new(
-            self.kernel,
-            &self.constants,
-            &fields,
-            &self.settings,
-            &slots,
-            self.workgroup,
-            self.format,
-        )
+        Source::new(self.kernel, &self.constants, &fields, &self.choices, &slots, self.workgroup, self.format)
     }
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.

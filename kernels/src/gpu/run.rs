@@ -11,8 +11,8 @@ use super::record::{Grouping, Page, Recording};
 use super::source::SlotKind;
 use super::stopwatch::Stopwatch;
 use super::storage::{Format, Storage};
+use crate::backend::Pass;
 use crate::error::Error;
-use crate::trainer::Pass;
 
 /// How long one submission should take: well below the 2 s or so after which drivers give a device up, and short enough
 /// that a training stops soon when asked to.

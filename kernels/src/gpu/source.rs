@@ -8,62 +8,32 @@ use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
 use super::storage::{Format, ROW};
 use super::tiles::SUMS_AT_ONCE;
 
-/// A kernel's files, in order; the last holds its `invoke`.
+/// A kernel's plain text, in files; the last holds its `invoke`.
 #[derive(Debug)]
-pub(super) struct Kernel {
-    pub(super) name: &'static str,
-    pub(super) files: &'static [&'static str],
+pub(crate) struct Shader {
+    pub(crate) name: &'static str,
+    pub(crate) files: &'static [&'static str],
     /// Invocations of a workgroup.
-    pub(super) workgroup: u32,
+    pub(crate) workgroup: u32,
 }
 
 /// What every kernel shares.
 const COMMON: &str = include_str!("wgsl/common.wgsl");
 
-macro_rules! kernels {
-    ($($constant:ident = $name:literal, $workgroup:literal, [$($helper:literal),*];)*) => {
-        $(pub(super) const $constant: Kernel = Kernel {
-            name: $name,
-            files: &[
-                $(include_str!(concat!("wgsl/", $helper, ".wgsl")),)*
-                include_str!(concat!("wgsl/", $name, ".wgsl")),
-            ],
-            workgroup: $workgroup,
-        };)*
-    };
-}
-
-kernels! {
-    LOAD_IMAGES = "load_images", 64, ["rng"];
-    DRAW_DROP_PATH = "draw_drop_path", 64, ["rng"];
-    ARRANGE_WEIGHTS = "arrange_weights", 64, [];
-    CONVOLVE = "convolve", 64, ["input"];
-    DEPTHWISE = "depthwise", 64, ["input"];
-    POOL = "pool", 64, ["input"];
-    NORM_STATISTICS = "norm_statistics", 256, [];
-    NORM_RUNNING = "norm_running", 64, [];
-    NODE_SUM = "node_sum", 64, [];
-    WINDOW_AVERAGE = "window_average", 64, ["input"];
-    CROSS_ENTROPY = "cross_entropy", 64, [];
-    NORM_GRADIENT = "norm_gradient", 256, ["gradient"];
-    CONVOLVE_INPUT_GRADIENT = "convolve_input_gradient", 64, ["input", "gradient"];
-    WEIGHT_PARTIALS = "weight_partials", 64, ["input", "gradient", "weight_sums", "workgroup_sums"];
-    WEIGHT_PARTIALS_WALK = "weight_partials_walk", 64, ["input", "gradient", "weight_sums"];
-    BIAS_GRADIENT = "bias_gradient", 64, ["gradient"];
-    DEPTHWISE_INPUT_GRADIENT = "depthwise_input_gradient", 64, ["input"];
-    DEPTHWISE_WEIGHT_PARTIALS = "depthwise_weight_partials", 64, ["input", "depthwise_weight_sums", "workgroup_sums"];
-    DEPTHWISE_WEIGHT_PARTIALS_WALK = "depthwise_weight_partials_walk", 64, ["input", "depthwise_weight_sums"];
-    SUM_PARTIALS = "sum_partials", 64, [];
-    POOL_BACKWARD = "pool_backward", 64, ["gradient"];
-    EDGE_BACKWARD = "edge_backward", 64, ["gradient", "sink"];
-    WINDOW_AVERAGE_BACKWARD = "window_average_backward", 64, ["input", "sink"];
-    GRADIENT_NORM = "gradient_norm", 256, ["squares"];
-    UPDATE = "update", 256, ["squares"];
-}
+/// Reads the value in slot x, behind its normalisation and ReLU ([`Parts::read`](super::Parts::read)).
+pub(crate) const INPUT: &str = include_str!("wgsl/input.wgsl");
+/// Reads the gradient in slot g ([`Parts::gradient`](super::Parts::gradient)).
+pub(crate) const GRADIENT: &str = include_str!("wgsl/gradient.wgsl");
+/// Gives a gradient to slot sink.
+pub(crate) const SINK: &str = include_str!("wgsl/sink.wgsl");
+/// Random numbers.
+pub(crate) const RNG: &str = include_str!("wgsl/rng.wgsl");
+/// Sums over the invocations of a workgroup.
+pub(crate) const WORKGROUP_SUMS: &str = include_str!("wgsl/workgroup_sums.wgsl");
 
 /// What the elements of a slot are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SlotKind {
+pub(crate) enum SlotKind {
     /// Activations, four lanes an element.
     Lanes,
     /// 32-bit words.
@@ -72,7 +42,7 @@ pub(super) enum SlotKind {
 
 /// A constant of a specialisation.
 #[derive(Clone, Debug)]
-pub(super) enum Const {
+pub(crate) enum Const {
     Uint(usize),
     Bool(bool),
     Float(f32),
@@ -81,14 +51,14 @@ pub(super) enum Const {
 
 /// A value that the job record holds and the kernel reads as a variable.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Setting {
+pub(crate) enum Choice {
     Uint(u32),
     Bool(bool),
 }
 
-impl Setting {
+impl Choice {
     /// As the job record holds it.
-    pub(super) fn word(self) -> u32 {
+    pub(crate) fn word(self) -> u32 {
         match self {
             Self::Uint(value) => value,
             Self::Bool(value) => u32::from(value),
@@ -106,8 +76,8 @@ impl Setting {
 
 /// A shader: a kernel with its constants, job record and slots.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
-    kernel: &'static Kernel,
+pub(crate) struct Source {
+    kernel: &'static Shader,
     format: Format,
     workgroup: u32,
     /// All of its text that other shaders of the kernel do not share.
@@ -140,12 +110,12 @@ const STEP: &str = "struct Step {
 ";
 
 impl Source {
-    /// `fields` are the names of the job record's words, which `settings` follow, `workgroup` the invocations of a workgroup.
-    pub(super) fn new(
-        kernel: &'static Kernel,
+    /// `fields` are the names of the job record's words, which `choices` follow, `workgroup` the invocations of a workgroup.
+    pub(crate) fn new(
+        kernel: &'static Shader,
         constants: &[(&'static str, Const)],
         fields: &[&'static str],
-        settings: &[(&'static str, Setting)],
+        choices: &[(&'static str, Choice)],
         slots: &[(&'static str, SlotKind)],
         workgroup: u32,
         format: Format,
@@ -162,11 +132,11 @@ impl Source {
                 }
             };
         }
-        let quads = (fields.len() + settings.len()).div_ceil(4);
+        let quads = (fields.len() + choices.len()).div_ceil(4);
         let word = |word: usize| format!("jobs[at + {}u].{}", word / 4, ["x", "y", "z", "w"][word % 4]);
         let mut set = String::new();
-        for (place, (name, setting)) in settings.iter().enumerate() {
-            let (kind, read) = setting.read();
+        for (place, (name, choice)) in choices.iter().enumerate() {
+            let (kind, read) = choice.read();
             let _ = writeln!(own, "var<private> {name}: {kind};");
             let _ = writeln!(set, "    {name} = {}{read};", word(fields.len() + place));
         }
@@ -187,21 +157,21 @@ impl Source {
     }
 
     /// Name of its kernel.
-    pub(super) fn kernel(&self) -> &'static str {
+    pub(crate) fn kernel(&self) -> &'static str {
         self.kernel.name
     }
 
-    pub(super) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         self.format
     }
 
     /// Quads of words of a job record.
-    pub(super) fn quads(&self) -> usize {
+    pub(crate) fn quads(&self) -> usize {
         self.quads
     }
 
     /// The whole of it.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::from(STEP);
         let _ = write!(
             text,
@@ -237,7 +207,7 @@ fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index
 
 /// The bindings' numbers of a launch's slots: lanes from the first on, words from the last back, so that a number means the same
 /// to every kernel.
-pub(super) fn slot_numbers(kinds: impl Iterator<Item = SlotKind>) -> Vec<usize> {
+pub(crate) fn slot_numbers(kinds: impl Iterator<Item = SlotKind>) -> Vec<usize> {
     let (mut lanes, mut words) = (0..SLOTS, (0..SLOTS).rev());
     let next = |kind| match kind {
         SlotKind::Lanes => lanes.next(),

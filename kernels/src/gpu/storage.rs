@@ -4,20 +4,20 @@ use super::device::GpuDevice;
 use crate::error::Error;
 
 /// Texels of a row of a texture.
-pub(super) const ROW: u32 = 4096;
+pub(crate) const ROW: u32 = 4096;
 
 /// How activations lie in memory, and the state with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Format {
+pub(crate) struct Format {
     /// Whether activations have 16 bits.
-    pub(super) half: bool,
+    pub(crate) half: bool,
     /// Whether quads of lanes, and the words of the state, are texels of textures instead of elements of buffers.
-    pub(super) textured: bool,
+    pub(crate) textured: bool,
 }
 
 /// What memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(crate) enum Holds {
     /// The words of the state.
     State,
     /// A page of other words.
@@ -31,7 +31,7 @@ pub(super) enum Holds {
 
 impl Holds {
     /// Format of its texels where it is a texture.
-    pub(super) fn texel(self) -> wgpu::TextureFormat {
+    pub(crate) fn texel(self) -> wgpu::TextureFormat {
         match self {
             Self::State | Self::Words => wgpu::TextureFormat::R32Uint,
             Self::Lanes { half: false } => wgpu::TextureFormat::Rgba32Float,
@@ -40,7 +40,7 @@ impl Holds {
     }
 
     /// Bytes of such a texel.
-    pub(super) fn texel_bytes(self) -> u64 {
+    pub(crate) fn texel_bytes(self) -> u64 {
         match self {
             Self::State | Self::Words => 4,
             Self::Lanes { half: true } => 8,
@@ -50,13 +50,13 @@ impl Holds {
 }
 
 /// Memory on a device.
-pub(super) enum Storage {
+pub(crate) enum Storage {
     Buffer(wgpu::Buffer),
     Texture(wgpu::Texture, wgpu::TextureView),
 }
 
 impl Storage {
-    pub(super) fn binding(&self) -> wgpu::BindingResource<'_> {
+    pub(crate) fn binding(&self) -> wgpu::BindingResource<'_> {
         match self {
             Self::Buffer(buffer) => buffer.as_entire_binding(),
             Self::Texture(_, view) => wgpu::BindingResource::TextureView(view),
@@ -64,7 +64,7 @@ impl Storage {
     }
 
     /// Writes `words` from word `offset` on, before what is submitted next.
-    pub(super) fn write(&self, gpu: &GpuDevice, offset: usize, words: &[u32]) {
+    pub(crate) fn write(&self, gpu: &GpuDevice, offset: usize, words: &[u32]) {
         if words.is_empty() {
             return;
         }
@@ -93,7 +93,7 @@ impl Storage {
     }
 
     /// `count` words from word `offset` on, read back.
-    pub(super) fn read(&self, gpu: &GpuDevice, offset: usize, count: usize) -> Result<Vec<u32>, Error> {
+    pub(crate) fn read(&self, gpu: &GpuDevice, offset: usize, count: usize) -> Result<Vec<u32>, Error> {
         if count == 0 {
             return Ok(Vec::new());
         }

@@ -1,97 +1,120 @@
 //! Tensors as kernels see them: a page, an offset and a stride from block to block, and the constants and job words that go
 //! with reading one.
 
-use super::memory::{Arena, Held, NORM_RECORD, Place, StateWords};
+use super::memory::{Arena, Block, NORM_RECORD, Place, StateWords};
 use super::record::Page;
-use super::source::{Const, SlotKind};
-use crate::graph::{DropId, Graph, Input, NormId, StorageId, Tensor};
-use crate::program::{Gradient, Program};
+use super::source::{Choice, Const, SlotKind};
+use crate::program::{
+    DropId, Gradient, Input, Mixed, Mode, NormId, Storage, StorageId, Tables, Tensor, WorkspaceId,
+};
 use crate::shape::{BLOCK, Shape, blocks};
 
 /// Channels of memory. Offsets count quads: four lanes of one pixel.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View {
-    pub(super) page: Page,
-    pub(super) base: u32,
+pub(crate) struct View {
+    pub(crate) page: Page,
+    pub(crate) base: u32,
     /// From one block of images to the next.
-    pub(super) block: u32,
-    pub(super) shape: Shape,
+    pub(crate) block: u32,
+    pub(crate) shape: Shape,
 }
 
 /// A view read through the affine map of a normalisation, then ReLU.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
-    pub(super) view: View,
+pub(crate) struct Read {
+    pub(crate) view: View,
     /// Word offset of the normalisation's records.
-    pub(super) record: Option<u32>,
-    pub(super) relu: bool,
+    pub(crate) record: Option<u32>,
+    pub(crate) relu: bool,
 }
 
 /// A gradient as it is read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct GradientRead {
-    pub(super) view: View,
-    pub(super) raw: View,
-    pub(super) record: Option<u32>,
+pub(crate) struct GradientRead {
+    pub(crate) view: View,
+    pub(crate) raw: View,
+    pub(crate) record: Option<u32>,
     /// Word offset of the edge's drop-path scales.
-    pub(super) drop: Option<u32>,
+    pub(crate) drop: Option<u32>,
+}
+
+/// A weight of a mixture: the word that holds it, and the first of the words of its term's partial sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WeightWords {
+    pub(crate) weight: usize,
+    pub(crate) partials: usize,
 }
 
 /// All that places depend on.
-pub(super) struct Places<'a> {
-    pub(super) graph: &'a Graph,
-    pub(super) program: &'a Program,
-    pub(super) state: &'a StateWords,
-    pub(super) arena: &'a Arena,
-    pub(super) batch: usize,
-    pub(super) half: bool,
+pub(crate) struct Places<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) storages: &'a [Storage],
+    pub(crate) mode: Mode,
+    pub(crate) state: &'a StateWords,
+    pub(crate) arena: &'a Arena,
+    pub(crate) batch: usize,
+    pub(crate) half: bool,
 }
 
 impl Places<'_> {
-    fn place(&self, held: Held) -> Place {
-        self.arena.places.get(&held).copied().unwrap_or(Place { page: 0, bytes: 0 })
+    fn place(&self, block: Block) -> Place {
+        self.arena.places.get(&block).copied().unwrap_or(Place { page: 0, bytes: 0 })
     }
 
-    pub(super) fn tensor(&self, tensor: Tensor) -> View {
-        let storage = self.program.storages[tensor.storage.0].shape;
-        let whole = self.workspace(Held::Storage(tensor.storage), storage);
+    pub(crate) fn tensor(&self, tensor: Tensor) -> View {
+        let storage = self.storages[tensor.storage.0].shape;
+        let whole = self.lanes(Block::Storage(tensor.storage), storage);
         let base = whole.base + (tensor.channel * storage.pixels() * 4) as u32;
         View { base, shape: tensor.shape, ..whole }
     }
 
-    /// Lane-typed memory of `shape` an image.
-    pub(super) fn workspace(&self, held: Held, shape: Shape) -> View {
-        let place = self.place(held);
+    /// A workspace that holds quads of lanes, of `shape` an image.
+    pub(crate) fn workspace(&self, workspace: WorkspaceId, shape: Shape) -> View {
+        self.lanes(Block::Workspace(workspace), shape)
+    }
+
+    /// A workspace that holds quads of lanes, which no image has a part of.
+    pub(crate) fn quads(&self, workspace: WorkspaceId) -> View {
+        self.workspace(workspace, Shape { channels: 0, height: 0, width: 0 })
+    }
+
+    /// Page and word offset of a workspace that holds words.
+    pub(crate) fn words(&self, workspace: WorkspaceId) -> (Page, u32) {
+        let place = self.place(Block::Workspace(workspace));
+        (Page::Words(place.page), (place.bytes / 4) as u32)
+    }
+
+    fn lanes(&self, block: Block, shape: Shape) -> View {
+        let place = self.place(block);
         let unit = if self.half { 8 } else { 16 };
         let block = (shape.elements() * 4) as u32;
         View { page: Page::Lanes(place.page), base: (place.bytes / unit) as u32, block, shape }
     }
 
-    /// Tap numbers, four lanes a word.
-    pub(super) fn taps(&self, storage: StorageId, shape: Shape) -> View {
-        let place = self.place(Held::Storage(storage));
+    /// Small numbers, four lanes a word.
+    pub(crate) fn bytes(&self, storage: StorageId, shape: Shape) -> View {
+        let place = self.place(Block::Storage(storage));
         let block = (shape.elements() * 4) as u32;
         View { page: Page::Words(place.page), base: (place.bytes / 4) as u32, block, shape }
     }
 
-    /// Page and word offset of partial sums.
-    pub(super) fn partials(&self, held: Held) -> (Page, u32) {
-        let place = self.place(held);
-        (Page::Words(place.page), (place.bytes / 4) as u32)
-    }
-
     /// Word offset of the records of `norm`, from the channel on that `tensor` begins with.
-    pub(super) fn record(&self, norm: NormId, tensor: Tensor) -> u32 {
-        let norm = &self.graph.norms[norm.0];
-        let channel = norm.offset + tensor.channel - norm.raw.channel;
-        (self.state.norms + NORM_RECORD * channel) as u32
+    pub(crate) fn record(&self, norm: NormId, tensor: Tensor) -> u32 {
+        (self.state.norms + NORM_RECORD * self.tables.norms[norm.0].channel(tensor)) as u32
     }
 
-    pub(super) fn drop(&self, drop: DropId) -> u32 {
+    pub(crate) fn drop(&self, drop: DropId) -> u32 {
         (self.state.drops + drop.0 * blocks(self.batch) * BLOCK) as u32
     }
 
-    pub(super) fn input(&self, input: Input) -> Read {
+    /// Where a weight of a mixture lies, and partial sums of its gradient.
+    pub(crate) fn weight(&self, mixed: Option<Mixed>) -> Option<WeightWords> {
+        let Mixed { mixture, choice, term, .. } = mixed?;
+        let words = &self.state.mixtures[mixture.0];
+        Some(WeightWords { weight: words.weights + choice, partials: words.partials + words.firsts[term] })
+    }
+
+    pub(crate) fn input(&self, input: Input) -> Read {
         Read {
             view: self.tensor(input.tensor),
             record: input.norm.map(|norm| self.record(norm, input.tensor)),
@@ -99,7 +122,7 @@ impl Places<'_> {
         }
     }
 
-    pub(super) fn gradient(&self, gradient: Gradient) -> GradientRead {
+    pub(crate) fn gradient(&self, gradient: Gradient) -> GradientRead {
         let view = self.tensor(gradient.tensor);
         let record = gradient.norm.map(|norm| self.record(norm, gradient.raw));
         let raw = if record.is_some() { self.tensor(gradient.raw) } else { view };
@@ -109,71 +132,92 @@ impl Places<'_> {
 
 /// What a launch is put together from.
 #[derive(Default)]
-pub(super) struct Parts {
-    pub(super) constants: Vec<(&'static str, Const)>,
-    pub(super) fields: Vec<(&'static str, u32)>,
-    pub(super) slots: Vec<(&'static str, SlotKind, Page)>,
+pub(crate) struct Parts {
+    pub(crate) constants: Vec<(&'static str, Const)>,
+    pub(crate) choices: Vec<(&'static str, Choice)>,
+    pub(crate) fields: Vec<(&'static str, u32)>,
+    pub(crate) slots: Vec<(&'static str, SlotKind, Page)>,
 }
 
 impl Parts {
-    pub(super) fn constant(mut self, name: &'static str, value: usize) -> Self {
+    pub(crate) fn constant(mut self, name: &'static str, value: usize) -> Self {
         self.constants.push((name, Const::Uint(value)));
         self
     }
 
-    pub(super) fn flag(mut self, name: &'static str, value: bool) -> Self {
+    pub(crate) fn flag(mut self, name: &'static str, value: bool) -> Self {
         self.constants.push((name, Const::Bool(value)));
         self
     }
 
-    pub(super) fn float(mut self, name: &'static str, value: f32) -> Self {
+    /// A choice between a few instructions, which no memory in registers depends on: a constant on a processor, and on a GPU a
+    /// word of the job's record, so that jobs that differ in it share a dispatch.
+    pub(crate) fn choice(mut self, name: &'static str, value: bool) -> Self {
+        self.choices.push((name, Choice::Bool(value)));
+        self
+    }
+
+    /// The same with a number.
+    pub(crate) fn numbered_choice(mut self, name: &'static str, value: usize) -> Self {
+        self.choices.push((name, Choice::Uint(value as u32)));
+        self
+    }
+
+    pub(crate) fn float(mut self, name: &'static str, value: f32) -> Self {
         self.constants.push((name, Const::Float(value)));
         self
     }
 
-    pub(super) fn list(mut self, name: &'static str, values: Vec<usize>) -> Self {
+    pub(crate) fn list(mut self, name: &'static str, values: Vec<usize>) -> Self {
         self.constants.push((name, Const::Uints(values)));
         self
     }
 
-    pub(super) fn field(mut self, name: &'static str, value: usize) -> Self {
+    pub(crate) fn field(mut self, name: &'static str, value: usize) -> Self {
         self.fields.push((name, value as u32));
         self
     }
 
-    pub(super) fn words(mut self, name: &'static str, page: Page) -> Self {
+    pub(crate) fn words(mut self, name: &'static str, page: Page) -> Self {
         self.slots.push((name, SlotKind::Words, page));
         self
     }
 
     /// A view in slot `name`, with job words `name` and `block`.
-    pub(super) fn view(mut self, name: &'static str, block: &'static str, view: View) -> Self {
+    pub(crate) fn view(mut self, name: &'static str, block: &'static str, view: View) -> Self {
         self.slots.push((name, SlotKind::Lanes, view.page));
         self.fields.extend([(name, view.base), (block, view.block)]);
         self
     }
 
     /// What `input.wgsl` needs, of slot x.
-    pub(super) fn read(mut self, read: Read) -> Self {
+    pub(crate) fn read(mut self, read: Read) -> Self {
         self.fields.push(("record", read.record.unwrap_or(0)));
-        self.view("x", "x_block", read.view).flag("NORM", read.record.is_some()).flag("RELU", read.relu)
+        self.view("x", "x_block", read.view).choice("NORM", read.record.is_some()).choice("RELU", read.relu)
     }
 
     /// What `gradient.wgsl` needs, of slots g and raw.
-    pub(super) fn gradient(mut self, gradient: GradientRead) -> Self {
+    pub(crate) fn gradient(mut self, gradient: GradientRead) -> Self {
         self.fields.push(("drop", gradient.drop.unwrap_or(0)));
         self.fields.push(("gradient_record", gradient.record.unwrap_or(0)));
         self.view("g", "g_block", gradient.view)
             .view("raw", "raw_block", gradient.raw)
-            .flag("SCALED", gradient.drop.is_some())
+            .choice("SCALED", gradient.drop.is_some())
             .flag("GRADIENT_NORM", gradient.record.is_some())
     }
 
+    /// What kernels need that multiply by a weight of a mixture, and give its gradient.
+    pub(crate) fn weight(self, words: Option<WeightWords>) -> Self {
+        self.choice("MIXED", words.is_some())
+            .field("weight", words.map_or(0, |words| words.weight))
+            .field("weight_partials", words.map_or(0, |words| words.partials))
+    }
+
     /// Height, width and pixels of x or y.
-    pub(super) fn shape(self, names: [&'static str; 3], shape: Shape) -> Self {
+    pub(crate) fn shape(self, names: [&'static str; 3], shape: Shape) -> Self {
         self.field(names[0], shape.height).field(names[1], shape.width).field(names[2], shape.pixels())
     }
 }
 
-pub(super) const X_SHAPE: [&str; 3] = ["x_height", "x_width", "x_pixels"];
-pub(super) const Y_SHAPE: [&str; 3] = ["y_height", "y_width", "y_pixels"];
+pub(crate) const X_SHAPE: [&str; 3] = ["x_height", "x_width", "x_pixels"];
+pub(crate) const Y_SHAPE: [&str; 3] = ["y_height", "y_width", "y_pixels"];

@@ -1,96 +1,75 @@
-//! The op table: for each operation its shape rule, parameters and FLOPs, and the calls of its backward rule
-//! (`program.rs` puts them together). The kernels are `cpu/<op>.rs` and `gpu/wgsl/<op>.wgsl`.
+//! The operations, one folder each: what it is (shape rule, parameters, FLOPs), its calls with what they read and write and the
+//! backward rule, its kernels on each machine, its plain double-precision reference, its tests.
+//!
+//! Everything else knows operations as [`Operation`] and [`Call`] only. A new one is a folder here, its module and a place in the list below.
 
+mod batch_norm;
+mod channel_scale;
+mod channel_shuffle;
 mod convolution;
+mod cross_entropy;
+mod drop_path;
+mod dropout;
+mod images;
+mod mixture;
 mod node_sum;
 mod pool;
+mod relu6;
+mod sgd;
+mod sigmoid;
 mod window_average;
+mod windowed;
 
-pub use convolution::{ConvSpec, SeparableSpec};
-pub use pool::PoolKind;
+use std::sync::Arc;
 
-pub(crate) use convolution::{Columns, Convolution, DEPTHWISE_KERNEL_MAX};
-pub(crate) use node_sum::NodeSum;
-pub(crate) use pool::{POOL_KERNEL, POOL_PADDING, Pool};
-pub(crate) use window_average::WindowAverage;
+pub use convolution::{ConvSpec, DepthwiseSpec, SeparableSpec};
+pub use mixture::Mixture;
+pub use node_sum::Term;
+pub use pool::{PoolKind, PoolSpec};
 
-use crate::graph::{Input, NormId, ParamId, Tensor};
+use crate::graph::{Call, Graph};
+use crate::program::{Mode, Program};
 
-/// One operation of a graph.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    Convolution(Convolution),
-    Pool(Pool),
-    NodeSum(NodeSum),
-    WindowAverage(WindowAverage),
+/// The calls of a graph: in training with the update of the weights.
+pub(crate) fn program(graph: &Graph, mode: Mode) -> Program<dyn Call> {
+    let mut program = graph.lower(mode, |tensor| Arc::new(node_sum::zeros(tensor)));
+    if mode == Mode::Train {
+        program.calls.extend(sgd::calls());
+    }
+    program
 }
 
-impl Op {
-    /// Multiply-adds of one image in the forward pass.
-    pub(crate) fn mult_adds(&self) -> u64 {
-        match self {
-            Self::Convolution(op) => op.mult_adds(),
-            Self::Pool(_) | Self::NodeSum(_) | Self::WindowAverage(_) => 0,
+/// For each operation its shaders, and small networks that use it.
+#[cfg(test)]
+macro_rules! operations {
+    ($($operation:ident),* $(,)?) => {
+        /// The shaders of all operations.
+        pub(crate) fn shaders() -> Vec<&'static crate::gpu::Shader> {
+            [$($operation::SHADERS),*].concat()
         }
-    }
 
-    /// FLOPs of one image beside the multiply-adds; a following normalisation counts four an element.
-    pub(crate) fn elementwise_flops(&self) -> u64 {
-        let own = match self {
-            Self::Convolution(_) => 0,
-            Self::Pool(op) => op.flops(),
-            Self::NodeSum(op) => op.flops(),
-            Self::WindowAverage(op) => op.flops(),
-        };
-        let normalise = if self.norm().is_some() { 4 * self.output().shape.elements() as u64 } else { 0 };
-        own + normalise
-    }
-
-    /// What it writes.
-    pub(crate) fn output(&self) -> Tensor {
-        match self {
-            Self::Convolution(op) => op.output,
-            Self::Pool(op) => op.output,
-            Self::NodeSum(op) => op.output,
-            Self::WindowAverage(op) => op.output,
+        /// Small networks of all operations.
+        pub(crate) fn examples() -> Vec<crate::checks::Example> {
+            [$($operation::examples()),*].into_iter().flatten().collect()
         }
-    }
-
-    /// What it reads.
-    pub(crate) fn inputs(&self) -> Vec<Input> {
-        match self {
-            Self::Convolution(op) => vec![op.input],
-            Self::Pool(op) => vec![op.input],
-            Self::NodeSum(op) => op.edges.iter().map(|edge| edge.0).collect(),
-            Self::WindowAverage(op) => vec![op.input],
-        }
-    }
-
-    /// Its own parameters (those of a following normalisation belong to that).
-    pub(crate) fn params(&self) -> Vec<ParamId> {
-        match self {
-            Self::Convolution(op) => op.depthwise.into_iter().chain([op.weight]).chain(op.bias).collect(),
-            Self::Pool(_) | Self::NodeSum(_) | Self::WindowAverage(_) => Vec::new(),
-        }
-    }
-
-    /// The normalisation of its output.
-    pub(crate) fn norm(&self) -> Option<NormId> {
-        match self {
-            Self::Convolution(op) => op.norm,
-            Self::Pool(op) => op.norm,
-            Self::NodeSum(_) | Self::WindowAverage(_) => None,
-        }
-    }
-
-    /// Tells the operation that wrote (a part of) `raw` that `norm` follows it.
-    pub(crate) fn normalise(&mut self, raw: Tensor, norm: NormId) {
-        if raw.contains(self.output()) {
-            match self {
-                Self::Convolution(op) => op.norm = Some(norm),
-                Self::Pool(op) => op.norm = Some(norm),
-                Self::NodeSum(_) | Self::WindowAverage(_) => {}
-            }
-        }
-    }
+    };
 }
+
+#[cfg(test)]
+operations![
+    batch_norm,
+    channel_scale,
+    channel_shuffle,
+    convolution,
+    cross_entropy,
+    drop_path,
+    dropout,
+    images,
+    mixture,
+    node_sum,
+    pool,
+    relu6,
+    sgd,
+    sigmoid,
+    window_average,
+];

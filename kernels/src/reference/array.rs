@@ -1,6 +1,6 @@
 //! Activations of a batch in double precision, `[image][channel][row][column]`.
 
-use crate::Shape;
+use crate::shape::Shape;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Array {

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::array::Array;
-use super::convolution::Gradients;
-use crate::graph::Graph;
-use crate::program::{Program, Resource};
+use crate::program::{Resource, Storage, Tables, WorkspaceId};
 
 /// What one normalisation holds, by channel.
 #[derive(Clone, Debug)]
@@ -23,6 +21,27 @@ pub(crate) struct NormMemory {
 }
 
 impl NormMemory {
+    /// `γ·(y - mean)/√(var + eps) + β` of `raw`, whose first channel is channel `first` of the normalisation.
+    pub(crate) fn apply(&self, first: usize, raw: &mut Array) {
+        for (image, channel) in raw.planes() {
+            let c = first + channel;
+            for y in raw.plane_mut(image, channel) {
+                *y = self.scale[c] * (*y - self.mean[c]) * self.inverse_deviation[c] + self.shift[c];
+            }
+        }
+    }
+
+    /// `A·g + B·y + C`.
+    pub(crate) fn send_back(&self, first: usize, gradient: &mut Array, raw: &Array) {
+        for (image, channel) in raw.planes() {
+            let [a, b, c] = &self.gradient_map;
+            let at = first + channel;
+            for (g, y) in gradient.plane_mut(image, channel).iter_mut().zip(raw.plane(image, channel)) {
+                *g = a[at] * *g + b[at] * y + c[at];
+            }
+        }
+    }
+
     fn numbers(&mut self) -> impl Iterator<Item = &mut f64> {
         let map = [&mut self.mean, &mut self.inverse_deviation, &mut self.scale, &mut self.shift];
         let others = self.sums.iter_mut().chain(&mut self.gradient_sums).chain(&mut self.gradient_map);
@@ -55,8 +74,8 @@ pub(crate) struct Memory {
     /// `[edge][image of the batch]`.
     pub(crate) drop_scales: Vec<Vec<f64>>,
     pub(crate) norms: Vec<NormMemory>,
-    /// Gradients of convolutions' weights that are not in the flat array yet, by weight parameter.
-    pub(crate) weight_partials: BTreeMap<usize, Gradients>,
+    /// What operations keep for themselves.
+    pub(crate) workspaces: BTreeMap<WorkspaceId, Vec<f64>>,
     /// Sum over heads of the mean loss of the batch, times the head's weight.
     pub(crate) loss: f64,
     /// Images whose class the main head told rightly.
@@ -66,7 +85,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Memory for a batch, full of NaN, so that nothing is read before it is written.
-    pub(crate) fn new(graph: &Graph, program: &Program, images: usize) -> Self {
+    pub(crate) fn new(tables: &Tables, storages: &[Storage], images: usize) -> Self {
         let norm = |channels: usize| {
             let nan = || vec![f64::NAN; channels];
             NormMemory {
@@ -80,10 +99,10 @@ impl Memory {
             }
         };
         Self {
-            storages: program.storages.iter().map(|s| Array::filled(images, s.shape, f64::NAN)).collect(),
-            drop_scales: vec![vec![f64::NAN; images]; graph.drops],
-            norms: graph.norms.iter().map(|n| norm(n.raw.shape.channels)).collect(),
-            weight_partials: BTreeMap::new(),
+            storages: storages.iter().map(|s| Array::filled(images, s.shape, f64::NAN)).collect(),
+            drop_scales: vec![vec![f64::NAN; images]; tables.drops],
+            norms: tables.norms.iter().map(|n| norm(n.raw.shape.channels)).collect(),
+            workspaces: BTreeMap::new(),
             loss: 0.0,
             correct: 0,
             kinks: Kinks { side: 0, margin: f64::INFINITY },
@@ -94,8 +113,8 @@ impl Memory {
     pub(crate) fn all_numbers(&mut self) -> Vec<&mut f64> {
         let storages = self.storages.iter_mut().flat_map(|array| &mut array.values);
         let norms = self.norms.iter_mut().flat_map(NormMemory::numbers);
-        let partials = self.weight_partials.values_mut().flat_map(Gradients::numbers);
-        storages.chain(norms).chain(partials).chain(self.drop_scales.iter_mut().flatten()).collect()
+        let workspaces = self.workspaces.values_mut().flatten();
+        storages.chain(norms).chain(workspaces).chain(self.drop_scales.iter_mut().flatten()).collect()
     }
 
     /// All numbers of a resource of a step; none for the weights and their gradients, which outlive it.
@@ -117,14 +136,9 @@ impl Memory {
                 self.norms[norm.0].gradient_sums.iter_mut().flatten().collect()
             }
             Resource::NormGradientMap(norm) => self.norms[norm.0].gradient_map.iter_mut().flatten().collect(),
-            Resource::WeightPartials(weight) => {
-                self.weight_partials.get_mut(&weight).into_iter().flat_map(Gradients::numbers).collect()
-            }
+            Resource::Workspace(id) => self.workspaces.get_mut(&id).into_iter().flatten().collect(),
             Resource::DropPath => self.drop_scales.iter_mut().flatten().collect(),
-            Resource::ParameterGradients
-            | Resource::Parameters
-            | Resource::ArrangedWeights
-            | Resource::Metrics => Vec::new(),
+            Resource::ParameterGradients | Resource::Parameters | Resource::Metrics => Vec::new(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) trait Vector: Copy {
     const IS_REGISTER: bool = true;
 
     /// Runs work in a function of its own that is compiled with the vector's instructions.
-    unsafe fn apart(work: impl Work<Self>);
+    unsafe fn outlined(work: impl Work<Self>);
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
@@ -126,7 +126,7 @@ impl Vector for Portable {
     const IS_REGISTER: bool = false;
 
     #[inline(never)]
-    unsafe fn apart(work: impl Work<Self>) {
+    unsafe fn outlined(work: impl Work<Self>) {
         // SAFETY: the caller's promise.
         unsafe { work.run() }
     }

@@ -68,7 +68,7 @@ impl Vector for Avx2 {
     const LANES: usize = 8;
 
     #[inline(always)]
-    unsafe fn apart(work: impl Work<Self>) {
+    unsafe fn outlined(work: impl Work<Self>) {
         #[inline(never)]
         #[target_feature(enable = "avx2,fma,f16c")]
         unsafe fn call(work: impl Work<Avx2>) {
@@ -165,7 +165,7 @@ impl Vector for Avx512 {
     const LANES: usize = 16;
 
     #[inline(always)]
-    unsafe fn apart(work: impl Work<Self>) {
+    unsafe fn outlined(work: impl Work<Self>) {
         #[inline(never)]
         #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
         unsafe fn call(work: impl Work<Avx512>) {

@@ -1,28 +1,30 @@
 //! The arena: within pages, and nothing over what lives at the same time.
 
 use super::networks::{Training, dense};
+use crate::gpu::Sizes;
 use crate::gpu::images::ImageSplit;
 use crate::gpu::memory::Arena;
 use crate::gpu::prepare::{Prepared, TooLarge};
 use crate::gpu::tiles::Style;
-use crate::schedule::{schedule, waits};
+use crate::program::schedule::{schedule, waits};
 
 #[test]
 fn a_large_training_is_split_over_default_bindings() {
     let page_bytes: usize = 128 << 20;
     let training = Training::new(dense(16, 8, 32, 0), 64, 32, 1);
     let setup = training.setup();
-    let times = schedule(&setup.train.calls, &waits(&setup.train.calls), |_| false);
+    let times = schedule(&waits(&setup.train.calls), &vec![false; setup.train.calls.len()]);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
-    let split = Arena::new(&setup.graph, &setup.train, &times, 64, false, page_bytes, Style::HARDWARE);
+    let sizes = |half| Sizes { batch: 64, half, style: Style::HARDWARE };
+    let split = Arena::new(&setup.train, &sizes(false), &times, page_bytes);
     assert!(split.lanes.len() > 1, "{:?}", split.lanes);
     assert!(split.lanes.iter().chain(&split.words).all(|&page| page <= page_bytes), "{split:?}");
-    let whole = Arena::new(&setup.graph, &setup.train, &times, 64, false, usize::MAX, Style::HARDWARE);
+    let whole = Arena::new(&setup.train, &sizes(false), &times, usize::MAX);
     assert_eq!((whole.lanes.len(), whole.words.len()), (1, 1));
     let sum: usize = split.lanes.iter().sum();
     assert!(sum < whole.lanes[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.lanes[0]);
     // The same graph with half the bits needs half the memory for lanes; partial sums stay as they are.
-    let half = Arena::new(&setup.graph, &setup.train, &times, 64, true, usize::MAX, Style::HARDWARE);
+    let half = Arena::new(&setup.train, &sizes(true), &times, usize::MAX);
     assert!(half.lanes[0] * 19 < whole.lanes[0] * 10 && half.words == whole.words);
 }
 

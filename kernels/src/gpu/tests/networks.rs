@@ -1,10 +1,10 @@
 //! Networks with every kernel in every place, and their trainings.
 
-use crate::graph::{Graph, ValueId};
-use crate::program::{Mode, Program};
+use crate::backend::Setup;
+use crate::gpu::Kernel;
+use crate::graph::{Call, Graph, ValueId};
 use crate::rng::{Purpose, random};
-use crate::state::Layout;
-use crate::trainer::Setup;
+use crate::trainer::unchecked_setup;
 use crate::{ConvSpec, ImageSet, NormInit, PoolKind, Preprocess, SeparableSpec, Shape, TrainerSettings};
 
 fn norm(graph: &mut Graph, name: &str, value: ValueId) -> ValueId {
@@ -118,20 +118,20 @@ fn auxiliary(graph: &mut Graph, input: ValueId) {
 #[derive(Clone)]
 pub(super) struct Training {
     pub(super) graph: Graph,
-    pub(super) recipe: TrainerSettings,
+    pub(super) settings: TrainerSettings,
     pub(super) sets: Vec<ImageSet>,
 }
 
 impl Training {
     pub(super) fn new(graph: Graph, batch_size: usize, float_bits: u32, count: usize) -> Self {
-        let size = graph.input.shape.height;
+        let size = graph.tables.input.height;
         let shape = Shape::new(3, 2 * size, 2 * size);
         let byte = |i: usize| (random(1, Purpose::Shuffle, 0, 0, i as u32)[0] >> 24) as u8;
         let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
         let labels: Vec<u8> = (0..count).map(|i| byte(i) % 10).collect();
         let preprocess =
             Preprocess { image_size: size, mean: vec![0.5; 3], std: vec![0.25; 3], augment: true, cutout: 3 };
-        let recipe = TrainerSettings {
+        let settings = TrainerSettings {
             batch_size,
             momentum: 0.9,
             weight_decay: 3e-4,
@@ -142,14 +142,14 @@ impl Training {
             seed: 1,
             norm_init: NormInit::One,
         };
-        Self { graph, recipe, sets: vec![ImageSet::new(shape, pixels.into(), labels.into(), 10).unwrap()] }
+        Self { graph, settings, sets: vec![ImageSet::new(shape, pixels.into(), labels.into(), 10).unwrap()] }
     }
 
-    pub(super) fn setup(&self) -> Setup {
-        let train = Program::new(&self.graph, Mode::Train);
-        let evaluate = Program::new(&self.graph, Mode::Evaluate);
-        let layout = Layout::new(&self.graph, &train.trained);
-        let Self { graph, recipe, sets } = self.clone();
-        Setup { graph, layout, train, evaluate, recipe, sets }
+    pub(super) fn setup(&self) -> Setup<dyn Kernel> {
+        self.setup_of_calls().map(|call| call as _)
+    }
+
+    pub(super) fn setup_of_calls(&self) -> Setup<dyn Call> {
+        unchecked_setup(&self.graph, &self.settings, &self.sets)
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::networks::{Training, dense, short};
+use crate::backend::{Pass, Setup};
 use crate::device::{Device, DeviceChoice, Kind};
+use crate::gpu::Kernel;
 use crate::gpu::images::ImageSplit;
 use crate::gpu::prepare::Prepared;
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuDevice, pack};
-use crate::trainer::{Pass, Setup};
 use crate::{EpochMetrics, Error, Evaluation, Monitor, Nobody};
 
 /// Different networks, seeds and precisions on the same images.
@@ -16,7 +17,7 @@ fn trainings() -> Vec<Training> {
     let first = Training::new(dense(4, 3, 8, 2), 20, 32, 50);
     let other = |channels, layers, operation, batch, float_bits, seed| {
         let mut training = Training::new(dense(channels, layers, 8, operation), batch, float_bits, 1);
-        training.recipe.seed = seed;
+        training.settings.seed = seed;
         training.sets.clone_from(&first.sets);
         training
     };
@@ -32,9 +33,9 @@ type Ran = (Vec<EpochMetrics>, Vec<Evaluation>, Vec<f32>);
 
 /// Trains and evaluates for some epochs.
 fn run(device: &Device, training: &Training, epochs: u32) -> Result<Ran, Error> {
-    let setup = training.setup();
-    let Setup { graph, layout, recipe, .. } = &setup;
-    let state = crate::state::State::initial(graph, layout, recipe.seed, recipe.norm_init);
+    let setup = training.setup_of_calls();
+    let Setup { tables, layout, settings, .. } = &setup;
+    let state = crate::state::State::initial(tables, layout, settings.seed, settings.norm_init);
     let mut backend = device.backend(setup)?;
     backend.set_state(&state)?;
     let order: Vec<u32> = (0..training.sets[0].len() as u32).rev().collect();
@@ -118,7 +119,7 @@ fn a_training_that_fails_leaves_the_others_alone() {
     let alone = run(&device, &trainings[0], 2).unwrap();
     trainings.truncate(3);
     // One whose loss is no number, and one that reads other images: the latter is refused before anything runs.
-    trainings[1].recipe.momentum = f32::MAX;
+    trainings[1].settings.momentum = f32::MAX;
     let packed = run_packed(&trainings, |_| 2);
     assert!(packed[0].as_ref().is_ok_and(|packed| *packed == alone));
     assert!(matches!(packed[1], Err(Error::NonFinite { .. })), "{:?}", packed[1].as_ref().err());
@@ -160,7 +161,7 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
     let training = &trainings[1];
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
-            let mut backend = stopped.backend(training.setup())?;
+            let mut backend = stopped.backend(training.setup_of_calls())?;
             let pass = Pass {
                 set: 0,
                 order: &[0, 1],
@@ -180,7 +181,7 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
 }
 
 /// Dispatches of a training step.
-fn dispatches(setups: &[Setup], style: Style) -> usize {
+fn dispatches(setups: &[Setup<dyn Kernel>], style: Style) -> usize {
     let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
     Prepared::new(setups, 1 << 31, &splits, style).unwrap().train.dispatches_of_a_step()
 }

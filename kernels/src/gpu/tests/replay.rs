@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::networks::{Training, dense};
+use crate::backend::{Pass, Setup};
+use crate::gpu::Kernel;
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuBackend, GpuDevice};
 use crate::state::State;
-use crate::trainer::{Pass, Setup};
 use crate::{EpochMetrics, Error, Evaluation, Monitor, Nobody};
 
 fn backend(gpu: &GpuDevice, training: &Training) -> GpuBackend {
@@ -16,10 +17,10 @@ fn backend(gpu: &GpuDevice, training: &Training) -> GpuBackend {
 
 /// Trainings that share dispatches, in their initial states.
 fn packed(gpu: &GpuDevice, trainings: &[&Training]) -> GpuBackend {
-    let setups: Vec<Setup> = trainings.iter().map(|training| training.setup()).collect();
+    let setups: Vec<Setup<dyn Kernel>> = trainings.iter().map(|training| training.setup()).collect();
     let mut backend = GpuBackend::new(gpu, &setups).unwrap();
-    for (member, Setup { graph, layout, recipe, .. }) in setups.iter().enumerate() {
-        let state = State::initial(graph, layout, recipe.seed, recipe.norm_init);
+    for (member, Setup { tables, layout, settings, .. }) in setups.iter().enumerate() {
+        let state = State::initial(tables, layout, settings.seed, settings.norm_init);
         backend.set_state_of(member, &state).unwrap();
     }
     backend

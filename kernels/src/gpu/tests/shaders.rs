@@ -1,4 +1,4 @@
-//! Every shader of dense networks, in both precisions: valid within what every device has, and written for each driver.
+//! Every shader of dense networks, in both precisions, and of all operations: valid within what every device has, and written for each driver.
 
 use std::collections::HashSet;
 
@@ -8,13 +8,14 @@ use crate::gpu::layout::SLOTS;
 use crate::gpu::prepare::Prepared;
 use crate::gpu::source::Source;
 use crate::gpu::tiles::Style;
+use crate::ops;
 
 const PAGE_BYTES: u64 = 128 << 20;
 
 fn sources(training: &Training, style: Style) -> HashSet<Source> {
     let splits: Vec<_> = training.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
     let prepared = Prepared::new(&[training.setup()], PAGE_BYTES, &splits, style).unwrap();
-    let recordings = [prepared.train, prepared.evaluate, prepared.running_statistics];
+    let recordings = [prepared.train, prepared.evaluate, prepared.prologue];
     recordings.into_iter().flat_map(|recording| recording.sources).collect()
 }
 
@@ -74,8 +75,14 @@ fn every_shader_is_valid_everywhere() {
             textured.extend(sources(&training, Style::SOFTWARE));
         }
     }
-    let kernels: HashSet<_> = all.iter().chain(&textured).map(Source::kernel).collect();
-    assert_eq!(kernels.len(), 25, "{kernels:?}");
+    for example in ops::examples() {
+        let training = Training::new(example.case(3, 5, 20, 4).graph, 20, 32, 4);
+        all.extend(sources(&training, Style::HARDWARE));
+        textured.extend(sources(&training, Style::SOFTWARE));
+    }
+    let seen: HashSet<_> = all.iter().chain(&textured).map(Source::kernel).collect();
+    let expected: HashSet<_> = ops::shaders().into_iter().map(|shader| shader.name).collect();
+    assert_eq!(seen, expected);
     all.extend(textured);
     for source in &all {
         if let Err(problem) = check(source) {

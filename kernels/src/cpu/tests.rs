@@ -1,0 +1,221 @@
+//! What a kernel does not declare it neither reads nor writes: everything else is poisoned before it runs, and what it writes
+//! stays the same, bit for bit.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::memory::Buffer;
+use super::phases::Phase;
+use super::{Block, Context, CpuBackend, CpuDevice, Sizes, Split, Unit};
+use crate::backend::{Backend, Nobody, Pass};
+use crate::checks::{Case, random_network};
+use crate::ops;
+use crate::program::{AccessKind, Mode, Resource};
+
+/// What memory is filled with that a kernel must not see: numbers that are none.
+const POISON: u8 = 0xFF;
+
+/// A buffer of a training, by number, and some of its bytes.
+type Bytes = (usize, Range<usize>);
+
+/// All buffers that calls read and write, but running statistics, which no call declares.
+fn buffers(backend: &CpuBackend) -> Vec<&Buffer> {
+    let CpuBackend { train, norms, parameters, metrics, .. } = backend;
+    let [a, b, c] = &norms.gradient_map;
+    let mut list = vec![&*train.memory.arena, train.memory.drop_scales(), metrics];
+    list.extend([&parameters.gradients, &parameters.master, &parameters.momentum]);
+    list.extend([&norms.scale, &norms.shift, &norms.mean, &norms.inverse_std, a, b, c]);
+    list.extend([&norms.sums, &norms.gradient_sums]);
+    list.extend(&parameters.rounded);
+    list
+}
+
+/// Where the buffers of a role begin in that list.
+const DROPS: usize = 1;
+const METRICS: usize = 2;
+const GRADIENTS: usize = 3;
+const MASTER: usize = 4;
+const MOMENTUM: usize = 5;
+const MAPS: Range<usize> = 6..10;
+const GRADIENT_MAPS: Range<usize> = 10..13;
+const SUMS: usize = 13;
+const GRADIENT_SUMS: usize = 14;
+const ROUNDED: usize = 15;
+
+fn whole(backend: &CpuBackend, buffer: usize) -> Vec<Bytes> {
+    buffers(backend).get(buffer).map(|found| (buffer, 0..found.bytes())).into_iter().collect()
+}
+
+/// The bytes of a resource.
+fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]) -> Vec<Bytes> {
+    let memory = &backend.train.memory;
+    let blocks = memory.blocks_max();
+    let norm_range = |norm: usize, each: usize| {
+        let norm = &backend.tables.norms[norm];
+        let size = each * size_of::<f32>();
+        norm.offset * size..(norm.offset + norm.raw.shape.channels) * size
+    };
+    match resource {
+        Resource::Tensor(tensor) => {
+            let (at, block_bytes) = memory.place(tensor);
+            let length = memory.channel_bytes(tensor.storage) * tensor.shape.channels;
+            (0..blocks)
+                .map(|block| (0, at + block * block_bytes..at + block * block_bytes + length))
+                .collect()
+        }
+        Resource::NormSums(norm) => vec![(SUMS, norm_range(norm.0, 2 * blocks))],
+        Resource::NormMap(norm) => MAPS.map(|buffer| (buffer, norm_range(norm.0, 1))).collect(),
+        Resource::NormGradientSums(norm) => vec![(GRADIENT_SUMS, norm_range(norm.0, 2 * blocks))],
+        Resource::NormGradientMap(norm) => {
+            GRADIENT_MAPS.map(|buffer| (buffer, norm_range(norm.0, 1))).collect()
+        }
+        Resource::Workspace(id) => {
+            let own = workspaces.iter().filter(|(workspace, _)| *workspace == id.0);
+            let at = memory.workspace_offset(id);
+            own.map(|&(_, bytes)| (0, at..at + bytes)).collect()
+        }
+        Resource::ParameterGradients => whole(backend, GRADIENTS),
+        Resource::DropPath => whole(backend, DROPS),
+        Resource::Parameters => {
+            [MASTER, MOMENTUM, ROUNDED].into_iter().flat_map(|buffer| whole(backend, buffer)).collect()
+        }
+        Resource::Metrics => whole(backend, METRICS),
+    }
+}
+
+/// The content of all buffers.
+type Image = Vec<Vec<u8>>;
+
+fn take(backend: &CpuBackend) -> Image {
+    // SAFETY: no kernel runs.
+    let copy = |buffer: &&Buffer| {
+        unsafe { std::slice::from_raw_parts(buffer.pointer::<u8>(), buffer.bytes()) }.to_vec()
+    };
+    buffers(backend).iter().map(copy).collect()
+}
+
+fn put(backend: &CpuBackend, image: &Image) {
+    for (buffer, bytes) in buffers(backend).into_iter().zip(image) {
+        // SAFETY: no kernel runs, and the buffer has as many bytes.
+        unsafe { std::slice::from_raw_parts_mut(buffer.pointer::<u8>(), bytes.len()) }.copy_from_slice(bytes);
+    }
+}
+
+/// The same with poison everywhere but in `kept`.
+fn poisoned(image: &Image, kept: &[Bytes]) -> Image {
+    let mut all: Image = image.iter().map(|bytes| vec![POISON; bytes.len()]).collect();
+    for (buffer, range) in kept {
+        all[*buffer][range.clone()].copy_from_slice(&image[*buffer][range.clone()]);
+    }
+    all
+}
+
+/// Runs one call, on one thread.
+fn run(backend: &CpuBackend, cx: &Context<'_>, call: usize, split: Split) {
+    let (blocks, chunks) = (cx.blocks(), cx.chunks());
+    let scratch: *mut f32 = backend.scratch[0].pointer();
+    let unit = |unit: Unit<'_>| {
+        // SAFETY: no kernel runs; the scratch memory is that of one thread.
+        unsafe {
+            std::slice::from_raw_parts_mut(scratch.cast::<u8>(), backend.scratch[0].bytes()).fill(POISON);
+            backend.train.calls[call].run_on(backend.isa, cx, unit, scratch);
+        }
+    };
+    match split {
+        Split::Blocks => {
+            for chunk in 0..chunks {
+                let first = chunk * blocks / chunks;
+                for block in first..(chunk + 1) * blocks / chunks {
+                    unit(Unit::Block(Block { block, chunk, first_of_chunk: block == first, next: &[] }));
+                }
+            }
+        }
+        Split::Parts(count) => (0..count).for_each(|part| unit(Unit::Part { part })),
+        Split::GatheredParts(count) => {
+            (0..blocks).for_each(|block| unit(Unit::Gather { block }));
+            (0..count).for_each(|part| unit(Unit::Part { part }));
+        }
+        Split::Nothing => {}
+    }
+}
+
+/// Calls of a step in an order in which they may run.
+fn order(phases: &[Phase]) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let calls = phases.iter().flat_map(|phase| match phase {
+        Phase::Blocks(chains) => chains.iter().flatten().map(|link| link.call).collect(),
+        Phase::Gather(calls) => calls.clone(),
+        Phase::Parts(parts) => parts.iter().map(|part| part.0).collect(),
+    });
+    calls.filter(|&call| seen.insert(call)).collect()
+}
+
+fn check(case: &Case) {
+    let device = CpuDevice::new(1);
+    let mut backend = CpuBackend::new(&device, case.setup().map(|call| call as _)).unwrap();
+    backend.set_state(&case.initial()).unwrap();
+    backend.round_weights();
+    let images = case.order();
+    let images = &images[..case.settings.batch_size];
+    let pass = Pass { monitor: &Nobody, ..case.pass(images, 0, 0) };
+    let sources = [case.images.shape()];
+    let blocks = backend.train.memory.blocks_max();
+    let sizes = Sizes {
+        tables: &backend.tables,
+        blocks,
+        chunks: blocks,
+        trained: backend.trained,
+        sources: &sources,
+    };
+    let cx = backend.context(Mode::Train, &pass, images);
+    for call in order(&backend.train.phases) {
+        let kernel = &backend.train.calls[call];
+        let workspaces = kernel.workspaces_touched().into_iter();
+        let workspaces: Vec<_> = workspaces.map(|id| (id.0, sized(&backend, &sizes, id.0))).collect();
+        let accesses = kernel.accesses();
+        let of = |chosen: &dyn Fn(AccessKind) -> bool| -> Vec<Bytes> {
+            let chosen = accesses.iter().filter(|access| chosen(access.kind));
+            chosen.flat_map(|access| bytes(&backend, access.resource, &workspaces)).collect()
+        };
+        let needed = of(&|kind| kind != AccessKind::Write);
+        let written = of(&|kind| kind != AccessKind::Read);
+        let before = take(&backend);
+        run(&backend, &cx, call, kernel.split(&sizes));
+        let seeing = take(&backend);
+        // A part of what is written to may not be there yet, as images of a batch that is not full: it is the same twice.
+        let mut kept = needed;
+        kept.extend(written.iter().cloned());
+        let start = poisoned(&before, &kept);
+        put(&backend, &start);
+        run(&backend, &cx, call, kernel.split(&sizes));
+        let blind = take(&backend);
+        for (buffer, range) in &written {
+            let same = seeing[*buffer][range.clone()] == blind[*buffer][range.clone()];
+            assert!(same, "{}: {kernel:?} reads what it does not say", case.name);
+        }
+        let mut expected = start;
+        for (buffer, range) in &written {
+            expected[*buffer][range.clone()].copy_from_slice(&blind[*buffer][range.clone()]);
+        }
+        assert!(expected == blind, "{}: {kernel:?} writes what it does not say", case.name);
+        put(&backend, &seeing);
+    }
+}
+
+/// Bytes of a workspace: the most that any call needs.
+fn sized(backend: &CpuBackend, sizes: &Sizes<'_>, id: usize) -> usize {
+    let all = backend.train.calls.iter().flat_map(|call| call.workspaces(sizes));
+    all.filter(|(workspace, _)| workspace.0 == id).map(|(_, bytes)| bytes).max().unwrap_or(0)
+}
+
+#[test]
+fn kernels_touch_what_they_say_and_nothing_else() {
+    let examples = ops::examples().into_iter().map(|example| example.case(3, 5, 20, 20));
+    for mut case in examples.chain((31..=34).map(random_network)) {
+        for float_bits in [32, 16] {
+            case.settings.float_bits = float_bits;
+            check(&case);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! From the calls of a program to launches of shaders; a call of several launches that depend on each other uses stages.
+
+use std::sync::Arc;
+
+use super::images::ImageSplit;
+use super::memory::{Arena, StateWords};
+use super::record::Launch;
+use super::tiles::Style;
+use super::views::Places;
+use crate::backend::{Setup, TrainerSettings};
+use crate::preprocess::ImageSet;
+use crate::program::{Declare, Mode, Program, WorkspaceId};
+use crate::state::Layout;
+
+/// A call as this machine runs it.
+pub(crate) trait Kernel: Declare {
+    /// Workspaces and what it needs of them; they last from the first call that declares them to the last.
+    fn workspaces(&self, _: &Sizes) -> Vec<(WorkspaceId, Held)> {
+        Vec::new()
+    }
+
+    /// Its launches.
+    fn lower(&self, lowering: &mut Lowering<'_>);
+}
+
+/// What memory that is planned depends on.
+pub(crate) struct Sizes {
+    /// Images of a whole batch.
+    pub(crate) batch: usize,
+    /// Whether activations have 16 bits.
+    pub(crate) half: bool,
+    pub(crate) style: Style,
+}
+
+/// What a workspace holds, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// So many quads of lanes: four numbers of the precision of activations.
+    Quads(usize),
+    /// So many words.
+    Words(usize),
+}
+
+/// State of the lowering of one program.
+pub(crate) struct Lowering<'a> {
+    pub(crate) places: Places<'a>,
+    pub(crate) layout: &'a Layout,
+    pub(crate) settings: &'a TrainerSettings,
+    pub(crate) sets: &'a [ImageSet],
+    pub(crate) splits: &'a [ImageSplit],
+    pub(crate) style: Style,
+    /// Number of the training among those that share dispatches.
+    training: usize,
+    launches: Vec<Lowered>,
+    /// The call that is lowered.
+    call: usize,
+}
+
+/// A launch of a call.
+pub(crate) struct Lowered {
+    pub(crate) call: usize,
+    /// Launches of one call and stage are independent of each other, and wait for those of the stages before.
+    pub(crate) stage: usize,
+    /// Runs only for images of this set.
+    pub(crate) set: Option<usize>,
+    pub(crate) launch: Launch,
+}
+
+/// What the launches of a training are made from, beside its program.
+#[derive(Clone, Copy)]
+pub(super) struct Lowerer<'a> {
+    pub(super) setup: &'a Setup<dyn Kernel>,
+    /// Number of the training among those that share dispatches.
+    pub(super) training: usize,
+    pub(super) state: &'a StateWords,
+    pub(super) splits: &'a [ImageSplit],
+    pub(super) style: Style,
+}
+
+impl Lowerer<'_> {
+    /// Launches of a list of calls of a program.
+    pub(super) fn lower(
+        &self,
+        program: &Program<dyn Kernel>,
+        calls: &[Arc<dyn Kernel>],
+        arena: &Arena,
+    ) -> Vec<Lowered> {
+        let Self { setup, training, state, splits, style } = *self;
+        let Setup { tables, layout, settings, sets, .. } = setup;
+        let half = settings.float_bits == 16;
+        let places = Places {
+            tables,
+            storages: &program.storages,
+            mode: program.mode,
+            state,
+            arena,
+            batch: settings.batch_size,
+            half,
+        };
+        let launches = Vec::new();
+        let mut lowering =
+            Lowering { places, layout, settings, sets, splits, style, training, launches, call: 0 };
+        for (index, call) in calls.iter().enumerate() {
+            lowering.call = index;
+            call.lower(&mut lowering);
+        }
+        lowering.launches
+    }
+}
+
+impl Lowering<'_> {
+    /// Whether a step of training is lowered.
+    pub(crate) fn is_training(&self) -> bool {
+        self.places.mode == Mode::Train
+    }
+
+    /// Adds a launch to a stage of the call.
+    pub(crate) fn push(&mut self, stage: usize, launch: Launch) {
+        self.push_for_set(stage, None, launch);
+    }
+
+    /// The same, which runs only for images of a set.
+    pub(crate) fn push_for_set(&mut self, stage: usize, set: Option<usize>, launch: Launch) {
+        let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
+        if self.style.coarse {
+            launch.fix_choices();
+        }
+        launch.fields.push(("training", self.training as u32));
+        self.launches.push(Lowered { call: self.call, stage, set, launch });
+    }
+}

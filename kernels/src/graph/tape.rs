@@ -1,0 +1,234 @@
+//! A program in the making: calls, and the gradients that are known so far.
+//!
+//! Differentiation is one backward rule per operation, applied to the nodes in reverse. A normalised value whose only
+//! reader is one edge of a node's sum needs no gradient memory of its own: its gradient is the sum's, times the drop-path
+//! scale, sent through the normalisation on load ([`Gradient`]).
+
+use std::sync::Arc;
+
+use super::call::Call;
+use crate::program::{
+    Content, DropId, Gradient, Input, Mixed, Mode, Norm, NormId, ParamId, Program, Sink, Storage, StorageId,
+    Tables, Tensor,
+};
+use crate::shape::Shape;
+
+/// What an operation puts its calls on.
+pub(crate) struct Tape {
+    program: Program<dyn Call>,
+    /// The network's input, whose gradient nobody wants.
+    input: StorageId,
+    /// How every operation reads its inputs.
+    readers: Vec<Input>,
+    /// Makes the call that fills a tensor with zeros.
+    zeros: fn(Tensor) -> Arc<dyn Call>,
+    /// Gradients of what each storage of the graph holds, as it was produced.
+    produced: Vec<Gathered>,
+    /// Gradients of what each normalisation makes of what it normalises, and the first channel of that.
+    normalised: Vec<(usize, Gathered)>,
+    /// Gradients of normalised values that are read from a node's sum.
+    aliases: Vec<(NormId, Tensor, Scaled)>,
+    /// Normalisations that the gradient of what they normalise goes through where it is read.
+    through: Vec<bool>,
+}
+
+/// A gradient times the factors of an edge.
+#[derive(Clone, Copy)]
+struct Scaled {
+    tensor: Tensor,
+    scale: Option<DropId>,
+    mixed: Option<Mixed>,
+}
+
+/// The gradient of channels, as far as it is known.
+struct Gathered {
+    shape: Shape,
+    /// Its memory, once something wrote to it.
+    storage: Option<StorageId>,
+    /// Channels that were written.
+    written: Vec<bool>,
+}
+
+/// A value that gradients are of.
+#[derive(Clone, Copy)]
+struct Value {
+    tensor: Tensor,
+    /// As a normalisation makes it; otherwise as it was produced.
+    norm: Option<NormId>,
+}
+
+impl From<Input> for Value {
+    fn from(Input { tensor, norm, .. }: Input) -> Self {
+        Self { tensor, norm }
+    }
+}
+
+impl Tape {
+    /// For operations that read `readers` of a graph with these storages, of which the first is its input.
+    pub(super) fn new(
+        mode: Mode,
+        tables: &Tables,
+        storages: &[Storage],
+        readers: Vec<Input>,
+        zeros: fn(Tensor) -> Arc<dyn Call>,
+    ) -> Self {
+        let normalised = |norm: &Norm| (norm.raw.channel, Gathered::new(norm.raw.shape));
+        Self {
+            produced: storages.iter().map(|storage| Gathered::new(storage.shape)).collect(),
+            normalised: tables.norms.iter().map(normalised).collect(),
+            aliases: Vec::new(),
+            through: vec![false; tables.norms.len()],
+            input: StorageId(0),
+            readers,
+            zeros,
+            program: Program {
+                mode,
+                prologue: Vec::new(),
+                calls: Vec::new(),
+                storages: storages.to_vec(),
+                trained: vec![false; tables.params.len()],
+            },
+        }
+    }
+
+    pub(super) fn finish(self) -> Program<dyn Call> {
+        self.program
+    }
+
+    /// Whether the program is one of training.
+    pub(crate) fn is_training(&self) -> bool {
+        self.program.mode == Mode::Train
+    }
+
+    /// Adds a call.
+    pub(crate) fn push(&mut self, call: impl Call + 'static) {
+        self.program.calls.push(Arc::new(call));
+    }
+
+    /// Adds a call that is run once before the first step of a pass over images.
+    pub(crate) fn prepare(&mut self, call: impl Call + 'static) {
+        self.program.prologue.push(Arc::new(call));
+    }
+
+    /// Says that parameters get a gradient.
+    pub(crate) fn train(&mut self, params: impl IntoIterator<Item = ParamId>) {
+        params.into_iter().for_each(|param| self.program.trained[param.0] = true);
+    }
+
+    /// The gradient of what an operation wrote, and that a normalisation follows; nothing when the loss does not depend on it.
+    pub(crate) fn gradient(&mut self, raw: Tensor, norm: Option<NormId>) -> Option<Gradient> {
+        let norm = norm.filter(|norm| self.through[norm.0]);
+        let Scaled { tensor, scale, mixed } = self.known(Value { tensor: raw, norm })?;
+        Some(Gradient { tensor, scale, mixed, norm, raw })
+    }
+
+    /// The gradient of the normalised `raw`, to be sent back through `norm`; nothing when the loss does not depend on it.
+    pub(crate) fn normalised_gradient(&mut self, raw: Tensor, norm: NormId) -> Option<Gradient> {
+        let Scaled { tensor, scale, mixed } = self.known(Value { tensor: raw, norm: Some(norm) })?;
+        Some(Gradient { tensor, scale, mixed, norm: Some(norm), raw })
+    }
+
+    /// Where the gradient of the normalised `raw` joins that of `raw` as it was produced: that has all then. Where that has
+    /// none yet, and what produces `raw` knows the normalisation, nothing: it finds the gradient of the normalised value, and
+    /// sends it through the normalisation itself.
+    pub(crate) fn join(&mut self, raw: Tensor, norm: NormId, is_known: bool) -> Option<Sink> {
+        let value = Value { tensor: raw, norm: None };
+        let joins = !is_known || self.is_known(value);
+        self.through[norm.0] = !joins;
+        joins.then(|| self.sink_of(value))
+    }
+
+    /// Where the gradient of what was read goes; nothing when nobody wants it.
+    pub(crate) fn sink(&mut self, input: Input) -> Option<Sink> {
+        (input.tensor.storage != self.input).then(|| self.sink_of(input.into()))
+    }
+
+    /// Whether `input` is the only reader of the normalised value that it reads, as it is.
+    pub(crate) fn is_only_reader(&self, input: Input) -> bool {
+        let meets = |other: &&Input| other.tensor.overlaps(input.tensor);
+        input.norm.is_some() && !input.relu && self.readers.iter().filter(meets).count() == 1
+    }
+
+    /// Says that the gradient of the normalised value that `input` reads is `gradient`, with its scale and weight.
+    pub(crate) fn alias(&mut self, input: Input, gradient: Gradient) {
+        let (Some(norm), Gradient { tensor, scale, mixed, .. }) = (input.norm, gradient) else { return };
+        self.aliases.push((norm, input.tensor, Scaled { tensor, scale, mixed }));
+    }
+
+    /// The gradient of a value and its scale: from a node's sum, or from memory of its own. Nothing when the loss does not
+    /// depend on any of the value; what it does not depend on is zero.
+    fn known(&mut self, value: Value) -> Option<Scaled> {
+        let Value { tensor, norm } = value;
+        for &(made_by, whole, scaled) in &self.aliases {
+            if norm == Some(made_by) && whole.contains(tensor) {
+                let slice = scaled.tensor.slice(tensor.channel - whole.channel, tensor.shape.channels);
+                return Some(Scaled { tensor: slice, ..scaled });
+            }
+        }
+        if !self.is_known(value) {
+            return None;
+        }
+        self.fill(value);
+        let (gathered, channel) = self.gathered(value);
+        let tensor = Tensor { storage: gathered.storage?, channel, shape: tensor.shape };
+        Some(Scaled { tensor, scale: None, mixed: None })
+    }
+
+    /// The gradient that a value is a part of, and its first channel there.
+    fn gathered(&mut self, Value { tensor, norm }: Value) -> (&mut Gathered, usize) {
+        match norm {
+            None => (&mut self.produced[tensor.storage.0], tensor.channel),
+            Some(norm) => {
+                let (first, gathered) = &mut self.normalised[norm.0];
+                (gathered, tensor.channel - *first)
+            }
+        }
+    }
+
+    /// Whether some of its gradient lies in memory.
+    fn is_known(&mut self, value: Value) -> bool {
+        let (gathered, channel) = self.gathered(value);
+        gathered.written[channel..][..value.tensor.shape.channels].contains(&true)
+    }
+
+    /// Puts zeros where nothing wrote the gradient of a value, of which some is written.
+    fn fill(&mut self, value: Value) {
+        let shape = value.tensor.shape;
+        let (gathered, first) = self.gathered(value);
+        let Some(storage) = gathered.storage else { return };
+        let written = &mut gathered.written[first..][..shape.channels];
+        let (mut blank, mut channel) = (Vec::new(), first);
+        for run in written.chunk_by(|a, b| a == b) {
+            if !run[0] {
+                blank.push(Tensor { storage, channel, shape: shape.with_channels(run.len()) });
+            }
+            channel += run.len();
+        }
+        written.fill(true);
+        let zeros = self.zeros;
+        self.program.calls.extend(blank.into_iter().map(zeros));
+    }
+
+    fn sink_of(&mut self, value: Value) -> Sink {
+        let accumulate = self.is_known(value);
+        if accumulate {
+            self.fill(value);
+        }
+        let next = StorageId(self.program.storages.len());
+        let shape = value.tensor.shape;
+        let (gathered, channel) = self.gathered(value);
+        let storage = *gathered.storage.get_or_insert(next);
+        gathered.written[channel..][..shape.channels].fill(true);
+        if storage == next {
+            let shape = gathered.shape;
+            self.program.storages.push(Storage { shape, content: Content::Activation });
+        }
+        Sink { tensor: Tensor { storage, channel, shape }, accumulate }
+    }
+}
+
+impl Gathered {
+    fn new(shape: Shape) -> Self {
+        Self { shape, storage: None, written: vec![false; shape.channels] }
+    }
+}

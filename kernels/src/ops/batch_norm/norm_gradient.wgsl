@@ -1,0 +1,76 @@
+// Backward pass of a normalisation, one channel a workgroup: the sums of g and of g (y - mean), from which the gradients of
+// scale and shift and the coefficients A, B, C of the gradient of its input follow.
+
+var<workgroup> first_sums: array<f32, WORKGROUP>;
+var<workgroup> second_sums: array<f32, WORKGROUP>;
+
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
+    let now = steps[job.training];
+    let channel = group.x;
+    if channel >= job.channels || now.images == 0u {
+        return;
+    }
+    let record = job.gradient_record + RECORD * channel;
+    let mean = float_at(record + 2u);
+    let blocks = active_blocks(now.images);
+    var first = vec4<f32>(0.0);
+    var second = vec4<f32>(0.0);
+    let places = job.pixels * 4u;
+    let own = blocks_of(local, places, blocks);
+    for (var block = own.first; block < own.end; block += own.step) {
+        let quad = local % 4u;
+        let lanes = lanes_there(now.images, block, quad);
+        if !lanes.x {
+            continue;
+        }
+        let scale = drop_scale(job.drop, block, quad);
+        // Sums of sums lose less than one long sum.
+        var block_first = vec4<f32>(0.0);
+        var block_second = vec4<f32>(0.0);
+        for (var near = own.place; near < places; near += 4u * WORKGROUP) {
+            // Four at a time are asked for before one is used.
+            var gradients: array<vec4<f32>, 4>;
+            var values: array<vec4<f32>, 4>;
+            for (var i = 0u; i < 4u; i++) {
+                let at = channel * places + min(near + i * WORKGROUP, places - 1u);
+                gradients[i] = load_g(job.g + block * job.g_block + at);
+                values[i] = load_raw(job.raw + block * job.raw_block + at);
+            }
+            for (var i = 0u; i < 4u; i++) {
+                let there = lanes & vec4<bool>(near + i * WORKGROUP < places);
+                block_first += select(vec4<f32>(0.0), gradients[i] * scale, there);
+                block_second += select(vec4<f32>(0.0), gradients[i] * scale * (values[i] - mean), there);
+            }
+        }
+        first += block_first;
+        second += block_second;
+    }
+    first_sums[local] = dot(first, vec4<f32>(1.0));
+    second_sums[local] = dot(second, vec4<f32>(1.0));
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            first_sums[local] += first_sums[local + half];
+            second_sums[local] += second_sums[local + half];
+        }
+    }
+    if local == 0u {
+        let number = f32(now.images * job.pixels);
+        let inverse = float_at(record + 3u);
+        let unweighted = float_at(job.scale + channel) * inverse;
+        var weight = 1.0;
+        if MIXED {
+            weight = float_at(job.weight);
+            let shift = float_at(job.shift + channel);
+            set_float(job.weight_partials + channel, unweighted * second_sums[0] + shift * first_sums[0]);
+        }
+        let scale = unweighted * weight;
+        let slope = -scale * inverse * inverse * second_sums[0] / number;
+        set_float(job.scale_gradient + channel, weight * second_sums[0] * inverse);
+        set_float(job.shift_gradient + channel, weight * first_sums[0]);
+        set_float(record + 4u, scale);
+        set_float(record + 5u, slope);
+        set_float(record + 6u, -scale * first_sums[0] / number - slope * mean);
+    }
+}

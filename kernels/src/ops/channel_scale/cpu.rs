@@ -1,0 +1,102 @@
+//! Scales of channels on one block of images.
+
+use super::{Forward, InputBackward, ScaleBackward};
+use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::shape::BLOCK;
+
+impl Kernel for Forward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let op = &self.0;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(op.output, block.block);
+        // SAFETY: the caller's promise; both maps have these channels and pixels, scales one pixel a channel.
+        unsafe {
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                let scale_reading = cx.reading::<V>(op.scale, channel);
+                for lane in (0..BLOCK).step_by(V::LANES) {
+                    let scale = scale_reading.apply(E::load::<V>(scales.add(channel * BLOCK + lane)));
+                    for at in (channel * plane + lane..(channel + 1) * plane).step_by(BLOCK) {
+                        E::store(reading.apply(E::load::<V>(from.add(at))).mul(scale), to.add(at));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for InputBackward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let Self { op, gradient, sink } = self;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(*gradient, block.block);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        // SAFETY: as above.
+        unsafe {
+            let zero = V::splat(0.0);
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                let scale_reading = cx.reading::<V>(op.scale, channel);
+                for lane in (0..BLOCK).step_by(V::LANES) {
+                    let scale = scale_reading.apply(E::load::<V>(scales.add(channel * BLOCK + lane)));
+                    for at in (channel * plane + lane..(channel + 1) * plane).step_by(BLOCK) {
+                        let mut value = E::load::<V>(from.add(at)).mul(scale);
+                        if op.input.relu {
+                            let read = reading.apply(E::load::<V>(input.add(at)));
+                            value = read.select_greater(zero, value, zero);
+                        }
+                        if sink.accumulate {
+                            value = value.add(E::load::<V>(to.add(at)));
+                        }
+                        E::store(value, to.add(at));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for ScaleBackward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let Self { op, gradient, sink } = self;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(*gradient, block.block);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        // SAFETY: as above; the sink has one pixel a channel.
+        unsafe {
+            let zero = V::splat(0.0);
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                let scale_reading = cx.reading::<V>(op.scale, channel);
+                for lane in (0..BLOCK).step_by(V::LANES) {
+                    let mut value = zero;
+                    for at in (channel * plane + lane..(channel + 1) * plane).step_by(BLOCK) {
+                        let x = reading.apply(E::load::<V>(input.add(at)));
+                        value = E::load::<V>(from.add(at)).mul_add(x, value);
+                    }
+                    let place = channel * BLOCK + lane;
+                    if op.scale.relu {
+                        let read = scale_reading.apply(E::load::<V>(scales.add(place)));
+                        value = read.select_greater(zero, value, zero);
+                    }
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to.add(place)));
+                    }
+                    E::store(value, to.add(place));
+                }
+            }
+        }
+    }
+}

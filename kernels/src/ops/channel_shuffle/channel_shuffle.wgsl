@@ -1,0 +1,21 @@
+// The channels of groups in turns, of a value behind its normalisation.
+
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
+    let now = steps[job.training];
+    let channel = group.y;
+    let strips = strips_of(item_index(group, local), job.x_pixels, WALK);
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
+        return;
+    }
+    // The channel that this one becomes.
+    let each = job.channels / job.groups;
+    let shuffled = channel % each * job.groups + channel / each;
+    let map = input_map(job.record, channel);
+    for (var pixel = strips.first; pixel < strips.count; pixel += strips.step) {
+        let place = (channel * job.x_pixels + pixel) * 4u + strips.quad;
+        let x = mapped(load_x(job.x + block * job.x_block + place), map);
+        store_y(job.y + block * job.y_block + (shuffled * job.x_pixels + pixel) * 4u + strips.quad, x);
+    }
+}

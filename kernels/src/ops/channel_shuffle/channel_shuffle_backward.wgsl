@@ -1,0 +1,24 @@
+// Gradient of the input of a shuffle: the same way back.
+
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
+    let now = steps[job.training];
+    let channel = group.y;
+    let strips = strips_of(item_index(group, local), job.x_pixels, WALK);
+    let block = strips.block;
+    if channel >= job.channels || block >= active_blocks(now.images) {
+        return;
+    }
+    let each = job.channels / job.groups;
+    let shuffled = channel % each * job.groups + channel / each;
+    let map = input_map(job.record, channel);
+    for (var pixel = strips.first; pixel < strips.count; pixel += strips.step) {
+        let place = (channel * job.x_pixels + pixel) * 4u + strips.quad;
+        let source = (shuffled * job.x_pixels + pixel) * 4u + strips.quad;
+        var gradient = load_g(job.g + block * job.g_block + source);
+        if RELU {
+            gradient = gated(gradient, load_x(job.x + block * job.x_block + place), map);
+        }
+        give(job, block, place, gradient);
+    }
+}

@@ -1,0 +1,58 @@
+//! Shuffles of channels on one block of images.
+
+use super::{Backward, Forward};
+use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::shape::BLOCK;
+
+impl Kernel for Forward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let op = &self.0;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(op.output, block.block);
+        // SAFETY: the caller's promise; both tensors have these channels and pixels.
+        unsafe {
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                let (from, to) = (from.add(channel * plane), to.add(op.output_channel(channel) * plane));
+                for at in (0..plane).step_by(V::LANES) {
+                    E::store(reading.apply(E::load::<V>(from.add(at))), to.add(at));
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Backward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let Self { op, gradient, sink } = self;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(*gradient, block.block);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        // SAFETY: the caller's promise; all tensors have these channels and pixels.
+        unsafe {
+            let zero = V::splat(0.0);
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                let from = from.add(op.output_channel(channel) * plane);
+                let (input, to) = (input.add(channel * plane), to.add(channel * plane));
+                for at in (0..plane).step_by(V::LANES) {
+                    let mut value = E::load::<V>(from.add(at));
+                    if op.input.relu {
+                        let read = reading.apply(E::load::<V>(input.add(at)));
+                        value = read.select_greater(zero, value, zero);
+                    }
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to.add(at)));
+                    }
+                    E::store(value, to.add(at));
+                }
+            }
+        }
+    }
+}

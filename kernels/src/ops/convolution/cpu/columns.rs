@@ -1,0 +1,390 @@
+//! The columns of a convolution for a band of output rows, and the way back from their gradients to the input and to the
+//! depthwise weights.
+
+use std::ops::Range;
+
+use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
+use super::same::Gated;
+use super::{Bands, Convolution, Scratch};
+use crate::cpu::{Context, Element, Prefetcher, Rows, Vector, Windows, pad_rows, zero_margins};
+use crate::program::Sink;
+use crate::shape::BLOCK;
+
+/// Taps of a depthwise kernel that ever meet the image.
+pub(super) struct LiveTaps {
+    /// (row of the kernel, column of the kernel)
+    list: [(u8, u8); TAPS_MAX],
+    count: usize,
+    weights: *const f32,
+}
+
+impl LiveTaps {
+    /// Those of a convolution; none for a dense one.
+    pub(super) fn new(cx: &Context<'_>, op: &Convolution, w: &Windows) -> Self {
+        let mut taps = Self { list: [(0, 0); TAPS_MAX], count: 0, weights: std::ptr::null() };
+        let Some(id) = op.depthwise else { return taps };
+        taps.weights = cx.weights(id);
+        for ky in (0..w.kernel).filter(|&ky| w.is_live(ky, w.output.height, w.input.height)) {
+            for kx in (0..w.kernel).filter(|&kx| w.is_live(kx, w.output.width, w.input.width)) {
+                taps.list[taps.count] = (ky as u8, kx as u8);
+                taps.count += 1;
+            }
+        }
+        taps
+    }
+
+    #[inline(always)]
+    fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.list[..self.count].iter().map(|&(ky, kx)| (ky as usize, kx as usize))
+    }
+}
+
+/// Some output rows of one block of images, and what their columns are made with.
+pub(super) struct Band<'a> {
+    pub(super) cx: &'a Context<'a>,
+    pub(super) op: &'a Convolution,
+    pub(super) bands: &'a Bands,
+    pub(super) taps: &'a LiveTaps,
+    pub(super) scratch: &'a Scratch,
+    pub(super) block: usize,
+    /// First output row.
+    pub(super) first: usize,
+    /// Output rows.
+    pub(super) rows: usize,
+}
+
+/// Where the gradients of a band's inputs go.
+pub(super) struct BandSink {
+    pub(super) sink: Sink,
+    /// Input rows that the band writes gradients to.
+    pub(super) range: Range<usize>,
+    /// Input rows before this one were begun by an earlier band.
+    pub(super) done: usize,
+}
+
+/// Columns of one input channel for a band, and (unless windows are single pixels) its padded rows.
+///
+/// # Safety
+/// The block's input must be written and the scratch areas have the sizes that `Bands` says. Channels of a band come in their
+/// order, from the first.
+#[inline(always)]
+pub(super) unsafe fn columns<V: Vector, E: Element>(
+    band: &Band<'_>,
+    channel: usize,
+    prefetch: &mut impl Prefetcher,
+) {
+    let &Band { cx, op, bands, taps, scratch, block, first, rows } = band;
+    let w = &bands.windows;
+    let (width, run) = (w.output.width, bands.run);
+    let from: *const E = cx.memory.tensor(op.input.tensor, block);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let reading = cx.reading::<V>(op.input, channel);
+        let from = from.add(channel * w.input.pixels() * BLOCK);
+        if w.is_single_pixels() {
+            let to = scratch.columns.add(channel * run);
+            for r in 0..rows {
+                let from = from.add(w.pixel_of(first + r) * BLOCK);
+                reading.read(from, w.stride, to.add(r * width * BLOCK), width);
+            }
+            return;
+        }
+        if let (Some(same), Some(id)) = (bands.same::<V>(), op.depthwise) {
+            let x = same.image_rows(scratch.padded, first, rows);
+            let from = from.add(x.rows.start * same.input_row());
+            same.read(reading, from, scratch.padded, x.rows.len());
+            let to = Rows { at: scratch.columns.add(channel * run), row: width * BLOCK };
+            let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            return same.forward::<V>(&x, weights, first..first + rows, to, prefetch);
+        }
+        let outside = (channel == 0).then_some(0.0);
+        pad_rows::<V, E>(w, from, reading, outside, w.first_row(first), w.padded_rows(rows), scratch.padded);
+        let row = w.row_floats();
+        if op.depthwise.is_some() {
+            let mut sums = Taps::new();
+            for (ky, kx) in taps.iter() {
+                let weight = *taps.weights.add((channel * w.kernel + ky) * w.kernel + kx);
+                sums.push(ky * w.dilation * row + w.tap_column(kx), weight);
+            }
+            let from = Plane { at: scratch.padded.cast_const(), row: w.stride * row };
+            let to = Plane { at: scratch.columns.add(channel * run), row: width * BLOCK };
+            slide::<V>(&sums, from, to, rows, width * V::PER_BLOCK, prefetch);
+            return;
+        }
+        for ky in 0..w.kernel {
+            for kx in 0..w.kernel {
+                let to = scratch.columns.add(((channel * w.kernel + ky) * w.kernel + kx) * run);
+                for r in 0..rows {
+                    let from = scratch.padded.add((r * w.stride + ky) * row + w.tap_column(kx));
+                    std::ptr::copy_nonoverlapping(from, to.add(r * width * BLOCK), width * BLOCK);
+                }
+            }
+        }
+    }
+}
+
+/// Gradients of the depthwise weights of one channel.
+///
+/// # Safety
+/// Columns' gradients and padded rows of this channel must be in the scratch areas.
+#[inline(always)]
+pub(super) unsafe fn depthwise_gradients<V: Vector>(band: &Band<'_>, channel: usize, dw: &mut [f32]) {
+    let &Band { bands, scratch, first, rows, .. } = band;
+    let w = &bands.windows;
+    let width = w.output.width;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if let Some(same) = bands.same::<V>() {
+            let x = same.image_rows(scratch.padded, first, rows);
+            let d = bands.gradient_rows(scratch, channel, first, rows);
+            return same.weight_gradients::<V>(&d, &x, dw);
+        }
+        let d = scratch.column_gradients.add(channel * bands.run).cast_const();
+        let d = Plane { at: d, row: width * BLOCK };
+        let x = Plane { at: scratch.padded.cast_const(), row: w.stride * w.row_floats() };
+        for ky in (0..w.kernel).filter(|&ky| w.is_live(ky, w.output.height, w.input.height)) {
+            let mut offsets = [0; TAPS_MAX];
+            for (kx, offset) in offsets.iter_mut().enumerate().take(w.kernel) {
+                *offset = ky * w.dilation * w.row_floats() + w.tap_column(kx);
+            }
+            let dw = &mut dw[ky * w.kernel..][..w.kernel];
+            tap_gradients::<V>(&offsets[..w.kernel], d, x, rows, width, dw);
+        }
+    }
+}
+
+/// Sends the gradients of one channel's columns back through the taps and the ReLU's gate to the sink.
+///
+/// # Safety
+/// Columns, their gradients and padded rows of this channel must be in the scratch areas, and `to` the channel's plane.
+#[inline(always)]
+pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
+    band: &Band<'_>,
+    channel: usize,
+    target: &BandSink,
+    to: *mut E,
+    prefetch: &mut impl Prefetcher,
+) {
+    let &Band { cx, op, bands, scratch, .. } = band;
+    let BandSink { sink, range, done } = target;
+    let w = &bands.windows;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if w.is_single_pixels() {
+            return pixel_gradients::<V, E>(band, channel, *sink, to);
+        }
+        if let Some(id) = op.depthwise {
+            let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            if let Some(same) = bands.same::<V>() {
+                let x = same.image_rows(scratch.padded, band.first, band.rows);
+                let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
+                let begin = range.start;
+                let row = same.input_row();
+                let to = Gated {
+                    gate: op.input.relu.then(|| x.at.add((begin - x.rows.start) * row)),
+                    to: to.add(begin * row),
+                    accumulated: if sink.accumulate { usize::MAX } else { done - begin.min(*done) },
+                };
+                return same.backward::<V, E>(&d, weights, range.clone(), &to, prefetch);
+            }
+            slide_back::<V>(band, weights, channel, range, prefetch);
+        } else {
+            scatter_back::<V>(band, channel, range);
+        }
+        write_rows::<V, E>(band, target, to);
+    }
+}
+
+/// The way back when each output pixel reads one input pixel.
+#[inline(always)]
+unsafe fn pixel_gradients<V: Vector, E: Element>(band: &Band<'_>, channel: usize, sink: Sink, to: *mut E) {
+    let &Band { op, bands, scratch, .. } = band;
+    let w = &bands.windows;
+    let width = w.output.width;
+    // SAFETY: every output pixel has a pixel of the plane.
+    unsafe {
+        let zero = V::splat(0.0);
+        if band.first == 0 && !sink.accumulate && w.output.pixels() < w.input.pixels() {
+            for v in 0..w.input.pixels() * V::PER_BLOCK {
+                E::store(zero, to.add(v * V::LANES));
+            }
+        }
+        for r in 0..band.rows {
+            let place = channel * bands.run + r * width * BLOCK;
+            let (gradient, gate) = (scratch.column_gradients.add(place), scratch.columns.add(place));
+            let to = to.add(w.pixel_of(band.first + r) * BLOCK);
+            for x in 0..width {
+                for v in 0..V::PER_BLOCK {
+                    let at = x * BLOCK + v * V::LANES;
+                    let to = to.add(x * w.stride * BLOCK + v * V::LANES);
+                    let mut value = V::load(gradient.add(at));
+                    if op.input.relu {
+                        value = V::load(gate.add(at)).select_greater(zero, value, zero);
+                    }
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to));
+                    }
+                    E::store(value, to);
+                }
+            }
+        }
+    }
+}
+
+/// Input gradients of a depthwise convolution: its taps slide backwards over the columns' gradients. Rows of the result
+/// hold their pixels by residue (see [`Windows::by_residue`]).
+#[inline(always)]
+unsafe fn slide_back<V: Vector>(
+    band: &Band<'_>,
+    weights: *const f32,
+    channel: usize,
+    range: &Range<usize>,
+    prefetch: &mut impl Prefetcher,
+) {
+    let &Band { bands, taps: live, scratch, .. } = band;
+    let w = &bands.windows;
+    let stride = w.stride as isize;
+    let (margins, pitch) = (bands.gradient_margins(), bands.gradient_row());
+    let row = w.by_residue(w.input.width) * BLOCK;
+    // SAFETY: the scratch areas have the sizes that `Bands` says; margins are wider than any tap reaches.
+    unsafe {
+        let gradients = scratch.column_gradients.add(channel * bands.run);
+        let floats = w.output.width * BLOCK;
+        // Margins are those of the first channel.
+        if channel == 0 {
+            zero_margins(scratch.padded_gradients, floats, band.rows, margins, pitch);
+        }
+        let to = scratch.padded_gradients.add(margins[0] * pitch + margins[1] * BLOCK);
+        for r in 0..band.rows {
+            std::ptr::copy_nonoverlapping(gradients.add(r * floats), to.add(r * pitch), floats);
+        }
+        let from = Plane { at: scratch.padded_gradients.cast_const(), row: pitch };
+        for residue_y in 0..w.stride.min(range.len()) {
+            let y0 = range.start + residue_y;
+            for residue_x in 0..w.stride.min(w.input.width) {
+                let mut taps = Taps::new();
+                for (ky, kx) in live.iter() {
+                    let y = y0 as isize + w.origin - (ky * w.dilation) as isize;
+                    let x = residue_x as isize + w.origin - (kx * w.dilation) as isize;
+                    if y.rem_euclid(stride) == 0 && x.rem_euclid(stride) == 0 {
+                        let y = y.div_euclid(stride) - band.first as isize + margins[0] as isize;
+                        let x = x.div_euclid(stride) + margins[1] as isize;
+                        let offset = y * pitch as isize + x * BLOCK as isize;
+                        taps.push(offset as usize, *weights.add(ky * w.kernel + kx));
+                    }
+                }
+                let rows = (range.len() - residue_y).div_ceil(w.stride);
+                let columns = (w.input.width - residue_x).div_ceil(w.stride);
+                let at = scratch.input_gradients.add(y0 * row + w.residue_offset(residue_x));
+                slide::<V>(
+                    &taps,
+                    from,
+                    Plane { at, row: w.stride * row },
+                    rows,
+                    columns * V::PER_BLOCK,
+                    prefetch,
+                );
+            }
+        }
+    }
+}
+
+/// Input gradients of a dense convolution of several taps: every column's gradient is added where its tap reads.
+#[inline(always)]
+unsafe fn scatter_back<V: Vector>(band: &Band<'_>, channel: usize, range: &Range<usize>) {
+    let &Band { bands, scratch, .. } = band;
+    let w = &bands.windows;
+    let (width, stride) = (w.output.width, w.stride as isize);
+    let row = w.by_residue(w.input.width) * BLOCK;
+    // SAFETY: as above; rows and columns are clipped to the image.
+    unsafe {
+        let to = scratch.input_gradients;
+        std::slice::from_raw_parts_mut(to.add(range.start * row), range.len() * row).fill(0.0);
+        for ky in 0..w.kernel {
+            for kx in 0..w.kernel {
+                let column = (channel * w.kernel + ky) * w.kernel + kx;
+                let from = scratch.column_gradients.add(column * bands.run);
+                // Output o adds to column first + o of this residue.
+                let x = kx as isize - w.origin;
+                let (residue, first) = (x.rem_euclid(stride) as usize, x.div_euclid(stride));
+                let end = (w.input.width.saturating_sub(residue)).div_ceil(w.stride) as isize;
+                let outputs = (-first).max(0)..(width as isize).min(end - first);
+                for r in 0..band.rows {
+                    let y = w.first_row(band.first + r) + ky as isize;
+                    if y < 0 || y >= w.input.height as isize {
+                        continue;
+                    }
+                    let to = to.add(y as usize * row + w.residue_offset(residue));
+                    for o in outputs.clone() {
+                        let to = to.add((first + o) as usize * BLOCK);
+                        let from = from.add((r * width + o as usize) * BLOCK);
+                        for v in 0..V::PER_BLOCK {
+                            let to = to.add(v * V::LANES);
+                            V::load(to).add(V::load(from.add(v * V::LANES))).store(to);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sends the input gradients of a band through the ReLU's gate to the sink.
+#[inline(always)]
+unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, target: &BandSink, to: *mut E) {
+    let &Band { op, bands, scratch, .. } = band;
+    let BandSink { sink, range, done } = target;
+    let w = &bands.windows;
+    let stride = w.stride;
+    let row = w.by_residue(w.input.width) * BLOCK;
+    let positions = w.row_floats() / BLOCK;
+    let first_row = w.first_row(band.first);
+    // SAFETY: rows and columns are clipped to the padded rows that the forward part of this band made.
+    unsafe {
+        let zero = V::splat(0.0);
+        for y in range.clone() {
+            let accumulate = sink.accumulate || y < *done;
+            let padded_row = y as isize - first_row;
+            let covered = padded_row >= 0 && (padded_row as usize) < w.padded_rows(band.rows);
+            for residue in 0..stride.min(w.input.width) {
+                let count = (w.input.width - residue).div_ceil(stride);
+                // Pixel j of this residue is at position residue + origin + j·stride of a padded row.
+                let position = residue as isize + w.origin;
+                let begin = if position < 0 { (-position) as usize } else { 0 }.div_ceil(stride).min(count);
+                let end = (positions as isize - position).max(0) as usize;
+                let end = if covered { end.div_ceil(stride).clamp(begin, count) } else { begin };
+                let gradient = scratch.input_gradients.add(y * row + w.residue_offset(residue));
+                let to = to.add((y * w.input.width + residue) * BLOCK);
+                let put = |j: usize, lane: usize, mut value: V| {
+                    let to = to.add(j * stride * BLOCK + lane);
+                    if accumulate {
+                        value = value.add(E::load::<V>(to));
+                    }
+                    E::store(value, to);
+                };
+                for j in (0..begin).chain(end..count) {
+                    for v in 0..V::PER_BLOCK {
+                        put(j, v * V::LANES, zero);
+                    }
+                }
+                if begin == end {
+                    continue;
+                }
+                let first = (position + (begin * stride) as isize) as usize;
+                let gate =
+                    scratch.padded.add(padded_row as usize * w.row_floats() + w.position_offset(first));
+                for j in begin..end {
+                    for v in 0..V::PER_BLOCK {
+                        let lane = v * V::LANES;
+                        let mut value = V::load(gradient.add(j * BLOCK + lane));
+                        if op.input.relu {
+                            let gate = V::load(gate.add((j - begin) * BLOCK + lane));
+                            value = gate.select_greater(zero, value, zero);
+                        }
+                        put(j, lane, value);
+                    }
+                }
+            }
+        }
+    }
+}

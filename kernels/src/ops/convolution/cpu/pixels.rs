@@ -1,0 +1,73 @@
+//! Both ends of products whose columns are the input's pixels one by one: they read and write activations where these lie.
+
+use super::Convolution;
+use super::matrix::{Source, Target};
+use crate::cpu::{Context, Element, Rows, Vector};
+use crate::shape::BLOCK;
+
+/// The input's pixels as a convolution reads them that goes from pixel to pixel, `[channel][pixel]`.
+pub(super) struct Pixels<'a, E> {
+    cx: &'a Context<'a>,
+    op: &'a Convolution,
+    from: *const E,
+}
+
+impl<'a, E: Element> Pixels<'a, E> {
+    /// Those of a block from pixel `first` on.
+    pub(super) fn new(cx: &'a Context<'_>, op: &'a Convolution, block: usize, first: usize) -> Self {
+        let from: *const E = cx.memory.tensor(op.input.tensor, block);
+        Self { cx, op, from: from.wrapping_add(first * BLOCK) }
+    }
+}
+
+impl<E> Clone for Pixels<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Pixels<'_, E> {}
+
+impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
+    #[inline(always)]
+    unsafe fn get(self, k: usize, j: usize) -> V {
+        let plane = self.op.input.tensor.shape.pixels() * BLOCK;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x = E::load::<V>(self.from.add(k * plane + j * V::LANES));
+            self.cx.reading::<V>(self.op.input, k).apply(x)
+        }
+    }
+}
+
+/// Where the gradients of such pixels go: through the ReLU's gate to the sink. What was read is left for the gradients of
+/// the weights.
+#[derive(Clone, Copy)]
+pub(super) struct PixelGradients<'a, E> {
+    pub(super) input: Pixels<'a, E>,
+    pub(super) t: Rows<*mut f32>,
+    pub(super) to: *mut E,
+    pub(super) accumulate: bool,
+}
+
+impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
+    #[inline(always)]
+    unsafe fn put(self, k: usize, j: usize, sums: &[V]) {
+        let input = self.input.op.input;
+        let plane = input.tensor.shape.pixels() * BLOCK;
+        // SAFETY: the caller's promise; `t` and the sink have the input's pixels.
+        unsafe {
+            let (reading, zero) = (self.input.cx.reading::<V>(self.input.op.input, k), V::splat(0.0));
+            for (b, &sum) in sums.iter().enumerate() {
+                let place = k * plane + (j + b) * V::LANES;
+                let x = reading.apply(E::load::<V>(self.input.from.add(place)));
+                self.t.put(k, j + b, &[x]);
+                let mut value = if input.relu { x.select_greater(zero, sum, zero) } else { sum };
+                if self.accumulate {
+                    value = value.add(E::load::<V>(self.to.add(place)));
+                }
+                E::store(value, self.to.add(place));
+            }
+        }
+    }
+}

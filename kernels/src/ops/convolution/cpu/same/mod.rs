@@ -1,0 +1,196 @@
+//! Depthwise convolutions with "same" padding: an output for every input pixel, or for every second one of every second row.
+//! They read rows without zeros around them: which taps fall outside the image is known when a tile at its border is
+//! compiled, and those are left out.
+//!
+//! For a stride of two the pixels of an input row lie in two halves: first those at even places, then those at odd ones.
+//! What one tap reads for neighbouring outputs is then contiguous.
+
+mod slide;
+mod taps;
+mod weights;
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use self::slide::{Slide, SlideBack};
+use self::taps::{
+    DilatedFive, DilatedThree, Five, HalvingDilatedFive, HalvingDilatedThree, HalvingFive, HalvingThree,
+    Three,
+};
+use self::weights::WeightGradients;
+use super::matrix::Target;
+use crate::cpu::{Element, Prefetcher, Reading, Vector, Windows};
+use crate::shape::BLOCK;
+
+/// Rows of one channel of a block, one after the other; those that a stride of two goes over in halves.
+pub(super) struct ImageRows {
+    /// The first one's first pixel.
+    pub(super) at: *const f32,
+    /// Which rows of the image they are.
+    pub(super) rows: Range<usize>,
+}
+
+/// A depthwise convolution that keeps the size of the image, or halves it.
+#[derive(Clone, Copy)]
+pub(super) struct Same {
+    taps: Taps,
+    stride: usize,
+    /// Rows and pixels from the middle tap to the last.
+    reach: usize,
+    /// Output pixels of a row.
+    width: usize,
+    /// Input rows.
+    height: usize,
+}
+
+/// Kernels that are compiled.
+#[derive(Clone, Copy)]
+enum Taps {
+    Three,
+    Five,
+    DilatedThree,
+    DilatedFive,
+    HalvingThree,
+    HalvingFive,
+    HalvingDilatedThree,
+    HalvingDilatedFive,
+}
+
+/// Chooses what is compiled for a kernel.
+macro_rules! with_taps {
+    ($taps:expr, $name:ident => $call:expr) => {
+        with_taps!(
+            [Three, Five, DilatedThree, DilatedFive, HalvingThree, HalvingFive, HalvingDilatedThree, HalvingDilatedFive]
+            $taps, $name => $call
+        )
+    };
+    ([$($kernel:ident),*] $taps:expr, $name:ident => $call:expr) => {
+        match $taps {
+            $(Taps::$kernel => {
+                type $name = $kernel;
+                $call
+            })*
+        }
+    };
+}
+
+impl Same {
+    /// The windows as such a convolution, where they are one that is compiled: rows of outputs are one tile of four pixels or
+    /// tiles of eight.
+    pub(super) fn of(w: &Windows) -> Option<Self> {
+        let taps = match (w.stride, w.kernel, w.dilation) {
+            (1, 3, 1) => Taps::Three,
+            (1, 5, 1) => Taps::Five,
+            (1, 3, 2) => Taps::DilatedThree,
+            (1, 5, 2) => Taps::DilatedFive,
+            (2, 3, 1) => Taps::HalvingThree,
+            (2, 5, 1) => Taps::HalvingFive,
+            (2, 3, 2) => Taps::HalvingDilatedThree,
+            (2, 5, 2) => Taps::HalvingDilatedFive,
+            _ => return None,
+        };
+        let (stride, reach, width) = (w.stride, (w.extent() - 1) / 2, w.output.width);
+        let is_same = w.origin == reach as isize
+            && [w.input.height, w.input.width] == [stride * w.output.height, stride * width];
+        let is_tiles = width == 4 || width.is_multiple_of(8);
+        (is_same && is_tiles).then_some(Self { taps, stride, reach, width, height: w.input.height })
+    }
+
+    /// The rows that `rows` output rows from `first` on read, which lie at `at`.
+    #[inline(always)]
+    pub(super) fn image_rows(&self, at: *const f32, first: usize, rows: usize) -> ImageRows {
+        let begin = (first * self.stride).saturating_sub(self.reach);
+        let end = (first + rows - 1) * self.stride + self.reach + 1;
+        ImageRows { at, rows: begin..end.min(self.height) }
+    }
+
+    /// Elements of an input row.
+    #[inline(always)]
+    pub(super) fn input_row(&self) -> usize {
+        self.stride * self.width * BLOCK
+    }
+
+    /// Copies `rows` input rows of a channel as they are read, for a stride of two in halves.
+    ///
+    /// # Safety
+    /// `from` must be the first row, and `to` have room.
+    #[inline(always)]
+    pub(super) unsafe fn read<V: Vector, E: Element>(
+        &self,
+        reading: Reading<V>,
+        from: *const E,
+        to: *mut f32,
+        rows: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.stride == 1 {
+                return reading.read(from, 1, to, rows * self.width);
+            }
+            for half in 0..2 * rows {
+                // The half's first pixel.
+                let from = from.add((half / 2 * 2 * self.width + half % 2) * BLOCK);
+                reading.read(from, 2, to.add(half * self.width * BLOCK), self.width);
+            }
+        }
+    }
+
+    /// Output rows `rows`: row i of `to` is the i-th of them.
+    ///
+    /// # Safety
+    /// `x` must be what they [read](Self::image_rows), `weights` be those of the channel, and `to` have room.
+    #[inline(always)]
+    pub(super) unsafe fn forward<V: Vector>(
+        &self,
+        x: &ImageRows,
+        weights: *const f32,
+        rows: Range<usize>,
+        to: impl Target<V>,
+        prefetch: &mut impl Prefetcher,
+    ) {
+        // SAFETY: the caller's promise.
+        with_taps!(self.taps, T => unsafe {
+            V::outlined(Slide::<T, _, _> { same: self, from: x, weights, rows, to, prefetch, taps: PhantomData });
+        });
+    }
+
+    /// Gradients of input rows `rows` from those of output rows.
+    ///
+    /// # Safety
+    /// `weights` must be those of the channel, and `to` hold the rows. `d` may be any output rows: others count as zeros.
+    #[inline(always)]
+    pub(super) unsafe fn backward<V: Vector, E: Element>(
+        &self,
+        d: &ImageRows,
+        weights: *const f32,
+        rows: Range<usize>,
+        to: &Gated<E>,
+        prefetch: &mut impl Prefetcher,
+    ) {
+        // SAFETY: the caller's promise.
+        with_taps!(self.taps, T => unsafe {
+            V::outlined(SlideBack::<T, _, _> { same: self, from: d, weights, rows, to, prefetch, taps: PhantomData });
+        });
+    }
+
+    /// Adds to the gradients of the channel's weights what output rows `d` give, of input rows `x`.
+    ///
+    /// # Safety
+    /// `x` must be what the output rows [read](Self::image_rows).
+    #[inline(always)]
+    pub(super) unsafe fn weight_gradients<V: Vector>(&self, d: &ImageRows, x: &ImageRows, dw: &mut [f32]) {
+        // SAFETY: the caller's promise.
+        with_taps!(self.taps, T => unsafe {
+            V::outlined(WeightGradients::<T> { same: self, d, x, dw, taps: PhantomData });
+        });
+    }
+}
+
+/// Rows of input gradients on their way through the ReLU's gate to a sink.
+pub(super) struct Gated<E> {
+    /// The rows as the operation [read](Same::read) them, where through a ReLU: it passes what is positive.
+    pub(super) gate: Option<*const f32>,
+    pub(super) to: *mut E,
+    /// So many rows are added to what is there.
+    pub(super) accumulated: usize,
+}

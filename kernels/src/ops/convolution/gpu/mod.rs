@@ -1,0 +1,340 @@
+//! Launches of convolutions: the matrix of a dense or separable one, and the depthwise part of the latter, which goes
+//! through a workspace that the backward pass reads again.
+
+mod kernels;
+mod shaders;
+mod tiles;
+mod weights;
+
+#[cfg(test)]
+pub(in crate::ops) use shaders::SHADERS;
+
+use shaders::{
+    BIAS_GRADIENT, CONVOLVE, CONVOLVE_INPUT_GRADIENT, DEPTHWISE, DEPTHWISE_INPUT_GRADIENT,
+    DEPTHWISE_WEIGHT_PARTIALS, DEPTHWISE_WEIGHT_PARTIALS_WALK, SUM_PARTIALS, WEIGHT_PARTIALS,
+    WEIGHT_PARTIALS_WALK,
+};
+use tiles::{DepthwiseTiles, WeightTiles, abreast, gradient_strip, tile};
+
+use super::{Columns, Convolution, Workspace};
+use crate::gpu::{GradientRead, Lowering, Page, Parts, Read, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
+use crate::ops::node_sum::put_gradient;
+use crate::program::{Gradient, Sink};
+use crate::shape::Shape;
+
+/// The depthwise part of a separable convolution.
+struct Depthwise {
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    padding: usize,
+    /// Its weights.
+    weight: View,
+}
+
+/// A convolution that is lowered.
+struct Lowered<'a, 'l> {
+    op: &'a Convolution,
+    lowering: &'a mut Lowering<'l>,
+}
+
+impl Lowered<'_, '_> {
+    fn convolve(&mut self) {
+        let op = self.op;
+        let shape = op.output.shape;
+        let mut stage = 0;
+        if let Some(depthwise) = self.depthwise() {
+            // Without a matrix the output is the columns.
+            let columns =
+                op.weight.map_or_else(|| self.lowering.places.tensor(op.output), |_| self.columns());
+            let tile = strip(shape.width);
+            let parts = Parts::default()
+                .read(self.lowering.places.input(op.input))
+                .view("w", "w_block", depthwise.weight)
+                .view("y", "y_block", columns);
+            let parts = depthwise.parts(parts, tile, op.input.tensor.shape, columns.shape);
+            self.lowering.push(
+                stage,
+                self.lowering.launch_over(&DEPTHWISE, parts, shape, tile, columns.shape.channels),
+            );
+            stage = 1;
+        }
+        if op.weight.is_none() {
+            return;
+        }
+        let (tile, pixels) = tile(self.lowering.style, shape, self.lowering.settings.batch_size, false);
+        let matrix = Matrix::of(op);
+        let abreast = abreast(self.lowering.style, matrix.shape.channels, matrix.kernel);
+        let bias = op
+            .bias
+            .map_or(0, |bias| self.lowering.places.state.parameters + self.lowering.layout.offset(bias));
+        let parts = Parts::default()
+            .view("y", "y_block", self.lowering.places.tensor(op.output))
+            .choice("BIAS", op.bias.is_some())
+            .constant("OUT_TILE", tile)
+            .constant("PIXELS", pixels)
+            .constant("ABREAST", abreast)
+            .field("bias", bias)
+            .view("w", "w_block", self.quads(Workspace::Weights));
+        let parts = self.matrix(parts);
+        self.lowering
+            .push(stage, self.lowering.launch_over(&CONVOLVE, parts, shape, pixels, shape.channels / tile));
+    }
+
+    fn convolve_backward(&mut self, gradient: Gradient, sink: Option<Sink>) {
+        let raw = gradient;
+        let gradient = self.lowering.places.gradient(gradient);
+        if self.op.weight.is_some() {
+            self.weight_partials(gradient);
+        }
+        if let Some(depthwise) = self.depthwise() {
+            let columns = self.columns();
+            let gradients = self.lanes(Workspace::ColumnGradients, columns.shape);
+            if self.op.weight.is_some() {
+                self.matrix_input_gradient(gradient, gradients, false);
+            } else {
+                self.lowering.push(0, put_gradient(self.lowering, raw, None, gradients, false));
+            }
+            self.depthwise_partials(&depthwise, gradients);
+            if let Some(sink) = sink {
+                self.depthwise_input_gradient(&depthwise, gradients, sink);
+            }
+        } else if let Some(sink) = sink {
+            let view = self.lowering.places.tensor(sink.tensor);
+            self.matrix_input_gradient(gradient, view, sink.accumulate);
+        }
+    }
+
+    fn weight_gradient(&mut self) {
+        let op = self.op;
+        let gradients = self.lowering.places.state.gradients;
+        if let Some(weight) = op.weight {
+            let parts = WeightTiles::new(op, self.lowering.settings.batch_size, self.lowering.style).parts;
+            let elements = op.output.shape.channels * op.column_count();
+            self.sum(Workspace::Partials, parts, elements, gradients + self.lowering.layout.offset(weight));
+        }
+        if let (Some(weight), Some(depthwise)) = (op.depthwise, self.depthwise()) {
+            let parts = DepthwiseTiles::new(op, self.lowering.settings.batch_size, self.lowering.style).parts;
+            let elements = op.input.tensor.shape.channels * depthwise.kernel * depthwise.kernel;
+            let gradient = gradients + self.lowering.layout.offset(weight);
+            self.sum(Workspace::DepthwisePartials, parts, elements, gradient);
+        }
+    }
+
+    fn sum(&mut self, partials: Workspace, parts: usize, elements: usize, gradient: usize) {
+        let (page, base) = self.words(partials);
+        let parts = Parts::default()
+            .words("partials", page)
+            .field("partials", base as usize)
+            .field("parts", parts)
+            .field("elements", elements)
+            .field("gradient", gradient);
+        self.lowering.push(0, launch(&SUM_PARTIALS, parts, elements, 1));
+    }
+
+    fn weight_partials(&mut self, gradient: GradientRead) {
+        let op = self.op;
+        let shape = op.output.shape;
+        let WeightTiles { out_tile, column_tile, parts: split } =
+            WeightTiles::new(op, self.lowering.settings.batch_size, self.lowering.style);
+        let (page, base) = self.words(Workspace::Partials);
+        let parts = Parts::default()
+            .gradient(gradient)
+            .words("partials", page)
+            .field("partials", base as usize)
+            .constant("OUT_TILE", out_tile)
+            .constant("COLUMN_TILE", column_tile)
+            .field("parts", split);
+        let parts = self.matrix(parts);
+        let (across, down) = (op.column_count() / column_tile, shape.channels / out_tile);
+        let kernels = [&WEIGHT_PARTIALS, &WEIGHT_PARTIALS_WALK];
+        self.lowering.push(0, self.lowering.launch_sums(kernels, parts, split * across, down));
+        if let Some(bias) = op.bias {
+            let parts = Parts::default()
+                .gradient(gradient)
+                .field("outputs", shape.channels)
+                .field("y_pixels", shape.pixels())
+                .field(
+                    "bias_gradient",
+                    self.lowering.places.state.gradients + self.lowering.layout.offset(bias),
+                );
+            self.lowering.push(0, launch(&BIAS_GRADIENT, parts, shape.channels, 1));
+        }
+    }
+
+    fn matrix_input_gradient(&mut self, gradient: GradientRead, sink: View, accumulate: bool) {
+        let op = self.op;
+        let matrix = Matrix::of(op);
+        let (shape, (tile, pixels)) =
+            (matrix.shape, matrix.gradient_tile(self.lowering.settings.batch_size, self.lowering.style));
+        let parts = Parts::default()
+            .gradient(gradient)
+            .view("sink", "sink_block", sink)
+            .choice("ACCUMULATE", accumulate)
+            .constant("IN_TILE", tile)
+            .constant("PIXELS", pixels)
+            .view("w", "w_block", self.quads(Workspace::GradientWeights));
+        let parts = self.matrix(parts);
+        let launch =
+            self.lowering.launch_over(&CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, shape.channels / tile);
+        self.lowering.push(0, launch);
+    }
+
+    fn depthwise_partials(&mut self, depthwise: &Depthwise, gradients: View) {
+        let op = self.op;
+        let DepthwiseTiles { strip: tile, parts: split } =
+            DepthwiseTiles::new(op, self.lowering.settings.batch_size, self.lowering.style);
+        let channels = op.input.tensor.shape.channels;
+        let (page, base) = self.words(Workspace::DepthwisePartials);
+        let parts = Parts::default()
+            .read(self.lowering.places.input(op.input))
+            .view("g", "g_block", gradients)
+            .words("partials", page)
+            .field("partials", base as usize)
+            .field("parts", split);
+        let parts = depthwise.parts(parts, tile, op.input.tensor.shape, gradients.shape);
+        let kernels = [&DEPTHWISE_WEIGHT_PARTIALS, &DEPTHWISE_WEIGHT_PARTIALS_WALK];
+        self.lowering.push(1, self.lowering.launch_sums(kernels, parts, split, channels));
+    }
+
+    fn depthwise_input_gradient(&mut self, depthwise: &Depthwise, gradients: View, sink: Sink) {
+        let op = self.op;
+        let shape = op.input.tensor.shape;
+        let stride = depthwise.stride;
+        let tile = gradient_strip(shape.width, stride);
+        let parts = Parts::default()
+            .read(self.lowering.places.input(op.input))
+            .view("w", "w_block", depthwise.weight)
+            .view("g", "g_block", gradients)
+            .view("sink", "sink_block", self.lowering.places.tensor(sink.tensor))
+            .choice("ACCUMULATE", sink.accumulate);
+        let parts = depthwise.parts(parts, tile, shape, gradients.shape);
+        let tiles =
+            Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(tile), ..shape };
+        self.lowering
+            .push(1, self.lowering.launch_over(&DEPTHWISE_INPUT_GRADIENT, parts, tiles, 1, shape.channels));
+    }
+
+    fn depthwise(&self) -> Option<Depthwise> {
+        let op = self.op;
+        let (Columns::Depthwise { kernel, stride, dilation, padding }, Some(_)) = (op.columns, op.depthwise)
+        else {
+            return None;
+        };
+        let weight = self.quads(Workspace::Taps);
+        Some(Depthwise { kernel, stride, dilation, padding, weight })
+    }
+
+    /// Workspace of the depthwise results.
+    fn columns(&self) -> View {
+        let op = self.op;
+        let shape = op.output.shape.with_channels(op.input.tensor.shape.channels);
+        self.lanes(Workspace::Columns, shape)
+    }
+
+    /// What the matrix reads: the input, or the depthwise results.
+    fn matrix_input(&self) -> Read {
+        let op = self.op;
+        match op.columns {
+            Columns::Dense { .. } => self.lowering.places.input(op.input),
+            Columns::Depthwise { .. } => Read { view: self.columns(), record: None, relu: false },
+        }
+    }
+
+    /// What kernels of the matrix need of it.
+    fn matrix(&self, parts: Parts) -> Parts {
+        let op = self.op;
+        let matrix = Matrix::of(op);
+        parts
+            .read(self.matrix_input())
+            .shape(X_SHAPE, matrix.shape)
+            .shape(Y_SHAPE, op.output.shape)
+            .constant("KERNEL", matrix.kernel)
+            .constant("FLATTENED", matrix.flattened)
+            .flag("PLAIN", matrix.is_plain())
+            .field("inputs", matrix.shape.channels)
+            .field("outputs", op.output.shape.channels)
+            .field("columns", op.column_count())
+            .field("stride", matrix.stride)
+            .field("padding", matrix.padding)
+            .field("offset", matrix.offset)
+    }
+
+    /// A workspace of quads of weights.
+    fn quads(&self, workspace: Workspace) -> View {
+        self.lowering.places.quads(self.op.workspace(workspace))
+    }
+
+    /// Page and word offset of a workspace of words.
+    fn words(&self, workspace: Workspace) -> (Page, u32) {
+        self.lowering.places.words(self.op.workspace(workspace))
+    }
+
+    /// A workspace of quads of lanes.
+    fn lanes(&self, workspace: Workspace, shape: Shape) -> View {
+        self.lowering.places.workspace(self.op.workspace(workspace), shape)
+    }
+}
+
+/// What the matrix of a convolution is multiplied with.
+struct Matrix {
+    /// Of its input.
+    shape: Shape,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    offset: usize,
+    /// Pixels of a channel, where each counts as a channel of its own; 1 where they do not.
+    flattened: usize,
+}
+
+impl Matrix {
+    fn of(op: &Convolution) -> Self {
+        let plain = Self {
+            shape: op.output.shape.with_channels(op.column_count()),
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            offset: 0,
+            flattened: 1,
+        };
+        let shape = op.input.tensor.shape;
+        match op.columns {
+            Columns::Depthwise { .. } => plain,
+            // A window of the whole input: each weight serves one pixel only.
+            Columns::Dense { kernel, padding: 0, offset: 0, .. }
+                if shape.height == kernel && shape.width == kernel =>
+            {
+                Self { flattened: kernel * kernel, ..plain }
+            }
+            Columns::Dense { kernel, stride, padding, offset } => {
+                Self { shape, kernel, stride, padding, offset, ..plain }
+            }
+        }
+    }
+
+    /// Whether the matrix reads the pixel that it writes.
+    fn is_plain(&self) -> bool {
+        (self.kernel, self.stride, self.padding, self.offset) == (1, 1, 0, 0)
+    }
+
+    /// Channels and pixels that one invocation of the gradient of the input makes.
+    fn gradient_tile(&self, batch: usize, style: Style) -> (usize, usize) {
+        tile(style, self.shape, batch, !self.is_plain())
+    }
+}
+
+impl Depthwise {
+    /// What depthwise kernels need that make `tile` neighbouring elements of a row.
+    fn parts(&self, parts: Parts, tile: usize, input: Shape, output: Shape) -> Parts {
+        parts
+            .shape(X_SHAPE, input)
+            .shape(Y_SHAPE, output)
+            .constant("KERNEL", self.kernel)
+            .constant("STRIDE", self.stride)
+            .constant("DILATION", self.dilation)
+            .constant("PADDING", self.padding)
+            .field("channels", input.channels)
+            .constant("TILE", tile)
+    }
+}

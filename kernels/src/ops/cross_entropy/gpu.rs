@@ -1,0 +1,30 @@
+//! The launch of a loss.
+
+use super::CrossEntropy;
+use crate::gpu::{Kernel, Lowering, Parts, Shader};
+
+const CROSS_ENTROPY: Shader =
+    Shader { name: "cross_entropy", workgroup: 64, files: &[include_str!("cross_entropy.wgsl")] };
+
+#[cfg(test)]
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&CROSS_ENTROPY];
+
+impl Kernel for CrossEntropy {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let Self { head, number, gradient } = self;
+        let logits = lowering.places.tensor(head.logits);
+        let state = lowering.places.state;
+        let parts = Parts::default()
+            .field("classes", head.logits.shape.channels)
+            .flag("BACKWARD", gradient.is_some())
+            .view("x", "x_block", logits)
+            .view("g", "g_block", gradient.map_or(logits, |gradient| lowering.places.tensor(gradient)))
+            .field("weight", head.weight.to_bits() as usize)
+            .field("smoothing", lowering.settings.label_smoothing.to_bits() as usize)
+            .field("metrics", state.metrics)
+            .field("order", state.order)
+            .field("heads", lowering.places.tables.heads.len())
+            .field("head", *number);
+        lowering.push(0, lowering.launch_groups(&CROSS_ENTROPY, parts, 1));
+    }
+}

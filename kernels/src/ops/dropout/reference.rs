@@ -1,0 +1,34 @@
+//! Dropout and its gradient.
+
+use super::{Backward, Dropout, Forward};
+use crate::reference::{Array, Batch, Kernel, Memory, Reference, get};
+
+/// Multiplies each element by its scale.
+fn scale(op: &Dropout, reference: &Reference, batch: Batch<'_>, values: &mut Array) {
+    if op.rate <= 0.0 {
+        return;
+    }
+    let elements = values.shape.elements();
+    for (image, values) in batch.images.iter().zip(values.values.chunks_mut(elements)) {
+        for (element, value) in values.iter_mut().enumerate() {
+            *value *= f64::from(op.scale(reference.settings.seed, batch.epoch, *image, element));
+        }
+    }
+}
+
+impl Kernel for Forward {
+    fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
+        let mut value = reference.read(memory, self.0.input);
+        scale(&self.0, reference, batch, &mut value);
+        reference.put(memory, self.0.output, &value, false);
+    }
+}
+
+impl Kernel for Backward {
+    fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
+        let Self { op, gradient, sink } = self;
+        let mut found = get(memory, *gradient);
+        scale(op, reference, batch, &mut found);
+        reference.put_input_gradient(memory, op.input, found, *sink);
+    }
+}

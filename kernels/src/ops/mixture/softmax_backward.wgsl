@@ -1,0 +1,45 @@
+// Gradient of what softmaxes are of, a row an invocation: w (dw - sum of w dw), where dw is the sum over the row's terms.
+
+// The sum over the terms of a weight, which stand side by side from `at` to before `end`.
+struct Sum {
+    value: f32,
+    at: u32,
+}
+
+fn sum_of(job: Job, weight: u32, begin: u32, end: u32) -> Sum {
+    var sum = Sum(0.0, begin);
+    while sum.at < end {
+        let entry = job.table + 2u * job.rows + 3u * sum.at;
+        if word_at(entry) != weight {
+            break;
+        }
+        sum.value += float_at(job.partials + word_at(entry + 1u));
+        sum.at += 1u;
+    }
+    return sum;
+}
+
+fn invoke(group: vec3<u32>, local: u32) {
+    let job = job_at(group.z);
+    let now = steps[job.training];
+    let row = item_index(group, local);
+    if row >= job.rows || now.images == 0u {
+        return;
+    }
+    let begin = word_at(job.table + 2u * row);
+    let end = word_at(job.table + 2u * row + 1u);
+    let first = row * job.choices;
+    var mean = 0.0;
+    var at = begin;
+    for (var choice = first; choice < first + job.choices; choice++) {
+        let sum = sum_of(job, choice, at, end);
+        at = sum.at;
+        mean += float_at(job.weights + choice) * sum.value;
+    }
+    at = begin;
+    for (var choice = first; choice < first + job.choices; choice++) {
+        let sum = sum_of(job, choice, at, end);
+        at = sum.at;
+        set_float(job.gradient + choice, float_at(job.weights + choice) * (sum.value - mean));
+    }
+}

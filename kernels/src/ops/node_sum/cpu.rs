@@ -1,0 +1,158 @@
+//! Sums of nodes, and the gradients of their edges, on one block of images.
+
+use super::{Edge, EdgeBackward, Forward, NodeSum, WeightGradient};
+use crate::cpu::{Context, Element, Kernel, Memory, Piece, Unit, Vector};
+use crate::shape::BLOCK;
+
+impl Kernel for Forward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        if let Unit::Block(block) = unit {
+            // SAFETY: the caller's promise.
+            unsafe { node_sum::<V, E>(cx, &self.op, block.block) }
+        }
+    }
+}
+
+impl Kernel for EdgeBackward {
+    fn first_reads(&self, memory: &Memory) -> Vec<Piece> {
+        Piece::of_backward(memory, &self.gradient, self.sink)
+    }
+
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        if let Unit::Block(block) = unit {
+            // SAFETY: the caller's promise.
+            unsafe { edge_backward::<V, E>(cx, self, block.block) }
+        }
+    }
+}
+
+/// Edges that are summed in registers; a node of the cell space has at most five.
+const EDGES: usize = 8;
+
+impl Kernel for WeightGradient {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let Self { gradient, input, mixed } = self;
+        let plane = input.tensor.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(gradient.tensor, block.block);
+        let read: *const E = cx.memory.tensor(input.tensor, block.block);
+        // SAFETY: the caller's promise; both tensors have these channels and pixels.
+        unsafe {
+            let scale = cx.scale(gradient.scale, block.block);
+            let lanes = cx.lanes::<V>(block.block);
+            let mut total = 0.0;
+            for channel in 0..input.tensor.shape.channels {
+                let reading = cx.reading::<V>(*input, channel);
+                let mut sums = [V::splat(0.0); 2];
+                for (part, sum) in sums.iter_mut().take(V::PER_BLOCK).enumerate() {
+                    let lane = part * V::LANES;
+                    for at in (channel * plane + lane..(channel + 1) * plane).step_by(BLOCK) {
+                        let x = reading.apply(E::load::<V>(read.add(at)));
+                        *sum = E::load::<V>(from.add(at)).mul_add(x, *sum);
+                    }
+                    *sum = lanes.keep(part, sum.mul(V::load(scale.as_ptr().add(lane))));
+                }
+                total += f64::from(V::sum_block(&sums[..V::PER_BLOCK]));
+            }
+            *cx.weight_partials(*mixed).add(block.block) = total as f32;
+        }
+    }
+}
+
+/// Sum of a node's edges.
+///
+/// # Safety
+/// The edges' blocks must be written, and no other thread touch the output's block.
+#[inline(always)]
+unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block: usize) {
+    let pixels = op.output.shape.pixels();
+    let to: *mut E = cx.memory.tensor(op.output, block);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let lanes = cx.lanes::<V>(block);
+        for channel in 0..op.output.shape.channels {
+            let to = to.add(channel * pixels * BLOCK);
+            // Edges are summed in registers, a group at a time.
+            for (group, edges) in op.edges.chunks(EDGES).enumerate() {
+                let mut terms = [None; EDGES];
+                for (term, &Edge { input, drop, mixed }) in terms.iter_mut().zip(edges) {
+                    let from: *const E = cx.memory.tensor(input.tensor, block);
+                    let reading = cx.reading::<V>(input, channel);
+                    let weight = cx.mixture_weight(mixed);
+                    let scale = cx.scale(drop, block).map(|scale| scale * weight);
+                    *term = Some((from.add(channel * pixels * BLOCK), reading, scale));
+                }
+                for part in 0..V::PER_BLOCK {
+                    let lane = part * V::LANES;
+                    for pixel in 0..pixels {
+                        let at = pixel * BLOCK + lane;
+                        let mut sum = if group > 0 { E::load::<V>(to.add(at)) } else { V::splat(0.0) };
+                        for (from, reading, scale) in terms[..edges.len()].iter().flatten() {
+                            let scale = V::load(scale.as_ptr().add(lane));
+                            sum = sum.add(reading.apply(E::load::<V>(from.add(at))).mul(scale));
+                        }
+                        E::store(lanes.keep(part, sum), to.add(at));
+                    }
+                }
+            }
+            if op.edges.is_empty() {
+                for v in 0..pixels * V::PER_BLOCK {
+                    E::store(V::splat(0.0), to.add(v * V::LANES));
+                }
+            }
+        }
+    }
+}
+
+/// A gradient, times its scale and through its normalisation: `sink (+)= gradient`.
+///
+/// # Safety
+/// The gradient's block (and the coefficients of its normalisation) must be there, and no other thread touch the sink's block.
+#[inline(always)]
+unsafe fn edge_backward<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    EdgeBackward { gradient, gate, sink }: &EdgeBackward,
+    block: usize,
+) {
+    let pixels = gradient.raw.shape.pixels();
+    let from: *const E = cx.memory.tensor(gradient.tensor, block);
+    let raw: *const E = cx.memory.tensor(gradient.raw, block);
+    let to: *mut E = cx.memory.tensor(sink.tensor, block);
+    // SAFETY: the caller's promise.
+    unsafe {
+        // The coefficients of a normalisation hold the weight already.
+        let weight = if gradient.norm.is_some() { 1.0 } else { cx.mixture_weight(gradient.mixed) };
+        let scale = cx.scale(gradient.scale, block).map(|scale| scale * weight);
+        let lanes = cx.lanes::<V>(block);
+        for channel in 0..gradient.raw.shape.channels {
+            let map = cx.gradient_map(gradient, channel);
+            let gate = gate.map(|input| {
+                let from: *const E = cx.memory.tensor(input.tensor, block);
+                (from, cx.reading::<V>(input, channel))
+            });
+            for part in 0..V::PER_BLOCK {
+                let scale = V::load(scale.as_ptr().add(part * V::LANES));
+                for pixel in channel * pixels..(channel + 1) * pixels {
+                    let at = pixel * BLOCK + part * V::LANES;
+                    let mut value = E::load::<V>(from.add(at)).mul(scale);
+                    if let Some([a, b, c]) = map {
+                        let through = V::splat(b).mul_add(E::load::<V>(raw.add(at)), V::splat(c));
+                        value = V::splat(a).mul_add(value, through);
+                    }
+                    value = lanes.keep(part, value);
+                    if let Some((from, reading)) = gate {
+                        let read = reading.apply(E::load::<V>(from.add(at)));
+                        value = read.select_greater(V::splat(0.0), value, V::splat(0.0));
+                    }
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to.add(at)));
+                    }
+                    E::store(value, to.add(at));
+                }
+            }
+        }
+    }
+}

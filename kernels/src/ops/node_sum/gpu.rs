@@ -1,0 +1,117 @@
+//! Launches of sums, and of the gradients of their edges.
+
+use super::{Edge, EdgeBackward, Forward, WeightGradient};
+use crate::gpu::{GRADIENT, INPUT, Kernel, Launch, Lowering, Parts, Read, SINK, Shader, View, X_SHAPE};
+use crate::program::{Gradient, Input};
+
+const NODE_SUM: Shader = Shader { name: "node_sum", workgroup: 64, files: &[include_str!("node_sum.wgsl")] };
+const EDGE_BACKWARD: Shader = Shader {
+    name: "edge_backward",
+    workgroup: 64,
+    files: &[INPUT, GRADIENT, SINK, include_str!("edge_backward.wgsl")],
+};
+
+const WEIGHT_GRADIENT: Shader = Shader {
+    name: "weight_gradient",
+    workgroup: 256,
+    files: &[INPUT, GRADIENT, include_str!("weight_gradient.wgsl")],
+};
+
+#[cfg(test)]
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&NODE_SUM, &EDGE_BACKWARD, &WEIGHT_GRADIENT];
+
+/// Edges that one launch reads.
+const SUMMED_EDGES: usize = 5;
+
+/// Slot, stride, record, drop-path words and weight of each edge of `node_sum.wgsl`.
+const EDGE_NAMES: [[&str; 5]; SUMMED_EDGES] = [
+    ["e0", "e0_block", "e0_record", "e0_drop", "e0_weight"],
+    ["e1", "e1_block", "e1_record", "e1_drop", "e1_weight"],
+    ["e2", "e2_block", "e2_record", "e2_drop", "e2_weight"],
+    ["e3", "e3_block", "e3_record", "e3_drop", "e3_weight"],
+    ["e4", "e4_block", "e4_record", "e4_drop", "e4_weight"],
+];
+
+impl Kernel for Forward {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let Self { op } = self;
+        let shape = op.output.shape;
+        let none: &[Edge] = &[];
+        let chunks: Vec<_> =
+            if op.edges.is_empty() { vec![none] } else { op.edges.chunks(SUMMED_EDGES).collect() };
+        for (stage, edges) in chunks.into_iter().enumerate() {
+            let set_bits = |has: &mut dyn Iterator<Item = bool>| {
+                has.enumerate().map(|(bit, has)| usize::from(has) << bit).sum::<usize>()
+            };
+            let output = lowering.places.tensor(op.output);
+            let tile = lowering.style.summed_pixels(shape);
+            let mut parts = Parts::default()
+                .constant("TILE", tile)
+                .field("pixels", shape.pixels())
+                .field("channels", shape.channels)
+                .constant("EDGES", edges.len())
+                .numbered_choice("NORMS", set_bits(&mut edges.iter().map(|edge| edge.input.norm.is_some())))
+                .numbered_choice("RELUS", set_bits(&mut edges.iter().map(|edge| edge.input.relu)))
+                .numbered_choice("WEIGHTS", set_bits(&mut edges.iter().map(|edge| edge.mixed.is_some())))
+                .numbered_choice("DROPS", set_bits(&mut edges.iter().map(|edge| edge.drop.is_some())))
+                .choice("ACCUMULATE", stage > 0)
+                .view("y", "y_block", output);
+            for (slot, names) in EDGE_NAMES.iter().enumerate() {
+                let read = edges.get(slot).map(|edge| lowering.places.input(edge.input));
+                let drop = edges.get(slot).and_then(|edge| edge.drop).map(|drop| lowering.places.drop(drop));
+                let weight = edges.get(slot).and_then(|edge| lowering.places.weight(edge.mixed));
+                let Read { view, record, .. } =
+                    read.unwrap_or(Read { view: output, record: None, relu: false });
+                parts = parts
+                    .view(names[0], names[1], view)
+                    .field(names[2], record.unwrap_or(0) as usize)
+                    .field(names[3], drop.unwrap_or(0) as usize)
+                    .field(names[4], weight.map_or(0, |words| words.weight));
+            }
+            lowering.push(stage, lowering.launch_over(&NODE_SUM, parts, shape, tile, shape.channels));
+        }
+    }
+}
+
+impl Kernel for EdgeBackward {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let Self { gradient, gate, sink } = *self;
+        let to = lowering.places.tensor(sink.tensor);
+        lowering.push(0, put_gradient(lowering, gradient, gate, to, sink.accumulate));
+    }
+}
+
+impl Kernel for WeightGradient {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let Self { gradient, input, mixed } = self;
+        let channels = input.tensor.shape.channels;
+        let parts = Parts::default()
+            .shape(X_SHAPE, input.tensor.shape)
+            .field("channels", channels)
+            .gradient(lowering.places.gradient(*gradient))
+            .read(lowering.places.input(*input))
+            .weight(lowering.places.weight(Some(*mixed)));
+        lowering.push(0, lowering.launch_groups(&WEIGHT_GRADIENT, parts, channels));
+    }
+}
+
+/// The launch that puts a gradient, through the gate of a ReLU if there is one, into memory of its own.
+pub(in crate::ops) fn put_gradient(
+    lowering: &Lowering<'_>,
+    gradient: Gradient,
+    gate: Option<Input>,
+    to: View,
+    accumulate: bool,
+) -> Launch {
+    let shape = gradient.raw.shape;
+    let ungated = Read { view: to, record: None, relu: false };
+    let parts = Parts::default()
+        .shape(X_SHAPE, shape)
+        .field("channels", shape.channels)
+        .gradient(lowering.places.gradient(gradient))
+        .weight(lowering.places.weight(gradient.mixed.filter(|_| gradient.norm.is_none())))
+        .read(gate.map_or(ungated, |input| lowering.places.input(input)))
+        .view("sink", "sink_block", to)
+        .choice("ACCUMULATE", accumulate);
+    lowering.launch_over(&EDGE_BACKWARD, parts, shape, 1, shape.channels)
+}

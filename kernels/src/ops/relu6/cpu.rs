@@ -1,0 +1,56 @@
+//! ReLU6 on one block of images.
+
+use super::{Backward, Forward, SIX};
+use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::shape::BLOCK;
+
+impl Kernel for Forward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let op = &self.0;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(op.output, block.block);
+        // SAFETY: the caller's promise; both tensors have these channels and pixels.
+        unsafe {
+            let (zero, six) = (V::splat(0.0), V::splat(SIX));
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
+                    // Both choose the value where it is no number.
+                    let x = zero.max(reading.apply(E::load::<V>(from.add(at))));
+                    E::store(x.select_greater(six, six, x), to.add(at));
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Backward {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let Self { op, gradient, sink } = self;
+        let plane = op.output.shape.pixels() * BLOCK;
+        let from: *const E = cx.memory.tensor(*gradient, block.block);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        // SAFETY: the caller's promise; all tensors have these channels and pixels.
+        unsafe {
+            let (zero, six) = (V::splat(0.0), V::splat(SIX));
+            for channel in 0..op.output.shape.channels {
+                let reading = cx.reading::<V>(op.input, channel);
+                for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
+                    let x = reading.apply(E::load::<V>(input.add(at)));
+                    let below = six.select_greater(x, E::load::<V>(from.add(at)), zero);
+                    let mut value = x.select_greater(zero, below, zero);
+                    if sink.accumulate {
+                        value = value.add(E::load::<V>(to.add(at)));
+                    }
+                    E::store(value, to.add(at));
+                }
+            }
+        }
+    }
+}

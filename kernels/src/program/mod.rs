@@ -1,0 +1,82 @@
+//! Programs: a fixed list of calls, forward and backward, that each say what they read and write. A program is made from a
+//! graph once; a machine gives its calls times ([`schedule`]) and its memory places ([`plan`]) before the first step.
+
+mod access;
+pub(crate) mod plan;
+pub(crate) mod schedule;
+mod tables;
+mod tensor;
+
+use std::sync::Arc;
+
+pub(crate) use access::{Access, AccessKind, Accesses, Declare, Placement, Resource};
+pub(crate) use tables::{Head, Init, Mixture, MixtureTerm, Norm, Param, Tables};
+pub(crate) use tensor::{
+    DropId, Gradient, Input, Mixed, MixtureId, NormId, ParamId, Sink, StorageId, Tensor, WorkspaceId,
+};
+
+use crate::shape::{BLOCK, Shape, blocks};
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Batch statistics, drop path, auxiliary head, backward pass and update.
+    Train,
+    /// Running statistics; logits, loss and hits only.
+    Evaluate,
+}
+
+/// What a storage of the program holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Activations or their gradients: 4 bytes an element, or 2 with `float_bits = 16`.
+    Activation,
+    /// Small numbers: 1 byte an element.
+    Bytes,
+}
+
+/// A block of memory of the program, per image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Storage {
+    pub(crate) shape: Shape,
+    pub(crate) content: Content,
+}
+
+/// The list of calls, in an order in which they may be run one by one.
+#[derive(Debug)]
+pub(crate) struct Program<C: ?Sized> {
+    pub(crate) mode: Mode,
+    /// Run once before the first step of a pass over images.
+    pub(crate) prologue: Vec<Arc<C>>,
+    pub(crate) calls: Vec<Arc<C>>,
+    /// Storages of the graph first, then those of gradients.
+    pub(crate) storages: Vec<Storage>,
+    /// Parameters that get a gradient, by parameter.
+    pub(crate) trained: Vec<bool>,
+}
+
+impl<C: ?Sized> Program<C> {
+    /// The same with calls as something else sees them.
+    pub(crate) fn map<D: ?Sized>(self, view: impl Fn(Arc<C>) -> Arc<D>) -> Program<D> {
+        let Self { mode, prologue, calls, storages, trained } = self;
+        let map = |calls: Vec<Arc<C>>| calls.into_iter().map(&view).collect();
+        Program { mode, prologue: map(prologue), calls: map(calls), storages, trained }
+    }
+}
+
+impl<C: Declare + ?Sized> Program<C> {
+    /// Bytes of tensors that its calls read and write for a batch, as they declare it.
+    pub(crate) fn moved(&self, batch: usize, float_bits: u32) -> u64 {
+        let lanes = (blocks(batch) * BLOCK) as u64;
+        let bytes = |access: Access| {
+            let Some(tensor) = access.tensor() else { return 0 };
+            let element = match self.storages[tensor.storage.0].content {
+                Content::Activation => u64::from(float_bits / 8),
+                Content::Bytes => 1,
+            };
+            let times = if access.kind == AccessKind::Accumulate { 2 } else { 1 };
+            tensor.shape.elements() as u64 * lanes * element * times
+        };
+        self.calls.iter().flat_map(|call| call.accesses()).map(bytes).sum()
+    }
+}
