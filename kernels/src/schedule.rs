@@ -142,7 +142,7 @@ fn previous_time(time: usize, local: bool) -> usize {
 
 /// Accesses to resources of different bins never meet.
 #[derive(PartialEq, Eq, Hash)]
-enum Bin {
+pub(crate) enum Bin {
     Storage(StorageId),
     Norm(NormId),
     Weights(usize),
@@ -150,7 +150,7 @@ enum Bin {
 }
 
 impl Resource {
-    fn bin(self) -> Bin {
+    pub(crate) fn bin(self) -> Bin {
         match self {
             Self::Tensor(tensor) => Bin::Storage(tensor.storage),
             Self::NormSums(norm)
@@ -179,7 +179,7 @@ impl Access {
     }
 
     /// Whether the later one of two accesses must see the earlier one done.
-    fn waits_for(self, earlier: Self) -> bool {
+    pub(crate) fn waits_for(self, earlier: Self) -> bool {
         let both_read = self.kind == AccessKind::Read && earlier.kind == AccessKind::Read;
         let shared = self.kind == AccessKind::SharedWrite && earlier.kind == AccessKind::SharedWrite;
         !both_read && !shared && self.resource.overlaps(earlier.resource)

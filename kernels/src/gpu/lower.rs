@@ -48,7 +48,7 @@ pub(super) struct Lowering<'a> {
 /// A launch of a call.
 pub(super) struct Lowered {
     pub(super) call: usize,
-    /// Launches of one call and stage are independent of each other, and wait for those of the stages before.
+    /// Launches of one call and stage are independent of each other, and may wait for those of the stages before.
     pub(super) stage: usize,
     /// Runs only for images of this set.
     pub(super) set: Option<usize>,

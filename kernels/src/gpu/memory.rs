@@ -173,12 +173,22 @@ pub(super) struct Arena {
     pub(super) largest: usize,
     /// Bytes of all blocks, if none shared memory with another.
     pub(super) unshared: usize,
+    #[cfg(test)]
+    lives: HashMap<Held, Lifetime>,
 }
 
 impl Arena {
     /// Of a program whose memory is not planned yet: all lies at the start of the first page.
     pub(super) fn unplanned() -> Self {
-        Self { places: HashMap::new(), lanes: Vec::new(), words: Vec::new(), largest: 0, unshared: 0 }
+        Self {
+            places: HashMap::new(),
+            lanes: Vec::new(),
+            words: Vec::new(),
+            largest: 0,
+            unshared: 0,
+            #[cfg(test)]
+            lives: HashMap::new(),
+        }
     }
 
     /// Plans a program on pages of at most `page_bytes`; `times` are those of each call's first and last launch, if it
@@ -253,6 +263,8 @@ impl Arena {
         }
         let largest = held.iter().map(|(_, life)| life.bytes).max().unwrap_or(0);
         let unshared = held.iter().map(|(_, life)| life.bytes).sum();
+        #[cfg(test)]
+        let lives = held.iter().copied().collect();
         let mut places = HashMap::new();
         let (words, lanes): (Vec<_>, Vec<_>) = held.into_iter().partition(|(held, _)| held.is_words(program));
         let [words, lanes] = [words, lanes].map(|held| {
@@ -261,7 +273,22 @@ impl Arena {
             places.extend(held.iter().map(|&(what, _)| what).zip(found));
             pages
         });
-        Self { places, lanes, words, largest, unshared }
+        Self {
+            places,
+            lanes,
+            words,
+            largest,
+            unshared,
+            #[cfg(test)]
+            lives,
+        }
+    }
+
+    /// When what lies in it is needed, where it lies, and whether that is a page of words.
+    #[cfg(test)]
+    pub(super) fn lives(&self, program: &Program) -> Vec<(Lifetime, Place, bool)> {
+        let live = |(held, &life): (&Held, _)| (life, self.places[held], held.is_words(program));
+        self.lives.iter().map(live).collect()
     }
 
     /// Moves each of its pages, of lanes and of words, to a place on the pages that trainings share.

@@ -3,15 +3,15 @@
 
 use std::collections::HashMap;
 
+use super::dependencies::{Part, before};
 use super::images::ImageSplit;
 use super::lower::{Lowered, lower, lower_running_statistics};
 use super::memory::{Arena, Place, StateWords};
-use super::order::{Draft, Step, order};
+use super::order::{Draft, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
 use super::source::Source;
 use super::tiles::Style;
 use crate::program::Program;
-use crate::schedule::waits;
 use crate::trainer::Setup;
 
 pub(super) struct Prepared {
@@ -25,6 +25,9 @@ pub(super) struct Prepared {
     pub(super) evaluate: Recording,
     /// Makes the affine maps of all normalisations from running statistics.
     pub(super) running_statistics: Recording,
+    /// Of each training's arena of a training step.
+    #[cfg(test)]
+    pub(super) lives: Vec<Vec<(crate::plan::Lifetime, Place, bool)>>,
 }
 
 /// One training of a pack.
@@ -129,7 +132,17 @@ impl Prepared {
         let running_statistics = recorder.finish(style);
         let words_pages = words_pages.sizes.into_iter().map(|(_, size)| size).collect();
         let lanes_pages = lanes_pages.sizes;
-        Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, running_statistics })
+        Ok(Self {
+            members,
+            words,
+            words_pages,
+            lanes_pages,
+            train,
+            evaluate,
+            running_statistics,
+            #[cfg(test)]
+            lives: arenas[0].iter().zip(&programs[0]).map(|(arena, program)| arena.lives(program)).collect(),
+        })
     }
 }
 
@@ -166,20 +179,26 @@ fn times(
     let arena = Arena::unplanned();
     let mut shaders: HashMap<Source, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
+    let mut calls: Vec<Vec<usize>> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
         let launches = lower(setup, index, program, &members[index].state, &arena, splits, style);
-        let step = |Lowered { call, stage, launch, .. }: Lowered| {
+        let number = |lowered: &Lowered| {
             let count = shaders.len();
-            Step { call, stage, shader: *shaders.entry(launch.source()).or_insert(count) }
+            *shaders.entry(lowered.launch.source()).or_insert(count)
         };
-        let launches = launches.into_iter().map(step).collect();
-        drafts.push(Draft { waits: waits(&program.calls), launches });
+        let numbers = launches.iter().map(number).collect();
+        let part = |lowered: &Lowered| Part {
+            call: lowered.call,
+            stage: lowered.stage,
+            kernel: lowered.launch.kernel,
+        };
+        let parts: Vec<Part> = launches.iter().map(part).collect();
+        drafts.push(Draft { before: before(&program.calls, &parts, style.overlaps), shaders: numbers });
+        calls.push(parts.iter().map(|part| part.call).collect());
     }
-    let times = order(&drafts).into_iter().zip(&drafts).map(|(launches, draft)| Times {
-        launches,
-        calls: draft.launches.iter().map(|step| step.call).collect(),
-        count: draft.waits.len(),
-    });
+    let times = order(&drafts, style.overlaps).into_iter().zip(calls).zip(programs);
+    let times =
+        times.map(|((launches, calls), program)| Times { launches, calls, count: program.calls.len() });
     times.collect()
 }
 

@@ -50,11 +50,13 @@ pub(super) struct Style {
     pub(super) coarse: bool,
     /// Memory is textures: lavapipe gathers texels a vector at a time, and elements of buffers lane by lane.
     pub(super) textured: bool,
+    /// Dispatches that do not depend on each other run at once, so that one costs little and what it waits for much.
+    pub(super) overlaps: bool,
 }
 
 impl Style {
-    pub(super) const HARDWARE: Self = Self { coarse: false, textured: false };
-    pub(super) const SOFTWARE: Self = Self { coarse: true, textured: true };
+    pub(super) const HARDWARE: Self = Self { coarse: false, textured: false, overlaps: true };
+    pub(super) const SOFTWARE: Self = Self { coarse: true, textured: true, overlaps: false };
 
     pub(super) fn format(self, half: bool) -> Format {
         Format { half, textured: self.textured }
