@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::images::ResidentImages;
 use super::layout::{self, LANE_SLOTS, Layout};
+use super::overlap::Vulkan;
 use super::source::Source;
 use super::storage::{Format, Holds, ROW, Storage};
 use super::tiles::Style;
@@ -49,6 +50,11 @@ pub(crate) struct GpuDevice {
     pub(super) page_bytes: u64,
     /// How it likes its work.
     pub(super) style: Style,
+    /// Where dispatches may overlap.
+    pub(super) vulkan: Option<Arc<Vulkan>>,
+    /// Whether dispatches of one time are recorded from the last to the first, which changes nothing.
+    #[cfg(test)]
+    pub(super) turned: bool,
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
     images: Arc<Mutex<Vec<Resident>>>,
     failure: Arc<Mutex<Option<String>>>,
@@ -76,7 +82,7 @@ fn is_software(adapter: &wgpu::Adapter) -> bool {
     adapter.get_info().device_type == wgpu::DeviceType::Cpu
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -166,6 +172,7 @@ impl GpuDevice {
             .min(if style.textured { texture_bytes } else { u64::MAX })
             / 256
             * 256;
+        let vulkan = overlapping(&device, &mut style);
         Ok(Self {
             name,
             is_software: is_software(adapter),
@@ -175,6 +182,9 @@ impl GpuDevice {
             layouts,
             page_bytes,
             style,
+            vulkan,
+            #[cfg(test)]
+            turned: false,
             pipelines: Arc::default(),
             images: Arc::default(),
             failure,
@@ -184,12 +194,13 @@ impl GpuDevice {
     /// The software device as tests need it: with smaller pages, so that they see a split arena, or with work in the style of
     /// hardware.
     #[cfg(test)]
-    pub(super) fn software_with(page_bytes: u64, style: Style) -> Result<Self, Error> {
+    pub(super) fn software_with(page_bytes: u64, mut style: Style) -> Result<Self, Error> {
         let software = Self::software()?;
         let layouts = [false, true]
             .map(|half| Layout::new(&software.device, &software.records_layout, style.format(half)));
         Ok(Self {
             page_bytes: page_bytes.min(software.page_bytes),
+            vulkan: overlapping(&software.device, &mut style),
             style,
             layouts,
             pipelines: Arc::default(),
@@ -305,9 +316,25 @@ impl GpuDevice {
         };
         let storages: Option<Vec<Storage>> = sizes.iter().map(create).collect();
         match (pollster::block_on(scope.pop()), storages) {
-            (None, Some(storages)) => Ok(storages),
+            (None, Some(storages)) => {
+                if self.vulkan.is_some() {
+                    self.clear(storages.iter().filter_map(|storage| match storage {
+                        Storage::Buffer(buffer) => Some(buffer),
+                        Storage::Texture(..) => None,
+                    }));
+                }
+                Ok(storages)
+            }
             _ => Err(refused()),
         }
+    }
+
+    /// Clears buffers, as wgpu does before it uses them first: it does not see what uses them without it, and would then
+    /// clear what that wrote.
+    pub(super) fn clear<'a>(&self, buffers: impl IntoIterator<Item = &'a wgpu::Buffer>) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        buffers.into_iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+        self.queue.submit([encoder.finish()]);
     }
 
     /// Bytes that `copy` puts into a buffer of that size, read back.
@@ -351,16 +378,11 @@ impl GpuDevice {
             label: Some(source.kernel()),
             source: wgpu::ShaderSource::Wgsl(source.text().into()),
         };
-        let checks = if cfg!(debug_assertions) {
-            wgpu::ShaderRuntimeChecks::checked()
-        } else {
-            wgpu::ShaderRuntimeChecks::unchecked()
-        };
         // SAFETY: the shaders are this crate's own. Every index is made from the place of an invocation, which each kernel
         // compares with the extents that its memory was planned for, every loop ends at a constant or such an extent, and
         // divisors are constants and extents above 0, those of floats exact for as many pixels as images have; tests compare
         // their results with the reference on both kinds of devices.
-        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+        let module = unsafe { self.device.create_shader_module_trusted(descriptor, runtime_checks()) };
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(source.kernel()),
             layout: Some(&self.layout(source.format()).pipeline),
@@ -387,6 +409,22 @@ impl GpuDevice {
         known.push((Arc::downgrade(set.pixels()), Arc::clone(&resident)));
         Ok(resident)
     }
+}
+
+/// What shaders check while they run.
+pub(super) fn runtime_checks() -> wgpu::ShaderRuntimeChecks {
+    if cfg!(debug_assertions) {
+        wgpu::ShaderRuntimeChecks::checked()
+    } else {
+        wgpu::ShaderRuntimeChecks::unchecked()
+    }
+}
+
+/// What lets dispatches overlap, if the style and the device are such.
+fn overlapping(device: &wgpu::Device, style: &mut Style) -> Option<Arc<Vulkan>> {
+    let vulkan = if style.overlaps { Vulkan::new(device).map(Arc::new) } else { None };
+    style.overlaps = vulkan.is_some();
+    vulkan
 }
 
 /// Textures that kernels read and write, and immediates beside them, take more than what every device has.

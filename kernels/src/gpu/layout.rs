@@ -60,37 +60,47 @@ const RECORDS: wgpu::BindingType = wgpu::BindingType::Buffer {
 
 /// The layout of what every dispatch binds anew: the step's record and the window of job records.
 pub(super) fn records(device: &wgpu::Device) -> wgpu::BindGroupLayout {
-    layout_of(device, &[(0, RECORDS), (1, RECORDS)])
+    layout_of(device, &record_entries())
 }
 
-fn layout_of(device: &wgpu::Device, bindings: &[(u32, wgpu::BindingType)]) -> wgpu::BindGroupLayout {
-    let visibility = wgpu::ShaderStages::COMPUTE;
-    let entry = |&(binding, ty)| wgpu::BindGroupLayoutEntry { binding, visibility, ty, count: None };
-    let entries: Vec<_> = bindings.iter().map(entry).collect();
-    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+pub(super) fn record_entries() -> [wgpu::BindGroupLayoutEntry; 2] {
+    [0, 1].map(|binding| entry(binding, RECORDS))
+}
+
+fn entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}
+
+fn layout_of(device: &wgpu::Device, entries: &[wgpu::BindGroupLayoutEntry]) -> wgpu::BindGroupLayout {
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries })
+}
+
+/// The state and the slots.
+pub(super) fn memory_entries(format: Format) -> Vec<wgpu::BindGroupLayoutEntry> {
+    let storage = |holds: Holds| match (holds, format.textured) {
+        (Holds::Words, _) | (_, false) => wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only: false },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        (holds, true) => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::ReadWrite,
+            format: holds.texel(),
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    };
+    let mut entries = vec![entry(0, storage(Holds::State))];
+    entries.extend(slot_bindings(format).map(|(binding, _, kind)| match kind {
+        SlotKind::Words => entry(binding, storage(Holds::Words)),
+        SlotKind::Lanes => entry(binding, storage(Holds::Lanes { half: format.half })),
+    }));
+    entries
 }
 
 impl Layout {
     /// Of kernels of a format, with what every kernel binds anew.
     pub(super) fn new(device: &wgpu::Device, records: &wgpu::BindGroupLayout, format: Format) -> Self {
-        let storage = |holds: Holds| match (holds, format.textured) {
-            (Holds::Words, _) | (_, false) => wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: false },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            (holds, true) => wgpu::BindingType::StorageTexture {
-                access: wgpu::StorageTextureAccess::ReadWrite,
-                format: holds.texel(),
-                view_dimension: wgpu::TextureViewDimension::D2,
-            },
-        };
-        let mut bindings = vec![(0, storage(Holds::State))];
-        bindings.extend(slot_bindings(format).map(|(binding, _, kind)| match kind {
-            SlotKind::Words => (binding, storage(Holds::Words)),
-            SlotKind::Lanes => (binding, storage(Holds::Lanes { half: format.half })),
-        }));
-        let memory = layout_of(device, &bindings);
+        let memory = layout_of(device, &memory_entries(format));
         let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,
             bind_group_layouts: &[Some(&memory), Some(records)],

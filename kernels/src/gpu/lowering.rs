@@ -9,7 +9,7 @@ use super::tiles::Style;
 use super::views::Places;
 use crate::backend::{Setup, TrainerSettings};
 use crate::preprocess::ImageSet;
-use crate::program::{Declare, Mode, Program, WorkspaceId};
+use crate::program::{Access, Accesses, Declare, Mode, Program, WorkspaceId};
 use crate::state::Layout;
 
 /// A call as this machine runs it.
@@ -63,6 +63,8 @@ pub(crate) struct Lowered {
     pub(crate) stage: usize,
     /// Runs only for images of this set.
     pub(crate) set: Option<usize>,
+    /// What it reads and writes, where that is not what its call does. Stages say nothing then.
+    pub(crate) accesses: Option<Vec<Access>>,
     pub(crate) launch: Launch,
 }
 
@@ -121,11 +123,27 @@ impl Lowering<'_> {
 
     /// The same, which runs only for images of a set.
     pub(crate) fn push_for_set(&mut self, stage: usize, set: Option<usize>, launch: Launch) {
+        self.add(stage, set, launch, None);
+    }
+
+    /// Adds a launch that reads and writes something else than its call.
+    pub(crate) fn push_as(&mut self, stage: usize, launch: Launch, accesses: Vec<Access>) {
+        self.add(stage, None, launch, Some(accesses));
+    }
+
+    /// Adds a launch that does a part of what its call does. Where dispatches do not overlap it counts as all of it: a launch
+    /// that waits longer meets more of its kind.
+    pub(crate) fn push_part(&mut self, stage: usize, launch: Launch, part: Accesses) {
+        let accesses = self.style.overlaps.then(|| part.list());
+        self.add(stage, None, launch, accesses);
+    }
+
+    fn add(&mut self, stage: usize, set: Option<usize>, launch: Launch, accesses: Option<Vec<Access>>) {
         let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
         if self.style.coarse {
             launch.fix_choices();
         }
         launch.fields.push(("training", self.training as u32));
-        self.launches.push(Lowered { call: self.call, stage, set, launch });
+        self.launches.push(Lowered { call: self.call, stage, set, accesses, launch });
     }
 }

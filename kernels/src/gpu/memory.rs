@@ -186,6 +186,8 @@ pub(crate) struct Arena {
     pub(crate) largest: usize,
     /// Bytes of all blocks, if none shared memory with another.
     pub(crate) unshared: usize,
+    #[cfg(test)]
+    lives: HashMap<Block, Lifetime>,
 }
 
 impl Arena {
@@ -198,6 +200,8 @@ impl Arena {
             words: Vec::new(),
             largest: 0,
             unshared: 0,
+            #[cfg(test)]
+            lives: HashMap::new(),
         }
     }
 
@@ -254,6 +258,8 @@ impl Arena {
         }
         let largest = held.iter().map(|(_, life)| life.bytes).max().unwrap_or(0);
         let unshared = held.iter().map(|(_, life)| life.bytes).sum();
+        #[cfg(test)]
+        let lives = held.iter().copied().collect();
         let mut places = HashMap::new();
         let (words, lanes): (Vec<_>, Vec<_>) =
             held.into_iter().partition(|(block, _)| words_of.contains(block));
@@ -263,7 +269,23 @@ impl Arena {
             places.extend(held.iter().map(|&(block, _)| block).zip(found));
             pages
         });
-        Self { places, words_of, lanes, words, largest, unshared }
+        Self {
+            places,
+            words_of,
+            lanes,
+            words,
+            largest,
+            unshared,
+            #[cfg(test)]
+            lives,
+        }
+    }
+
+    /// When what lies in it is needed, where it lies, and whether that is a page of words.
+    #[cfg(test)]
+    pub(super) fn lives(&self) -> Vec<(Lifetime, Place, bool)> {
+        let live = |(block, &life): (&Block, _)| (life, self.places[block], self.words_of.contains(block));
+        self.lives.iter().map(live).collect()
     }
 
     /// Moves each of its pages, of lanes and of words, to a place on the pages that trainings share.

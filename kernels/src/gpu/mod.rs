@@ -4,7 +4,14 @@
 //! through a job record (offsets, by a workgroup's place along z), so that independent calls of one specialisation, of one
 //! training or of several that are packed, are one dispatch. A step is the same list of dispatches with other step records.
 
+// Where wgpu knows no Vulkan, `no_overlap.rs` stands in for what overlaps dispatches, and what only that needs is not used.
+#![cfg_attr(
+    not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")),
+    allow(dead_code, reason = "dispatches overlap on Vulkan only")
+)]
+
 mod copy;
+mod dependencies;
 mod device;
 mod grid;
 mod images;
@@ -12,15 +19,23 @@ mod layout;
 mod lowering;
 mod memory;
 mod order;
+#[cfg_attr(
+    not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")),
+    path = "no_overlap.rs"
+)]
+mod overlap;
 mod pack;
 mod prepare;
 mod record;
+mod replay;
 mod run;
 mod source;
 mod stopwatch;
 mod storage;
 mod tiles;
 mod views;
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+mod vulkan;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +51,7 @@ pub(crate) use memory::{MAX_RUNS, SetWords};
 pub(crate) use record::{Launch, Page};
 pub(crate) use source::{GRADIENT, INPUT, RNG, SINK, Shader, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
-pub(crate) use views::{GradientRead, Parts, Read, View, X_SHAPE, Y_SHAPE};
+pub(crate) use views::{Parts, Read, View, X_SHAPE, Y_SHAPE};
 
 use crate::backend::{EpochMetrics, Evaluation, Pass, Setup};
 use crate::error::Error;
@@ -52,7 +67,8 @@ use device::STEP_STRIDE;
 use images::ImageSplit;
 use memory::StateWords;
 use prepare::{Prepared, TooLarge};
-use run::{Buffers, Outcome, Replay, Run, Share};
+use replay::{Buffers, Programs, Replays};
+use run::{Outcome, Run, Share};
 use stopwatch::Stopwatch;
 use storage::Holds;
 
@@ -61,9 +77,7 @@ pub(crate) struct GpuBackend {
     gpu: GpuDevice,
     members: Vec<Member>,
     buffers: Buffers,
-    train: Replay,
-    evaluate: Replay,
-    prologue: Replay,
+    replays: Replays,
     steps_per_submission: usize,
     /// While kernels of training steps are timed.
     stopwatch: Option<Stopwatch>,
@@ -92,7 +106,8 @@ impl GpuBackend {
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let prepared = Prepared::new(setups, gpu.page_bytes, &splits, gpu.style)
             .map_err(|reason| too_large(gpu, reason))?;
-        let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, prologue } = prepared;
+        let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, prologue, .. } =
+            prepared;
         let constants: Vec<_> =
             members.iter_mut().flat_map(|member| std::mem::take(&mut member.constants)).collect();
         let dispatches = train.dispatches_of_a_step();
@@ -121,12 +136,10 @@ impl GpuBackend {
         for (offset, words) in constants {
             buffers.state.write(gpu, offset, &words);
         }
-        let replay = |recording| Replay::new(gpu, recording, &buffers, &resident);
+        let recordings = Programs { train: &train, evaluate: &evaluate, prologue: &prologue };
         Ok(Self {
             gpu: gpu.clone(),
-            train: replay(&train)?,
-            evaluate: replay(&evaluate)?,
-            prologue: replay(&prologue)?,
+            replays: Replays::new(gpu, &recordings, &buffers, &resident)?,
             members,
             buffers,
             steps_per_submission: 1,
@@ -156,8 +169,8 @@ impl GpuBackend {
         let shares = self.members.iter().zip(passes);
         let run = Run {
             gpu: &self.gpu,
-            replay: if training { &self.train } else { &self.evaluate },
-            prologue: (!training).then_some(&self.prologue),
+            replays: &self.replays,
+            mode,
             buffers: &self.buffers,
             shares: shares.map(|(member, pass)| pass.as_ref().map(|pass| member.share(pass))).collect(),
         };
@@ -194,7 +207,7 @@ impl GpuBackend {
     /// Begins to time the kernels of training steps, of all of the pack; false where the device cannot.
     pub(crate) fn begin_profile(&mut self) -> bool {
         if self.stopwatch.is_none() && self.gpu.has_timestamps() {
-            self.stopwatch = Stopwatch::new(&self.gpu, self.train.dispatches()).ok();
+            self.stopwatch = Stopwatch::new(&self.gpu, &self.replays).ok();
         }
         self.stopwatch.is_some()
     }

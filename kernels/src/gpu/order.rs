@@ -1,37 +1,40 @@
 //! The order of launches: those of one shader wait for each other, so that as many as possible go in one dispatch.
 //!
-//! At each time a shader is chosen and all its launches that are ready go. Two things speak for a shader: that many launches
-//! wait for its own, one after another (the longest way ends last, Neubig et al., 2017), and that of its launches which wait
-//! for no other of the same shader a large share is ready (where all are, nothing is gained by waiting longer: Chen et al.,
-//! ED-Batch, 2023). The product of the way to the end, mean and longest, with the fifth root of the share needed fewest
-//! dispatches of what was tried.
+//! Where dispatches wait for each other, at each time a shader is chosen and all its launches that are ready go. Two things speak
+//! for a shader: that many launches wait for its own, one after another (the longest way ends last, Neubig et al., 2017), and
+//! that of its launches which wait for no other of the same shader a large share is ready (where all are, nothing is gained by
+//! waiting longer: Chen et al., ED-Batch, 2023). The product of the way to the end, mean and longest, with the fifth root of the
+//! share needed fewest dispatches of what was tried.
+//!
+//! Where dispatches of one time overlap, times cost most, so there are as few as the longest way has launches. All shaders go of
+//! which a launch can wait no longer, or a good share is ready.
 
-use crate::program::schedule::Wait;
+/// A shader whose launches need not go yet goes, where dispatches overlap, when this share of those is ready that wait for no
+/// other of it. Of 0.2 to 1 this was quickest for a pack of 16 on an H100 (`benches/TRIED.md`).
+const SHARE: f64 = 0.3;
 
 /// The launches of one program, as far as their order depends on them.
 pub(super) struct Draft {
-    /// The earlier calls that each call waits for.
-    pub(super) waits: Vec<Vec<Wait>>,
-    /// In the order of calls and their stages.
-    pub(super) launches: Vec<Step>,
+    /// The launches that must be done right before each one.
+    pub(super) before: Vec<Vec<usize>>,
+    /// Number of each one's shader.
+    pub(super) shaders: Vec<usize>,
 }
 
-/// A launch: a call may have several, and the launches of one stage are independent of each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) call: usize,
-    pub(super) stage: usize,
-    /// Number of its shader.
-    pub(super) shader: usize,
-}
-
-/// Times of the launches of each program; launches of one time have one shader and are independent of each other.
-pub(super) fn order(programs: &[Draft]) -> Vec<Vec<usize>> {
+/// Times of the launches of each program; launches of one time are independent of each other and, unless dispatches overlap,
+/// have one shader.
+pub(super) fn order(programs: &[Draft], overlaps: bool) -> Vec<Vec<usize>> {
     let mut nodes = Nodes::new(programs);
-    let mut times: Vec<Vec<usize>> = programs.iter().map(|draft| vec![0; draft.launches.len()]).collect();
+    let mut times: Vec<Vec<usize>> = programs.iter().map(|draft| vec![0; draft.shaders.len()]).collect();
+    let length = nodes.nodes.iter().map(|node| node.height + 1).max().unwrap_or(0);
     let mut time = 0;
-    while let Some(shader) = nodes.choose() {
-        let going = std::mem::take(&mut nodes.shaders[shader].ready);
+    loop {
+        let shaders = if overlaps { nodes.due(length - time) } else { nodes.choose().into_iter().collect() };
+        if shaders.is_empty() {
+            break;
+        }
+        let ready = shaders.into_iter().map(|shader| std::mem::take(&mut nodes.shaders[shader].ready));
+        let going: Vec<usize> = ready.flatten().collect();
         for &node in &going {
             let Node { program, launch, .. } = nodes.nodes[node];
             times[program][launch] = time;
@@ -73,15 +76,15 @@ struct Shader {
 
 impl Nodes {
     fn new(programs: &[Draft]) -> Self {
-        let shaders = programs.iter().flat_map(|draft| &draft.launches).map(|step| step.shader + 1).max();
+        let shaders = programs.iter().flat_map(|draft| &draft.shaders).map(|shader| shader + 1).max();
         let mut all = Self { nodes: Vec::new(), shaders: Vec::new() };
         all.shaders.resize_with(shaders.unwrap_or(0), Shader::default);
         for (program, draft) in programs.iter().enumerate() {
             let first = all.nodes.len();
-            let before = draft.direct();
-            let reach = Reach::new(&before);
-            for (launch, step) in draft.launches.iter().enumerate() {
-                let same = |other: &usize| draft.launches[*other].shader == step.shader;
+            let before = &draft.before;
+            let reach = Reach::new(before);
+            for (launch, &shader) in draft.shaders.iter().enumerate() {
+                let same = |other: &usize| draft.shaders[*other] == shader;
                 let same_before: Vec<usize> =
                     (0..launch).filter(same).filter(|&other| reach.has(launch, other)).collect();
                 for &other in &before[launch] {
@@ -93,7 +96,7 @@ impl Nodes {
                 all.nodes.push(Node {
                     program,
                     launch,
-                    shader: step.shader,
+                    shader,
                     waiting_for: before[launch].len(),
                     next: Vec::new(),
                     same_before: same_before.len(),
@@ -133,6 +136,17 @@ impl Nodes {
             .map(|best| best.0)
     }
 
+    /// The shaders whose turn it is where so many times are left and dispatches overlap: those of which a launch can wait no
+    /// longer, or which gain too little by waiting.
+    fn due(&self, left: usize) -> Vec<usize> {
+        let is_due = |shader: &Shader| {
+            let ready = &shader.ready;
+            ready.iter().any(|&node| self.nodes[node].height + 1 >= left)
+                || !ready.is_empty() && ready.len() as f64 >= SHARE * shader.front as f64
+        };
+        (0..self.shaders.len()).filter(|&shader| is_due(&self.shaders[shader])).collect()
+    }
+
     fn done(&mut self, node: usize) {
         let shader = self.nodes[node].shader;
         self.shaders[shader].front -= 1;
@@ -146,32 +160,6 @@ impl Nodes {
                 self.shaders[self.nodes[later].shader].ready.push(later);
             }
         }
-    }
-}
-
-impl Draft {
-    /// The launches that must be done right before each one: the last of the calls waited for, or those of its own call's
-    /// stage before.
-    fn direct(&self) -> Vec<Vec<usize>> {
-        // Launches with which each call is done; a call without launches is done with those that it waits for.
-        let mut ends: Vec<Vec<usize>> = Vec::with_capacity(self.waits.len());
-        let mut before = vec![Vec::new(); self.launches.len()];
-        let mut launches = 0..0;
-        for (call, waits) in self.waits.iter().enumerate() {
-            let mut last: Vec<usize> = waits.iter().flat_map(|wait| ends[wait.earlier].clone()).collect();
-            last.sort_unstable();
-            last.dedup();
-            let end = self.launches.iter().skip(launches.end).take_while(|step| step.call == call).count();
-            launches = launches.end..launches.end + end;
-            for together in self.launches[launches.clone()].chunk_by(|a, b| a.stage == b.stage) {
-                let first = launches.start;
-                launches.start += together.len();
-                before[first..launches.start].fill(last);
-                last = (first..launches.start).collect();
-            }
-            ends.push(last);
-        }
-        before
     }
 }
 
@@ -209,10 +197,9 @@ mod tests {
 
     /// Launches of one call each: shader, and the calls that it waits for.
     fn draft(calls: &[(usize, &[usize])]) -> Draft {
-        let wait = |&earlier: &usize| Wait { earlier, by_image: false };
         Draft {
-            waits: calls.iter().map(|(_, waits)| waits.iter().map(wait).collect()).collect(),
-            launches: (0..calls.len()).map(|call| Step { call, stage: 0, shader: calls[call].0 }).collect(),
+            before: calls.iter().map(|(_, before)| before.to_vec()).collect(),
+            shaders: calls.iter().map(|&(shader, _)| shader).collect(),
         }
     }
 
@@ -221,7 +208,10 @@ mod tests {
         // Two branches of 0 1 0 1 and 1 0 1: going as soon as possible would take 7 dispatches, of one shader at a time 4.
         let calls: [(usize, &[usize]); 7] =
             [(0, &[]), (1, &[0]), (0, &[1]), (1, &[2]), (1, &[]), (0, &[4]), (1, &[5])];
-        let times = &order(&[draft(&calls)])[0];
+        let times = &order(&[draft(&calls)], false)[0];
+        assert_eq!(times.iter().max(), Some(&3), "{times:?}");
+        // Where dispatches overlap nothing makes the longest way longer.
+        let times = &order(&[draft(&calls)], true)[0];
         assert_eq!(times.iter().max(), Some(&3), "{times:?}");
     }
 
@@ -234,30 +224,27 @@ mod tests {
         };
         let mut program = || {
             let count = 1 + below(60);
-            let mut drafted = Draft { waits: Vec::new(), launches: Vec::new() };
-            for call in 0..count {
-                let earlier = |_| Wait { earlier: below(call.max(1)), by_image: false };
-                drafted.waits.push((0..call.min(3)).map(earlier).collect());
-                // Some calls have no launch, some have two stages of two.
-                for launch in 0..[0, 1, 1, 4][below(4)] {
-                    drafted.launches.push(Step { call, stage: launch / 2, shader: below(5) });
-                }
+            let mut drafted = Draft { before: Vec::new(), shaders: Vec::new() };
+            for launch in 0..count {
+                let mut before: Vec<usize> = (0..launch.min(3)).map(|_| below(launch)).collect();
+                before.sort_unstable();
+                before.dedup();
+                drafted.before.push(before);
+                drafted.shaders.push(below(5));
             }
             drafted
         };
-        for _ in 0..50 {
+        for round in 0..100 {
             let programs = [program(), program()];
-            let times = order(&programs);
+            let overlaps = round % 2 == 1;
+            let times = order(&programs, overlaps);
             let mut shaders = HashMap::new();
             for (program, times) in programs.iter().zip(&times) {
-                for (direct, launch) in program.direct().iter().zip(0..) {
+                for (direct, launch) in program.before.iter().zip(0..) {
                     assert!(direct.iter().all(|&other| times[other] < times[launch]));
-                    let shader = program.launches[launch].shader;
-                    assert_eq!(
-                        *shaders.entry(times[launch]).or_insert(shader),
-                        shader,
-                        "one shader at a time"
-                    );
+                    let shader = program.shaders[launch];
+                    let first = *shaders.entry(times[launch]).or_insert(shader);
+                    assert!(overlaps || first == shader, "one shader at a time");
                 }
             }
         }

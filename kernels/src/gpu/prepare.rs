@@ -3,16 +3,16 @@
 
 use std::collections::HashMap;
 
+use super::dependencies::before;
 use super::images::ImageSplit;
 use super::lowering::{Kernel, Lowered, Lowerer, Sizes};
 use super::memory::{Arena, Place, StateWords};
-use super::order::{Draft, Step, order};
+use super::order::{Draft, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
 use super::source::Source;
 use super::tiles::Style;
 use crate::backend::Setup;
 use crate::program::Program;
-use crate::program::schedule::waits;
 
 pub(super) struct Prepared {
     pub(super) members: Vec<Member>,
@@ -25,6 +25,9 @@ pub(super) struct Prepared {
     pub(super) evaluate: Recording,
     /// Run once before an evaluation.
     pub(super) prologue: Recording,
+    /// Of each training's arena of a training step.
+    #[cfg(test)]
+    pub(super) lives: Vec<Vec<(crate::program::plan::Lifetime, Place, bool)>>,
 }
 
 /// One training of a pack.
@@ -124,7 +127,17 @@ impl Prepared {
         let prologue = recorder.finish(style);
         let words_pages = words_pages.sizes.into_iter().map(|(_, size)| size).collect();
         let lanes_pages = lanes_pages.sizes;
-        Ok(Self { members, words, words_pages, lanes_pages, train, evaluate, prologue })
+        Ok(Self {
+            members,
+            words,
+            words_pages,
+            lanes_pages,
+            train,
+            evaluate,
+            prologue,
+            #[cfg(test)]
+            lives: arenas[0].iter().map(Arena::lives).collect(),
+        })
     }
 }
 
@@ -161,21 +174,21 @@ fn times(
     let arena = Arena::unplanned();
     let mut shaders: HashMap<Source, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
+    let mut calls: Vec<Vec<usize>> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
         let lowerer = Lowerer { setup, training: index, state: &members[index].state, splits, style };
         let launches = lowerer.lower(program, &program.calls, &arena);
-        let step = |Lowered { call, stage, launch, .. }: Lowered| {
+        let number = |lowered: &Lowered| {
             let count = shaders.len();
-            Step { call, stage, shader: *shaders.entry(launch.source()).or_insert(count) }
+            *shaders.entry(lowered.launch.source()).or_insert(count)
         };
-        let launches = launches.into_iter().map(step).collect();
-        drafts.push(Draft { waits: waits(&program.calls), launches });
+        let numbers = launches.iter().map(number).collect();
+        drafts.push(Draft { before: before(&program.calls, &launches), shaders: numbers });
+        calls.push(launches.iter().map(|lowered| lowered.call).collect());
     }
-    let times = order(&drafts).into_iter().zip(&drafts).map(|(launches, draft)| Times {
-        launches,
-        calls: draft.launches.iter().map(|step| step.call).collect(),
-        count: draft.waits.len(),
-    });
+    let times = order(&drafts, style.overlaps).into_iter().zip(calls).zip(programs);
+    let times =
+        times.map(|((launches, calls), program)| Times { launches, calls, count: program.calls.len() });
     times.collect()
 }
 

@@ -17,6 +17,9 @@ const LIKE: u32 = 4;
 /// dispatch takes some microseconds.
 const IDLE: u32 = 2048;
 
+/// The same for one more job where dispatches overlap, of which each takes a microsecond.
+const IDLE_OVERLAPPING: u32 = 512;
+
 /// One kernel on one job.
 pub(crate) struct Launch {
     pub(crate) kernel: &'static Shader,
@@ -83,6 +86,8 @@ pub(crate) struct Dispatch {
     /// Byte offset of its first job record.
     pub(crate) jobs: u32,
     pub(crate) groups: [u32; 3],
+    /// Those of one time are independent of each other.
+    pub(super) time: usize,
 }
 
 /// A list of dispatches, in order, with their shaders and job records.
@@ -114,27 +119,48 @@ impl Recorder {
         let mut recording = Recording { sources: shaders.all, ..Recording::default() };
         let launches: Vec<_> = self.launches.iter().zip(chosen).collect();
         for together in launches.chunk_by(|a, b| a.0.0 == b.0.0) {
+            let time = together[0].0.0;
+            let mut together: Vec<_> = together.iter().collect();
+            if style.overlaps {
+                // Grids that are alike come one after the other.
+                together.sort_by_key(|((_, _, launch), _)| std::cmp::Reverse(launch.workgroups()));
+            }
             let mut dispatches: Vec<(Grouping, Vec<&Launch>)> = Vec::new();
             for ((_, set, launch), source) in together {
                 let grouping = Grouping { source: *source, pages: launch.pages(), set: *set };
-                let joined = dispatches.iter_mut().find_map(|(other, like)| {
-                    let both = other.joined(grouping).filter(|_| launch.is_like(like[0], style.coarse))?;
-                    *other = both;
-                    like.push(launch);
+                let joined = dispatches.iter_mut().find_map(|(other, jobs)| {
+                    let fits = if style.overlaps {
+                        launch.adds_little(jobs)
+                    } else {
+                        launch.is_like(jobs[0], style.coarse)
+                    };
+                    *other = other.joined(grouping).filter(|_| fits)?;
+                    jobs.push(launch);
                     Some(())
                 });
                 if joined.is_none() {
                     dispatches.push((grouping, vec![launch]));
                 }
             }
+            let first = recording.dispatches.len();
             for (grouping, jobs) in dispatches {
                 let quads = recording.sources[grouping.source].quads();
                 for jobs in jobs.chunks(JOB_WINDOW as usize / (16 * quads)) {
-                    recording.add(grouping, jobs, quads);
+                    recording.add(time, grouping, jobs, quads);
                 }
+            }
+            if style.overlaps {
+                // Behind a large grid small ones would wait until all of its workgroups have begun.
+                recording.dispatches[first..].sort_by_key(Dispatch::workgroups);
             }
         }
         recording
+    }
+}
+
+impl Dispatch {
+    fn workgroups(&self) -> u64 {
+        self.groups.iter().map(|&groups| u64::from(groups)).product()
     }
 }
 
@@ -163,7 +189,7 @@ impl Recording {
     }
 
     /// Adds a dispatch of launches whose records have `quads` of words.
-    fn add(&mut self, grouping: Grouping, launches: &[&Launch], quads: usize) {
+    fn add(&mut self, time: usize, grouping: Grouping, launches: &[&Launch], quads: usize) {
         let jobs = (self.jobs.len() * 4) as u32;
         for launch in launches {
             let end = self.jobs.len() + 4 * quads;
@@ -175,7 +201,7 @@ impl Recording {
         let x = launches.iter().map(|launch| launch.groups).max().unwrap_or(1).max(1);
         let y = launches.iter().map(|launch| launch.tiles).max().unwrap_or(1).max(1);
         let groups = [launches.len() as u32, y, x];
-        self.dispatches.push(Dispatch { grouping, jobs, groups });
+        self.dispatches.push(Dispatch { grouping, jobs, groups, time });
     }
 }
 
@@ -200,10 +226,25 @@ impl Launch {
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.
     fn is_like(&self, other: &Self, coarse: bool) -> bool {
-        let (mine, theirs) = (self.groups * self.tiles, other.groups * other.tiles);
+        let (mine, theirs) = (self.workgroups(), other.workgroups());
         let idle =
             (self.groups.max(other.groups) * self.tiles.max(other.tiles)).saturating_sub(mine.min(theirs));
         mine <= LIKE * theirs && theirs <= LIKE * mine || !coarse && idle <= IDLE
+    }
+
+    /// Whether it may join a grid of `others`, none of them smaller, where dispatches overlap: what of the grid would idle for
+    /// it takes less time than one more dispatch.
+    fn adds_little(&self, others: &[&Self]) -> bool {
+        let most = |of: fn(&Self) -> u32| others.iter().map(|other| of(other)).max().unwrap_or(0);
+        let (x, y) = (most(|launch| launch.groups), most(|launch| launch.tiles));
+        let grid = x.max(self.groups) * y.max(self.tiles);
+        let idle = (grid - self.workgroups()) + (grid - x * y) * others.len() as u32;
+        idle <= IDLE_OVERLAPPING
+    }
+
+    /// Workgroups that have something to do.
+    fn workgroups(&self) -> u32 {
+        self.groups * self.tiles
     }
 
     fn pages(&self) -> [Page; SLOTS] {

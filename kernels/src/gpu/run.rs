@@ -1,18 +1,15 @@
 //! Replays recorded programs: steps are encoded again and again from what was built before the first one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::device::{GpuDevice, STEP_STRIDE};
-use super::images::ResidentImages;
-use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_bindings};
 use super::memory::StateWords;
-use super::record::{Grouping, Page, Recording};
-use super::source::SlotKind;
+use super::replay::{Buffers, Part, Replays};
 use super::stopwatch::Stopwatch;
-use super::storage::{Format, Storage};
 use crate::backend::Pass;
 use crate::error::Error;
+use crate::program::Mode;
 
 /// How long one submission should take: well below the 2 s or so after which drivers give a device up, and short enough
 /// that a training stops soon when asked to.
@@ -39,158 +36,6 @@ pub(super) struct StepRecord {
     /// Set that the images come from.
     pub(super) image_set: u32,
     pub(super) unused: [u32; 2],
-}
-
-/// Buffers of a pack of trainings.
-pub(super) struct Buffers {
-    pub(super) state: Storage,
-    pub(super) words: Vec<Storage>,
-    /// With whether they are of half precision.
-    pub(super) lanes: Vec<(bool, Storage)>,
-    pub(super) steps: wgpu::Buffer,
-}
-
-/// A recorded program with all that its dispatches bind.
-pub(super) struct Replay {
-    dispatches: Vec<Ready>,
-    /// The records of a step and of jobs, at offsets that each dispatch says.
-    records: wgpu::BindGroup,
-}
-
-struct Ready {
-    kernel: &'static str,
-    pipeline: wgpu::ComputePipeline,
-    format: Format,
-    memory: wgpu::BindGroup,
-    jobs: u32,
-    groups: [u32; 3],
-    set: Option<usize>,
-}
-
-impl Replay {
-    /// Dispatches of a step, of all image sets.
-    pub(super) fn dispatches(&self) -> usize {
-        self.dispatches.len()
-    }
-
-    pub(super) fn new(
-        gpu: &GpuDevice,
-        recording: &Recording,
-        buffers: &Buffers,
-        sets: &[std::sync::Arc<ResidentImages>],
-    ) -> Result<Self, Error> {
-        let pipelines = gpu.pipelines(&recording.sources)?;
-        // The last window of job records must lie inside the buffer as a whole.
-        let bytes: &[u8] = bytemuck::cast_slice(&recording.jobs);
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let jobs = gpu.buffers(&[bytes.len() as u64 + JOB_WINDOW], usage)?.remove(0);
-        gpu.queue.write_buffer(&jobs, 0, bytes);
-        let mut memories: HashMap<(Format, Vec<(u32, Page)>), wgpu::BindGroup> = HashMap::new();
-        let dispatches = recording.dispatches.iter().map(|dispatch| {
-            let Grouping { source, pages, .. } = dispatch.grouping;
-            let format = recording.sources[source].format();
-            let bound = all_bound(buffers, format, &pages);
-            let memory = memories
-                .entry((format, bound))
-                .or_insert_with_key(|(format, bound)| bind(gpu, buffers, sets, *format, bound))
-                .clone();
-            Ready {
-                kernel: recording.sources[source].kernel(),
-                pipeline: pipelines[source].clone(),
-                format,
-                memory,
-                jobs: dispatch.jobs,
-                groups: dispatch.groups,
-                set: dispatch.grouping.set,
-            }
-        });
-        let records = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &gpu.records_layout,
-            entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: window(&buffers.steps, STEP_STRIDE) },
-                wgpu::BindGroupEntry { binding: 1, resource: window(&jobs, JOB_WINDOW) },
-            ],
-        });
-        let replay = Self { dispatches: dispatches.collect(), records };
-        gpu.check()?;
-        Ok(replay)
-    }
-
-    /// Encodes one step of trainings whose images come from `sets`; calls `done` behind each dispatch, with its kernel.
-    fn encode(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        step: u32,
-        sets: &[usize],
-        mut done: impl FnMut(&mut wgpu::ComputePass<'_>, &'static str),
-    ) {
-        let numbers: [u32; NUMBERS] = std::array::from_fn(|number| number as u32);
-        let mut format = None;
-        for ready in &self.dispatches {
-            if ready.set.is_some_and(|own| !sets.contains(&own)) {
-                continue;
-            }
-            pass.set_pipeline(&ready.pipeline);
-            // They are cleared where the layout changes, as it does with the format.
-            if ready.format.textured && format != Some(ready.format) {
-                pass.set_immediates(0, bytemuck::cast_slice(&numbers));
-            }
-            format = Some(ready.format);
-            // Most dispatches have the memory of the one before, and then this does nothing.
-            pass.set_bind_group(0, &ready.memory, &[]);
-            pass.set_bind_group(1, &self.records, &[step * STEP_STRIDE as u32, ready.jobs]);
-            pass.dispatch_workgroups(ready.groups[0], ready.groups[1], ready.groups[2]);
-            done(pass, ready.kernel);
-        }
-    }
-}
-
-fn window(buffer: &wgpu::Buffer, bytes: u64) -> wgpu::BindingResource<'_> {
-    let size = std::num::NonZeroU64::new(bytes);
-    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size })
-}
-
-/// The page of every binding of the layout: of `pages` or, where a kernel uses none, some page of the right kind, always the
-/// same one, so that dispatches differ in what they bind as little as can be.
-fn all_bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
-    let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
-    let page = |(binding, slot, kind): (u32, usize, SlotKind)| {
-        let page = match (pages[slot], kind) {
-            // Buffers of both kinds can be bound to a slot.
-            (page @ Page::Lanes(_), kind) if kind == SlotKind::Lanes || !format.textured => page,
-            (page @ (Page::Words(_) | Page::Images { .. }), SlotKind::Words) => page,
-            (_, SlotKind::Lanes) => lanes.map_or(Page::Words(0), Page::Lanes),
-            _ => Page::Words(0),
-        };
-        (binding, page)
-    };
-    slot_bindings(format).map(page).collect()
-}
-
-/// Binds the pages that [`all_bound`] says.
-fn bind(
-    gpu: &GpuDevice,
-    buffers: &Buffers,
-    sets: &[std::sync::Arc<ResidentImages>],
-    format: Format,
-    bound: &[(u32, Page)],
-) -> wgpu::BindGroup {
-    let resource = |page| match page {
-        Page::Lanes(page) => buffers.lanes[page].1.binding(),
-        Page::Words(page) => buffers.words[page].binding(),
-        Page::Images { set, page } => sets[set].pages[page].as_entire_binding(),
-        Page::Unused => buffers.words[0].binding(),
-    };
-    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: buffers.state.binding() }];
-    entries.extend(
-        bound.iter().map(|&(binding, page)| wgpu::BindGroupEntry { binding, resource: resource(page) }),
-    );
-    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &gpu.layout(format).memory,
-        entries: &entries,
-    })
 }
 
 /// What one training of a pack does in a pass of its program, and where its state lies.
@@ -246,9 +91,8 @@ pub(super) struct Outcome {
 /// One pass of a program, of each training of a pack over its own order of images; some may rest.
 pub(super) struct Run<'a> {
     pub(super) gpu: &'a GpuDevice,
-    pub(super) replay: &'a Replay,
-    /// Run once before the first step.
-    pub(super) prologue: Option<&'a Replay>,
+    pub(super) replays: &'a Replays,
+    pub(super) mode: Mode,
     pub(super) buffers: &'a Buffers,
     pub(super) shares: Vec<Option<Share<'a>>>,
 }
@@ -359,23 +203,10 @@ impl Run<'_> {
                 return gpu.wait(None);
             }
             let count = if stopwatch.is_some() { 1 } else { (*at_once).min(steps - next) };
-            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            {
-                let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                if let (0, 0, Some(prologue)) = (segment, next, self.prologue) {
-                    prologue.encode(&mut compute, 0, &sets, |_, _| {});
-                }
-                for step in next..next + count {
-                    let Some(stopwatch) = &mut stopwatch else {
-                        self.replay.encode(&mut compute, step as u32, &sets, |_, _| {});
-                        continue;
-                    };
-                    stopwatch.begin(&mut compute);
-                    self.replay
-                        .encode(&mut compute, step as u32, &sets, |pass, kernel| stopwatch.lap(pass, kernel));
-                }
-            }
-            waiting.push_back((gpu.queue.submit([encoder.finish()]), count));
+            let first = segment == 0 && next == 0;
+            let part = Part { mode: self.mode, first, steps: next..next + count, sets: &sets };
+            let commands = self.replays.commands(gpu, &part, stopwatch.as_deref_mut())?;
+            waiting.push_back((gpu.queue.submit([commands]), count));
             if let Some(stopwatch) = &mut stopwatch {
                 stopwatch.read(gpu)?;
             }

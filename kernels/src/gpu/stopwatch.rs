@@ -1,41 +1,57 @@
 //! Times of kernels, from timestamps that the device takes between dispatches.
 
 use super::device::GpuDevice;
+use super::overlap::{RawEncoder, Stamps};
+use super::replay::Replays;
 use crate::error::Error;
 use crate::profile::KernelTime;
 
 /// Adds up what dispatches take, by kernel.
 pub(super) struct Stopwatch {
-    sets: Vec<wgpu::QuerySet>,
+    sets: Sets,
+    /// Timestamps in each set.
+    counts: Vec<u32>,
     resolved: wgpu::Buffer,
     /// The kernel that ended at each timestamp of a step but the first.
     laps: Vec<&'static str>,
     times: Vec<KernelTime>,
 }
 
+/// Timestamps, of who takes them.
+enum Sets {
+    Plain(Vec<wgpu::QuerySet>),
+    Raw(Stamps),
+}
+
 /// Timestamps in a set of them.
-const IN_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
-const BYTES: u64 = wgpu::QUERY_SIZE as u64;
+pub(super) const IN_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
+pub(super) const BYTES: u64 = wgpu::QUERY_SIZE as u64;
 
 impl Stopwatch {
-    /// For steps of so many dispatches at most.
-    pub(super) fn new(gpu: &GpuDevice, dispatches: usize) -> Result<Self, Error> {
-        let count = dispatches + 1;
-        let set = |first: usize| {
-            gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
-                label: None,
-                ty: wgpu::QueryType::Timestamp,
-                count: IN_SET.min(count - first) as u32,
-            })
-        };
-        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+    /// For steps of `replays`.
+    pub(super) fn new(gpu: &GpuDevice, replays: &Replays) -> Result<Self, Error> {
+        let count = replays.dispatches() + 1;
+        let counts: Vec<u32> =
+            (0..count).step_by(IN_SET).map(|first| IN_SET.min(count - first) as u32).collect();
+        let usage =
+            wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let resolved = gpu.buffers(&[BYTES * count as u64], usage)?.remove(0);
-        Ok(Self {
-            sets: (0..count).step_by(IN_SET).map(set).collect(),
-            resolved,
-            laps: Vec::new(),
-            times: Vec::new(),
-        })
+        let sets = match replays {
+            Replays::Plain(_) => {
+                let ty = wgpu::QueryType::Timestamp;
+                let set = |&count: &u32| {
+                    gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count })
+                };
+                Sets::Plain(counts.iter().map(set).collect())
+            }
+            Replays::Overlapping(_) => {
+                // wgpu does not see that it is written, and would clear it before it reads.
+                gpu.clear([&resolved]);
+                let stamps = Stamps::new(gpu, &counts, &resolved);
+                Sets::Raw(stamps.ok_or_else(|| gpu.failed("it has no timestamps"))?)
+            }
+        };
+        Ok(Self { sets, counts, resolved, laps: Vec::new(), times: Vec::new() })
     }
 
     /// Before the first dispatch of a step.
@@ -52,14 +68,49 @@ impl Stopwatch {
 
     fn stamp(&self, pass: &mut wgpu::ComputePass<'_>) {
         let number = self.laps.len();
-        pass.write_timestamp(&self.sets[number / IN_SET], (number % IN_SET) as u32);
+        if let Sets::Plain(sets) = &self.sets {
+            pass.write_timestamp(&sets[number / IN_SET], (number % IN_SET) as u32);
+        }
+    }
+
+    /// Before a step that wgpu does not record.
+    pub(super) fn reset_raw(&self, encoder: &mut RawEncoder) {
+        if let Sets::Raw(stamps) = &self.sets {
+            stamps.reset(encoder, &self.counts);
+        }
+    }
+
+    /// Before its first dispatch.
+    pub(super) fn begin_raw(&mut self, encoder: &mut RawEncoder) {
+        self.laps.clear();
+        self.stamp_raw(encoder);
+    }
+
+    /// Behind a dispatch of `kernel`.
+    pub(super) fn lap_raw(&mut self, encoder: &mut RawEncoder, kernel: &'static str) {
+        self.laps.push(kernel);
+        self.stamp_raw(encoder);
+    }
+
+    fn stamp_raw(&self, encoder: &mut RawEncoder) {
+        if let Sets::Raw(stamps) = &self.sets {
+            stamps.stamp(encoder, self.laps.len());
+        }
+    }
+
+    /// Behind it.
+    pub(super) fn resolve_raw(&self, encoder: &mut RawEncoder) {
+        if let Sets::Raw(stamps) = &self.sets {
+            stamps.resolve(encoder, self.laps.len() + 1);
+        }
     }
 
     /// Adds the times of the step that was submitted last; waits until it is done.
     pub(super) fn read(&mut self, gpu: &GpuDevice) -> Result<(), Error> {
         let count = self.laps.len() + 1;
         let bytes = gpu.read(BYTES * count as u64, |encoder, staging| {
-            for (number, set) in self.sets.iter().enumerate() {
+            let sets = if let Sets::Plain(sets) = &self.sets { &sets[..] } else { &[] };
+            for (number, set) in sets.iter().enumerate() {
                 let first = number * IN_SET;
                 if first < count {
                     let here = IN_SET.min(count - first) as u32;

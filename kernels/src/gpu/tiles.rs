@@ -21,11 +21,13 @@ pub(crate) struct Style {
     pub(crate) coarse: bool,
     /// Memory is textures: lavapipe gathers texels a vector at a time, and elements of buffers lane by lane.
     pub(crate) textured: bool,
+    /// Dispatches that do not depend on each other run at once, so that one costs little and what it waits for much.
+    pub(crate) overlaps: bool,
 }
 
 impl Style {
-    pub(crate) const HARDWARE: Self = Self { coarse: false, textured: false };
-    pub(crate) const SOFTWARE: Self = Self { coarse: true, textured: true };
+    pub(crate) const HARDWARE: Self = Self { coarse: false, textured: false, overlaps: true };
+    pub(crate) const SOFTWARE: Self = Self { coarse: true, textured: true, overlaps: false };
 
     pub(crate) fn format(self, half: bool) -> Format {
         Format { half, textured: self.textured }

@@ -116,7 +116,7 @@ fn previous_time(time: usize, local: bool) -> usize {
 
 /// Accesses to resources of different bins never meet.
 #[derive(PartialEq, Eq, Hash)]
-enum Bin {
+pub(crate) enum Bin {
     Storage(StorageId),
     Norm(NormId),
     Workspace(WorkspaceId),
@@ -124,7 +124,7 @@ enum Bin {
 }
 
 impl Resource {
-    fn bin(self) -> Bin {
+    pub(crate) fn bin(self) -> Bin {
         match self {
             Self::Tensor(tensor) => Bin::Storage(tensor.storage),
             Self::NormSums(norm)

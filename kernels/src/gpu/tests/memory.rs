@@ -42,6 +42,33 @@ fn what_no_page_holds_is_refused() {
     );
 }
 
+/// Dispatches of one time run at once.
+#[test]
+fn what_lives_at_one_time_lies_apart() {
+    for style in [Style::HARDWARE, Style::SOFTWARE] {
+        let trainings = [0, 3].map(|first| Training::new(dense(4, 4, 8, first), 20, 32, 4));
+        let setups = trainings.each_ref().map(Training::setup);
+        let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 20)];
+        let prepared = Prepared::new(&setups, 1 << 20, &splits, style).unwrap();
+        // Of both trainings, whose arenas share pages.
+        let lives: Vec<_> = prepared.lives.iter().flatten().collect();
+        assert!(prepared.lanes_pages.len() > 1 && lives.len() > 200);
+        let mut shared = 0;
+        for (index, (a, at, is_words)) in lives.iter().enumerate() {
+            for (b, there, words) in &lives[index + 1..] {
+                let apart = is_words != words
+                    || at.page != there.page
+                    || at.bytes + a.bytes <= there.bytes
+                    || there.bytes + b.bytes <= at.bytes;
+                let together = a.first <= b.last && b.first <= a.last;
+                assert!(apart || !together, "{a:?} at {at:?} and {b:?} at {there:?}");
+                shared += usize::from(!apart);
+            }
+        }
+        assert!(shared > 0, "nothing shares memory");
+    }
+}
+
 #[test]
 fn images_are_split_at_whole_words() {
     let training = Training::new(dense(8, 3, 4, 0), 32, 32, 23);

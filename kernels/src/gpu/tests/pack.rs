@@ -105,10 +105,18 @@ fn packed_trainings_give_the_bits_that_they_give_alone_on_hardware() {
     };
     let trainings = [other(0, 20, 32), other(5, 16, 16), first];
     let device = GpuDevice::like_hardware().unwrap();
+    assert!(device.vulkan.is_some(), "lavapipe is Vulkan");
     let packed = run_on(seats(&device, 3), &trainings, |_| 1);
-    for (index, (training, packed)) in trainings.iter().zip(packed).enumerate() {
+    // wgpu's own barriers change nothing.
+    let plain = GpuDevice::software_with(u64::MAX, PLAIN).unwrap();
+    let waiting = run_on(seats(&plain, 3), &trainings, |_| 1);
+    for (index, ((training, packed), waiting)) in trainings.iter().zip(packed).zip(waiting).enumerate() {
         let alone = run(&Device::like_hardware(), training, 1).unwrap();
         assert!(alone == packed.unwrap(), "training {index}");
+        assert!(
+            alone == waiting.unwrap(),
+            "training {index}, in a pack whose dispatches wait for each other"
+        );
     }
 }
 
@@ -180,6 +188,9 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
     });
 }
 
+/// The style of hardware where dispatches wait for each other.
+const PLAIN: Style = Style { overlaps: false, ..Style::HARDWARE };
+
 /// Dispatches of a training step.
 fn dispatches(setups: &[Setup<dyn Kernel>], style: Style) -> usize {
     let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
@@ -189,8 +200,7 @@ fn dispatches(setups: &[Setup<dyn Kernel>], style: Style) -> usize {
 #[test]
 fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
     let setup = || Training::new(dense(8, 6, 16, 0), 128, 32, 4).setup();
-    let (one, eight) =
-        (dispatches(&[setup()], Style::HARDWARE), dispatches(&[0; 8].map(|_| setup()), Style::HARDWARE));
+    let (one, eight) = (dispatches(&[setup()], PLAIN), dispatches(&[0; 8].map(|_| setup()), PLAIN));
     // A window of job records may not hold those of all.
     assert!(eight <= one + one / 50, "{eight} dispatches for eight, {one} for one");
 }
@@ -198,9 +208,23 @@ fn seeds_of_one_network_need_hardly_more_dispatches_than_one() {
 #[test]
 fn different_networks_share_dispatches() {
     let setup = |operation| Training::new(dense(8, 6, 16, operation), 128, 32, 4).setup();
-    let alone: usize = (0..4).map(|operation| dispatches(&[setup(operation)], Style::HARDWARE)).sum();
-    let four = dispatches(&[0, 1, 2, 3].map(setup), Style::HARDWARE);
+    let alone: usize = (0..4).map(|operation| dispatches(&[setup(operation)], PLAIN)).sum();
+    let four = dispatches(&[0, 1, 2, 3].map(setup), PLAIN);
     assert!(5 * four <= 3 * alone, "{four} dispatches for four together, {alone} one after the other");
     // On a processor whatever differs is a constant of the shader.
-    assert!(dispatches(&[setup(0)], Style::HARDWARE) < dispatches(&[setup(0)], Style::SOFTWARE));
+    assert!(dispatches(&[setup(0)], PLAIN) < dispatches(&[setup(0)], Style::SOFTWARE));
+}
+
+/// Where dispatches overlap it is times that cost.
+#[test]
+fn different_networks_share_times() {
+    let setup = |operation| Training::new(dense(8, 6, 16, operation), 128, 32, 4).setup();
+    let times = |setups: &[Setup<dyn Kernel>]| {
+        let splits = [ImageSplit::new(&setups[0].sets[0], 1 << 31)];
+        let prepared = Prepared::new(setups, 1 << 31, &splits, Style::HARDWARE).unwrap();
+        prepared.train.dispatches.last().unwrap().time + 1
+    };
+    let alone = [0, 1, 2, 3].map(|operation| times(&[setup(operation)]));
+    assert_eq!(Some(times(&[0, 1, 2, 3].map(setup))), alone.into_iter().max());
+    assert!(2 * times(&[setup(0)]) < dispatches(&[setup(0)], PLAIN));
 }

@@ -85,6 +85,38 @@ fn pages_and_submissions_change_nothing() {
     }
 }
 
+/// Dispatches of one time depend on each other in nothing, so that any order of them gives the same.
+#[test]
+fn dispatches_of_one_time_may_run_in_any_order() {
+    let gpu = GpuDevice::software_with(u64::MAX, Style::HARDWARE).unwrap();
+    let trainings =
+        [small(32), Training { sets: small(32).sets, ..Training::new(dense(4, 3, 8, 5), 20, 32, 1) }];
+    let bits = |turned: bool| {
+        let mut gpu = gpu.clone();
+        gpu.turned = turned;
+        trainings.each_ref().map(|training| run(&mut backend(&gpu, training), training))
+    };
+    assert!(bits(false) == bits(true));
+}
+
+#[test]
+fn kernels_are_timed_whoever_records_them() {
+    for style in [Style::HARDWARE, Style { overlaps: false, ..Style::HARDWARE }] {
+        let gpu = GpuDevice::software_with(u64::MAX, style).unwrap();
+        let training = small(32);
+        let order = order(&training);
+        let [mut timed, mut alone] = [0; 2].map(|_| backend(&gpu, &training));
+        let monitor = &Nobody;
+        assert!(timed.begin_profile());
+        let losses = timed.train(&pass(&order, 0.05, monitor)).unwrap().losses;
+        let times = timed.end_profile();
+        assert!(times.len() > 15 && times.iter().all(|time| time.seconds > 0.0), "{times:?}");
+        assert!(times.iter().map(|time| time.seconds).sum::<f64>() < 60.0, "{times:?}");
+        assert_eq!(losses, alone.train(&pass(&order, 0.05, monitor)).unwrap().losses);
+        assert_eq!(timed.state().unwrap(), alone.state().unwrap());
+    }
+}
+
 #[test]
 fn an_order_longer_than_the_set_is_trained_in_segments() {
     let gpu = GpuDevice::software().unwrap();
@@ -185,9 +217,11 @@ fn failures_of_the_device_are_errors() {
     assert!(matches!(error, Error::Device { .. }), "{error}");
     // It may have spoiled any training on the device, so none goes on; on another one they do.
     assert!(matches!(backend.train(&pass(&order, 0.05, &Nobody)), Err(Error::Device { .. })));
-    let gpu = GpuDevice::software().unwrap();
-    let mut backend = self::backend(&gpu, &training);
-    backend.train(&pass(&order, 0.05, &Nobody)).unwrap();
-    gpu.device.destroy();
-    assert!(matches!(backend.train(&pass(&order, 0.05, &Nobody)), Err(Error::Device { .. })));
+    for style in [Style::SOFTWARE, Style::HARDWARE] {
+        let gpu = GpuDevice::software_with(u64::MAX, style).unwrap();
+        let mut backend = self::backend(&gpu, &training);
+        backend.train(&pass(&order, 0.05, &Nobody)).unwrap();
+        gpu.device.destroy();
+        assert!(matches!(backend.train(&pass(&order, 0.05, &Nobody)), Err(Error::Device { .. })));
+    }
 }

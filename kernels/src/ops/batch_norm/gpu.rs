@@ -2,6 +2,7 @@
 
 use super::{EPSILON, GradientMap, GradientSums, MOMENTUM, RunningMap, Statistics, Sums};
 use crate::gpu::{GRADIENT, Kernel, Lowering, Parts, Shader, launch};
+use crate::program::Declare;
 
 const NORM_STATISTICS: Shader =
     Shader { name: "norm_statistics", workgroup: 256, files: &[include_str!("norm_statistics.wgsl")] };
@@ -69,7 +70,9 @@ impl Kernel for GradientSums {
             .weight(lowering.places.weight(gradient.mixed))
             .field("scale_gradient", state.gradients + lowering.layout.offset(op.scale))
             .field("shift_gradient", state.gradients + lowering.layout.offset(op.shift));
-        lowering.push(0, lowering.launch_groups(&NORM_GRADIENT, parts, channels));
+        let map = GradientMap { op: *op, mixed: gradient.mixed };
+        let accesses = [self.accesses(), map.accesses()].concat();
+        lowering.push_as(0, lowering.launch_groups(&NORM_GRADIENT, parts, channels), accesses);
     }
 }
 

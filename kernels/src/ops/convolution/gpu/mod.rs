@@ -17,9 +17,9 @@ use shaders::{
 use tiles::{DepthwiseTiles, WeightTiles, abreast, gradient_strip, tile};
 
 use super::{Columns, Convolution, Workspace};
-use crate::gpu::{GradientRead, Lowering, Page, Parts, Read, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
+use crate::gpu::{Lowering, Page, Parts, Read, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
 use crate::ops::node_sum::put_gradient;
-use crate::program::{Gradient, Sink};
+use crate::program::{Accesses, Gradient, Resource, Sink};
 use crate::shape::Shape;
 
 /// The depthwise part of a separable convolution.
@@ -82,18 +82,19 @@ impl Lowered<'_, '_> {
     }
 
     fn convolve_backward(&mut self, gradient: Gradient, sink: Option<Sink>) {
-        let raw = gradient;
-        let gradient = self.lowering.places.gradient(gradient);
         if self.op.weight.is_some() {
             self.weight_partials(gradient);
         }
         if let Some(depthwise) = self.depthwise() {
-            let columns = self.columns();
-            let gradients = self.lanes(Workspace::ColumnGradients, columns.shape);
+            let gradients = self.lanes(Workspace::ColumnGradients, self.columns().shape);
+            let part =
+                Accesses::default().reads_gradient(gradient).writes(self.own(Workspace::ColumnGradients));
             if self.op.weight.is_some() {
-                self.matrix_input_gradient(gradient, gradients, false);
+                let part = part.reads(self.own(Workspace::GradientWeights));
+                self.matrix_input_gradient(gradient, gradients, false, part);
             } else {
-                self.lowering.push(0, put_gradient(self.lowering, raw, None, gradients, false));
+                let launch = put_gradient(self.lowering, gradient, None, gradients, false);
+                self.lowering.push_part(0, launch, part);
             }
             self.depthwise_partials(&depthwise, gradients);
             if let Some(sink) = sink {
@@ -101,8 +102,16 @@ impl Lowered<'_, '_> {
             }
         } else if let Some(sink) = sink {
             let view = self.lowering.places.tensor(sink.tensor);
-            self.matrix_input_gradient(gradient, view, sink.accumulate);
+            // The gate of a ReLU is what was read.
+            let part = Accesses::default().reads_gradient(gradient).reads_input(self.op.input).gives(sink);
+            let part = part.reads(self.own(Workspace::GradientWeights));
+            self.matrix_input_gradient(gradient, view, sink.accumulate, part);
         }
+    }
+
+    /// A workspace, as something that launches read and write.
+    fn own(&self, workspace: Workspace) -> Resource {
+        Resource::Workspace(self.op.workspace(workspace))
     }
 
     fn weight_gradient(&mut self) {
@@ -132,8 +141,16 @@ impl Lowered<'_, '_> {
         self.lowering.push(0, launch(&SUM_PARTIALS, parts, elements, 1));
     }
 
-    fn weight_partials(&mut self, gradient: GradientRead) {
+    fn weight_partials(&mut self, gradient: Gradient) {
         let op = self.op;
+        let part = Accesses::default().reads_gradient(gradient);
+        let columns = match op.columns {
+            Columns::Dense { .. } => part.reads_input(op.input),
+            Columns::Depthwise { .. } => part.reads(self.own(Workspace::Columns)),
+        };
+        let columns = columns.writes(self.own(Workspace::Partials));
+        let bias_part = Accesses::default().reads_gradient(gradient).shares(Resource::ParameterGradients);
+        let gradient = self.lowering.places.gradient(gradient);
         let shape = op.output.shape;
         let WeightTiles { out_tile, column_tile, parts: split } =
             WeightTiles::new(op, self.lowering.settings.batch_size, self.lowering.style);
@@ -148,7 +165,8 @@ impl Lowered<'_, '_> {
         let parts = self.matrix(parts);
         let (across, down) = (op.column_count() / column_tile, shape.channels / out_tile);
         let kernels = [&WEIGHT_PARTIALS, &WEIGHT_PARTIALS_WALK];
-        self.lowering.push(0, self.lowering.launch_sums(kernels, parts, split * across, down));
+        let launch_of_sums = self.lowering.launch_sums(kernels, parts, split * across, down);
+        self.lowering.push_part(0, launch_of_sums, columns);
         if let Some(bias) = op.bias {
             let parts = Parts::default()
                 .gradient(gradient)
@@ -158,12 +176,13 @@ impl Lowered<'_, '_> {
                     "bias_gradient",
                     self.lowering.places.state.gradients + self.lowering.layout.offset(bias),
                 );
-            self.lowering.push(0, launch(&BIAS_GRADIENT, parts, shape.channels, 1));
+            self.lowering.push_part(0, launch(&BIAS_GRADIENT, parts, shape.channels, 1), bias_part);
         }
     }
 
-    fn matrix_input_gradient(&mut self, gradient: GradientRead, sink: View, accumulate: bool) {
+    fn matrix_input_gradient(&mut self, gradient: Gradient, sink: View, accumulate: bool, part: Accesses) {
         let op = self.op;
+        let gradient = self.lowering.places.gradient(gradient);
         let matrix = Matrix::of(op);
         let (shape, (tile, pixels)) =
             (matrix.shape, matrix.gradient_tile(self.lowering.settings.batch_size, self.lowering.style));
@@ -177,7 +196,7 @@ impl Lowered<'_, '_> {
         let parts = self.matrix(parts);
         let launch =
             self.lowering.launch_over(&CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, shape.channels / tile);
-        self.lowering.push(0, launch);
+        self.lowering.push_part(0, launch, part);
     }
 
     fn depthwise_partials(&mut self, depthwise: &Depthwise, gradients: View) {
@@ -194,7 +213,9 @@ impl Lowered<'_, '_> {
             .field("parts", split);
         let parts = depthwise.parts(parts, tile, op.input.tensor.shape, gradients.shape);
         let kernels = [&DEPTHWISE_WEIGHT_PARTIALS, &DEPTHWISE_WEIGHT_PARTIALS_WALK];
-        self.lowering.push(1, self.lowering.launch_sums(kernels, parts, split, channels));
+        let part = Accesses::default().reads_input(op.input).reads(self.own(Workspace::ColumnGradients));
+        let part = part.writes(self.own(Workspace::DepthwisePartials));
+        self.lowering.push_part(1, self.lowering.launch_sums(kernels, parts, split, channels), part);
     }
 
     fn depthwise_input_gradient(&mut self, depthwise: &Depthwise, gradients: View, sink: Sink) {
@@ -211,8 +232,10 @@ impl Lowered<'_, '_> {
         let parts = depthwise.parts(parts, tile, shape, gradients.shape);
         let tiles =
             Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(tile), ..shape };
-        self.lowering
-            .push(1, self.lowering.launch_over(&DEPTHWISE_INPUT_GRADIENT, parts, tiles, 1, shape.channels));
+        let launch = self.lowering.launch_over(&DEPTHWISE_INPUT_GRADIENT, parts, tiles, 1, shape.channels);
+        let part = Accesses::default().reads_input(op.input).reads(self.own(Workspace::ColumnGradients));
+        let part = part.reads(self.own(Workspace::Taps)).gives(sink);
+        self.lowering.push_part(1, launch, part);
     }
 
     fn depthwise(&self) -> Option<Depthwise> {
