@@ -229,12 +229,12 @@ class Network(nn.Module):
         return self.linear(state1.mean(dim=(2, 3))), auxiliary
 
 
-def count_parameters(network: Network, auxiliary: bool) -> int:
+def count_parameters(network: nn.Module, auxiliary: bool) -> int:
     """Trained numbers, with or without those of the auxiliary head."""
     return sum(p.numel() for name, p in network.named_parameters() if auxiliary or not name.startswith("aux_head."))
 
 
-def count_mult_adds(network: Network, input_channels: int, image_size: int) -> int:
+def count_mult_adds(network: nn.Module, input_channels: int, image_size: int) -> int:
     """Multiply-adds of all convolutions and the linear layer for one image in evaluation."""
     total = 0
 

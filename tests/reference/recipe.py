@@ -3,12 +3,10 @@
 from dataclasses import dataclass, fields, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD
-
-from network import Network
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,15 @@ class Budget:
     learning_rate: float
     layers: int
     channels: int
+    image_size: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The same of a network that has its depth and widths from elsewhere."""
+
+    batch_size: int
+    learning_rate: float
     image_size: int
 
 
@@ -69,15 +76,22 @@ class Losses:
     auxiliary: Tensor
 
 
-def losses(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
-    """Losses of a training-mode forward pass; images (N, C, H, W), labels (N,)."""
+def losses(network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
+    """Losses of a training-mode forward pass; images (N, C, H, W), labels (N,).
+
+    The network gives the scores of its classifier and of its auxiliary head, or None where it has no such head.
+    """
     scores, auxiliary_scores = network(images)
     classifier = cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
-    auxiliary = cross_entropy(auxiliary_scores, labels, label_smoothing=recipe.label_smoothing)
+    auxiliary = (
+        scores.new_zeros(())
+        if auxiliary_scores is None
+        else cross_entropy(auxiliary_scores, labels, label_smoothing=recipe.label_smoothing)
+    )
     return Losses(classifier + recipe.aux_weight * auxiliary, classifier, auxiliary)
 
 
-def make_optimizer(network: Network, learning_rate: float, recipe: Recipe) -> SGD:
+def make_optimizer(network: nn.Module, learning_rate: float, recipe: Recipe) -> SGD:
     """Plain momentum; weight decay reaches every parameter that has a gradient, BN and biases included."""
     return SGD(
         network.parameters(),
@@ -87,7 +101,7 @@ def make_optimizer(network: Network, learning_rate: float, recipe: Recipe) -> SG
     )
 
 
-def backward(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
+def backward(network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe) -> Losses:
     """Set the gradients to those of this batch alone, before clipping.
 
     A parameter that the loss does not depend on has none, and neither clipping nor decay touches it.
@@ -98,14 +112,14 @@ def backward(network: Network, images: Tensor, labels: Tensor, recipe: Recipe) -
     return found
 
 
-def clip_and_update(network: Network, optimizer: SGD, recipe: Recipe) -> float:
+def clip_and_update(network: nn.Module, optimizer: SGD, recipe: Recipe) -> float:
     """One update from the gradients at hand; returns their norm before clipping."""
     norm = clip_grad_norm_(network.parameters(), recipe.grad_clip)
     optimizer.step()
     return norm.item()
 
 
-def gradients(network: Network) -> dict[str, Tensor]:
+def gradients(network: nn.Module) -> dict[str, Tensor]:
     """Copy each parameter's gradient; zeros for a parameter without one."""
     named = network.named_parameters()
     return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}

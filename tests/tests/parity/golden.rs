@@ -1,5 +1,5 @@
 //! Goldens of whole networks: what they hold, the initial state they start from, and tensors held against them.
-//! `tests/reference/make_goldens.py` defines all of it.
+//! `tests/reference/golden.py` defines all of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -8,7 +8,7 @@ use kernels::{ImageSet, Shape};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
-use stages::Budget;
+use serde::de::DeserializeOwned;
 
 use crate::generator;
 
@@ -19,8 +19,7 @@ pub(crate) const STD: f32 = 0.25;
 #[derive(Deserialize)]
 pub(crate) struct Golden {
     pub(crate) stream: String,
-    pub(crate) genotype: String,
-    budget: Sizes,
+    pub(crate) budget: Sizes,
     pub(crate) input_channels: usize,
     pub(crate) classes: usize,
     pub(crate) recipe: Recipe,
@@ -34,13 +33,24 @@ pub(crate) struct Golden {
     pub(crate) tensors: BTreeMap<String, Tensor>,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) struct Sizes {
+    pub(crate) batch_size: u32,
+    pub(crate) learning_rate: f64,
+    pub(crate) image_size: u32,
+}
+
+/// How the network of a genotype is built: only the goldens of those say that.
 #[derive(Deserialize)]
-struct Sizes {
-    batch_size: u32,
-    learning_rate: f64,
-    layers: u32,
-    channels: u32,
-    image_size: u32,
+pub(crate) struct Searched {
+    pub(crate) genotype: String,
+    pub(crate) budget: Extent,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Extent {
+    pub(crate) layers: u32,
+    pub(crate) channels: u32,
 }
 
 #[derive(Deserialize)]
@@ -84,16 +94,17 @@ pub(crate) struct Summary {
 /// Tensors of a safetensors file, flat.
 pub(crate) type Tensors = HashMap<String, Vec<f32>>;
 
-impl Golden {
-    pub(crate) fn read(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("goldens/network-{name}.json"));
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
+/// What a file of the goldens says, or a part of it.
+pub(crate) fn read<T: DeserializeOwned>(file: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("goldens/{file}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
 
-    pub(crate) fn budget(&self) -> Budget {
-        let Sizes { batch_size, learning_rate, layers, channels, image_size } = self.budget;
-        let named: Budget = "BPE-1".parse().unwrap();
-        Budget { epochs: 1, batch_size, learning_rate, layers, channels, image_size, ..named }
+impl Golden {
+    /// Shape of the images.
+    pub(crate) fn input(&self) -> Shape {
+        let size = self.budget.image_size as usize;
+        Shape::new(self.input_channels, size, size)
     }
 
     pub(crate) fn batch_size(&self) -> usize {
@@ -102,8 +113,7 @@ impl Golden {
 
     /// All batches, one behind the other.
     pub(crate) fn images(&self) -> ImageSet {
-        let size = self.budget.image_size as usize;
-        let shape = Shape::new(self.input_channels, size, size);
+        let shape = self.input();
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for batch in 0..BATCHES {
             let count = self.batch_size() * shape.elements();
@@ -121,7 +131,8 @@ impl Golden {
     pub(crate) fn initial(&self) -> Tensors {
         let value = |(name, tensor): (&String, &Tensor)| {
             let (owner, leaf) = name.rsplit_once('.').unwrap();
-            let weight = &self.tensors[&format!("{owner}.weight")].shape;
+            // A normalisation without scale and shift has none.
+            let weight = self.tensors.get(&format!("{owner}.weight")).map_or(&[][..], |tensor| &tensor.shape);
             let (centre, half) = match leaf {
                 "running_mean" => (0.0, 0.1),
                 "running_var" => (1.0, 0.5),

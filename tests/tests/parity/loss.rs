@@ -1,13 +1,11 @@
 //! Cross-entropy with label smoothing, and its gradient, against the reference.
 
-use std::path::Path;
-
 use kernels::{Device, DeviceChoice, Graph, ImageSet, Nobody, NormInit, Preprocess, Shape, Trainer};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use crate::generator;
+use crate::{generator, golden, on_each_device};
 
 const ERROR: f64 = 1e-6;
 
@@ -28,10 +26,8 @@ struct Case {
 
 /// Image i is 1 in channel i and 0 elsewhere, so that the weights of a linear layer are its scores, and the gradient of
 /// the weights is that of the scores.
-pub(crate) fn hold_cross_entropy(choice: DeviceChoice) {
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens/cross-entropy.json"));
-    let Losses { batch, classes, cases } = serde_json::from_str(&text.unwrap()).unwrap();
+fn hold_cross_entropy(choice: DeviceChoice) {
+    let Losses { batch, classes, cases } = golden::read("cross-entropy");
     let shape = Shape::new(batch, 1, 1);
     let pixels: Vec<u8> =
         (0..batch * batch).map(|at| if at % batch == at / batch { 255 } else { 0 }).collect();
@@ -91,3 +87,5 @@ pub(crate) fn hold_cross_entropy(choice: DeviceChoice) {
         }
     }
 }
+
+on_each_device! { hold_cross_entropy: cross_entropy() }

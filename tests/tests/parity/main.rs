@@ -4,11 +4,14 @@
 
 mod generator;
 mod golden;
+mod handmade;
 mod loss;
 
-use golden::{BATCHES, Golden, MEAN, STD, Summary, Tensor, Tensors, Tolerance, read_tensors};
-use kernels::{Device, DeviceChoice, Nobody, NormInit, Preprocess, Trainer};
-use stages::{Genotype, network};
+use golden::{
+    BATCHES, Extent, Golden, MEAN, STD, Searched, Sizes, Summary, Tensor, Tensors, Tolerance, read_tensors,
+};
+use kernels::{Device, DeviceChoice, Graph, Nobody, NormInit, Preprocess, Trainer};
+use stages::{Budget, network};
 
 const STEPS: usize = 20;
 /// Largest error of a tensor's norm, relative to it.
@@ -30,12 +33,35 @@ const CHANGE: Tolerance = Tolerance { norm: 2e-3, dot: 1e-2, element: 1e-2, floo
 const NATIVE: DeviceChoice = DeviceChoice::Cpu { threads: 1 };
 const VULKAN: DeviceChoice = DeviceChoice::Software;
 
-fn trainer(golden: &Golden, device: &Device) -> Trainer {
-    let genotype: Genotype = golden.genotype.parse().unwrap();
-    let budget = golden.budget();
+/// A test for each case and device, so that they run beside each other and fail by name: `$hold` gets what is in brackets
+/// and the device.
+macro_rules! on_each_device {
+    ($hold:ident: $($test:ident($($argument:expr),*))*) => {
+        mod native {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[test]
+            fn $test() {
+                $hold($($argument,)* crate::NATIVE);
+            })*
+        }
+
+        mod vulkan {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[test]
+            fn $test() {
+                $hold($($argument,)* crate::VULKAN);
+            })*
+        }
+    };
+}
+pub(crate) use on_each_device;
+
+fn trainer(golden: &Golden, graph: Graph, device: &Device) -> Trainer {
     let recipe = &golden.recipe;
-    let graph =
-        network::build(&genotype, &budget, golden.input_channels, golden.classes, recipe.aux_weight).unwrap();
     let settings = kernels::TrainerSettings {
         batch_size: golden.batch_size(),
         momentum: recipe.momentum,
@@ -44,7 +70,7 @@ fn trainer(golden: &Golden, device: &Device) -> Trainer {
         label_smoothing: recipe.label_smoothing,
         float_bits: 32,
         preprocess: Preprocess {
-            image_size: budget.image_size as usize,
+            image_size: golden.budget.image_size as usize,
             mean: vec![MEAN; golden.input_channels],
             std: vec![STD; golden.input_channels],
             augment: false,
@@ -112,7 +138,7 @@ fn hold_evaluation(golden: &Golden, trainer: &mut Trainer, logits: &[Vec<f64>], 
 
 fn hold_one_step(golden: &Golden, trainer: &mut Trainer, dir: &std::path::Path) {
     let first = order(golden, 1);
-    let rate = golden.budget().learning_rate as f32;
+    let rate = golden.budget.learning_rate as f32;
     let losses = trainer.train_epoch(0, &first, 0, rate, 0.0, &Nobody).unwrap().losses;
     assert_eq!(losses.len(), 1);
     let error = (f64::from(losses[0]) - golden.step.loss).abs();
@@ -155,74 +181,54 @@ fn hold_twenty_steps(golden: &Golden, trainer: &mut Trainer) {
     hold_evaluation(golden, trainer, &golden.twenty_steps.logits, LOSS);
 }
 
-fn hold_network(name: &str, choice: DeviceChoice) {
-    let golden = Golden::read(name);
+/// Holds the sizes of a network and its training to a golden.
+fn hold_network(golden: &Golden, graph: Graph, choice: DeviceChoice) {
+    hold_sizes(golden, &graph);
     let dir = tempfile::tempdir().unwrap();
     let device = Device::open(choice).unwrap();
-    let mut trainer = trainer(&golden, &device);
+    let mut trainer = trainer(golden, graph, &device);
     let start = dir.path().join("initial");
     golden.write_initial(&start);
     trainer.load(&start, &str::to_owned).unwrap();
-    hold_one_step(&golden, &mut trainer, dir.path());
+    hold_one_step(golden, &mut trainer, dir.path());
     // Loading also clears the momentum.
     trainer.load(&start, &str::to_owned).unwrap();
-    hold_twenty_steps(&golden, &mut trainer);
+    hold_twenty_steps(golden, &mut trainer);
 }
 
-#[test]
-fn sizes_are_those_of_the_reference() {
-    for name in NETWORKS {
-        let golden = Golden::read(name);
-        let genotype: Genotype = golden.genotype.parse().unwrap();
-        let cost = network::cost(&genotype, &golden.budget(), golden.input_channels, golden.classes).unwrap();
-        assert_eq!((cost.parameters, cost.mult_adds), (golden.parameters, golden.mult_adds), "{name}");
-        let initial = golden.initial();
-        let trained = golden.tensors.iter().filter(|(_, tensor)| tensor.gradient.is_some());
-        let elements: usize = trained.map(|(name, _)| initial[name].len()).sum();
-        assert_eq!(elements as u64, golden.parameters_with_auxiliary, "{name}");
-    }
+fn hold_sizes(golden: &Golden, graph: &Graph) {
+    let cost = graph.cost();
+    let stream = &golden.stream;
+    assert_eq!((cost.parameters, cost.mult_adds), (golden.parameters, golden.mult_adds), "{stream}");
+    let initial = golden.initial();
+    let trained = golden.tensors.iter().filter(|(_, tensor)| tensor.gradient.is_some());
+    let elements: usize = trained.map(|(name, _)| initial[name].len()).sum();
+    assert_eq!(elements as u64, golden.parameters_with_auxiliary, "{stream}");
 }
 
-/// A test for each network and device, so that they run beside each other and fail by name.
-macro_rules! networks {
-    ($($test:ident $name:literal)*) => {
-        const NETWORKS: [&str; [$($name),*].len()] = [$($name),*];
-
-        mod native {
-            $(#[test]
-            fn $test() {
-                super::hold_network($name, super::NATIVE);
-            })*
-
-            #[test]
-            fn cross_entropy() {
-                super::loss::hold_cross_entropy(super::NATIVE);
-            }
-        }
-
-        mod vulkan {
-            $(#[test]
-            fn $test() {
-                super::hold_network($name, super::VULKAN);
-            })*
-
-            #[test]
-            fn cross_entropy() {
-                super::loss::hold_cross_entropy(super::VULKAN);
-            }
-        }
-    };
+/// The network of a genotype.
+fn hold_searched(name: &str, choice: DeviceChoice) {
+    let file = format!("network-{name}");
+    let golden: Golden = golden::read(&file);
+    let Searched { genotype, budget: Extent { layers, channels } } = golden::read(&file);
+    let Sizes { batch_size, learning_rate, image_size } = golden.budget;
+    let named: Budget = "BPE-1".parse().unwrap();
+    let budget = Budget { epochs: 1, batch_size, learning_rate, layers, channels, image_size, ..named };
+    let Golden { input_channels, classes, .. } = golden;
+    let genotype = genotype.parse().unwrap();
+    let graph = network::build(&genotype, &budget, input_channels, classes, golden.recipe.aux_weight);
+    hold_network(&golden, graph.unwrap(), choice);
 }
 
-networks! {
-    published_0 "published-0"
-    published_1 "published-1"
-    published_2 "published-2"
-    published_3 "published-3"
-    published_4 "published-4"
-    published_5 "published-5"
-    dense "dense"
-    uneven "uneven"
-    empty_node "empty-node"
-    odd_map "odd-map"
+on_each_device! { hold_searched:
+    published_0("published-0")
+    published_1("published-1")
+    published_2("published-2")
+    published_3("published-3")
+    published_4("published-4")
+    published_5("published-5")
+    dense("dense")
+    uneven("uneven")
+    empty_node("empty-node")
+    odd_map("odd-map")
 }
