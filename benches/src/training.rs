@@ -74,7 +74,7 @@ impl Training {
             seed: 0,
             norm_init: NormInit::One,
         };
-        Ok(Self { trainer: Trainer::new(device, graph, &recipe, std::slice::from_ref(&*IMAGES))?, batch })
+        Ok(Self { trainer: Trainer::new(device, &graph, &recipe, std::slice::from_ref(&*IMAGES))?, batch })
     }
 
     /// Trains so many whole steps: forward, backward, update.

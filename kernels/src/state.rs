@@ -76,10 +76,9 @@ impl State {
             for (element, value) in values.iter_mut().enumerate() {
                 *value = match (param.init, norm_init) {
                     (Init::Uniform { bound }, _) => (2.0 * word(element) - 1.0) * bound,
-                    (Init::NormScale, NormInit::One) => 1.0,
+                    (Init::NormScale, NormInit::One) | (Init::One, _) => 1.0,
                     (Init::NormScale, NormInit::Uniform) => word(element),
                     (Init::Zero, _) => 0.0,
-                    (Init::One, _) => 1.0,
                 };
             }
         }

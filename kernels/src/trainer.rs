@@ -86,11 +86,11 @@ impl Trainer {
     /// memory, or other trainings of this process hold it ([`Error::MemoryInUse`]).
     pub fn new(
         device: &Device,
-        graph: Graph,
+        graph: &Graph,
         settings: &TrainerSettings,
         sets: &[ImageSet],
     ) -> Result<Self, Error> {
-        let setup = setup(&graph, settings, sets)?;
+        let setup = setup(graph, settings, sets)?;
         let (tables, layout) = (setup.tables.clone(), setup.layout.clone());
         // The device reserves the host's memory for the initial state too.
         let mut backend = device.backend(setup)?;
@@ -106,11 +106,11 @@ impl Trainer {
     /// As [`Trainer::new`].
     pub fn plan_memory(
         device: &Device,
-        graph: Graph,
+        graph: &Graph,
         settings: &TrainerSettings,
         sets: &[ImageSet],
     ) -> Result<MemoryPlan, Error> {
-        device.memory_plan(setup(&graph, settings, sets)?)
+        device.memory_plan(setup(graph, settings, sets)?)
     }
 
     fn check(&self, pass: &Pass<'_>) -> Result<(), Error> {

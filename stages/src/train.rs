@@ -249,7 +249,7 @@ pub fn train_with(
 /// When the budget does not fit the network, or the training the device.
 pub fn memory_plan(job: &TrainingJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
     let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
-    Ok(Trainer::plan_memory(device, graph, &settings, &sets)?)
+    Ok(Trainer::plan_memory(device, &graph, &settings, &sets)?)
 }
 
 /// Image sets of a trainer.
@@ -355,7 +355,7 @@ impl<'a> TrainingLoop<'a> {
     pub(crate) fn new(job: &'a TrainingJob, data: &Dataset, device: &Device) -> Result<Self, Error> {
         let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
         let cost = graph.cost();
-        let trainer = Trainer::new(device, graph, &settings, &sets)?;
+        let trainer = Trainer::new(device, &graph, &settings, &sets)?;
         let (train, scored) = match job.scoring {
             Scoring::Holdout { fraction, seed } => {
                 let Split { train, validation } = holdout(data.train.count, fraction, seed);

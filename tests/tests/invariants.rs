@@ -153,7 +153,8 @@ fn machines_know_no_operation_by_name() {
     assert!(names.len() > 20, "{names:?}");
     // Words of machines too: passes, resources, pages of images, sums of a step.
     let shared = ["Forward", "Backward", "DropPath", "Images", "Sums"];
-    let names: BTreeSet<&str> = names.iter().map(String::as_str).filter(|name| !shared.contains(name)).collect();
+    let names: BTreeSet<&str> =
+        names.iter().map(String::as_str).filter(|name| !shared.contains(name)).collect();
     let mut strays = Vec::new();
     let is_test = |source: &Source| source.path.split('/').any(|part| part == "tests" || part == "tests.rs");
     for source in others.iter().filter(|source| !is_test(source)) {

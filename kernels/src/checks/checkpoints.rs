@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::{DeviceChoice, Error, Nobody, Trainer};
 
 fn trainer(device: &Device, case: &Case) -> Trainer {
-    Trainer::new(device, case.graph.clone(), &case.settings, std::slice::from_ref(&case.images)).unwrap()
+    Trainer::new(device, &case.graph, &case.settings, std::slice::from_ref(&case.images)).unwrap()
 }
 
 fn train(trainer: &mut Trainer, case: &Case, order: &[u32], epoch: u32) -> Vec<f32> {

@@ -40,7 +40,8 @@ pub(crate) enum Unit<'a> {
 /// A block of images, as a unit of work.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
-    pub(crate) block: usize,
+    /// Which of the batch's blocks it is.
+    pub(crate) number: usize,
     /// Number of the partial sums that it adds to, and whether it is the first to do so.
     pub(crate) chunk: usize,
     pub(crate) first_of_chunk: bool,

@@ -208,7 +208,8 @@ impl CpuBackend {
                         for block in first..(chunk + 1) * blocks / chunks {
                             for Link { call, next } in chain {
                                 let first_of_chunk = block == first;
-                                run(*call, Unit::Block(Block { block, chunk, first_of_chunk, next }));
+                                let unit = Block { number: block, chunk, first_of_chunk, next };
+                                run(*call, Unit::Block(unit));
                             }
                         }
                     });

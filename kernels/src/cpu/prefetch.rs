@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::cpu::kernel::Sizes;
     use crate::cpu::phases::{Phase, Prepared};
-    use crate::program::{AccessKind, Mode, Resource};
+    use crate::program::{Access, AccessKind, Mode, Resource};
     use crate::state::Layout;
     use crate::{ConvSpec, Graph, PoolKind, Shape, ops};
 
@@ -282,7 +282,7 @@ mod tests {
         let memory = &prepared.memory;
         let pooling = prepared.calls.iter().find(|call| call.kind() == "pooling").unwrap();
         let written = pooling.accesses().into_iter().filter(|access| access.kind == AccessKind::Write);
-        let pooled = written.filter_map(|access| access.tensor()).next();
+        let pooled = written.into_iter().find_map(Access::tensor);
         let rows = |first| Piece::new(memory, [pooled, None], first, 2);
         let later = |first, blocks| Later { piece: rows(first), blocks };
         let mut prefetch = Prefetch::new(memory, 0, BLOCKS, &[later(0, 0), later(2, 1)]);

@@ -88,8 +88,8 @@ fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]
 type Image = Vec<Vec<u8>>;
 
 fn take(backend: &CpuBackend) -> Image {
-    // SAFETY: no kernel runs.
     let copy = |buffer: &&Buffer| {
+        // SAFETY: no kernel runs.
         unsafe { std::slice::from_raw_parts(buffer.pointer::<u8>(), buffer.bytes()) }.to_vec()
     };
     buffers(backend).iter().map(copy).collect()
@@ -127,7 +127,12 @@ fn run(backend: &CpuBackend, cx: &Context<'_>, call: usize, split: Split) {
             for chunk in 0..chunks {
                 let first = chunk * blocks / chunks;
                 for block in first..(chunk + 1) * blocks / chunks {
-                    unit(Unit::Block(Block { block, chunk, first_of_chunk: block == first, next: &[] }));
+                    unit(Unit::Block(Block {
+                        number: block,
+                        chunk,
+                        first_of_chunk: block == first,
+                        next: &[],
+                    }));
                 }
             }
         }

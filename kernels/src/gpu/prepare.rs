@@ -92,7 +92,9 @@ impl Prepared {
             member.arena_bytes = lanes.iter().chain(&words).sum();
             let lanes = lanes_pages.take_all(half, &lanes);
             let words = words_pages.take_all(false, &words);
-            own.iter_mut().for_each(|arena| arena.move_to(&lanes, &words));
+            for arena in &mut own {
+                arena.move_to(&lanes, &words);
+            }
             member.buffers = own.iter().map(|arena| arena.places.len()).sum();
             member.unshared = own[0].unshared;
             for (all, arena) in arenas.iter_mut().zip(own) {

@@ -84,7 +84,7 @@ pub(crate) trait Declare: fmt::Debug + Send + Sync {
 
     /// The storages that it touches.
     fn storages(&self) -> Vec<StorageId> {
-        let tensors = self.accesses().into_iter().filter_map(|access| access.tensor());
+        let tensors = self.accesses().into_iter().filter_map(Access::tensor);
         tensors.map(|tensor| tensor.storage).collect()
     }
 }

@@ -118,7 +118,7 @@ impl Reference {
     }
 
     /// Leaves the gradient of a weight of a mixture from one term.
-    pub(crate) fn put_weight_gradient(&self, memory: &mut Memory, mixed: Mixed, gradient: f64) {
+    pub(crate) fn put_weight_gradient(memory: &mut Memory, mixed: Mixed, gradient: f64) {
         if let Some(partials) = memory.workspaces.get_mut(&mixed.partials) {
             partials[mixed.term] = gradient;
         }

@@ -9,12 +9,12 @@ use crate::golden::{self, Golden};
 use crate::{hold_network, on_each_device};
 
 /// Adds a network behind its images.
-type Features = fn(&mut Graph, ValueId) -> Result<ValueId, Error>;
+pub(crate) type Features = fn(&mut Graph, ValueId) -> Result<ValueId, Error>;
 
-fn hold_handmade(name: &str, features: Features, choice: DeviceChoice) {
+pub(crate) fn hold_handmade(name: &str, features: Features, choice: DeviceChoice) {
     let golden: Golden = golden::read(&format!("handmade-{name}"));
     let graph = classifier(&golden, features).unwrap();
-    hold_network(&golden, graph, choice);
+    hold_network(&golden, &graph, choice);
 }
 
 fn classifier(golden: &Golden, features: Features) -> Result<Graph, Error> {

@@ -66,7 +66,7 @@ fn hold_cross_entropy(choice: DeviceChoice) {
             norm_init: NormInit::One,
         };
         let images = ImageSet::new(shape, pixels.clone().into(), labels.clone().into(), classes).unwrap();
-        let mut trainer = Trainer::new(&Device::open(choice).unwrap(), graph, &recipe, &[images]).unwrap();
+        let mut trainer = Trainer::new(&Device::open(choice).unwrap(), &graph, &recipe, &[images]).unwrap();
         trainer.load(&start, &str::to_owned).unwrap();
         let order: Vec<u32> = (0..batch as u32).collect();
         let losses = trainer.train_epoch(0, &order, 0, 0.1, 0.0, &Nobody).unwrap().losses;

@@ -6,6 +6,7 @@ mod generator;
 mod golden;
 mod handmade;
 mod loss;
+mod supernet;
 
 use golden::{
     BATCHES, Extent, Golden, MEAN, STD, Searched, Sizes, Summary, Tensor, Tensors, Tolerance, read_tensors,
@@ -60,7 +61,7 @@ macro_rules! on_each_device {
 }
 pub(crate) use on_each_device;
 
-fn trainer(golden: &Golden, graph: Graph, device: &Device) -> Trainer {
+fn trainer(golden: &Golden, graph: &Graph, device: &Device) -> Trainer {
     let recipe = &golden.recipe;
     let settings = kernels::TrainerSettings {
         batch_size: golden.batch_size(),
@@ -182,8 +183,8 @@ fn hold_twenty_steps(golden: &Golden, trainer: &mut Trainer) {
 }
 
 /// Holds the sizes of a network and its training to a golden.
-fn hold_network(golden: &Golden, graph: Graph, choice: DeviceChoice) {
-    hold_sizes(golden, &graph);
+fn hold_network(golden: &Golden, graph: &Graph, choice: DeviceChoice) {
+    hold_sizes(golden, graph);
     let dir = tempfile::tempdir().unwrap();
     let device = Device::open(choice).unwrap();
     let mut trainer = trainer(golden, graph, &device);
@@ -217,7 +218,7 @@ fn hold_searched(name: &str, choice: DeviceChoice) {
     let Golden { input_channels, classes, .. } = golden;
     let genotype = genotype.parse().unwrap();
     let graph = network::build(&genotype, &budget, input_channels, classes, golden.recipe.aux_weight);
-    hold_network(&golden, graph.unwrap(), choice);
+    hold_network(&golden, &graph.unwrap(), choice);
 }
 
 on_each_device! { hold_searched:

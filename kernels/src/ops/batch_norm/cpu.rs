@@ -11,7 +11,7 @@ impl Kernel for Sums {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { moments::<V, E>(cx, self.0.norm, self.0.raw, block.block) }
+            unsafe { moments::<V, E>(cx, self.0.norm, self.0.raw, block.number) }
         }
     }
 }
@@ -48,7 +48,7 @@ impl Kernel for GradientSums {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { gradient_sums::<V, E>(cx, self.op.norm, &self.gradient, block.block) }
+            unsafe { gradient_sums::<V, E>(cx, self.op.norm, &self.gradient, block.number) }
         }
     }
 }

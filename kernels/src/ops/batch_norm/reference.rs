@@ -63,7 +63,7 @@ impl Kernel for GradientMap {
                 &memory.norms[op.norm.0];
             let gradient = |c: usize| scale[c] * inverse_deviation[c] * products[c] + shift[c] * sums[c];
             let gradient = (0..scale.len()).map(gradient).sum();
-            reference.put_weight_gradient(memory, *mixed, gradient);
+            Reference::put_weight_gradient(memory, *mixed, gradient);
         }
         let (scale, shift) = gradient(&mut memory.norms[op.norm.0], op.count(batch), weight);
         reference.put_gradient(op.scale, &scale);

@@ -10,9 +10,9 @@ impl Kernel for Forward {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
-        let from: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(op.output, block.block);
+        let from: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(op.output, block.number);
         // SAFETY: the caller's promise; both maps have these channels and pixels, scales one pixel a channel.
         unsafe {
             for channel in 0..op.output.shape.channels {
@@ -35,10 +35,10 @@ impl Kernel for InputBackward {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;
-        let from: *const E = cx.memory.tensor(*gradient, block.block);
-        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        let from: *const E = cx.memory.tensor(*gradient, block.number);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: as above.
         unsafe {
             let zero = V::splat(0.0);
@@ -70,10 +70,10 @@ impl Kernel for ScaleBackward {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;
-        let from: *const E = cx.memory.tensor(*gradient, block.block);
-        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        let from: *const E = cx.memory.tensor(*gradient, block.number);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let scales: *const E = cx.memory.tensor(op.scale.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: as above; the sink has one pixel a channel.
         unsafe {
             let zero = V::splat(0.0);

@@ -10,8 +10,8 @@ impl Kernel for Forward {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
-        let from: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(op.output, block.block);
+        let from: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(op.output, block.number);
         // SAFETY: the caller's promise; both tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
@@ -31,9 +31,9 @@ impl Kernel for Backward {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;
-        let from: *const E = cx.memory.tensor(*gradient, block.block);
-        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        let from: *const E = cx.memory.tensor(*gradient, block.number);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             let zero = V::splat(0.0);

@@ -14,7 +14,7 @@ impl Kernel for CrossEntropy {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { cross_entropy::<E>(cx, self.head, self.gradient, block.block, scratch) }
+            unsafe { cross_entropy::<E>(cx, self.head, self.gradient, block.number, scratch) }
         }
     }
 }

@@ -11,7 +11,7 @@ impl Kernel for DrawDropPath {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { draw_drop_path(cx, cx.tables.drops, block.block) }
+            unsafe { draw_drop_path(cx, cx.tables.drops, block.number) }
         }
     }
 }

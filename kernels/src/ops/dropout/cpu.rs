@@ -22,14 +22,14 @@ impl Kernel for Forward {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let pixels = op.output.shape.pixels();
-        let from: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(op.output, block.block);
+        let from: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(op.output, block.number);
         // SAFETY: the caller's promise; both tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 for element in channel * pixels..(channel + 1) * pixels {
-                    let scales = scales(cx, op, block.block, element);
+                    let scales = scales(cx, op, block.number, element);
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let x = reading.apply(E::load::<V>(from.add(at)));
@@ -47,16 +47,16 @@ impl Kernel for Backward {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let pixels = op.output.shape.pixels();
-        let from: *const E = cx.memory.tensor(*gradient, block.block);
-        let input: *const E = cx.memory.tensor(op.input.tensor, block.block);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.block);
+        let from: *const E = cx.memory.tensor(*gradient, block.number);
+        let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
+        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             let zero = V::splat(0.0);
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 for element in channel * pixels..(channel + 1) * pixels {
-                    let scales = scales(cx, op, block.block, element);
+                    let scales = scales(cx, op, block.number, element);
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let scale = V::load(scales.as_ptr().add(lane));

@@ -15,7 +15,7 @@ impl Kernel for LoadImages {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { load_images::<E>(cx, self.output, block.block, scratch) }
+            unsafe { load_images::<E>(cx, self.output, block.number, scratch) }
         }
     }
 }

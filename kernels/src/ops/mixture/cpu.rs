@@ -12,7 +12,7 @@ impl Kernel for Softmax {
     fn workspaces(&self, sizes: &Sizes<'_>) -> Vec<(WorkspaceId, usize)> {
         let mixture = &sizes.tables.mixtures[self.0.mixture.0];
         let terms = mixture.terms.len() * sizes.blocks;
-        let floats = [(self.0.weights, mixture.rows * mixture.choices), (self.0.partials, terms)];
+        let floats = [(self.0.softmax, mixture.rows * mixture.choices), (self.0.partials, terms)];
         floats.map(|(id, floats)| (id, floats * size_of::<f32>())).into()
     }
 
@@ -22,13 +22,13 @@ impl Kernel for Softmax {
         let partials = cx.memory.workspace::<f32>(self.0.partials);
         // SAFETY: a term has a number for each block.
         unsafe {
-            std::slice::from_raw_parts_mut(partials, mixture.terms.len() * cx.memory.blocks_max()).fill(0.0)
+            std::slice::from_raw_parts_mut(partials, mixture.terms.len() * cx.memory.blocks_max()).fill(0.0);
         }
         // SAFETY: the caller's promise; parameter and weights have as many elements.
         let (from, to) = unsafe {
             (
                 std::slice::from_raw_parts(cx.master(self.0.param), rows * choices),
-                std::slice::from_raw_parts_mut(cx.memory.workspace::<f32>(self.0.weights), rows * choices),
+                std::slice::from_raw_parts_mut(cx.memory.workspace::<f32>(self.0.softmax), rows * choices),
             )
         };
         for (from, to) in from.chunks(choices).zip(to.chunks_mut(choices)) {
@@ -61,7 +61,7 @@ impl Kernel for Backward {
         let (weights, to) = unsafe {
             let to = cx.parameters.gradients.pointer::<f32>().add(cx.memory.param(self.0.param).0);
             (
-                std::slice::from_raw_parts(cx.memory.workspace::<f32>(self.0.weights), count),
+                std::slice::from_raw_parts(cx.memory.workspace::<f32>(self.0.softmax), count),
                 std::slice::from_raw_parts_mut(to, count),
             )
         };

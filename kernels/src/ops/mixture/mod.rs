@@ -31,7 +31,7 @@ pub struct Mixture(MixtureId);
 struct Weights {
     mixture: MixtureId,
     param: ParamId,
-    weights: WorkspaceId,
+    softmax: WorkspaceId,
     partials: WorkspaceId,
 }
 
@@ -73,7 +73,7 @@ impl Declare for Softmax {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let Weights { weights, partials, .. } = self.0;
+        let Weights { softmax: weights, partials, .. } = self.0;
         let list = Accesses::default().reads(Resource::Parameters).writes(Resource::Workspace(weights));
         list.writes(Resource::Workspace(partials)).list()
     }
@@ -85,7 +85,7 @@ impl Declare for Backward {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let Weights { weights, partials, .. } = self.0;
+        let Weights { softmax: weights, partials, .. } = self.0;
         let list = Accesses::default().reads(Resource::Workspace(weights));
         list.reads(Resource::Workspace(partials)).shares(Resource::ParameterGradients).list()
     }
@@ -108,7 +108,7 @@ impl Graph {
         let partials = WorkspaceId(weights.0 + 1);
         let terms = Vec::new();
         self.tables.mixtures.push(crate::program::Mixture { rows, choices, weights, partials, terms });
-        self.push(Weights { mixture, param, weights, partials });
+        self.push(Weights { mixture, param, softmax: weights, partials });
         Ok(Mixture(mixture))
     }
 

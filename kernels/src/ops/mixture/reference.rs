@@ -13,14 +13,14 @@ impl Kernel for Softmax {
         };
         let terms = reference.tables.mixtures[self.0.mixture.0].terms.len();
         memory.workspaces.insert(self.0.partials, vec![0.0; terms]);
-        memory.workspaces.insert(self.0.weights, exponentials.chunks(choices).flat_map(row).collect());
+        memory.workspaces.insert(self.0.softmax, exponentials.chunks(choices).flat_map(row).collect());
     }
 }
 
 impl Kernel for Backward {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let mixture = &reference.tables.mixtures[self.0.mixture.0];
-        let weights = &memory.workspaces[&self.0.weights];
+        let weights = &memory.workspaces[&self.0.softmax];
         let mut found = vec![0.0; weights.len()];
         for (index, term) in mixture.terms.iter().enumerate() {
             found[term.choice] += memory.workspaces[&self.0.partials][index];

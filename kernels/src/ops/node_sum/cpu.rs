@@ -9,7 +9,7 @@ impl Kernel for Forward {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { node_sum::<V, E>(cx, &self.op, block.block) }
+            unsafe { node_sum::<V, E>(cx, &self.op, block.number) }
         }
     }
 }
@@ -23,7 +23,7 @@ impl Kernel for EdgeBackward {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { edge_backward::<V, E>(cx, self, block.block) }
+            unsafe { edge_backward::<V, E>(cx, self, block.number) }
         }
     }
 }
@@ -37,12 +37,12 @@ impl Kernel for WeightGradient {
         let Unit::Block(block) = unit else { return };
         let Self { gradient, input, mixed } = self;
         let plane = input.tensor.shape.pixels() * BLOCK;
-        let from: *const E = cx.memory.tensor(gradient.tensor, block.block);
-        let read: *const E = cx.memory.tensor(input.tensor, block.block);
+        let from: *const E = cx.memory.tensor(gradient.tensor, block.number);
+        let read: *const E = cx.memory.tensor(input.tensor, block.number);
         // SAFETY: the caller's promise; both tensors have these channels and pixels.
         unsafe {
-            let scale = cx.scale(gradient.scale, block.block);
-            let lanes = cx.lanes::<V>(block.block);
+            let scale = cx.scale(gradient.scale, block.number);
+            let lanes = cx.lanes::<V>(block.number);
             let mut total = 0.0;
             for channel in 0..input.tensor.shape.channels {
                 let reading = cx.reading::<V>(*input, channel);
@@ -57,7 +57,7 @@ impl Kernel for WeightGradient {
                 }
                 total += f64::from(V::sum_block(&sums[..V::PER_BLOCK]));
             }
-            *cx.weight_partials(*mixed).add(block.block) = total as f32;
+            *cx.weight_partials(*mixed).add(block.number) = total as f32;
         }
     }
 }

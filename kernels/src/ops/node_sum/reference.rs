@@ -40,7 +40,7 @@ impl Kernel for WeightGradient {
         let found = scaled(memory, found, gradient.scale);
         let value = reference.read(memory, *input);
         let products = found.values.iter().zip(&value.values).map(|(g, x)| g * x);
-        reference.put_weight_gradient(memory, *mixed, products.sum());
+        Reference::put_weight_gradient(memory, *mixed, products.sum());
     }
 }
 

@@ -35,7 +35,7 @@ impl Kernel for Forward {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { forward::<V, E>(cx, &self.op, block.block, scratch) }
+            unsafe { forward::<V, E>(cx, &self.op, block.number, scratch) }
         }
     }
 }
@@ -53,7 +53,7 @@ impl Kernel for Backward {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { backward::<V, E>(cx, &self.op, &self.gradient, self.sink, block.block, scratch) }
+            unsafe { backward::<V, E>(cx, &self.op, &self.gradient, self.sink, block.number, scratch) }
         }
     }
 }

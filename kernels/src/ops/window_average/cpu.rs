@@ -10,7 +10,7 @@ impl Kernel for Forward {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { window_average::<V, E>(cx, &self.op, block.block) }
+            unsafe { window_average::<V, E>(cx, &self.op, block.number) }
         }
     }
 }
@@ -20,7 +20,7 @@ impl Kernel for Backward {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { window_average_backward::<V, E>(cx, &self.op, self.gradient, self.sink, block.block) }
+            unsafe { window_average_backward::<V, E>(cx, &self.op, self.gradient, self.sink, block.number) }
         }
     }
 }

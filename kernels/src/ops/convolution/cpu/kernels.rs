@@ -54,7 +54,7 @@ impl Kernel for Forward {
         // SAFETY: the caller's promise.
         unsafe {
             match unit {
-                Unit::Block(block) => forward::<V, E>(cx, &self.op, block.block, scratch),
+                Unit::Block(block) => forward::<V, E>(cx, &self.op, block.number, scratch),
                 Unit::Gather { block } => wide::gather_columns::<V, E>(cx, &self.op, block, scratch),
                 Unit::Part { part } => wide::forward::<V, E>(cx, &self.op, part, scratch),
             }

@@ -247,7 +247,7 @@ unsafe fn backward<V: Vector, E: Element>(
     op: &Convolution,
     gradient: &Gradient,
     sink: Option<&Sink>,
-    Block { block, chunk, first_of_chunk, next }: Block<'_>,
+    Block { number: block, chunk, first_of_chunk, next }: Block<'_>,
     scratch: *mut f32,
 ) {
     let bands = Bands::new(op);
