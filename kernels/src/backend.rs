@@ -26,7 +26,7 @@ pub struct TrainerSettings {
     pub float_bits: u32,
     /// What is done to the images.
     pub preprocess: Preprocess,
-    /// Seed of initial values, augmentation and drop path.
+    /// Seed of initial values, augmentation, drop path and dropout.
     pub seed: u64,
     /// How the scales of normalisations start.
     pub norm_init: NormInit,

@@ -62,6 +62,9 @@ pub(crate) const fn window_output(
     stride: usize,
     padding: usize,
 ) -> Option<usize> {
-    let padded = input + 2 * padding;
-    if padded < extent { None } else { Some((padded - extent) / stride + 1) }
+    let Some(both) = padding.checked_mul(2) else { return None };
+    match input.checked_add(both) {
+        Some(padded) if padded >= extent => Some((padded - extent) / stride + 1),
+        _ => None,
+    }
 }

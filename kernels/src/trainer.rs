@@ -44,7 +44,13 @@ pub(crate) fn setup(
             return Err(Error::Images { problem });
         }
     }
-    Ok(unchecked_setup(graph, settings, sets))
+    if !matches!(settings.float_bits, 16 | 32) {
+        let problem = format!("numbers of {} bits: there are those of 16 and of 32", settings.float_bits);
+        return Err(Error::BadSize { op: "settings", name: "float_bits".into(), problem });
+    }
+    let setup = unchecked_setup(graph, settings, sets);
+    graph.check(&setup.evaluate)?;
+    Ok(setup)
 }
 
 /// The same without the checks.
@@ -63,6 +69,8 @@ pub(crate) fn unchecked_setup(
 /// Where a training stands: parameters, running statistics, what the optimiser keeps, and the steps that were made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
+    /// Of what network it is: name and shape of each parameter.
+    parameters: Vec<(String, Vec<usize>)>,
     pub(crate) state: State,
     pub(crate) momenta: Vec<f32>,
     pub(crate) steps: u64,
@@ -125,7 +133,8 @@ impl Trainer {
         }
     }
 
-    /// Trains one epoch over the images `order` of set `set`.
+    /// Trains one epoch over the images `order` of set `set`. After an error some of its steps may have been made: what goes on
+    /// from there restores a checkpoint first.
     ///
     /// # Errors
     /// When the set has no such image, the loss is not finite, the device fails, or the monitor says stop.
@@ -187,7 +196,11 @@ impl Trainer {
     /// When the device fails.
     pub fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
         let (state, momenta) = (self.backend.state()?, self.backend.momenta()?);
-        Ok(Checkpoint { state, momenta, steps: self.steps })
+        Ok(Checkpoint { parameters: self.parameters(), state, momenta, steps: self.steps })
+    }
+
+    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        self.tables.params.iter().map(|param| (param.name.clone(), param.shape.clone())).collect()
     }
 
     /// Goes on from a checkpoint of a training of the same network: on a device of the same kind with the same bits as the
@@ -196,14 +209,17 @@ impl Trainer {
     /// # Errors
     /// When it is one of another network, or the device fails.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let Checkpoint { state, momenta, steps } = checkpoint;
+        let Checkpoint { parameters, state, momenta, steps } = checkpoint;
         let found =
             [state.parameters.len(), state.running_mean.len(), state.running_var.len(), momenta.len()];
         let channels = self.tables.norm_channels;
         let expected = [self.layout.elements, channels, channels, self.layout.trained];
-        if found != expected {
+        if *parameters != self.parameters() || found != expected {
             let problem = format!(
-                "the checkpoint holds {found:?} numbers, the network has {expected:?}: it is of another one"
+                "the checkpoint is of another network: it holds {} parameters and {found:?} numbers (parameters, running means, \
+                 variances, momenta), this one {} and {expected:?}; restore it into the network that made it",
+                parameters.len(),
+                self.tables.params.len()
             );
             return Err(Error::Checkpoint { problem });
         }

@@ -39,7 +39,7 @@ fn dear_values(space: &BudgetSpace, costs: &[Vec<f64>; COUNT]) -> Vec<(usize, Va
     let cheapest = space.cheapest().values();
     let mut dear = Vec::new();
     for (index, row) in HYPERPARAMETERS.iter().enumerate().filter(|(_, row)| row.affects_flops()) {
-        debug_assert_eq!(space.values(index).len(), costs[index].len(), "{}", row.name);
+        assert_eq!(space.values(index).len(), costs[index].len(), "{}", row.name);
         let values = space.values(index).iter().copied().zip(costs[index].iter().copied());
         dear.extend(
             values.filter(|(value, _)| *value != cheapest[index]).map(|(value, cost)| (index, value, cost)),

@@ -7,7 +7,7 @@ use std::f64::consts::{LN_2, SQRT_2, TAU};
 
 /// Natural logarithm of a positive normal number.
 pub(crate) fn ln(x: f64) -> f64 {
-    debug_assert!(x.is_normal() && x > 0.0, "ln({x})");
+    assert!(x.is_normal() && x > 0.0, "ln({x})");
     let bits = x.to_bits();
     let mut exponent = f64::from((bits >> 52) as i32 - 1023);
     let mut mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);

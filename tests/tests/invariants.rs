@@ -239,7 +239,7 @@ fn nothing_is_left_undone() {
 }
 
 #[test]
-fn unsafe_code_is_in_the_backends_only() {
+fn unsafe_code_is_in_kernels_and_their_machines_only() {
     let is_backend = |source: &Source| {
         let machine = ["cpu/", "gpu/"].iter().any(|at| source.is_under(&format!("kernels/src/{at}")));
         let kernel = source.path.split('/').any(|part| part == "cpu" || part == "cpu.rs");

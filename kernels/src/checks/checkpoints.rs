@@ -1,9 +1,9 @@
 //! A training that stops and goes on from its checkpoint ends with the bits of one that does not.
 
 use super::case::Case;
-use super::cells::random_network;
+use super::cells::{random_network, relu_conv_norm};
 use crate::device::Device;
-use crate::{DeviceChoice, Error, Nobody, Trainer};
+use crate::{DeviceChoice, Error, Nobody, Shape, Trainer};
 
 fn trainer(device: &Device, case: &Case) -> Trainer {
     Trainer::new(device, &case.graph, &case.settings, std::slice::from_ref(&case.images)).unwrap()
@@ -32,8 +32,17 @@ fn goes_on(choice: DeviceChoice) {
     assert!(unbroken.checkpoint().unwrap() == resumed.checkpoint().unwrap());
 
     let other = random_network(3);
-    let error = trainer(&device, &other).restore(&checkpoint).unwrap_err();
-    assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+    // As many numbers, under other names.
+    let renamed = |name: &'static str| {
+        Case::new("renamed", Shape::new(3, 6, 6), 4, 4, move |graph, image| {
+            relu_conv_norm(graph, name, image, 4, 1, 1)
+        })
+    };
+    let [left, right] = ["left", "right"].map(renamed).map(|case| trainer(&device, &case));
+    for (mut trainer, mut of) in [(trainer(&device, &other), resumed), (left, right)] {
+        let error = trainer.restore(&of.checkpoint().unwrap()).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -4,9 +4,10 @@
 use super::case::Case;
 use super::cells::{Operation, edge, relu_conv_norm, stem};
 use crate::backend::Backend;
-use crate::program::ParamId;
+use crate::ops;
+use crate::program::{Mode, ParamId};
 use crate::reference::Rounding;
-use crate::{DeviceChoice, Shape, device::Device};
+use crate::{DeviceChoice, Shape, Term, device::Device};
 
 /// Names of the dead branch begin with `dead`; one of its nodes reads a living value, and it lies in a concatenation of which
 /// a living node reads another part.
@@ -16,7 +17,11 @@ fn case() -> Case {
         let concat = graph.concat(3, graph.shape(stem));
         let node = graph.node_sum("node", &[(stem, false)], concat, 0).unwrap();
         let dead = edge(graph, "dead.edge", Operation::Separable(3), node, 1);
-        let dead = graph.node_sum("dead.node", &[dead, (stem, true)], concat, 1).unwrap();
+        let mixture = graph.mixture("dead.mixture", 1, 2).unwrap();
+        let terms = [dead.0, stem].into_iter().enumerate();
+        let terms =
+            terms.map(|(choice, value)| Term { value, drop: true, weight: Some((mixture, 0, choice)) });
+        let dead = graph.weighted_sum("dead.node", &terms.collect::<Vec<_>>(), concat, 1).unwrap();
         let dead = edge(graph, "dead.last", Operation::Max, dead, 1);
         graph.node_sum("dead.sum", &[dead], concat, 2).unwrap();
         let whole = graph.concat_value(concat).unwrap();
@@ -33,7 +38,9 @@ fn stay_as_they_are(backend: &mut dyn Backend) {
     backend.train(&case.pass(&case.order(), 0, 0)).unwrap();
     let state = backend.state().unwrap();
     let gradients = backend.gradients().unwrap();
+    let trained = ops::program(&case.graph, Mode::Train).trained;
     for (index, param) in case.graph.tables.params.iter().enumerate() {
+        assert_eq!(trained[index], !param.name.starts_with("dead"), "{}", param.name);
         let range = layout.offset(ParamId(index))..layout.offset(ParamId(index)) + param.elements();
         let same = state.parameters[range.clone()] == initial.parameters[range.clone()];
         assert_eq!(same, param.name.starts_with("dead"), "{}", param.name);

@@ -34,6 +34,19 @@ pub(crate) fn readers() -> Vec<(&'static str, Build)> {
             let right = convolution(graph, "right", normalised, 3);
             sum(graph, &[(left, true), (right, false)])
         }),
+        ("a value that is read before it is normalised", |graph, value| {
+            let made = convolution(graph, "made", value, 4);
+            let left = convolution(graph, "left", made, 3);
+            let normalised = graph.batch_norm("made.bn", made).unwrap();
+            let right = convolution(graph, "right", normalised, 3);
+            sum(graph, &[(left, true), (right, false)])
+        }),
+        ("a part of a normalised value that one sum reads as it is", |graph, value| {
+            let [_, normalised] = both(graph, value);
+            let [left, right] = [0, 2].map(|first| graph.slice(normalised, first, 2).unwrap());
+            let left = convolution(graph, "left", left, 2);
+            sum(graph, &[(left, false), (right, true)])
+        }),
         ("a pooling and its normalisation, of a halved value", |graph, value| {
             let pooled = graph.pool("pool", value, PoolKind::Max, 2).unwrap();
             let normalised = graph.batch_norm("bn", pooled).unwrap();

@@ -1,7 +1,18 @@
-//! What an operation can't have is refused by name, when the graph is built.
+//! What an operation can't have is refused by name when the graph is built, and what a whole network can't be before it is
+//! trained.
 
-use crate::graph::Graph;
-use crate::{ConvSpec, Error, SeparableSpec, Shape};
+use super::case::{CLASSES, Case};
+use super::cells::relu_conv_norm;
+use crate::device::Device;
+use crate::graph::{Graph, ValueId};
+use crate::{
+    ConvSpec, DepthwiseSpec, DeviceChoice, Error, PoolKind, PoolSpec, SeparableSpec, Shape, Term, Trainer,
+};
+
+fn refused<T>(found: Result<T, Error>, part: &str) {
+    let Err(error) = found else { panic!("nothing is refused: {part}") };
+    assert!(matches!(error, Error::BadSize { .. }) && error.to_string().contains(part), "{error}");
+}
 
 #[test]
 fn impossible_convolutions_are_refused() {
@@ -21,10 +32,73 @@ fn impossible_convolutions_are_refused() {
     graph.conv("conv", image, fits).unwrap();
     let error = graph.conv("conv", image, ConvSpec { kernel: 8, ..fits }).unwrap_err();
     assert!(matches!(error, Error::WindowTooLarge { window: 8, .. }), "{error}");
-    for spec in [ConvSpec { kernel: 0, ..fits }, ConvSpec { stride: 0, ..fits }] {
-        let error = graph.conv("conv", image, spec).unwrap_err();
-        assert!(matches!(error, Error::BadSize { .. }), "{error}");
+    for (spec, part) in [
+        (ConvSpec { kernel: 0, ..fits }, "at least 1"),
+        (ConvSpec { stride: 0, ..fits }, "stride 1 to"),
+        (ConvSpec { stride: usize::MAX, ..fits }, "stride 1 to"),
+        (ConvSpec { padding: usize::MAX, ..fits }, "padding"),
+        (ConvSpec { channels: 0, ..fits }, "0 channels"),
+        (ConvSpec { channels: usize::MAX, ..fits }, "channels"),
+    ] {
+        refused(graph.conv("conv", image, spec), part);
     }
+    let huge = DepthwiseSpec { kernel: 3, stride: 1, dilation: usize::MAX, padding: 0, relu: false };
+    let error = graph.depthwise("dw", image, huge).unwrap_err();
+    assert!(matches!(error, Error::WindowTooLarge { .. }), "{error}");
+    refused(graph.factorized_reduce("a", "b", image, 0), "choose an image_size");
+    let pooled = graph.global_average(image);
+    refused(graph.linear("linear", pooled, 0, false), "0 channels");
+    let spec = PoolSpec { kind: PoolKind::Max, kernel: 3, stride: 1, padding: 1 << (usize::BITS - 1) };
+    refused(graph.pool_with("pool", image, spec), "half");
+    refused(graph.slice(image, usize::MAX, 2), "the value has 3 channels");
+    let concat = graph.concat(0, graph.shape(image));
+    refused(graph.concat_value(concat), "no parts");
+}
+
+/// A training of a network that has what `add` makes of an image and of its classes' logits beside the rest.
+fn trained(add: impl FnOnce(&mut Graph, ValueId, ValueId)) -> Result<Trainer, Error> {
+    let mut inside = None;
+    let mut case = Case::new("refused", Shape::new(3, 6, 6), 4, 4, |graph, image| {
+        let features = relu_conv_norm(graph, "conv", image, CLASSES, 1, 1);
+        inside = Some((image, graph.global_average(features)));
+        features
+    });
+    let (image, logits) = inside.unwrap();
+    add(&mut case.graph, image, logits);
+    let device = Device::open(DeviceChoice::Cpu { threads: 1 }).unwrap();
+    Trainer::new(&device, &case.graph, &case.settings, std::slice::from_ref(&case.images))
+}
+
+#[test]
+fn networks_are_whole_and_their_tensors_have_names() {
+    trained(|_, _, _| {}).unwrap();
+    let again = trained(|graph, image, _| {
+        relu_conv_norm(graph, "conv", image, 4, 1, 1);
+    });
+    refused(again, "two layers");
+    trained(|graph, _, logits| graph.in_training_only(|graph| graph.head(logits, 0.4)).unwrap()).unwrap();
+    trained(|graph, _, logits| refused(graph.head(logits, 0.4), "has a head already")).unwrap();
+    let spec = ConvSpec { channels: 2, kernel: 1, stride: 1, padding: 0, relu: false };
+    let leaks = trained(|graph, image, _| {
+        let value = graph.in_training_only(|graph| graph.conv("inside", image, spec)).unwrap();
+        graph.conv("outside", value, spec).unwrap();
+    });
+    refused(leaks, "in training only");
+    let leaks = trained(|graph, image, _| {
+        let mixture = graph.in_training_only(|graph| graph.mixture("inside", 1, 1)).unwrap();
+        let concat = graph.concat(1, graph.shape(image));
+        let term = Term { value: image, drop: false, weight: Some((mixture, 0, 0)) };
+        graph.weighted_sum("outside", &[term], concat, 0).unwrap();
+    });
+    refused(leaks, "in training only");
+
+    let device = Device::open(DeviceChoice::Cpu { threads: 1 }).unwrap();
+    let mut case = Case::new("whole", Shape::new(3, 6, 6), 4, 4, |_, image| image);
+    let sets = std::slice::from_ref(&case.images);
+    let bits = crate::TrainerSettings { float_bits: 8, ..case.settings.clone() };
+    refused(Trainer::new(&device, &case.graph, &bits, sets), "8 bits");
+    case.graph = Graph::new(Shape::new(3, 6, 6), CLASSES).0;
+    refused(Trainer::new(&device, &case.graph, &case.settings, sets), "no head");
 }
 
 #[test]
@@ -32,10 +106,6 @@ fn concatenations_are_whole_and_logits_as_they_are() {
     let (mut graph, image) = Graph::new(Shape::new(3, 7, 7), 10);
     let concat = graph.concat(2, graph.shape(image));
     graph.node_sum("first", &[(image, false)], concat, 0).unwrap();
-    let refused = |found: Result<_, Error>, part: &str| {
-        let error = found.unwrap_err();
-        assert!(matches!(error, Error::BadSize { .. }) && error.to_string().contains(part), "{error}");
-    };
     refused(graph.concat_value(concat), "slot 1 was not written");
     refused(graph.node_sum("third", &[], concat, 2), "no slot 2");
     refused(graph.node_sum("again", &[], concat, 0), "written before");
@@ -48,4 +118,6 @@ fn concatenations_are_whole_and_logits_as_they_are() {
     let normalised = graph.batch_norm("bn", logits).unwrap();
     refused(graph.head(normalised, 1.0).map(|()| logits), "normalised");
     graph.head(logits, 1.0).unwrap();
+    let overlapping = graph.in_training_only(|graph| graph.head(logits, 0.4));
+    refused(overlapping.map(|()| logits), "some of them");
 }

@@ -1,9 +1,9 @@
 //! The native backend: SIMD kernels chosen at run time, one training on one or several threads.
 //!
 //! Work is split by fixed chunks of image blocks (or of channels), and every sum over chunks has a fixed
-//! order, so that the number of threads never changes a bit. `unsafe` is here alone: kernels work on one
-//! arena through raw pointers, and the schedule of `program/` promises that what runs at one time does not
-//! conflict.
+//! order, so that the number of threads never changes a bit. `unsafe` is here and in the operations' kernels for
+//! it: they work on one arena through raw pointers, and the schedule of `program/` promises that what runs
+//! at one time does not conflict.
 
 mod address_space;
 mod context;

@@ -11,14 +11,14 @@ use super::tiles::Style;
 pub(crate) const MAX_GROUPS: u32 = 65_535;
 
 /// Jobs of one dispatch differ in their number of workgroups by this factor at most.
-const LIKE: u32 = 4;
+const LIKE: u64 = 4;
 
 /// Workgroups that hardware may start for nothing, for each job, to spare a dispatch: it starts about one a nanosecond, and a
 /// dispatch takes some microseconds.
-const IDLE: u32 = 2048;
+const IDLE: u64 = 2048;
 
 /// The same for one more job where dispatches overlap, of which each takes a microsecond.
-const IDLE_OVERLAPPING: u32 = 512;
+const IDLE_OVERLAPPING: u64 = 512;
 
 /// One kernel on one job.
 pub(crate) struct Launch {
@@ -227,24 +227,24 @@ impl Launch {
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.
     fn is_like(&self, other: &Self, coarse: bool) -> bool {
         let (mine, theirs) = (self.workgroups(), other.workgroups());
-        let idle =
-            (self.groups.max(other.groups) * self.tiles.max(other.tiles)).saturating_sub(mine.min(theirs));
+        let grid = u64::from(self.groups.max(other.groups)) * u64::from(self.tiles.max(other.tiles));
+        let idle = grid - mine.min(theirs);
         mine <= LIKE * theirs && theirs <= LIKE * mine || !coarse && idle <= IDLE
     }
 
     /// Whether it may join a grid of `others`, none of them smaller, where dispatches overlap: what of the grid would idle for
     /// it takes less time than one more dispatch.
     fn adds_little(&self, others: &[&Self]) -> bool {
-        let most = |of: fn(&Self) -> u32| others.iter().map(|other| of(other)).max().unwrap_or(0);
+        let most = |of: fn(&Self) -> u32| others.iter().map(|other| of(other)).max().map_or(0, u64::from);
         let (x, y) = (most(|launch| launch.groups), most(|launch| launch.tiles));
-        let grid = x.max(self.groups) * y.max(self.tiles);
-        let idle = (grid - self.workgroups()) + (grid - x * y) * others.len() as u32;
+        let grid = x.max(self.groups.into()) * y.max(self.tiles.into());
+        let idle = (grid - self.workgroups()) + (grid - x * y) * others.len() as u64;
         idle <= IDLE_OVERLAPPING
     }
 
     /// Workgroups that have something to do.
-    fn workgroups(&self) -> u32 {
-        self.groups * self.tiles
+    fn workgroups(&self) -> u64 {
+        u64::from(self.groups) * u64::from(self.tiles)
     }
 
     fn pages(&self) -> [Page; SLOTS] {

@@ -5,6 +5,7 @@
 //! wherever the value is read, so that no normalised copy is ever stored.
 
 mod call;
+mod check;
 mod cost;
 mod operation;
 mod tape;
@@ -26,7 +27,8 @@ use crate::shape::Shape;
 /// The workspace of the step that follows the backward pass; those of operations come behind it.
 pub(crate) const UPDATE_WORKSPACE: WorkspaceId = WorkspaceId(0);
 
-/// A value of the graph, to be read by further operations.
+/// A value of the graph, to be read by further operations. Of another graph it means another value or none, and a method that gets
+/// it may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ValueId(pub(crate) usize);
 
@@ -107,16 +109,21 @@ impl Graph {
 
     /// Room for `parts` values of shape `part`, concatenated along channels.
     pub fn concat(&mut self, parts: usize, part: Shape) -> Concat {
-        let storage = self.storage(part.with_channels(part.channels * parts), Content::Activation);
+        let channels = part.channels.saturating_mul(parts);
+        let storage = self.storage(part.with_channels(channels), Content::Activation);
         Concat { storage, part, parts }
     }
 
     /// The whole of a concatenation.
     ///
     /// # Errors
-    /// When a part of it was not written yet.
+    /// When a part of it was not written yet, or it has none.
     pub fn concat_value(&mut self, concat: Concat) -> Result<ValueId, Error> {
-        let shape = concat.part.with_channels(concat.part.channels * concat.parts);
+        let shape = self.storages[concat.storage.0].shape;
+        if concat.parts == 0 {
+            let (name, problem) = (format!("of {}", concat.part), "it has no parts".to_owned());
+            return Err(Error::BadSize { op: "concatenation", name, problem });
+        }
         if let Some(slot) = (0..concat.parts).find(|&slot| !self.is_written(concat.slot(slot))) {
             let name = format!("{} of {}", concat.parts, concat.part);
             let problem = format!("slot {slot} was not written yet");
@@ -165,7 +172,8 @@ impl Graph {
     /// When the value does not have them.
     pub fn slice(&mut self, value: ValueId, first: usize, channels: usize) -> Result<ValueId, Error> {
         let input = self.values[value.0];
-        if channels == 0 || first + channels > input.tensor.shape.channels {
+        let end = first.checked_add(channels);
+        if channels == 0 || end.is_none_or(|end| end > input.tensor.shape.channels) {
             let name = format!("{channels} from channel {first} on");
             let problem = format!("the value has {} channels", input.tensor.shape.channels);
             return Err(Error::BadSize { op: "slice", name, problem });

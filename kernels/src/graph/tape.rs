@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::call::Call;
 use crate::program::{
-    Content, DropId, Gradient, Input, Mixed, Mode, Norm, NormId, ParamId, Program, Sink, Storage, StorageId,
-    Tables, Tensor,
+    Content, DropId, Gradient, Input, Mixed, MixtureId, Mode, Norm, NormId, ParamId, Program, Sink, Storage,
+    StorageId, Tables, Tensor,
 };
 use crate::shape::Shape;
 
@@ -30,6 +30,8 @@ pub(crate) struct Tape {
     aliases: Vec<(NormId, Tensor, Scaled)>,
     /// Normalisations that the gradient of what they normalise goes through where it is read.
     through: Vec<bool>,
+    /// Mixtures that the loss depends on.
+    weighed: Vec<bool>,
 }
 
 /// A gradient times the factors of an edge.
@@ -78,6 +80,7 @@ impl Tape {
             normalised: tables.norms.iter().map(normalised).collect(),
             aliases: Vec::new(),
             through: vec![false; tables.norms.len()],
+            weighed: vec![false; tables.mixtures.len()],
             input: StorageId(0),
             readers,
             zeros,
@@ -115,6 +118,16 @@ impl Tape {
         params.into_iter().for_each(|param| self.program.trained[param.0] = true);
     }
 
+    /// Says that the loss depends on a weight of a mixture.
+    pub(crate) fn weigh(&mut self, MixtureId(mixture): MixtureId) {
+        self.weighed[mixture] = true;
+    }
+
+    /// Whether the loss depends on a mixture; known once all its terms were differentiated.
+    pub(crate) fn is_weighed(&self, MixtureId(mixture): MixtureId) -> bool {
+        self.weighed[mixture]
+    }
+
     /// The gradient of what an operation wrote, and that a normalisation follows; nothing when the loss does not depend on it.
     pub(crate) fn gradient(&mut self, raw: Tensor, norm: Option<NormId>) -> Option<Gradient> {
         let norm = norm.filter(|norm| self.through[norm.0]);
@@ -128,14 +141,17 @@ impl Tape {
         Some(Gradient { tensor, scale, mixed, norm: Some(norm), raw })
     }
 
-    /// Where the gradient of the normalised `raw` joins that of `raw` as it was produced: that has all then. Where that has
-    /// none yet, and what produces `raw` knows the normalisation, nothing: it finds the gradient of the normalised value, and
-    /// sends it through the normalisation itself.
-    pub(crate) fn join(&mut self, raw: Tensor, norm: NormId, is_known: bool) -> Option<Sink> {
+    /// Where the gradient of the normalised `raw` joins that of `raw` as it was produced: that has all then. Where nothing else
+    /// reads `raw`, and what produces it knows the normalisation (`producer_knows`), nothing: it finds the gradient of the
+    /// normalised value, and sends it through the normalisation itself.
+    pub(crate) fn join(&mut self, raw: Tensor, norm: NormId, producer_knows: bool) -> Option<Sink> {
         let value = Value { tensor: raw, norm: None };
-        let joins = !is_known || self.is_known(value);
+        // Not what has given its gradient yet: an operation from before the normalisation gives its later.
+        let is_read =
+            self.readers.iter().any(|reader| reader.norm != Some(norm) && reader.tensor.overlaps(raw));
+        let joins = !producer_knows || is_read;
         self.through[norm.0] = !joins;
-        joins.then(|| self.sink_of(value))
+        (joins && raw.storage != self.input).then(|| self.sink_of(value))
     }
 
     /// Where the gradient of what was read goes; nothing when nobody wants it.
@@ -143,10 +159,13 @@ impl Tape {
         (input.tensor.storage != self.input).then(|| self.sink_of(input.into()))
     }
 
-    /// Whether `input` is the only reader of the normalised value that it reads, as it is.
+    /// Whether `input` is the only reader of a normalised value, and reads all of it as it is.
     pub(crate) fn is_only_reader(&self, input: Input) -> bool {
+        let Some(NormId(norm)) = input.norm else { return false };
+        let (first, Gathered { shape, .. }) = &self.normalised[norm];
+        let is_whole = (*first, *shape) == (input.tensor.channel, input.tensor.shape);
         let meets = |other: &&Input| other.tensor.overlaps(input.tensor);
-        input.norm.is_some() && !input.relu && self.readers.iter().filter(meets).count() == 1
+        is_whole && !input.relu && self.readers.iter().filter(meets).count() == 1
     }
 
     /// Says that the gradient of the normalised value that `input` reads is `gradient`, with its scale and weight.

@@ -1,7 +1,8 @@
 //! The operations, one folder each: what it is (shape rule, parameters, FLOPs), its calls with what they read and write and the
 //! backward rule, its kernels on each machine, its plain double-precision reference, its tests.
 //!
-//! Everything else knows operations as [`Operation`] and [`Call`] only. A new one is a folder here, its module and a place in the list below.
+//! Everything else knows operations as [`Operation`] and [`Call`] only. A new one is a folder here, its module, and its name in
+//! the list for tests below.
 
 mod batch_norm;
 mod channel_scale;

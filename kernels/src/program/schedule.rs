@@ -68,13 +68,14 @@ pub(crate) fn put_off(placements: &[Placement], waits: &[Vec<Wait>], is_local: &
         if placements[index] == Placement::Late && latest[index] < usize::MAX {
             times[index] = latest[index];
         }
-        if follows(&index) {
+        // What follows holds nothing back by itself; what waits for it does.
+        let own = if follows(&index) { latest[index] } else { times[index] };
+        if own == usize::MAX {
             continue;
         }
         for wait in &waits[index] {
             let together = wait.by_image && is_local[index] && is_local[wait.earlier];
-            let time =
-                if together { times[index] } else { previous_time(times[index], is_local[wait.earlier]) };
+            let time = if together { own } else { previous_time(own, is_local[wait.earlier]) };
             latest[wait.earlier] = latest[wait.earlier].min(time);
         }
     }

@@ -80,7 +80,7 @@ pub(crate) struct Sink {
 impl Tensor {
     /// `channels` channels from `from` on, counted inside this tensor.
     pub(crate) fn slice(self, from: usize, channels: usize) -> Self {
-        debug_assert!(from + channels <= self.shape.channels);
+        assert!(from + channels <= self.shape.channels);
         Self { channel: self.channel + from, shape: self.shape.with_channels(channels), ..self }
     }
 

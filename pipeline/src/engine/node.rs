@@ -87,8 +87,8 @@ impl Dag {
     /// Adds a node after all of its inputs, so that the order of the list is an order to run in; a handle to its output.
     pub(crate) fn add<S: Show + 'static>(&mut self, name: impl Into<String>, stage: S) -> Handle<S::Output> {
         let (name, inputs, index) = (name.into(), stage.inputs(), self.nodes.len());
-        debug_assert!(inputs.iter().all(|input| input.node < index), "{name} comes before an input");
-        debug_assert!(self.nodes.iter().all(|node| node.name != name), "two nodes are called {name}");
+        assert!(inputs.iter().all(|input| input.node < index), "{name} comes before an input");
+        assert!(self.nodes.iter().all(|node| node.name != name), "two nodes are called {name}");
         self.nodes.push(Node { name, stage: Box::new(stage), inputs });
         Handle::new(index)
     }
@@ -146,7 +146,7 @@ impl Node {
     /// # Errors
     /// When two fields have one name or a number is not finite.
     pub(crate) fn key(&self, inputs: &[Digest]) -> Result<Key, Error> {
-        debug_assert_eq!(inputs.len(), self.inputs.len());
+        assert_eq!(inputs.len(), self.inputs.len());
         let mut fields = self.stage.parameters().map_err(Error::Stage)?;
         fields.insert("stage", self.stage.name())?;
         fields.insert("version", u64::from(self.stage.version()))?;

@@ -26,7 +26,7 @@ impl Table {
 
     /// Adds a row; it must be as long as the row of headings.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
-        debug_assert_eq!(cells.len(), self.align.len());
+        assert_eq!(cells.len(), self.align.len());
         // Some of them are texts of people's tables, and a line break would end the row.
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }

@@ -196,8 +196,8 @@ impl Graph {
     fn norm(&mut self, name: &str, value: ValueId, is_affine: bool) -> Result<ValueId, Error> {
         let Input { tensor: raw, norm, relu } = self.read(value, false);
         if norm.is_some() || relu {
-            let problem = "what is normalised already, or behind a ReLU, is not in memory as such; sum it into a \
-                           concatenation first";
+            let problem = "what is normalised already, or behind a ReLU, is not in memory as such; normalise its \
+                           Graph::sum";
             let (name, problem) = (name.to_owned(), problem.to_owned());
             return Err(Error::BadSize { op: "batch normalisation", name, problem });
         }

@@ -127,8 +127,8 @@ impl Graph {
     pub fn scale_channels(&mut self, name: &str, input: ValueId, scale: ValueId) -> Result<ValueId, Error> {
         let (shape, right) = (self.shape(input), self.shape(scale));
         if (right.channels, right.pixels()) != (shape.channels, 1) {
-            let name = name.to_owned();
-            return Err(Error::ShapeMismatch { op: "channel scale", name, left: shape, right });
+            let problem = format!("{right} cannot scale {shape}; the scale is {}×1×1", shape.channels);
+            return Err(Error::BadSize { op: "channel scale", name: name.to_owned(), problem });
         }
         let output = self.tensor(shape);
         let op = ChannelScale { input: self.read(input, false), scale: self.read(scale, false), output };

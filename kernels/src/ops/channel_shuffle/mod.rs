@@ -102,7 +102,10 @@ impl Graph {
     pub fn shuffle_channels(&mut self, name: &str, input: ValueId, groups: usize) -> Result<ValueId, Error> {
         let shape = self.shape(input);
         if groups == 0 || !shape.channels.is_multiple_of(groups) {
-            let problem = format!("{} channels are not {groups} groups of as many", shape.channels);
+            let problem = format!(
+                "{} channels cannot be split into {groups} groups; choose a number of groups that divides the channels",
+                shape.channels
+            );
             return Err(Error::BadSize { op: "channel shuffle", name: name.to_owned(), problem });
         }
         let output = self.tensor(shape);

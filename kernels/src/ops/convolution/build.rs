@@ -52,25 +52,40 @@ pub struct SeparableSpec {
     pub padding: usize,
 }
 
+/// The shape of what an operation gives, of `channels` channels.
+///
+/// # Errors
+/// When that is nothing, or more than there is room for in any memory.
+fn with_channels(op: &'static str, name: &str, shape: Shape, channels: usize) -> Result<Shape, Error> {
+    if channels == 0 || channels > CHANNELS_MAX {
+        let problem = format!("it gives {channels} channels, which can be 1 to {CHANNELS_MAX}");
+        return Err(Error::BadSize { op, name: name.to_owned(), problem });
+    }
+    Ok(shape.with_channels(channels))
+}
+
+/// Far above any network's, so that sizes fit their numbers.
+const CHANNELS_MAX: usize = 1 << 20;
+
 impl Graph {
     /// A dense convolution without bias; its weight is `name.weight`, `[channels][input
     /// channels][kernel][kernel]`.
     ///
     /// # Errors
-    /// When the kernel does not fit the padded input.
+    /// When the kernel does not fit the padded input, or a size is none that there is.
     pub fn conv(&mut self, name: &str, input: ValueId, spec: ConvSpec) -> Result<ValueId, Error> {
         let ConvSpec { channels, kernel, stride, padding, relu } = spec;
         let columns = Columns::Dense { kernel, stride, padding, offset: 0 };
-        let shape = windowed("convolution", name, self.shape(input), kernel, stride, padding)?
-            .with_channels(channels);
+        let shape = windowed("convolution", name, self.shape(input), kernel, stride, padding)?;
+        let shape = with_channels("convolution", name, shape, channels)?;
         let output = self.tensor(shape);
         Ok(self.dense(name, input, relu, columns, output, false))
     }
 
-    /// A linear layer with bias on a value of one pixel: `name.weight` `[classes][channels]` and `name.bias`.
+    /// A linear layer with bias on a value of one pixel: `name.weight` `[channels][input channels]` and `name.bias`.
     ///
     /// # Errors
-    /// When the value is not one pixel.
+    /// When the value is not one pixel, or `channels` is 0.
     pub fn linear(
         &mut self,
         name: &str,
@@ -84,8 +99,7 @@ impl Graph {
             return Err(Error::BadSize { op: "linear", name: name.to_owned(), problem });
         }
         let columns = Columns::Dense { kernel: 1, stride: 1, padding: 0, offset: 0 };
-        let shape = shape.with_channels(channels);
-        let output = self.tensor(shape);
+        let output = self.tensor(with_channels("linear", name, shape, channels)?);
         Ok(self.dense(name, input, relu, columns, output, true))
     }
 
@@ -94,7 +108,7 @@ impl Graph {
     /// channels][1][1]`.
     ///
     /// # Errors
-    /// When the input's height or width is odd, or `channels` is.
+    /// When the input's height or width is odd, or `channels` is, or is 0.
     pub fn factorized_reduce(
         &mut self,
         first: &str,
@@ -110,7 +124,8 @@ impl Graph {
             );
             return Err(Error::BadSize { op: "factorized reduce", name: first.to_owned(), problem });
         }
-        let shape = Shape::new(channels, shape.height / 2, shape.width / 2);
+        let shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
+        let shape = with_channels("factorized reduce", first, shape, channels)?;
         let whole = self.tensor(shape);
         for (half, name) in [first, second].into_iter().enumerate() {
             let columns = Columns::Dense { kernel: 1, stride: 2, padding: 0, offset: half };
@@ -152,7 +167,7 @@ impl Graph {
             );
             return Err(Error::BadSize { op: "convolution", name: name.to_owned(), problem });
         }
-        let extent = dilation * (kernel - 1) + 1;
+        let extent = dilation.saturating_mul(kernel - 1).saturating_add(1);
         windowed("convolution", name, self.shape(input), extent, stride, padding)
     }
 
@@ -177,7 +192,8 @@ impl Graph {
         let SeparableSpec { channels, kernel, stride, dilation, padding } = spec;
         let columns = Columns::Depthwise { kernel, stride, dilation, padding };
         let spec = DepthwiseSpec { kernel, stride, dilation, padding, relu: true };
-        let shape = self.depthwise_shape(depthwise, input, spec)?.with_channels(channels);
+        let shape = self.depthwise_shape(depthwise, input, spec)?;
+        let shape = with_channels("convolution", pointwise, shape, channels)?;
         let read = self.shape(input).channels;
         let first = self.depthwise_weight(depthwise, input, kernel);
         let bound = 1.0 / (read as f32).sqrt();

@@ -3,7 +3,7 @@
 use super::{Convolution, Workspace};
 use crate::program::{Access, Accesses, Declare, Gradient, Placement, Resource, Sink};
 
-/// Who reads arranged weights.
+/// Who reads reordered weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     Forward,

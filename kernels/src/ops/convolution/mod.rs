@@ -18,7 +18,7 @@
 //! | wide (`wide.rs`) | dense with one output pixel: linear layers | images of the whole batch are the run of the products, so that large weights are read once |
 //!
 //! On a GPU (`gpu/`) a dense convolution is one kernel that reads its window; the depthwise part of a separable one goes through
-//! a workspace that the backward pass reads again. Weights are arranged in quads first. Sums of weights' gradients are made by
+//! a workspace that the backward pass reads again. Weights are reordered into quads first. Sums of weights' gradients are made by
 //! workgroups, each of a part of the batch, or, where a processor stands in for a GPU, by invocations that walk.
 
 mod build;
@@ -79,7 +79,7 @@ pub(crate) struct Convolution {
     pub(crate) columns: Columns,
     pub(crate) input: Input,
     pub(crate) output: Tensor,
-    /// `[channels][1][kernel][kernel]`, of a separable convolution.
+    /// `[channels][1][kernel][kernel]`, of a depthwise or separable convolution.
     pub(crate) depthwise: Option<ParamId>,
     /// `[output channels][columns]`; none where the depthwise results are the output.
     pub(crate) weight: Option<ParamId>,

@@ -75,7 +75,8 @@ impl Graph {
     /// Declares `logits` (classes × 1 × 1) a head whose cross-entropy enters the loss with `weight`.
     ///
     /// # Errors
-    /// When the shape is not one number a class, or the logits are normalised or have a head already.
+    /// When the shape is not one number a class, the logits are normalised or have a head already, or outside
+    /// [`Graph::in_training_only`] the network has one: its answers count.
     pub fn head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
         let refused = |problem: &str| {
             Err(Error::BadSize { op: "head", name: "logits".into(), problem: problem.to_owned() })
@@ -83,7 +84,7 @@ impl Graph {
         let Input { tensor, norm, relu } = self.read(logits, false);
         if norm.is_some() || relu {
             return refused(
-                "logits that are normalised, or behind a ReLU, have no head; sum them into a concatenation first",
+                "logits that are normalised, or behind a ReLU, have no head; give it their Graph::sum",
             );
         }
         let right = Shape::new(self.tables.classes, 1, 1);
@@ -91,8 +92,13 @@ impl Graph {
             let left = tensor.shape;
             return Err(Error::ShapeMismatch { op: "head", name: "logits".into(), left, right });
         }
-        if self.tables.heads.iter().any(|head| head.logits == tensor) {
-            return refused("these logits have a head already");
+        if self.tables.heads.iter().any(|head| head.logits.overlaps(tensor)) {
+            return refused("these logits, or some of them, have a head already");
+        }
+        if !self.training_only && self.tables.heads.iter().any(|head| !head.training_only) {
+            return refused(
+                "the network has a head already, whose answers count; build this one inside in_training_only",
+            );
         }
         let head = Head { logits: tensor, weight, training_only: self.training_only };
         self.push(Loss { head, number: self.tables.heads.len() });

@@ -62,8 +62,10 @@ impl Operation for Weights {
 
     fn backward(&self, tape: &mut Tape) {
         // Built before any term, so that all terms have given their part.
-        tape.train([self.param]);
-        tape.push(Backward(*self));
+        if tape.is_weighed(self.mixture) {
+            tape.train([self.param]);
+            tape.push(Backward(*self));
+        }
     }
 }
 
@@ -87,7 +89,8 @@ impl Declare for Backward {
     fn accesses(&self) -> Vec<Access> {
         let Weights { softmax: weights, partials, .. } = self.0;
         let list = Accesses::default().reads(Resource::Workspace(weights));
-        list.reads(Resource::Workspace(partials)).shares(Resource::ParameterGradients).list()
+        // A GPU sums the partial sums of a term in place.
+        list.accumulates(Resource::Workspace(partials)).shares(Resource::ParameterGradients).list()
     }
 }
 

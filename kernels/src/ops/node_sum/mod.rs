@@ -94,6 +94,9 @@ impl Operation for NodeSum {
         let Some(gradient) = tape.gradient(self.output, None) else { return };
         for &Edge { input, drop, mixed } in &self.edges {
             let gradient = Gradient { scale: drop, mixed, ..gradient };
+            if let Some(mixed) = mixed {
+                tape.weigh(mixed.mixture);
+            }
             if tape.is_only_reader(input) {
                 tape.alias(input, gradient);
                 continue;
@@ -234,7 +237,9 @@ impl Graph {
         };
         let same = |right: &Shape| right.with_channels(left.channels) == left;
         if let Some(&right) = shapes.iter().find(|right| !same(right)) {
-            return Err(Error::ShapeMismatch { op: "concatenation", name: name.to_owned(), left, right });
+            let problem =
+                format!("heights and widths of {left} and {right} differ; all values must be of one size");
+            return Err(Error::BadSize { op: "concatenation", name: name.to_owned(), problem });
         }
         let channels = shapes.iter().map(|shape| shape.channels).sum();
         let whole = self.tensor(left.with_channels(channels));

@@ -143,7 +143,7 @@ impl Graph {
     /// 3×3 pooling with padding 1.
     ///
     /// # Errors
-    /// When the stride is 0.
+    /// When the stride is 0, or larger than 16.
     pub fn pool(
         &mut self,
         name: &str,
@@ -160,7 +160,7 @@ impl Graph {
     /// When the window does not fit the padded input, or a size is none that there is.
     pub fn pool_with(&mut self, name: &str, input: ValueId, spec: PoolSpec) -> Result<ValueId, Error> {
         let PoolSpec { kind, kernel, stride, padding } = spec;
-        if kernel > KERNEL_MAX || 2 * padding > kernel {
+        if kernel > KERNEL_MAX || padding > kernel / 2 {
             let problem = format!(
                 "its window is {kernel} pixels wide, which can be 1 to {KERNEL_MAX}, and its padding {padding}, which \
                  can be half of that"

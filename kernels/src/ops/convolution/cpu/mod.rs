@@ -61,7 +61,7 @@ impl Scratch {
 /// Rows of one band and sizes that follow.
 struct Bands {
     windows: Windows,
-    /// Of a separable convolution that registers need no padded rows for.
+    /// Of a depthwise or separable convolution that registers need no padded rows for.
     same: Option<Same>,
     rows: usize,
     columns: usize,

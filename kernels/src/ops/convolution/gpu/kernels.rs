@@ -8,7 +8,7 @@ use crate::ops::convolution::{Columns, Workspace};
 use crate::program::WorkspaceId;
 use crate::shape::{BLOCK, blocks};
 
-/// The depthwise results of a separable convolution, or their gradients.
+/// The depthwise results of a depthwise or separable convolution, or their gradients.
 fn columns(op: &Convolution, sizes: &Sizes) -> Held {
     Held::Quads(op.column_count() * op.output.shape.pixels() * blocks(sizes.batch) * BLOCK / 4)
 }

@@ -22,7 +22,7 @@ use crate::ops::node_sum::put_gradient;
 use crate::program::{Accesses, Gradient, Resource, Sink};
 use crate::shape::Shape;
 
-/// The depthwise part of a separable convolution.
+/// The depthwise part of a convolution.
 struct Depthwise {
     kernel: usize,
     stride: usize,
