@@ -103,17 +103,13 @@ impl Context<'_> {
         self.memory.workspace::<f32>(mixed.partials).wrapping_add(mixed.term * self.memory.blocks_max())
     }
 
-    /// Leaves the gradient of a weight from one term, of all blocks.
+    /// Leaves the gradient of a weight from one term, of all blocks, in the place of the first; the softmax left zeros.
     ///
     /// # Safety
     /// No other thread may touch the term.
     pub(crate) unsafe fn put_weight_gradient(&self, mixed: Mixed, gradient: f32) {
         // SAFETY: the caller's promise; a term has a number for each block.
-        unsafe {
-            let partials = std::slice::from_raw_parts_mut(self.weight_partials(mixed), self.blocks());
-            partials.fill(0.0);
-            partials[0] = gradient;
-        }
+        unsafe { *self.weight_partials(mixed) = gradient }
     }
 
     /// A, B and C of the normalisation that a gradient is sent back through, of a channel of what it is the gradient of.
@@ -197,6 +193,25 @@ impl<V: Vector> Reading<V> {
             }
             // What is no number stays so: `max` gives its second operand there.
             if self.relu { V::splat(0.0).max(x) } else { x }
+        }
+    }
+
+    /// Gives the gradient of the value that is read from `from`: through the gate of the ReLU, written to `to` or added there.
+    ///
+    /// # Safety
+    /// As [`Vector`]; a vector must be at `from`, and at `to`.
+    #[inline(always)]
+    pub(crate) unsafe fn give<E: Element>(self, mut value: V, from: *const E, to: *mut E, accumulate: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.relu {
+                let zero = V::splat(0.0);
+                value = self.apply(E::load::<V>(from)).select_greater(zero, value, zero);
+            }
+            if accumulate {
+                value = value.add(E::load::<V>(to));
+            }
+            E::store(value, to);
         }
     }
 

@@ -164,6 +164,11 @@ impl Accesses {
         }
     }
 
+    /// Reads the gate of a ReLU, which is what was read, where there is one.
+    pub(crate) fn reads_gate(self, input: Input) -> Self {
+        if input.relu { self.reads_input(input) } else { self }
+    }
+
     /// Reads a gradient, sent back through its normalisation.
     pub(crate) fn reads_gradient(self, gradient: Gradient) -> Self {
         let mut list = self.reads_tensor(gradient.tensor);

@@ -41,22 +41,14 @@ impl Kernel for InputBackward {
         let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: as above.
         unsafe {
-            let zero = V::splat(0.0);
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 let scale_reading = cx.reading::<V>(op.scale, channel);
                 for lane in (0..BLOCK).step_by(V::LANES) {
                     let scale = scale_reading.apply(E::load::<V>(scales.add(channel * BLOCK + lane)));
                     for at in (channel * plane + lane..(channel + 1) * plane).step_by(BLOCK) {
-                        let mut value = E::load::<V>(from.add(at)).mul(scale);
-                        if op.input.relu {
-                            let read = reading.apply(E::load::<V>(input.add(at)));
-                            value = read.select_greater(zero, value, zero);
-                        }
-                        if sink.accumulate {
-                            value = value.add(E::load::<V>(to.add(at)));
-                        }
-                        E::store(value, to.add(at));
+                        let value = E::load::<V>(from.add(at)).mul(scale);
+                        reading.give(value, input.add(at), to.add(at), sink.accumulate);
                     }
                 }
             }
@@ -87,14 +79,7 @@ impl Kernel for ScaleBackward {
                         value = E::load::<V>(from.add(at)).mul_add(x, value);
                     }
                     let place = channel * BLOCK + lane;
-                    if op.scale.relu {
-                        let read = scale_reading.apply(E::load::<V>(scales.add(place)));
-                        value = read.select_greater(zero, value, zero);
-                    }
-                    if sink.accumulate {
-                        value = value.add(E::load::<V>(to.add(place)));
-                    }
-                    E::store(value, to.add(place));
+                    scale_reading.give(value, scales.add(place), to.add(place), sink.accumulate);
                 }
             }
         }

@@ -93,9 +93,7 @@ impl Declare for InputBackward {
 
     fn accesses(&self) -> Vec<Access> {
         let list = Accesses::default().reads_tensor(self.gradient).reads_input(self.op.scale);
-        // The gate of a ReLU is what was read.
-        let list = if self.op.input.relu { list.reads_input(self.op.input) } else { list };
-        list.gives(self.sink).list()
+        list.reads_gate(self.op.input).gives(self.sink).list()
     }
 
     fn placement(&self) -> Placement {
@@ -110,8 +108,7 @@ impl Declare for ScaleBackward {
 
     fn accesses(&self) -> Vec<Access> {
         let list = Accesses::default().reads_tensor(self.gradient).reads_input(self.op.input);
-        let list = if self.op.scale.relu { list.reads_input(self.op.scale) } else { list };
-        list.gives(self.sink).list()
+        list.reads_gate(self.op.scale).gives(self.sink).list()
     }
 
     fn placement(&self) -> Placement {

@@ -36,21 +36,13 @@ impl Kernel for Backward {
         let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
-            let zero = V::splat(0.0);
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 let from = from.add(op.output_channel(channel) * plane);
                 let (input, to) = (input.add(channel * plane), to.add(channel * plane));
                 for at in (0..plane).step_by(V::LANES) {
-                    let mut value = E::load::<V>(from.add(at));
-                    if op.input.relu {
-                        let read = reading.apply(E::load::<V>(input.add(at)));
-                        value = read.select_greater(zero, value, zero);
-                    }
-                    if sink.accumulate {
-                        value = value.add(E::load::<V>(to.add(at)));
-                    }
-                    E::store(value, to.add(at));
+                    let value = E::load::<V>(from.add(at));
+                    reading.give(value, input.add(at), to.add(at), sink.accumulate);
                 }
             }
         }

@@ -83,10 +83,7 @@ impl Declare for Backward {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let list = Accesses::default().reads_tensor(self.gradient);
-        // The gate of a ReLU is what was read.
-        let list = if self.op.input.relu { list.reads_input(self.op.input) } else { list };
-        list.gives(self.sink).list()
+        Accesses::default().reads_tensor(self.gradient).reads_gate(self.op.input).gives(self.sink).list()
     }
 
     fn placement(&self) -> Placement {

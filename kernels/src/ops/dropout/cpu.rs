@@ -52,7 +52,6 @@ impl Kernel for Backward {
         let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
-            let zero = V::splat(0.0);
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 for element in channel * pixels..(channel + 1) * pixels {
@@ -60,15 +59,8 @@ impl Kernel for Backward {
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let scale = V::load(scales.as_ptr().add(lane));
-                        let mut value = E::load::<V>(from.add(at)).mul(scale);
-                        if op.input.relu {
-                            let read = reading.apply(E::load::<V>(input.add(at)));
-                            value = read.select_greater(zero, value, zero);
-                        }
-                        if sink.accumulate {
-                            value = value.add(E::load::<V>(to.add(at)));
-                        }
-                        E::store(value, to.add(at));
+                        let value = E::load::<V>(from.add(at)).mul(scale);
+                        reading.give(value, input.add(at), to.add(at), sink.accumulate);
                     }
                 }
             }

@@ -128,9 +128,8 @@ impl Declare for Backward {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let list = Accesses::default().reads_gradient(self.gradient).gives(self.sink);
-        // The gate of a ReLU is what was read.
-        let list = if self.op.input.relu { list.reads_input(self.op.input) } else { list };
+        let list = Accesses::default().reads_gradient(self.gradient).reads_gate(self.op.input);
+        let list = list.gives(self.sink);
         self.op.taps().into_iter().fold(list, Accesses::reads_tensor).list()
     }
 

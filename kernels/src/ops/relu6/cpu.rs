@@ -44,11 +44,8 @@ impl Kernel for Backward {
                 for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
                     let x = reading.apply(E::load::<V>(input.add(at)));
                     let below = six.select_greater(x, E::load::<V>(from.add(at)), zero);
-                    let mut value = x.select_greater(zero, below, zero);
-                    if sink.accumulate {
-                        value = value.add(E::load::<V>(to.add(at)));
-                    }
-                    E::store(value, to.add(at));
+                    let value = x.select_greater(zero, below, zero);
+                    reading.give(value, input.add(at), to.add(at), sink.accumulate);
                 }
             }
         }

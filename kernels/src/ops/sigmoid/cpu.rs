@@ -41,20 +41,13 @@ impl Kernel for Backward {
         let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
-            let (zero, one) = (V::splat(0.0), V::splat(1.0));
+            let one = V::splat(1.0);
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
                     let y = E::load::<V>(output.add(at));
-                    let mut value = E::load::<V>(from.add(at)).mul(y.mul(one.sub(y)));
-                    if op.input.relu {
-                        let read = reading.apply(E::load::<V>(input.add(at)));
-                        value = read.select_greater(zero, value, zero);
-                    }
-                    if sink.accumulate {
-                        value = value.add(E::load::<V>(to.add(at)));
-                    }
-                    E::store(value, to.add(at));
+                    let value = E::load::<V>(from.add(at)).mul(y.mul(one.sub(y)));
+                    reading.give(value, input.add(at), to.add(at), sink.accumulate);
                 }
             }
         }

@@ -100,14 +100,7 @@ unsafe fn window_average_backward<V: Vector, E: Element>(
                                 }
                             }
                         }
-                        if op.input.relu {
-                            let seen = reading.apply(E::load::<V>(input.add(at + lane)));
-                            value = seen.select_greater(zero, value, zero);
-                        }
-                        if sink.accumulate {
-                            value = value.add(E::load::<V>(to.add(at + lane)));
-                        }
-                        E::store(value, to.add(at + lane));
+                        reading.give(value, input.add(at + lane), to.add(at + lane), sink.accumulate);
                     }
                 }
             }

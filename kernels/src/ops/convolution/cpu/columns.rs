@@ -62,7 +62,8 @@ pub(super) struct BandSink {
     pub(super) done: usize,
 }
 
-/// Columns of one input channel for a band, and (unless windows are single pixels) its padded rows.
+/// Columns of one input channel for a band, and (unless windows are single pixels) its padded rows. A depthwise convolution's
+/// columns are sums, which a backward pass that multiplies them by nothing goes without: `sums`.
 ///
 /// # Safety
 /// The block's input must be written and the scratch areas have the sizes that `Bands` says. Channels of a band come in their
@@ -71,6 +72,7 @@ pub(super) struct BandSink {
 pub(super) unsafe fn columns<V: Vector, E: Element>(
     band: &Band<'_>,
     channel: usize,
+    sums: bool,
     prefetch: &mut impl Prefetcher,
 ) {
     let &Band { cx, op, bands, taps, scratch, block, first, rows } = band;
@@ -93,6 +95,9 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
             let x = same.image_rows(scratch.padded, first, rows);
             let from = from.add(x.rows.start * same.input_row());
             same.read(reading, from, scratch.padded, x.rows.len());
+            if !sums {
+                return;
+            }
             let to = Rows { at: scratch.columns.add(channel * run), row: width * BLOCK };
             let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
             return same.forward::<V>(&x, weights, first..first + rows, to, prefetch);
@@ -101,14 +106,17 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
         pad_rows::<V, E>(w, from, reading, outside, w.first_row(first), w.padded_rows(rows), scratch.padded);
         let row = w.row_floats();
         if op.depthwise.is_some() {
-            let mut sums = Taps::new();
+            if !sums {
+                return;
+            }
+            let mut weighted = Taps::new();
             for (ky, kx) in taps.iter() {
                 let weight = *taps.weights.add((channel * w.kernel + ky) * w.kernel + kx);
-                sums.push(ky * w.dilation * row + w.tap_column(kx), weight);
+                weighted.push(ky * w.dilation * row + w.tap_column(kx), weight);
             }
             let from = Plane { at: scratch.padded.cast_const(), row: w.stride * row };
             let to = Plane { at: scratch.columns.add(channel * run), row: width * BLOCK };
-            slide::<V>(&sums, from, to, rows, width * V::PER_BLOCK, prefetch);
+            slide::<V>(&weighted, from, to, rows, width * V::PER_BLOCK, prefetch);
             return;
         }
         for ky in 0..w.kernel {

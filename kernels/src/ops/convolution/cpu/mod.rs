@@ -217,7 +217,7 @@ unsafe fn forward<V: Vector, E: Element>(
                 let (bands, taps, scratch) = (&bands, &taps, &scratch);
                 let band = Band { cx, op, bands, taps, scratch, block, first, rows };
                 for channel in 0..op.input.tensor.shape.channels {
-                    columns::<V, E>(&band, channel, &mut ());
+                    columns::<V, E>(&band, channel, true, &mut ());
                 }
                 let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
                 let to = output.add(first * w.output.width * BLOCK);
@@ -318,7 +318,7 @@ unsafe fn backward<V: Vector, E: Element>(
             let band = Band { cx, op, bands: &bands, taps: &taps, scratch: &scratch, block, first, rows };
             let target = sink.map(|&sink| BandSink { sink, range: begin..end, done });
             for channel in 0..op.input.tensor.shape.channels {
-                columns::<V, E>(&band, channel, &mut prefetch);
+                columns::<V, E>(&band, channel, op.weight.is_some(), &mut prefetch);
                 if let Some(id) = op.depthwise {
                     let kernel = windows.kernel;
                     let dw = partials.depthwise.add(channel * kernel * kernel);

@@ -74,7 +74,7 @@ pub(super) unsafe fn gather_columns<V: Vector, E: Element>(
     let band = Band { cx, op, bands: &bands, taps: &taps, scratch: &to, block, first: 0, rows: 1 };
     for channel in 0..op.input.tensor.shape.channels {
         // SAFETY: the caller's promise.
-        unsafe { columns::<V, E>(&band, channel, &mut ()) }
+        unsafe { columns::<V, E>(&band, channel, true, &mut ()) }
     }
 }
 
