@@ -4,8 +4,8 @@ use std::error::Error;
 use std::sync::LazyLock;
 
 use kernels::{
-    Device, EpochMetrics, Evaluation, ImageSet, KernelTime, MemoryPlan, Nobody, NormInit, Preprocess, Shape,
-    Trainer, TrainerSettings,
+    Device, EpochMetrics, Evaluation, GroupSettings, ImageSet, KernelTime, MemoryPlan, Nobody, NormInit,
+    Preprocess, Shape, Trainer, TrainerSettings,
 };
 use stages::{Budget, Genotype, network};
 
@@ -59,9 +59,8 @@ impl Training {
         let batch = budget.batch_size as usize;
         let recipe = TrainerSettings {
             batch_size: batch,
-            momentum: 0.9,
-            weight_decay: 3e-4,
-            grad_clip: 5.0,
+            groups: vec![GroupSettings::sgd(0.9, 3e-4, 5.0)],
+            extra_vectors: 0,
             label_smoothing: 0.0,
             float_bits: budget.float_bits,
             preprocess: Preprocess {

@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::optimiser::{GroupSettings, Progress};
 use crate::preprocess::{ImageSet, Preprocess};
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::program::{Program, Tables};
-use crate::state::{Layout, NormInit, State};
+use crate::state::{Layout, Moments, NormInit, State};
+use crate::step::{Group, Step, Vector, VectorWork};
 
 /// What one training does beside its network and images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainerSettings {
-    /// Images of a step.
+    /// Images of a batch.
     pub batch_size: usize,
-    /// Momentum of SGD (not Nesterov).
-    pub momentum: f32,
-    /// Weight decay, on every parameter.
-    pub weight_decay: f32,
-    /// Largest norm of all gradients together.
-    pub grad_clip: f32,
+    /// How each group of parameters is trained.
+    pub groups: Vec<GroupSettings>,
+    /// Vectors that steps can keep something in ([`Vector::Extra`](crate::Vector::Extra)).
+    pub extra_vectors: usize,
     /// Label smoothing of the cross-entropy.
     pub label_smoothing: f32,
     /// 32, or 16 to store activations, their gradients and the weights used in arithmetic as binary16.
@@ -79,39 +79,73 @@ impl Monitor for Nobody {
     }
 }
 
-/// One epoch (or evaluation) over images of a set, in an order.
-#[derive(Clone, Copy)]
-pub(crate) struct Pass<'a> {
+/// Images of a set, in the order in which they are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream<'a> {
     /// Number of the image set.
-    pub(crate) set: usize,
-    /// Images in the order in which they are read.
-    pub(crate) order: &'a [u32],
+    pub set: usize,
+    /// Numbers of its images.
+    pub order: &'a [u32],
+}
+
+/// Steps over images.
+#[derive(Clone)]
+pub(crate) struct Pass<'a> {
+    /// What each step does.
+    pub(crate) step: Step,
+    /// What it reads; all have as many batches.
+    pub(crate) streams: Vec<Stream<'a>>,
     /// Epoch, from 0 (a counter of the random numbers).
     pub(crate) epoch: u32,
-    /// Steps before this epoch.
+    /// Steps before this pass.
     pub(crate) first_step: u64,
-    /// Learning rate of the epoch.
-    pub(crate) learning_rate: f32,
+    /// Where each group stands.
+    pub(crate) progress: Vec<Progress>,
     /// Probability that drop path drops an edge.
     pub(crate) drop_path: f32,
     pub(crate) monitor: &'a dyn Monitor,
 }
 
+impl<'a> Pass<'a> {
+    /// One that evaluates.
+    pub(crate) fn evaluation(stream: Stream<'a>, monitor: &'a dyn Monitor) -> Self {
+        let (streams, progress) = (vec![stream], Vec::new());
+        Self { step: Step::plain(0), streams, epoch: 0, first_step: 0, progress, drop_path: 0.0, monitor }
+    }
+
+    /// Steps for batches of so many images; one where no batch is read.
+    pub(crate) fn steps(&self, batch: usize) -> usize {
+        self.streams.first().map_or(1, |stream| stream.order.len().div_ceil(batch))
+    }
+
+    /// The batch that a stream gives to a step.
+    pub(crate) fn batch(&self, stream: usize, step: usize, batch: usize) -> &'a [u32] {
+        self.streams[stream].order.chunks(batch).nth(step).unwrap_or(&[])
+    }
+
+    /// Room for what it gives, for each part of a step that differentiates.
+    pub(crate) fn metrics(&self) -> Vec<EpochMetrics> {
+        self.step.differentiations().map(|_| EpochMetrics { losses: Vec::new(), correct: 0 }).collect()
+    }
+}
+
 /// What a device does for one training.
 pub(crate) trait Backend: Send {
-    /// Trains on all batches of the order; the last may be smaller.
-    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error>;
+    /// Makes all steps; the last batch of a stream may be smaller. What each part gave that differentiates.
+    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error>;
     /// Evaluates with running statistics.
-    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error>;
+    fn evaluate(&mut self, images: Stream<'_>, monitor: &dyn Monitor) -> Result<Evaluation, Error>;
     /// Parameters and running statistics.
     fn state(&mut self) -> Result<State, Error>;
-    /// Replaces them, and clears the momentum.
+    /// Replaces them, and clears what optimisers keep.
     fn set_state(&mut self, state: &State) -> Result<(), Error>;
-    /// What the optimiser keeps of the trained parameters, laid out like them.
-    fn momenta(&mut self) -> Result<Vec<f32>, Error>;
+    /// What optimisers keep.
+    fn moments(&mut self) -> Result<Moments, Error>;
     /// Replaces it.
-    fn set_momenta(&mut self, momenta: &[f32]) -> Result<(), Error>;
-    /// Gradients of the last step before clipping, laid out like the parameters.
+    fn set_moments(&mut self, moments: &Moments) -> Result<(), Error>;
+    /// The dot product of a group's parts of two vectors.
+    fn dot(&mut self, group: Group, vectors: [Vector; 2]) -> Result<f64, Error>;
+    /// Gradients before clipping, laid out like the parameters.
     fn gradients(&mut self) -> Result<Vec<f32>, Error>;
     /// Begins to time kernels by kind, where the device can; false where it cannot.
     fn begin_profile(&mut self) -> bool {
@@ -125,26 +159,39 @@ pub(crate) trait Backend: Send {
     fn memory_plan(&self) -> MemoryPlan;
 }
 
+/// The calls of what a device does with vectors.
+pub(crate) type VectorCalls<C> = Arc<dyn Fn(VectorWork) -> Vec<Arc<C>> + Send + Sync>;
+
 /// What a backend is built from.
 pub(crate) struct Setup<C: ?Sized> {
     pub(crate) tables: Tables,
     pub(crate) layout: Layout,
     pub(crate) train: Program<C>,
     pub(crate) evaluate: Program<C>,
+    pub(crate) vectors: VectorCalls<C>,
     pub(crate) settings: TrainerSettings,
     pub(crate) sets: Vec<ImageSet>,
 }
 
-impl<C: ?Sized> Setup<C> {
+impl<C: ?Sized + 'static> Setup<C> {
     /// Bytes of the initial parameters, which are made on the host.
     pub(crate) fn initial_bytes(&self) -> u64 {
         (self.layout.elements as u64).saturating_mul(size_of::<f32>() as u64)
     }
 
     /// The same with calls as a machine sees them.
-    pub(crate) fn map<D: ?Sized>(self, view: impl Fn(Arc<C>) -> Arc<D>) -> Setup<D> {
-        let Self { tables, layout, train, evaluate, settings, sets } = self;
-        Setup { tables, layout, train: train.map(&view), evaluate: evaluate.map(&view), settings, sets }
+    pub(crate) fn map<D: ?Sized + 'static>(self, view: fn(Arc<C>) -> Arc<D>) -> Setup<D> {
+        let Self { tables, layout, train, evaluate, vectors, settings, sets } = self;
+        let vectors = Arc::new(move |work| vectors(work).into_iter().map(view).collect());
+        Setup {
+            tables,
+            layout,
+            train: train.map(view),
+            evaluate: evaluate.map(view),
+            vectors,
+            settings,
+            sets,
+        }
     }
 
     /// Whether both read the very same pixels.

@@ -55,6 +55,12 @@ pub enum Error {
         /// Epoch, from 0.
         epoch: u32,
     },
+    /// The parts of a step do not fit each other, the network, or what they are to read.
+    #[error("step: {problem}")]
+    Step {
+        /// What is wrong and what would be right.
+        problem: String,
+    },
     /// A checkpoint does not fit the training.
     #[error("{problem}")]
     Checkpoint {

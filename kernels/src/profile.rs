@@ -21,13 +21,26 @@ pub(crate) struct Profile {
 impl Profile {
     /// Of kernels of these kinds.
     pub(crate) fn new(kinds: &[&'static str]) -> Self {
-        Self { kinds: kinds.iter().map(|&kind| (kind, AtomicU64::new(0))).collect() }
+        let mut profile = Self { kinds: Vec::new() };
+        profile.know(kinds);
+        profile
     }
 
-    /// A kernel of kind number `kind` began at `begun` and has ended now.
-    pub(crate) fn add(&self, kind: usize, begun: Instant) {
+    /// And of these.
+    pub(crate) fn know(&mut self, kinds: &[&'static str]) {
+        for &kind in kinds {
+            if self.kinds.iter().all(|(known, _)| *known != kind) {
+                self.kinds.push((kind, AtomicU64::new(0)));
+            }
+        }
+    }
+
+    /// A kernel of a kind began at `begun` and has ended now.
+    pub(crate) fn add(&self, kind: &'static str, begun: Instant) {
         let nanoseconds = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.kinds[kind].1.fetch_add(nanoseconds, Ordering::Relaxed);
+        if let Some((_, sum)) = self.kinds.iter().find(|(known, _)| *known == kind) {
+            sum.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
     }
 
     /// What kernels of each kind took, kinds that did not run left out.

@@ -1,10 +1,12 @@
 //! What a training changes: parameters, momentum and running statistics, in flat arrays, with their names.
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::error::Error;
 use crate::program::{Init, Param, ParamId, Tables};
 use crate::rng::{Purpose, random, unit};
+use crate::step::Group;
 use crate::tensors::{self, Tensors};
 
 /// How the scales of normalisations start.
@@ -27,10 +29,21 @@ pub struct State {
     pub(crate) running_var: Vec<f32>,
 }
 
+/// What optimisers keep of trained parameters, laid out like them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moments {
+    /// Momenta of SGD, and first moments of Adam.
+    pub(crate) first: Vec<f32>,
+    /// Second moments of Adam; none where no group has it.
+    pub(crate) second: Vec<f32>,
+}
+
 /// Offsets of the parameters in the flat array.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     offsets: Vec<usize>,
+    /// Elements of each group's trained parameters.
+    pub(crate) groups: Vec<Range<usize>>,
     /// Elements of the part that is trained; the parameters without a gradient lie behind it.
     pub(crate) trained: usize,
     /// Elements in all.
@@ -44,19 +57,19 @@ impl Layout {
     pub(crate) fn new(tables: &Tables, trained: &[bool]) -> Self {
         let mut offsets = vec![0; tables.params.len()];
         let mut next = 0;
-        let mut end_of_trained = 0;
-        for wanted in [true, false] {
-            for (index, param) in
-                tables.params.iter().enumerate().filter(|&(index, _)| trained[index] == wanted)
-            {
+        let mut place = |is_wanted: &dyn Fn(usize) -> bool| {
+            let first = next;
+            for index in (0..offsets.len()).filter(|&index| is_wanted(index)) {
                 offsets[index] = next;
-                next += param.elements().next_multiple_of(PARAM_ALIGNMENT);
+                next += tables.params[index].elements().next_multiple_of(PARAM_ALIGNMENT);
             }
-            if wanted {
-                end_of_trained = next;
-            }
-        }
-        Self { offsets, trained: end_of_trained, elements: next }
+            first..next
+        };
+        let groups: Vec<_> = (0..tables.groups)
+            .map(|group| place(&|index| trained[index] && tables.params[index].group == Group(group)))
+            .collect();
+        let Range { start: trained, end: elements } = place(&|index| !trained[index]);
+        Self { offsets, groups, trained, elements }
     }
 
     pub(crate) fn offset(&self, param: ParamId) -> usize {

@@ -1,18 +1,21 @@
 //! One training: a graph on a device, epoch by epoch.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, TrainerSettings};
+use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings};
 use crate::device::Device;
 use crate::error::Error;
 use crate::graph::{Call, Graph};
 use crate::ops;
+use crate::optimiser::Progress;
 use crate::preprocess::ImageSet;
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::program::{Mode, Tables};
 use crate::shape::Shape;
-use crate::state::{Layout, State, parameter_tensors};
+use crate::state::{Layout, Moments, State, parameter_tensors};
+use crate::step::{Group, Part, Step, Vector, VectorWork};
 use crate::tensors::save;
 
 /// Checks that everything fits together, and makes the programs.
@@ -44,6 +47,11 @@ pub(crate) fn setup(
             return Err(Error::Images { problem });
         }
     }
+    let (groups, wanted) = (settings.groups.len(), graph.tables.groups);
+    if groups != wanted {
+        let problem = format!("{groups} groups of parameters have settings, and the network has {wanted}");
+        return Err(Error::BadSize { op: "settings", name: "groups".into(), problem });
+    }
     if !matches!(settings.float_bits, 16 | 32) {
         let problem = format!("numbers of {} bits: there are those of 16 and of 32", settings.float_bits);
         return Err(Error::BadSize { op: "settings", name: "float_bits".into(), problem });
@@ -63,17 +71,34 @@ pub(crate) fn unchecked_setup(
     let evaluate = ops::program(graph, Mode::Evaluate);
     let layout = Layout::new(&graph.tables, &train.trained);
     let (settings, sets) = (settings.clone(), sets.to_vec());
-    Setup { tables: graph.tables.clone(), layout, train, evaluate, settings, sets }
+    let vectors = Arc::new(ops::vector_calls);
+    Setup { tables: graph.tables.clone(), layout, train, evaluate, vectors, settings, sets }
 }
 
-/// Where a training stands: parameters, running statistics, what the optimiser keeps, and the steps that were made.
+/// Where a training stands: parameters, running statistics, what optimisers keep, and the steps that were made; not extra vectors,
+/// which a step fills before it reads them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Of what network it is: name and shape of each parameter.
     parameters: Vec<(String, Vec<usize>)>,
-    pub(crate) state: State,
-    pub(crate) momenta: Vec<f32>,
-    pub(crate) steps: u64,
+    state: State,
+    moments: Moments,
+    /// Updates of each group.
+    updates: Vec<u64>,
+    steps: u64,
+}
+
+/// What the steps of an epoch read, and the rates that stay for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Epoch<'a> {
+    /// Where the batches come from, by number ([`Part::Differentiate`](crate::Part)); all have as many.
+    pub streams: &'a [Stream<'a>],
+    /// Which it is, from 0: augmentation, drop path and dropout are drawn by it.
+    pub number: u32,
+    /// Of each group.
+    pub learning_rates: &'a [f32],
+    /// Probability that drop path drops an edge.
+    pub drop_path: f32,
 }
 
 /// A network in training.
@@ -83,6 +108,10 @@ pub struct Trainer {
     backend: Box<dyn Backend>,
     /// Images of each set.
     images: Vec<usize>,
+    batch_size: usize,
+    extra_vectors: usize,
+    /// Updates of each group.
+    updates: Vec<u64>,
     steps: u64,
 }
 
@@ -105,7 +134,9 @@ impl Trainer {
         let state = State::initial(&tables, &layout, settings.seed, settings.norm_init);
         backend.set_state(&state)?;
         let images = sets.iter().map(ImageSet::len).collect();
-        Ok(Self { tables, layout, backend, images, steps: 0 })
+        let updates = vec![0; settings.groups.len()];
+        let (batch_size, extra_vectors) = (settings.batch_size, settings.extra_vectors);
+        Ok(Self { tables, layout, backend, images, batch_size, extra_vectors, updates, steps: 0 })
     }
 
     /// The memory that a training would take, as it is planned for the device. Nothing is compiled or allocated.
@@ -121,11 +152,11 @@ impl Trainer {
         device.memory_plan(setup(graph, settings, sets)?)
     }
 
-    fn check(&self, pass: &Pass<'_>) -> Result<(), Error> {
-        let Some(&count) = self.images.get(pass.set) else {
-            return Err(Error::Images { problem: format!("there is no image set {}", pass.set) });
+    fn check(&self, stream: Stream<'_>) -> Result<(), Error> {
+        let Some(&count) = self.images.get(stream.set) else {
+            return Err(Error::Images { problem: format!("there is no image set {}", stream.set) });
         };
-        match pass.order.iter().find(|&&image| image as usize >= count) {
+        match stream.order.iter().find(|&&image| image as usize >= count) {
             Some(image) => {
                 Err(Error::Images { problem: format!("image {image} is not one of the set's {count}") })
             }
@@ -133,8 +164,31 @@ impl Trainer {
         }
     }
 
-    /// Trains one epoch over the images `order` of set `set`. After an error some of its steps may have been made: what goes on
-    /// from there restores a checkpoint first.
+    fn check_step(&self, step: &Step, epoch: &Epoch<'_>) -> Result<(), Error> {
+        let refused = |problem: String| Err(Error::Step { problem });
+        let groups = self.updates.len();
+        let lacking = |&part: &Part| VectorWork::Part(part).lacks(groups, self.extra_vectors);
+        if let Some(lacking) = step.parts().iter().find_map(lacking) {
+            return refused(format!("a part names {lacking}"));
+        }
+        let (given, wanted) = (epoch.streams.len(), step.streams());
+        if given != wanted {
+            return refused(format!("it reads {wanted} streams of images, and {given} are given"));
+        }
+        if epoch.learning_rates.len() != groups {
+            let given = epoch.learning_rates.len();
+            return refused(format!("{given} learning rates are given for {groups} groups"));
+        }
+        let batches = |stream: &Stream<'_>| stream.order.len().div_ceil(self.batch_size);
+        let counts: Vec<usize> = epoch.streams.iter().map(batches).collect();
+        if counts.windows(2).any(|pair| pair[0] != pair[1]) {
+            return refused(format!("its streams have {counts:?} batches; give all of them as many"));
+        }
+        epoch.streams.iter().try_for_each(|&stream| self.check(stream))
+    }
+
+    /// Trains one epoch over the images `order` of set `set` by plain steps, all groups with one learning rate. After an error
+    /// some of its steps may have been made: what goes on from there restores a checkpoint first.
     ///
     /// # Errors
     /// When the set has no such image, the loss is not finite, the device fails, or the monitor says stop.
@@ -147,10 +201,45 @@ impl Trainer {
         drop_path: f32,
         monitor: &dyn Monitor,
     ) -> Result<EpochMetrics, Error> {
-        let pass = Pass { set, order, epoch, first_step: self.steps, learning_rate, drop_path, monitor };
-        self.check(&pass)?;
+        let groups = self.updates.len();
+        let learning_rates = vec![learning_rate; groups];
+        let streams = &[Stream { set, order }];
+        let epoch = Epoch { streams, number: epoch, learning_rates: &learning_rates, drop_path };
+        let mut metrics = self.run(&Step::plain(groups), &epoch, monitor)?;
+        // A plain step differentiates once.
+        Ok(metrics.remove(0))
+    }
+
+    /// Makes a step for each batch of an epoch's streams, or one where it has none; what each part gave that differentiates.
+    /// After an error as [`Trainer::train_epoch`].
+    ///
+    /// # Errors
+    /// When the step or the epoch does not fit the training; and as [`Trainer::train_epoch`].
+    pub fn run(
+        &mut self,
+        step: &Step,
+        epoch: &Epoch<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<EpochMetrics>, Error> {
+        self.check_step(step, epoch)?;
+        let progress = epoch.learning_rates.iter().zip(&self.updates);
+        let pass = Pass {
+            step: step.clone(),
+            streams: epoch.streams.to_vec(),
+            epoch: epoch.number,
+            first_step: self.steps,
+            progress: progress
+                .map(|(&learning_rate, &updates)| Progress { learning_rate, updates })
+                .collect(),
+            drop_path: epoch.drop_path,
+            monitor,
+        };
         let metrics = self.backend.train(&pass)?;
-        self.steps += metrics.losses.len() as u64;
+        let steps = pass.steps(self.batch_size) as u64;
+        for (group, updates) in self.updates.iter_mut().enumerate() {
+            *updates += steps * step.updates(Group(group)) as u64;
+        }
+        self.steps += steps;
         Ok(metrics)
     }
 
@@ -164,20 +253,42 @@ impl Trainer {
         order: &[u32],
         monitor: &dyn Monitor,
     ) -> Result<Evaluation, Error> {
-        let pass = Pass {
-            set,
-            order,
-            epoch: 0,
-            first_step: self.steps,
-            learning_rate: 0.0,
-            drop_path: 0.0,
-            monitor,
-        };
-        self.check(&pass)?;
-        self.backend.evaluate(&pass)
+        let stream = Stream { set, order };
+        self.check(stream)?;
+        self.backend.evaluate(stream, monitor)
     }
 
-    /// Replaces weights and running statistics by those of a safetensors file and clears the momentum. `former` gives
+    /// The dot product of a group's parts of two vectors, found on the device.
+    ///
+    /// # Errors
+    /// When there is no such group or vector, or the device fails.
+    pub fn dot(&mut self, group: Group, left: Vector, right: Vector) -> Result<f64, Error> {
+        let vectors = [left, right];
+        match (VectorWork::Dot { group, vectors }).lacks(self.updates.len(), self.extra_vectors) {
+            Some(lacking) => Err(Error::Step { problem: format!("a dot product names {lacking}") }),
+            None => self.backend.dot(group, vectors),
+        }
+    }
+
+    /// The Euclidean norm of a group's part of a vector.
+    ///
+    /// # Errors
+    /// As [`Trainer::dot`].
+    pub fn norm(&mut self, group: Group, of: Vector) -> Result<f64, Error> {
+        Ok(self.dot(group, of, of)?.sqrt())
+    }
+
+    /// The numbers of a parameter, in row-major order.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the device fails.
+    pub fn parameter(&mut self, name: &str) -> Result<Vec<f32>, Error> {
+        let mut tensors = self.backend.state()?.tensors(&self.tables, &self.layout);
+        let found = tensors.remove(name).map(|(_, values)| values);
+        found.ok_or_else(|| Error::Step { problem: format!("the network has no tensor `{name}`") })
+    }
+
+    /// Replaces weights and running statistics by those of a safetensors file and clears what optimisers keep. `former` gives
     /// the name that a tensor has now for one that an earlier version wrote. Gives what a person should know of how the
     /// file was read.
     ///
@@ -187,6 +298,7 @@ impl Trainer {
         let mut state = self.backend.state()?;
         let notes = state.load(path, former, &self.tables, &self.layout)?;
         self.backend.set_state(&state)?;
+        self.updates.fill(0);
         Ok(notes)
     }
 
@@ -195,8 +307,9 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
-        let (state, momenta) = (self.backend.state()?, self.backend.momenta()?);
-        Ok(Checkpoint { parameters: self.parameters(), state, momenta, steps: self.steps })
+        let (state, moments) = (self.backend.state()?, self.backend.moments()?);
+        let (parameters, updates, steps) = (self.parameters(), self.updates.clone(), self.steps);
+        Ok(Checkpoint { parameters, state, moments, updates, steps })
     }
 
     fn parameters(&self) -> Vec<(String, Vec<usize>)> {
@@ -209,22 +322,28 @@ impl Trainer {
     /// # Errors
     /// When it is one of another network, or the device fails.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let Checkpoint { parameters, state, momenta, steps } = checkpoint;
-        let found =
-            [state.parameters.len(), state.running_mean.len(), state.running_var.len(), momenta.len()];
+        let Checkpoint { parameters, state, moments, updates, steps } = checkpoint;
+        let found = [state.parameters.len(), state.running_mean.len(), state.running_var.len()];
         let channels = self.tables.norm_channels;
-        let expected = [self.layout.elements, channels, channels, self.layout.trained];
-        if *parameters != self.parameters() || found != expected {
+        let expected = [self.layout.elements, channels, channels];
+        let own = self.backend.moments()?;
+        let kept = |moments: &Moments| [moments.first.len(), moments.second.len()];
+        let fits = found == expected && kept(moments) == kept(&own) && updates.len() == self.updates.len();
+        if *parameters != self.parameters() || !fits {
             let problem = format!(
-                "the checkpoint is of another network: it holds {} parameters and {found:?} numbers (parameters, running means, \
-                 variances, momenta), this one {} and {expected:?}; restore it into the network that made it",
+                "the checkpoint is of another network, or of other optimisers: it holds {} parameters, {found:?} numbers \
+                 (parameters, running means, variances) and {:?} moments, this training {}, {expected:?} and {:?}; restore it \
+                 into a training like the one that made it",
                 parameters.len(),
-                self.tables.params.len()
+                kept(moments),
+                self.tables.params.len(),
+                kept(&own)
             );
             return Err(Error::Checkpoint { problem });
         }
         self.backend.set_state(state)?;
-        self.backend.set_momenta(momenta)?;
+        self.backend.set_moments(moments)?;
+        self.updates.clone_from(updates);
         self.steps = *steps;
         Ok(())
     }
@@ -238,7 +357,7 @@ impl Trainer {
         save(path, &tensors)
     }
 
-    /// Writes the gradients of the last step, before clipping, as a safetensors file.
+    /// Writes the gradients, before clipping, as a safetensors file.
     ///
     /// # Errors
     /// When the file cannot be written.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cache::{Digest, Fields, Key, Kind};
-use kernels::{Device, Graph, ImageSet, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape, Trainer};
+use kernels::{
+    Device, Graph, GroupSettings, ImageSet, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape,
+    Trainer,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Split, holdout};
@@ -329,9 +332,12 @@ impl TrainerInputs {
         let sets = [train_set?, test_set?];
         let settings = kernels::TrainerSettings {
             batch_size: budget.batch_size as usize,
-            momentum: recipe.momentum as f32,
-            weight_decay: recipe.weight_decay as f32,
-            grad_clip: recipe.grad_clip as f32,
+            groups: vec![GroupSettings::sgd(
+                recipe.momentum as f32,
+                recipe.weight_decay as f32,
+                recipe.grad_clip as f32,
+            )],
+            extra_vectors: 0,
             label_smoothing: recipe.label_smoothing as f32,
             float_bits: budget.float_bits,
             preprocess: Preprocess {

@@ -9,6 +9,7 @@ use super::cells::{
 use super::trace::{Tolerance, Trace, differences, trace};
 use crate::device::Device;
 use crate::ops;
+use crate::optimiser::Optimiser;
 use crate::reference::Rounding;
 use crate::state::NormInit;
 use crate::{ConvSpec, DeviceChoice, Shape};
@@ -72,7 +73,7 @@ fn networks() -> Vec<Case> {
     usual.settings.preprocess.augment = true;
     usual.settings.preprocess.cutout = 4;
     usual.settings.label_smoothing = 0.1;
-    usual.settings.grad_clip = 0.5;
+    usual.settings.groups[0].grad_clip = 0.5;
     usual.drop_path = 0.2;
     let deep = Case::new("28 to 14 to 7", Shape::new(1, 28, 28), 5, 7, |graph, image| {
         let stem = stem(graph, image, 3);
@@ -195,9 +196,9 @@ type Deviation = fn(&mut Case);
 fn comparison_finds_every_small_deviation() {
     let (case, expected) = CASES.iter().find(|(case, _)| case.name == "usual network").unwrap();
     let deviations: [(&str, Deviation); 11] = [
-        ("momentum", |case| case.settings.momentum = 0.89),
-        ("weight decay", |case| case.settings.weight_decay *= 0.9),
-        ("clip", |case| case.settings.grad_clip *= 1.01),
+        ("momentum", |case| case.settings.groups[0].optimiser = Optimiser::Sgd { momentum: 0.89 }),
+        ("weight decay", |case| case.settings.groups[0].weight_decay *= 0.9),
+        ("clip", |case| case.settings.groups[0].grad_clip *= 1.01),
         ("label smoothing", |case| case.settings.label_smoothing = 0.099),
         ("seed of augmentation", |case| case.settings.seed ^= 1 << 32),
         ("no flip and crop", |case| case.settings.preprocess.augment = false),

@@ -1,13 +1,15 @@
 //! One training to check: a network, its settings and random images; and the backends that run it.
 
-use crate::backend::{Backend, Nobody, Pass, Setup, TrainerSettings};
+use crate::backend::{Backend, Nobody, Pass, Setup, Stream, TrainerSettings};
 use crate::device::Device;
 use crate::graph::{Call, Graph, ValueId};
 use crate::ops;
+use crate::optimiser::{GroupSettings, Progress};
 use crate::program::Mode;
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
 use crate::state::{Layout, NormInit, State};
+use crate::step::{RunningStatistics, Step};
 use crate::trainer::unchecked_setup;
 use crate::{Error, ImageSet, Preprocess, Shape};
 
@@ -67,9 +69,8 @@ impl Case {
         };
         let settings = TrainerSettings {
             batch_size,
-            momentum: 0.9,
-            weight_decay: 0.02,
-            grad_clip: 5.0,
+            groups: vec![GroupSettings::sgd(0.9, 0.02, 5.0)],
+            extra_vectors: 0,
             label_smoothing: 0.0,
             float_bits: 32,
             preprocess,
@@ -114,12 +115,13 @@ impl Case {
     }
 
     pub(crate) fn pass<'a>(&self, order: &'a [u32], epoch: u32, first_step: u64) -> Pass<'a> {
+        let groups = self.settings.groups.len();
         Pass {
-            set: 0,
-            order,
+            step: Step::plain(groups),
+            streams: vec![Stream { set: 0, order }],
             epoch,
             first_step,
-            learning_rate: self.learning_rate,
+            progress: vec![Progress { learning_rate: self.learning_rate, updates: 0 }; groups],
             drop_path: self.drop_path,
             monitor: &Nobody,
         }
@@ -127,8 +129,8 @@ impl Case {
 
     /// A training step over `images`.
     pub(crate) fn batch<'a>(&self, images: &'a [u32]) -> Batch<'a> {
-        let Self { learning_rate, drop_path, .. } = *self;
-        Batch { set: 0, images, epoch: 1, learning_rate, drop_path, training: true }
+        let (drop_path, running) = (self.drop_path, RunningStatistics::Updated);
+        Batch { set: 0, images, epoch: 1, progress: &[], drop_path, running, training: true }
     }
 }
 

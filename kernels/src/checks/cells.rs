@@ -195,7 +195,7 @@ pub(crate) fn random_network(seed: u64) -> Case {
     case.settings.preprocess.augment = dice.below(2) == 1;
     case.settings.preprocess.cutout = dice.pick(&[0, 3, 4]);
     case.settings.label_smoothing = dice.pick(&[0.0, 0.1]);
-    case.settings.grad_clip = dice.pick(&[0.3, 5.0, 1e6]);
+    case.settings.groups[0].grad_clip = dice.pick(&[0.3, 5.0, 1e6]);
     case.settings.seed = seed << 30 | seed;
     case.drop_path = dice.pick(&[0.0, 0.2, 0.5]);
     case

@@ -3,7 +3,7 @@
 use super::case::{Case, random_images};
 use super::cells::{Operation, edge, random_network, relu_conv_norm, stem};
 use super::trace::{Trace, trace};
-use crate::backend::Backend;
+use crate::backend::{Backend, Nobody, Stream};
 use crate::device::Device;
 use crate::reference::Rounding;
 use crate::{ConvSpec, DeviceChoice, Shape};
@@ -97,12 +97,12 @@ fn draws_are_those_of_the_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
     let mut sums = Vec::new();
     for (batch_size, order) in [(1, &forward), (5, &backward), (16, &forward), (33, &backward)] {
         case.settings.batch_size = batch_size;
-        let losses = open(&case).train(&case.pass(order, 4, 0)).unwrap().losses;
+        let losses = open(&case).train(&case.pass(order, 4, 0)).unwrap().remove(0).losses;
         let sizes = order.chunks(batch_size).map(<[u32]>::len);
         sums.push(losses.iter().zip(sizes).map(|(&loss, size)| f64::from(loss) * size as f64).sum::<f64>());
     }
     case.settings.batch_size = 16;
-    let other = open(&case).train(&case.pass(&forward, 5, 0)).unwrap().losses;
+    let other = open(&case).train(&case.pass(&forward, 5, 0)).unwrap().remove(0).losses;
     for sum in &sums[1..] {
         assert!((sum - sums[0]).abs() < 1e-5 * sums[0], "{sums:?}");
     }
@@ -129,7 +129,7 @@ fn evaluation_is_that_of_each_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
         case.settings.batch_size = batch_size;
         let mut backend = open(&case);
         backend.set_state(&state).unwrap();
-        found.push(backend.evaluate(&case.pass(order, 4, 0)).unwrap());
+        found.push(backend.evaluate(Stream { set: 0, order }, &Nobody).unwrap());
     }
     for one in &found[1..] {
         assert_eq!((one.correct, one.images), (found[0].correct, 37));

@@ -15,6 +15,7 @@ mod no_numbers;
 mod readers;
 mod schedule;
 mod sizes;
+mod steps;
 mod trace;
 
 pub(crate) use case::Case;

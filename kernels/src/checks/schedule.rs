@@ -10,13 +10,13 @@ use crate::ops;
 use crate::program::plan::{Lifetime, plan};
 use crate::program::schedule::{chains, put_off, schedule, waits};
 use crate::program::{Access, AccessKind, Content, Declare, Mode, Placement, Program, Resource};
-use crate::reference::{Memory, Reference, Rounding, updates};
+use crate::reference::{Memory, Reference, Rounding};
 use crate::{PoolKind, Shape};
 
 /// Calls that a processor splits into blocks of images.
 fn by_image(case: &Case, calls: &[Arc<dyn Call>]) -> Vec<bool> {
     let tables = &case.graph.tables;
-    let sizes = Sizes { tables, blocks: 2, chunks: 2, trained: 1, sources: &[case.images.shape()] };
+    let sizes = Sizes { tables, blocks: 2, chunks: 2, groups: &[], sources: &[case.images.shape()] };
     calls.iter().map(|call| RunKernel::split(&**call, &sizes) == Split::Blocks).collect()
 }
 
@@ -194,9 +194,6 @@ fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
             let mut memory = reference.memory(batch);
             let order = shuffled(&times, &mut Dice::new(seed), false);
             for (place, &index) in order.iter().enumerate() {
-                if updates(&*calls[index]) {
-                    continue;
-                }
                 calls[index].run(&mut reference, &mut memory, batch);
                 let over = order.get(place + 1).is_none_or(|&next| times[next] > times[index]);
                 for (storage, life) in memory.storages.iter_mut().zip(&lives) {

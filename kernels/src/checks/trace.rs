@@ -1,7 +1,7 @@
 //! What a backend did with a case, and how two such traces differ.
 
 use super::case::Case;
-use crate::backend::Backend;
+use crate::backend::{Backend, Nobody, Stream};
 use crate::state::{State, parameter_tensors};
 use crate::{Error, Evaluation};
 
@@ -50,7 +50,7 @@ pub(crate) fn trace(backend: &mut dyn Backend, case: &Case, initial: &State) -> 
         if restart {
             backend.set_state(initial)?;
         }
-        let metrics = backend.train(&pass)?;
+        let metrics = backend.train(&pass)?.remove(0);
         passes.push(Snapshot {
             losses: metrics.losses,
             correct: metrics.correct,
@@ -58,7 +58,7 @@ pub(crate) fn trace(backend: &mut dyn Backend, case: &Case, initial: &State) -> 
             state: backend.state()?,
         });
     }
-    Ok(Trace { passes, evaluation: backend.evaluate(&case.pass(&order, 0, 0))? })
+    Ok(Trace { passes, evaluation: backend.evaluate(Stream { set: 0, order: &order }, &Nobody)? })
 }
 
 /// All that differs, in words.

@@ -1,14 +1,21 @@
 //! What a kernel sees: memory of the program, parameters, normalisations, and the batch.
 
+use std::ops::Range;
+
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
 use super::simd::{Element, Vector};
 use crate::backend::TrainerSettings;
+use crate::optimiser::Rates;
 use crate::preprocess::{ImageSet, Resize};
 use crate::program::{DropId, Gradient, Input, Mixed, Mode, ParamId, Tables};
 use crate::shape::{BLOCK, blocks};
+use crate::step::{self, Group, RunningStatistics};
 
 /// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums.
 pub(super) const CHUNKS: usize = 8;
+
+/// Elements of a segment of a vector; fixed, so that sums do not depend on the number of threads.
+pub(super) const SEGMENT: usize = 16 * 1024;
 
 /// What a step reads beside activations.
 pub(crate) struct Context<'a> {
@@ -24,10 +31,12 @@ pub(crate) struct Context<'a> {
     /// Loss of each image and whether the main head was right, `[image][2]`.
     pub(crate) metrics: &'a Buffer,
     pub(crate) epoch: u32,
-    pub(crate) learning_rate: f32,
+    /// Of each group, for an update.
+    pub(crate) rates: &'a [Rates],
+    pub(crate) running: RunningStatistics,
     pub(crate) drop_path: f32,
-    /// Elements of the flat array of trained parameters.
-    pub(crate) trained: usize,
+    /// Elements of each group's trained parameters.
+    pub(crate) groups: &'a [Range<usize>],
     /// The batch: numbers of its images in the set.
     pub(crate) batch: &'a [u32],
 }
@@ -121,6 +130,30 @@ impl Context<'_> {
         let at = self.memory.norm_channel(gradient.norm?, gradient.raw) + channel;
         // SAFETY: the caller's promise.
         Some(self.norms.gradient_map.each_ref().map(|one| unsafe { *one.pointer::<f32>().add(at) }))
+    }
+
+    /// Segments of a group's elements.
+    pub(crate) fn segments(&self, Group(group): Group) -> usize {
+        self.groups[group].len().div_ceil(SEGMENT)
+    }
+
+    /// Where a segment of a group begins in the vectors, and its elements.
+    pub(crate) fn segment(&self, Group(group): Group, segment: usize) -> (usize, usize) {
+        let range = &self.groups[group];
+        let begin = range.start + segment * SEGMENT;
+        (begin, SEGMENT.min(range.end - begin))
+    }
+
+    /// A vector of trained parameters' numbers.
+    pub(crate) fn vector(&self, vector: step::Vector) -> *mut f32 {
+        let Parameters { master, gradients, momentum, extra, .. } = self.parameters;
+        let buffer = match vector {
+            step::Vector::Parameters => master,
+            step::Vector::Gradients => gradients,
+            step::Vector::Momenta => momentum,
+            step::Vector::Extra(number) => &extra[number],
+        };
+        buffer.pointer()
     }
 
     /// A parameter in 32 bits: what normalisations use, also with `float_bits = 16`.

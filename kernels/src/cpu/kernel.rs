@@ -2,8 +2,9 @@
 //! each instruction set and each precision.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
-use super::context::Context;
+use super::context::{Context, SEGMENT};
 use super::isa::Isa;
 use super::memory::Memory;
 use super::prefetch::{Later, Piece};
@@ -12,6 +13,7 @@ use super::simd::{Avx2, Avx512};
 use super::simd::{Element, Half, Portable, Vector, Work};
 use crate::program::{Declare, Tables, WorkspaceId};
 use crate::shape::Shape;
+use crate::step::Group;
 
 /// How the work of a call is split. What one unit writes no other one touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +58,17 @@ pub(crate) struct Sizes<'a> {
     pub(crate) blocks: usize,
     /// Partial sums of a call that is split into blocks.
     pub(crate) chunks: usize,
-    /// Elements of the flat array of trained parameters.
-    pub(crate) trained: usize,
+    /// Elements of each group's trained parameters.
+    pub(crate) groups: &'a [Range<usize>],
     /// Shapes of the images of each set.
     pub(crate) sources: &'a [Shape],
+}
+
+impl Sizes<'_> {
+    /// The split of a call that goes through a group's elements, segment by segment.
+    pub(crate) fn by_segment(&self, Group(group): Group) -> Split {
+        Split::Parts(self.groups[group].len().div_ceil(SEGMENT))
+    }
 }
 
 /// A call as this machine runs it.

@@ -156,8 +156,15 @@ pub(crate) struct Parameters {
     pub(crate) master: Buffer,
     /// The weights that arithmetic uses: the master copy, or that rounded to binary16.
     pub(crate) rounded: Option<Buffer>,
+    /// Momenta of SGD, and first moments of Adam.
     pub(crate) momentum: Buffer,
+    /// Second moments of Adam, where a group has it.
+    pub(crate) second: Option<Buffer>,
     pub(crate) gradients: Buffer,
+    /// What steps keep.
+    pub(crate) extra: Vec<Buffer>,
+    /// Sums of products of the elements of vectors, by segments.
+    pub(crate) products: Buffer,
 }
 
 /// Bytes of an activation of 16 or of 32 bits.

@@ -21,6 +21,7 @@ mod simd;
 mod tests;
 mod windows;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,25 +31,29 @@ pub use self::address_space::save_address_space;
 pub(crate) use self::context::{Context, Reading};
 pub(crate) use self::device::CpuDevice;
 pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
-pub(crate) use self::memory::Memory;
+pub(crate) use self::memory::{Buffer, Memory};
 pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
 pub(crate) use self::rows::{Rows, output_gradients, zero_margins};
 pub(crate) use self::simd::{Element, Portable, Vector, Work};
 pub(crate) use self::windows::{Windows, pad_rows};
 
-use self::context::CHUNKS;
+use self::context::{CHUNKS, SEGMENT};
 use self::isa::Isa;
-use self::memory::{Buffer, NormArrays, Parameters};
+use self::memory::{NormArrays, Parameters};
 use self::phases::{Link, Phase, Prepared};
-use crate::backend::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
+use crate::backend::{
+    Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings, VectorCalls,
+};
 use crate::error::Error;
+use crate::optimiser::{Optimiser, Rates, rates};
 use crate::preprocess::{ImageSet, Resize};
 use crate::profile::{KernelTime, Profile};
 use crate::program::plan::MemoryPlan;
 use crate::program::{Mode, Program, Tables};
 use crate::reservation::Reservation;
 use crate::shape::{BLOCK, blocks};
-use crate::state::State;
+use crate::state::{Layout, Moments, State};
+use crate::step::{Group, Part, RunningStatistics, Step, Vector as Numbers, VectorWork};
 
 /// How errors name this device.
 const CPU: &str = "cpu";
@@ -63,13 +68,15 @@ pub(crate) struct CpuBackend {
     resizes: Vec<[Resize; 2]>,
     train: Prepared,
     evaluate: Prepared,
+    /// What is done with vectors, as far as it was needed.
+    vectors: Vec<(VectorWork, Prepared)>,
+    vector_calls: VectorCalls<dyn RunKernel>,
     parameters: Parameters,
     norms: NormArrays,
     metrics: Buffer,
     /// One area of scratch memory a thread.
     scratch: Vec<Buffer>,
-    trained: usize,
-    elements: usize,
+    layout: Layout,
     /// Times kernels while there is one.
     profile: Option<Profile>,
     memory_plan: MemoryPlan,
@@ -100,7 +107,7 @@ impl CpuBackend {
 
     /// A training whose memory is not allocated.
     fn plan(device: &CpuDevice, setup: Setup<dyn RunKernel>) -> Result<Self, Error> {
-        let Setup { tables, layout, train, evaluate, settings, sets } = setup;
+        let Setup { tables, layout, train, evaluate, vectors, settings, sets } = setup;
         let blocks = blocks(settings.batch_size);
         let halves = settings.float_bits == 16;
         let sources: Vec<_> = sets.iter().map(ImageSet::shape).collect();
@@ -108,7 +115,7 @@ impl CpuBackend {
             tables: &tables,
             blocks,
             chunks: CHUNKS.min(blocks),
-            trained: layout.trained,
+            groups: &layout.groups,
             sources: &sources,
         };
         let prepare = |program: Program<dyn RunKernel>| {
@@ -119,6 +126,9 @@ impl CpuBackend {
         let scratch = train.scratch_floats.max(evaluate.scratch_floats);
         let size = settings.preprocess.image_size;
         let parameters = || Buffer::floats(layout.elements);
+        let has_adam = settings.groups.iter().any(|group| matches!(group.optimiser, Optimiser::Adam { .. }));
+        let most = layout.groups.iter().map(Range::len).max().unwrap_or(0);
+        let products = Buffer::planned(size_of::<f64>() * most.div_ceil(SEGMENT))?;
         let mut backend = Self {
             isa: device.isa,
             pool: device.pool.clone(),
@@ -126,20 +136,24 @@ impl CpuBackend {
                 .map(|set| [Resize::new(set.shape().height, size), Resize::new(set.shape().width, size)])
                 .collect(),
             sets,
-            settings,
             train,
             evaluate,
+            vectors: Vec::new(),
+            vector_calls: vectors,
             parameters: Parameters {
                 master: parameters()?,
                 rounded: halves.then(parameters).transpose()?,
                 momentum: parameters()?,
+                second: has_adam.then(parameters).transpose()?,
                 gradients: parameters()?,
+                extra: (0..settings.extra_vectors).map(|_| parameters()).collect::<Result<_, _>>()?,
+                products,
             },
             norms: NormArrays::new(tables.norm_channels, blocks)?,
             metrics: Buffer::floats(2 * blocks * BLOCK)?,
             scratch: (0..device.threads).map(|_| Buffer::floats(scratch)).collect::<Result<_, _>>()?,
-            trained: layout.trained,
-            elements: layout.elements,
+            layout,
+            settings,
             tables,
             profile: None,
             memory_plan: MemoryPlan::default(),
@@ -149,22 +163,24 @@ impl CpuBackend {
         Ok(backend)
     }
 
-    fn context<'a>(&'a self, mode: Mode, pass: &Pass<'_>, batch: &'a [u32]) -> Context<'a> {
-        let prepared = if mode == Mode::Train { &self.train } else { &self.evaluate };
+    /// What kernels of a differentiation, an evaluation or another part of a step see.
+    fn context<'a>(&'a self, memory: &'a Memory, now: &Now<'a>) -> Context<'a> {
+        let Now { mode, set, batch, epoch, drop_path, running, rates } = *now;
         Context {
             mode,
             tables: &self.tables,
             settings: &self.settings,
-            memory: &prepared.memory,
+            memory,
             parameters: &self.parameters,
             norms: &self.norms,
-            images: &self.sets[pass.set],
-            resize: &self.resizes[pass.set],
+            images: &self.sets[set],
+            resize: &self.resizes[set],
             metrics: &self.metrics,
-            epoch: pass.epoch,
-            learning_rate: pass.learning_rate,
-            drop_path: pass.drop_path,
-            trained: self.trained,
+            epoch,
+            rates,
+            running,
+            drop_path,
+            groups: &self.layout.groups,
             batch,
         }
     }
@@ -177,16 +193,17 @@ impl CpuBackend {
         count: usize,
         units: impl Fn(usize, &mut dyn FnMut(usize, Unit<'u>)) + Sync,
     ) {
+        let is_timed = !std::ptr::eq(prepared, &raw const self.evaluate);
         let run = |index: usize| {
             let thread = rayon::current_thread_index().unwrap_or(0) % self.scratch.len();
             let scratch = self.scratch[thread].pointer();
             units(index, &mut |call, unit| {
-                let profile = self.profile.as_ref().filter(|_| cx.mode == Mode::Train);
+                let profile = self.profile.as_ref().filter(|_| is_timed);
                 let timed = profile.map(|profile| (profile, Instant::now()));
                 // SAFETY: the schedule's promise, and one scratch area a thread.
                 unsafe { prepared.calls[call].run_on(self.isa, cx, unit, scratch) }
                 if let Some((profile, begun)) = timed {
-                    profile.add(prepared.kind_of[call], begun);
+                    profile.add(prepared.kinds[prepared.kind_of[call]], begun);
                 }
             });
         };
@@ -256,59 +273,149 @@ impl CpuBackend {
         }
     }
 
-    fn train_batches(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
-        let mut metrics = EpochMetrics { losses: Vec::new(), correct: 0 };
-        for batch in pass.order.chunks(self.settings.batch_size) {
+    /// What differentiates, or does something with vectors; prepared before.
+    fn vector_work(&self, work: VectorWork) -> Option<&Prepared> {
+        self.vectors.iter().find(|(known, _)| *known == work).map(|(_, prepared)| prepared)
+    }
+
+    /// Prepares what a device does with vectors, once.
+    fn prepare(&mut self, work: VectorWork) -> Result<(), Error> {
+        if self.vector_work(work).is_some() {
+            return Ok(());
+        }
+        let calls = (self.vector_calls)(work);
+        let sources: Vec<_> = self.sets.iter().map(ImageSet::shape).collect();
+        let blocks = blocks(self.settings.batch_size);
+        let sizes =
+            Sizes { tables: &self.tables, blocks, chunks: 1, groups: &self.layout.groups, sources: &sources };
+        let prepared = Prepared::of_vectors(calls, &sizes, &self.layout, self.train.memory.halves)?;
+        if let Some(profile) = &mut self.profile {
+            profile.know(&prepared.kinds);
+        }
+        self.vectors.push((work, prepared));
+        Ok(())
+    }
+
+    /// Calls of the plain step's updates.
+    fn plain_calls(&self) -> usize {
+        let updates = Step::plain(self.layout.groups.len());
+        let calls = |&part: &Part| (self.vector_calls)(VectorWork::Part(part)).len();
+        updates.parts().iter().map(calls).sum()
+    }
+
+    fn train_steps(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+        for &part in pass.step.parts() {
+            self.prepare(VectorWork::Part(part))?;
+        }
+        let mut metrics = pass.metrics();
+        let size = self.settings.batch_size;
+        for step in 0..pass.steps(size) {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            self.round_weights();
-            self.metrics.as_floats_mut().fill(0.0);
-            let cx = self.context(Mode::Train, pass, batch);
-            self.run_phases(&cx, &self.train, &self.train.phases);
-            let (loss, correct) = self.metrics(batch.len());
-            let loss = (loss / batch.len() as f64) as f32;
-            if !loss.is_finite() {
-                let step = pass.first_step + metrics.losses.len() as u64;
-                return Err(Error::NonFinite { step, epoch: pass.epoch });
+            let mut differentiated = 0;
+            for &part in pass.step.parts() {
+                let stopped = Error::NonFinite { step: pass.first_step + step as u64, epoch: pass.epoch };
+                if let Part::Differentiate { stream, running } = part {
+                    let batch = pass.batch(stream, step, size);
+                    let (loss, correct) = self.differentiate(pass, stream, batch, running);
+                    if !loss.is_finite() {
+                        return Err(stopped);
+                    }
+                    metrics[differentiated].losses.push(loss);
+                    metrics[differentiated].correct += correct;
+                    differentiated += 1;
+                    pass.monitor.progress(batch.len() as u64);
+                } else {
+                    let place = differentiated.saturating_sub(1);
+                    let rates = rates(&self.settings.groups, &pass.progress, &pass.step, step, place);
+                    self.run_vectors(VectorWork::Part(part), &rates);
+                    // An update leaves this where gradients are no numbers.
+                    // SAFETY: no kernel runs now.
+                    if unsafe { self.metrics.as_floats() }[0].is_nan() {
+                        return Err(stopped);
+                    }
+                }
             }
-            metrics.losses.push(loss);
-            metrics.correct += correct;
-            pass.monitor.progress(batch.len() as u64);
         }
         Ok(metrics)
     }
 
-    fn evaluate_batches(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
+    /// Forward and backward pass over a batch: its loss, and how many images were told rightly.
+    fn differentiate(
+        &mut self,
+        pass: &Pass<'_>,
+        stream: usize,
+        batch: &[u32],
+        running: RunningStatistics,
+    ) -> (f32, u64) {
         self.round_weights();
-        let cx = self.context(Mode::Evaluate, pass, &[]);
+        self.metrics.as_floats_mut().fill(0.0);
+        let set = pass.streams[stream].set;
+        let (epoch, drop_path) = (pass.epoch, pass.drop_path);
+        let now = Now { mode: Mode::Train, set, batch, epoch, drop_path, running, rates: &[] };
+        let cx = self.context(&self.train.memory, &now);
+        self.run_phases(&cx, &self.train, &self.train.phases);
+        let (loss, correct) = self.metrics(batch.len());
+        ((loss / batch.len() as f64) as f32, correct)
+    }
+
+    /// Does something with vectors, which was prepared.
+    fn run_vectors(&self, work: VectorWork, rates: &[Rates]) {
+        let Some(prepared) = self.vector_work(work) else { return };
+        let cx = self.context(&prepared.memory, &Now { rates, ..Now::evaluation(0, &[]) });
+        self.run_phases(&cx, prepared, &prepared.phases);
+    }
+
+    fn evaluate_batches(&mut self, images: Stream<'_>, monitor: &dyn Monitor) -> Result<Evaluation, Error> {
+        self.round_weights();
+        let cx = self.context(&self.evaluate.memory, &Now::evaluation(images.set, &[]));
         self.run_phases(&cx, &self.evaluate, &self.evaluate.prologue);
         let mut total = Evaluation { correct: 0, images: 0, loss: 0.0 };
-        for batch in pass.order.chunks(self.settings.batch_size) {
-            if pass.monitor.cancelled() {
+        for batch in images.order.chunks(self.settings.batch_size) {
+            if monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
             self.metrics.as_floats_mut().fill(0.0);
-            let cx = self.context(Mode::Evaluate, pass, batch);
+            let cx = self.context(&self.evaluate.memory, &Now::evaluation(images.set, batch));
             self.run_phases(&cx, &self.evaluate, &self.evaluate.phases);
             let (loss, correct) = self.metrics(batch.len());
             total.loss += loss;
             total.correct += correct;
             total.images += batch.len() as u64;
-            pass.monitor.progress(batch.len() as u64);
+            monitor.progress(batch.len() as u64);
         }
         total.loss /= total.images.max(1) as f64;
         Ok(total)
     }
 }
 
+/// What a run of a program is at.
+struct Now<'a> {
+    mode: Mode,
+    set: usize,
+    batch: &'a [u32],
+    epoch: u32,
+    drop_path: f32,
+    running: RunningStatistics,
+    rates: &'a [Rates],
+}
+
+impl<'a> Now<'a> {
+    /// An evaluation of a batch of a set.
+    fn evaluation(set: usize, batch: &'a [u32]) -> Self {
+        let running = RunningStatistics::Kept;
+        Self { mode: Mode::Evaluate, set, batch, epoch: 0, drop_path: 0.0, running, rates: &[] }
+    }
+}
+
 impl Backend for CpuBackend {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
-        self.in_pool(|backend| backend.train_batches(pass))
+    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+        self.in_pool(|backend| backend.train_steps(pass))
     }
 
-    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
-        self.in_pool(|backend| backend.evaluate_batches(pass))
+    fn evaluate(&mut self, images: Stream<'_>, monitor: &dyn Monitor) -> Result<Evaluation, Error> {
+        self.in_pool(|backend| backend.evaluate_batches(images, monitor))
     }
 
     fn state(&mut self) -> Result<State, Error> {
@@ -316,7 +423,7 @@ impl Backend for CpuBackend {
         let read = |buffer: &Buffer, count: usize| unsafe { buffer.as_floats() }[..count].to_vec();
         let channels = self.tables.norm_channels;
         Ok(State {
-            parameters: read(&self.parameters.master, self.elements),
+            parameters: read(&self.parameters.master, self.layout.elements),
             running_mean: read(&self.norms.running_mean, channels),
             running_var: read(&self.norms.running_var, channels),
         })
@@ -329,23 +436,40 @@ impl Backend for CpuBackend {
         write(&mut self.parameters.master, &state.parameters);
         write(&mut self.norms.running_mean, &state.running_mean);
         write(&mut self.norms.running_var, &state.running_var);
-        self.parameters.momentum.as_floats_mut().fill(0.0);
+        let Parameters { momentum, second, .. } = &mut self.parameters;
+        [momentum].into_iter().chain(second).for_each(|moments| moments.as_floats_mut().fill(0.0));
         Ok(())
     }
 
-    fn momenta(&mut self) -> Result<Vec<f32>, Error> {
+    fn moments(&mut self) -> Result<Moments, Error> {
         // SAFETY: no kernel runs now.
-        Ok(unsafe { self.parameters.momentum.as_floats() }[..self.trained].to_vec())
+        let read = |buffer: &Buffer| unsafe { buffer.as_floats() }[..self.layout.trained].to_vec();
+        let Parameters { momentum, second, .. } = &self.parameters;
+        Ok(Moments { first: read(momentum), second: second.as_ref().map_or_else(Vec::new, read) })
     }
 
-    fn set_momenta(&mut self, momenta: &[f32]) -> Result<(), Error> {
-        self.parameters.momentum.as_floats_mut()[..momenta.len()].copy_from_slice(momenta);
+    fn set_moments(&mut self, moments: &Moments) -> Result<(), Error> {
+        let Parameters { momentum, second, .. } = &mut self.parameters;
+        momentum.as_floats_mut()[..self.layout.trained].copy_from_slice(&moments.first);
+        if let Some(second) = second {
+            second.as_floats_mut()[..self.layout.trained].copy_from_slice(&moments.second);
+        }
         Ok(())
+    }
+
+    fn dot(&mut self, group: Group, vectors: [Numbers; 2]) -> Result<f64, Error> {
+        let work = VectorWork::Dot { group, vectors };
+        self.prepare(work)?;
+        self.parameters.products.as_floats_mut().fill(0.0);
+        self.in_pool(|backend| backend.run_vectors(work, &[]));
+        // SAFETY: no kernel runs now.
+        let products: &[f64] = bytemuck::cast_slice(unsafe { self.parameters.products.as_floats() });
+        Ok(products.iter().sum())
     }
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
         // SAFETY: no kernel runs now.
-        Ok(unsafe { self.parameters.gradients.as_floats() }[..self.elements].to_vec())
+        Ok(unsafe { self.parameters.gradients.as_floats() }[..self.layout.elements].to_vec())
     }
 
     fn begin_profile(&mut self) -> bool {

@@ -6,8 +6,8 @@ use super::kernel::{RunKernel, Sizes, Split};
 use super::memory::{Memory, Touched};
 use super::prefetch::{BYTES, Later, NEXT, Piece};
 use crate::error::Error;
-use crate::program::Program;
 use crate::program::schedule::{chains, put_off, schedule, waits};
+use crate::program::{Mode, Program};
 use crate::state::Layout;
 
 /// A call of a chain, and what those after it read.
@@ -105,6 +105,20 @@ impl Prepared {
         });
         let kind_of = kind_of.collect();
         Ok(Self { calls, memory, prologue: before, phases, scratch_floats, moved, kinds, kind_of })
+    }
+}
+
+impl Prepared {
+    /// Calls on vectors, one after the other. They use no memory of a program.
+    pub(super) fn of_vectors(
+        calls: Vec<Arc<dyn RunKernel>>,
+        sizes: &Sizes<'_>,
+        layout: &Layout,
+        halves: bool,
+    ) -> Result<Self, Error> {
+        let (prologue, storages, trained) = (Vec::new(), Vec::new(), Vec::new());
+        let program = Program { mode: Mode::Train, prologue, calls, storages, trained };
+        Self::new(program, sizes, layout, halves, 0)
     }
 }
 

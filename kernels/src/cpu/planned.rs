@@ -18,13 +18,19 @@ struct Parts<'a> {
 impl CpuBackend {
     fn parts(&mut self) -> Parts<'_> {
         let Self { parameters, norms, metrics, scratch, train, evaluate, .. } = self;
-        let Parameters { master, rounded, momentum, gradients } = parameters;
+        let Parameters { master, rounded, momentum, second, gradients, extra, products } = parameters;
         let (norm_state, norm_sums) = norms.state_and_sums();
         let drops = [train.memory.drops(), evaluate.memory.drops()];
         Parts {
-            state: [master, momentum].into_iter().chain(rounded).chain(norm_state).collect(),
+            state: [master, momentum].into_iter().chain(rounded).chain(second).chain(norm_state).collect(),
             gradients,
-            scratch: scratch.iter_mut().chain([metrics]).chain(drops).chain(norm_sums).collect(),
+            scratch: scratch
+                .iter_mut()
+                .chain(extra)
+                .chain([products, metrics])
+                .chain(drops)
+                .chain(norm_sums)
+                .collect(),
         }
     }
 
@@ -48,7 +54,7 @@ impl CpuBackend {
             scratch,
             data: self.sets.iter().map(ImageSet::bytes).sum(),
             buffers: (train.buffers + evaluate.buffers) as u64,
-            calls: self.train.calls.len() as u64,
+            calls: (self.train.calls.len() + self.plain_calls()) as u64,
             moved: self.train.moved,
         }
     }

@@ -213,8 +213,8 @@ mod tests {
         let program = ops::program(&graph, Mode::Train);
         let (tables, sources) = (&graph.tables, [graph.tables.input]);
         let layout = Layout::new(tables, &program.trained);
-        let sizes =
-            Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, trained: layout.trained, sources: &sources };
+        let groups = &layout.groups;
+        let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, groups, sources: &sources };
         Prepared::new(program.map(|call| call as _), &sizes, &layout, halves, 0).unwrap()
     }
 

@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::memory::Buffer;
-use super::phases::Phase;
-use super::{Block, Context, CpuBackend, CpuDevice, Sizes, Split, Unit};
-use crate::backend::{Backend, Nobody, Pass};
+use super::memory::{Buffer, Parameters};
+use super::phases::{Phase, Prepared};
+use super::{Block, Context, CpuBackend, CpuDevice, Now, RunKernel, Sizes, Split, Unit};
+use crate::backend::Backend;
 use crate::checks::{Case, random_network};
 use crate::ops;
+use crate::optimiser::{Optimiser, Progress, rates};
 use crate::program::{AccessKind, Mode, Resource};
+use crate::step::{Group, Part, RunningStatistics, Scale, Step, Vector, VectorWork};
 
 /// What memory is filled with that a kernel must not see: numbers that are none.
 const POISON: u8 = 0xFF;
@@ -27,7 +29,10 @@ fn buffers(backend: &CpuBackend) -> Vec<&Buffer> {
     list.extend([&parameters.gradients, &parameters.master, &parameters.momentum]);
     list.extend([&norms.scale, &norms.shift, &norms.mean, &norms.inverse_std, a, b, c]);
     list.extend([&norms.sums, &norms.gradient_sums]);
+    list.push(&parameters.products);
     list.extend(&parameters.rounded);
+    list.extend(&parameters.second);
+    list.extend(&parameters.extra);
     list
 }
 
@@ -41,10 +46,22 @@ const MAPS: Range<usize> = 6..10;
 const GRADIENT_MAPS: Range<usize> = 10..13;
 const SUMS: usize = 13;
 const GRADIENT_SUMS: usize = 14;
-const ROUNDED: usize = 15;
+const PRODUCTS: usize = 15;
+/// Optional ones begin here: rounded weights, second moments, extra vectors.
+const OPTIONAL: usize = 16;
 
 fn whole(backend: &CpuBackend, buffer: usize) -> Vec<Bytes> {
     buffers(backend).get(buffer).map(|found| (buffer, 0..found.bytes())).into_iter().collect()
+}
+
+/// Numbers of the rounded weights, the second moments, and the extra vectors, as far as they are there.
+fn optional(backend: &CpuBackend) -> [Range<usize>; 3] {
+    let Parameters { rounded, second, extra, .. } = &backend.parameters;
+    let mut next = OPTIONAL;
+    [rounded.iter().count(), second.iter().count(), extra.len()].map(|count| {
+        next += count;
+        next - count..next
+    })
 }
 
 /// The bytes of a resource.
@@ -78,8 +95,12 @@ fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]
         Resource::ParameterGradients => whole(backend, GRADIENTS),
         Resource::DropPath => whole(backend, DROPS),
         Resource::Parameters => {
-            [MASTER, MOMENTUM, ROUNDED].into_iter().flat_map(|buffer| whole(backend, buffer)).collect()
+            let [rounded, second, _] = optional(backend);
+            let kept = (rounded.start..second.end).chain([MASTER, MOMENTUM]);
+            kept.flat_map(|buffer| whole(backend, buffer)).collect()
         }
+        Resource::Extra(number) => whole(backend, optional(backend)[2].start + number),
+        Resource::Products => whole(backend, PRODUCTS),
         Resource::Metrics => whole(backend, METRICS),
     }
 }
@@ -112,14 +133,14 @@ fn poisoned(image: &Image, kept: &[Bytes]) -> Image {
 }
 
 /// Runs one call, on one thread.
-fn run(backend: &CpuBackend, cx: &Context<'_>, call: usize, split: Split) {
+fn run(backend: &CpuBackend, cx: &Context<'_>, call: &dyn RunKernel, split: Split) {
     let (blocks, chunks) = (cx.blocks(), cx.chunks());
     let scratch: *mut f32 = backend.scratch[0].pointer();
     let unit = |unit: Unit<'_>| {
         // SAFETY: no kernel runs; the scratch memory is that of one thread.
         unsafe {
             std::slice::from_raw_parts_mut(scratch.cast::<u8>(), backend.scratch[0].bytes()).fill(POISON);
-            backend.train.calls[call].run_on(backend.isa, cx, unit, scratch);
+            call.run_on(backend.isa, cx, unit, scratch);
         }
     };
     match split {
@@ -162,39 +183,56 @@ fn check(case: &Case) {
     backend.set_state(&case.initial()).unwrap();
     backend.round_weights();
     let images = case.order();
-    let images = &images[..case.settings.batch_size];
-    let pass = Pass { monitor: &Nobody, ..case.pass(images, 0, 0) };
+    let batch = &images[..case.settings.batch_size];
+    let (drop_path, running) = (case.drop_path, RunningStatistics::Updated);
+    let mut now = Now { mode: Mode::Train, set: 0, batch, epoch: 0, drop_path, running, rates: &[] };
+    check_program(case, &backend, &backend.train, &now);
+    let (group, from) = (Group::WEIGHTS, Vector::Gradients);
+    let scale = Scale::from(-0.3).times_learning_rate(group).over_norm(group, Vector::Parameters);
+    let to = Vector::Extra(1);
+    let work = [
+        VectorWork::Part(Part::Update { group }),
+        VectorWork::Part(Part::Copy { group, from, to }),
+        VectorWork::Part(Part::Axpy { group, scale, from, to }),
+        VectorWork::Dot { group, vectors: [from, to] },
+    ];
+    let progress = [Progress { learning_rate: 0.1, updates: 2 }];
+    let rates = rates(&case.settings.groups, &progress, &Step::plain(1), 0, 0);
+    now.rates = &rates;
+    for work in work {
+        backend.prepare(work).unwrap();
+        check_program(case, &backend, backend.vector_work(work).unwrap(), &now);
+    }
+}
+
+/// Checks all calls of a program, which all run.
+fn check_program(case: &Case, backend: &CpuBackend, prepared: &Prepared, now: &Now<'_>) {
     let sources = [case.images.shape()];
     let blocks = backend.train.memory.blocks_max();
-    let sizes = Sizes {
-        tables: &backend.tables,
-        blocks,
-        chunks: blocks,
-        trained: backend.trained,
-        sources: &sources,
-    };
-    let cx = backend.context(Mode::Train, &pass, images);
-    for call in order(&backend.train.phases) {
-        let kernel = &backend.train.calls[call];
+    let groups = &backend.layout.groups;
+    let sizes = Sizes { tables: &backend.tables, blocks, chunks: blocks, groups, sources: &sources };
+    let cx = backend.context(&prepared.memory, now);
+    for call in order(&prepared.phases) {
+        let kernel = &prepared.calls[call];
         let workspaces = kernel.workspaces_touched().into_iter();
-        let workspaces: Vec<_> = workspaces.map(|id| (id.0, sized(&backend, &sizes, id.0))).collect();
+        let workspaces: Vec<_> = workspaces.map(|id| (id.0, sized(backend, &sizes, id.0))).collect();
         let accesses = kernel.accesses();
         let of = |chosen: &dyn Fn(AccessKind) -> bool| -> Vec<Bytes> {
             let chosen = accesses.iter().filter(|access| chosen(access.kind));
-            chosen.flat_map(|access| bytes(&backend, access.resource, &workspaces)).collect()
+            chosen.flat_map(|access| bytes(backend, access.resource, &workspaces)).collect()
         };
         let needed = of(&|kind| kind != AccessKind::Write);
         let written = of(&|kind| kind != AccessKind::Read);
-        let before = take(&backend);
-        run(&backend, &cx, call, kernel.split(&sizes));
-        let seeing = take(&backend);
+        let before = take(backend);
+        run(backend, &cx, &**kernel, kernel.split(&sizes));
+        let seeing = take(backend);
         // A part of what is written to may not be there yet, as images of a batch that is not full: it is the same twice.
         let mut kept = needed;
         kept.extend(written.iter().cloned());
         let start = poisoned(&before, &kept);
-        put(&backend, &start);
-        run(&backend, &cx, call, kernel.split(&sizes));
-        let blind = take(&backend);
+        put(backend, &start);
+        run(backend, &cx, &**kernel, kernel.split(&sizes));
+        let blind = take(backend);
         for (buffer, range) in &written {
             let same = seeing[*buffer][range.clone()] == blind[*buffer][range.clone()];
             assert!(same, "{}: {kernel:?} reads what it does not say", case.name);
@@ -204,7 +242,7 @@ fn check(case: &Case) {
             expected[*buffer][range.clone()].copy_from_slice(&blind[*buffer][range.clone()]);
         }
         assert!(expected == blind, "{}: {kernel:?} writes what it does not say", case.name);
-        put(&backend, &seeing);
+        put(backend, &seeing);
     }
 }
 
@@ -218,8 +256,13 @@ fn sized(backend: &CpuBackend, sizes: &Sizes<'_>, id: usize) -> usize {
 fn kernels_touch_what_they_say_and_nothing_else() {
     let examples = ops::examples().into_iter().map(|example| example.case(3, 5, 20, 20));
     for mut case in examples.chain((31..=34).map(random_network)) {
+        case.settings.extra_vectors = 2;
         for float_bits in [32, 16] {
             case.settings.float_bits = float_bits;
+            if float_bits == 16 {
+                case.settings.groups[0].optimiser =
+                    Optimiser::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
+            }
             check(&case);
         }
     }

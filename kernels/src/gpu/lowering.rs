@@ -11,6 +11,7 @@ use crate::backend::{Setup, TrainerSettings};
 use crate::preprocess::ImageSet;
 use crate::program::{Access, Accesses, Declare, Mode, Program, WorkspaceId};
 use crate::state::Layout;
+use crate::step::{Group, Vector};
 
 /// A call as this machine runs it.
 pub(crate) trait Kernel: Declare {
@@ -114,6 +115,18 @@ impl Lowering<'_> {
     /// Whether a step of training is lowered.
     pub(crate) fn is_training(&self) -> bool {
         self.places.mode == Mode::Train
+    }
+
+    /// Word offset of a group's part of a vector.
+    pub(crate) fn vector(&self, Group(group): Group, vector: Vector) -> usize {
+        let state = self.places.state;
+        let first = match vector {
+            Vector::Parameters => state.parameters,
+            Vector::Gradients => state.gradients,
+            Vector::Momenta => state.momenta,
+            Vector::Extra(number) => state.extra[number],
+        };
+        first + self.layout.groups[group].start
     }
 
     /// Adds a launch to a stage of the call.

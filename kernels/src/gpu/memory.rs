@@ -4,16 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use super::lowering::{Held, Kernel, Sizes};
 use crate::backend::TrainerSettings;
+use crate::optimiser::{Optimiser, Rates};
 use crate::preprocess::{ImageSet, Resize};
 use crate::program::plan::{ALIGNMENT, Lifetime};
 use crate::program::{Content, Mixture, Program, StorageId, Tables, WorkspaceId};
 use crate::shape::{BLOCK, blocks};
 use crate::state::Layout;
+use crate::step::DIFFERENTIATIONS;
 
 /// Words of one channel of a normalisation: a, b, mean, 1/deviation, A, B, C and one unused.
 pub(crate) const NORM_RECORD: usize = 8;
 
-/// Most workgroups that sum squares of gradients.
+/// Words of the rates of one group.
+pub(crate) const RATES: usize = size_of::<Rates>() / size_of::<u32>();
+
+/// Most workgroups that sum products of the elements of vectors.
 pub(crate) const MAX_RUNS: usize = 256;
 
 /// Word offsets in the state: all that is small, or lives longer than a step.
@@ -21,24 +26,31 @@ pub(crate) const MAX_RUNS: usize = 256;
 pub(crate) struct StateWords {
     pub(crate) parameters: usize,
     pub(crate) momenta: usize,
+    /// Second moments of Adam, where a group has it.
+    pub(crate) second: usize,
     pub(crate) gradients: usize,
     pub(crate) running_mean: usize,
     pub(crate) running_var: usize,
     pub(crate) norms: usize,
     /// Drop-path scales, `[edge][lane of the batch]`.
     pub(crate) drops: usize,
-    /// Loss and hits, `[step of a segment][head]`.
+    /// Loss and hits, `[row of a segment][head]`.
     pub(crate) metrics: usize,
     pub(crate) order: usize,
-    pub(crate) squares: usize,
+    /// [`Rates`](crate::optimiser::Rates), `[row of a segment][group]`.
+    pub(crate) rates: usize,
+    /// Sums of products of the elements of vectors, two a workgroup.
+    pub(crate) products: usize,
+    /// What steps keep.
+    pub(crate) extra: Vec<usize>,
     pub(crate) mixtures: Vec<MixtureWords>,
     pub(crate) mean: usize,
     pub(crate) deviation: usize,
     pub(crate) sets: Vec<SetWords>,
     /// Where it ends.
     pub(crate) words: usize,
-    /// Steps between two uploads: of a whole epoch over the largest set.
-    pub(crate) segment_steps: usize,
+    /// Rows between two uploads, one for each batch that is read: of a whole epoch over the largest set.
+    pub(crate) segment_rows: usize,
 }
 
 /// Offsets of what belongs to one mixture.
@@ -81,7 +93,7 @@ impl StateWords {
         let mut state = Self { words: first, ..Self::default() };
         let mut constants = Vec::new();
         let largest = sets.iter().map(ImageSet::len).max().unwrap_or(0);
-        state.segment_steps = largest.div_ceil(settings.batch_size).max(1);
+        state.segment_rows = largest.div_ceil(settings.batch_size).max(DIFFERENTIATIONS);
         let take = |words: &mut usize, count: usize| {
             let offset = *words;
             *words = (offset + count).next_multiple_of(16);
@@ -90,14 +102,18 @@ impl StateWords {
         let words = &mut state.words;
         state.parameters = take(words, layout.elements);
         state.momenta = take(words, layout.trained);
+        let has_adam = settings.groups.iter().any(|group| matches!(group.optimiser, Optimiser::Adam { .. }));
+        state.second = take(words, if has_adam { layout.trained } else { 0 });
         state.gradients = take(words, layout.elements);
         state.running_mean = take(words, tables.norm_channels);
         state.running_var = take(words, tables.norm_channels);
         state.norms = take(words, NORM_RECORD * tables.norm_channels);
         state.drops = take(words, tables.drops * blocks(settings.batch_size) * BLOCK);
-        state.metrics = take(words, 2 * tables.heads.len() * state.segment_steps);
-        state.order = take(words, state.segment_steps * settings.batch_size);
-        state.squares = take(words, 2 * MAX_RUNS);
+        state.metrics = take(words, 2 * tables.heads.len() * state.segment_rows);
+        state.order = take(words, state.segment_rows * settings.batch_size);
+        state.rates = take(words, RATES * settings.groups.len() * state.segment_rows);
+        state.products = take(words, 2 * MAX_RUNS);
+        state.extra = (0..settings.extra_vectors).map(|_| take(words, layout.trained)).collect();
         for mixture in &tables.mixtures {
             let mut firsts = Vec::with_capacity(mixture.terms.len());
             let mut next = 0;
@@ -137,6 +153,11 @@ impl StateWords {
             state.sets.push(SetWords { labels, rows, columns });
         }
         (state, constants)
+    }
+
+    /// Whether there are second moments.
+    pub(crate) fn has_second(&self) -> bool {
+        self.gradients > self.second
     }
 
     /// Bytes of what lasts from step to step, of the gradients, and of everything else.

@@ -47,13 +47,15 @@ pub(crate) use pack::{Seat, pack};
 pub(crate) use grid::launch;
 pub(crate) use images::IMAGE_PAGES;
 pub(crate) use lowering::{Held, Kernel, Lowering, Sizes};
-pub(crate) use memory::{MAX_RUNS, SetWords};
+pub(crate) use memory::{MAX_RUNS, RATES, SetWords};
 pub(crate) use record::{Launch, Page};
 pub(crate) use source::{GRADIENT, INPUT, RNG, SINK, Shader, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
 pub(crate) use views::{Parts, Read, View, X_SHAPE, Y_SHAPE};
 
-use crate::backend::{EpochMetrics, Evaluation, Pass, Setup};
+use std::sync::Arc;
+
+use crate::backend::{EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream};
 use crate::error::Error;
 use crate::limits::Limit;
 use crate::preprocess::ImageSet;
@@ -61,13 +63,15 @@ use crate::profile::KernelTime;
 use crate::program::Mode;
 use crate::program::plan::MemoryPlan;
 use crate::reservation::Reservation;
-use crate::state::State;
+use crate::state::{Moments, State};
+use crate::step::{Group, Part, Step, Vector, VectorWork};
 
 use device::STEP_STRIDE;
-use images::ImageSplit;
+use images::{ImageSplit, ResidentImages};
 use memory::StateWords;
-use prepare::{Prepared, TooLarge};
-use replay::{Buffers, Programs, Replays};
+use prepare::{Prepared, TooLarge, vector_recording};
+use record::Recording;
+use replay::{Buffers, Replay, Submission, commands};
 use run::{Outcome, Run, Share};
 use stopwatch::Stopwatch;
 use storage::Holds;
@@ -75,9 +79,16 @@ use storage::Holds;
 /// A pack of trainings on a device, which share dispatches.
 pub(crate) struct GpuBackend {
     gpu: GpuDevice,
+    setups: Vec<Setup<dyn Kernel>>,
     members: Vec<Member>,
     buffers: Buffers,
-    replays: Replays,
+    resident: Vec<Arc<ResidentImages>>,
+    train: Replay,
+    evaluate: Replay,
+    /// Runs before the first step of an evaluation.
+    prologue: Replay,
+    /// What is done with vectors, as far as it was needed.
+    vectors: Vec<(VectorWork, Replay)>,
     steps_per_submission: usize,
     /// While kernels of training steps are timed.
     stopwatch: Option<Stopwatch>,
@@ -91,26 +102,21 @@ struct Member {
     /// Weight of each head's loss in training, and whether its answers count; the main head is the one that does.
     heads: Vec<(f32, bool)>,
     batch: usize,
-    seed: u64,
-    elements: usize,
-    trained: usize,
-    channels: usize,
     memory_plan: MemoryPlan,
 }
 
 impl GpuBackend {
     /// Plans, records, compiles and allocates trainings that read the same image sets.
-    pub(crate) fn new(gpu: &GpuDevice, setups: &[Setup<dyn Kernel>]) -> Result<Self, Error> {
+    pub(crate) fn new(gpu: &GpuDevice, setups: Vec<Setup<dyn Kernel>>) -> Result<Self, Error> {
         let sets = setups.first().map_or(&[][..], |setup| &setup.sets[..]);
         let resident = sets.iter().map(|set| gpu.resident(set)).collect::<Result<Vec<_>, _>>()?;
         let splits: Vec<_> = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
-        let prepared = Prepared::new(setups, gpu.page_bytes, &splits, gpu.style)
+        let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, gpu.style)
             .map_err(|reason| too_large(gpu, reason))?;
-        let Prepared { mut members, words, words_pages, lanes_pages, train, evaluate, prologue, .. } =
-            prepared;
         let constants: Vec<_> =
-            members.iter_mut().flat_map(|member| std::mem::take(&mut member.constants)).collect();
-        let dispatches = train.dispatches_of_a_step();
+            prepared.members.iter_mut().flat_map(|member| std::mem::take(&mut member.constants)).collect();
+        let dispatches = dispatches(gpu, &setups, &prepared);
+        let Prepared { members, words, words_pages, lanes_pages, train, evaluate, prologue, .. } = prepared;
         let members: Vec<Member> = (setups.iter().zip(members))
             .map(|(setup, member)| Member::new(setup, member, dispatches))
             .collect();
@@ -124,9 +130,9 @@ impl GpuBackend {
         let mut storages = gpu.storages(&sizes)?;
         let lanes = storages.split_off(1 + words_pages.len());
         let words = storages.split_off(1);
-        let steps = members.iter().map(|member| member.state.segment_steps).max().unwrap_or(0);
+        let rows = members.iter().map(|member| member.state.segment_rows).max().unwrap_or(0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let steps = gpu.buffers(&[steps as u64 * STEP_STRIDE], usage)?.remove(0);
+        let steps = gpu.buffers(&[rows as u64 * STEP_STRIDE], usage)?.remove(0);
         let buffers = Buffers {
             state: storages.remove(0),
             words,
@@ -136,12 +142,17 @@ impl GpuBackend {
         for (offset, words) in constants {
             buffers.state.write(gpu, offset, &words);
         }
-        let recordings = Programs { train: &train, evaluate: &evaluate, prologue: &prologue };
+        let replay = |recording: &Recording| Replay::new(gpu, recording, &buffers, &resident);
         Ok(Self {
             gpu: gpu.clone(),
-            replays: Replays::new(gpu, &recordings, &buffers, &resident)?,
+            train: replay(&train)?,
+            evaluate: replay(&evaluate)?,
+            prologue: replay(&prologue)?,
+            vectors: Vec::new(),
+            setups,
             members,
             buffers,
+            resident,
             steps_per_submission: 1,
             stopwatch: None,
             _reservation: reservation,
@@ -154,11 +165,38 @@ impl GpuBackend {
         let setups = [setup];
         let mut prepared = Prepared::new(&setups, gpu.page_bytes, &splits, gpu.style)
             .map_err(|reason| too_large(gpu, reason))?;
-        let dispatches = prepared.train.dispatches_of_a_step();
+        let dispatches = dispatches(gpu, &setups, &prepared);
         Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
     }
 
-    /// Runs the passes of those trainings that have one; what `result` makes of each of their outcomes.
+    /// Records what is done with vectors, once.
+    fn prepare(&mut self, work: VectorWork) -> Result<(), Error> {
+        if self.vectors.iter().all(|(known, _)| *known != work) {
+            let states: Vec<_> = self.members.iter().map(|member| &member.state).collect();
+            let recording = vector_recording(&self.setups, &states, self.gpu.style, work);
+            let replay = Replay::new(&self.gpu, &recording, &self.buffers, &self.resident)?;
+            self.vectors.push((work, replay));
+        }
+        Ok(())
+    }
+
+    /// What a step runs, each with the number of its row in the step; prepared before.
+    fn programs(&self, step: &Step) -> Vec<(&Replay, usize)> {
+        let mut rows = 0_usize;
+        let program = |&part: &Part| {
+            let replay = if let Part::Differentiate { .. } = part {
+                rows += 1;
+                Some(&self.train)
+            } else {
+                let work = VectorWork::Part(part);
+                self.vectors.iter().find(|(known, _)| *known == work).map(|(_, replay)| replay)
+            };
+            replay.map(|replay| (replay, rows.saturating_sub(1)))
+        };
+        step.parts().iter().filter_map(program).collect()
+    }
+
+    /// Runs the passes of those trainings that have one, which make the same steps; what `result` makes of their outcomes.
     fn run<T>(
         &mut self,
         passes: &[Option<Pass<'_>>],
@@ -166,17 +204,28 @@ impl GpuBackend {
         result: impl Fn(&Member, &Pass<'_>, Outcome) -> Result<T, Error>,
     ) -> Result<Vec<Option<Result<T, Error>>>, Error> {
         let training = mode == Mode::Train;
-        let shares = self.members.iter().zip(passes);
+        let mut stopwatch = self.stopwatch.take();
+        let mut steps_per_submission = self.steps_per_submission;
+        let step = passes.iter().flatten().map(|pass| &pass.step).next();
+        let programs = match step {
+            Some(step) if training => self.programs(step),
+            _ => vec![(&self.evaluate, 0)],
+        };
+        let members = self.members.iter().zip(&self.setups).zip(passes);
+        let shares = members
+            .map(|((member, setup), pass)| pass.as_ref().map(|pass| member.share(setup, pass)))
+            .collect();
         let run = Run {
             gpu: &self.gpu,
-            replays: &self.replays,
-            mode,
+            prologue: (!training).then_some(&self.prologue),
+            programs,
             buffers: &self.buffers,
-            shares: shares.map(|(member, pass)| pass.as_ref().map(|pass| member.share(pass))).collect(),
+            shares,
         };
-        let stopwatch = self.stopwatch.as_mut().filter(|_| training);
-        let outcomes = run.run(&mut self.steps_per_submission, stopwatch)?;
-        let each = self.members.iter().zip(passes).zip(outcomes);
+        let outcomes = run.run(&mut steps_per_submission, stopwatch.as_mut().filter(|_| training));
+        self.stopwatch = stopwatch;
+        self.steps_per_submission = steps_per_submission;
+        let each = self.members.iter().zip(passes).zip(outcomes?);
         Ok(each
             .map(|((member, pass), outcome)| pass.as_ref().map(|pass| result(member, pass, outcome)))
             .collect())
@@ -189,8 +238,24 @@ impl GpuBackend {
     pub(crate) fn train_all(
         &mut self,
         passes: &[Option<Pass<'_>>],
-    ) -> Result<Vec<Option<Result<EpochMetrics, Error>>>, Error> {
-        self.run(passes, Mode::Train, Member::trained)
+    ) -> Result<Vec<Option<Result<Vec<EpochMetrics>, Error>>>, Error> {
+        let mut steps: Vec<&Step> = Vec::new();
+        for pass in passes.iter().flatten() {
+            if !steps.contains(&&pass.step) {
+                steps.push(&pass.step);
+            }
+        }
+        let mut results: Vec<_> = passes.iter().map(|_| None).collect();
+        for step in steps {
+            for &part in step.parts() {
+                self.prepare(VectorWork::Part(part))?;
+            }
+            let same: Vec<_> =
+                passes.iter().map(|pass| pass.clone().filter(|pass| pass.step == *step)).collect();
+            let ran = self.run(&same, Mode::Train, Member::trained)?;
+            results.iter_mut().zip(ran).for_each(|(result, ran)| *result = result.take().or(ran));
+        }
+        Ok(results)
     }
 
     /// Evaluates those that have a pass; a result for each of them.
@@ -199,15 +264,19 @@ impl GpuBackend {
     /// When the device fails, which concerns all.
     pub(crate) fn evaluate_all(
         &mut self,
-        passes: &[Option<Pass<'_>>],
+        images: &[Option<(Stream<'_>, &dyn Monitor)>],
     ) -> Result<Vec<Option<Result<Evaluation, Error>>>, Error> {
-        self.run(passes, Mode::Evaluate, Member::evaluated)
+        let passes: Vec<_> = images
+            .iter()
+            .map(|images| images.map(|(stream, monitor)| Pass::evaluation(stream, monitor)))
+            .collect();
+        self.run(&passes, Mode::Evaluate, Member::evaluated)
     }
 
     /// Begins to time the kernels of training steps, of all of the pack; false where the device cannot.
     pub(crate) fn begin_profile(&mut self) -> bool {
         if self.stopwatch.is_none() && self.gpu.has_timestamps() {
-            self.stopwatch = Stopwatch::new(&self.gpu, &self.replays).ok();
+            self.stopwatch = Stopwatch::new(&self.gpu, &self.train).ok();
         }
         self.stopwatch.is_some()
     }
@@ -217,39 +286,67 @@ impl GpuBackend {
         self.stopwatch.take().map(Stopwatch::times).unwrap_or_default()
     }
 
+    fn member(&self, member: usize) -> (&Member, &Setup<dyn Kernel>) {
+        (&self.members[member], &self.setups[member])
+    }
+
     pub(crate) fn state_of(&mut self, member: usize) -> Result<State, Error> {
-        let Member { state, elements, channels, .. } = &self.members[member];
+        let (Member { state, .. }, Setup { layout, tables, .. }) = self.member(member);
+        let channels = tables.norm_channels;
         Ok(State {
-            parameters: self.read(state.parameters, *elements)?,
-            running_mean: self.read(state.running_mean, *channels)?,
-            running_var: self.read(state.running_var, *channels)?,
+            parameters: self.read(state.parameters, layout.elements)?,
+            running_mean: self.read(state.running_mean, channels)?,
+            running_var: self.read(state.running_var, channels)?,
         })
     }
 
     pub(crate) fn set_state_of(&mut self, member: usize, state: &State) -> Result<(), Error> {
-        let Member { state: words, trained, .. } = &self.members[member];
+        let (Member { state: words, .. }, Setup { layout, .. }) = self.member(member);
+        let zeros = vec![0.0; layout.trained];
         self.write(words.parameters, &state.parameters);
         self.write(words.running_mean, &state.running_mean);
         self.write(words.running_var, &state.running_var);
-        self.write(words.momenta, &vec![0.0; *trained]);
+        self.write(words.momenta, &zeros);
+        if words.has_second() {
+            self.write(words.second, &zeros);
+        }
         self.gpu.queue.submit([]);
         self.gpu.check()
     }
 
-    pub(crate) fn momenta_of(&mut self, member: usize) -> Result<Vec<f32>, Error> {
-        let Member { state, trained, .. } = &self.members[member];
-        self.read(state.momenta, *trained)
+    pub(crate) fn moments_of(&mut self, member: usize) -> Result<Moments, Error> {
+        let (Member { state, .. }, Setup { layout, .. }) = self.member(member);
+        let second = if state.has_second() { layout.trained } else { 0 };
+        Ok(Moments {
+            first: self.read(state.momenta, layout.trained)?,
+            second: self.read(state.second, second)?,
+        })
     }
 
-    pub(crate) fn set_momenta_of(&mut self, member: usize, momenta: &[f32]) -> Result<(), Error> {
-        self.write(self.members[member].state.momenta, momenta);
+    pub(crate) fn set_moments_of(&mut self, member: usize, moments: &Moments) -> Result<(), Error> {
+        let Member { state, .. } = &self.members[member];
+        self.write(state.momenta, &moments.first);
+        if state.has_second() {
+            self.write(state.second, &moments.second);
+        }
         self.gpu.queue.submit([]);
         self.gpu.check()
+    }
+
+    pub(crate) fn dot_of(&mut self, member: usize, group: Group, vectors: [Vector; 2]) -> Result<f64, Error> {
+        let work = VectorWork::Dot { group, vectors };
+        self.prepare(work)?;
+        let Some((_, replay)) = self.vectors.iter().find(|(known, _)| *known == work) else { return Ok(0.0) };
+        let products = self.members[member].state.products;
+        self.write(products, &[0.0; MAX_RUNS]);
+        let submission = Submission { programs: vec![(replay, 0)], sets: &[] };
+        self.gpu.queue.submit([commands(&self.gpu, &submission, None)?]);
+        Ok(self.read(products, MAX_RUNS)?.iter().map(|&sum| f64::from(sum)).sum())
     }
 
     pub(crate) fn gradients_of(&mut self, member: usize) -> Result<Vec<f32>, Error> {
-        let Member { state, elements, .. } = &self.members[member];
-        self.read(state.gradients, *elements)
+        let (Member { state, .. }, Setup { layout, .. }) = self.member(member);
+        self.read(state.gradients, layout.elements)
     }
 
     pub(crate) fn memory_plan_of(&self, member: usize) -> MemoryPlan {
@@ -267,7 +364,7 @@ impl GpuBackend {
 
 impl Member {
     fn new(setup: &Setup<dyn Kernel>, prepared: prepare::Member, dispatches: usize) -> Self {
-        let Setup { tables, layout, settings, sets, .. } = setup;
+        let Setup { tables, settings, sets, .. } = setup;
         let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
         let [state_bytes, gradients, small] = state.bytes();
         let labels = sets.iter().map(|set| set.labels().len() as u64).sum::<u64>();
@@ -278,7 +375,7 @@ impl Member {
             state: state_bytes,
             gradients,
             // Labels lie among the words, and are part of the images.
-            scratch: small + state.segment_steps as u64 * STEP_STRIDE - labels,
+            scratch: small + state.segment_rows as u64 * STEP_STRIDE - labels,
             data: sets.iter().map(ImageSet::bytes).sum(),
             buffers: buffers as u64,
             calls: dispatches as u64,
@@ -288,35 +385,35 @@ impl Member {
             heads: tables.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),
             state,
             batch: settings.batch_size,
-            seed: settings.seed,
-            elements: layout.elements,
-            trained: layout.trained,
-            channels: tables.norm_channels,
             memory_plan,
         }
     }
 
-    fn share<'a>(&'a self, pass: &'a Pass<'a>) -> Share<'a> {
-        let Self { state, heads, batch, seed, .. } = self;
-        Share { pass, state, batch: *batch, heads: heads.len(), seed: *seed }
+    fn share<'a>(&'a self, setup: &'a Setup<dyn Kernel>, pass: &'a Pass<'a>) -> Share<'a> {
+        let Self { state, heads, batch, .. } = self;
+        let (groups, seed) = (&setup.settings.groups[..], setup.settings.seed);
+        Share { pass, groups, state, batch: *batch, heads: heads.len(), seed }
     }
 
-    fn trained(&self, pass: &Pass<'_>, outcome: Outcome) -> Result<EpochMetrics, Error> {
+    fn trained(&self, pass: &Pass<'_>, outcome: Outcome) -> Result<Vec<EpochMetrics>, Error> {
         let Outcome { rows, cancelled } = outcome;
         if cancelled {
             return Err(Error::Cancelled);
         }
-        let mut metrics = EpochMetrics { losses: Vec::with_capacity(rows.len()), correct: 0 };
-        for (step, (row, images)) in rows.iter().zip(batches(pass.order.len(), self.batch)).enumerate() {
+        let mut metrics = pass.metrics();
+        let differentiations: Vec<_> = pass.step.differentiations().collect();
+        for (number, row) in rows.iter().enumerate() {
+            let (step, place) = (number / differentiations.len(), number % differentiations.len());
+            let images = pass.batch(differentiations[place].0, step, self.batch).len() as f32;
             let mut loss = 0.0;
             for (&[sum, hits], &(weight, main)) in row.iter().zip(&self.heads) {
                 loss += weight * (sum / images);
-                metrics.correct += if main { hits as u64 } else { 0 };
+                metrics[place].correct += if main { hits as u64 } else { 0 };
             }
             if !loss.is_finite() {
                 return Err(Error::NonFinite { step: pass.first_step + step as u64, epoch: pass.epoch });
             }
-            metrics.losses.push(loss);
+            metrics[place].losses.push(loss);
         }
         Ok(metrics)
     }
@@ -326,7 +423,7 @@ impl Member {
         if cancelled {
             return Err(Error::Cancelled);
         }
-        let images = pass.order.len() as u64;
+        let images = pass.streams.iter().map(|stream| stream.order.len() as u64).sum();
         let mut evaluation = Evaluation { correct: 0, images, loss: 0.0 };
         for row in rows {
             // The auxiliary head is not evaluated.
@@ -354,7 +451,11 @@ fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
     }
 }
 
-/// Images of each step.
-fn batches(images: usize, batch: usize) -> impl Iterator<Item = f32> {
-    (0..images).step_by(batch).map(move |first| (images - first).min(batch) as f32)
+/// Dispatches of a plain step.
+fn dispatches(gpu: &GpuDevice, setups: &[Setup<dyn Kernel>], prepared: &Prepared) -> usize {
+    let states: Vec<_> = prepared.members.iter().map(|member| &member.state).collect();
+    let groups = setups.iter().map(|setup| setup.settings.groups.len()).max().unwrap_or(0);
+    let count =
+        |&part: &Part| vector_recording(setups, &states, gpu.style, VectorWork::Part(part)).dispatches.len();
+    prepared.train.dispatches_of_a_step() + Step::plain(groups).parts().iter().map(count).sum::<usize>()
 }

@@ -10,7 +10,7 @@ use super::device::{GpuDevice, STEP_STRIDE};
 use super::images::ResidentImages;
 use super::layout::JOB_WINDOW;
 use super::record::{Page, Recording};
-use super::replay::{Buffers, Part, all_bound};
+use super::replay::{Buffers, all_bound};
 use super::stopwatch::{self, Stopwatch};
 use super::storage::Storage;
 pub(super) use super::vulkan::Vulkan;
@@ -131,43 +131,6 @@ impl Overlapping {
         self.dispatches.len()
     }
 
-    /// Commands for a part of a pass, after those of `prologue` if there is one.
-    pub(super) fn commands(
-        &self,
-        gpu: &GpuDevice,
-        prologue: Option<&Self>,
-        part: &Part<'_>,
-        mut stopwatch: Option<&mut Stopwatch>,
-    ) -> Result<wgpu::CommandBuffer, Error> {
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let record = |encoder: Option<&mut RawEncoder>| {
-            let Some(encoder) = encoder else { return false };
-            if let Some(prologue) = prologue {
-                prologue.begin(encoder);
-                prologue.encode(encoder, 0, part.sets, None);
-                prologue.end(encoder);
-            }
-            self.begin(encoder);
-            if let Some(stopwatch) = stopwatch.as_deref_mut() {
-                stopwatch.reset_raw(encoder);
-            }
-            for step in part.steps.clone() {
-                self.encode(encoder, step as u32, part.sets, stopwatch.as_deref_mut());
-            }
-            self.end(encoder);
-            if let Some(stopwatch) = stopwatch {
-                stopwatch.resolve_raw(encoder);
-            }
-            true
-        };
-        // SAFETY: the encoder is of this device and new, is used for nothing else while this records, and left open.
-        if !unsafe { encoder.as_hal_mut::<Api, _, _>(record) } {
-            gpu.check()?;
-            return Err(gpu.failed("it takes no commands"));
-        }
-        Ok(encoder.finish())
-    }
-
     /// What was written before, by copies of wgpu or by other replays, is seen. wgpu knows nothing of what is recorded here.
     fn begin(&self, encoder: &mut RawEncoder) {
         let before = wgpu::BufferUses::COPY_DST | wgpu::BufferUses::COPY_SRC;
@@ -184,7 +147,7 @@ impl Overlapping {
         barrier(encoder, &self.uniforms, wgpu::BufferUses::UNIFORM, after);
     }
 
-    /// One step of trainings whose images come from `sets`. Under a stopwatch no two dispatches overlap.
+    /// One run for trainings whose images come from `sets`. Under a stopwatch no two dispatches overlap.
     fn encode(
         &self,
         encoder: &mut RawEncoder,
@@ -230,6 +193,44 @@ impl Overlapping {
         // SAFETY: it was begun above.
         unsafe { encoder.end_compute_pass() };
     }
+}
+
+/// Records programs one after the other, each with the row of its step records. Under a stopwatch there is one.
+pub(super) fn record(
+    gpu: &GpuDevice,
+    encoder: &mut wgpu::CommandEncoder,
+    programs: &[(&Overlapping, u32)],
+    sets: &[usize],
+    mut stopwatch: Option<&mut Stopwatch>,
+) -> Result<(), Error> {
+    // Programs of a submission repeat.
+    let mut distinct: Vec<&Overlapping> = Vec::new();
+    for (program, _) in programs {
+        if !distinct.iter().any(|known| std::ptr::eq(*known, *program)) {
+            distinct.push(program);
+        }
+    }
+    let record = |encoder: Option<&mut RawEncoder>| {
+        let Some(encoder) = encoder else { return false };
+        distinct.iter().for_each(|program| program.begin(encoder));
+        if let Some(stopwatch) = stopwatch.as_deref_mut() {
+            stopwatch.reset_raw(encoder);
+        }
+        for (program, row) in programs {
+            program.encode(encoder, *row, sets, stopwatch.as_deref_mut());
+        }
+        distinct.iter().for_each(|program| program.end(encoder));
+        if let Some(stopwatch) = stopwatch {
+            stopwatch.resolve_raw(encoder);
+        }
+        true
+    };
+    // SAFETY: the encoder is of this device, is used for nothing else while this records, and left open.
+    if unsafe { encoder.as_hal_mut::<Api, _, _>(record) } {
+        return Ok(());
+    }
+    gpu.check()?;
+    Err(gpu.failed("it takes no commands"))
 }
 
 /// What comes after waits for what came before, and sees what that wrote.

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use super::lowering::Kernel;
 use super::{GpuBackend, GpuDevice};
-use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup};
+use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup, Stream};
 use crate::error::Error;
+use crate::optimiser::Progress;
 use crate::profile::KernelTime;
-use crate::program::Mode;
 use crate::program::plan::MemoryPlan;
-use crate::state::State;
+use crate::state::{Moments, State};
+use crate::step::{Group, Step, Vector};
 
 /// How often a waiting training hears of its progress, and asks whether it should stop.
 const RELAY: Duration = Duration::from_millis(50);
@@ -48,24 +49,41 @@ enum Place {
 
 enum Request {
     Build(Box<Setup<dyn Kernel>>),
-    Pass(Mode, Owned),
+    Train(Box<OwnedPass>),
+    Evaluate(OwnedStream, Arc<Relay>),
 }
 
 enum Answer {
     Built(Result<(), Error>),
-    Trained(Result<EpochMetrics, Error>),
+    Trained(Result<Vec<EpochMetrics>, Error>),
     Evaluated(Result<Evaluation, Error>),
 }
 
-/// A pass that other threads can run.
-struct Owned {
+/// Images that other threads can read.
+struct OwnedStream {
     set: usize,
     order: Vec<u32>,
+}
+
+/// A pass that other threads can run.
+struct OwnedPass {
+    step: Step,
+    streams: Vec<OwnedStream>,
     epoch: u32,
     first_step: u64,
-    learning_rate: f32,
+    progress: Vec<Progress>,
     drop_path: f32,
     relay: Arc<Relay>,
+}
+
+impl OwnedStream {
+    fn new(Stream { set, order }: Stream<'_>) -> Self {
+        Self { set, order: order.to_vec() }
+    }
+
+    fn stream(&self) -> Stream<'_> {
+        Stream { set: self.set, order: &self.order }
+    }
 }
 
 /// Stands for the monitor of a training whose thread waits.
@@ -140,11 +158,11 @@ impl Pack {
             relay.exchange(monitor);
             // What nobody runs yet can be taken back.
             if relay.cancelled()
-                && let Place::Asks(Request::Pass(mode, _)) = &board.seats[seat]
+                && let Place::Asks(request) = &board.seats[seat]
+                && let Some(failed) = request.failed(Error::Cancelled)
             {
-                let mode = *mode;
                 board.seats[seat] = Place::Away;
-                return Answer::failed(mode, Error::Cancelled);
+                return failed;
             }
         }
     }
@@ -175,11 +193,13 @@ impl Board {
     }
 }
 
-impl Answer {
-    fn failed(mode: Mode, error: Error) -> Self {
-        match mode {
-            Mode::Train => Self::Trained(Err(error)),
-            Mode::Evaluate => Self::Evaluated(Err(error)),
+impl Request {
+    /// The answer where a pass fails.
+    fn failed(&self, error: Error) -> Option<Answer> {
+        match self {
+            Self::Build(_) => None,
+            Self::Train(_) => Some(Answer::Trained(Err(error))),
+            Self::Evaluate(..) => Some(Answer::Evaluated(Err(error))),
         }
     }
 }
@@ -189,22 +209,20 @@ struct Lead<'a> {
     pack: &'a Pack,
     backend: Option<GpuBackend>,
     builds: Vec<(usize, Box<Setup<dyn Kernel>>)>,
-    passes: [Vec<(usize, Owned)>; 2],
+    trains: Vec<(usize, Box<OwnedPass>)>,
+    evaluates: Vec<(usize, OwnedStream, Arc<Relay>)>,
     answers: Vec<(usize, Answer)>,
 }
 
-const MODES: [Mode; 2] = [Mode::Train, Mode::Evaluate];
-
 impl<'a> Lead<'a> {
     fn new(pack: &'a Pack, requests: Vec<(usize, Request)>, backend: Option<GpuBackend>) -> Self {
-        let mut lead =
-            Self { pack, backend, builds: Vec::new(), passes: [Vec::new(), Vec::new()], answers: Vec::new() };
+        let (builds, trains, evaluates, answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut lead = Self { pack, backend, builds, trains, evaluates, answers };
         for (seat, request) in requests {
             match request {
                 Request::Build(setup) => lead.builds.push((seat, setup)),
-                Request::Pass(mode, pass) => {
-                    lead.passes[usize::from(mode == Mode::Evaluate)].push((seat, pass));
-                }
+                Request::Train(pass) => lead.trains.push((seat, pass)),
+                Request::Evaluate(stream, relay) => lead.evaluates.push((seat, stream, relay)),
             }
         }
         lead
@@ -215,11 +233,11 @@ impl<'a> Lead<'a> {
         if !self.builds.is_empty() {
             self.build();
         }
-        for mode in MODES {
-            let passes = std::mem::take(&mut self.passes[usize::from(mode == Mode::Evaluate)]);
-            if !passes.is_empty() {
-                self.pass(mode, &passes, own, monitor);
-            }
+        if !self.trains.is_empty() {
+            self.train(own, monitor);
+        }
+        if !self.evaluates.is_empty() {
+            self.evaluate(own, monitor);
         }
     }
 
@@ -227,7 +245,7 @@ impl<'a> Lead<'a> {
         let (seats, setups): (Vec<usize>, Vec<Setup<dyn Kernel>>) =
             std::mem::take(&mut self.builds).into_iter().map(|(seat, setup)| (seat, *setup)).unzip();
         let built = if setups.iter().all(|setup| setup.reads_as(&setups[0])) {
-            GpuBackend::new(&self.pack.gpu, &setups)
+            GpuBackend::new(&self.pack.gpu, setups)
         } else {
             Err(Error::Images { problem: "trainings of one pack must read the same image sets".into() })
         };
@@ -251,43 +269,64 @@ impl<'a> Lead<'a> {
         }
     }
 
-    fn pass(&mut self, mode: Mode, passes: &[(usize, Owned)], own: usize, monitor: &dyn Monitor) {
-        let members = self.pack.board().members.clone();
-        let count = members.iter().flatten().count();
-        let mut all: Vec<Option<Pass<'_>>> = (0..count).map(|_| None).collect();
-        for (seat, pass) in passes {
+    fn train(&mut self, own: usize, monitor: &dyn Monitor) {
+        let passes = std::mem::take(&mut self.trains);
+        let (members, mut all) = self.seats();
+        for (seat, pass) in &passes {
             let Some(member) = members[*seat] else { continue };
+            let OwnedPass { step, streams, epoch, first_step, progress, drop_path, relay } = &**pass;
             all[member] = Some(Pass {
-                set: pass.set,
-                order: &pass.order,
-                epoch: pass.epoch,
-                first_step: pass.first_step,
-                learning_rate: pass.learning_rate,
-                drop_path: pass.drop_path,
-                monitor: if *seat == own { monitor } else { &*pass.relay },
+                step: step.clone(),
+                streams: streams.iter().map(OwnedStream::stream).collect(),
+                epoch: *epoch,
+                first_step: *first_step,
+                progress: progress.clone(),
+                drop_path: *drop_path,
+                monitor: if *seat == own { monitor } else { &**relay },
             });
         }
         let Some(backend) = &mut self.backend else { return };
-        let answers: Result<Vec<Option<Answer>>, Error> = match mode {
-            Mode::Train => backend
-                .train_all(&all)
-                .map(|results| results.into_iter().map(|result| result.map(Answer::Trained)).collect()),
-            Mode::Evaluate => backend
-                .evaluate_all(&all)
-                .map(|results| results.into_iter().map(|result| result.map(Answer::Evaluated)).collect()),
-        };
-        match answers {
-            Ok(mut answers) => {
-                for (seat, _) in passes {
-                    if let Some(answer) = members[*seat].and_then(|member| answers[member].take()) {
-                        self.answers.push((*seat, answer));
+        let results = backend.train_all(&all);
+        self.answer(passes.iter().map(|(seat, _)| *seat), &members, results, Answer::Trained);
+    }
+
+    fn evaluate(&mut self, own: usize, monitor: &dyn Monitor) {
+        let passes = std::mem::take(&mut self.evaluates);
+        let (members, mut all) = self.seats();
+        for (seat, stream, relay) in &passes {
+            let Some(member) = members[*seat] else { continue };
+            let monitor = if *seat == own { monitor } else { &**relay as &dyn Monitor };
+            all[member] = Some((stream.stream(), monitor));
+        }
+        let Some(backend) = &mut self.backend else { return };
+        let results = backend.evaluate_all(&all);
+        self.answer(passes.iter().map(|(seat, ..)| *seat), &members, results, Answer::Evaluated);
+    }
+
+    /// Number of each seat's training, and a place for something of each training.
+    fn seats<T>(&self) -> (Vec<Option<usize>>, Vec<Option<T>>) {
+        let members = self.pack.board().members.clone();
+        let count = members.iter().flatten().count();
+        (members, (0..count).map(|_| None).collect())
+    }
+
+    /// Answers seats with their trainings' results, or all with what concerns all.
+    fn answer<T>(
+        &mut self,
+        seats: impl Iterator<Item = usize>,
+        members: &[Option<usize>],
+        results: Result<Vec<Option<Result<T, Error>>>, Error>,
+        answer: impl Fn(Result<T, Error>) -> Answer,
+    ) {
+        match results {
+            Ok(mut results) => {
+                for seat in seats {
+                    if let Some(result) = members[seat].and_then(|member| results[member].take()) {
+                        self.answers.push((seat, answer(result)));
                     }
                 }
             }
-            Err(error) => {
-                let seats: Vec<usize> = passes.iter().map(|&(seat, _)| seat).collect();
-                self.fail(&seats, &error, |error| Answer::failed(mode, error));
-            }
+            Err(error) => self.fail(&seats.collect::<Vec<_>>(), &error, |error| answer(Err(error))),
         }
     }
 
@@ -369,20 +408,6 @@ impl Drop for SeatBackend {
 }
 
 impl SeatBackend {
-    fn pass(&self, mode: Mode, pass: &Pass<'_>) -> Answer {
-        let relay = Arc::new(Relay::default());
-        let owned = Owned {
-            set: pass.set,
-            order: pass.order.to_vec(),
-            epoch: pass.epoch,
-            first_step: pass.first_step,
-            learning_rate: pass.learning_rate,
-            drop_path: pass.drop_path,
-            relay: Arc::clone(&relay),
-        };
-        self.seat.pack.ask(self.seat.number, Request::Pass(mode, owned), &relay, pass.monitor)
-    }
-
     /// The backend is there while this training asks for nothing, for then no pass runs.
     fn with<T>(&self, use_it: impl FnOnce(&mut GpuBackend, usize) -> Result<T, Error>) -> Result<T, Error> {
         let mut board = self.seat.pack.board();
@@ -394,16 +419,23 @@ impl SeatBackend {
 }
 
 impl Backend for SeatBackend {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
-        match self.pass(Mode::Train, pass) {
+    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+        let relay = Arc::new(Relay::default());
+        let Pass { step, streams, epoch, first_step, progress, drop_path, monitor } = pass.clone();
+        let streams = streams.into_iter().map(OwnedStream::new).collect();
+        let owned =
+            OwnedPass { step, streams, epoch, first_step, progress, drop_path, relay: Arc::clone(&relay) };
+        match self.seat.pack.ask(self.seat.number, Request::Train(Box::new(owned)), &relay, monitor) {
             Answer::Trained(metrics) => metrics,
             Answer::Built(Err(error)) => Err(error),
             Answer::Built(Ok(())) | Answer::Evaluated(_) => Err(self.seat.mixed_up()),
         }
     }
 
-    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
-        match self.pass(Mode::Evaluate, pass) {
+    fn evaluate(&mut self, images: Stream<'_>, monitor: &dyn Monitor) -> Result<Evaluation, Error> {
+        let relay = Arc::new(Relay::default());
+        let request = Request::Evaluate(OwnedStream::new(images), Arc::clone(&relay));
+        match self.seat.pack.ask(self.seat.number, request, &relay, monitor) {
             Answer::Evaluated(evaluation) => evaluation,
             Answer::Built(Err(error)) => Err(error),
             Answer::Built(Ok(())) | Answer::Trained(_) => Err(self.seat.mixed_up()),
@@ -418,12 +450,16 @@ impl Backend for SeatBackend {
         self.with(|backend, member| backend.set_state_of(member, state))
     }
 
-    fn momenta(&mut self) -> Result<Vec<f32>, Error> {
-        self.with(GpuBackend::momenta_of)
+    fn moments(&mut self) -> Result<Moments, Error> {
+        self.with(GpuBackend::moments_of)
     }
 
-    fn set_momenta(&mut self, momenta: &[f32]) -> Result<(), Error> {
-        self.with(|backend, member| backend.set_momenta_of(member, momenta))
+    fn set_moments(&mut self, moments: &Moments) -> Result<(), Error> {
+        self.with(|backend, member| backend.set_moments_of(member, moments))
+    }
+
+    fn dot(&mut self, group: Group, vectors: [Vector; 2]) -> Result<f64, Error> {
+        self.with(|backend, member| backend.dot_of(member, group, vectors))
     }
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {

@@ -13,6 +13,7 @@ use super::source::Source;
 use super::tiles::Style;
 use crate::backend::Setup;
 use crate::program::Program;
+use crate::step::VectorWork;
 
 pub(super) struct Prepared {
     pub(super) members: Vec<Member>,
@@ -141,6 +142,29 @@ impl Prepared {
             lives: arenas[0].iter().map(Arena::lives).collect(),
         })
     }
+}
+
+/// What does something with vectors, of all trainings that have them.
+pub(super) fn vector_recording(
+    setups: &[Setup<dyn Kernel>],
+    states: &[&StateWords],
+    style: Style,
+    work: VectorWork,
+) -> Recording {
+    let mut recorder = Recorder::default();
+    let arena = Arena::unplanned();
+    for (training, (setup, state)) in setups.iter().zip(states).enumerate() {
+        let settings = &setup.settings;
+        if work.lacks(settings.groups.len(), settings.extra_vectors).is_some() {
+            continue;
+        }
+        let lowerer = Lowerer { setup, training, state, splits: &[], style };
+        // One call waits for the other.
+        for lowered in lowerer.lower(&setup.train, &(setup.vectors)(work), &arena) {
+            recorder.push(lowered.call, lowered.set, lowered.launch);
+        }
+    }
+    recorder.finish(style)
 }
 
 /// When one program's launches run.

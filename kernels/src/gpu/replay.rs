@@ -1,19 +1,17 @@
 //! Recorded programs with all that their dispatches bind, to be encoded step by step.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::device::{GpuDevice, STEP_STRIDE};
 use super::images::ResidentImages;
 use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_bindings};
-use super::overlap::Overlapping;
+use super::overlap::{self, Overlapping};
 use super::record::{Grouping, Page, Recording};
 use super::source::SlotKind;
 use super::stopwatch::Stopwatch;
 use super::storage::{Format, Storage};
 use crate::error::Error;
-use crate::program::Mode;
 
 /// Buffers of a pack of trainings.
 pub(super) struct Buffers {
@@ -24,94 +22,81 @@ pub(super) struct Buffers {
     pub(super) steps: wgpu::Buffer,
 }
 
-/// The programs of a pack.
-pub(super) struct Programs<T> {
-    pub(super) train: T,
-    pub(super) evaluate: T,
-    /// Runs before the first step of an evaluation.
-    pub(super) prologue: T,
-}
-
-impl<T> Programs<T> {
-    fn of(&self, mode: Mode) -> &T {
-        if mode == Mode::Train { &self.train } else { &self.evaluate }
-    }
-}
-
-/// Steps of a pass that are submitted at once.
-pub(super) struct Part<'a> {
-    pub(super) mode: Mode,
-    /// Whether they are the first.
-    pub(super) first: bool,
-    pub(super) steps: Range<usize>,
+/// Programs that are submitted at once, one after the other, each with the row of its step records.
+pub(super) struct Submission<'a> {
+    pub(super) programs: Vec<(&'a Replay, usize)>,
     /// Where images of trainings come from.
     pub(super) sets: &'a [usize],
 }
 
-/// How programs are replayed.
-pub(super) enum Replays {
+/// How a program is replayed.
+pub(super) enum Replay {
     /// By wgpu, which lets each dispatch wait for the one before.
-    Plain(Programs<Plain>),
+    Plain(Plain),
     /// With barriers between times only.
-    Overlapping(Box<Programs<Overlapping>>),
+    Overlapping(Overlapping),
 }
 
-impl Replays {
+impl Replay {
     pub(super) fn new(
         gpu: &GpuDevice,
-        recordings: &Programs<&Recording>,
+        recording: &Recording,
         buffers: &Buffers,
         sets: &[Arc<ResidentImages>],
     ) -> Result<Self, Error> {
-        let &Programs { train, evaluate, prologue } = recordings;
-        let jobs = |recording: &Recording| {
-            // The last window of job records must lie inside the buffer as a whole.
-            let bytes: &[u8] = bytemuck::cast_slice(&recording.jobs);
-            let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-            let jobs = gpu.buffers(&[bytes.len() as u64 + JOB_WINDOW], usage)?.remove(0);
-            gpu.queue.write_buffer(&jobs, 0, bytes);
-            Ok::<_, Error>(jobs)
-        };
-        let all = [(train, jobs(train)?), (evaluate, jobs(evaluate)?), (prologue, jobs(prologue)?)];
-        let overlapping =
-            all.each_ref().map(|(recording, jobs)| Overlapping::new(gpu, recording, jobs, buffers, sets));
-        if let [Some(train), Some(evaluate), Some(prologue)] = overlapping {
-            let replays = Programs { train, evaluate, prologue };
-            return Ok(Self::Overlapping(Box::new(replays)));
+        // The last window of job records must lie inside the buffer as a whole.
+        let bytes: &[u8] = bytemuck::cast_slice(&recording.jobs);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let jobs = gpu.buffers(&[bytes.len() as u64 + JOB_WINDOW], usage)?.remove(0);
+        gpu.queue.write_buffer(&jobs, 0, bytes);
+        match Overlapping::new(gpu, recording, &jobs, buffers, sets) {
+            Some(replay) => Ok(Self::Overlapping(replay)),
+            None => Plain::new(gpu, recording, &jobs, buffers, sets).map(Self::Plain),
         }
-        let [train, evaluate, prologue] =
-            all.each_ref().map(|(recording, jobs)| Plain::new(gpu, recording, jobs, buffers, sets));
-        let replays = Programs { train: train?, evaluate: evaluate?, prologue: prologue? };
-        Ok(Self::Plain(replays))
     }
 
-    /// Dispatches of a training step, of all image sets.
+    /// Its dispatches, of all image sets.
     pub(super) fn dispatches(&self) -> usize {
         match self {
-            Self::Plain(replays) => replays.train.dispatches.len(),
-            Self::Overlapping(replays) => replays.train.dispatches(),
+            Self::Plain(replay) => replay.dispatches.len(),
+            Self::Overlapping(replay) => replay.dispatches(),
         }
     }
 
-    /// Commands for a part of a pass.
-    pub(super) fn commands(
-        &self,
-        gpu: &GpuDevice,
-        part: &Part<'_>,
-        stopwatch: Option<&mut Stopwatch>,
-    ) -> Result<wgpu::CommandBuffer, Error> {
-        let has_prologue = part.first && part.mode == Mode::Evaluate;
-        match self {
-            Self::Plain(replays) => {
-                let prologue = has_prologue.then_some(&replays.prologue);
-                Ok(replays.of(part.mode).commands(gpu, prologue, part, stopwatch))
-            }
-            Self::Overlapping(replays) => {
-                let prologue = has_prologue.then_some(&replays.prologue);
-                replays.of(part.mode).commands(gpu, prologue, part, stopwatch)
+    /// Whether wgpu records it.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+}
+
+/// Commands for a submission; under a stopwatch it is of one program, whose dispatches are timed.
+pub(super) fn commands(
+    gpu: &GpuDevice,
+    submission: &Submission<'_>,
+    mut stopwatch: Option<&mut Stopwatch>,
+) -> Result<wgpu::CommandBuffer, Error> {
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    // Programs that one of the two records go together.
+    let chunks = submission.programs.chunk_by(|(one, _), (next, _)| one.is_plain() == next.is_plain());
+    for programs in chunks {
+        let overlapping: Vec<(&Overlapping, u32)> = (programs.iter())
+            .filter_map(|&(replay, row)| match replay {
+                Replay::Overlapping(replay) => Some((replay, row as u32)),
+                Replay::Plain(_) => None,
+            })
+            .collect();
+        if !overlapping.is_empty() {
+            overlap::record(gpu, &mut encoder, &overlapping, submission.sets, stopwatch.as_deref_mut())?;
+            continue;
+        }
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for &(replay, row) in programs {
+            if let Replay::Plain(replay) = replay {
+                replay.encode(&mut pass, row as u32, submission.sets, stopwatch.as_deref_mut());
             }
         }
     }
+    Ok(encoder.finish())
 }
 
 /// A program that wgpu replays.
@@ -170,26 +155,6 @@ impl Plain {
         let replay = Self { dispatches: dispatches.collect(), records };
         gpu.check()?;
         Ok(replay)
-    }
-
-    fn commands(
-        &self,
-        gpu: &GpuDevice,
-        prologue: Option<&Self>,
-        part: &Part<'_>,
-        mut stopwatch: Option<&mut Stopwatch>,
-    ) -> wgpu::CommandBuffer {
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            if let Some(prologue) = prologue {
-                prologue.encode(&mut pass, 0, part.sets, None);
-            }
-            for step in part.steps.clone() {
-                self.encode(&mut pass, step as u32, part.sets, stopwatch.as_deref_mut());
-            }
-        }
-        encoder.finish()
     }
 
     /// Encodes one step of trainings whose images come from `sets`.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::device::{GpuDevice, STEP_STRIDE};
 use super::memory::StateWords;
-use super::replay::{Buffers, Part, Replays};
+use super::replay::{Buffers, Replay, Submission, commands};
 use super::stopwatch::Stopwatch;
 use crate::backend::Pass;
 use crate::error::Error;
-use crate::program::Mode;
+use crate::optimiser::{GroupSettings, Rates, rates};
+use crate::step::RunningStatistics;
 
 /// How long one submission should take: well below the 2 s or so after which drivers give a device up, and short enough
 /// that a training stops soon when asked to.
@@ -19,7 +20,7 @@ const IN_FLIGHT: usize = 2;
 
 /// What kernels know of the step that a training is at; the layout is that of `Step` in the shaders.
 #[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct StepRecord {
     /// Images of the batch; 0 when the training rests.
     pub(super) images: u32,
@@ -31,16 +32,18 @@ pub(super) struct StepRecord {
     pub(super) seed: [u32; 2],
     /// Word offset of the set's labels.
     pub(super) labels: u32,
-    pub(super) learning_rate: f32,
+    /// Whether running statistics stay as they are.
+    pub(super) keeps_running: u32,
     pub(super) drop_path: f32,
     /// Set that the images come from.
     pub(super) image_set: u32,
     pub(super) unused: [u32; 2],
 }
 
-/// What one training of a pack does in a pass of its program, and where its state lies.
+/// What one training of a pack does in a pass, and where its state lies.
 pub(super) struct Share<'a> {
     pub(super) pass: &'a Pass<'a>,
+    pub(super) groups: &'a [GroupSettings],
     pub(super) state: &'a StateWords,
     pub(super) batch: usize,
     pub(super) heads: usize,
@@ -48,58 +51,107 @@ pub(super) struct Share<'a> {
 }
 
 impl Share<'_> {
-    /// Images of its `segment`-th part, between two uploads.
-    fn segment(&self, segment: usize) -> &[u32] {
-        let images = self.state.segment_steps * self.batch;
-        self.pass.order.chunks(images).nth(segment).unwrap_or(&[])
+    /// Rows of a step: one for each batch that it reads.
+    fn rows_a_step(&self) -> usize {
+        self.pass.step.differentiations().count().max(1)
+    }
+
+    /// Steps between two uploads.
+    fn steps_a_segment(&self) -> usize {
+        self.state.segment_rows / self.rows_a_step()
     }
 
     fn segments(&self) -> usize {
-        self.pass.order.len().div_ceil(self.state.segment_steps * self.batch)
+        self.pass.steps(self.batch).div_ceil(self.steps_a_segment())
     }
 
-    /// The record of a step of a segment of so many images.
-    fn record(&self, step: usize, images: usize) -> StepRecord {
-        let first = step * self.batch;
-        StepRecord {
-            images: images.saturating_sub(first).min(self.batch) as u32,
-            first: first as u32,
-            row: step as u32,
+    /// Steps of its `segment`-th part, between two uploads.
+    fn steps(&self, segment: usize) -> usize {
+        let steps = self.steps_a_segment();
+        self.pass.steps(self.batch).saturating_sub(segment * steps).min(steps)
+    }
+
+    /// The images that a stream gives to that.
+    fn segment(&self, stream: usize, segment: usize) -> &[u32] {
+        let images = self.steps_a_segment() * self.batch;
+        self.pass.streams[stream].order.chunks(images).nth(segment).unwrap_or(&[])
+    }
+
+    /// The records of a segment, row by row.
+    fn records(&self, segment: usize) -> Vec<StepRecord> {
+        let rows: Vec<_> = self.pass.step.differentiations().collect();
+        let record = |step: usize, row: usize, images: usize| StepRecord {
+            images: images as u32,
+            row: (step * self.rows_a_step() + row) as u32,
             epoch: self.pass.epoch,
             seed: [self.seed as u32, (self.seed >> 32) as u32],
-            labels: self.state.sets[self.pass.set].labels as u32,
-            learning_rate: self.pass.learning_rate,
             drop_path: self.pass.drop_path,
-            image_set: self.pass.set as u32,
-            unused: [0; 2],
+            ..StepRecord::default()
+        };
+        let read = |step: usize, row: usize| {
+            let (stream, running) = rows[row];
+            let left = self.segment(stream, segment).len() - step * self.batch;
+            let set = self.pass.streams[stream].set;
+            StepRecord {
+                first: ((stream * self.steps_a_segment() + step) * self.batch) as u32,
+                labels: self.state.sets[set].labels as u32,
+                image_set: set as u32,
+                keeps_running: u32::from(running == RunningStatistics::Kept),
+                ..record(step, row, left.min(self.batch))
+            }
+        };
+        let steps = 0..self.steps(segment);
+        if rows.is_empty() {
+            // No image is read, and the training does not rest.
+            return steps.map(|step| record(step, 0, 1)).collect();
         }
+        steps.flat_map(|step| (0..rows.len()).map(move |row| (step, row))).map(|(s, r)| read(s, r)).collect()
+    }
+
+    /// Rates of a segment's updates, row by row.
+    fn rates(&self, segment: usize) -> Vec<Rates> {
+        let (pass, rows) = (self.pass, self.rows_a_step());
+        let first = segment * self.steps_a_segment();
+        let of = |row: usize| rates(self.groups, &pass.progress, &pass.step, first + row / rows, row % rows);
+        (0..self.steps(segment) * rows).flat_map(of).collect()
+    }
+
+    /// Images that the steps from `first` to before `last` of a segment read.
+    fn images(&self, segment: usize, first: usize, last: usize) -> usize {
+        let of = |(stream, _)| {
+            let images = self.segment(stream, segment).len();
+            images.min(last * self.batch) - images.min(first * self.batch)
+        };
+        self.pass.step.differentiations().map(of).sum()
     }
 }
 
-/// Loss sum and hits of one head in one step.
+/// Loss sum and hits of one head in one row.
 pub(super) type Sums = [f32; 2];
 
 /// What a pass gave to one training.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// Of each step and head.
+    /// Of each row and head.
     pub(super) rows: Vec<Vec<Sums>>,
     /// Its monitor said stop.
     pub(super) cancelled: bool,
 }
 
-/// One pass of a program, of each training of a pack over its own order of images; some may rest.
+/// One pass, of each training of a pack over its own images; some may rest. All others make the same steps.
 pub(super) struct Run<'a> {
     pub(super) gpu: &'a GpuDevice,
-    pub(super) replays: &'a Replays,
-    pub(super) mode: Mode,
+    /// Runs before the first step.
+    pub(super) prologue: Option<&'a Replay>,
+    /// What a step runs, each with the number of its row in the step.
+    pub(super) programs: Vec<(&'a Replay, usize)>,
     pub(super) buffers: &'a Buffers,
     pub(super) shares: Vec<Option<Share<'a>>>,
 }
 
 impl Run<'_> {
     /// Runs all steps, until all trainings that do not rest are cancelled; an outcome for each training. Under a stopwatch
-    /// the device waits between steps.
+    /// the device waits between programs.
     pub(super) fn run(
         &self,
         steps_per_submission: &mut usize,
@@ -112,12 +164,11 @@ impl Run<'_> {
             self.submit(segment, steps, steps_per_submission, stopwatch.as_deref_mut(), &mut outcomes)?;
             for (share, outcome) in self.shares.iter().zip(&mut outcomes) {
                 let Some(share) = share else { continue };
-                let steps = share.segment(segment).len().div_ceil(share.batch);
-                if steps == 0 || outcome.cancelled {
+                let rows = share.steps(segment) * share.pass.step.differentiations().count();
+                if rows == 0 || outcome.cancelled {
                     continue;
                 }
-                let words =
-                    self.buffers.state.read(self.gpu, share.state.metrics, 2 * steps * share.heads)?;
+                let words = self.buffers.state.read(self.gpu, share.state.metrics, 2 * rows * share.heads)?;
                 let values: Vec<f32> = bytemuck::cast_vec(words);
                 let rows = values.chunks(2 * share.heads);
                 outcome
@@ -135,24 +186,28 @@ impl Run<'_> {
         self.shares.iter().zip(outcomes).all(|(share, outcome)| share.is_none() || outcome.cancelled)
     }
 
-    /// A segment's orders and step records; the number of its steps.
+    /// A segment's orders, rates and step records; the number of its steps.
     fn upload(&self, segment: usize) -> usize {
-        let queue = &self.gpu.queue;
-        let steps = |share: &Share<'_>| share.segment(segment).len().div_ceil(share.batch);
-        let steps = self.shares.iter().flatten().map(steps).max().unwrap_or(0);
-        let mut records = vec![0_u8; steps * STEP_STRIDE as usize];
-        for (index, share) in self.shares.iter().enumerate() {
-            let Some(share) = share else { continue };
-            let order = share.segment(segment);
-            self.buffers.state.write(self.gpu, share.state.order, order);
-            for (step, records) in records.chunks_mut(STEP_STRIDE as usize).enumerate() {
-                let record = share.record(step, order.len());
+        let all: Vec<_> =
+            self.shares.iter().map(|share| share.as_ref().map(|share| share.records(segment))).collect();
+        let rows = all.iter().flatten().map(Vec::len).max().unwrap_or(0);
+        let mut bytes = vec![0_u8; rows * STEP_STRIDE as usize];
+        for (index, (share, records)) in self.shares.iter().zip(&all).enumerate() {
+            let (Some(share), Some(records)) = (share, records) else { continue };
+            for stream in 0..share.pass.streams.len() {
+                let first = stream * share.steps_a_segment() * share.batch;
+                let order = share.segment(stream, segment);
+                self.buffers.state.write(self.gpu, share.state.order + first, order);
+            }
+            let rates = share.rates(segment);
+            self.buffers.state.write(self.gpu, share.state.rates, bytemuck::cast_slice(&rates));
+            for (record, row) in records.iter().zip(bytes.chunks_mut(STEP_STRIDE as usize)) {
                 let own = index * size_of::<StepRecord>()..(index + 1) * size_of::<StepRecord>();
-                records[own].copy_from_slice(bytemuck::bytes_of(&record));
+                row[own].copy_from_slice(bytemuck::bytes_of(record));
             }
         }
-        queue.write_buffer(&self.buffers.steps, 0, &records);
-        steps
+        self.gpu.queue.write_buffer(&self.buffers.steps, 0, &bytes);
+        self.shares.iter().flatten().map(|share| share.steps(segment)).max().unwrap_or(0)
     }
 
     /// Marks the trainings whose monitors say stop.
@@ -165,8 +220,7 @@ impl Run<'_> {
     /// Tells monitors of the images of the steps from `first` to before `last`.
     fn tell(&self, segment: usize, first: usize, last: usize) {
         for share in self.shares.iter().flatten() {
-            let images = share.segment(segment).len();
-            let images = images.min(last * share.batch) - images.min(first * share.batch);
+            let images = share.images(segment, first, last);
             if images > 0 {
                 share.pass.monitor.progress(images as u64);
             }
@@ -182,7 +236,9 @@ impl Run<'_> {
         outcomes: &mut [Outcome],
     ) -> Result<(), Error> {
         let gpu = self.gpu;
-        let sets: Vec<usize> = self.shares.iter().flatten().map(|share| share.pass.set).collect();
+        let streams = self.shares.iter().flatten().flat_map(|share| &share.pass.streams);
+        let sets: Vec<usize> = streams.map(|stream| stream.set).collect();
+        let rows = self.shares.iter().flatten().map(Share::rows_a_step).max().unwrap_or(1);
         let mut waiting: VecDeque<(wgpu::SubmissionIndex, usize)> = VecDeque::new();
         let mut done_before = Instant::now();
         let mut done = 0;
@@ -203,13 +259,26 @@ impl Run<'_> {
                 return gpu.wait(None);
             }
             let count = if stopwatch.is_some() { 1 } else { (*at_once).min(steps - next) };
-            let first = segment == 0 && next == 0;
-            let part = Part { mode: self.mode, first, steps: next..next + count, sets: &sets };
-            let commands = self.replays.commands(gpu, &part, stopwatch.as_deref_mut())?;
-            waiting.push_back((gpu.queue.submit([commands]), count));
-            if let Some(stopwatch) = &mut stopwatch {
-                stopwatch.read(gpu)?;
-            }
+            let prologue = self.prologue.filter(|_| segment == 0 && next == 0).map(|replay| (replay, 0));
+            let step =
+                |step: usize| self.programs.iter().map(move |&(replay, row)| (replay, step * rows + row));
+            let programs: Vec<_> = prologue.into_iter().chain((next..next + count).flat_map(step)).collect();
+            let submit = |programs: &[(&Replay, usize)], stopwatch: Option<&mut Stopwatch>| {
+                let submission = Submission { programs: programs.to_vec(), sets: &sets };
+                Ok::<_, Error>(gpu.queue.submit([commands(gpu, &submission, stopwatch)?]))
+            };
+            let submitted = match &mut stopwatch {
+                None => Some(submit(&programs, None)?),
+                Some(stopwatch) => {
+                    let mut last = None;
+                    for program in programs.chunks(1) {
+                        last = Some(submit(program, Some(stopwatch))?);
+                        stopwatch.read(gpu)?;
+                    }
+                    last
+                }
+            };
+            waiting.extend(submitted.map(|index| (index, count)));
             next += count;
             if waiting.len() >= IN_FLIGHT
                 && let Some(oldest) = waiting.pop_front()

@@ -104,7 +104,7 @@ impl std::hash::Hash for Source {
 /// One training's record of a step: must be the layout of [`StepRecord`](super::run::StepRecord).
 const STEP: &str = "struct Step {
     images: u32, first: u32, row: u32, epoch: u32,
-    seed: vec2<u32>, labels: u32, learning_rate: f32,
+    seed: vec2<u32>, labels: u32, keeps_running: u32,
     drop_path: f32, image_set: u32, unused_a: u32, unused_b: u32,
 }
 ";

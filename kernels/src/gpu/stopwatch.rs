@@ -2,7 +2,7 @@
 
 use super::device::GpuDevice;
 use super::overlap::{RawEncoder, Stamps};
-use super::replay::Replays;
+use super::replay::Replay;
 use crate::error::Error;
 use crate::profile::KernelTime;
 
@@ -12,7 +12,7 @@ pub(super) struct Stopwatch {
     /// Timestamps in each set.
     counts: Vec<u32>,
     resolved: wgpu::Buffer,
-    /// The kernel that ended at each timestamp of a step but the first.
+    /// The kernel that ended at each timestamp of a run but the first.
     laps: Vec<&'static str>,
     times: Vec<KernelTime>,
 }
@@ -28,23 +28,23 @@ pub(super) const IN_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
 pub(super) const BYTES: u64 = wgpu::QUERY_SIZE as u64;
 
 impl Stopwatch {
-    /// For steps of `replays`.
-    pub(super) fn new(gpu: &GpuDevice, replays: &Replays) -> Result<Self, Error> {
-        let count = replays.dispatches() + 1;
+    /// For runs of programs that have at most as many dispatches as `longest`.
+    pub(super) fn new(gpu: &GpuDevice, longest: &Replay) -> Result<Self, Error> {
+        let count = longest.dispatches() + 1;
         let counts: Vec<u32> =
             (0..count).step_by(IN_SET).map(|first| IN_SET.min(count - first) as u32).collect();
         let usage =
             wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let resolved = gpu.buffers(&[BYTES * count as u64], usage)?.remove(0);
-        let sets = match replays {
-            Replays::Plain(_) => {
+        let sets = match longest {
+            Replay::Plain(_) => {
                 let ty = wgpu::QueryType::Timestamp;
                 let set = |&count: &u32| {
                     gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count })
                 };
                 Sets::Plain(counts.iter().map(set).collect())
             }
-            Replays::Overlapping(_) => {
+            Replay::Overlapping(_) => {
                 // wgpu does not see that it is written, and would clear it before it reads.
                 gpu.clear([&resolved]);
                 let stamps = Stamps::new(gpu, &counts, &resolved);
@@ -54,7 +54,7 @@ impl Stopwatch {
         Ok(Self { sets, counts, resolved, laps: Vec::new(), times: Vec::new() })
     }
 
-    /// Before the first dispatch of a step.
+    /// Before the first dispatch of a run.
     pub(super) fn begin(&mut self, pass: &mut wgpu::ComputePass<'_>) {
         self.laps.clear();
         self.stamp(pass);
@@ -73,7 +73,7 @@ impl Stopwatch {
         }
     }
 
-    /// Before a step that wgpu does not record.
+    /// Before a run that wgpu does not record.
     pub(super) fn reset_raw(&self, encoder: &mut RawEncoder) {
         if let Sets::Raw(stamps) = &self.sets {
             stamps.reset(encoder, &self.counts);
@@ -105,7 +105,7 @@ impl Stopwatch {
         }
     }
 
-    /// Adds the times of the step that was submitted last; waits until it is done.
+    /// Adds the times of the run that was submitted last; waits until it is done.
     pub(super) fn read(&mut self, gpu: &GpuDevice) -> Result<(), Error> {
         let count = self.laps.len() + 1;
         let bytes = gpu.read(BYTES * count as u64, |encoder, staging| {
@@ -131,7 +131,7 @@ impl Stopwatch {
         Ok(())
     }
 
-    /// What kernels took in all steps together.
+    /// What kernels took in all runs together.
     pub(super) fn times(self) -> Vec<KernelTime> {
         self.times
     }

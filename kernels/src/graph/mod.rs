@@ -23,9 +23,7 @@ use crate::program::{
     WorkspaceId,
 };
 use crate::shape::Shape;
-
-/// The workspace of the step that follows the backward pass; those of operations come behind it.
-pub(crate) const UPDATE_WORKSPACE: WorkspaceId = WorkspaceId(0);
+use crate::step::Group;
 
 /// A value of the graph, to be read by further operations. Of another graph it means another value or none, and a method that gets
 /// it may panic.
@@ -63,6 +61,8 @@ pub struct Graph {
     pub(crate) tables: Tables,
     pub(crate) nodes: Vec<Node>,
     pub(crate) training_only: bool,
+    /// The group of parameters that are built now.
+    group: Group,
     storages: Vec<Storage>,
     /// How each value is read.
     values: Vec<Input>,
@@ -81,12 +81,14 @@ impl Graph {
             mixtures: Vec::new(),
             drops: 0,
             dropouts: 0,
-            workspaces: 1,
+            groups: 1,
+            workspaces: 0,
         };
         let mut graph = Self {
             tables,
             nodes: Vec::new(),
             training_only: false,
+            group: Group::WEIGHTS,
             storages: Vec::new(),
             values: Vec::new(),
         };
@@ -104,6 +106,20 @@ impl Graph {
         let outer = std::mem::replace(&mut self.training_only, true);
         let built = build(self);
         self.training_only = outer;
+        built
+    }
+
+    /// A new group of parameters, to be trained apart from the others.
+    pub fn group(&mut self) -> Group {
+        self.tables.groups += 1;
+        Group(self.tables.groups - 1)
+    }
+
+    /// Parameters that `build` adds belong to `group`.
+    pub fn in_group<T>(&mut self, group: Group, build: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.group, group);
+        let built = build(self);
+        self.group = outer;
         built
     }
 
@@ -183,7 +199,8 @@ impl Graph {
     }
 
     pub(crate) fn param(&mut self, name: String, shape: Vec<usize>, init: Init) -> ParamId {
-        self.tables.params.push(Param { name, shape, init, is_fixed: false });
+        let group = self.group;
+        self.tables.params.push(Param { name, shape, init, is_fixed: false, group });
         ParamId(self.tables.params.len() - 1)
     }
 

@@ -16,8 +16,9 @@ mod mixture;
 mod node_sum;
 mod pool;
 mod relu6;
-mod sgd;
 mod sigmoid;
+mod update;
+mod vector;
 mod window_average;
 mod windowed;
 
@@ -30,14 +31,23 @@ pub use pool::{PoolKind, PoolSpec};
 
 use crate::graph::{Call, Graph};
 use crate::program::{Mode, Program};
+use crate::step::{Part, VectorWork};
 
-/// The calls of a graph: in training with the update of the weights.
+/// The calls of a graph: in training those that differentiate.
 pub(crate) fn program(graph: &Graph, mode: Mode) -> Program<dyn Call> {
-    let mut program = graph.lower(mode, |tensor| Arc::new(node_sum::zeros(tensor)));
-    if mode == Mode::Train {
-        program.calls.extend(sgd::calls());
+    graph.lower(mode, |tensor| Arc::new(node_sum::zeros(tensor)))
+}
+
+/// The calls of what a device does with vectors, one after the other.
+pub(crate) fn vector_calls(work: VectorWork) -> Vec<Arc<dyn Call>> {
+    match work {
+        // A program of its own.
+        VectorWork::Part(Part::Differentiate { .. }) => Vec::new(),
+        VectorWork::Part(Part::Update { group }) => update::calls(group),
+        VectorWork::Part(Part::Copy { group, from, to }) => vector::copy(group, from, to),
+        VectorWork::Part(Part::Axpy { group, scale, from, to }) => vector::axpy(group, scale, from, to),
+        VectorWork::Dot { group, vectors } => vector::dot(group, vectors),
     }
-    program
 }
 
 /// For each operation its shaders, and small networks that use it.
@@ -70,7 +80,8 @@ operations![
     node_sum,
     pool,
     relu6,
-    sgd,
     sigmoid,
+    update,
+    vector,
     window_average,
 ];

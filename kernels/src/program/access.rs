@@ -26,6 +26,10 @@ pub(crate) enum Resource {
     DropPath,
     /// Weights, and what their updates keep.
     Parameters,
+    /// An extra vector of steps.
+    Extra(usize),
+    /// Sums of products of the elements of vectors.
+    Products,
     /// Losses and hits of the batch.
     Metrics,
 }

@@ -133,7 +133,12 @@ impl Resource {
             | Self::NormGradientSums(norm)
             | Self::NormGradientMap(norm) => Bin::Norm(norm),
             Self::Workspace(workspace) => Bin::Workspace(workspace),
-            Self::ParameterGradients | Self::DropPath | Self::Parameters | Self::Metrics => Bin::Whole,
+            Self::ParameterGradients
+            | Self::DropPath
+            | Self::Parameters
+            | Self::Extra(_)
+            | Self::Products
+            | Self::Metrics => Bin::Whole,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::tensor::{ParamId, Tensor, WorkspaceId};
 use crate::shape::Shape;
+use crate::step::Group;
 
 /// How a parameter starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +24,7 @@ pub(crate) struct Param {
     pub(crate) init: Init,
     /// Never trained, and no part of what a person sees of the network.
     pub(crate) is_fixed: bool,
+    pub(crate) group: Group,
 }
 
 impl Param {
@@ -92,6 +94,8 @@ pub(crate) struct Tables {
     pub(crate) norm_channels: usize,
     pub(crate) heads: Vec<Head>,
     pub(crate) mixtures: Vec<Mixture>,
+    /// Groups of parameters.
+    pub(crate) groups: usize,
     /// Edges with drop path.
     pub(crate) drops: usize,
     /// Layers of dropout.

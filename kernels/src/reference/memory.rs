@@ -138,7 +138,11 @@ impl Memory {
             Resource::NormGradientMap(norm) => self.norms[norm.0].gradient_map.iter_mut().flatten().collect(),
             Resource::Workspace(id) => self.workspaces.get_mut(&id).into_iter().flatten().collect(),
             Resource::DropPath => self.drop_scales.iter_mut().flatten().collect(),
-            Resource::ParameterGradients | Resource::Parameters | Resource::Metrics => Vec::new(),
+            Resource::ParameterGradients
+            | Resource::Parameters
+            | Resource::Extra(_)
+            | Resource::Products
+            | Resource::Metrics => Vec::new(),
         }
     }
 }

@@ -11,26 +11,23 @@ use std::sync::Arc;
 pub(crate) use array::Array;
 pub(crate) use memory::{Kinks, Memory, NormMemory};
 
-use crate::backend::{Backend, EpochMetrics, Evaluation, Pass, Setup, TrainerSettings};
+use crate::backend::{
+    Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings, VectorCalls,
+};
 use crate::error::Error;
+use crate::optimiser::Progress;
 use crate::preprocess::ImageSet;
 use crate::program::plan::MemoryPlan;
 use crate::program::{
-    AccessKind, Declare, DropId, Gradient, Input, Mixed, ParamId, Program, Resource, Sink, StorageId, Tables,
-    Tensor,
+    Declare, DropId, Gradient, Input, Mixed, ParamId, Program, Sink, StorageId, Tables, Tensor,
 };
-use crate::state::{Layout, State};
+use crate::state::{Layout, Moments, State};
+use crate::step::{Group, Part, RunningStatistics, Vector, VectorWork};
 
 /// A call as this machine runs it.
 pub(crate) trait Kernel: Declare {
     /// Does all of its work.
     fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>);
-}
-
-/// Whether a call changes the weights.
-pub(crate) fn updates(call: &dyn Kernel) -> bool {
-    let writes = |kind| matches!(kind, AccessKind::Write | AccessKind::Accumulate);
-    call.accesses().iter().any(|access| access.resource == Resource::Parameters && writes(access.kind))
 }
 
 /// What is rounded.
@@ -52,13 +49,18 @@ pub(crate) struct Reference {
     rounding: Rounding,
     pub(crate) train: Program<dyn Kernel>,
     evaluate: Program<dyn Kernel>,
+    vectors: VectorCalls<dyn Kernel>,
     pub(crate) parameters: Vec<f64>,
     pub(crate) gradients: Vec<f64>,
     pub(crate) momentum: Vec<f64>,
+    pub(crate) second: Vec<f64>,
+    extra: Vec<Vec<f64>>,
     pub(crate) running_mean: Vec<f64>,
     pub(crate) running_var: Vec<f64>,
     /// Of all steps since the state was set.
     pub(crate) margin: f64,
+    /// Of the last batch, not rounded.
+    pub(crate) last_loss: f64,
 }
 
 /// The images of one step and what is done with them.
@@ -67,28 +69,42 @@ pub(crate) struct Batch<'a> {
     pub(crate) set: usize,
     pub(crate) images: &'a [u32],
     pub(crate) epoch: u32,
-    pub(crate) learning_rate: f32,
+    /// Where each group stands, for an update.
+    pub(crate) progress: &'a [Progress],
     pub(crate) drop_path: f32,
+    pub(crate) running: RunningStatistics,
     pub(crate) training: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// Images of an evaluation.
+    fn evaluation(set: usize, images: &'a [u32]) -> Self {
+        let running = RunningStatistics::Kept;
+        Self { set, images, epoch: 0, progress: &[], drop_path: 0.0, running, training: false }
+    }
 }
 
 impl Reference {
     pub(crate) fn new(setup: Setup<dyn Kernel>, rounding: Rounding) -> Self {
-        let Setup { tables, layout, train, evaluate, settings, sets } = setup;
+        let Setup { tables, layout, train, evaluate, vectors, settings, sets } = setup;
         let elements = layout.elements;
         Self {
+            extra: vec![vec![0.0; elements]; settings.extra_vectors],
             layout,
             settings,
             sets,
             rounding,
             train,
             evaluate,
+            vectors,
             parameters: vec![0.0; elements],
             gradients: vec![0.0; elements],
             momentum: vec![0.0; elements],
+            second: vec![0.0; elements],
             running_mean: vec![0.0; tables.norm_channels],
             running_var: vec![1.0; tables.norm_channels],
             margin: f64::INFINITY,
+            last_loss: f64::NAN,
             tables,
         }
     }
@@ -99,14 +115,25 @@ impl Reference {
         Memory::new(&self.tables, &program.storages, batch.images.len())
     }
 
-    /// Runs all of `calls` but the update of the weights: their gradients are left.
+    /// Runs `calls`, which differentiate.
     pub(crate) fn differentiate(&mut self, calls: &[Arc<dyn Kernel>], batch: Batch<'_>) -> Memory {
         self.gradients.fill(0.0);
         let mut memory = self.memory(batch);
-        for call in calls.iter().filter(|call| !updates(&***call)) {
+        for call in calls {
             call.run(self, &mut memory, batch);
         }
         memory
+    }
+
+    /// A group's part of a vector.
+    pub(crate) fn vector(&mut self, group: Group, vector: Vector) -> &mut [f64] {
+        let numbers = match vector {
+            Vector::Parameters => &mut self.parameters,
+            Vector::Gradients => &mut self.gradients,
+            Vector::Momenta => &mut self.momentum,
+            Vector::Extra(number) => &mut self.extra[number],
+        };
+        &mut numbers[self.layout.groups[group.0].clone()]
     }
 
     pub(crate) fn param(&self, param: ParamId) -> &[f64] {
@@ -212,47 +239,68 @@ pub(crate) fn scaled(memory: &Memory, mut values: Array, drop: Option<DropId>) -
 }
 
 impl Backend for Reference {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
+    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
         let calls = self.train.calls.clone();
-        let mut metrics = EpochMetrics { losses: Vec::new(), correct: 0 };
-        for (step, images) in (pass.first_step..).zip(pass.order.chunks(self.settings.batch_size)) {
+        let mut metrics = pass.metrics();
+        let size = self.settings.batch_size;
+        for step in 0..pass.steps(size) {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let Pass { set, epoch, learning_rate, drop_path, .. } = *pass;
-            let batch = Batch { set, images, epoch, learning_rate, drop_path, training: true };
-            let mut memory = self.differentiate(&calls, batch);
-            for call in calls.iter().filter(|call| updates(&***call)) {
-                call.run(self, &mut memory, batch);
+            let stopped = Error::NonFinite { step: pass.first_step + step as u64, epoch: pass.epoch };
+            let mut progress = pass.progress.clone();
+            progress.iter_mut().enumerate().for_each(|(group, progress)| {
+                progress.updates += (step * pass.step.updates(Group(group))) as u64;
+            });
+            let mut place = 0;
+            let mut memory = self.memory(Batch::evaluation(0, &[]));
+            for &part in pass.step.parts() {
+                if let Part::Differentiate { stream, running } = part {
+                    let images = pass.batch(stream, step, size);
+                    let Pass { epoch, drop_path, .. } = *pass;
+                    let set = pass.streams[stream].set;
+                    let batch =
+                        Batch { set, images, epoch, progress: &[], drop_path, running, training: true };
+                    memory = self.differentiate(&calls, batch);
+                    self.margin = self.margin.min(memory.kinks.margin);
+                    self.last_loss = memory.loss;
+                    metrics[place].losses.push(memory.loss as f32);
+                    metrics[place].correct += memory.correct;
+                    place += 1;
+                    pass.monitor.progress(images.len() as u64);
+                } else {
+                    let batch = Batch { progress: &progress, ..Batch::evaluation(0, &[]) };
+                    for call in (self.vectors)(VectorWork::Part(part)) {
+                        call.run(self, &mut memory, batch);
+                    }
+                    if let Part::Update { group } = part {
+                        progress[group.0].updates += 1;
+                    }
+                }
+                if !memory.loss.is_finite() {
+                    return Err(stopped);
+                }
             }
-            if !memory.loss.is_finite() {
-                return Err(Error::NonFinite { step, epoch });
-            }
-            self.margin = self.margin.min(memory.kinks.margin);
-            metrics.losses.push(memory.loss as f32);
-            metrics.correct += memory.correct;
-            pass.monitor.progress(images.len() as u64);
         }
         Ok(metrics)
     }
 
-    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
+    fn evaluate(&mut self, images: Stream<'_>, monitor: &dyn Monitor) -> Result<Evaluation, Error> {
         let Program { prologue, calls, .. } = &self.evaluate;
         let calls: Vec<_> = prologue.iter().chain(calls).cloned().collect();
-        let mut total = Evaluation { correct: 0, images: pass.order.len() as u64, loss: 0.0 };
-        for images in pass.order.chunks(self.settings.batch_size) {
-            if pass.monitor.cancelled() {
+        let mut total = Evaluation { correct: 0, images: images.order.len() as u64, loss: 0.0 };
+        for batch in images.order.chunks(self.settings.batch_size) {
+            if monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let Pass { set, epoch, learning_rate, drop_path, .. } = *pass;
-            let batch = Batch { set, images, epoch, learning_rate, drop_path, training: false };
-            let mut memory = self.memory(batch);
+            let now = Batch::evaluation(images.set, batch);
+            let mut memory = self.memory(now);
             for call in &calls {
-                call.run(self, &mut memory, batch);
+                call.run(self, &mut memory, now);
             }
             total.correct += memory.correct;
-            total.loss += memory.loss * images.len() as f64 / pass.order.len() as f64;
-            pass.monitor.progress(images.len() as u64);
+            total.loss += memory.loss * batch.len() as f64 / images.order.len() as f64;
+            monitor.progress(batch.len() as u64);
         }
         Ok(total)
     }
@@ -272,17 +320,28 @@ impl Backend for Reference {
         self.running_mean = double(&state.running_mean);
         self.running_var = double(&state.running_var);
         self.momentum.fill(0.0);
+        self.second.fill(0.0);
         self.margin = f64::INFINITY;
         Ok(())
     }
 
-    fn momenta(&mut self) -> Result<Vec<f32>, Error> {
-        Ok(self.momentum[..self.layout.trained].iter().map(|&m| m as f32).collect())
+    fn moments(&mut self) -> Result<Moments, Error> {
+        let single = |moments: &[f64]| moments[..self.layout.trained].iter().map(|&m| m as f32).collect();
+        Ok(Moments { first: single(&self.momentum), second: single(&self.second) })
     }
 
-    fn set_momenta(&mut self, momenta: &[f32]) -> Result<(), Error> {
-        self.momentum.iter_mut().zip(momenta).for_each(|(to, &from)| *to = f64::from(from));
+    fn set_moments(&mut self, moments: &Moments) -> Result<(), Error> {
+        let set = |to: &mut [f64], from: &[f32]| {
+            to.iter_mut().zip(from).for_each(|(to, &from)| *to = f64::from(from));
+        };
+        set(&mut self.momentum, &moments.first);
+        set(&mut self.second, &moments.second);
         Ok(())
+    }
+
+    fn dot(&mut self, group: Group, [left, right]: [Vector; 2]) -> Result<f64, Error> {
+        let left = self.vector(group, left).to_vec();
+        Ok(left.iter().zip(self.vector(group, right)).map(|(a, b)| a * *b).sum())
     }
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {

@@ -11,7 +11,7 @@ mod supernet;
 use golden::{
     BATCHES, Extent, Golden, MEAN, STD, Searched, Sizes, Summary, Tensor, Tensors, Tolerance, read_tensors,
 };
-use kernels::{Device, DeviceChoice, Graph, Nobody, NormInit, Preprocess, Trainer};
+use kernels::{Device, DeviceChoice, Graph, GroupSettings, Nobody, NormInit, Preprocess, Trainer};
 use stages::{Budget, network};
 
 const STEPS: usize = 20;
@@ -65,9 +65,8 @@ fn trainer(golden: &Golden, graph: &Graph, device: &Device) -> Trainer {
     let recipe = &golden.recipe;
     let settings = kernels::TrainerSettings {
         batch_size: golden.batch_size(),
-        momentum: recipe.momentum,
-        weight_decay: recipe.weight_decay,
-        grad_clip: recipe.grad_clip,
+        groups: vec![GroupSettings::sgd(recipe.momentum, recipe.weight_decay, recipe.grad_clip)],
+        extra_vectors: 0,
         label_smoothing: recipe.label_smoothing,
         float_bits: 32,
         preprocess: Preprocess {

@@ -1,11 +1,16 @@
 //! Networks with every kernel in every place, and their trainings.
 
-use crate::backend::Setup;
+use crate::backend::{Pass, Setup, Stream};
 use crate::gpu::Kernel;
 use crate::graph::{Call, Graph, ValueId};
+use crate::optimiser::Progress;
 use crate::rng::{Purpose, random};
+use crate::step::Step;
 use crate::trainer::unchecked_setup;
-use crate::{ConvSpec, ImageSet, NormInit, PoolKind, Preprocess, SeparableSpec, Shape, TrainerSettings};
+use crate::{
+    ConvSpec, GroupSettings, ImageSet, Monitor, NormInit, PoolKind, Preprocess, SeparableSpec, Shape,
+    TrainerSettings,
+};
 
 fn norm(graph: &mut Graph, name: &str, value: ValueId) -> ValueId {
     graph.batch_norm(&format!("{name}.bn"), value).unwrap()
@@ -133,9 +138,8 @@ impl Training {
             Preprocess { image_size: size, mean: vec![0.5; 3], std: vec![0.25; 3], augment: true, cutout: 3 };
         let settings = TrainerSettings {
             batch_size,
-            momentum: 0.9,
-            weight_decay: 3e-4,
-            grad_clip: 5.0,
+            groups: vec![GroupSettings::sgd(0.9, 3e-4, 5.0)],
+            extra_vectors: 0,
             label_smoothing: 0.1,
             float_bits,
             preprocess,
@@ -152,4 +156,12 @@ impl Training {
     pub(super) fn setup_of_calls(&self) -> Setup<dyn Call> {
         unchecked_setup(&self.graph, &self.settings, &self.sets)
     }
+}
+
+/// An epoch of plain steps.
+pub(super) fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> Pass<'a> {
+    let streams = vec![Stream { set: 0, order }];
+    let progress = vec![Progress { learning_rate, updates: 0 }];
+    let (step, epoch, first_step, drop_path) = (Step::plain(1), 2, 40, 0.2);
+    Pass { step, streams, epoch, first_step, progress, drop_path, monitor }
 }

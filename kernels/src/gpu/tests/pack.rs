@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::networks::{Training, dense, short};
-use crate::backend::{Pass, Setup};
+use super::networks::{Training, dense, pass, short};
+use crate::backend::{Pass, Setup, Stream};
 use crate::device::{Device, DeviceChoice, Kind};
 use crate::gpu::Kernel;
 use crate::gpu::images::ImageSplit;
 use crate::gpu::prepare::Prepared;
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuDevice, pack};
+use crate::optimiser::Optimiser;
 use crate::{EpochMetrics, Error, Evaluation, Monitor, Nobody};
 
 /// Different networks, seeds and precisions on the same images.
@@ -41,17 +42,8 @@ fn run(device: &Device, training: &Training, epochs: u32) -> Result<Ran, Error> 
     let order: Vec<u32> = (0..training.sets[0].len() as u32).rev().collect();
     let (mut metrics, mut evaluations) = (Vec::new(), Vec::new());
     for epoch in 0..epochs {
-        let pass = Pass {
-            set: 0,
-            order: &order,
-            epoch,
-            first_step: 0,
-            learning_rate: 0.05,
-            drop_path: 0.2,
-            monitor: &Nobody,
-        };
-        metrics.push(backend.train(&pass)?);
-        evaluations.push(backend.evaluate(&Pass { order: &order[..17], ..pass })?);
+        metrics.extend(backend.train(&Pass { epoch, ..pass(&order, 0.05, &Nobody) })?);
+        evaluations.push(backend.evaluate(Stream { set: 0, order: &order[..17] }, &Nobody)?);
     }
     Ok((metrics, evaluations, backend.gradients()?))
 }
@@ -127,7 +119,7 @@ fn a_training_that_fails_leaves_the_others_alone() {
     let alone = run(&device, &trainings[0], 2).unwrap();
     trainings.truncate(3);
     // One whose loss is no number, and one that reads other images: the latter is refused before anything runs.
-    trainings[1].settings.momentum = f32::MAX;
+    trainings[1].settings.groups[0].optimiser = Optimiser::Sgd { momentum: f32::MAX };
     let packed = run_packed(&trainings, |_| 2);
     assert!(packed[0].as_ref().is_ok_and(|packed| *packed == alone));
     assert!(matches!(packed[1], Err(Error::NonFinite { .. })), "{:?}", packed[1].as_ref().err());
@@ -170,16 +162,7 @@ fn a_seat_that_is_stopped_or_dropped_is_not_waited_for() {
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             let mut backend = stopped.backend(training.setup_of_calls())?;
-            let pass = Pass {
-                set: 0,
-                order: &[0, 1],
-                epoch: 0,
-                first_step: 0,
-                learning_rate: 0.1,
-                drop_path: 0.0,
-                monitor: &Stopped,
-            };
-            backend.train(&pass)
+            backend.train(&pass(&[0, 1], 0.1, &Stopped))
         });
         assert!(run(&seats[0], &trainings[0], 1).unwrap() == alone);
         assert!(matches!(thread.join().unwrap(), Err(Error::Cancelled)));

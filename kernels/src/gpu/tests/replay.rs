@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::networks::{Training, dense};
-use crate::backend::{Pass, Setup};
+use super::networks::{Training, dense, pass};
+use crate::backend::{Pass, Setup, Stream};
 use crate::gpu::Kernel;
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuBackend, GpuDevice};
@@ -18,9 +18,12 @@ fn backend(gpu: &GpuDevice, training: &Training) -> GpuBackend {
 /// Trainings that share dispatches, in their initial states.
 fn packed(gpu: &GpuDevice, trainings: &[&Training]) -> GpuBackend {
     let setups: Vec<Setup<dyn Kernel>> = trainings.iter().map(|training| training.setup()).collect();
-    let mut backend = GpuBackend::new(gpu, &setups).unwrap();
-    for (member, Setup { tables, layout, settings, .. }) in setups.iter().enumerate() {
-        let state = State::initial(tables, layout, settings.seed, settings.norm_init);
+    let initial = |Setup { tables, layout, settings, .. }: &Setup<dyn Kernel>| {
+        State::initial(tables, layout, settings.seed, settings.norm_init)
+    };
+    let states: Vec<_> = setups.iter().map(initial).collect();
+    let mut backend = GpuBackend::new(gpu, setups).unwrap();
+    for (member, state) in states.into_iter().enumerate() {
         backend.set_state_of(member, &state).unwrap();
     }
     backend
@@ -29,24 +32,20 @@ fn packed(gpu: &GpuDevice, trainings: &[&Training]) -> GpuBackend {
 /// One training alone.
 trait Alone {
     fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error>;
-    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error>;
+    fn evaluate(&mut self, order: &[u32], monitor: &dyn Monitor) -> Result<Evaluation, Error>;
     fn state(&mut self) -> Result<State, Error>;
 }
 
 impl Alone for GpuBackend {
     fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
-        self.train_all(&[Some(*pass)])?.remove(0).unwrap()
+        Ok(self.train_all(&[Some(pass.clone())])?.remove(0).unwrap()?.remove(0))
     }
-    fn evaluate(&mut self, pass: &Pass<'_>) -> Result<Evaluation, Error> {
-        self.evaluate_all(&[Some(*pass)])?.remove(0).unwrap()
+    fn evaluate(&mut self, order: &[u32], monitor: &dyn Monitor) -> Result<Evaluation, Error> {
+        self.evaluate_all(&[Some((Stream { set: 0, order }, monitor))])?.remove(0).unwrap()
     }
     fn state(&mut self) -> Result<State, Error> {
         self.state_of(0)
     }
-}
-
-fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> Pass<'a> {
-    Pass { set: 0, order, epoch: 2, first_step: 40, learning_rate, drop_path: 0.2, monitor }
 }
 
 fn small(float_bits: u32) -> Training {
@@ -61,7 +60,7 @@ fn run(backend: &mut GpuBackend, training: &Training) -> (EpochMetrics, State, E
     let order = order(training);
     let metrics = backend.train(&pass(&order, 0.05, &Nobody)).unwrap();
     let state = backend.state().unwrap();
-    (metrics, state, backend.evaluate(&pass(&order, 0.0, &Nobody)).unwrap())
+    (metrics, state, backend.evaluate(&order, &Nobody).unwrap())
 }
 
 #[test]
@@ -182,7 +181,7 @@ fn a_training_tells_its_progress_and_stops_when_asked() {
     let mut backend = backend(&gpu, &training);
     let monitor = Stop { images: AtomicU64::new(0), after: u64::MAX };
     backend.train(&pass(&order, 0.05, &monitor)).unwrap();
-    backend.evaluate(&pass(&order[..7], 0.0, &monitor)).unwrap();
+    backend.evaluate(&order[..7], &monitor).unwrap();
     assert_eq!(monitor.images.load(Ordering::Relaxed), 57);
     let monitor = Stop { images: AtomicU64::new(0), after: 0 };
     assert!(matches!(backend.train(&pass(&order, 0.05, &monitor)), Err(Error::Cancelled)));

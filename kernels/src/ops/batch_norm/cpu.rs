@@ -5,6 +5,7 @@ use super::{BatchNorm, EPSILON, GradientMap, GradientSums, MOMENTUM, RunningMap,
 use crate::cpu::{Context, Element, Kernel, Memory, Piece, Sizes, Split, Unit, Vector};
 use crate::program::{Gradient, Mixed, NormId, Tensor};
 use crate::shape::BLOCK;
+use crate::step::RunningStatistics;
 
 impl Kernel for Sums {
     #[inline(always)]
@@ -161,6 +162,9 @@ unsafe fn statistics(cx: &Context<'_>, op: &BatchNorm) {
             *n.mean.pointer::<f32>().add(at) = mean as f32;
             *n.inverse_std.pointer::<f32>().add(at) = inverse_std as f32;
             write_map(cx, op, channel, mean, inverse_std);
+            if cx.running == RunningStatistics::Kept {
+                continue;
+            }
             let update = |running: *mut f32, value: f64| *running += MOMENTUM * (value as f32 - *running);
             update(n.running_mean.pointer::<f32>().add(at), mean);
             update(n.running_var.pointer::<f32>().add(at), squares / (count - 1.0).max(1.0));

@@ -69,6 +69,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         set_float(record + 1u, float_at(job.shift + channel) - scale * means[0]);
         set_float(record + 2u, means[0]);
         set_float(record + 3u, 1.0 / sqrt(variance + EPSILON));
+        if now.keeps_running != 0u {
+            return;
+        }
         let unbiased = squares[0] / max(number - 1.0, 1.0);
         let old_mean = float_at(job.running_mean + channel);
         let old_variance = float_at(job.running_var + channel);

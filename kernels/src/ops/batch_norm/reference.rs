@@ -3,6 +3,7 @@
 use super::{BatchNorm, EPSILON, GradientMap, GradientSums, MOMENTUM, RunningMap, Statistics, Sums};
 use crate::program::{NormId, Tensor};
 use crate::reference::{Array, Batch, Kernel, Memory, NormMemory, Reference, get, scaled};
+use crate::step::RunningStatistics;
 
 impl BatchNorm {
     /// Its channels among those of all normalisations.
@@ -28,9 +29,13 @@ impl Kernel for Statistics {
         let Self(op) = self;
         let (scale, shift) = (reference.param(op.scale).to_vec(), reference.param(op.shift).to_vec());
         let channels = op.channels(reference);
-        let mean = &mut reference.running_mean[channels.clone()];
-        let var = &mut reference.running_var[channels];
-        statistics(&mut memory.norms[op.norm.0], op.count(batch), &scale, &shift, mean, var);
+        let mut mean = reference.running_mean[channels.clone()].to_vec();
+        let mut var = reference.running_var[channels.clone()].to_vec();
+        statistics(&mut memory.norms[op.norm.0], op.count(batch), &scale, &shift, &mut mean, &mut var);
+        if batch.running == RunningStatistics::Updated {
+            reference.running_mean[channels.clone()].copy_from_slice(&mean);
+            reference.running_var[channels].copy_from_slice(&var);
+        }
     }
 }
 

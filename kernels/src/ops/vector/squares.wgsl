@@ -1,4 +1,4 @@
-// Sums of squares of a run of `job.run` gradients, one run a workgroup: of usual ones, and of ones whose squares, or a sum of
+// Sums of squares of a run of `job.run` numbers, one run a workgroup: of usual ones, and of ones whose squares, or a sum of
 // them, could be too large for 32 bits, made smaller by `LARGE_SCALE` (Blue, 1978). What is no number is among the latter.
 
 var<workgroup> squares: array<f32, WORKGROUP>;
@@ -10,11 +10,11 @@ fn invoke(group: vec3<u32>, local: u32) {
     var sum = 0.0;
     var large_sum = 0.0;
     for (var element = group.x * job.run + local; element < end; element += WORKGROUP) {
-        let gradient = float_at(job.gradients + element);
+        let number = float_at(job.numbers + element);
         // By its bits, in which what is no number is large.
-        let is_usual = (bitcast<u32>(gradient) & 0x7fffffffu) < LARGE_BITS;
-        let small = gradient * LARGE_SCALE;
-        sum += select(0.0, gradient * gradient, is_usual);
+        let is_usual = (bitcast<u32>(number) & 0x7fffffffu) < LARGE_BITS;
+        let small = number * LARGE_SCALE;
+        sum += select(0.0, number * number, is_usual);
         large_sum += select(small * small, 0.0, is_usual);
     }
     squares[local] = sum;
@@ -27,7 +27,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
     }
     if local == 0u {
-        set_float(job.squares + 2u * group.x, squares[0]);
-        set_float(job.squares + 2u * group.x + 1u, large_squares[0]);
+        set_float(job.products + 2u * group.x, squares[0]);
+        set_float(job.products + 2u * group.x + 1u, large_squares[0]);
     }
 }

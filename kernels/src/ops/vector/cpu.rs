@@ -1,0 +1,115 @@
+//! Vectors segment by segment.
+
+use super::{Axpy, Copy, Dot, Squares};
+use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector};
+use crate::step::{Group, NORM_EPSILON, Norm};
+
+/// The norm that [`Squares`] has left the parts of.
+///
+/// # Safety
+/// All segments must have written their sums.
+pub(in crate::ops) unsafe fn norm(cx: &Context<'_>, group: Group) -> f64 {
+    let count = cx.segments(group);
+    // SAFETY: the caller's promise; there is room for the sums of any group.
+    unsafe { std::slice::from_raw_parts(cx.parameters.products.pointer::<f64>(), count) }
+        .iter()
+        .sum::<f64>()
+        .sqrt()
+}
+
+/// Sum of products, in eight sums so that the loop is not one chain of additions.
+fn product_sum(left: &[f32], right: &[f32]) -> f64 {
+    let mut sums = [0.0_f64; 8];
+    for (left, right) in left.chunks_exact(8).zip(right.chunks_exact(8)) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(left).zip(right) {
+            *sum += f64::from(a) * f64::from(b);
+        }
+    }
+    sums.iter().sum()
+}
+
+impl Kernel for Squares {
+    fn split(&self, sizes: &Sizes<'_>) -> Split {
+        sizes.by_segment(self.group)
+    }
+
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Part { part } = unit else { return };
+        let (begin, count) = cx.segment(self.group, part);
+        // SAFETY: segments lie inside the vector, whose numbers are there; every part has a place of its own.
+        unsafe {
+            let numbers = std::slice::from_raw_parts(cx.vector(self.of).add(begin), count);
+            *cx.parameters.products.pointer::<f64>().add(part) = product_sum(numbers, numbers);
+        }
+    }
+}
+
+impl Kernel for Dot {
+    fn split(&self, sizes: &Sizes<'_>) -> Split {
+        sizes.by_segment(self.group)
+    }
+
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Part { part } = unit else { return };
+        let (begin, count) = cx.segment(self.group, part);
+        // SAFETY: as above.
+        unsafe {
+            let vector = |of| std::slice::from_raw_parts(cx.vector(of).add(begin), count);
+            let [left, right] = self.vectors.map(vector);
+            *cx.parameters.products.pointer::<f64>().add(part) = product_sum(left, right);
+        }
+    }
+}
+
+impl Kernel for Copy {
+    fn split(&self, sizes: &Sizes<'_>) -> Split {
+        sizes.by_segment(self.group)
+    }
+
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Part { part } = unit else { return };
+        let (begin, count) = cx.segment(self.group, part);
+        // SAFETY: segments lie inside the vectors, which may be one, and no other thread touches this one.
+        unsafe { cx.vector(self.to).add(begin).copy_from(cx.vector(self.from).add(begin), count) }
+    }
+}
+
+impl Kernel for Axpy {
+    fn split(&self, sizes: &Sizes<'_>) -> Split {
+        sizes.by_segment(self.group)
+    }
+
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Part { part } = unit else { return };
+        let (begin, count) = cx.segment(self.group, part);
+        // SAFETY: segments lie inside the vectors, which may be one, and no other thread touches this one; sums for a norm are
+        // there.
+        unsafe {
+            let scale = self.scale(cx);
+            let (from, to) = (cx.vector(self.from).add(begin), cx.vector(self.to).add(begin));
+            for element in 0..count {
+                *to.add(element) += scale * *from.add(element);
+            }
+        }
+    }
+}
+
+impl Axpy {
+    /// The factor.
+    ///
+    /// # Safety
+    /// As [`norm`].
+    unsafe fn scale(&self, cx: &Context<'_>) -> f32 {
+        let rate = self.scale.learning_rate.map_or(1.0, |Group(group)| cx.rates[group].learning_rate);
+        // SAFETY: the caller's promise.
+        let norm = self.scale.norm.map_or(1.0, |Norm { group, divides, .. }| unsafe {
+            let norm = norm(cx, group);
+            if divides { 1.0 / (norm + NORM_EPSILON) } else { norm }
+        });
+        (f64::from(self.scale.factor) * f64::from(rate) * norm) as f32
+    }
+}

@@ -1,0 +1,89 @@
+//! Launches over vectors: each workgroup has a run of a group's numbers.
+
+use super::{Axpy, Copy, Dot, Squares};
+use crate::gpu::{Kernel, Lowering, MAX_RUNS, Parts, RATES, Shader};
+use crate::step::{Group, NORM_EPSILON};
+
+const LARGE: &str = include_str!("large.wgsl");
+const NORM_FILE: &str = include_str!("norm.wgsl");
+/// What kernels include that need the norm of what [`Squares`] has gone through.
+pub(in crate::ops) const NORM: [&str; 2] = [LARGE, NORM_FILE];
+
+const SQUARES: Shader =
+    Shader { name: "squares", workgroup: 256, files: &[LARGE, include_str!("squares.wgsl")] };
+const DOT: Shader = Shader { name: "dot", workgroup: 256, files: &[include_str!("dot.wgsl")] };
+const COPY: Shader =
+    Shader { name: "copy_vector", workgroup: 256, files: &[include_str!("copy_vector.wgsl")] };
+const AXPY: Shader =
+    Shader { name: "axpy", workgroup: 256, files: &[LARGE, NORM_FILE, include_str!("axpy.wgsl")] };
+
+#[cfg(test)]
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&SQUARES, &DOT, &COPY, &AXPY];
+
+/// Least number of elements of a run.
+const LEAST_RUN: usize = 1024;
+
+/// Elements of a run, and how many runs there are.
+pub(in crate::ops) fn runs(elements: usize) -> (usize, usize) {
+    let run = elements.div_ceil(MAX_RUNS).max(LEAST_RUN);
+    (run, elements.div_ceil(run))
+}
+
+/// Launches a shader over a group's elements; nothing where there are none.
+fn push(lowering: &mut Lowering<'_>, shader: &'static Shader, group: Group, parts: Parts) {
+    let elements = lowering.layout.groups[group.0].len();
+    if elements > 0 {
+        let (run, runs) = runs(elements);
+        let parts = parts.field("run", run).field("elements", elements);
+        lowering.push(0, lowering.launch_groups(shader, parts, runs));
+    }
+}
+
+impl Kernel for Squares {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let parts = Parts::default()
+            .field("numbers", lowering.vector(self.group, self.of))
+            .field("products", lowering.places.state.products);
+        push(lowering, &SQUARES, self.group, parts);
+    }
+}
+
+impl Kernel for Dot {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let [left, right] = self.vectors.map(|of| lowering.vector(self.group, of));
+        let parts = Parts::default()
+            .field("left", left)
+            .field("right", right)
+            .field("products", lowering.places.state.products);
+        push(lowering, &DOT, self.group, parts);
+    }
+}
+
+impl Kernel for Copy {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let [from, to] = [self.from, self.to].map(|of| lowering.vector(self.group, of));
+        push(lowering, &COPY, self.group, Parts::default().field("source", from).field("result", to));
+    }
+}
+
+impl Kernel for Axpy {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let [from, to] = [self.from, self.to].map(|of| lowering.vector(self.group, of));
+        let (scale, state) = (self.scale, lowering.places.state);
+        let rate = scale.learning_rate.map_or(0, |Group(group)| group);
+        let normed = scale.norm.map_or(0, |norm| lowering.layout.groups[norm.group.0].len());
+        let parts = Parts::default()
+            .field("source", from)
+            .field("result", to)
+            .field("factor", scale.factor.to_bits() as usize)
+            .flag("RATED", scale.learning_rate.is_some())
+            .field("rates", state.rates + RATES * rate)
+            .field("rates_a_row", RATES * lowering.settings.groups.len())
+            .flag("NORMED", scale.norm.is_some())
+            .flag("DIVIDES", scale.norm.is_some_and(|norm| norm.divides))
+            .float("NORM_EPSILON", NORM_EPSILON as f32)
+            .field("products", state.products)
+            .field("runs", runs(normed).1);
+        push(lowering, &AXPY, self.group, parts);
+    }
+}
