@@ -13,6 +13,7 @@ pub mod file;
 mod gpu;
 mod graph;
 mod limits;
+mod lock;
 mod ops;
 mod optimiser;
 mod preprocess;

@@ -2,16 +2,17 @@
 //! training will take is counted before any of it is allocated.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::error::Error;
 use crate::limits::{Limit, Room, rooms};
+use crate::lock::lock;
 
 /// Bytes that all trainings of this process have reserved.
 static RESERVED: Mutex<u64> = Mutex::new(0);
 
 fn reserved() -> MutexGuard<'static, u64> {
-    RESERVED.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&RESERVED)
 }
 
 fn now(reserved: u64) -> Vec<Room> {

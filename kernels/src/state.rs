@@ -36,6 +36,24 @@ pub(crate) struct Moments {
     pub(crate) first: Vec<f32>,
     /// Second moments of Adam; none where no group has it.
     pub(crate) second: Vec<f32>,
+    pub(crate) loss_scale: LossScale,
+}
+
+/// What the gradient of the loss is multiplied by with 16 bits, and how that went.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct LossScale {
+    /// The factor, a power of two.
+    pub(crate) scale: f32,
+    /// Good gradients in a row.
+    pub(crate) good: f32,
+    /// 1 where the last gradients were no numbers and updates with them are left out, otherwise 0.
+    pub(crate) skips: f32,
+}
+
+impl LossScale {
+    /// As trainings begin.
+    pub(crate) const INITIAL: Self = Self { scale: 4096.0, good: 0.0, skips: 0.0 };
 }
 
 /// Offsets of the parameters in the flat array.

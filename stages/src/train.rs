@@ -17,7 +17,10 @@ use crate::{Budget, Error, Genotype, network};
 
 /// Version of what a training computes. It is part of every key: raise it when the same job would give
 /// another result.
-pub const TRAINING_VERSION: u64 = 1;
+const TRAINING_VERSION: u64 = 1;
+
+/// That of trainings with 16 bits: since version 2 the loss is scaled.
+const HALF_TRAINING_VERSION: u64 = 2;
 
 /// Which images a training reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +55,10 @@ impl TrainingJob {
     /// When a number of the recipe cannot be part of a key.
     pub fn key(&self) -> Result<Key, Error> {
         let mut fields = Fields::new()
-            .with("version", TRAINING_VERSION)?
+            .with(
+                "version",
+                if self.budget.float_bits == 16 { HALF_TRAINING_VERSION } else { TRAINING_VERSION },
+            )?
             .with("genotype", self.genotype.canonical().to_string())?
             .with("data", self.data.digest)?
             .with("seed", self.seed)?;

@@ -11,11 +11,12 @@ use crate::program::{DropId, Gradient, Input, Mixed, Mode, ParamId, Tables};
 use crate::shape::{BLOCK, blocks};
 use crate::step::{self, Group, RunningStatistics};
 
-/// Chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums.
-pub(super) const CHUNKS: usize = 8;
+/// Most chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums, which take
+/// memory for each. Threads share the chunks of all independent chains of calls, so that one training can keep more threads busy.
+pub(super) const CHUNKS: usize = 16;
 
 /// Elements of a segment of a vector; fixed, so that sums do not depend on the number of threads.
-pub(super) const SEGMENT: usize = 16 * 1024;
+pub(crate) const SEGMENT: usize = 16 * 1024;
 
 /// What a step reads beside activations.
 pub(crate) struct Context<'a> {
@@ -130,6 +131,11 @@ impl Context<'_> {
         let at = self.memory.norm_channel(gradient.norm?, gradient.raw) + channel;
         // SAFETY: the caller's promise.
         Some(self.norms.gradient_map.each_ref().map(|one| unsafe { *one.pointer::<f32>().add(at) }))
+    }
+
+    /// Elements of all groups.
+    pub(crate) fn trained(&self) -> usize {
+        self.groups.last().map_or(0, |range| range.end)
     }
 
     /// Segments of a group's elements.

@@ -60,11 +60,18 @@ pub(crate) struct Sizes<'a> {
     pub(crate) chunks: usize,
     /// Elements of each group's trained parameters.
     pub(crate) groups: &'a [Range<usize>],
+    /// Whether activations have 16 bits.
+    pub(crate) halves: bool,
     /// Shapes of the images of each set.
     pub(crate) sources: &'a [Shape],
 }
 
 impl Sizes<'_> {
+    /// Elements of all groups.
+    pub(crate) fn trained(&self) -> usize {
+        self.groups.last().map_or(0, |range| range.end)
+    }
+
     /// The split of a call that goes through a group's elements, segment by segment.
     pub(crate) fn by_segment(&self, Group(group): Group) -> Split {
         Split::Parts(self.groups[group].len().div_ceil(SEGMENT))

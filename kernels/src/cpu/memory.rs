@@ -12,7 +12,7 @@ use crate::program::{
 };
 use crate::reservation::memory_for_trainings;
 use crate::shape::BLOCK;
-use crate::state::Layout;
+use crate::state::{Layout, LossScale};
 
 /// A huge page of Linux. A step goes through more memory than a processor remembers the translations of with pages of
 /// 4 KiB, so buffers that fill such a page begin at one.
@@ -165,6 +165,15 @@ pub(crate) struct Parameters {
     pub(crate) extra: Vec<Buffer>,
     /// Sums of products of the elements of vectors, by segments.
     pub(crate) products: Buffer,
+    /// A [`LossScale`].
+    pub(crate) loss_scale: Buffer,
+}
+
+impl Parameters {
+    /// The scale of the loss.
+    pub(crate) fn loss_scale(&self) -> *mut LossScale {
+        self.loss_scale.pointer()
+    }
 }
 
 /// Bytes of an activation of 16 or of 32 bits.

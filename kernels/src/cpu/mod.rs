@@ -21,14 +21,13 @@ mod simd;
 mod tests;
 mod windows;
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 pub use self::address_space::save_address_space;
-pub(crate) use self::context::{Context, Reading};
+pub(crate) use self::context::{Context, Reading, SEGMENT};
 pub(crate) use self::device::CpuDevice;
 pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
 pub(crate) use self::memory::{Buffer, Memory};
@@ -37,7 +36,7 @@ pub(crate) use self::rows::{Rows, output_gradients, zero_margins};
 pub(crate) use self::simd::{Element, Portable, Vector, Work};
 pub(crate) use self::windows::{Windows, pad_rows};
 
-use self::context::{CHUNKS, SEGMENT};
+use self::context::CHUNKS;
 use self::isa::Isa;
 use self::memory::{NormArrays, Parameters};
 use self::phases::{Link, Phase, Prepared};
@@ -52,7 +51,7 @@ use crate::program::plan::MemoryPlan;
 use crate::program::{Mode, Program, Tables};
 use crate::reservation::Reservation;
 use crate::shape::{BLOCK, blocks};
-use crate::state::{Layout, Moments, State};
+use crate::state::{Layout, LossScale, Moments, State};
 use crate::step::{Group, Part, RunningStatistics, Step, Vector as Numbers, VectorWork};
 
 /// How errors name this device.
@@ -116,6 +115,7 @@ impl CpuBackend {
             blocks,
             chunks: CHUNKS.min(blocks),
             groups: &layout.groups,
+            halves,
             sources: &sources,
         };
         let prepare = |program: Program<dyn RunKernel>| {
@@ -127,8 +127,7 @@ impl CpuBackend {
         let size = settings.preprocess.image_size;
         let parameters = || Buffer::floats(layout.elements);
         let has_adam = settings.groups.iter().any(|group| matches!(group.optimiser, Optimiser::Adam { .. }));
-        let most = layout.groups.iter().map(Range::len).max().unwrap_or(0);
-        let products = Buffer::planned(size_of::<f64>() * most.div_ceil(SEGMENT))?;
+        let products = Buffer::planned(size_of::<f64>() * layout.trained.div_ceil(SEGMENT))?;
         let mut backend = Self {
             isa: device.isa,
             pool: device.pool.clone(),
@@ -148,6 +147,7 @@ impl CpuBackend {
                 gradients: parameters()?,
                 extra: (0..settings.extra_vectors).map(|_| parameters()).collect::<Result<_, _>>()?,
                 products,
+                loss_scale: Buffer::planned(size_of::<LossScale>())?,
             },
             norms: NormArrays::new(tables.norm_channels, blocks)?,
             metrics: Buffer::floats(2 * blocks * BLOCK)?,
@@ -266,6 +266,11 @@ impl CpuBackend {
         total
     }
 
+    fn set_loss_scale(&mut self, scale: LossScale) {
+        // SAFETY: no kernel runs now, and this is borrowed exclusively.
+        unsafe { *self.parameters.loss_scale() = scale }
+    }
+
     fn in_pool<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
         match self.pool.clone() {
             Some(pool) => pool.install(|| work(self)),
@@ -286,9 +291,9 @@ impl CpuBackend {
         let calls = (self.vector_calls)(work);
         let sources: Vec<_> = self.sets.iter().map(ImageSet::shape).collect();
         let blocks = blocks(self.settings.batch_size);
-        let sizes =
-            Sizes { tables: &self.tables, blocks, chunks: 1, groups: &self.layout.groups, sources: &sources };
-        let prepared = Prepared::of_vectors(calls, &sizes, &self.layout, self.train.memory.halves)?;
+        let (tables, groups, halves) = (&self.tables, &self.layout.groups, self.train.memory.halves);
+        let sizes = Sizes { tables, blocks, chunks: 1, groups, halves, sources: &sources };
+        let prepared = Prepared::of_vectors(calls, &sizes, &self.layout, halves)?;
         if let Some(profile) = &mut self.profile {
             profile.know(&prepared.kinds);
         }
@@ -438,6 +443,7 @@ impl Backend for CpuBackend {
         write(&mut self.norms.running_var, &state.running_var);
         let Parameters { momentum, second, .. } = &mut self.parameters;
         [momentum].into_iter().chain(second).for_each(|moments| moments.as_floats_mut().fill(0.0));
+        self.set_loss_scale(LossScale::INITIAL);
         Ok(())
     }
 
@@ -445,7 +451,12 @@ impl Backend for CpuBackend {
         // SAFETY: no kernel runs now.
         let read = |buffer: &Buffer| unsafe { buffer.as_floats() }[..self.layout.trained].to_vec();
         let Parameters { momentum, second, .. } = &self.parameters;
-        Ok(Moments { first: read(momentum), second: second.as_ref().map_or_else(Vec::new, read) })
+        Ok(Moments {
+            first: read(momentum),
+            second: second.as_ref().map_or_else(Vec::new, read),
+            // SAFETY: no kernel runs now.
+            loss_scale: unsafe { *self.parameters.loss_scale() },
+        })
     }
 
     fn set_moments(&mut self, moments: &Moments) -> Result<(), Error> {
@@ -454,6 +465,7 @@ impl Backend for CpuBackend {
         if let Some(second) = second {
             second.as_floats_mut()[..self.layout.trained].copy_from_slice(&moments.second);
         }
+        self.set_loss_scale(moments.loss_scale);
         Ok(())
     }
 

@@ -18,7 +18,8 @@ struct Parts<'a> {
 impl CpuBackend {
     fn parts(&mut self) -> Parts<'_> {
         let Self { parameters, norms, metrics, scratch, train, evaluate, .. } = self;
-        let Parameters { master, rounded, momentum, second, gradients, extra, products } = parameters;
+        let Parameters { master, rounded, momentum, second, gradients, extra, products, loss_scale } =
+            parameters;
         let (norm_state, norm_sums) = norms.state_and_sums();
         let drops = [train.memory.drops(), evaluate.memory.drops()];
         Parts {
@@ -27,7 +28,7 @@ impl CpuBackend {
             scratch: scratch
                 .iter_mut()
                 .chain(extra)
-                .chain([products, metrics])
+                .chain([products, loss_scale, metrics])
                 .chain(drops)
                 .chain(norm_sums)
                 .collect(),

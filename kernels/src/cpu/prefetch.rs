@@ -214,7 +214,7 @@ mod tests {
         let (tables, sources) = (&graph.tables, [graph.tables.input]);
         let layout = Layout::new(tables, &program.trained);
         let groups = &layout.groups;
-        let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, groups, sources: &sources };
+        let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, groups, halves, sources: &sources };
         Prepared::new(program.map(|call| call as _), &sizes, &layout, halves, 0).unwrap()
     }
 

@@ -29,7 +29,7 @@ fn buffers(backend: &CpuBackend) -> Vec<&Buffer> {
     list.extend([&parameters.gradients, &parameters.master, &parameters.momentum]);
     list.extend([&norms.scale, &norms.shift, &norms.mean, &norms.inverse_std, a, b, c]);
     list.extend([&norms.sums, &norms.gradient_sums]);
-    list.push(&parameters.products);
+    list.extend([&parameters.products, &parameters.loss_scale]);
     list.extend(&parameters.rounded);
     list.extend(&parameters.second);
     list.extend(&parameters.extra);
@@ -47,8 +47,9 @@ const GRADIENT_MAPS: Range<usize> = 10..13;
 const SUMS: usize = 13;
 const GRADIENT_SUMS: usize = 14;
 const PRODUCTS: usize = 15;
+const LOSS_SCALE: usize = 16;
 /// Optional ones begin here: rounded weights, second moments, extra vectors.
-const OPTIONAL: usize = 16;
+const OPTIONAL: usize = 17;
 
 fn whole(backend: &CpuBackend, buffer: usize) -> Vec<Bytes> {
     buffers(backend).get(buffer).map(|found| (buffer, 0..found.bytes())).into_iter().collect()
@@ -101,6 +102,7 @@ fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]
         }
         Resource::Extra(number) => whole(backend, optional(backend)[2].start + number),
         Resource::Products => whole(backend, PRODUCTS),
+        Resource::LossScale => whole(backend, LOSS_SCALE),
         Resource::Metrics => whole(backend, METRICS),
     }
 }
@@ -210,7 +212,8 @@ fn check_program(case: &Case, backend: &CpuBackend, prepared: &Prepared, now: &N
     let sources = [case.images.shape()];
     let blocks = backend.train.memory.blocks_max();
     let groups = &backend.layout.groups;
-    let sizes = Sizes { tables: &backend.tables, blocks, chunks: blocks, groups, sources: &sources };
+    let (tables, halves) = (&backend.tables, backend.train.memory.halves);
+    let sizes = Sizes { tables, blocks, chunks: blocks, groups, halves, sources: &sources };
     let cx = backend.context(&prepared.memory, now);
     for call in order(&prepared.phases) {
         let kernel = &prepared.calls[call];

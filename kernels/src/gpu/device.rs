@@ -2,38 +2,30 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rayon::prelude::*;
 
-use super::images::ResidentImages;
+use super::format::{Format, Holds, ROW};
 use super::layout::{self, LANE_SLOTS, Layout};
-use super::overlap::Vulkan;
-use super::source::Source;
-use super::storage::{Format, Holds, ROW, Storage};
+use super::source::{Source, runtime_checks};
 use super::tiles::Style;
+use super::vulkan::Vulkan;
 use crate::backend::DeviceInfo;
 use crate::error::Error;
 use crate::limits::{Limit, address_space_left};
-use crate::preprocess::ImageSet;
+use crate::lock::lock;
 
 /// What to do when there is no adapter.
 const INSTALL: &str = "no such adapter was found; install a Vulkan driver (Debian and Ubuntu: `apt-get install \
                        mesa-vulkan-drivers` for hardware drivers and the software implementation lavapipe)";
 
-/// Most trainings that share dispatches.
-pub const PACKED: usize = 64;
-
-/// Bytes of the records of one step, one of 48 bytes for each training: a multiple of 256, the offset alignment of uniform
-/// buffers.
-pub(super) const STEP_STRIDE: u64 = 48 * PACKED as u64;
-
 /// How long after the device is done a read-back may take to be answered.
 const READ_BACK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pixels on the host, and the same on the device.
-type Resident = (Weak<[u8]>, Arc<ResidentImages>);
+/// Pixels on the host, and pages with the same on the device.
+type Resident = (Weak<[u8]>, Arc<Vec<wgpu::Buffer>>);
 
 #[derive(Clone)]
 pub(crate) struct GpuDevice {
@@ -56,7 +48,7 @@ pub(crate) struct GpuDevice {
     #[cfg(test)]
     pub(super) turned: bool,
     pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
-    images: Arc<Mutex<Vec<Resident>>>,
+    pub(super) images: Arc<Mutex<Vec<Resident>>>,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -80,10 +72,6 @@ fn adapters() -> Result<Vec<wgpu::Adapter>, Error> {
 
 fn is_software(adapter: &wgpu::Adapter) -> bool {
     adapter.get_info().device_type == wgpu::DeviceType::Cpu
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl GpuDevice {
@@ -279,56 +267,6 @@ impl GpuDevice {
         Error::Device { device: self.name.clone(), problem: problem.into() }
     }
 
-    /// Memory for what shaders read and write, of so many bytes each; textures where that suits what it holds.
-    pub(super) fn storages(&self, sizes: &[(Holds, u64)]) -> Result<Vec<Storage>, Error> {
-        let is_texture = |holds: Holds| self.style.textured && holds != Holds::Words;
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let buffers: Vec<u64> =
-            sizes.iter().filter(|(holds, _)| !is_texture(*holds)).map(|&(_, bytes)| bytes).collect();
-        let mut buffers = self.buffers(&buffers, usage)?.into_iter();
-        let total = sizes.iter().map(|&(_, bytes)| bytes).sum::<u64>();
-        let refused = || Error::OutOfMemory {
-            device: self.name.clone(),
-            needed_mib: total.div_ceil(1 << 20),
-            available_mib: self.page_bytes >> 20,
-            limit: Limit::Device,
-        };
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let create = |&(holds, bytes): &(Holds, u64)| {
-            if !is_texture(holds) {
-                return buffers.next().map(Storage::Buffer);
-            }
-            let rows = bytes.div_ceil(u64::from(ROW) * holds.texel_bytes()).max(1);
-            let texture = self.device.create_texture(&wgpu::TextureDescriptor {
-                label: None,
-                size: wgpu::Extent3d { width: ROW, height: rows as u32, depth_or_array_layers: 1 },
-                mip_level_count: 1,
-                sample_count: 1,
-                dimension: wgpu::TextureDimension::D2,
-                format: holds.texel(),
-                usage: wgpu::TextureUsages::STORAGE_BINDING
-                    | wgpu::TextureUsages::COPY_DST
-                    | wgpu::TextureUsages::COPY_SRC,
-                view_formats: &[],
-            });
-            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            Some(Storage::Texture(texture, view))
-        };
-        let storages: Option<Vec<Storage>> = sizes.iter().map(create).collect();
-        match (pollster::block_on(scope.pop()), storages) {
-            (None, Some(storages)) => {
-                if self.vulkan.is_some() {
-                    self.clear(storages.iter().filter_map(|storage| match storage {
-                        Storage::Buffer(buffer) => Some(buffer),
-                        Storage::Texture(..) => None,
-                    }));
-                }
-                Ok(storages)
-            }
-            _ => Err(refused()),
-        }
-    }
-
     /// Clears buffers, as wgpu does before it uses them first: it does not see what uses them without it, and would then
     /// clear what that wrote.
     pub(super) fn clear<'a>(&self, buffers: impl IntoIterator<Item = &'a wgpu::Buffer>) {
@@ -394,29 +332,6 @@ impl GpuDevice {
             },
             cache: None,
         })
-    }
-
-    /// The pixels of a set on the device, uploaded once for all trainings that share them.
-    pub(super) fn resident(&self, set: &ImageSet) -> Result<Arc<ResidentImages>, Error> {
-        let mut known = lock(&self.images);
-        known.retain(|(pixels, _)| pixels.strong_count() > 0);
-        for (pixels, resident) in known.iter() {
-            if pixels.upgrade().is_some_and(|pixels| Arc::ptr_eq(&pixels, set.pixels())) {
-                return Ok(Arc::clone(resident));
-            }
-        }
-        let resident = Arc::new(ResidentImages::upload(self, set)?);
-        known.push((Arc::downgrade(set.pixels()), Arc::clone(&resident)));
-        Ok(resident)
-    }
-}
-
-/// What shaders check while they run.
-pub(super) fn runtime_checks() -> wgpu::ShaderRuntimeChecks {
-    if cfg!(debug_assertions) {
-        wgpu::ShaderRuntimeChecks::checked()
-    } else {
-        wgpu::ShaderRuntimeChecks::unchecked()
     }
 }
 

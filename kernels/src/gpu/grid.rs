@@ -1,9 +1,9 @@
 //! Launches of kernels, as grids of workgroups.
 
+use super::format::Format;
 use super::lowering::Lowering;
 use super::record::{Launch, MAX_GROUPS};
-use super::source::Shader;
-use super::storage::Format;
+use super::shader::Shader;
 use super::tiles::quads;
 use super::views::Parts;
 use crate::shape::{Shape, blocks};

@@ -1,8 +1,11 @@
 //! Resident 8-bit images: pixels of a set in buffers on the device, split by image where one binding cannot hold them.
 
+use std::sync::Arc;
+
 use super::device::GpuDevice;
 use crate::error::Error;
 use crate::limits::Limit;
+use crate::lock::lock;
 use crate::preprocess::ImageSet;
 
 /// Buffers that the kernel which loads images binds.
@@ -23,18 +26,31 @@ impl ImageSplit {
     }
 }
 
-pub(crate) struct ResidentImages {
-    pub(crate) pages: Vec<wgpu::Buffer>,
-}
+/// Pages with the pixels of a set, on a device.
+pub(super) type ResidentImages = Vec<wgpu::Buffer>;
 
-impl ResidentImages {
-    pub(crate) fn upload(gpu: &GpuDevice, set: &ImageSet) -> Result<Self, Error> {
-        let split = ImageSplit::new(set, gpu.page_bytes);
+impl GpuDevice {
+    /// The pixels of a set on the device, uploaded once for all trainings that share them.
+    pub(super) fn resident(&self, set: &ImageSet) -> Result<Arc<ResidentImages>, Error> {
+        let mut known = lock(&self.images);
+        known.retain(|(pixels, _)| pixels.strong_count() > 0);
+        for (pixels, resident) in known.iter() {
+            if pixels.upgrade().is_some_and(|pixels| Arc::ptr_eq(&pixels, set.pixels())) {
+                return Ok(Arc::clone(resident));
+            }
+        }
+        let resident = Arc::new(self.upload(set)?);
+        known.push((Arc::downgrade(set.pixels()), Arc::clone(&resident)));
+        Ok(resident)
+    }
+
+    fn upload(&self, set: &ImageSet) -> Result<ResidentImages, Error> {
+        let split = ImageSplit::new(set, self.page_bytes);
         if split.pages > IMAGE_PAGES {
             return Err(Error::OutOfMemory {
-                device: gpu.name(),
+                device: self.name(),
                 needed_mib: (set.pixels().len() as u64).div_ceil(1 << 20),
-                available_mib: (IMAGE_PAGES as u64 * gpu.page_bytes) >> 20,
+                available_mib: (IMAGE_PAGES as u64 * self.page_bytes) >> 20,
                 limit: Limit::Device,
             });
         }
@@ -44,17 +60,17 @@ impl ResidentImages {
             if set.is_empty() { vec![&[]] } else { set.pixels().chunks(bytes).collect() };
         let sizes: Vec<u64> = chunks.iter().map(|chunk| chunk.len() as u64).collect();
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let pages = gpu.buffers(&sizes, usage)?;
+        let pages = self.buffers(&sizes, usage)?;
         for (page, chunk) in pages.iter().zip(chunks) {
             let (words, rest) = chunk.split_at(chunk.len() / 4 * 4);
-            gpu.queue.write_buffer(page, 0, words);
+            self.queue.write_buffer(page, 0, words);
             if !rest.is_empty() {
                 let mut last = [0; 4];
                 last[..rest.len()].copy_from_slice(rest);
-                gpu.queue.write_buffer(page, words.len() as u64, &last);
+                self.queue.write_buffer(page, words.len() as u64, &last);
             }
         }
-        gpu.queue.submit([]);
-        Ok(Self { pages })
+        self.queue.submit([]);
+        Ok(pages)
     }
 }

@@ -1,7 +1,6 @@
 //! What kernels bind: the memory that they read and write, and the records of a step and of jobs.
 
-use super::source::SlotKind;
-use super::storage::{Format, Holds};
+use super::format::{Format, Holds, SlotKind};
 
 /// Storage slots of a kernel beside the state; with the state all eight that every device binds.
 pub(super) const SLOTS: usize = 7;

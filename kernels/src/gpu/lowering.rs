@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::images::ImageSplit;
-use super::memory::{Arena, StateWords};
+use super::memory::{Arena, Held, StateWords};
 use super::record::Launch;
 use super::tiles::Style;
 use super::views::Places;
@@ -28,18 +28,7 @@ pub(crate) trait Kernel: Declare {
 pub(crate) struct Sizes {
     /// Images of a whole batch.
     pub(crate) batch: usize,
-    /// Whether activations have 16 bits.
-    pub(crate) half: bool,
     pub(crate) style: Style,
-}
-
-/// What a workspace holds, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// So many quads of lanes: four numbers of the precision of activations.
-    Quads(usize),
-    /// So many words.
-    Words(usize),
 }
 
 /// State of the lowering of one program.

@@ -2,18 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::lowering::{Held, Kernel, Sizes};
+use super::format::NORM_RECORD;
 use crate::backend::TrainerSettings;
 use crate::optimiser::{Optimiser, Rates};
 use crate::preprocess::{ImageSet, Resize};
 use crate::program::plan::{ALIGNMENT, Lifetime};
-use crate::program::{Content, Mixture, Program, StorageId, Tables, WorkspaceId};
+use crate::program::{Content, Mixture, Storage, StorageId, Tables, WorkspaceId};
 use crate::shape::{BLOCK, blocks};
-use crate::state::Layout;
+use crate::state::{Layout, LossScale};
 use crate::step::DIFFERENTIATIONS;
-
-/// Words of one channel of a normalisation: a, b, mean, 1/deviation, A, B, C and one unused.
-pub(crate) const NORM_RECORD: usize = 8;
 
 /// Words of the rates of one group.
 pub(crate) const RATES: usize = size_of::<Rates>() / size_of::<u32>();
@@ -41,6 +38,8 @@ pub(crate) struct StateWords {
     pub(crate) rates: usize,
     /// Sums of products of the elements of vectors, two a workgroup.
     pub(crate) products: usize,
+    /// A [`LossScale`](crate::state::LossScale).
+    pub(crate) loss_scale: usize,
     /// What steps keep.
     pub(crate) extra: Vec<usize>,
     pub(crate) mixtures: Vec<MixtureWords>,
@@ -113,6 +112,7 @@ impl StateWords {
         state.order = take(words, state.segment_rows * settings.batch_size);
         state.rates = take(words, RATES * settings.groups.len() * state.segment_rows);
         state.products = take(words, 2 * MAX_RUNS);
+        state.loss_scale = take(words, size_of::<LossScale>() / size_of::<u32>());
         state.extra = (0..settings.extra_vectors).map(|_| take(words, layout.trained)).collect();
         for mixture in &tables.mixtures {
             let mut firsts = Vec::with_capacity(mixture.terms.len());
@@ -179,6 +179,24 @@ fn terms(mixture: &Mixture, firsts: &[usize]) -> Vec<u32> {
     rows.chain(each).map(|number| number as u32).collect()
 }
 
+/// What a workspace holds, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// So many quads of lanes: four numbers of the precision of activations.
+    Quads(usize),
+    /// So many words.
+    Words(usize),
+}
+
+/// What a call needs in the arena, from the time of its first launch to that of its last.
+pub(crate) struct Needs {
+    pub(crate) times: (usize, usize),
+    pub(crate) storages: Vec<StorageId>,
+    /// Workspaces, with what it needs of them, and those that it touches.
+    pub(crate) workspaces: Vec<(WorkspaceId, Held)>,
+    pub(crate) touched_workspaces: Vec<WorkspaceId>,
+}
+
 /// Something that needs memory in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Block {
@@ -226,16 +244,17 @@ impl Arena {
         }
     }
 
-    /// Plans a program on pages of at most `page_bytes`; `times` are those of each call's first and last launch, if it
-    /// has any.
+    /// Plans a program of `storages` for `batch` images on pages of at most `page_bytes`. `needs` are those of its calls that have
+    /// launches; `half` says whether activations have 16 bits.
     pub(crate) fn new(
-        program: &Program<dyn Kernel>,
-        sizes: &Sizes,
-        times: &[Option<(usize, usize)>],
+        storages: &[Storage],
+        needs: &[Needs],
+        batch: usize,
+        half: bool,
         page_bytes: usize,
     ) -> Self {
-        let lanes = blocks(sizes.batch) * BLOCK;
-        let element = if sizes.half { 2 } else { 4 };
+        let lanes = blocks(batch) * BLOCK;
+        let element = if half { 2 } else { 4 };
         let mut words_of = HashSet::new();
         let mut held: Vec<(Block, Lifetime)> = Vec::new();
         let mut numbers: HashMap<Block, usize> = HashMap::new();
@@ -248,12 +267,11 @@ impl Arena {
             let (first, last) = (life.first.min(first), life.last.max(last));
             *life = Lifetime { bytes: life.bytes.max(bytes), first, last };
         };
-        let needed = program.calls.iter().flat_map(|call| call.workspaces(sizes)).map(|(id, _)| id);
+        let needed = needs.iter().flat_map(|needs| &needs.workspaces).map(|&(id, _)| id);
         let needed: HashSet<WorkspaceId> = needed.collect();
-        for (call, &time) in program.calls.iter().zip(times) {
-            let Some(time) = time else { continue };
-            for id in call.storages() {
-                let (block, storage) = (Block::Storage(id), program.storages[id.0]);
+        for Needs { times, storages: touched, workspaces, touched_workspaces } in needs {
+            for &id in touched {
+                let (block, storage) = (Block::Storage(id), storages[id.0]);
                 let bytes = match storage.content {
                     Content::Activation => storage.shape.elements() * lanes * element,
                     Content::Bytes => {
@@ -261,18 +279,18 @@ impl Arena {
                         storage.shape.elements() * lanes
                     }
                 };
-                hold(block, bytes, time);
+                hold(block, bytes, *times);
             }
-            for id in call.workspaces_touched().into_iter().filter(|id| needed.contains(id)) {
-                hold(Block::Workspace(id), 0, time);
+            for &id in touched_workspaces.iter().filter(|id| needed.contains(id)) {
+                hold(Block::Workspace(id), 0, *times);
             }
-            for (id, what) in call.workspaces(sizes) {
+            for &(id, what) in workspaces {
                 let block = Block::Workspace(id);
                 match what {
-                    Held::Quads(quads) => hold(block, quads * 4 * element, time),
+                    Held::Quads(quads) => hold(block, quads * 4 * element, *times),
                     Held::Words(words) => {
                         words_of.insert(block);
-                        hold(block, 4 * words, time);
+                        hold(block, 4 * words, *times);
                     }
                 }
             }

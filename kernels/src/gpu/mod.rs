@@ -4,7 +4,8 @@
 //! through a job record (offsets, by a workgroup's place along z), so that independent calls of one specialisation, of one
 //! training or of several that are packed, are one dispatch. A step is the same list of dispatches with other step records.
 
-// Where wgpu knows no Vulkan, `no_overlap.rs` stands in for what overlaps dispatches, and what only that needs is not used.
+// Where wgpu knows no Vulkan, `no_vulkan.rs` and `no_overlap.rs` stand in for what overlaps dispatches, and what only that needs
+// is not used.
 #![cfg_attr(
     not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")),
     allow(dead_code, reason = "dispatches overlap on Vulkan only")
@@ -13,6 +14,7 @@
 mod copy;
 mod dependencies;
 mod device;
+mod format;
 mod grid;
 mod images;
 mod layout;
@@ -29,27 +31,31 @@ mod prepare;
 mod record;
 mod replay;
 mod run;
+mod shader;
 mod source;
 mod stopwatch;
 mod storage;
 mod tiles;
 mod views;
-#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg_attr(
+    not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")),
+    path = "no_vulkan.rs"
+)]
 mod vulkan;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use device::GpuDevice;
-pub use device::PACKED;
+pub use format::PACKED;
 pub(crate) use pack::{Seat, pack};
 
 pub(crate) use grid::launch;
 pub(crate) use images::IMAGE_PAGES;
-pub(crate) use lowering::{Held, Kernel, Lowering, Sizes};
-pub(crate) use memory::{MAX_RUNS, RATES, SetWords};
+pub(crate) use lowering::{Kernel, Lowering, Sizes};
+pub(crate) use memory::{Held, MAX_RUNS, RATES, SetWords};
 pub(crate) use record::{Launch, Page};
-pub(crate) use source::{GRADIENT, INPUT, RNG, SINK, Shader, WORKGROUP_SUMS};
+pub(crate) use shader::{GRADIENT, INPUT, RNG, SINK, Shader, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
 pub(crate) use views::{Parts, Read, View, X_SHAPE, Y_SHAPE};
 
@@ -63,18 +69,18 @@ use crate::profile::KernelTime;
 use crate::program::Mode;
 use crate::program::plan::MemoryPlan;
 use crate::reservation::Reservation;
-use crate::state::{Moments, State};
+use crate::state::{LossScale, Moments, State};
 use crate::step::{Group, Part, Step, Vector, VectorWork};
 
-use device::STEP_STRIDE;
+use format::{Holds, STEP_STRIDE};
 use images::{ImageSplit, ResidentImages};
 use memory::StateWords;
 use prepare::{Prepared, TooLarge, vector_recording};
 use record::Recording;
-use replay::{Buffers, Replay, Submission, commands};
+use replay::{Replay, Submission, commands};
 use run::{Outcome, Run, Share};
 use stopwatch::Stopwatch;
-use storage::Holds;
+use storage::Buffers;
 
 /// A pack of trainings on a device, which share dispatches.
 pub(crate) struct GpuBackend {
@@ -276,7 +282,7 @@ impl GpuBackend {
     /// Begins to time the kernels of training steps, of all of the pack; false where the device cannot.
     pub(crate) fn begin_profile(&mut self) -> bool {
         if self.stopwatch.is_none() && self.gpu.has_timestamps() {
-            self.stopwatch = Stopwatch::new(&self.gpu, &self.train).ok();
+            self.stopwatch = Stopwatch::new(&self.gpu, self.train.dispatches(), self.train.is_plain()).ok();
         }
         self.stopwatch.is_some()
     }
@@ -310,6 +316,7 @@ impl GpuBackend {
         if words.has_second() {
             self.write(words.second, &zeros);
         }
+        self.write(words.loss_scale, bytemuck::cast_slice(&[LossScale::INITIAL]));
         self.gpu.queue.submit([]);
         self.gpu.check()
     }
@@ -320,6 +327,7 @@ impl GpuBackend {
         Ok(Moments {
             first: self.read(state.momenta, layout.trained)?,
             second: self.read(state.second, second)?,
+            loss_scale: bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.read(state.loss_scale, 3)?)),
         })
     }
 
@@ -329,6 +337,7 @@ impl GpuBackend {
         if state.has_second() {
             self.write(state.second, &moments.second);
         }
+        self.write(state.loss_scale, bytemuck::cast_slice(&[moments.loss_scale]));
         self.gpu.queue.submit([]);
         self.gpu.check()
     }

@@ -5,19 +5,9 @@ use std::sync::Arc;
 use super::device::GpuDevice;
 use super::images::ResidentImages;
 use super::record::Recording;
-use super::replay::Buffers;
 use super::stopwatch::Stopwatch;
+use super::storage::Buffers;
 use crate::error::Error;
-
-pub(super) enum RawEncoder {}
-
-pub(super) enum Vulkan {}
-
-impl Vulkan {
-    pub(super) fn new(_: &wgpu::Device) -> Option<Self> {
-        None
-    }
-}
 
 pub(super) enum Overlapping {}
 
@@ -45,24 +35,4 @@ pub(super) fn record(
     _: Option<&mut Stopwatch>,
 ) -> Result<(), Error> {
     Ok(())
-}
-
-pub(super) enum Stamps {}
-
-impl Stamps {
-    pub(super) fn new(_: &GpuDevice, _: &[u32], _: &wgpu::Buffer) -> Option<Self> {
-        None
-    }
-
-    pub(super) fn reset(&self, _: &mut RawEncoder, _: &[u32]) {
-        match *self {}
-    }
-
-    pub(super) fn stamp(&self, _: &mut RawEncoder, _: usize) {
-        match *self {}
-    }
-
-    pub(super) fn resolve(&self, _: &mut RawEncoder, _: usize) {
-        match *self {}
-    }
 }

@@ -6,19 +6,15 @@ use std::sync::Arc;
 use wgpu::hal::api::Vulkan as Api;
 use wgpu::hal::{self, CommandEncoder as _, vulkan};
 
-use super::device::{GpuDevice, STEP_STRIDE};
+use super::device::GpuDevice;
+use super::format::STEP_STRIDE;
 use super::images::ResidentImages;
 use super::layout::JOB_WINDOW;
 use super::record::{Page, Recording};
-use super::replay::{Buffers, all_bound};
-use super::stopwatch::{self, Stopwatch};
-use super::storage::Storage;
-pub(super) use super::vulkan::Vulkan;
-use super::vulkan::{Bound, Owned, Raw};
+use super::stopwatch::Stopwatch;
+use super::storage::{Buffers, Storage, all_bound};
+use super::vulkan::{Bound, Owned, Raw, RawEncoder, Vulkan, finish};
 use crate::error::Error;
-
-/// What records commands that wgpu does not.
-pub(super) type RawEncoder = vulkan::CommandEncoder;
 
 /// A recorded program with all that its dispatches bind.
 pub(super) struct Overlapping {
@@ -49,11 +45,6 @@ impl Drop for Overlapping {
     fn drop(&mut self) {
         finish(&self.device);
     }
-}
-
-/// Waits until all that was submitted is done, before something of it is destroyed. A lost device is done too.
-fn finish(device: &wgpu::Device) {
-    drop(device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }));
 }
 
 impl Overlapping {
@@ -87,7 +78,7 @@ impl Overlapping {
                     storages.push(match page {
                         Page::Lanes(page) => storage(&buffers.lanes[page].1)?,
                         Page::Words(page) => storage(&buffers.words[page])?,
-                        Page::Images { set, page } => Raw::new(&sets[set].pages[page])?,
+                        Page::Images { set, page } => Raw::new(&sets[set][page])?,
                         Page::Unused => storage(&buffers.words[0])?,
                     });
                     numbers.insert(page, storages.len() - 1);
@@ -240,61 +231,4 @@ fn barrier(encoder: &mut RawEncoder, buffers: &[Raw], from: wgpu::BufferUses, to
         .map(|raw| hal::BufferBarrier { buffer: &raw.buffer, usage: hal::StateTransition { from, to } });
     // SAFETY: the encoder records, and the buffers are of its device and alive.
     unsafe { encoder.transition_buffers(barriers) }
-}
-
-/// Timestamps of a stopwatch, and the buffer that they are copied to.
-pub(super) struct Stamps {
-    sets: Vec<Owned<vulkan::QuerySet>>,
-    resolved: Raw,
-    device: wgpu::Device,
-}
-
-impl Drop for Stamps {
-    fn drop(&mut self) {
-        finish(&self.device);
-    }
-}
-
-impl Stamps {
-    pub(super) fn new(gpu: &GpuDevice, counts: &[u32], resolved: &wgpu::Buffer) -> Option<Self> {
-        let vulkan = gpu.vulkan.as_ref()?;
-        let sets = counts.iter().map(|&count| vulkan.timestamps(count)).collect::<Option<_>>()?;
-        Some(Self { sets, resolved: Raw::new(resolved)?, device: gpu.device.clone() })
-    }
-
-    /// Before the first of `count` stamps.
-    pub(super) fn reset(&self, encoder: &mut RawEncoder, counts: &[u32]) {
-        for (set, &count) in self.sets.iter().zip(counts) {
-            // SAFETY: the encoder records outside of a pass, and the set has as many.
-            unsafe { encoder.reset_queries(set, 0..count) }
-        }
-    }
-
-    pub(super) fn stamp(&self, encoder: &mut RawEncoder, number: usize) {
-        if let Some(set) = self.sets.get(number / stopwatch::IN_SET) {
-            // SAFETY: the encoder records, and the set was reset and has this number.
-            unsafe { encoder.write_timestamp(set, (number % stopwatch::IN_SET) as u32) }
-        }
-    }
-
-    /// Copies the first `count` to the buffer.
-    pub(super) fn resolve(&self, encoder: &mut RawEncoder, count: usize) {
-        let stride = std::num::NonZeroU64::MIN.saturating_add(stopwatch::BYTES - 1);
-        for (number, set) in self.sets.iter().enumerate() {
-            let first = number * stopwatch::IN_SET;
-            if first < count {
-                let here = stopwatch::IN_SET.min(count - first) as u32;
-                let offset = stopwatch::BYTES * first as u64;
-                // SAFETY: the encoder records outside of a pass, all of these were stamped, and the buffer has room for them.
-                unsafe {
-                    encoder.copy_query_results(set, 0..here, &self.resolved.buffer, offset, stride);
-                }
-            }
-        }
-        let (from, to) = (wgpu::BufferUses::COPY_DST, wgpu::BufferUses::COPY_SRC);
-        let usage = hal::StateTransition { from, to };
-        let barrier = hal::BufferBarrier { buffer: &self.resolved.buffer, usage };
-        // SAFETY: the encoder records outside of a pass, and the buffer is of its device and alive.
-        unsafe { encoder.transition_buffers(std::iter::once(barrier)) }
-    }
 }

@@ -12,6 +12,7 @@ use super::lowering::Kernel;
 use super::{GpuBackend, GpuDevice};
 use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup, Stream};
 use crate::error::Error;
+use crate::lock::lock;
 use crate::optimiser::Progress;
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
@@ -127,7 +128,7 @@ pub(crate) fn pack(gpu: &GpuDevice, count: usize) -> Vec<Arc<Seat>> {
 impl Pack {
     /// Every change of the board is one assignment, so that it is whole even after a panic.
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.board)
     }
 
     /// Waits with a request until it was run, by this thread or another.

@@ -2,11 +2,12 @@
 //! programs, in which launches of all of them share dispatches.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::dependencies::before;
 use super::images::ImageSplit;
 use super::lowering::{Kernel, Lowered, Lowerer, Sizes};
-use super::memory::{Arena, Place, StateWords};
+use super::memory::{Arena, Needs, Place, StateWords};
 use super::order::{Draft, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
 use super::source::Source;
@@ -79,10 +80,11 @@ impl Prepared {
         let mut lanes_pages = Pages { most: page_bytes, sizes: Vec::new() };
         for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
             let half = setup.settings.float_bits == 16;
-            let sizes = Sizes { batch: setup.settings.batch_size, half, style };
+            let sizes = Sizes { batch: setup.settings.batch_size, style };
             let mut own = [0, 1].map(|mode: usize| {
                 let (program, spans) = (programs[mode][index], times[mode][index].spans());
-                Arena::new(program, &sizes, &spans, page_bytes as usize)
+                let needs = needs(&program.calls, &sizes, &spans);
+                Arena::new(&program.storages, &needs, sizes.batch, half, page_bytes as usize)
             });
             let largest = own.iter().map(|arena| arena.largest).max().unwrap_or(0);
             if largest as u64 > page_bytes {
@@ -165,6 +167,22 @@ pub(super) fn vector_recording(
         }
     }
     recorder.finish(style)
+}
+
+/// What calls need that have launches between two times.
+pub(super) fn needs(
+    calls: &[Arc<dyn Kernel>],
+    sizes: &Sizes,
+    spans: &[Option<(usize, usize)>],
+) -> Vec<Needs> {
+    let launched = calls.iter().zip(spans).filter_map(|(call, span)| Some((call, (*span)?)));
+    let needs = |(call, times): (&Arc<dyn Kernel>, (usize, usize))| Needs {
+        times,
+        storages: call.storages(),
+        workspaces: call.workspaces(sizes),
+        touched_workspaces: call.workspaces_touched(),
+    };
+    launched.map(needs).collect()
 }
 
 /// When one program's launches run.

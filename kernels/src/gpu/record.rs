@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::format::{Format, SlotKind};
 use super::layout::{JOB_WINDOW, SLOTS};
-use super::source::{Choice, Const, Shader, SlotKind, Source, slot_numbers};
-use super::storage::Format;
+use super::shader::Shader;
+use super::source::{Choice, Const, Source, slot_numbers};
 use super::tiles::Style;
 
 /// Most workgroups along one dimension of a dispatch.

@@ -3,24 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::device::{GpuDevice, STEP_STRIDE};
+use super::device::GpuDevice;
+use super::format::{Format, STEP_STRIDE};
 use super::images::ResidentImages;
-use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_bindings};
+use super::layout::{JOB_WINDOW, NUMBERS};
 use super::overlap::{self, Overlapping};
 use super::record::{Grouping, Page, Recording};
-use super::source::SlotKind;
 use super::stopwatch::Stopwatch;
-use super::storage::{Format, Storage};
+use super::storage::{Buffers, all_bound};
 use crate::error::Error;
-
-/// Buffers of a pack of trainings.
-pub(super) struct Buffers {
-    pub(super) state: Storage,
-    pub(super) words: Vec<Storage>,
-    /// With whether they are of half precision.
-    pub(super) lanes: Vec<(bool, Storage)>,
-    pub(super) steps: wgpu::Buffer,
-}
 
 /// Programs that are submitted at once, one after the other, each with the row of its step records.
 pub(super) struct Submission<'a> {
@@ -196,23 +187,6 @@ fn window(buffer: &wgpu::Buffer, bytes: u64) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size })
 }
 
-/// The page of every binding of the layout: of `pages` or, where a kernel uses none, some page of the right kind, always the
-/// same one, so that dispatches differ in what they bind as little as can be.
-pub(super) fn all_bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
-    let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
-    let page = |(binding, slot, kind): (u32, usize, SlotKind)| {
-        let page = match (pages[slot], kind) {
-            // Buffers of both kinds can be bound to a slot.
-            (page @ Page::Lanes(_), kind) if kind == SlotKind::Lanes || !format.textured => page,
-            (page @ (Page::Words(_) | Page::Images { .. }), SlotKind::Words) => page,
-            (_, SlotKind::Lanes) => lanes.map_or(Page::Words(0), Page::Lanes),
-            _ => Page::Words(0),
-        };
-        (binding, page)
-    };
-    slot_bindings(format).map(page).collect()
-}
-
 /// Binds the pages that [`all_bound`] says.
 fn bind(
     gpu: &GpuDevice,
@@ -224,7 +198,7 @@ fn bind(
     let resource = |page| match page {
         Page::Lanes(page) => buffers.lanes[page].1.binding(),
         Page::Words(page) => buffers.words[page].binding(),
-        Page::Images { set, page } => sets[set].pages[page].as_entire_binding(),
+        Page::Images { set, page } => sets[set][page].as_entire_binding(),
         Page::Unused => buffers.words[0].binding(),
     };
     let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: buffers.state.binding() }];

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::device::{GpuDevice, STEP_STRIDE};
+use super::device::GpuDevice;
+use super::format::STEP_STRIDE;
 use super::memory::StateWords;
-use super::replay::{Buffers, Replay, Submission, commands};
+use super::replay::{Replay, Submission, commands};
 use super::stopwatch::Stopwatch;
+use super::storage::Buffers;
 use crate::backend::Pass;
 use crate::error::Error;
 use crate::optimiser::{GroupSettings, Rates, rates};

@@ -3,42 +3,10 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::device::PACKED;
+use super::format::{Format, PACKED, ROW, SlotKind};
 use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
-use super::storage::{Format, ROW};
+use super::shader::{COMMON, Shader};
 use super::tiles::SUMS_AT_ONCE;
-
-/// A kernel's plain text, in files; the last holds its `invoke`.
-#[derive(Debug)]
-pub(crate) struct Shader {
-    pub(crate) name: &'static str,
-    pub(crate) files: &'static [&'static str],
-    /// Invocations of a workgroup.
-    pub(crate) workgroup: u32,
-}
-
-/// What every kernel shares.
-const COMMON: &str = include_str!("wgsl/common.wgsl");
-
-/// Reads the value in slot x, behind its normalisation and ReLU ([`Parts::read`](super::Parts::read)).
-pub(crate) const INPUT: &str = include_str!("wgsl/input.wgsl");
-/// Reads the gradient in slot g ([`Parts::gradient`](super::Parts::gradient)).
-pub(crate) const GRADIENT: &str = include_str!("wgsl/gradient.wgsl");
-/// Gives a gradient to slot sink.
-pub(crate) const SINK: &str = include_str!("wgsl/sink.wgsl");
-/// Random numbers.
-pub(crate) const RNG: &str = include_str!("wgsl/rng.wgsl");
-/// Sums over the invocations of a workgroup.
-pub(crate) const WORKGROUP_SUMS: &str = include_str!("wgsl/workgroup_sums.wgsl");
-
-/// What the elements of a slot are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SlotKind {
-    /// Activations, four lanes an element.
-    Lanes,
-    /// 32-bit words.
-    Words,
-}
 
 /// A constant of a specialisation.
 #[derive(Clone, Debug)]
@@ -186,7 +154,7 @@ const NUMBERS: u32 = {NUMBERS}u;
 ",
             if self.format.half { 16 } else { 32 },
             self.workgroup,
-            super::memory::NORM_RECORD,
+            super::format::NORM_RECORD,
             JOB_WINDOW / 16,
         );
         text.push_str(if self.format.textured { TEXTURED_STATE } else { STATE });
@@ -300,4 +268,13 @@ fn store_{name}(index: u32, value: {value}) {{
 }}
 "
     );
+}
+
+/// What shaders check while they run.
+pub(super) fn runtime_checks() -> wgpu::ShaderRuntimeChecks {
+    if cfg!(debug_assertions) {
+        wgpu::ShaderRuntimeChecks::checked()
+    } else {
+        wgpu::ShaderRuntimeChecks::unchecked()
+    }
 }

@@ -1,8 +1,8 @@
 //! Times of kernels, from timestamps that the device takes between dispatches.
 
 use super::device::GpuDevice;
-use super::overlap::{RawEncoder, Stamps};
-use super::replay::Replay;
+use super::format::{IN_SET, STAMP_BYTES};
+use super::vulkan::{RawEncoder, Stamps};
 use crate::error::Error;
 use crate::profile::KernelTime;
 
@@ -23,31 +23,27 @@ enum Sets {
     Raw(Stamps),
 }
 
-/// Timestamps in a set of them.
-pub(super) const IN_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
-pub(super) const BYTES: u64 = wgpu::QUERY_SIZE as u64;
-
 impl Stopwatch {
-    /// For runs of programs that have at most as many dispatches as `longest`.
-    pub(super) fn new(gpu: &GpuDevice, longest: &Replay) -> Result<Self, Error> {
-        let count = longest.dispatches() + 1;
+    /// For runs of programs of at most so many dispatches, which wgpu records or not.
+    pub(super) fn new(gpu: &GpuDevice, dispatches: usize, is_plain: bool) -> Result<Self, Error> {
+        let count = dispatches + 1;
         let counts: Vec<u32> =
             (0..count).step_by(IN_SET).map(|first| IN_SET.min(count - first) as u32).collect();
         let usage =
             wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let resolved = gpu.buffers(&[BYTES * count as u64], usage)?.remove(0);
-        let sets = match longest {
-            Replay::Plain(_) => {
+        let resolved = gpu.buffers(&[STAMP_BYTES * count as u64], usage)?.remove(0);
+        let sets = match gpu.vulkan.as_ref().filter(|_| !is_plain) {
+            None => {
                 let ty = wgpu::QueryType::Timestamp;
                 let set = |&count: &u32| {
                     gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count })
                 };
                 Sets::Plain(counts.iter().map(set).collect())
             }
-            Replay::Overlapping(_) => {
+            Some(vulkan) => {
                 // wgpu does not see that it is written, and would clear it before it reads.
                 gpu.clear([&resolved]);
-                let stamps = Stamps::new(gpu, &counts, &resolved);
+                let stamps = Stamps::new(vulkan, &gpu.device, &counts, &resolved);
                 Sets::Raw(stamps.ok_or_else(|| gpu.failed("it has no timestamps"))?)
             }
         };
@@ -108,16 +104,16 @@ impl Stopwatch {
     /// Adds the times of the run that was submitted last; waits until it is done.
     pub(super) fn read(&mut self, gpu: &GpuDevice) -> Result<(), Error> {
         let count = self.laps.len() + 1;
-        let bytes = gpu.read(BYTES * count as u64, |encoder, staging| {
+        let bytes = gpu.read(STAMP_BYTES * count as u64, |encoder, staging| {
             let sets = if let Sets::Plain(sets) = &self.sets { &sets[..] } else { &[] };
             for (number, set) in sets.iter().enumerate() {
                 let first = number * IN_SET;
                 if first < count {
                     let here = IN_SET.min(count - first) as u32;
-                    encoder.resolve_query_set(set, 0..here, &self.resolved, BYTES * first as u64);
+                    encoder.resolve_query_set(set, 0..here, &self.resolved, STAMP_BYTES * first as u64);
                 }
             }
-            encoder.copy_buffer_to_buffer(&self.resolved, 0, staging, 0, BYTES * count as u64);
+            encoder.copy_buffer_to_buffer(&self.resolved, 0, staging, 0, STAMP_BYTES * count as u64);
         })?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
         let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;

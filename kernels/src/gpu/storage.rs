@@ -1,53 +1,11 @@
 //! Memory that shaders read and write: a buffer, or a texture where the device's style wants one.
 
 use super::device::GpuDevice;
+use super::format::{Format, Holds, ROW, SlotKind};
+use super::layout::{SLOTS, slot_bindings};
+use super::record::Page;
 use crate::error::Error;
-
-/// Texels of a row of a texture.
-pub(crate) const ROW: u32 = 4096;
-
-/// How activations lie in memory, and the state with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Format {
-    /// Whether activations have 16 bits.
-    pub(crate) half: bool,
-    /// Whether quads of lanes, and the words of the state, are texels of textures instead of elements of buffers.
-    pub(crate) textured: bool,
-}
-
-/// What memory is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    /// The words of the state.
-    State,
-    /// A page of other words.
-    Words,
-    /// A page of quads of lanes.
-    Lanes {
-        /// Of 16 bits a lane.
-        half: bool,
-    },
-}
-
-impl Holds {
-    /// Format of its texels where it is a texture.
-    pub(crate) fn texel(self) -> wgpu::TextureFormat {
-        match self {
-            Self::State | Self::Words => wgpu::TextureFormat::R32Uint,
-            Self::Lanes { half: false } => wgpu::TextureFormat::Rgba32Float,
-            Self::Lanes { half: true } => wgpu::TextureFormat::Rg32Uint,
-        }
-    }
-
-    /// Bytes of such a texel.
-    pub(crate) fn texel_bytes(self) -> u64 {
-        match self {
-            Self::State | Self::Words => 4,
-            Self::Lanes { half: true } => 8,
-            Self::Lanes { half: false } => 16,
-        }
-    }
-}
+use crate::limits::Limit;
 
 /// Memory on a device.
 pub(crate) enum Storage {
@@ -121,6 +79,84 @@ impl Storage {
         };
         Ok(bytemuck::pod_collect_to_vec(&bytes[4 * skipped..4 * (skipped + count)]))
     }
+}
+
+impl GpuDevice {
+    /// Memory for what shaders read and write, of so many bytes each; textures where that suits what it holds.
+    pub(super) fn storages(&self, sizes: &[(Holds, u64)]) -> Result<Vec<Storage>, Error> {
+        let is_texture = |holds: Holds| self.style.textured && holds != Holds::Words;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffers: Vec<u64> =
+            sizes.iter().filter(|(holds, _)| !is_texture(*holds)).map(|&(_, bytes)| bytes).collect();
+        let mut buffers = self.buffers(&buffers, usage)?.into_iter();
+        let total = sizes.iter().map(|&(_, bytes)| bytes).sum::<u64>();
+        let refused = || Error::OutOfMemory {
+            device: self.name(),
+            needed_mib: total.div_ceil(1 << 20),
+            available_mib: self.page_bytes >> 20,
+            limit: Limit::Device,
+        };
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let create = |&(holds, bytes): &(Holds, u64)| {
+            if !is_texture(holds) {
+                return buffers.next().map(Storage::Buffer);
+            }
+            let rows = bytes.div_ceil(u64::from(ROW) * holds.texel_bytes()).max(1);
+            let texture = self.device.create_texture(&wgpu::TextureDescriptor {
+                label: None,
+                size: wgpu::Extent3d { width: ROW, height: rows as u32, depth_or_array_layers: 1 },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: holds.texel(),
+                usage: wgpu::TextureUsages::STORAGE_BINDING
+                    | wgpu::TextureUsages::COPY_DST
+                    | wgpu::TextureUsages::COPY_SRC,
+                view_formats: &[],
+            });
+            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+            Some(Storage::Texture(texture, view))
+        };
+        let storages: Option<Vec<Storage>> = sizes.iter().map(create).collect();
+        match (pollster::block_on(scope.pop()), storages) {
+            (None, Some(storages)) => {
+                if self.vulkan.is_some() {
+                    self.clear(storages.iter().filter_map(|storage| match storage {
+                        Storage::Buffer(buffer) => Some(buffer),
+                        Storage::Texture(..) => None,
+                    }));
+                }
+                Ok(storages)
+            }
+            _ => Err(refused()),
+        }
+    }
+}
+
+/// Buffers of a pack of trainings.
+pub(super) struct Buffers {
+    pub(super) state: Storage,
+    pub(super) words: Vec<Storage>,
+    /// With whether they are of half precision.
+    pub(super) lanes: Vec<(bool, Storage)>,
+    pub(super) steps: wgpu::Buffer,
+}
+
+/// The page of every binding of the layout: of `pages` or, where a kernel uses none, some page of the right kind, always the
+/// same one, so that dispatches differ in what they bind as little as can be.
+pub(super) fn all_bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
+    let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
+    let page = |(binding, slot, kind): (u32, usize, SlotKind)| {
+        let page = match (pages[slot], kind) {
+            // Buffers of both kinds can be bound to a slot.
+            (page @ Page::Lanes(_), kind) if kind == SlotKind::Lanes || !format.textured => page,
+            (page @ (Page::Words(_) | Page::Images { .. }), SlotKind::Words) => page,
+            (_, SlotKind::Lanes) => lanes.map_or(Page::Words(0), Page::Lanes),
+            _ => Page::Words(0),
+        };
+        (binding, page)
+    };
+    slot_bindings(format).map(page).collect()
 }
 
 fn at(texture: &wgpu::Texture, x: u32, y: u32) -> wgpu::TexelCopyTextureInfo<'_> {

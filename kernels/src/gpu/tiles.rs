@@ -1,7 +1,7 @@
 //! How a device likes its work: how much one invocation does.
 
-use super::source::Shader;
-use super::storage::Format;
+use super::format::Format;
+use super::shader::Shader;
 use crate::shape::{Shape, blocks};
 
 /// Sums of an invocation that a workgroup adds up at a time, in its memory.

@@ -1,9 +1,10 @@
 //! Tensors as kernels see them: a page, an offset and a stride from block to block, and the constants and job words that go
 //! with reading one.
 
-use super::memory::{Arena, Block, NORM_RECORD, Place, StateWords};
+use super::format::{NORM_RECORD, SlotKind};
+use super::memory::{Arena, Block, Place, StateWords};
 use super::record::Page;
-use super::source::{Choice, Const, SlotKind};
+use super::source::{Choice, Const};
 use crate::program::{
     DropId, Gradient, Input, Mixed, Mode, NormId, Storage, StorageId, Tables, Tensor, WorkspaceId,
 };

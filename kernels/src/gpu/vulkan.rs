@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use wgpu::hal::api::Vulkan as Api;
-use wgpu::hal::{self, Device as _, vulkan};
+use wgpu::hal::{self, CommandEncoder as _, Device as _, vulkan};
 use wgpu::naga;
 
-use super::device::{lock, runtime_checks};
+use super::format::{Format, IN_SET, STAMP_BYTES};
 use super::layout;
-use super::source::Source;
-use super::storage::Format;
+use super::source::{Source, runtime_checks};
+use crate::lock::lock;
+
+/// What records commands that wgpu does not.
+pub(super) type RawEncoder = vulkan::CommandEncoder;
 
 /// Something of a device that is destroyed with its owner, who waits until the device is done with it.
 pub(super) struct Owned<T: Destroy> {
@@ -229,4 +232,70 @@ impl Vulkan {
 
 fn owned<T: Destroy>(device: &wgpu::Device, object: T) -> Owned<T> {
     Owned { device: device.clone(), object: ManuallyDrop::new(object) }
+}
+
+/// Waits until all that was submitted is done, before something of it is destroyed. A lost device is done too.
+pub(super) fn finish(device: &wgpu::Device) {
+    drop(device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }));
+}
+
+/// Timestamps of a stopwatch, and the buffer that they are copied to.
+pub(super) struct Stamps {
+    sets: Vec<Owned<vulkan::QuerySet>>,
+    resolved: Raw,
+    device: wgpu::Device,
+}
+
+impl Drop for Stamps {
+    fn drop(&mut self) {
+        finish(&self.device);
+    }
+}
+
+impl Stamps {
+    pub(super) fn new(
+        vulkan: &Vulkan,
+        device: &wgpu::Device,
+        counts: &[u32],
+        resolved: &wgpu::Buffer,
+    ) -> Option<Self> {
+        let sets = counts.iter().map(|&count| vulkan.timestamps(count)).collect::<Option<_>>()?;
+        Some(Self { sets, resolved: Raw::new(resolved)?, device: device.clone() })
+    }
+
+    /// Before the first of `count` stamps.
+    pub(super) fn reset(&self, encoder: &mut RawEncoder, counts: &[u32]) {
+        for (set, &count) in self.sets.iter().zip(counts) {
+            // SAFETY: the encoder records outside of a pass, and the set has as many.
+            unsafe { encoder.reset_queries(set, 0..count) }
+        }
+    }
+
+    pub(super) fn stamp(&self, encoder: &mut RawEncoder, number: usize) {
+        if let Some(set) = self.sets.get(number / IN_SET) {
+            // SAFETY: the encoder records, and the set was reset and has this number.
+            unsafe { encoder.write_timestamp(set, (number % IN_SET) as u32) }
+        }
+    }
+
+    /// Copies the first `count` to the buffer.
+    pub(super) fn resolve(&self, encoder: &mut RawEncoder, count: usize) {
+        let stride = std::num::NonZeroU64::MIN.saturating_add(STAMP_BYTES - 1);
+        for (number, set) in self.sets.iter().enumerate() {
+            let first = number * IN_SET;
+            if first < count {
+                let here = IN_SET.min(count - first) as u32;
+                let offset = STAMP_BYTES * first as u64;
+                // SAFETY: the encoder records outside of a pass, all of these were stamped, and the buffer has room for them.
+                unsafe {
+                    encoder.copy_query_results(set, 0..here, &self.resolved.buffer, offset, stride);
+                }
+            }
+        }
+        let (from, to) = (wgpu::BufferUses::COPY_DST, wgpu::BufferUses::COPY_SRC);
+        let usage = hal::StateTransition { from, to };
+        let barrier = hal::BufferBarrier { buffer: &self.resolved.buffer, usage };
+        // SAFETY: the encoder records outside of a pass, and the buffer is of its device and alive.
+        unsafe { encoder.transition_buffers(std::iter::once(barrier)) }
+    }
 }

@@ -12,6 +12,7 @@ mod cross_entropy;
 mod drop_path;
 mod dropout;
 mod images;
+mod loss_scale;
 mod mixture;
 mod node_sum;
 mod pool;
@@ -35,7 +36,11 @@ use crate::step::{Part, VectorWork};
 
 /// The calls of a graph: in training those that differentiate.
 pub(crate) fn program(graph: &Graph, mode: Mode) -> Program<dyn Call> {
-    graph.lower(mode, |tensor| Arc::new(node_sum::zeros(tensor)))
+    let mut program = graph.lower(mode, |tensor| Arc::new(node_sum::zeros(tensor)));
+    if mode == Mode::Train {
+        program.calls.extend(loss_scale::calls());
+    }
+    program
 }
 
 /// The calls of what a device does with vectors, one after the other.
@@ -76,6 +81,7 @@ operations![
     drop_path,
     dropout,
     images,
+    loss_scale,
     mixture,
     node_sum,
     pool,

@@ -30,6 +30,8 @@ pub(crate) enum Resource {
     Extra(usize),
     /// Sums of products of the elements of vectors.
     Products,
+    /// What the gradient of the loss is multiplied by with 16 bits.
+    LossScale,
     /// Losses and hits of the batch.
     Metrics,
 }

@@ -138,6 +138,7 @@ impl Resource {
             | Self::Parameters
             | Self::Extra(_)
             | Self::Products
+            | Self::LossScale
             | Self::Metrics => Bin::Whole,
         }
     }

@@ -142,6 +142,7 @@ impl Memory {
             | Resource::Parameters
             | Resource::Extra(_)
             | Resource::Products
+            | Resource::LossScale
             | Resource::Metrics => Vec::new(),
         }
     }

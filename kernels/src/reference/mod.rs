@@ -21,7 +21,7 @@ use crate::program::plan::MemoryPlan;
 use crate::program::{
     Declare, DropId, Gradient, Input, Mixed, ParamId, Program, Sink, StorageId, Tables, Tensor,
 };
-use crate::state::{Layout, Moments, State};
+use crate::state::{Layout, LossScale, Moments, State};
 use crate::step::{Group, Part, RunningStatistics, Vector, VectorWork};
 
 /// A call as this machine runs it.
@@ -327,7 +327,8 @@ impl Backend for Reference {
 
     fn moments(&mut self) -> Result<Moments, Error> {
         let single = |moments: &[f64]| moments[..self.layout.trained].iter().map(|&m| m as f32).collect();
-        Ok(Moments { first: single(&self.momentum), second: single(&self.second) })
+        let (first, second) = (single(&self.momentum), single(&self.second));
+        Ok(Moments { first, second, loss_scale: LossScale::INITIAL })
     }
 
     fn set_moments(&mut self, moments: &Moments) -> Result<(), Error> {

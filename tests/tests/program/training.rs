@@ -47,6 +47,25 @@ fn tensors(path: &Path) -> Tensors {
     file.iter().map(tensor).collect()
 }
 
+/// Trainings of other seeds scatter by a point.
+#[test]
+fn whole_trainings_with_16_bits_are_as_accurate_as_with_32() {
+    let sandbox = Sandbox::new();
+    let mean = |bits: u32| {
+        let accuracy = |seed: u32| {
+            let budget = format!("BPE-1,layers=4,channels=6,epochs=4,float_bits={bits}");
+            let arguments =
+                ["train", "--genotype", "DARTS_V2", "--budget", &budget, "--device", "cpu", "--json"];
+            let seed = format!("--seed={seed}");
+            let arguments: Vec<&str> = arguments.into_iter().chain([seed.as_str()]).collect();
+            sandbox.program(&arguments).succeeded().json()["accuracy"].as_f64().unwrap()
+        };
+        (1..=2).map(accuracy).sum::<f64>() / 2.0
+    };
+    let [single, half] = [32, 16].map(mean);
+    assert!(half > 70.0 && (single - half).abs() < 2.0, "{half} % with 16 bits, {single} % with 32");
+}
+
 #[test]
 fn a_training_is_remembered_whatever_the_order_of_its_text() {
     let sandbox = Sandbox::new();

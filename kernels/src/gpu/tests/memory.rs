@@ -4,7 +4,7 @@ use super::networks::{Training, dense};
 use crate::gpu::Sizes;
 use crate::gpu::images::ImageSplit;
 use crate::gpu::memory::Arena;
-use crate::gpu::prepare::{Prepared, TooLarge};
+use crate::gpu::prepare::{Prepared, TooLarge, needs};
 use crate::gpu::tiles::Style;
 use crate::program::schedule::{schedule, waits};
 
@@ -15,16 +15,20 @@ fn a_large_training_is_split_over_default_bindings() {
     let setup = training.setup();
     let times = schedule(&waits(&setup.train.calls), &vec![false; setup.train.calls.len()]);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
-    let sizes = |half| Sizes { batch: 64, half, style: Style::HARDWARE };
-    let split = Arena::new(&setup.train, &sizes(false), &times, page_bytes);
+    let sizes = Sizes { batch: 64, style: Style::HARDWARE };
+    let arena = |half, page_bytes| {
+        let needs = needs(&setup.train.calls, &sizes, &times);
+        Arena::new(&setup.train.storages, &needs, 64, half, page_bytes)
+    };
+    let split = arena(false, page_bytes);
     assert!(split.lanes.len() > 1, "{:?}", split.lanes);
     assert!(split.lanes.iter().chain(&split.words).all(|&page| page <= page_bytes), "{split:?}");
-    let whole = Arena::new(&setup.train, &sizes(false), &times, usize::MAX);
+    let whole = arena(false, usize::MAX);
     assert_eq!((whole.lanes.len(), whole.words.len()), (1, 1));
     let sum: usize = split.lanes.iter().sum();
     assert!(sum < whole.lanes[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.lanes[0]);
     // The same graph with half the bits needs half the memory for lanes; partial sums stay as they are.
-    let half = Arena::new(&setup.train, &sizes(true), &times, usize::MAX);
+    let half = arena(true, usize::MAX);
     assert!(half.lanes[0] * 19 < whole.lanes[0] * 10 && half.words == whole.words);
 }
 

@@ -5,18 +5,33 @@ use std::collections::HashSet;
 use super::networks::{Training, dense};
 use crate::gpu::images::ImageSplit;
 use crate::gpu::layout::SLOTS;
-use crate::gpu::prepare::Prepared;
+use crate::gpu::prepare::{Prepared, vector_recording};
 use crate::gpu::source::Source;
 use crate::gpu::tiles::Style;
 use crate::ops;
+use crate::optimiser::Optimiser;
+use crate::step::{Group, Part, Scale, Vector, VectorWork};
 
 const PAGE_BYTES: u64 = 128 << 20;
 
 fn sources(training: &Training, style: Style) -> HashSet<Source> {
     let splits: Vec<_> = training.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
-    let prepared = Prepared::new(&[training.setup()], PAGE_BYTES, &splits, style).unwrap();
+    let setups = [training.setup()];
+    let prepared = Prepared::new(&setups, PAGE_BYTES, &splits, style).unwrap();
+    let states = [&prepared.members[0].state];
+    let vectors = vector_work().into_iter().map(|work| vector_recording(&setups, &states, style, work));
     let recordings = [prepared.train, prepared.evaluate, prepared.prologue];
-    recordings.into_iter().flat_map(|recording| recording.sources).collect()
+    recordings.into_iter().chain(vectors).flat_map(|recording| recording.sources).collect()
+}
+
+/// All that is done with vectors.
+fn vector_work() -> Vec<VectorWork> {
+    let (group, from, to) = (Group::WEIGHTS, Vector::Gradients, Vector::Momenta);
+    let scales = [Scale::from(2.0), Scale::from(1.0).times_learning_rate(group).over_norm(group, from)];
+    let axpy = scales.map(|scale| VectorWork::Part(Part::Axpy { group, scale, from, to }));
+    let others = [Part::Update { group }, Part::Copy { group, from, to }].map(VectorWork::Part);
+    let dot = VectorWork::Dot { group, vectors: [from, to] };
+    axpy.into_iter().chain(others).chain([dot]).collect()
 }
 
 /// Parses and validates within default limits and features (packing into binary16 is one of every device that wgpu opens
@@ -70,7 +85,11 @@ fn every_shader_is_valid_everywhere() {
     let (mut all, mut textured) = (HashSet::new(), HashSet::new());
     for (channels, layers, first) in [(8, 6, 0), (6, 3, 4)] {
         for float_bits in [32, 16] {
-            let training = Training::new(dense(channels, layers, 16, first), 96, float_bits, 4);
+            let mut training = Training::new(dense(channels, layers, 16, first), 96, float_bits, 4);
+            if channels == 6 {
+                let optimiser = Optimiser::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+                training.settings.groups[0].optimiser = optimiser;
+            }
             all.extend(sources(&training, Style::HARDWARE));
             textured.extend(sources(&training, Style::SOFTWARE));
         }

@@ -46,6 +46,7 @@ unsafe fn cross_entropy<E: Element>(
     // SAFETY: the caller's promise; portable vectors need no instructions.
     unsafe {
         let lanes = scratch.cast::<[f32; BLOCK]>();
+        let scale = if cx.memory.halves { f64::from((*cx.parameters.loss_scale()).scale) } else { 1.0 };
         let logits = std::slice::from_raw_parts_mut(lanes, classes);
         let gradients = std::slice::from_raw_parts_mut(lanes.add(classes), classes);
         gradients.fill([0.0; BLOCK]);
@@ -66,7 +67,7 @@ unsafe fn cross_entropy<E: Element>(
                 let logit = f64::from(logits[class][lane]);
                 loss += target(class) * (log_sum - logit);
                 let slope = (logit - log_sum).exp() - target(class);
-                gradients[class][lane] = (slope * f64::from(head.weight) / images as f64) as f32;
+                gradients[class][lane] = (slope * f64::from(head.weight) / images as f64 * scale) as f32;
             }
             *metrics.add(2 * position) += (loss * f64::from(head.weight)) as f32;
             if !head.training_only {

@@ -11,7 +11,10 @@ fn invoke(group: vec3<u32>, local: u32) {
         return;
     }
     let smoothing = bitcast<f32>(job.smoothing);
-    let scale = bitcast<f32>(job.weight) / f32(now.images);
+    var scale = bitcast<f32>(job.weight) / f32(now.images);
+    if BACKWARD && FLOAT_BITS == 16u {
+        scale *= float_at(job.loss_scale);
+    }
     let quads = active_blocks(now.images) * 4u;
     var loss = 0.0;
     var hit = 0.0;

@@ -23,6 +23,7 @@ impl Kernel for CrossEntropy {
             .field("smoothing", lowering.settings.label_smoothing.to_bits() as usize)
             .field("metrics", state.metrics)
             .field("order", state.order)
+            .field("loss_scale", state.loss_scale)
             .field("heads", lowering.places.tables.heads.len())
             .field("head", *number);
         lowering.push(0, lowering.launch_groups(&CROSS_ENTROPY, parts, 1));

@@ -67,7 +67,10 @@ impl Declare for CrossEntropy {
 
     fn accesses(&self) -> Vec<Access> {
         let list = Accesses::default().reads_tensor(self.head.logits).accumulates(Resource::Metrics);
-        self.gradient.into_iter().fold(list, Accesses::writes_tensor).list()
+        match self.gradient {
+            Some(gradient) => list.reads(Resource::LossScale).writes_tensor(gradient).list(),
+            None => list.list(),
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The update, segment by segment.
 
-use super::Update;
+use super::UpdateGroup;
 use crate::cpu::{Buffer, Context, Element, Kernel, Sizes, Split, Unit, Vector};
 use crate::ops::vector::norm;
 use crate::optimiser::{GroupSettings, Optimiser};
 use crate::step;
 
-impl Kernel for Update {
+impl Kernel for UpdateGroup {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
     }
@@ -20,7 +20,7 @@ impl Kernel for Update {
             if norm.is_finite() {
                 let clip = f64::from(cx.settings.groups[self.group.0].grad_clip);
                 update(cx, self.group, part, (clip / (norm + 1e-6)).min(1.0) as f32);
-            } else if part == 0 {
+            } else if part == 0 && !(cx.memory.halves && (*cx.parameters.loss_scale()).skips != 0.0) {
                 *cx.metrics.pointer::<f32>() = f32::NAN;
             }
         }

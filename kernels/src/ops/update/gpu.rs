@@ -1,6 +1,6 @@
 //! The launch of an update.
 
-use super::Update;
+use super::UpdateGroup;
 use crate::gpu::{Kernel, Lowering, Parts, RATES, Shader};
 use crate::ops::vector::{NORM, runs};
 use crate::optimiser::{GroupSettings, Optimiser};
@@ -12,7 +12,7 @@ const UPDATE: Shader =
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&UPDATE];
 
-impl Kernel for Update {
+impl Kernel for UpdateGroup {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let (state, settings) = (lowering.places.state, lowering.settings);
         let range = lowering.layout.groups[self.group.0].clone();
@@ -38,6 +38,7 @@ impl Kernel for Update {
             .field("second", state.second + range.start)
             .field("products", state.products)
             .field("metrics", state.metrics)
+            .field("loss_scale", state.loss_scale)
             .field("heads", lowering.places.tables.heads.len())
             .field("rates", state.rates + RATES * self.group.0)
             .field("rates_a_row", RATES * settings.groups.len())

@@ -1,12 +1,12 @@
 //! The update in double precision.
 
-use super::Update;
+use super::UpdateGroup;
 use crate::ops::vector::reference_norm;
 use crate::optimiser::{GroupSettings, Optimiser};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 use crate::step::Vector;
 
-impl Kernel for Update {
+impl Kernel for UpdateGroup {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
         let norm = reference_norm(reference, self.group, Vector::Gradients);
         if !norm.is_finite() {

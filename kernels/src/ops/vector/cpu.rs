@@ -1,10 +1,10 @@
 //! Vectors segment by segment.
 
-use super::{Axpy, Copy, Dot, Squares};
+use super::{AddScaled, CopyVector, DotProducts, SquareSums};
 use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector};
 use crate::step::{Group, NORM_EPSILON, Norm};
 
-/// The norm that [`Squares`] has left the parts of.
+/// The norm that [`SquareSums`] has left the parts of.
 ///
 /// # Safety
 /// All segments must have written their sums.
@@ -28,7 +28,7 @@ fn product_sum(left: &[f32], right: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-impl Kernel for Squares {
+impl Kernel for SquareSums {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
     }
@@ -45,7 +45,7 @@ impl Kernel for Squares {
     }
 }
 
-impl Kernel for Dot {
+impl Kernel for DotProducts {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
     }
@@ -63,7 +63,7 @@ impl Kernel for Dot {
     }
 }
 
-impl Kernel for Copy {
+impl Kernel for CopyVector {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
     }
@@ -77,7 +77,7 @@ impl Kernel for Copy {
     }
 }
 
-impl Kernel for Axpy {
+impl Kernel for AddScaled {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
     }
@@ -98,7 +98,7 @@ impl Kernel for Axpy {
     }
 }
 
-impl Axpy {
+impl AddScaled {
     /// The factor.
     ///
     /// # Safety

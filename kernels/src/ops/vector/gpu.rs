@@ -1,12 +1,12 @@
 //! Launches over vectors: each workgroup has a run of a group's numbers.
 
-use super::{Axpy, Copy, Dot, Squares};
+use super::{AddScaled, CopyVector, DotProducts, SquareSums};
 use crate::gpu::{Kernel, Lowering, MAX_RUNS, Parts, RATES, Shader};
 use crate::step::{Group, NORM_EPSILON};
 
 const LARGE: &str = include_str!("large.wgsl");
 const NORM_FILE: &str = include_str!("norm.wgsl");
-/// What kernels include that need the norm of what [`Squares`] has gone through.
+/// What kernels include that need the norm of what [`SquareSums`] has gone through.
 pub(in crate::ops) const NORM: [&str; 2] = [LARGE, NORM_FILE];
 
 const SQUARES: Shader =
@@ -39,7 +39,7 @@ fn push(lowering: &mut Lowering<'_>, shader: &'static Shader, group: Group, part
     }
 }
 
-impl Kernel for Squares {
+impl Kernel for SquareSums {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let parts = Parts::default()
             .field("numbers", lowering.vector(self.group, self.of))
@@ -48,7 +48,7 @@ impl Kernel for Squares {
     }
 }
 
-impl Kernel for Dot {
+impl Kernel for DotProducts {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let [left, right] = self.vectors.map(|of| lowering.vector(self.group, of));
         let parts = Parts::default()
@@ -59,14 +59,14 @@ impl Kernel for Dot {
     }
 }
 
-impl Kernel for Copy {
+impl Kernel for CopyVector {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let [from, to] = [self.from, self.to].map(|of| lowering.vector(self.group, of));
         push(lowering, &COPY, self.group, Parts::default().field("source", from).field("result", to));
     }
 }
 
-impl Kernel for Axpy {
+impl Kernel for AddScaled {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let [from, to] = [self.from, self.to].map(|of| lowering.vector(self.group, of));
         let (scale, state) = (self.scale, lowering.places.state);

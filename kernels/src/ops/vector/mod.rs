@@ -25,14 +25,14 @@ use crate::step::{Group, Scale, Vector};
 
 /// Sums of squares of a group's part of a vector, run by run.
 #[derive(Debug)]
-pub(super) struct Squares {
+pub(super) struct SquareSums {
     pub(super) group: Group,
     pub(super) of: Vector,
 }
 
 /// `to = from`.
 #[derive(Debug)]
-struct Copy {
+struct CopyVector {
     group: Group,
     from: Vector,
     to: Vector,
@@ -40,7 +40,7 @@ struct Copy {
 
 /// `to += scale · from`.
 #[derive(Debug)]
-struct Axpy {
+struct AddScaled {
     group: Group,
     scale: Scale,
     from: Vector,
@@ -49,25 +49,26 @@ struct Axpy {
 
 /// Sums of products of a group's parts of two vectors, run by run.
 #[derive(Debug)]
-struct Dot {
+struct DotProducts {
     group: Group,
     vectors: [Vector; 2],
 }
 
 /// The calls of a copy.
 pub(super) fn copy(group: Group, from: Vector, to: Vector) -> Vec<Arc<dyn Call>> {
-    vec![Arc::new(Copy { group, from, to })]
+    vec![Arc::new(CopyVector { group, from, to })]
 }
 
 /// Those of an addition.
 pub(super) fn axpy(group: Group, scale: Scale, from: Vector, to: Vector) -> Vec<Arc<dyn Call>> {
-    let norm = scale.norm.map(|norm| Arc::new(Squares { group: norm.group, of: norm.of }) as Arc<dyn Call>);
-    norm.into_iter().chain([Arc::new(Axpy { group, scale, from, to }) as Arc<dyn Call>]).collect()
+    let norm =
+        scale.norm.map(|norm| Arc::new(SquareSums { group: norm.group, of: norm.of }) as Arc<dyn Call>);
+    norm.into_iter().chain([Arc::new(AddScaled { group, scale, from, to }) as Arc<dyn Call>]).collect()
 }
 
 /// Those of a dot product; the device adds up what they leave.
 pub(super) fn dot(group: Group, vectors: [Vector; 2]) -> Vec<Arc<dyn Call>> {
-    vec![Arc::new(Dot { group, vectors })]
+    vec![Arc::new(DotProducts { group, vectors })]
 }
 
 /// Where a vector lies.
@@ -79,7 +80,7 @@ fn resource(vector: Vector) -> Resource {
     }
 }
 
-impl Declare for Squares {
+impl Declare for SquareSums {
     fn kind(&self) -> &'static str {
         "vectors: norm"
     }
@@ -89,7 +90,7 @@ impl Declare for Squares {
     }
 }
 
-impl Declare for Copy {
+impl Declare for CopyVector {
     fn kind(&self) -> &'static str {
         "vectors: copy"
     }
@@ -100,7 +101,7 @@ impl Declare for Copy {
     }
 }
 
-impl Declare for Axpy {
+impl Declare for AddScaled {
     fn kind(&self) -> &'static str {
         "vectors: axpy"
     }
@@ -112,7 +113,7 @@ impl Declare for Axpy {
     }
 }
 
-impl Declare for Dot {
+impl Declare for DotProducts {
     fn kind(&self) -> &'static str {
         "vectors: dot"
     }

@@ -1,6 +1,6 @@
 //! Vectors in double precision.
 
-use super::{Axpy, Copy, Dot, Squares};
+use super::{AddScaled, CopyVector, DotProducts, SquareSums};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 use crate::step::{Group, NORM_EPSILON, Vector};
 
@@ -9,24 +9,24 @@ pub(in crate::ops) fn norm(reference: &mut Reference, group: Group, of: Vector) 
     reference.vector(group, of).iter().map(|number| number * number).sum::<f64>().sqrt()
 }
 
-impl Kernel for Squares {
+impl Kernel for SquareSums {
     /// Who wants the norm takes it.
     fn run(&self, _: &mut Reference, _: &mut Memory, _: Batch<'_>) {}
 }
 
-impl Kernel for Dot {
+impl Kernel for DotProducts {
     /// As above.
     fn run(&self, _: &mut Reference, _: &mut Memory, _: Batch<'_>) {}
 }
 
-impl Kernel for Copy {
+impl Kernel for CopyVector {
     fn run(&self, reference: &mut Reference, _: &mut Memory, _: Batch<'_>) {
         let from = reference.vector(self.group, self.from).to_vec();
         reference.vector(self.group, self.to).copy_from_slice(&from);
     }
 }
 
-impl Kernel for Axpy {
+impl Kernel for AddScaled {
     fn run(&self, reference: &mut Reference, _: &mut Memory, batch: Batch<'_>) {
         let mut scale = f64::from(self.scale.factor);
         if let Some(Group(group)) = self.scale.learning_rate {

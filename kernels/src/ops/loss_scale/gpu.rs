@@ -1,0 +1,45 @@
+//! Launches that scale the loss.
+
+use super::{Adapt, GOOD, LARGEST, Unscale};
+use crate::gpu::{Kernel, Lowering, Parts, Shader};
+use crate::ops::vector::runs;
+
+const UNSCALE: Shader = Shader { name: "unscale", workgroup: 256, files: &[include_str!("unscale.wgsl")] };
+const ADAPT: Shader =
+    Shader { name: "adapt_loss_scale", workgroup: 256, files: &[include_str!("adapt_loss_scale.wgsl")] };
+
+#[cfg(test)]
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&UNSCALE, &ADAPT];
+
+impl Kernel for Unscale {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        if !lowering.places.half {
+            return;
+        }
+        let (state, elements) = (lowering.places.state, lowering.layout.trained);
+        let (run, runs) = runs(elements);
+        let parts = Parts::default()
+            .field("run", run)
+            .field("elements", elements)
+            .field("gradients", state.gradients)
+            .field("loss_scale", state.loss_scale)
+            .field("products", state.products);
+        lowering.push(0, lowering.launch_groups(&UNSCALE, parts, runs));
+    }
+}
+
+impl Kernel for Adapt {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        if !lowering.places.half {
+            return;
+        }
+        let state = lowering.places.state;
+        let parts = Parts::default()
+            .float("GOOD", GOOD)
+            .float("LARGEST", LARGEST)
+            .field("runs", runs(lowering.layout.trained).1)
+            .field("loss_scale", state.loss_scale)
+            .field("products", state.products);
+        lowering.push(0, lowering.launch_groups(&ADAPT, parts, 1));
+    }
+}
