@@ -21,6 +21,7 @@ from genotype import parse_genotype
 from golden import Case, golden, shorten, write
 from network import Network
 from recipe import Budget, Recipe, Sizes
+from search_steps import search_steps
 
 # The first six published architectures, in the published text.
 PUBLISHED = (
@@ -181,6 +182,7 @@ def main() -> None:
     files: dict[str, Callable[[], dict[str, Any]]] = {"resize": resizes, "cross-entropy": smoothed_losses}
     for kind, cases in (("network", SEARCHED), ("handmade", HANDMADE)):
         files |= {f"{kind}-{case.name}": partial(golden, case) for case in cases}
+    files["search-steps"] = partial(search_steps, HANDMADE[-1])
     if unknown := set(wanted) - files.keys():
         sys.exit(f"no such golden: {', '.join(sorted(unknown))}")
     for name in wanted or files:

@@ -18,8 +18,17 @@ pub(crate) fn hold_handmade(name: &str, features: Features, choice: DeviceChoice
 }
 
 fn classifier(golden: &Golden, features: Features) -> Result<Graph, Error> {
-    let (mut graph, image) = Graph::new(golden.input(), golden.classes);
-    let map = features(&mut graph, image)?;
+    let (graph, image) = Graph::new(golden.input(), golden.classes);
+    classified(golden, graph, |graph| features(graph, image))
+}
+
+/// A linear classifier of the mean of what `features` builds.
+pub(crate) fn classified(
+    golden: &Golden,
+    mut graph: Graph,
+    features: impl FnOnce(&mut Graph) -> Result<ValueId, Error>,
+) -> Result<Graph, Error> {
+    let map = features(&mut graph)?;
     let mean = graph.global_average(map);
     let logits = graph.linear("linear", mean, golden.classes, false)?;
     graph.head(logits, 1.0)?;

@@ -6,6 +6,7 @@ mod generator;
 mod golden;
 mod handmade;
 mod loss;
+mod search_steps;
 mod supernet;
 
 use golden::{
@@ -61,9 +62,10 @@ macro_rules! on_each_device {
 }
 pub(crate) use on_each_device;
 
-fn trainer(golden: &Golden, graph: &Graph, device: &Device) -> Trainer {
+/// The settings of a golden's training.
+fn settings(golden: &Golden) -> kernels::TrainerSettings {
     let recipe = &golden.recipe;
-    let settings = kernels::TrainerSettings {
+    kernels::TrainerSettings {
         batch_size: golden.batch_size(),
         groups: vec![GroupSettings::sgd(recipe.momentum, recipe.weight_decay, recipe.grad_clip)],
         extra_vectors: 0,
@@ -78,8 +80,11 @@ fn trainer(golden: &Golden, graph: &Graph, device: &Device) -> Trainer {
         },
         seed: 0,
         norm_init: NormInit::One,
-    };
-    Trainer::new(device, graph, &settings, &[golden.images()]).unwrap()
+    }
+}
+
+fn trainer(golden: &Golden, graph: &Graph, device: &Device) -> Trainer {
+    Trainer::new(device, graph, &settings(golden), &[golden.images()]).unwrap()
 }
 
 fn order(golden: &Golden, batches: usize) -> Vec<u32> {

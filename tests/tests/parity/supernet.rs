@@ -1,7 +1,7 @@
 //! A supernet, whose edges are mixtures of all operations, held to the same one in PyTorch: `tests/reference/supernet.py`. The
 //! gradients of the mixtures' numbers are among those of all parameters.
 
-use kernels::{ConvSpec, Error, Graph, Mixture, PoolKind, SeparableSpec, Shape, Term, ValueId};
+use kernels::{ConvSpec, Error, Graph, Group, Mixture, PoolKind, SeparableSpec, Shape, Term, ValueId};
 
 use crate::handmade::hold_handmade;
 use crate::on_each_device;
@@ -10,12 +10,18 @@ const NODES: usize = 2;
 const CHANNELS: usize = 4;
 
 fn supernet(graph: &mut Graph, image: ValueId) -> Result<ValueId, Error> {
+    supernet_with(graph, image, Group::WEIGHTS)
+}
+
+/// With the numbers of its mixtures in a group.
+pub(crate) fn supernet_with(graph: &mut Graph, image: ValueId, group: Group) -> Result<ValueId, Error> {
     let spec = ConvSpec { channels: CHANNELS, kernel: 3, stride: 1, padding: 1, relu: false };
     let stem = graph.conv("stem", image, spec)?;
     let stem = graph.batch_norm_plain("stem_bn", stem)?;
     let edges = (0..NODES).map(|node| 2 + node).sum();
-    let [normal, reduce] =
-        ["normal", "reduce"].map(|name| graph.mixture(&format!("{name}.weight"), edges, 8));
+    let mixtures = ["normal", "reduce"];
+    let [normal, reduce] = graph
+        .in_group(group, |graph| mixtures.map(|name| graph.mixture(&format!("{name}.weight"), edges, 8)));
     let first = cell(graph, "cells.0", [stem, stem], normal?, 1)?;
     cell(graph, "cells.1", [stem, first], reduce?, 2)
 }

@@ -1,0 +1,167 @@
+//! Steps of a search that trains a supernet's architecture beside its weights, held to PyTorch's:
+//! `tests/reference/search_steps.py`.
+
+use std::collections::BTreeMap;
+
+use kernels::{
+    Device, DeviceChoice, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Part, RunningStatistics,
+    Scale, Step, Stream, Trainer, Vector,
+};
+use serde::Deserialize;
+
+use crate::golden::{self, Golden};
+use crate::handmade::classified;
+use crate::supernet::supernet_with;
+use crate::{on_each_device, settings};
+
+#[derive(Deserialize)]
+struct Searches {
+    steps: usize,
+    rates: Rates,
+    orders: BTreeMap<String, Search>,
+}
+
+#[derive(Deserialize)]
+struct Rates {
+    learning_rate: f32,
+    momentum: f32,
+    weight_decay: f32,
+    grad_clip: f32,
+    architecture_rate: f32,
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+    architecture_decay: f32,
+    distance: f32,
+}
+
+#[derive(Deserialize)]
+struct Search {
+    train: Vec<f64>,
+    valid: Vec<f64>,
+    normal: Vec<f64>,
+    reduce: Vec<f64>,
+    weights_norm: f64,
+}
+
+const WEIGHTS: Group = Group::WEIGHTS;
+const TRAIN: usize = 0;
+const VALID: usize = 1;
+
+/// What weights are before a step, and what is kept of the gradients there.
+const BEFORE: Vector = Vector::Extra(0);
+const KEPT: Vector = Vector::Extra(1);
+
+fn differentiate(stream: usize) -> Part {
+    Part::Differentiate { stream, running: RunningStatistics::Updated }
+}
+
+fn copy(group: Group, from: Vector, to: Vector) -> Part {
+    Part::Copy { group, from, to }
+}
+
+fn add(group: Group, scale: Scale, from: Vector, to: Vector) -> Part {
+    Part::Axpy { group, scale, from, to }
+}
+
+/// The weights' gradient behind the architecture's.
+fn step(rates: &Rates, architecture: Group, is_second: bool) -> Step {
+    let (gradients, weights) = (Vector::Gradients, Vector::Parameters);
+    let rate = |factor: f32| Scale::from(factor).times_learning_rate(WEIGHTS);
+    let mut parts = Vec::new();
+    if is_second {
+        parts.extend([
+            copy(WEIGHTS, weights, BEFORE),
+            differentiate(TRAIN),
+            add(WEIGHTS, rate(-1.0), gradients, weights),
+            add(WEIGHTS, rate(-rates.momentum), Vector::Momenta, weights),
+            add(WEIGHTS, rate(-rates.weight_decay), BEFORE, weights),
+        ]);
+    }
+    parts.push(differentiate(VALID));
+    if is_second {
+        parts.extend([copy(architecture, gradients, KEPT), copy(WEIGHTS, gradients, KEPT)]);
+        for side in [1.0, -1.0] {
+            let moved = Scale::from(side * rates.distance).over_norm(WEIGHTS, KEPT);
+            let quotient = rate(-side * 0.5 / rates.distance).times_norm(WEIGHTS, KEPT);
+            parts.extend([
+                copy(WEIGHTS, BEFORE, weights),
+                add(WEIGHTS, moved, KEPT, weights),
+                differentiate(TRAIN),
+                add(architecture, quotient, gradients, KEPT),
+            ]);
+        }
+        parts.extend([copy(WEIGHTS, BEFORE, weights), copy(architecture, KEPT, gradients)]);
+    }
+    parts.push(Part::Update { group: architecture });
+    parts.extend([differentiate(TRAIN), Part::Update { group: WEIGHTS }]);
+    Step::new(parts).unwrap()
+}
+
+fn hold_search(order: &str, choice: DeviceChoice) {
+    let golden: Golden = golden::read("handmade-supernet");
+    let Searches { steps, rates, orders } = golden::read("search-steps");
+    let is_second = order == "second";
+    let expected = &orders[order];
+    let (mut graph, image) = Graph::new(golden.input(), golden.classes);
+    let architecture = graph.group();
+    let graph = classified(&golden, graph, |graph| supernet_with(graph, image, architecture)).unwrap();
+    let adam = Optimiser::Adam { beta1: rates.beta1, beta2: rates.beta2, epsilon: rates.epsilon };
+    let (weight_decay, grad_clip) = (rates.architecture_decay, f32::INFINITY);
+    let groups = vec![
+        GroupSettings::sgd(rates.momentum, rates.weight_decay, rates.grad_clip),
+        GroupSettings { optimiser: adam, weight_decay, grad_clip },
+    ];
+    let settings = kernels::TrainerSettings { groups, extra_vectors: 2, ..settings(&golden) };
+    let device = Device::open(choice).unwrap();
+    let mut trainer = Trainer::new(&device, &graph, &settings, &[golden.images()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    golden.write_initial(&dir.path().join("initial"));
+    trainer.load(&dir.path().join("initial"), &str::to_owned).unwrap();
+    let alphas = |trainer: &mut Trainer| -> Vec<f64> {
+        let alpha = ["normal.weight", "reduce.weight"].map(|name| trainer.parameter(name).unwrap());
+        alpha.concat().into_iter().map(f64::from).collect()
+    };
+    let start = alphas(&mut trainer);
+
+    let batch = golden.batch_size() as u32;
+    let halves: [Vec<u32>; 2] = [(0..2 * batch).collect(), (2 * batch..4 * batch).collect()];
+    let streams = halves.each_ref().map(|order| Stream { set: 0, order });
+    let step = step(&rates, architecture, is_second);
+    let learning_rates = [rates.learning_rate, rates.architecture_rate];
+    let (mut train, mut valid) = (Vec::new(), Vec::new());
+    for number in 0..steps / 2 {
+        let epoch = Epoch {
+            streams: &streams,
+            number: number as u32,
+            learning_rates: &learning_rates,
+            drop_path: 0.0,
+        };
+        let metrics = trainer.run(&step, &epoch, &Nobody).unwrap();
+        train.extend(metrics[metrics.len() - 1].losses.clone());
+        valid.extend(metrics[usize::from(is_second)].losses.clone());
+    }
+    for (what, found, expected) in [("train", train, &expected.train), ("valid", valid, &expected.valid)] {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 2e-5, "{what}: {found}, expected {expected}");
+        }
+    }
+    let norm = trainer.norm(WEIGHTS, Vector::Parameters).unwrap();
+    assert!((norm - expected.weights_norm).abs() < 1e-6 * norm, "{norm}, expected {}", expected.weights_norm);
+    let length = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let distance = |a: &[f64], b: &[f64]| length(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>());
+    let found = alphas(&mut trainer);
+    let ends = |search: &Search| [&search.normal[..], &search.reduce].concat();
+    let (error, change) = (distance(&found, &ends(expected)), distance(&start, &ends(expected)));
+    println!("{order}: the architecture moved by {change:.2e}, and is off by {error:.1e}");
+    assert!(error < 5e-3 * change, "off by {error:e}, it moved by {change:e}");
+    // The other order leads elsewhere.
+    let other = &orders[if is_second { "first" } else { "second" }];
+    assert!(distance(&found, &ends(other)) > 4.0 * error, "both orders are the same");
+}
+
+on_each_device! { hold_search:
+    first_order("first")
+    second_order("second")
+}
