@@ -8,20 +8,21 @@ use crate::shape::Shape;
 pub enum Error {
     /// A window does not fit the image it slides over.
     #[error(
-        "{op} `{name}`: a window of {window} pixels does not fit an input of {input} (padding {padding}); use a \
-         larger image or fewer reductions"
+        "{op} `{name}`: a window of {}×{} pixels does not fit an input of {input} (padding {}×{}); use a larger \
+         image or fewer reductions",
+        window[0], window[1], padding[0], padding[1]
     )]
     WindowTooLarge {
         /// Operation.
         op: &'static str,
         /// Name of the layer.
         name: String,
-        /// Extent of the window with its dilation, in pixels.
-        window: usize,
+        /// Height and width of the window with its dilation, in pixels.
+        window: [usize; 2],
         /// Shape of what it reads.
         input: Shape,
-        /// Zero padding on every side.
-        padding: usize,
+        /// Zero padding above and below, and left and right.
+        padding: [usize; 2],
     },
     /// Two values that must have one shape differ.
     #[error("{op} `{name}`: shapes {left} and {right} differ; both must be the same")]

@@ -49,7 +49,7 @@ fn build_layers(
     let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
     let layers = budget.layers as usize;
     let mut width = budget.channels as usize;
-    let stem = ConvSpec { channels: STEM_MULTIPLIER * width, kernel: 3, stride: 1, padding: 1, relu: false };
+    let stem = ConvSpec { padding: [1, 1], ..ConvSpec::square(STEM_MULTIPLIER * width, 3) };
     let stem = graph.conv("stem.0", image, stem)?;
     let stem = graph.batch_norm("stem.1", stem)?;
     let (mut before, mut previous, mut after_reduction) = (stem, stem, false);
@@ -201,7 +201,7 @@ fn relu_conv_norm(
     input: ValueId,
     channels: usize,
 ) -> Result<ValueId, kernels::Error> {
-    let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
+    let spec = ConvSpec { relu: true, ..ConvSpec::square(channels, 1) };
     let value = graph.conv(&format!("{name}.net.1"), input, spec)?;
     graph.batch_norm(&format!("{name}.net.2"), value)
 }
@@ -225,10 +225,10 @@ fn auxiliary_head(
 ) -> Result<(), kernels::Error> {
     let pooled = graph.auxiliary_pool("aux_head.net.1", input)?;
     let [first, second] = AUXILIARY_CHANNELS;
-    let spec = ConvSpec { channels: first, kernel: 1, stride: 1, padding: 0, relu: false };
+    let spec = ConvSpec::square(first, 1);
     let value = graph.conv("aux_head.net.2", pooled, spec)?;
     let value = graph.batch_norm("aux_head.net.3", value)?;
-    let spec = ConvSpec { channels: second, kernel: 2, stride: 1, padding: 0, relu: true };
+    let spec = ConvSpec { relu: true, ..ConvSpec::square(second, 2) };
     let value = graph.conv("aux_head.net.5", value, spec)?;
     let value = graph.batch_norm("aux_head.net.6", value)?;
     let logits = graph.linear("aux_head.linear", value, classes, true)?;

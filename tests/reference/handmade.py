@@ -12,9 +12,13 @@ from torch.nn.functional import avg_pool2d, max_pool2d, relu, relu6
 class ConvBn(nn.Module):
     """Convolution that keeps the size but for its stride, then BN: (N, inputs, H, W) -> (N, outputs, H', W')."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, groups: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        padding = (height // 2, width // 2)
+        self.conv = nn.Conv2d(inputs, outputs, (height, width), stride, padding, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 
+import convolutions
 import generator
 import handmade
 import supernet
@@ -145,6 +146,7 @@ HANDMADE = (
     Case("mobilenet-v2", 1, handmade.MobileNetV2, Sizes(20, 0.03, 16), 1e-3),
     Case("shufflenet-v2", 2, handmade.ShuffleNetV2, Sizes(20, 0.03, 32), 3e-3),
     Case("nasnet-a", 0, handmade.NasNetA, Sizes(20, 0.03, 16), 3e-3),
+    Case("convolutions", 5, convolutions.Convolutions, Sizes(20, 0.03, 16), 1e-3),
     Case("supernet", 0, supernet.Supernet, Sizes(20, 0.03, 16), 1e-3),
 )
 

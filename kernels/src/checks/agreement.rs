@@ -106,7 +106,7 @@ fn whole_tiles() -> Vec<Case> {
                 let stem = stem(graph, image, channels);
                 let (value, _) = edge(graph, "edge", operation, stem, stride);
                 // Not a normalisation last: the average of an image alone would not depend on anything before it.
-                let spec = ConvSpec { channels: 4, kernel: 1, stride: 1, padding: 0, relu: true };
+                let spec = ConvSpec { relu: true, ..ConvSpec::square(4, 1) };
                 graph.conv("conv", value, spec).unwrap()
             }));
         }

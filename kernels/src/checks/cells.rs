@@ -33,14 +33,14 @@ pub(crate) fn relu_conv_norm(
     kernel: usize,
     stride: usize,
 ) -> ValueId {
-    let spec = ConvSpec { channels, kernel, stride, padding: 0, relu: true };
+    let spec = ConvSpec { stride, relu: true, ..ConvSpec::square(channels, kernel) };
     let value = graph.conv(name, input, spec).unwrap();
     graph.batch_norm(&format!("{name}.bn"), value).unwrap()
 }
 
 /// A 3×3 convolution of the image and its normalisation.
 pub(crate) fn stem(graph: &mut Graph, image: ValueId, channels: usize) -> ValueId {
-    let spec = ConvSpec { channels, kernel: 3, stride: 1, padding: 1, relu: false };
+    let spec = ConvSpec { padding: [1, 1], ..ConvSpec::square(channels, 3) };
     let value = graph.conv("stem", image, spec).unwrap();
     graph.batch_norm("stem.bn", value).unwrap()
 }
@@ -146,7 +146,7 @@ pub(crate) fn cell(
 pub(crate) fn auxiliary_head(graph: &mut Graph, input: ValueId) {
     graph.in_training_only(|graph| {
         let pooled = graph.auxiliary_pool("aux.pool", input).unwrap();
-        let spec = ConvSpec { channels: 7, kernel: 1, stride: 1, padding: 0, relu: false };
+        let spec = ConvSpec::square(7, 1);
         let value = graph.conv("aux.1", pooled, spec).unwrap();
         let value = graph.batch_norm("aux.1.bn", value).unwrap();
         let value = relu_conv_norm(graph, "aux.2", value, 9, 2, 1);

@@ -82,7 +82,7 @@ fn software_gpu_gives_the_same_bits_in_any_company() {
 /// and drop path must be drawn for the image, not for its place in a batch.
 fn draws_are_those_of_the_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
     let mut case = Case::new("no normalisation", Shape::new(3, 8, 8), 1, 35, |graph, image| {
-        let spec = ConvSpec { channels: 4, kernel: 3, stride: 1, padding: 1, relu: false };
+        let spec = ConvSpec { padding: [1, 1], ..ConvSpec::square(4, 3) };
         let value = graph.conv("stem", image, spec).unwrap();
         let concat = graph.concat(1, graph.shape(value));
         graph.node_sum("node", &[(value, true), (value, true)], concat, 0).unwrap()

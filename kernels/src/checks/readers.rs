@@ -11,7 +11,7 @@ pub(crate) type Build = fn(&mut Graph, ValueId) -> ValueId;
 /// Names and networks.
 pub(crate) fn readers() -> Vec<(&'static str, Build)> {
     fn convolution(graph: &mut Graph, name: &str, value: ValueId, channels: usize) -> ValueId {
-        let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
+        let spec = ConvSpec { relu: true, ..ConvSpec::square(channels, 1) };
         graph.conv(name, value, spec).unwrap()
     }
     /// A value, and the same normalised.

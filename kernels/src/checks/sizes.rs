@@ -28,15 +28,21 @@ fn impossible_convolutions_are_refused() {
         assert!(matches!(error, Error::BadSize { .. }), "{error}");
         assert!(error.to_string().contains(part) && error.to_string().contains("`dw`"), "{error}");
     }
-    let fits = ConvSpec { channels: 4, kernel: 7, stride: 1, padding: 0, relu: true };
+    let fits = ConvSpec { relu: true, ..ConvSpec::square(4, 7) };
     graph.conv("conv", image, fits).unwrap();
-    let error = graph.conv("conv", image, ConvSpec { kernel: 8, ..fits }).unwrap_err();
-    assert!(matches!(error, Error::WindowTooLarge { window: 8, .. }), "{error}");
+    let error = graph.conv("conv", image, ConvSpec { kernel: [1, 8], ..fits }).unwrap_err();
+    assert!(matches!(error, Error::WindowTooLarge { window: [1, 8], .. }), "{error}");
     for (spec, part) in [
-        (ConvSpec { kernel: 0, ..fits }, "at least 1"),
+        (ConvSpec { kernel: [0, 3], ..fits }, "its window is 0×3 pixels"),
+        (ConvSpec { kernel: [3, 0], ..fits }, "at least 1×1"),
         (ConvSpec { stride: 0, ..fits }, "stride 1 to"),
         (ConvSpec { stride: usize::MAX, ..fits }, "stride 1 to"),
-        (ConvSpec { padding: usize::MAX, ..fits }, "padding"),
+        (ConvSpec { padding: [usize::MAX, 0], ..fits }, "padding"),
+        (ConvSpec { padding: [0, usize::MAX], ..fits }, "padding"),
+        (ConvSpec { groups: 0, ..fits }, "its groups are 0"),
+        (ConvSpec { groups: 2, ..fits }, "must divide the 3 channels that it reads"),
+        (ConvSpec { groups: 3, ..fits }, "and the 4 that it gives"),
+        (ConvSpec { groups: usize::MAX, ..fits }, "must divide"),
         (ConvSpec { channels: 0, ..fits }, "0 channels"),
         (ConvSpec { channels: usize::MAX, ..fits }, "channels"),
     ] {
@@ -78,7 +84,7 @@ fn networks_are_whole_and_their_tensors_have_names() {
     refused(again, "two layers");
     trained(|graph, _, logits| graph.in_training_only(|graph| graph.head(logits, 0.4)).unwrap()).unwrap();
     trained(|graph, _, logits| refused(graph.head(logits, 0.4), "has a head already")).unwrap();
-    let spec = ConvSpec { channels: 2, kernel: 1, stride: 1, padding: 0, relu: false };
+    let spec = ConvSpec::square(2, 1);
     let leaks = trained(|graph, image, _| {
         let value = graph.in_training_only(|graph| graph.conv("inside", image, spec)).unwrap();
         graph.conv("outside", value, spec).unwrap();
@@ -113,7 +119,7 @@ fn concatenations_are_whole_and_logits_as_they_are() {
     let whole = graph.concat_value(concat).unwrap();
 
     let pooled = graph.global_average(whole);
-    let spec = ConvSpec { channels: 10, kernel: 1, stride: 1, padding: 0, relu: false };
+    let spec = ConvSpec::square(10, 1);
     let logits = graph.conv("logits", pooled, spec).unwrap();
     let normalised = graph.batch_norm("bn", logits).unwrap();
     refused(graph.head(normalised, 1.0).map(|()| logits), "normalised");

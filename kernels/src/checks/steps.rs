@@ -6,7 +6,7 @@ use crate::backend::{Backend, Nobody, Pass, Stream};
 use crate::optimiser::{GroupSettings, Optimiser, Progress};
 use crate::reference::Rounding;
 use crate::step::{Group, Part, RunningStatistics, Scale, Step, Vector};
-use crate::{Device, DeviceChoice, Epoch, Error, PoolKind, Shape, Term, Trainer};
+use crate::{ConvSpec, Device, DeviceChoice, Epoch, Error, PoolKind, Shape, Term, Trainer};
 
 const WEIGHTS: Group = Group::WEIGHTS;
 const ARCHITECTURE: Group = Group(1);
@@ -240,7 +240,7 @@ fn products_of_vectors_are_those_of_their_numbers() {
 #[test]
 fn accumulated_gradients_are_those_of_the_whole_batch() {
     let mut case = Case::new("plain", Shape::new(3, 6, 6), 16, 16, |graph, image| {
-        let spec = crate::ConvSpec { channels: 5, kernel: 3, stride: 1, padding: 1, relu: false };
+        let spec = ConvSpec { padding: [1; 2], ..ConvSpec::square(5, 3) };
         let value = graph.conv("conv", image, spec).unwrap();
         graph.relu(value)
     });

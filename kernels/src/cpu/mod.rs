@@ -34,7 +34,7 @@ pub(crate) use self::memory::{Buffer, Memory};
 pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
 pub(crate) use self::rows::{Rows, output_gradients, zero_margins};
 pub(crate) use self::simd::{Element, Portable, Vector, Work};
-pub(crate) use self::windows::{Windows, pad_rows};
+pub(crate) use self::windows::{Side, Windows, pad_rows};
 
 use self::context::CHUNKS;
 use self::isa::Isa;

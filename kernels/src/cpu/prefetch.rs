@@ -200,7 +200,7 @@ mod tests {
     /// A small network.
     fn prepared(halves: bool) -> Prepared {
         let (mut graph, image) = Graph::new(Shape::new(3, 8, 8), 4);
-        let conv = |kernel| ConvSpec { channels: 8, kernel, stride: 1, padding: kernel / 2, relu: true };
+        let conv = |kernel| ConvSpec { padding: [kernel / 2; 2], relu: true, ..ConvSpec::square(8, kernel) };
         let mut value = image;
         for kernel in [3, 1] {
             let raw = graph.conv(&format!("{kernel}"), value, conv(kernel)).unwrap();

@@ -12,6 +12,22 @@ pub(crate) struct Rows<T> {
     pub(crate) row: usize,
 }
 
+impl<T> Rows<*const T> {
+    /// Those behind the first `rows`.
+    #[inline(always)]
+    pub(crate) fn skip(self, rows: usize) -> Self {
+        Self { at: self.at.wrapping_add(rows * self.row), ..self }
+    }
+}
+
+impl<T> Rows<*mut T> {
+    /// Those behind the first `rows`.
+    #[inline(always)]
+    pub(crate) fn skip(self, rows: usize) -> Self {
+        Self { at: self.at.wrapping_add(rows * self.row), ..self }
+    }
+}
+
 /// `dy` of a run of pixels, `[channel][pixel]`, zero in idle lanes.
 ///
 /// # Safety

@@ -36,16 +36,28 @@ pub(crate) fn classified(
 }
 
 /// A convolution that keeps the size but for its stride.
-fn conv(channels: usize, kernel: usize, stride: usize) -> ConvSpec {
-    ConvSpec { channels, kernel, stride, padding: kernel / 2, relu: false }
+pub(crate) fn conv(channels: usize, kernel: usize, stride: usize) -> ConvSpec {
+    ConvSpec { stride, padding: [kernel / 2; 2], ..ConvSpec::square(channels, kernel) }
 }
 
-fn conv_bn(graph: &mut Graph, name: &str, input: ValueId, spec: ConvSpec) -> Result<ValueId, Error> {
+/// A convolution and its normalisation.
+pub(crate) fn conv_bn(
+    graph: &mut Graph,
+    name: &str,
+    input: ValueId,
+    spec: ConvSpec,
+) -> Result<ValueId, Error> {
     let raw = graph.conv(&format!("{name}.conv"), input, spec)?;
     graph.batch_norm(&format!("{name}.bn"), raw)
 }
 
-fn depthwise_bn(graph: &mut Graph, name: &str, input: ValueId, stride: usize) -> Result<ValueId, Error> {
+/// A 3×3 depthwise convolution and its normalisation.
+pub(crate) fn depthwise_bn(
+    graph: &mut Graph,
+    name: &str,
+    input: ValueId,
+    stride: usize,
+) -> Result<ValueId, Error> {
     let spec = DepthwiseSpec { kernel: 3, stride, dilation: 1, padding: 1, relu: false };
     let raw = graph.depthwise(&format!("{name}.conv"), input, spec)?;
     graph.batch_norm(&format!("{name}.bn"), raw)

@@ -1,6 +1,8 @@
 //! Cross-entropy with label smoothing, and its gradient, against the reference.
 
-use kernels::{Device, DeviceChoice, Graph, ImageSet, Nobody, NormInit, Preprocess, Shape, Trainer};
+use kernels::{
+    Device, DeviceChoice, Graph, GroupSettings, ImageSet, Nobody, NormInit, Preprocess, Shape, Trainer,
+};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -50,9 +52,8 @@ fn hold_cross_entropy(choice: DeviceChoice) {
         graph.head(logits, 1.0).unwrap();
         let recipe = kernels::TrainerSettings {
             batch_size: batch,
-            momentum: 0.0,
-            weight_decay: 0.0,
-            grad_clip: 5.0,
+            groups: vec![GroupSettings::sgd(0.0, 0.0, 5.0)],
+            extra_vectors: 0,
             label_smoothing: case.label_smoothing,
             float_bits: 32,
             preprocess: Preprocess {

@@ -2,6 +2,7 @@
 //! step, and the loss of twenty, on the native backend and on Vulkan without a GPU.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod convolutions;
 mod generator;
 mod golden;
 mod handmade;

@@ -15,7 +15,7 @@ fn supernet(graph: &mut Graph, image: ValueId) -> Result<ValueId, Error> {
 
 /// With the numbers of its mixtures in a group.
 pub(crate) fn supernet_with(graph: &mut Graph, image: ValueId, group: Group) -> Result<ValueId, Error> {
-    let spec = ConvSpec { channels: CHANNELS, kernel: 3, stride: 1, padding: 1, relu: false };
+    let spec = ConvSpec { padding: [1, 1], ..ConvSpec::square(CHANNELS, 3) };
     let stem = graph.conv("stem", image, spec)?;
     let stem = graph.batch_norm_plain("stem_bn", stem)?;
     let edges = (0..NODES).map(|node| 2 + node).sum();
@@ -37,7 +37,7 @@ fn cell(
     let mut states = Vec::new();
     for (number, input) in inputs.into_iter().enumerate() {
         let name = format!("{name}.pre{number}");
-        let spec = ConvSpec { channels: CHANNELS, kernel: 1, stride: 1, padding: 0, relu: true };
+        let spec = ConvSpec { relu: true, ..ConvSpec::square(CHANNELS, 1) };
         let raw = graph.conv(&format!("{name}.conv"), input, spec)?;
         states.push(graph.batch_norm_plain(&format!("{name}.bn"), raw)?);
     }

@@ -17,7 +17,7 @@ fn norm(graph: &mut Graph, name: &str, value: ValueId) -> ValueId {
 }
 
 fn point(graph: &mut Graph, name: &str, input: ValueId, channels: usize, relu: bool) -> ValueId {
-    let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu };
+    let spec = ConvSpec { relu, ..ConvSpec::square(channels, 1) };
     let value = graph.conv(name, input, spec).unwrap();
     norm(graph, name, value)
 }
@@ -68,7 +68,7 @@ pub(super) fn short(size: usize, operation: usize) -> Graph {
 /// A network of `layers` dense cells (all 14 edges; operations in turn, from `first` on) with an auxiliary head.
 pub(super) fn dense(channels: usize, layers: usize, size: usize, first: usize) -> Graph {
     let (mut graph, image) = Graph::new(Shape::new(3, size, size), 10);
-    let spec = ConvSpec { channels: 3 * channels, kernel: 3, stride: 1, padding: 1, relu: false };
+    let spec = ConvSpec { padding: [1, 1], ..ConvSpec::square(3 * channels, 3) };
     let stem = graph.conv("stem", image, spec).unwrap();
     let stem = norm(&mut graph, "stem", stem);
     let mut inputs = [stem, stem];
@@ -112,7 +112,7 @@ pub(super) fn dense(channels: usize, layers: usize, size: usize, first: usize) -
 fn auxiliary(graph: &mut Graph, input: ValueId) {
     let value = graph.auxiliary_pool("aux", input).unwrap();
     let value = point(graph, "aux.1", value, 16, false);
-    let spec = ConvSpec { channels: 24, kernel: 2, stride: 1, padding: 0, relu: true };
+    let spec = ConvSpec { relu: true, ..ConvSpec::square(24, 2) };
     let value = graph.conv("aux.2", value, spec).unwrap();
     let value = norm(graph, "aux.2", value);
     let logits = graph.linear("aux.linear", value, 10, true).unwrap();

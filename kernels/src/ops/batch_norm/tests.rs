@@ -44,6 +44,6 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
 }
 
 fn conv(graph: &mut Graph, name: &str, value: ValueId, channels: usize) -> ValueId {
-    let spec = ConvSpec { channels, kernel: 1, stride: 1, padding: 0, relu: true };
+    let spec = ConvSpec { relu: true, ..ConvSpec::square(channels, 1) };
     graph.conv(name, value, spec).unwrap()
 }

@@ -11,7 +11,7 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
         let left = graph.slice(shuffled, 0, 2).unwrap();
         let both = graph.concatenate("both", &[left, open]).unwrap();
         let both = graph.shuffle_channels("both", both, 2).unwrap();
-        let spec = ConvSpec { channels: 4, kernel: 3, stride: 1, padding: 1, relu: true };
+        let spec = ConvSpec { padding: [1, 1], relu: true, ..ConvSpec::square(4, 3) };
         graph.conv("last", both, spec).unwrap()
     })]
 }

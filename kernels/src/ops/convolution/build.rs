@@ -7,19 +7,34 @@ use crate::ops::windowed::windowed;
 use crate::program::{Init, ParamId, Tensor};
 use crate::shape::Shape;
 
-/// A dense convolution without dilation.
+/// A dense or grouped convolution without dilation. [`new`](Self::new) and [`square`](Self::square) have the usual defaults for
+/// what is not said: `ConvSpec { stride: 2, padding: [1, 1], ..ConvSpec::square(64, 3) }`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvSpec {
     /// Output channels.
     pub channels: usize,
     /// Height and width of the kernel.
-    pub kernel: usize,
+    pub kernel: [usize; 2],
     /// Step between outputs, in pixels.
     pub stride: usize,
-    /// Zero pixels on every side.
-    pub padding: usize,
+    /// Zero pixels above and below, and left and right.
+    pub padding: [usize; 2],
+    /// Groups of input channels, of which each gives an equal share of the output channels; 1 for a dense convolution.
+    pub groups: usize,
     /// ReLU before it.
     pub relu: bool,
+}
+
+impl ConvSpec {
+    /// A dense convolution with a kernel of a height and a width, with stride 1, without padding and ReLU.
+    pub const fn new(channels: usize, kernel: [usize; 2]) -> Self {
+        Self { channels, kernel, stride: 1, padding: [0, 0], groups: 1, relu: false }
+    }
+
+    /// The same with a kernel that is as high as wide.
+    pub const fn square(channels: usize, kernel: usize) -> Self {
+        Self::new(channels, [kernel, kernel])
+    }
 }
 
 /// A depthwise convolution.
@@ -68,16 +83,27 @@ fn with_channels(op: &'static str, name: &str, shape: Shape, channels: usize) ->
 const CHANNELS_MAX: usize = 1 << 20;
 
 impl Graph {
-    /// A dense convolution without bias; its weight is `name.weight`, `[channels][input
-    /// channels][kernel][kernel]`.
+    /// A dense or grouped convolution without bias; its weight is `name.weight`, `[channels][input channels /
+    /// groups][kernel height][kernel width]`. With as many groups as channels it is a depthwise one, for which
+    /// [`depthwise`](Self::depthwise) is faster where the kernel is a square.
     ///
     /// # Errors
-    /// When the kernel does not fit the padded input, or a size is none that there is.
+    /// When the kernel does not fit the padded input, the groups do not divide the channels of input and output, or a size is
+    /// none that there is.
     pub fn conv(&mut self, name: &str, input: ValueId, spec: ConvSpec) -> Result<ValueId, Error> {
-        let ConvSpec { channels, kernel, stride, padding, relu } = spec;
-        let columns = Columns::Dense { kernel, stride, padding, offset: 0 };
-        let shape = windowed("convolution", name, self.shape(input), kernel, stride, padding)?;
+        let ConvSpec { channels, kernel, stride, padding, groups, relu } = spec;
+        let columns = Columns::Dense { kernel, stride, padding, offset: 0, groups };
+        let read = self.shape(input);
+        let shape = windowed("convolution", name, read, kernel, stride, padding)?;
         let shape = with_channels("convolution", name, shape, channels)?;
+        let is_whole = |count: usize| groups > 0 && count.is_multiple_of(groups);
+        if !is_whole(read.channels) || !is_whole(channels) {
+            let problem = format!(
+                "its groups are {groups}, which must divide the {} channels that it reads and the {channels} that it gives",
+                read.channels
+            );
+            return Err(Error::BadSize { op: "convolution", name: name.to_owned(), problem });
+        }
         let output = self.tensor(shape);
         Ok(self.dense(name, input, relu, columns, output, false))
     }
@@ -98,7 +124,7 @@ impl Graph {
             let problem = format!("a linear layer reads one pixel, not {shape}");
             return Err(Error::BadSize { op: "linear", name: name.to_owned(), problem });
         }
-        let columns = Columns::Dense { kernel: 1, stride: 1, padding: 0, offset: 0 };
+        let columns = Columns::Dense { kernel: [1, 1], stride: 1, padding: [0, 0], offset: 0, groups: 1 };
         let output = self.tensor(with_channels("linear", name, shape, channels)?);
         Ok(self.dense(name, input, relu, columns, output, true))
     }
@@ -128,7 +154,8 @@ impl Graph {
         let shape = with_channels("factorized reduce", first, shape, channels)?;
         let whole = self.tensor(shape);
         for (half, name) in [first, second].into_iter().enumerate() {
-            let columns = Columns::Dense { kernel: 1, stride: 2, padding: 0, offset: half };
+            let columns =
+                Columns::Dense { kernel: [1, 1], stride: 2, padding: [0, 0], offset: half, groups: 1 };
             self.dense(name, input, true, columns, whole.slice(half * channels / 2, channels / 2), false);
         }
         Ok(self.value(whole, None))
@@ -168,7 +195,7 @@ impl Graph {
             return Err(Error::BadSize { op: "convolution", name: name.to_owned(), problem });
         }
         let extent = dilation.saturating_mul(kernel - 1).saturating_add(1);
-        windowed("convolution", name, self.shape(input), extent, stride, padding)
+        windowed("convolution", name, self.shape(input), [extent; 2], stride, [padding; 2])
     }
 
     fn depthwise_weight(&mut self, name: &str, input: ValueId, kernel: usize) -> ParamId {
@@ -222,13 +249,13 @@ impl Graph {
         output: Tensor,
         linear: bool,
     ) -> ValueId {
-        let Columns::Dense { kernel, .. } = columns else {
+        let Columns::Dense { kernel: [height, width], groups, .. } = columns else {
             unreachable!("only dense columns are built here")
         };
-        let read = self.shape(input).channels;
+        let read = self.shape(input).channels / groups;
         let channels = output.shape.channels;
-        let bound = 1.0 / ((read * kernel * kernel) as f32).sqrt();
-        let shape = if linear { vec![channels, read] } else { vec![channels, read, kernel, kernel] };
+        let bound = 1.0 / ((read * height * width) as f32).sqrt();
+        let shape = if linear { vec![channels, read] } else { vec![channels, read, height, width] };
         let weight = self.param(format!("{name}.weight"), shape, Init::Uniform { bound });
         let bias =
             linear.then(|| self.param(format!("{name}.bias"), vec![channels], Init::Uniform { bound }));

@@ -1,12 +1,12 @@
 //! Convolution as columns times a matrix: dense (with an optional bias; a linear layer is one over a single
-//! pixel), depthwise-separable, and depthwise alone, all reading through an optional normalisation and ReLU.
+//! pixel), grouped, depthwise-separable, and depthwise alone, all reading through an optional normalisation and ReLU.
 //!
-//! Forward: `y[o] = bias[o] + Σ_k weight[o][k] · t[k]`, where the columns `t` are either the taps of all
-//! input channels (dense) or one depthwise result an input channel (separable); a depthwise convolution alone has no matrix,
-//! and its columns are its output. Backward, with `dy` the
-//! gradient of `y`: `dweight[o][k] = Σ dy[o]·t[k]`, `dt[k] = Σ_o weight[o][k]·dy[o]`, and `dt` goes back
-//! through the taps to the input (gated by the ReLU) and to the depthwise weights. Columns are computed again
-//! in the backward pass, which is cheaper than to store and load them.
+//! Forward: `y[o] = bias[o] + Σ_k weight[o][k] · t[k]`, where the columns `t` are either the taps of all input channels
+//! (dense), those of the output's group of them (grouped), or one depthwise result an input channel (separable); a
+//! depthwise convolution alone has no matrix, and its columns are its output. Backward, with `dy` the gradient of `y`:
+//! `dweight[o][k] = Σ dy[o]·t[k]`, `dt[k] = Σ_o weight[o][k]·dy[o]`, and `dt` goes back through the taps to the input
+//! (gated by the ReLU) and to the depthwise weights. Columns are computed again in the backward pass, which is cheaper
+//! than to store and load them.
 //!
 //! Which way is taken when, on a processor (`cpu/`):
 //!
@@ -14,12 +14,15 @@
 //! | --- | --- | --- |
 //! | pixel by pixel (`pixels.rs`) | 1×1, stride 1, no padding | products read and write activations where they lie |
 //! | rows in place (`same/`) | depthwise 3×3 and 5×5 that keep the size, on registers | no padded copy; a kernel for each place of a tile |
-//! | bands of columns (`columns.rs`) | every other one with several output pixels | a band's columns stay in the second-level cache |
-//! | wide (`wide.rs`) | dense with one output pixel: linear layers | images of the whole batch are the run of the products, so that large weights are read once |
+//! | bands of columns (`columns.rs`) | every other one | a band's columns stay in the second-level cache |
+//! | wide (`wide.rs`) | dense, in one group, with one output pixel: linear layers | images of the whole batch are the run of the products, so that large weights are read once |
 //!
-//! On a GPU (`gpu/`) a dense convolution is one kernel that reads its window; the depthwise part of a separable one goes through
-//! a workspace that the backward pass reads again. Weights are reordered into quads first. Sums of weights' gradients are made by
-//! workgroups, each of a part of the batch, or, where a processor stands in for a GPU, by invocations that walk.
+//! Groups share all of it but the products, of which each has its own (`groups.rs`).
+//!
+//! On a GPU (`gpu/`) a dense convolution is one kernel that reads its window; the depthwise part of a separable one goes
+//! through a workspace that the backward pass reads again. Weights are reordered into quads first. Sums of weights'
+//! gradients are made by workgroups, each of a part of the batch, or, where a processor stands in for a GPU, by
+//! invocations that walk. A tile of channels lies in one group, so that groups are parts of one dispatch.
 
 mod build;
 mod calls;
@@ -67,9 +70,10 @@ const WORKSPACES: usize = 7;
 /// What the matrix of a convolution multiplies, per output pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Columns {
-    /// All taps of all channels, `[channel][kernel row][kernel column]`. The window of output pixel (0, 0)
-    /// begins at pixel (`offset`, `offset`) of the padded input.
-    Dense { kernel: usize, stride: usize, padding: usize, offset: usize },
+    /// All taps of all channels, `[channel][kernel row][kernel column]`, of which each of `groups` of output channels is made
+    /// from its own. Kernel and padding are down and across. The window of output pixel (0, 0) begins at pixel
+    /// (`offset`, `offset`) of the padded input.
+    Dense { kernel: [usize; 2], stride: usize, padding: [usize; 2], offset: usize, groups: usize },
     /// One depthwise sum a channel.
     Depthwise { kernel: usize, stride: usize, dilation: usize, padding: usize },
 }
@@ -81,7 +85,7 @@ pub(crate) struct Convolution {
     pub(crate) output: Tensor,
     /// `[channels][1][kernel][kernel]`, of a depthwise or separable convolution.
     pub(crate) depthwise: Option<ParamId>,
-    /// `[output channels][columns]`; none where the depthwise results are the output.
+    /// `[output channels][columns of a group]`; none where the depthwise results are the output.
     pub(crate) weight: Option<ParamId>,
     pub(crate) bias: Option<ParamId>,
     /// The normalisation of the output; it may cover more channels than this convolution writes.
@@ -95,9 +99,22 @@ impl Convolution {
     pub(crate) fn column_count(&self) -> usize {
         let channels = self.input.tensor.shape.channels;
         match self.columns {
-            Columns::Dense { kernel, .. } => channels * kernel * kernel,
+            Columns::Dense { kernel, .. } => channels * kernel[0] * kernel[1],
             Columns::Depthwise { .. } => channels,
         }
+    }
+
+    /// Groups of its channels.
+    pub(crate) fn groups(&self) -> usize {
+        match self.columns {
+            Columns::Dense { groups, .. } => groups,
+            Columns::Depthwise { .. } => 1,
+        }
+    }
+
+    /// Columns that an output is made from: those of its group, a row of the weights.
+    pub(crate) fn columns_of_group(&self) -> usize {
+        self.column_count() / self.groups()
     }
 
     /// One of its workspaces.
@@ -127,7 +144,7 @@ impl Operation for Convolution {
     fn mult_adds(&self) -> u64 {
         let pixels = self.output.shape.pixels();
         let outputs = if self.weight.is_some() { self.output.shape.channels } else { 0 };
-        let matrix = outputs * self.column_count() * pixels;
+        let matrix = outputs * self.columns_of_group() * pixels;
         let depthwise = match self.columns {
             Columns::Dense { .. } => 0,
             Columns::Depthwise { kernel, .. } => kernel * kernel * self.input.tensor.shape.channels * pixels,

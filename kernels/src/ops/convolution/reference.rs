@@ -68,27 +68,35 @@ struct Tap {
     to: (usize, usize),
 }
 
+/// Taps of a window.
+fn taps(op: &Convolution) -> usize {
+    match op.columns {
+        Columns::Dense { kernel: [height, width], .. } => height * width,
+        Columns::Depthwise { kernel, .. } => kernel * kernel,
+    }
+}
+
 fn each_tap(op: &Convolution, images: usize, mut visit: impl FnMut(&Tap)) {
-    let (kernel, stride, dilation, begin) = match op.columns {
-        Columns::Dense { kernel, stride, padding, offset } => {
-            (kernel, stride, 1, offset as isize - padding as isize)
+    let ([_, across], stride, dilation, [above, left]) = match op.columns {
+        Columns::Dense { kernel, stride, padding, offset, .. } => {
+            (kernel, stride, 1, padding.map(|padding| offset as isize - padding as isize))
         }
         Columns::Depthwise { kernel, stride, dilation, padding } => {
-            (kernel, stride, dilation, -(padding as isize))
+            ([kernel; 2], stride, dilation, [-(padding as isize); 2])
         }
     };
     let (read, written) = (op.input.tensor.shape, op.output.shape);
-    let source = |to: usize, tap: usize, size: usize| {
+    let source = |to: usize, tap: usize, begin: isize, size: usize| {
         let position = (to * stride + tap * dilation) as isize + begin;
         (position >= 0 && position < size as isize).then_some(position as usize)
     };
     for image in 0..images {
         for channel in 0..read.channels {
-            for tap in 0..kernel * kernel {
+            for tap in 0..taps(op) {
                 for row in 0..written.height {
-                    let Some(y) = source(row, tap / kernel, read.height) else { continue };
+                    let Some(y) = source(row, tap / across, above, read.height) else { continue };
                     for column in 0..written.width {
-                        let Some(x) = source(column, tap % kernel, read.width) else { continue };
+                        let Some(x) = source(column, tap % across, left, read.width) else { continue };
                         visit(&Tap { image, channel, number: tap, from: (y, x), to: (row, column) });
                     }
                 }
@@ -103,17 +111,22 @@ fn columns(op: &Convolution, input: &Array, depthwise: &[f64]) -> Array {
     each_tap(op, input.images, |tap| {
         let value = input.at(tap.image, tap.channel, tap.from.0, tap.from.1);
         match op.columns {
-            Columns::Dense { kernel, .. } => {
-                let column = tap.channel * kernel * kernel + tap.number;
+            Columns::Dense { .. } => {
+                let column = tap.channel * taps(op) + tap.number;
                 *columns.at_mut(tap.image, column, tap.to.0, tap.to.1) = value;
             }
-            Columns::Depthwise { kernel, .. } => {
-                let weight = depthwise[tap.channel * kernel * kernel + tap.number];
+            Columns::Depthwise { .. } => {
+                let weight = depthwise[tap.channel * taps(op) + tap.number];
                 *columns.at_mut(tap.image, tap.channel, tap.to.0, tap.to.1) += weight * value;
             }
         }
     });
     columns
+}
+
+/// The first column of an output channel's group.
+fn first_column(op: &Convolution, channel: usize) -> usize {
+    channel / (op.output.shape.channels / op.groups()) * op.columns_of_group()
 }
 
 fn forward(
@@ -125,14 +138,15 @@ fn forward(
 ) -> Array {
     let columns = columns(op, input, depthwise);
     let Some(weight) = weight else { return columns };
-    let count = op.column_count();
+    let count = op.columns_of_group();
     let mut output = Array::filled(input.images, op.output.shape, 0.0);
     for (image, channel) in output.planes() {
         let plane = output.plane_mut(image, channel);
         plane.fill(bias.get(channel).copied().unwrap_or(0.0));
+        let first = first_column(op, channel);
         for k in 0..count {
             let w = weight[channel * count + k];
-            plane.iter_mut().zip(columns.plane(image, k)).for_each(|(y, t)| *y += w * t);
+            plane.iter_mut().zip(columns.plane(image, first + k)).for_each(|(y, t)| *y += w * t);
         }
     }
     output
@@ -147,7 +161,7 @@ fn backward(
     weight: Option<&[f64]>,
 ) -> (Gradients, Array) {
     let columns = columns(op, input, depthwise);
-    let count = op.column_count();
+    let count = op.columns_of_group();
     let outputs = op.output.shape.channels;
     let mut found = Gradients {
         weight: vec![0.0; weight.map_or(0, <[f64]>::len)],
@@ -164,10 +178,12 @@ fn backward(
             column_gradient.plane_mut(image, channel).copy_from_slice(dy);
             continue;
         };
+        let first = first_column(op, channel);
         for k in 0..count {
             let place = channel * count + k;
-            found.weight[place] += dy.iter().zip(columns.plane(image, k)).map(|(g, t)| g * t).sum::<f64>();
-            let dt = column_gradient.plane_mut(image, k);
+            found.weight[place] +=
+                dy.iter().zip(columns.plane(image, first + k)).map(|(g, t)| g * t).sum::<f64>();
+            let dt = column_gradient.plane_mut(image, first + k);
             dt.iter_mut().zip(dy).for_each(|(dt, g)| *dt += weight[place] * g);
         }
     }
@@ -175,13 +191,13 @@ fn backward(
     each_tap(op, input.images, |tap| {
         let place = input.index(tap.image, tap.channel, tap.from.0, tap.from.1);
         match op.columns {
-            Columns::Dense { kernel, .. } => {
-                let column = tap.channel * kernel * kernel + tap.number;
+            Columns::Dense { .. } => {
+                let column = tap.channel * taps(op) + tap.number;
                 input_gradient.values[place] += column_gradient.at(tap.image, column, tap.to.0, tap.to.1);
             }
-            Columns::Depthwise { kernel, .. } => {
+            Columns::Depthwise { .. } => {
                 let dt = column_gradient.at(tap.image, tap.channel, tap.to.0, tap.to.1);
-                let w = tap.channel * kernel * kernel + tap.number;
+                let w = tap.channel * taps(op) + tap.number;
                 input_gradient.values[place] += depthwise[w] * dt;
                 found.depthwise[w] += input.values[place] * dt;
             }

@@ -2,8 +2,8 @@
 
 use super::{Backward, Forward, KERNEL_MAX, Pool, PoolKind, PoolSpec};
 use crate::cpu::{
-    Context, Element, Kernel, Memory, Piece, Reading, Rows, Sizes, Unit, Vector, Windows, output_gradients,
-    pad_rows, zero_margins,
+    Context, Element, Kernel, Memory, Piece, Reading, Rows, Side, Sizes, Unit, Vector, Windows,
+    output_gradients, pad_rows, zero_margins,
 };
 use crate::ops::batch_norm::moments;
 use crate::program::{Gradient, Mode, Sink};
@@ -15,7 +15,15 @@ const TAPS_MAX: usize = KERNEL_MAX * KERNEL_MAX;
 fn windows(op: &Pool) -> Windows {
     let PoolSpec { kernel, stride, padding, .. } = op.spec;
     let (input, output) = (op.input.tensor.shape, op.output.shape);
-    Windows { input, output, kernel, stride, dilation: 1, origin: padding as isize, depthwise: false }
+    Windows {
+        input,
+        output,
+        kernel: [kernel; 2],
+        stride,
+        dilation: 1,
+        origin: [padding as isize; 2],
+        depthwise: false,
+    }
 }
 
 /// Elements of scratch memory that a pooling needs.
@@ -73,12 +81,12 @@ struct Gradients {
 
 impl Gradients {
     fn of(w: &Windows) -> Self {
-        let side = |input: usize, output: usize| {
-            let before = (w.kernel - 1).saturating_sub(w.origin.unsigned_abs()).div_ceil(w.stride);
-            let last = (input - 1 + w.origin.unsigned_abs()) / w.stride;
-            before.max((last + 1).saturating_sub(output))
-        };
-        let margins = [side(w.input.height, w.output.height), side(w.input.width, w.output.width)];
+        let margins = w.sides().map(|side| {
+            let origin = side.origin.unsigned_abs();
+            let before = (side.kernel - 1).saturating_sub(origin).div_ceil(side.stride);
+            let last = (side.input - 1 + origin) / side.stride;
+            before.max((last + 1).saturating_sub(side.output))
+        });
         let row = (w.output.width + margins[1]) * BLOCK;
         let plane = (w.output.height + 2 * margins[0]) * row + margins[1] * BLOCK;
         Self { margins, row, plane, first: margins[0] * row + margins[1] * BLOCK }
@@ -87,10 +95,10 @@ impl Gradients {
 
 /// Pixels of a window that lie inside the image, along one side.
 #[inline(always)]
-fn inside(w: &Windows, output: usize, size: usize) -> std::ops::Range<usize> {
-    let first = (output * w.stride) as isize - w.origin;
+fn inside(side: &Side, output: usize) -> std::ops::Range<usize> {
+    let first = (output * side.stride) as isize - side.origin;
     let begin = (-first).max(0) as usize;
-    let end = (size as isize - first).clamp(0, w.kernel as isize) as usize;
+    let end = (side.input as isize - first).clamp(0, side.kernel as isize) as usize;
     begin..end.max(begin)
 }
 
@@ -109,9 +117,10 @@ unsafe fn forward<V: Vector, E: Element>(cx: &Context<'_>, op: &Pool, block: usi
     let kind = op.spec.kind;
     let fill = if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
     let mut taps = [0; TAPS_MAX];
-    let taps = &mut taps[..w.kernel * w.kernel];
+    let taps = &mut taps[..w.taps()];
+    let [down, across] = w.sides();
     for (k, tap) in taps.iter_mut().enumerate() {
-        *tap = k / w.kernel * w.row_floats() + w.tap_column(k % w.kernel);
+        *tap = k / across.kernel * w.row_floats() + w.tap_column(k % across.kernel);
     }
     let numbers = match (op.taps, cx.mode) {
         (Some(storage), Mode::Train) => Some(cx.memory.bytes(storage, block)),
@@ -126,15 +135,15 @@ unsafe fn forward<V: Vector, E: Element>(cx: &Context<'_>, op: &Pool, block: usi
             pad_rows::<V, E>(&w, from, reading, outside, w.first_row(0), w.padded_rows(rows), scratch);
             for y in 0..rows {
                 let from = scratch.add(y * w.stride * w.row_floats()).cast_const();
-                let inside_y = inside(&w, y, w.input.height).len();
+                let inside_y = inside(&down, y).len();
                 let mut x = 0;
                 while x < width {
                     let at = ((channel * rows + y) * width + x) * BLOCK;
                     let (from, to) = (from.add(x * BLOCK), to.add(at));
                     let numbers = numbers.map(|numbers| numbers.add(at));
-                    let counts = |j: usize| inside_y * inside(&w, x + j, w.input.width).len();
+                    let counts = |j: usize| inside_y * inside(&across, x + j).len();
                     // Most have nine taps: a loop of its own for them.
-                    match (x + 4 <= width, taps.first_chunk::<9>().filter(|_| w.kernel == 3)) {
+                    match (x + 4 <= width, taps.first_chunk::<9>().filter(|_| w.kernel == [3, 3])) {
                         (true, Some(nine)) => pool_tile::<V, E, 4>(kind, nine, from, to, numbers, counts),
                         (true, None) => pool_tile::<V, E, 4>(kind, taps, from, to, numbers, counts),
                         (false, _) => pool_tile::<V, E, 1>(kind, taps, from, to, numbers, counts),
@@ -284,9 +293,10 @@ impl WindowsOver {
         let mut all = Self { offsets: [0; TAPS_MAX], numbers: [0.0; TAPS_MAX], count: 0 };
         let stride = w.stride as isize;
         // By rows and columns of outputs.
-        for tap in (0..w.kernel * w.kernel).rev() {
-            let y = first_y as isize + w.origin - (tap / w.kernel) as isize;
-            let x = first_x as isize + w.origin - (tap % w.kernel) as isize;
+        let [down, across] = w.sides();
+        for tap in (0..w.taps()).rev() {
+            let y = first_y as isize + down.origin - (tap / across.kernel) as isize;
+            let x = first_x as isize + across.origin - (tap % across.kernel) as isize;
             if y.rem_euclid(stride) == 0 && x.rem_euclid(stride) == 0 {
                 let (y, x) = (y.div_euclid(stride), x.div_euclid(stride));
                 all.offsets[all.count] = y * g.row as isize + x * BLOCK as isize;
@@ -363,10 +373,11 @@ unsafe fn gather<V: Vector, E: Element, const J: usize>(
 /// `gradients` must be a channel of the output.
 #[inline(always)]
 unsafe fn divide<V: Vector>(w: &Windows, g: &Gradients, gradients: *mut f32) {
+    let [down, across] = w.sides();
     for y in 0..w.output.height {
-        let count_y = inside(w, y, w.input.height).len();
+        let count_y = inside(&down, y).len();
         for x in 0..w.output.width {
-            let share = 1.0 / (count_y * inside(w, x, w.input.width).len()) as f32;
+            let share = 1.0 / (count_y * inside(&across, x).len()) as f32;
             for v in 0..V::PER_BLOCK {
                 // SAFETY: the caller's promise.
                 unsafe {

@@ -166,7 +166,7 @@ impl Graph {
             );
             return Err(Error::BadSize { op: "pooling", name: name.to_owned(), problem });
         }
-        let shape = windowed("pooling", name, self.shape(input), kernel, stride, padding)?;
+        let shape = windowed("pooling", name, self.shape(input), [kernel; 2], stride, [padding; 2])?;
         let output = self.tensor(shape);
         let taps = (kind == PoolKind::Max).then(|| self.storage(shape, Content::Bytes));
         let input = self.read(input, false);

@@ -20,7 +20,7 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
             // Five times a normalised value is beyond six now and then.
             let fivefold = sum(graph, &[(value, false); 5]);
             let bounded = graph.relu6(fivefold);
-            let spec = ConvSpec { channels: 5, kernel: 1, stride: 1, padding: 0, relu: true };
+            let spec = ConvSpec { relu: true, ..ConvSpec::square(5, 1) };
             let other = graph.conv("other", fivefold, spec).unwrap();
             let channels = graph.shape(bounded).channels;
             let own = graph.conv("own", bounded, ConvSpec { channels, ..spec }).unwrap();

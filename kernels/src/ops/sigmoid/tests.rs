@@ -9,7 +9,7 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
         let first = graph.sigmoid(normalised);
         let open = graph.relu(normalised);
         let second = graph.sigmoid(open);
-        let spec = ConvSpec { channels: 5, kernel: 1, stride: 1, padding: 0, relu: false };
+        let spec = ConvSpec::square(5, 1);
         let both = graph.sum("both", &[first, second]).unwrap();
         graph.conv("last", both, spec).unwrap()
     })]

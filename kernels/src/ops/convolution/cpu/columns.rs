@@ -24,8 +24,9 @@ impl LiveTaps {
         let mut taps = Self { list: [(0, 0); TAPS_MAX], count: 0, weights: std::ptr::null() };
         let Some(id) = op.depthwise else { return taps };
         taps.weights = cx.weights(id);
-        for ky in (0..w.kernel).filter(|&ky| w.is_live(ky, w.output.height, w.input.height)) {
-            for kx in (0..w.kernel).filter(|&kx| w.is_live(kx, w.output.width, w.input.width)) {
+        let [down, across] = w.sides();
+        for ky in (0..down.kernel).filter(|&ky| down.is_live(ky)) {
+            for kx in (0..across.kernel).filter(|&kx| across.is_live(kx)) {
                 taps.list[taps.count] = (ky as u8, kx as u8);
                 taps.count += 1;
             }
@@ -99,7 +100,7 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
                 return;
             }
             let to = Rows { at: scratch.columns.add(channel * run), row: width * BLOCK };
-            let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            let weights = cx.weights(id).add(channel * w.taps());
             return same.forward::<V>(&x, weights, first..first + rows, to, prefetch);
         }
         let outside = (channel == 0).then_some(0.0);
@@ -111,7 +112,7 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
             }
             let mut weighted = Taps::new();
             for (ky, kx) in taps.iter() {
-                let weight = *taps.weights.add((channel * w.kernel + ky) * w.kernel + kx);
+                let weight = *taps.weights.add(channel * w.taps() + w.tap_number(ky, kx));
                 weighted.push(ky * w.dilation * row + w.tap_column(kx), weight);
             }
             let from = Plane { at: scratch.padded.cast_const(), row: w.stride * row };
@@ -119,9 +120,9 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
             slide::<V>(&weighted, from, to, rows, width * V::PER_BLOCK, prefetch);
             return;
         }
-        for ky in 0..w.kernel {
-            for kx in 0..w.kernel {
-                let to = scratch.columns.add(((channel * w.kernel + ky) * w.kernel + kx) * run);
+        for ky in 0..w.kernel[0] {
+            for kx in 0..w.kernel[1] {
+                let to = scratch.columns.add((channel * w.taps() + w.tap_number(ky, kx)) * run);
                 for r in 0..rows {
                     let from = scratch.padded.add((r * w.stride + ky) * row + w.tap_column(kx));
                     std::ptr::copy_nonoverlapping(from, to.add(r * width * BLOCK), width * BLOCK);
@@ -150,13 +151,14 @@ pub(super) unsafe fn depthwise_gradients<V: Vector>(band: &Band<'_>, channel: us
         let d = scratch.column_gradients.add(channel * bands.run).cast_const();
         let d = Plane { at: d, row: width * BLOCK };
         let x = Plane { at: scratch.padded.cast_const(), row: w.stride * w.row_floats() };
-        for ky in (0..w.kernel).filter(|&ky| w.is_live(ky, w.output.height, w.input.height)) {
+        let [down, across] = w.sides();
+        for ky in (0..down.kernel).filter(|&ky| down.is_live(ky)) {
             let mut offsets = [0; TAPS_MAX];
-            for (kx, offset) in offsets.iter_mut().enumerate().take(w.kernel) {
+            for (kx, offset) in offsets.iter_mut().enumerate().take(across.kernel) {
                 *offset = ky * w.dilation * w.row_floats() + w.tap_column(kx);
             }
-            let dw = &mut dw[ky * w.kernel..][..w.kernel];
-            tap_gradients::<V>(&offsets[..w.kernel], d, x, rows, width, dw);
+            let dw = &mut dw[w.tap_number(ky, 0)..][..across.kernel];
+            tap_gradients::<V>(&offsets[..across.kernel], d, x, rows, width, dw);
         }
     }
 }
@@ -182,7 +184,7 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
             return pixel_gradients::<V, E>(band, channel, *sink, to);
         }
         if let Some(id) = op.depthwise {
-            let weights = cx.weights(id).add(channel * w.kernel * w.kernel);
+            let weights = cx.weights(id).add(channel * w.taps());
             if let Some(same) = bands.same::<V>() {
                 let x = same.image_rows(scratch.padded, band.first, band.rows);
                 let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
@@ -272,13 +274,13 @@ unsafe fn slide_back<V: Vector>(
             for residue_x in 0..w.stride.min(w.input.width) {
                 let mut taps = Taps::new();
                 for (ky, kx) in live.iter() {
-                    let y = y0 as isize + w.origin - (ky * w.dilation) as isize;
-                    let x = residue_x as isize + w.origin - (kx * w.dilation) as isize;
+                    let y = y0 as isize + w.origin[0] - (ky * w.dilation) as isize;
+                    let x = residue_x as isize + w.origin[1] - (kx * w.dilation) as isize;
                     if y.rem_euclid(stride) == 0 && x.rem_euclid(stride) == 0 {
                         let y = y.div_euclid(stride) - band.first as isize + margins[0] as isize;
                         let x = x.div_euclid(stride) + margins[1] as isize;
                         let offset = y * pitch as isize + x * BLOCK as isize;
-                        taps.push(offset as usize, *weights.add(ky * w.kernel + kx));
+                        taps.push(offset as usize, *weights.add(w.tap_number(ky, kx)));
                     }
                 }
                 let rows = (range.len() - residue_y).div_ceil(w.stride);
@@ -308,12 +310,12 @@ unsafe fn scatter_back<V: Vector>(band: &Band<'_>, channel: usize, range: &Range
     unsafe {
         let to = scratch.input_gradients;
         std::slice::from_raw_parts_mut(to.add(range.start * row), range.len() * row).fill(0.0);
-        for ky in 0..w.kernel {
-            for kx in 0..w.kernel {
-                let column = (channel * w.kernel + ky) * w.kernel + kx;
+        for ky in 0..w.kernel[0] {
+            for kx in 0..w.kernel[1] {
+                let column = channel * w.taps() + w.tap_number(ky, kx);
                 let from = scratch.column_gradients.add(column * bands.run);
                 // Output o adds to column first + o of this residue.
-                let x = kx as isize - w.origin;
+                let x = kx as isize - w.origin[1];
                 let (residue, first) = (x.rem_euclid(stride) as usize, x.div_euclid(stride));
                 let end = (w.input.width.saturating_sub(residue)).div_ceil(w.stride) as isize;
                 let outputs = (-first).max(0)..(width as isize).min(end - first);
@@ -357,7 +359,7 @@ unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, target: &BandSink, 
             for residue in 0..stride.min(w.input.width) {
                 let count = (w.input.width - residue).div_ceil(stride);
                 // Pixel j of this residue is at position residue + origin + j·stride of a padded row.
-                let position = residue as isize + w.origin;
+                let position = residue as isize + w.origin[1];
                 let begin = if position < 0 { (-position) as usize } else { 0 }.div_ceil(stride).min(count);
                 let end = (positions as isize - position).max(0) as usize;
                 let end = if covered { end.div_ceil(stride).clamp(begin, count) } else { begin };

@@ -3,6 +3,7 @@
 
 mod columns;
 mod depthwise;
+mod groups;
 mod kernels;
 mod matrix;
 mod partials;
@@ -11,13 +12,16 @@ mod same;
 mod wide;
 
 use columns::{Band, BandSink, LiveTaps, columns, depthwise_gradients, input_gradients};
-use matrix::{Weights, multiply, weight_gradient};
+use groups::{groups, weight_gradients};
+use matrix::multiply;
 use partials::Partials;
 use pixels::{PixelGradients, Pixels};
 use same::{ImageRows, Same};
 
 use super::{Columns, Convolution};
-use crate::cpu::{Block, Context, Element, Memory, Piece, Prefetch, Rows, Vector, Windows, output_gradients};
+use crate::cpu::{
+    Block, Context, Element, Memory, Piece, Prefetch, Rows, Side, Vector, Windows, output_gradients,
+};
 use crate::ops::batch_norm::moments;
 use crate::program::{Gradient, Mode, Sink};
 use crate::shape::BLOCK;
@@ -118,16 +122,15 @@ impl Bands {
     /// Zero rows above and below the padded gradients, and zero positions between one row and the next: as far as a tap
     /// reaches from any input pixel that a band writes.
     fn gradient_margins(&self) -> [usize; 2] {
-        let w = &self.windows;
-        let reach = w.extent() - 1;
-        let side = |input: usize, output: usize| {
-            let before = (reach as isize - w.origin).max(0) as usize / w.stride;
-            let last = (input as isize - 1 + w.origin).max(0) as usize / w.stride;
-            before.max((last + 1).saturating_sub(output))
+        let [down, across] = self.windows.sides();
+        let margin = |side: &Side| {
+            let before = (side.extent() as isize - 1 - side.origin).max(0) as usize / side.stride;
+            let last = (side.input as isize - 1 + side.origin).max(0) as usize / side.stride;
+            before.max((last + 1).saturating_sub(side.output))
         };
-        let whole = self.rows == w.output.height;
-        let rows = if whole { side(w.input.height, w.output.height) } else { reach.div_ceil(w.stride) };
-        [rows, side(w.input.width, w.output.width)]
+        let whole = self.rows == down.output;
+        let rows = if whole { margin(&down) } else { (down.extent() - 1).div_ceil(down.stride) };
+        [rows, margin(&across)]
     }
 
     /// Elements from one row of the padded gradients to the next.
@@ -174,11 +177,11 @@ impl Bands {
 /// Its windows, as padded rows are read.
 fn windows(op: &Convolution) -> Windows {
     let (kernel, stride, dilation, origin) = match op.columns {
-        Columns::Dense { kernel, stride, padding, offset } => {
-            (kernel, stride, 1, padding as isize - offset as isize)
+        Columns::Dense { kernel, stride, padding, offset, .. } => {
+            (kernel, stride, 1, padding.map(|padding| padding as isize - offset as isize))
         }
         Columns::Depthwise { kernel, stride, dilation, padding } => {
-            (kernel, stride, dilation, padding as isize)
+            ([kernel; 2], stride, dilation, [padding as isize; 2])
         }
     };
     let (input, output) = (op.input.tensor.shape, op.output.shape);
@@ -200,16 +203,20 @@ unsafe fn forward<V: Vector, E: Element>(
     let bands = Bands::new(op);
     let scratch = bands.scratch(scratch);
     let w = &bands.windows;
-    let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id));
-    let weights = op.weight.map(|id| Weights { at: cx.weights(id), row: bands.columns, column: 1 });
+    let weights = op.weight.map(|id| cx.weights(id));
+    let bias_of = |output: usize| op.bias.map_or(std::ptr::null(), |id| cx.weights(id).wrapping_add(output));
     let plane = w.output.pixels() * BLOCK;
     // SAFETY: bands tile the output; the scratch areas have the sizes that `Bands::sizes` says.
     unsafe {
         let output: *mut E = cx.memory.tensor(op.output, block);
         if let (true, Some(weights)) = (w.is_pixel_by_pixel(), weights) {
-            let sizes = [bands.outputs, bands.columns, w.output.pixels() * V::PER_BLOCK];
-            let y = Rows { at: output, row: plane };
-            multiply::<V>(weights, bias, sizes, Pixels::<E>::new(cx, op, block, 0), y, &mut ());
+            for group in groups(op, &bands) {
+                let (columns, outputs) = (&group.columns, &group.outputs);
+                let sizes = [outputs.len(), columns.len(), w.output.pixels() * V::PER_BLOCK];
+                let x = Pixels::<E>::new(cx, op, block, columns.start, 0);
+                let y = Rows { at: output.add(outputs.start * plane), row: plane };
+                multiply::<V>(group.weights(weights), bias_of(outputs.start), sizes, x, y, &mut ());
+            }
         } else {
             let taps = LiveTaps::new(cx, op, w);
             for first in (0..w.output.height).step_by(bands.rows) {
@@ -224,7 +231,12 @@ unsafe fn forward<V: Vector, E: Element>(
                 let y = Rows { at: to, row: plane };
                 let vectors = rows * w.output.width * V::PER_BLOCK;
                 if let Some(weights) = weights {
-                    multiply::<V>(weights, bias, [bands.outputs, bands.columns, vectors], t, y, &mut ());
+                    for group in groups(op, bands) {
+                        let (columns, outputs) = (&group.columns, &group.outputs);
+                        let (t, y) = (t.skip(columns.start), y.skip(outputs.start));
+                        let sizes = [outputs.len(), columns.len(), vectors];
+                        multiply::<V>(group.weights(weights), bias_of(outputs.start), sizes, t, y, &mut ());
+                    }
                 } else {
                     copy::<V, E>(t, y, bands.outputs, vectors);
                 }
@@ -257,7 +269,7 @@ unsafe fn backward<V: Vector, E: Element>(
     let windows = &bands.windows;
     let width = windows.output.width;
     let taps = LiveTaps::new(cx, op, windows);
-    let transposed = op.weight.map(|id| Weights { at: cx.weights(id), row: 1, column: bands.columns });
+    let weights = op.weight.map(|id| cx.weights(id));
     let needs_column_gradients = sink.is_some() || op.depthwise.is_some();
     // SAFETY: as in `forward`; the partial sums have as many elements as the weights.
     unsafe {
@@ -272,7 +284,7 @@ unsafe fn backward<V: Vector, E: Element>(
             let pixels = rows * width;
             let vectors = pixels * V::PER_BLOCK;
             // Without a matrix the output is the columns.
-            let at = if transposed.is_some() { scratch.output_gradients } else { scratch.column_gradients };
+            let at = if weights.is_some() { scratch.output_gradients } else { scratch.column_gradients };
             let to = Rows { at, row: bands.run };
             output_gradients::<V, E>(cx, gradient, block, first * width, pixels, to);
             let d = Rows { at: scratch.output_gradients.cast_const(), row: bands.run };
@@ -282,30 +294,31 @@ unsafe fn backward<V: Vector, E: Element>(
                 }
             }
             let t = Rows { at: scratch.columns, row: bands.run };
-            if let (true, Some(sink), Some(transposed)) = (windows.is_pixel_by_pixel(), sink, transposed) {
-                let input = Pixels::<E>::new(cx, op, block, first * width);
+            if let (true, Some(sink), Some(weights)) = (windows.is_pixel_by_pixel(), sink, weights) {
                 let to = cx.memory.tensor::<E>(sink.tensor, block).add(first * width * BLOCK);
-                let y = PixelGradients { input, t, to, accumulate: sink.accumulate };
-                let sizes = [bands.columns, bands.outputs, vectors];
-                multiply::<V>(transposed, std::ptr::null(), sizes, d, y, &mut prefetch);
+                for group in groups(op, &bands) {
+                    let (columns, outputs) = (&group.columns, &group.outputs);
+                    let input = Pixels::<E>::new(cx, op, block, columns.start, first * width);
+                    let y = PixelGradients { input, t, to, accumulate: sink.accumulate };
+                    let sizes = [columns.len(), outputs.len(), vectors];
+                    let (w, d) = (group.transposed(weights), d.skip(outputs.start));
+                    multiply::<V>(w, std::ptr::null(), sizes, d, y, &mut prefetch);
+                }
                 let t = Rows { at: t.at.cast_const(), row: t.row };
                 prefetch.soon([gradients(first + rows), inputs(first + rows)]);
-                weight_gradient::<V>(
-                    d,
-                    t,
-                    partials.weight,
-                    bands.outputs,
-                    bands.columns,
-                    pixels,
-                    &mut prefetch,
-                );
+                weight_gradients::<V>(op, &bands, d, t, partials.weight, pixels, &mut prefetch);
                 continue;
             }
             prefetch.soon([inputs(first), gradients(first + rows)]);
-            if let (true, Some(transposed)) = (needs_column_gradients, transposed) {
+            if let (true, Some(weights)) = (needs_column_gradients, weights) {
                 let dt = Rows { at: scratch.column_gradients, row: bands.run };
-                let sizes = [bands.columns, bands.outputs, vectors];
-                multiply::<V>(transposed, std::ptr::null(), sizes, d, dt, &mut prefetch);
+                for group in groups(op, &bands) {
+                    let (columns, outputs) = (&group.columns, &group.outputs);
+                    let (w, d, dt) =
+                        (group.transposed(weights), d.skip(outputs.start), dt.skip(columns.start));
+                    let sizes = [columns.len(), outputs.len(), vectors];
+                    multiply::<V>(w, std::ptr::null(), sizes, d, dt, &mut prefetch);
+                }
             }
             let last = first + rows == windows.output.height;
             let end = if last {
@@ -320,8 +333,7 @@ unsafe fn backward<V: Vector, E: Element>(
             for channel in 0..op.input.tensor.shape.channels {
                 columns::<V, E>(&band, channel, op.weight.is_some(), &mut prefetch);
                 if let Some(id) = op.depthwise {
-                    let kernel = windows.kernel;
-                    let dw = partials.depthwise.add(channel * kernel * kernel);
+                    let dw = partials.depthwise.add(channel * windows.taps());
                     let dw =
                         std::slice::from_raw_parts_mut(dw, cx.memory.param(id).1 / windows.input.channels);
                     depthwise_gradients::<V>(&band, channel, dw);
@@ -335,15 +347,7 @@ unsafe fn backward<V: Vector, E: Element>(
             done = end;
             if op.weight.is_some() {
                 let t = Rows { at: t.at.cast_const(), row: t.row };
-                weight_gradient::<V>(
-                    d,
-                    t,
-                    partials.weight,
-                    bands.outputs,
-                    bands.columns,
-                    pixels,
-                    &mut prefetch,
-                );
+                weight_gradients::<V>(op, &bands, d, t, partials.weight, pixels, &mut prefetch);
             }
         }
     }

@@ -10,13 +10,21 @@ pub(super) struct Pixels<'a, E> {
     cx: &'a Context<'a>,
     op: &'a Convolution,
     from: *const E,
+    /// The channel that counts as the first.
+    channel: usize,
 }
 
 impl<'a, E: Element> Pixels<'a, E> {
-    /// Those of a block from pixel `first` on.
-    pub(super) fn new(cx: &'a Context<'_>, op: &'a Convolution, block: usize, first: usize) -> Self {
+    /// Those of a block from `channel` and from pixel `first` on.
+    pub(super) fn new(
+        cx: &'a Context<'_>,
+        op: &'a Convolution,
+        block: usize,
+        channel: usize,
+        first: usize,
+    ) -> Self {
         let from: *const E = cx.memory.tensor(op.input.tensor, block);
-        Self { cx, op, from: from.wrapping_add(first * BLOCK) }
+        Self { cx, op, from: from.wrapping_add(first * BLOCK), channel }
     }
 }
 
@@ -32,6 +40,7 @@ impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
     #[inline(always)]
     unsafe fn get(self, k: usize, j: usize) -> V {
         let plane = self.op.input.tensor.shape.pixels() * BLOCK;
+        let k = self.channel + k;
         // SAFETY: the caller's promise.
         unsafe {
             let x = E::load::<V>(self.from.add(k * plane + j * V::LANES));
@@ -41,7 +50,7 @@ impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
 }
 
 /// Where the gradients of such pixels go: through the ReLU's gate to the sink. What was read is left for the gradients of
-/// the weights.
+/// the weights. `t` and `to` have rows for all channels.
 #[derive(Clone, Copy)]
 pub(super) struct PixelGradients<'a, E> {
     pub(super) input: Pixels<'a, E>,
@@ -55,6 +64,7 @@ impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
     unsafe fn put(self, k: usize, j: usize, sums: &[V]) {
         let input = self.input.op.input;
         let plane = input.tensor.shape.pixels() * BLOCK;
+        let k = self.input.channel + k;
         // SAFETY: the caller's promise; `t` and the sink have the input's pixels.
         unsafe {
             let (reading, zero) = (self.input.cx.reading::<V>(self.input.op.input, k), V::splat(0.0));

@@ -1,4 +1,4 @@
-//! Dense convolutions with one output pixel (linear layers, the last convolution of the auxiliary head): the
+//! Dense convolutions of one group with one output pixel (linear layers, the last convolution of the auxiliary head): the
 //! images of the whole batch are the run of the matrix products, and work is split by channels, so that large
 //! weights are read once. Columns and output gradients of all images are gathered first, block by block.
 
@@ -18,7 +18,7 @@ pub(super) const PARTS: usize = 8;
 
 /// Whether a convolution is computed over the whole batch at once.
 pub(super) fn is_wide(op: &Convolution) -> bool {
-    matches!(op.columns, Columns::Dense { .. }) && op.output.shape.pixels() == 1
+    matches!(op.columns, Columns::Dense { groups: 1, .. }) && op.output.shape.pixels() == 1
 }
 
 /// Elements of the columns of the whole batch, and of the output gradients.
@@ -31,7 +31,7 @@ pub(super) fn gathered_floats(op: &Convolution, blocks: usize) -> [usize; 2] {
 pub(super) fn scratch_floats(op: &Convolution, blocks: usize) -> usize {
     let bands = Bands::whole_batch(op, blocks);
     let part = |count: usize| range(count, 0).len() * bands.run;
-    let inputs = part(bands.windows.input.channels) * bands.windows.kernel * bands.windows.kernel;
+    let inputs = part(bands.windows.input.channels) * bands.windows.taps();
     part(bands.outputs).max(inputs).max(bands.padded_floats())
 }
 
@@ -156,7 +156,7 @@ pub(super) unsafe fn backward<V: Vector, E: Element>(
     let outputs = range(bands.outputs, part);
     let inputs = range(bands.windows.input.channels, part);
     let w = &bands.windows;
-    let taps = w.kernel * w.kernel;
+    let taps = w.taps();
     // SAFETY: the caller's promise; parts are disjoint.
     unsafe {
         let d = Rows { at: gathered.gradients.cast_const(), row: bands.run };
@@ -188,10 +188,11 @@ pub(super) unsafe fn backward<V: Vector, E: Element>(
             for channel in inputs.clone() {
                 for pixel in 0..w.input.pixels() {
                     // One output pixel: an input pixel is read by at most one tap.
-                    let ky = (pixel / w.input.width) as isize + w.origin;
-                    let kx = (pixel % w.input.width) as isize + w.origin;
-                    let inside = |k: isize| (0..w.kernel as isize).contains(&k);
-                    let column = (inside(ky) && inside(kx)).then_some(ky as usize * w.kernel + kx as usize);
+                    let ky = (pixel / w.input.width) as isize + w.origin[0];
+                    let kx = (pixel % w.input.width) as isize + w.origin[1];
+                    let inside = |k: isize, kernel: usize| (0..kernel as isize).contains(&k);
+                    let is_read = inside(ky, w.kernel[0]) && inside(kx, w.kernel[1]);
+                    let column = is_read.then_some(w.tap_number(ky as usize, kx as usize));
                     for v in 0..V::PER_BLOCK {
                         let lane = block * BLOCK + v * V::LANES;
                         let mut value = zero;

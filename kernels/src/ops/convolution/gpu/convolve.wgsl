@@ -1,9 +1,10 @@
-// Dense convolution. An invocation keeps `PIXELS` pixels of `OUT_TILE` output channels of four images in registers; the tile of
-// channels is one of the workgroup, so that weights are loaded from addresses that are uniform, and a weight serves all the
-// pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads; or, where one walks
-// through a block, side by side, so that what lies together is used together.
+// Dense convolution. An invocation keeps `PIXELS` pixels of `OUT_TILE` output channels, all of one group, of four images in
+// registers; the tile of channels is one of the workgroup, so that weights are loaded from addresses that are uniform, and a
+// weight serves all the pixels. These lie `apart` from each other, so that neighbouring invocations load neighbouring quads; or,
+// where one walks through a block, side by side, so that what lies together is used together.
 
 const QUADS: u32 = (OUT_TILE + 3u) / 4u;
+const TAPS: u32 = KERNEL_HEIGHT * KERNEL_WIDTH;
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
@@ -13,10 +14,12 @@ fn invoke(group: vec3<u32>, local: u32) {
     let apart = select(strips.count, 1u, WALK);
     let quad = strips.quad;
     let block = strips.block;
-    if first >= job.outputs || block >= active_blocks(now.images) {
+    if first >= job.groups * job.group_outputs || block >= active_blocks(now.images) {
         return;
     }
-    let quads = job.w + group.y * QUADS * job.columns;
+    let first_input = first / job.group_outputs * job.group_inputs;
+    let elements = job.group_inputs * TAPS;
+    let quads = job.w + group.y * QUADS * elements;
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * select(1u, PIXELS, WALK);
         // A plain matrix reads the pixel that it writes.
@@ -27,9 +30,9 @@ fn invoke(group: vec3<u32>, local: u32) {
             rows[t] = 0;
             columns[t] = i32(own);
             if !PLAIN {
-                let corner = row_and_column(own, job.y_width) * job.stride + job.offset;
-                rows[t] = i32(corner.x) - i32(job.padding);
-                columns[t] = i32(corner.y) - i32(job.padding);
+                let corner = row_and_column(own, job.y_width) * job.stride;
+                rows[t] = i32(corner.x) - i32(job.above);
+                columns[t] = i32(corner.y) - i32(job.left);
             }
         }
         var sums: array<array<vec4<f32>, OUT_TILE>, PIXELS>;
@@ -42,14 +45,14 @@ fn invoke(group: vec3<u32>, local: u32) {
                 sums[t][o] = vec4<f32>(start);
             }
         }
-        let base = job.x + block * job.x_block + quad;
-        for (var c = 0u; c < job.inputs; c += ABREAST) {
+        let base = job.x + block * job.x_block + first_input * job.x_pixels * 4u + quad;
+        for (var c = 0u; c < job.group_inputs; c += ABREAST) {
             var maps: array<vec2<f32>, ABREAST>;
             for (var a = 0u; a < ABREAST; a++) {
-                maps[a] = input_map(job.record, (c + a) / FLATTENED);
+                maps[a] = input_map(job.record, (first_input + c + a) / FLATTENED);
             }
-            for (var i = 0u; i < KERNEL; i++) {
-                for (var j = 0u; j < KERNEL; j++) {
+            for (var i = 0u; i < KERNEL_HEIGHT; i++) {
+                for (var j = 0u; j < KERNEL_WIDTH; j++) {
                     // What `ABREAST` channels need is asked for before any of it is used.
                     var values: array<array<vec4<f32>, PIXELS>, ABREAST>;
                     var weights: array<array<vec4<f32>, QUADS>, ABREAST>;
@@ -68,9 +71,9 @@ fn invoke(group: vec3<u32>, local: u32) {
                         }
                     }
                     for (var a = 0u; a < ABREAST; a++) {
-                        let first_weights = quads + ((c + a) * KERNEL + i) * KERNEL + j;
+                        let first_weights = quads + ((c + a) * KERNEL_HEIGHT + i) * KERNEL_WIDTH + j;
                         for (var q = 0u; q < QUADS; q++) {
-                            weights[a][q] = load_w(first_weights + q * job.columns);
+                            weights[a][q] = load_w(first_weights + q * elements);
                         }
                     }
                     for (var a = 0u; a < ABREAST; a++) {

@@ -1,5 +1,5 @@
-// Gradient of the input of a dense convolution. An invocation keeps `PIXELS` input pixels of `IN_TILE` channels of four
-// images, which share the weights and maps it loads; they lie `apart` from each other, as in the forward pass.
+// Gradient of the input of a dense convolution. An invocation keeps `PIXELS` input pixels of `IN_TILE` channels, all of one group,
+// of four images, which share the weights and maps it loads; they lie `apart` from each other, as in the forward pass.
 
 const QUADS: u32 = (IN_TILE + 3u) / 4u;
 
@@ -11,12 +11,13 @@ fn invoke(group: vec3<u32>, local: u32) {
     let apart = select(strips.count, 1u, WALK);
     let quad = strips.quad;
     let block = strips.block;
-    if first >= job.inputs || block >= active_blocks(now.images) {
+    if first >= job.groups * job.group_inputs || block >= active_blocks(now.images) {
         return;
     }
     let lanes = lanes_there(now.images, block, quad);
     let scale = drop_scale(job.drop, block, quad);
-    let elements = job.outputs * KERNEL * KERNEL;
+    let first_output = first / job.group_inputs * job.group_outputs;
+    let elements = job.group_outputs * KERNEL_HEIGHT * KERNEL_WIDTH;
     let quads = job.w + group.y * QUADS * elements;
     for (var strip = strips.first; strip < strips.count; strip += strips.step) {
         let pixel = strip * select(1u, PIXELS, WALK);
@@ -24,9 +25,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         var columns: array<i32, PIXELS>;
         for (var t = 0u; t < PIXELS; t++) {
             let own = pixel + t * apart;
-            let corner = row_and_column(own, job.x_width) + job.padding;
-            rows[t] = i32(corner.x) - i32(job.offset);
-            columns[t] = i32(corner.y) - i32(job.offset);
+            let place = row_and_column(own, job.x_width);
+            rows[t] = i32(place.x) + i32(job.above);
+            columns[t] = i32(place.y) + i32(job.left);
         }
         var sums: array<array<vec4<f32>, IN_TILE>, PIXELS>;
         for (var t = 0u; t < PIXELS; t++) {
@@ -34,8 +35,8 @@ fn invoke(group: vec3<u32>, local: u32) {
                 sums[t][c] = vec4<f32>(0.0);
             }
         }
-        for (var i = 0u; i < KERNEL; i++) {
-            for (var j = 0u; j < KERNEL; j++) {
+        for (var i = 0u; i < KERNEL_HEIGHT; i++) {
+            for (var j = 0u; j < KERNEL_WIDTH; j++) {
                 // Which output the tap leads to from each pixel, and whether there is one. A plain matrix wrote the pixel that
                 // it read.
                 var places: array<u32, PIXELS>;
@@ -59,15 +60,15 @@ fn invoke(group: vec3<u32>, local: u32) {
                 if !any_inside {
                     continue;
                 }
-                for (var o = 0u; o < job.outputs; o++) {
-                    let map = gradient_map(job.gradient_record, o);
+                for (var o = 0u; o < job.group_outputs; o++) {
+                    let map = gradient_map(job.gradient_record, first_output + o);
                     var values: array<vec4<f32>, PIXELS>;
                     for (var t = 0u; t < PIXELS; t++) {
-                        let place = o * job.y_pixels * 4u + places[t];
+                        let place = (first_output + o) * job.y_pixels * 4u + places[t];
                         let value = output_gradient(job, block, place, map, scale, lanes);
                         values[t] = select(vec4<f32>(0.0), value, inside[t]);
                     }
-                    let first_weights = quads + (o * KERNEL + i) * KERNEL + j;
+                    let first_weights = quads + (o * KERNEL_HEIGHT + i) * KERNEL_WIDTH + j;
                     var weights: array<vec4<f32>, QUADS>;
                     for (var q = 0u; q < QUADS; q++) {
                         weights[q] = load_w(first_weights + q * elements);

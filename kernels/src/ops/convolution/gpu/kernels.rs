@@ -42,7 +42,7 @@ impl Kernel for Backward {
         let mut list = Vec::new();
         if op.weight.is_some() {
             let parts = WeightTiles::new(op, sizes.batch, sizes.style).parts;
-            let sums = parts * op.output.shape.channels * op.column_count();
+            let sums = parts * op.output.shape.channels * op.columns_of_group();
             list.push((op.workspace(Workspace::Partials), Held::Words(sums)));
         }
         if let Columns::Depthwise { kernel, .. } = op.columns {

@@ -62,9 +62,10 @@ impl Lowered<'_, '_> {
         if op.weight.is_none() {
             return;
         }
-        let (tile, pixels) = tile(self.lowering.style, shape, self.lowering.settings.batch_size, false);
+        let (style, batch) = (self.lowering.style, self.lowering.settings.batch_size);
+        let (tile, pixels) = tile(style, shape, op.groups(), batch, false);
         let matrix = Matrix::of(op);
-        let abreast = abreast(self.lowering.style, matrix.shape.channels, matrix.kernel);
+        let abreast = abreast(style, matrix.shape.channels / matrix.groups, matrix.kernel);
         let bias = op
             .bias
             .map_or(0, |bias| self.lowering.places.state.parameters + self.lowering.layout.offset(bias));
@@ -119,7 +120,7 @@ impl Lowered<'_, '_> {
         let gradients = self.lowering.places.state.gradients;
         if let Some(weight) = op.weight {
             let parts = WeightTiles::new(op, self.lowering.settings.batch_size, self.lowering.style).parts;
-            let elements = op.output.shape.channels * op.column_count();
+            let elements = op.output.shape.channels * op.columns_of_group();
             self.sum(Workspace::Partials, parts, elements, gradients + self.lowering.layout.offset(weight));
         }
         if let (Some(weight), Some(depthwise)) = (op.depthwise, self.depthwise()) {
@@ -163,7 +164,7 @@ impl Lowered<'_, '_> {
             .constant("COLUMN_TILE", column_tile)
             .field("parts", split);
         let parts = self.matrix(parts);
-        let (across, down) = (op.column_count() / column_tile, shape.channels / out_tile);
+        let (across, down) = (op.columns_of_group() / column_tile, shape.channels / out_tile);
         let kernels = [&WEIGHT_PARTIALS, &WEIGHT_PARTIALS_WALK];
         let launch_of_sums = self.lowering.launch_sums(kernels, parts, split * across, down);
         self.lowering.push_part(0, launch_of_sums, columns);
@@ -268,19 +269,22 @@ impl Lowered<'_, '_> {
     fn matrix(&self, parts: Parts) -> Parts {
         let op = self.op;
         let matrix = Matrix::of(op);
+        // Pixels from the corner of the first window to that of the image, which may be less than none: two's complement.
+        let [above, left] = matrix.padding.map(|padding| padding.wrapping_sub(matrix.offset));
         parts
             .read(self.matrix_input())
             .shape(X_SHAPE, matrix.shape)
             .shape(Y_SHAPE, op.output.shape)
-            .constant("KERNEL", matrix.kernel)
+            .constant("KERNEL_HEIGHT", matrix.kernel[0])
+            .constant("KERNEL_WIDTH", matrix.kernel[1])
             .constant("FLATTENED", matrix.flattened)
             .flag("PLAIN", matrix.is_plain())
-            .field("inputs", matrix.shape.channels)
-            .field("outputs", op.output.shape.channels)
-            .field("columns", op.column_count())
+            .field("groups", matrix.groups)
+            .field("group_inputs", matrix.shape.channels / matrix.groups)
+            .field("group_outputs", op.output.shape.channels / matrix.groups)
             .field("stride", matrix.stride)
-            .field("padding", matrix.padding)
-            .field("offset", matrix.offset)
+            .field("above", above)
+            .field("left", left)
     }
 
     /// A workspace of quads of weights.
@@ -303,34 +307,36 @@ impl Lowered<'_, '_> {
 struct Matrix {
     /// Of its input.
     shape: Shape,
-    kernel: usize,
+    kernel: [usize; 2],
     stride: usize,
-    padding: usize,
+    padding: [usize; 2],
     offset: usize,
     /// Pixels of a channel, where each counts as a channel of its own; 1 where they do not.
     flattened: usize,
+    groups: usize,
 }
 
 impl Matrix {
     fn of(op: &Convolution) -> Self {
         let plain = Self {
             shape: op.output.shape.with_channels(op.column_count()),
-            kernel: 1,
+            kernel: [1, 1],
             stride: 1,
-            padding: 0,
+            padding: [0, 0],
             offset: 0,
             flattened: 1,
+            groups: op.groups(),
         };
         let shape = op.input.tensor.shape;
         match op.columns {
             Columns::Depthwise { .. } => plain,
             // A window of the whole input: each weight serves one pixel only.
-            Columns::Dense { kernel, padding: 0, offset: 0, .. }
-                if shape.height == kernel && shape.width == kernel =>
+            Columns::Dense { kernel, padding: [0, 0], offset: 0, .. }
+                if [shape.height, shape.width] == kernel =>
             {
-                Self { flattened: kernel * kernel, ..plain }
+                Self { flattened: shape.pixels(), ..plain }
             }
-            Columns::Dense { kernel, stride, padding, offset } => {
+            Columns::Dense { kernel, stride, padding, offset, .. } => {
                 Self { shape, kernel, stride, padding, offset, ..plain }
             }
         }
@@ -338,12 +344,12 @@ impl Matrix {
 
     /// Whether the matrix reads the pixel that it writes.
     fn is_plain(&self) -> bool {
-        (self.kernel, self.stride, self.padding, self.offset) == (1, 1, 0, 0)
+        (self.kernel, self.stride, self.padding, self.offset) == ([1, 1], 1, [0, 0], 0)
     }
 
     /// Channels and pixels that one invocation of the gradient of the input makes.
     fn gradient_tile(&self, batch: usize, style: Style) -> (usize, usize) {
-        tile(style, self.shape, batch, !self.is_plain())
+        tile(style, self.shape, self.groups, batch, !self.is_plain())
     }
 }
 

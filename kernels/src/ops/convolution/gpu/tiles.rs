@@ -33,12 +33,12 @@ const ABREAST: usize = 4;
 /// Invocations of a launch below which each makes less, so that a GPU has something to do while others wait.
 const LEAST_INVOCATIONS: usize = 4096;
 
-/// Channels and pixels of images of `shape` that one invocation of a dense convolution, or of its gradient, makes. On a
-/// GPU fewer where that leaves too few invocations; on a processor one pixel `alone` where few taps lead to each, and
-/// channels only where an image is one pixel.
-pub(super) fn tile(style: Style, shape: Shape, batch: usize, alone: bool) -> (usize, usize) {
+/// Channels, all of one of `groups`, and pixels of images of `shape` that one invocation of a dense convolution, or of its
+/// gradient, makes. On a GPU fewer where that leaves too few invocations; on a processor one pixel `alone` where few taps
+/// lead to each, and channels only where an image is one pixel.
+pub(super) fn tile(style: Style, shape: Shape, groups: usize, batch: usize, alone: bool) -> (usize, usize) {
     let of_sums = |sums: usize, channels: usize| {
-        let channels = divisor(shape.channels, channels);
+        let channels = divisor(shape.channels / groups, channels);
         (channels, divisor(shape.pixels(), (sums / channels).clamp(1, 4)))
     };
     if style.coarse {
@@ -53,8 +53,8 @@ pub(super) fn tile(style: Style, shape: Shape, batch: usize, alone: bool) -> (us
 }
 
 /// How many of the channels that a dense convolution reads one after the other are asked for at a time.
-pub(super) fn abreast(style: Style, channels: usize, taps: usize) -> usize {
-    if style.coarse || taps > 1 { 1 } else { divisor(channels, ABREAST) }
+pub(super) fn abreast(style: Style, channels: usize, kernel: [usize; 2]) -> usize {
+    if style.coarse || kernel != [1, 1] { 1 } else { divisor(channels, ABREAST) }
 }
 
 /// Workgroups that put the weights of one job into quads.
@@ -78,7 +78,7 @@ fn parts(style: Style, tiles: usize, items: usize) -> usize {
     if parts > VECTOR as usize { parts - parts % VECTOR as usize } else { parts }
 }
 
-/// Tiles and parts of the gradient of the weights of a matrix of `outputs` × `columns`.
+/// Tiles and parts of the gradient of the weights of a matrix of `outputs` × `columns`; a tile's outputs are of one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WeightTiles {
     pub(super) out_tile: usize,
@@ -88,9 +88,10 @@ pub(super) struct WeightTiles {
 
 impl WeightTiles {
     pub(super) fn new(op: &Convolution, batch: usize, style: Style) -> Self {
-        let (outputs, columns) = (op.output.shape.channels, op.column_count());
+        let (outputs, columns) = (op.output.shape.channels, op.columns_of_group());
         let (out_tile, column_tile) = weights_tile(style);
-        let (out_tile, column_tile) = (divisor(outputs, out_tile), divisor(columns, column_tile));
+        let out_tile = divisor(outputs / op.groups(), out_tile);
+        let column_tile = divisor(columns, column_tile);
         let tiles = (outputs / out_tile) * (columns / column_tile);
         Self { out_tile, column_tile, parts: parts(style, tiles, quads(op.output.shape, batch)) }
     }

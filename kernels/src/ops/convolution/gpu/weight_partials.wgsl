@@ -10,13 +10,15 @@ fn invoke(group: vec3<u32>, local: u32) {
     let part = group.x % job.parts;
     let first_out = group.y * OUT_TILE;
     let first_column = group.x / job.parts * COLUMN_TILE;
-    if first_out >= job.outputs || first_column >= job.columns {
+    let outputs = job.groups * job.group_outputs;
+    let columns = job.group_inputs * TAPS;
+    if first_out >= outputs || first_column >= columns {
         return;
     }
     let blocks = active_blocks(now.images);
     let own = walk(part * WORKGROUP + local, job.parts * WORKGROUP, 0xffffffffu, job.y_pixels * 4u, blocks);
     let sums = weight_sums(job, now.images, first_out, first_column, own);
-    let place = job.partials + (part * job.outputs + first_out) * job.columns + first_column;
+    let place = job.partials + (part * outputs + first_out) * columns + first_column;
     for (var o = 0u; o < UPPER; o++) {
         for (var k = 0u; k < COLUMN_TILE; k++) {
             products[(o * COLUMN_TILE + k) * WORKGROUP + local] = sums[o][k];
@@ -24,7 +26,7 @@ fn invoke(group: vec3<u32>, local: u32) {
     }
     workgroupBarrier();
     for (var element = local; element < UPPER * COLUMN_TILE; element += WORKGROUP) {
-        store_partials(place + element / COLUMN_TILE * job.columns + element % COLUMN_TILE, added_up(element));
+        store_partials(place + element / COLUMN_TILE * columns + element % COLUMN_TILE, added_up(element));
     }
     workgroupBarrier();
     for (var o = UPPER; o < OUT_TILE; o++) {
@@ -35,6 +37,6 @@ fn invoke(group: vec3<u32>, local: u32) {
     workgroupBarrier();
     for (var element = local; element < (OUT_TILE - UPPER) * COLUMN_TILE; element += WORKGROUP) {
         let row = UPPER + element / COLUMN_TILE;
-        store_partials(place + row * job.columns + element % COLUMN_TILE, added_up(element));
+        store_partials(place + row * columns + element % COLUMN_TILE, added_up(element));
     }
 }

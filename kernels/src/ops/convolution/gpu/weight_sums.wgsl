@@ -1,6 +1,8 @@
 // The gradients of a tile of `OUT_TILE` × `COLUMN_TILE` of a dense convolution's weights, summed over some of the quads of the
 // output pixels.
 
+const TAPS: u32 = KERNEL_HEIGHT * KERNEL_WIDTH;
+
 fn weight_sums(job: Job, images: u32, first_out: u32, first_column: u32, some: Walk)
     -> array<array<f32, COLUMN_TILE>, OUT_TILE> {
     var sums: array<array<f32, COLUMN_TILE>, OUT_TILE>;
@@ -9,10 +11,11 @@ fn weight_sums(job: Job, images: u32, first_out: u32, first_column: u32, some: W
             sums[o][k] = 0.0;
         }
     }
+    let first_input = first_out / job.group_outputs * job.group_inputs;
     // The maps of the tile's channels are the same for all pixels.
     var input_maps: array<vec2<f32>, COLUMN_TILE>;
     for (var k = 0u; k < COLUMN_TILE; k++) {
-        input_maps[k] = input_map(job.record, (first_column + k) / (KERNEL * KERNEL * FLATTENED));
+        input_maps[k] = input_map(job.record, (first_input + (first_column + k) / TAPS) / FLATTENED);
     }
     var gradient_maps: array<vec3<f32>, OUT_TILE>;
     for (var o = 0u; o < OUT_TILE; o++) {
@@ -27,19 +30,19 @@ fn weight_sums(job: Job, images: u32, first_out: u32, first_column: u32, some: W
         var row = 0;
         var left = 0;
         if !PLAIN {
-            let corner = row_and_column(pixel, job.y_width) * job.stride + job.offset;
-            row = i32(corner.x) - i32(job.padding);
-            left = i32(corner.y) - i32(job.padding);
+            let corner = row_and_column(pixel, job.y_width) * job.stride;
+            row = i32(corner.x) - i32(job.above);
+            left = i32(corner.y) - i32(job.left);
         }
         var values: array<vec4<f32>, COLUMN_TILE>;
         for (var k = 0u; k < COLUMN_TILE; k++) {
             let column = first_column + k;
-            let c = column / (KERNEL * KERNEL);
+            let c = first_input + column / TAPS;
             var place = pixel;
             var inside = true;
             if !PLAIN {
-                let y = row + i32((column / KERNEL) % KERNEL);
-                let x = left + i32(column % KERNEL);
+                let y = row + i32((column / KERNEL_WIDTH) % KERNEL_HEIGHT);
+                let x = left + i32(column % KERNEL_WIDTH);
                 inside = is_inside(y, x, job.x_height, job.x_width);
                 place = nearest_pixel(y, x, job.x_height, job.x_width);
             }

@@ -4,7 +4,7 @@
 use super::shaders::REORDER_WEIGHTS;
 use super::tiles::{reordering_groups, tile};
 use super::{Convolution, Matrix, Workspace};
-use crate::gpu::{Lowering, Parts, Style};
+use crate::gpu::{Lowering, Parts, Style, View};
 use crate::ops::convolution::Columns;
 use crate::ops::convolution::calls::{Pass, ReorderWeights};
 use crate::program::ParamId;
@@ -17,50 +17,60 @@ const QUADS_A_JOB: usize = 4096;
 pub(super) struct WeightQuads {
     pub(super) workspace: Workspace,
     param: ParamId,
+    groups: usize,
+    /// Tiles of a group.
+    tiles: usize,
     /// Channels of a tile.
     tile: usize,
-    tiles: usize,
     /// Weights of a channel, which are read one after the other.
     elements: usize,
-    /// Where they lie in the parameter: so many side by side, such runs `row` words from each other, and channels `channel`
-    /// words.
+    /// Where they lie in the parameter: so many side by side, such runs `row` words from each other, channels `channel`
+    /// words, and groups `group` words.
     run: usize,
     row: usize,
     channel: usize,
+    group: usize,
 }
 
 impl WeightQuads {
     /// What the forward pass of the matrix reads: tiles of output channels.
     fn outputs(op: &Convolution, param: ParamId, batch: usize, style: Style) -> Self {
-        let columns = op.column_count();
-        let tile = tile(style, op.output.shape, batch, false).0;
+        let columns = op.columns_of_group();
+        let tile = tile(style, op.output.shape, op.groups(), batch, false).0;
         Self {
             workspace: Workspace::Weights,
             param,
-            tile,
+            // Those of all groups, which lie one after the other.
+            groups: 1,
             tiles: op.output.shape.channels / tile,
+            tile,
             elements: columns,
             run: columns,
             row: 0,
             channel: columns,
+            group: 0,
         }
     }
 
     /// What the gradient of the matrix's input reads: tiles of input channels.
     fn inputs(op: &Convolution, param: ParamId, batch: usize, style: Style) -> Self {
         let matrix = Matrix::of(op);
-        let (channels, columns) = (matrix.shape.channels, op.column_count());
+        let channels = matrix.shape.channels / matrix.groups;
+        let outputs = op.output.shape.channels / matrix.groups;
+        let columns = op.columns_of_group();
         let taps = columns / channels;
         let tile = matrix.gradient_tile(batch, style).0;
         Self {
             workspace: Workspace::GradientWeights,
             param,
-            tile,
+            groups: matrix.groups,
             tiles: channels / tile,
-            elements: op.output.shape.channels * taps,
+            tile,
+            elements: outputs * taps,
             run: taps,
             row: columns,
             channel: taps,
+            group: outputs * columns,
         }
     }
 
@@ -69,16 +79,22 @@ impl WeightQuads {
         Self {
             workspace: Workspace::Taps,
             param,
-            tile: kernel,
+            groups: 1,
             tiles: channels * kernel,
+            tile: kernel,
             elements: 1,
             run: 1,
             row: 0,
             channel: 1,
+            group: 0,
         }
     }
 
     pub(super) fn count(&self) -> usize {
+        self.groups * self.group_count()
+    }
+
+    fn group_count(&self) -> usize {
         self.tiles * self.tile.div_ceil(4) * self.elements
     }
 }
@@ -103,20 +119,22 @@ impl ReorderWeights {
     pub(super) fn launches(&self, lowering: &mut Lowering<'_>) {
         for quads in self.quads(lowering.settings.batch_size, lowering.style) {
             let to = lowering.places.quads(self.op.workspace(quads.workspace));
-            for first in (0..quads.count()).step_by(QUADS_A_JOB) {
-                let groups = reordering_groups(lowering.style);
+            let weight = lowering.places.state.parameters + lowering.layout.offset(quads.param);
+            let (workgroups, count) = (reordering_groups(lowering.style), quads.group_count());
+            let jobs = |group| (0..count).step_by(QUADS_A_JOB).map(move |first| (group, first));
+            for (group, first) in (0..quads.groups).flat_map(jobs) {
                 let parts = Parts::default()
-                    .view("w", "w_block", to)
-                    .field("weight", lowering.places.state.parameters + lowering.layout.offset(quads.param))
+                    .view("w", "w_block", View { base: to.base + (group * count) as u32, ..to })
+                    .field("weight", weight + group * quads.group)
                     .field("first", first)
-                    .field("end", quads.count().min(first + QUADS_A_JOB))
+                    .field("end", count.min(first + QUADS_A_JOB))
                     .field("tile", quads.tile)
                     .field("elements", quads.elements)
                     .field("run", quads.run)
                     .field("row", quads.row)
                     .field("channel", quads.channel)
-                    .constant("GROUPS", groups);
-                lowering.push(0, lowering.launch_groups(&REORDER_WEIGHTS, parts, groups));
+                    .constant("GROUPS", workgroups);
+                lowering.push(0, lowering.launch_groups(&REORDER_WEIGHTS, parts, workgroups));
             }
         }
     }

@@ -79,18 +79,19 @@ impl Same {
     /// tiles of eight.
     pub(super) fn of(w: &Windows) -> Option<Self> {
         let taps = match (w.stride, w.kernel, w.dilation) {
-            (1, 3, 1) => Taps::Three,
-            (1, 5, 1) => Taps::Five,
-            (1, 3, 2) => Taps::DilatedThree,
-            (1, 5, 2) => Taps::DilatedFive,
-            (2, 3, 1) => Taps::HalvingThree,
-            (2, 5, 1) => Taps::HalvingFive,
-            (2, 3, 2) => Taps::HalvingDilatedThree,
-            (2, 5, 2) => Taps::HalvingDilatedFive,
+            (1, [3, 3], 1) => Taps::Three,
+            (1, [5, 5], 1) => Taps::Five,
+            (1, [3, 3], 2) => Taps::DilatedThree,
+            (1, [5, 5], 2) => Taps::DilatedFive,
+            (2, [3, 3], 1) => Taps::HalvingThree,
+            (2, [5, 5], 1) => Taps::HalvingFive,
+            (2, [3, 3], 2) => Taps::HalvingDilatedThree,
+            (2, [5, 5], 2) => Taps::HalvingDilatedFive,
             _ => return None,
         };
-        let (stride, reach, width) = (w.stride, (w.extent() - 1) / 2, w.output.width);
-        let is_same = w.origin == reach as isize
+        let [down, _] = w.sides();
+        let (stride, reach, width) = (w.stride, (down.extent() - 1) / 2, w.output.width);
+        let is_same = w.origin == [reach as isize; 2]
             && [w.input.height, w.input.width] == [stride * w.output.height, stride * width];
         let is_tiles = width == 4 || width.is_multiple_of(8);
         (is_same && is_tiles).then_some(Self { taps, stride, reach, width, height: w.input.height })
