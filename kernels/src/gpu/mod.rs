@@ -351,6 +351,9 @@ fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
         TooLarge::Grid => gpu.failed(
             "a kernel needs more workgroups than a dispatch may have; lower the batch size or the channels",
         ),
+        TooLarge::Loop => gpu.failed(
+            "images or batches have more pixels than it goes through in one loop; lower the image size or the batch size",
+        ),
     }
 }
 
