@@ -270,7 +270,7 @@ impl Member {
         let Setup { tables, layout, settings, sets, .. } = setup;
         let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
         let [state_bytes, gradients, small] = state.bytes();
-        let labels = sets.iter().map(|set| set.labels().len() as u64).sum::<u64>();
+        let labels = sets.iter().map(|set| size_of_val(set.labels()) as u64).sum::<u64>();
         let memory_plan = MemoryPlan {
             activations: arena_bytes as u64,
             unshared: unshared as u64,
