@@ -10,7 +10,7 @@ use super::table::{Align, Table};
 /// One operation of a training step, forward and backward.
 #[derive(Serialize)]
 pub(crate) struct Operation {
-    pub(crate) operation: &'static str,
+    pub(crate) name: &'static str,
     /// What it read of one image.
     pub(crate) size: String,
     pub(crate) images: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Operation {
 impl Operation {
     /// Of a time that was measured on one thread, or on a GPU.
     pub(crate) fn new(time: OperationTime, control: &Control) -> Self {
-        let OperationTime { operation, size, images, seconds, flops, bytes } = time;
+        let OperationTime { operation: name, size, images, seconds, flops, bytes } = time;
         let rate = |count: u64| (count > 0 && seconds > 0.0).then(|| count as f64 / seconds);
         let (flops_per_second, bytes_per_second) = (rate(flops), rate(bytes));
         let (peak, copies) = match control {
@@ -40,7 +40,7 @@ impl Operation {
             Control::Gpu { copied_bytes_per_second } => (None, *copied_bytes_per_second),
         };
         Self {
-            operation,
+            name,
             size,
             images,
             ms: seconds * 1e3,
@@ -75,7 +75,7 @@ pub(super) fn table(operations: &[Operation], control: &Control) -> Option<Strin
     let share = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), format::percent);
     for operation in operations {
         table.row(vec![
-            operation.operation.to_owned(),
+            operation.name.to_owned(),
             operation.size.clone(),
             format!("{:.3}", operation.ms),
             rate(operation.flops_per_second),

@@ -1,4 +1,4 @@
-//! Networks whose loss has smoothed labels, and those of as many classes as ImageNet has.
+//! Networks whose loss has smoothed labels, and those of a thousand classes.
 
 use crate::checks::{Example, example, relu_conv_norm};
 

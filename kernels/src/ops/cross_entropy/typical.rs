@@ -1,4 +1,4 @@
-//! The loss of as many classes as ImageNet has.
+//! The loss of a thousand classes.
 
 use crate::ops::typical::Typical;
 
