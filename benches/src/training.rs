@@ -28,7 +28,7 @@ pub static IMAGES: LazyLock<ImageSet> = LazyLock::new(|| {
     let class = |index: usize| index / shape.elements() % CLASSES;
     let pixels =
         (0..COUNT * shape.elements()).map(|index| noise(index) as u8 + 12 * class(index) as u8).collect();
-    let labels = (0..COUNT).map(|index| (index % CLASSES) as u8).collect();
+    let labels = (0..COUNT).map(|index| (index % CLASSES) as u16).collect();
     #[allow(clippy::expect_used, reason = "its sizes are constants that fit together")]
     ImageSet::new(shape, pixels, labels, CLASSES).expect("images of one shape, with labels of these classes")
 });

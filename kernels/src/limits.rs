@@ -109,25 +109,29 @@ struct Group {
 
 impl Group {
     /// Bytes that it may take, and those that it has taken but for cached files, which the kernel gives back; none without
-    /// a limit.
+    /// a limit. The second version has two: beyond `memory.max` a process is ended, and beyond `memory.high` it is slowed down
+    /// until it hardly moves.
     fn limit_and_use(&self) -> Option<(u64, u64)> {
         let number = |name: &str| read(&self.folder, name).trim().parse::<u64>().ok();
         let stat = read(&self.folder, "memory.stat");
-        let cached = |names: [&str; 2]| -> u64 {
-            let value = |line: &str| {
-                let (name, value) = line.split_once(' ')?;
-                if names.contains(&name) { value.parse::<u64>().ok() } else { None }
-            };
-            stat.lines().filter_map(value).sum()
+        let value = |name: &str| {
+            let value = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+            value.parse::<u64>().ok()
         };
+        let cached = |names: [&str; 2]| names.into_iter().filter_map(value).sum::<u64>();
+        let tighter = |limits: [Option<u64>; 2]| limits.into_iter().flatten().min();
         let (limit, used, cached) = match self.version {
             // `max` is no number.
-            Version::Two => {
-                (number("memory.max"), number("memory.current"), cached(["inactive_file", "active_file"]))
-            }
+            Version::Two => (
+                tighter([number("memory.max"), number("memory.high")]),
+                number("memory.current"),
+                cached(["inactive_file", "active_file"]),
+            ),
             Version::One => (
-                // Without a limit it is the largest number of pages that there can be.
-                number("memory.limit_in_bytes").filter(|&bytes| bytes < 1 << 62),
+                // The second also knows of groups above that cannot be seen from a container. Without a limit it is the
+                // largest number of pages that there can be.
+                tighter([number("memory.limit_in_bytes"), value("hierarchical_memory_limit")])
+                    .filter(|&bytes| bytes < 1 << 62),
                 number("memory.usage_in_bytes"),
                 cached(["total_inactive_file", "total_active_file"]),
             ),
@@ -245,6 +249,38 @@ mod tests {
             ),
         ]);
         assert_eq!(rooms(root.path(), 0)[1..], [room(Limit::ControlGroup, 512 - 100 - 64, 262 - 64)]);
+        // A group of its own limit below one that has a limit too: both count, and neither hides the other.
+        let both = |own: u64| {
+            fs::write(root.path().join(group("unit/memory.max")), mib(own)).unwrap();
+            rooms(root.path(), 0)[1..].to_vec()
+        };
+        let above = room(Limit::ControlGroup, 512 - 100 - 64, 262 - 64);
+        for own in [400, 1024] {
+            assert_eq!(both(own), [room(Limit::ControlGroup, own - 100 - 64, own - 200 - 64), above]);
+        }
+    }
+
+    #[test]
+    fn where_a_group_is_slowed_down_is_a_limit_too() {
+        let mib = |mib: u64| format!("{}\n", mib * MIB);
+        for (max, high, limit) in [
+            ("max\n".to_owned(), mib(300), Some(300)),
+            (mib(400), mib(300), Some(300)),
+            (mib(400), mib(500), Some(400)),
+            (mib(400), "max\n".to_owned(), Some(400)),
+            ("max\n".to_owned(), "max\n".to_owned(), None),
+        ] {
+            let root = system(&[
+                ("proc/self/cgroup", "0::/\n".to_owned()),
+                ("proc/self/mountinfo", "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n".to_owned()),
+                ("sys/fs/cgroup/memory.max", max),
+                ("sys/fs/cgroup/memory.high", high),
+                ("sys/fs/cgroup/memory.current", mib(250)),
+                ("sys/fs/cgroup/memory.stat", format!("file {0}\nactive_file {0}\n", 100 * MIB)),
+            ]);
+            let expected = limit.map(|limit| room(Limit::ControlGroup, limit - 100 - 64, limit - 150 - 64));
+            assert_eq!(rooms(root.path(), 0)[1..], expected.into_iter().collect::<Vec<_>>());
+        }
     }
 
     #[test]
@@ -271,5 +307,10 @@ mod tests {
             (&memory("memory.limit_in_bytes"), "9223372036854771712\n".to_owned()),
         ]);
         assert_eq!(rooms(root.path(), 0).len(), 1);
+        // A limit of a group above, which a container does not see.
+        let stat = format!("cache 7\nhierarchical_memory_limit {}\n", 256 * MIB);
+        fs::write(root.path().join(memory("memory.stat")), stat).unwrap();
+        fs::write(root.path().join(memory("memory.usage_in_bytes")), mib(120)).unwrap();
+        assert_eq!(rooms(root.path(), 0)[1..], [room(Limit::ControlGroup, 256 - 100 - 64, 136 - 64)]);
     }
 }

@@ -15,7 +15,7 @@ use crate::shape::Shape;
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     pixels: Arc<[u8]>,
-    labels: Arc<[u8]>,
+    labels: Arc<[u16]>,
     shape: Shape,
 }
 
@@ -24,7 +24,7 @@ impl ImageSet {
     ///
     /// # Errors
     /// When the numbers of pixels and labels do not fit, or a label is not below `classes`.
-    pub fn new(shape: Shape, pixels: Arc<[u8]>, labels: Arc<[u8]>, classes: usize) -> Result<Self, Error> {
+    pub fn new(shape: Shape, pixels: Arc<[u8]>, labels: Arc<[u16]>, classes: usize) -> Result<Self, Error> {
         if pixels.len() != labels.len() * shape.elements() {
             let problem =
                 format!("{} pixels are not those of {} images of {shape}", pixels.len(), labels.len());
@@ -49,7 +49,7 @@ impl ImageSet {
 
     /// Bytes of its pixels and labels.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.pixels.len() + self.labels.len()) as u64
+        (self.pixels.len() + size_of_val(self.labels())) as u64
     }
 
     /// Shape of one image as it is stored.
@@ -63,7 +63,7 @@ impl ImageSet {
     }
 
     /// Label of each image.
-    pub(crate) fn labels(&self) -> &[u8] {
+    pub(crate) fn labels(&self) -> &[u16] {
         &self.labels
     }
 

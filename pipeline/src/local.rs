@@ -163,7 +163,10 @@ impl Executor for LocalExecutor {
             return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
                 .execute();
         }
-        processor::execute(jobs, workers, &self.data, device, stop, events);
+        let train = |job: &TrainingJob, observer: &JobObserver<'_>| {
+            stages::train::train(job, &self.data, device, observer)
+        };
+        processor::execute(jobs, workers, &train, stop, events);
         Ok(())
     }
 }

@@ -81,7 +81,8 @@ pub fn measure(
     })
 }
 
-struct Stop<'a>(&'a (dyn Fn() -> bool + Sync));
+/// Stops a measurement when it says so.
+pub struct Stop<'a>(pub &'a (dyn Fn() -> bool + Sync));
 
 impl Monitor for Stop<'_> {
     fn progress(&self, _: u64) {}

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::case::{Case, random_images};
+use super::case::{CLASSES, Case, random_images};
 use super::cells::{
     Nodes, Operation, auxiliary_head, cell, edge, network, random_network, relu_conv_norm, stem,
 };
@@ -12,7 +12,7 @@ use crate::ops;
 use crate::optimiser::Optimiser;
 use crate::reference::Rounding;
 use crate::state::NormInit;
-use crate::{ConvSpec, DeviceChoice, Shape};
+use crate::{ConvSpec, DeviceChoice, PoolKind, Shape};
 
 const TOLERANCE: Tolerance = Tolerance { loss: 1e-5, tensor: 1e-4, later: 5.0 };
 
@@ -32,7 +32,7 @@ static CASES: LazyLock<Vec<(Case, Trace)>> = LazyLock::new(|| {
 /// Chooses images with which no value comes near a kink.
 fn expected(mut case: Case) -> (Case, Trace) {
     for seed in 1..=20 {
-        case.images = random_images(case.images.shape(), case.images.len(), seed);
+        case.images = random_images(case.images.shape(), case.images.len(), case.graph.tables.classes, seed);
         let mut reference = case.reference(Rounding::Double);
         let trace = trace(&mut reference, &case, &case.initial()).unwrap();
         if reference.margin > MARGIN {
@@ -64,11 +64,11 @@ fn usual_nodes() -> [Nodes; 2] {
     [normal, reduction]
 }
 
-/// Whole networks: usual sizes, two reductions from 28 pixels, and a single image a step.
+/// Whole networks: usual sizes, two reductions from 28 pixels, a single image a step, and the smallest and largest images.
 fn networks() -> Vec<Case> {
     let [normal, reduction] = usual_nodes();
     let mut usual = network("usual network", Shape::new(3, 8, 8), 8, 20, 25, true, [&normal, &reduction]);
-    usual.images = random_images(Shape::new(3, 16, 16), 25, 1);
+    usual.images = random_images(Shape::new(3, 16, 16), 25, CLASSES, 1);
     usual.settings.norm_init = NormInit::One;
     usual.settings.preprocess.augment = true;
     usual.settings.preprocess.cutout = 4;
@@ -88,7 +88,18 @@ fn networks() -> Vec<Case> {
         relu_conv_norm(graph, "conv", value.0, 9, 1, 1)
     });
     alone.settings.preprocess.augment = true;
-    vec![usual, deep, alone]
+    let small = Case::new("8 pixels", Shape::new(3, 8, 8), 2, 2, |graph, image| {
+        let stem = stem(graph, image, 4);
+        edge(graph, "edge", Operation::Separable(3), stem, 2).0
+    });
+    let large = Case::new("224 pixels", Shape::new(3, 224, 224), 2, 2, |graph, image| {
+        let spec = ConvSpec { stride: 2, padding: [1; 2], ..ConvSpec::square(3, 3) };
+        let stem = graph.conv("stem", image, spec).unwrap();
+        let pooled = graph.pool("pool", stem, PoolKind::Max, 2).unwrap();
+        let halved = relu_conv_norm(graph, "conv", pooled, 4, 3, 2);
+        edge(graph, "edge", Operation::Separable(5), halved, 2).0
+    });
+    vec![usual, deep, alone, small, large]
 }
 
 /// Separable convolutions that keep the size of the image or halve it, with rows of outputs that a processor goes through in
@@ -206,7 +217,7 @@ fn comparison_finds_every_small_deviation() {
         ("standard deviation", |case| case.settings.preprocess.std[1] *= 1.01),
         ("drop path", |case| case.drop_path = 0.21),
         ("learning rate", |case| case.learning_rate *= 1.01),
-        ("order of images", |case| case.images = random_images(case.images.shape(), 25, 99)),
+        ("order of images", |case| case.images = random_images(case.images.shape(), 25, CLASSES, 99)),
     ];
     for (name, deviate) in deviations {
         let mut other = case.clone();

@@ -13,6 +13,7 @@ use crate::step::{RunningStatistics, Step};
 use crate::trainer::unchecked_setup;
 use crate::{Error, ImageSet, Preprocess, Shape};
 
+/// Classes of a network that asks for no other number.
 pub(crate) const CLASSES: usize = 5;
 
 /// Random numbers of a test.
@@ -55,10 +56,22 @@ impl Case {
         count: usize,
         build: impl FnOnce(&mut Graph, ValueId) -> ValueId,
     ) -> Self {
-        let (mut graph, image) = Graph::new(input, CLASSES);
+        Self::of_classes(name, input, CLASSES, batch_size, count, build)
+    }
+
+    /// The same with another number of classes.
+    pub(crate) fn of_classes(
+        name: &str,
+        input: Shape,
+        classes: usize,
+        batch_size: usize,
+        count: usize,
+        build: impl FnOnce(&mut Graph, ValueId) -> ValueId,
+    ) -> Self {
+        let (mut graph, image) = Graph::new(input, classes);
         let features = build(&mut graph, image);
         let pooled = graph.global_average(features);
-        let logits = graph.linear("linear", pooled, CLASSES, false).unwrap();
+        let logits = graph.linear("linear", pooled, classes, false).unwrap();
         graph.head(logits, 1.0).unwrap();
         let preprocess = Preprocess {
             image_size: input.height,
@@ -77,7 +90,7 @@ impl Case {
             seed: 3,
             norm_init: NormInit::Uniform,
         };
-        let images = random_images(input, count, 1);
+        let images = random_images(input, count, classes, 1);
         Self { name: name.to_owned(), graph, settings, images, learning_rate: 0.05, drop_path: 0.0 }
     }
 
@@ -134,10 +147,10 @@ impl Case {
     }
 }
 
-pub(crate) fn random_images(shape: Shape, count: usize, seed: u64) -> ImageSet {
+pub(crate) fn random_images(shape: Shape, count: usize, classes: usize, seed: u64) -> ImageSet {
     let byte = |i: usize| (random(seed, Purpose::Shuffle, 3, 0, i as u32)[0] >> 24) as u8;
     let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
-    let labels: Vec<u8> =
-        (0..count).map(|i| below(random(seed, Purpose::Shuffle, 4, 0, i as u32)[0], 5) as u8).collect();
-    ImageSet::new(shape, pixels.into(), labels.into(), CLASSES).unwrap()
+    let label = |i: usize| below(random(seed, Purpose::Shuffle, 4, 0, i as u32)[0], classes as u32) as u16;
+    let labels: Vec<u16> = (0..count).map(label).collect();
+    ImageSet::new(shape, pixels.into(), labels.into(), classes).unwrap()
 }

@@ -191,7 +191,7 @@ pub(crate) fn random_network(seed: u64) -> Case {
     let count = batch_size + partial;
     let mut case = network(&name, input, channels, batch_size, count, auxiliary, [&normal, &reduction]);
     let stored = dice.pick(&[size, 2 * size, size + 3]);
-    case.images = random_images(Shape::new(input.channels, stored, stored), count, seed);
+    case.images = random_images(Shape::new(input.channels, stored, stored), count, CLASSES, seed);
     case.settings.preprocess.augment = dice.below(2) == 1;
     case.settings.preprocess.cutout = dice.pick(&[0, 3, 4]);
     case.settings.label_smoothing = dice.pick(&[0.0, 0.1]);

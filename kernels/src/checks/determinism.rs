@@ -1,6 +1,6 @@
 //! Results do not depend on threads, on what ran before, or (where the batch does not enter the mathematics) on batches.
 
-use super::case::{Case, random_images};
+use super::case::{CLASSES, Case, random_images};
 use super::cells::{Operation, edge, random_network, relu_conv_norm, stem};
 use super::trace::{Trace, trace};
 use crate::backend::{Backend, Nobody, Stream};
@@ -87,7 +87,7 @@ fn draws_are_those_of_the_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
         let concat = graph.concat(1, graph.shape(value));
         graph.node_sum("node", &[(value, true), (value, true)], concat, 0).unwrap()
     });
-    case.images = random_images(Shape::new(3, 16, 16), 35, 1);
+    case.images = random_images(Shape::new(3, 16, 16), 35, CLASSES, 1);
     case.settings.preprocess.augment = true;
     case.settings.preprocess.cutout = 3;
     case.drop_path = 0.5;

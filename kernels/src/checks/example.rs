@@ -1,7 +1,7 @@
 //! What operations give to be checked: small networks that use them, which every machine trains like the reference, whose
 //! gradients are the differences of their losses, and whose calls touch what they say.
 
-use super::case::Case;
+use super::case::{CLASSES, Case};
 use super::cells::stem;
 use crate::Shape;
 use crate::graph::{Graph, ValueId};
@@ -14,6 +14,7 @@ pub(crate) struct Example {
     pub(crate) name: String,
     /// Pixels of the image's side.
     pub(crate) size: usize,
+    pub(crate) classes: usize,
     pub(crate) drop_path: f32,
     pub(crate) label_smoothing: f32,
     pub(crate) build: Build,
@@ -25,14 +26,21 @@ pub(crate) fn example(
     size: usize,
     build: impl Fn(&mut Graph, ValueId) -> ValueId + Send + Sync + 'static,
 ) -> Example {
-    Example { name: name.into(), size, drop_path: 0.0, label_smoothing: 0.0, build: Box::new(build) }
+    Example {
+        name: name.into(),
+        size,
+        classes: CLASSES,
+        drop_path: 0.0,
+        label_smoothing: 0.0,
+        build: Box::new(build),
+    }
 }
 
 impl Example {
     /// A training of it on images of `channels` channels with a stem of `width`.
     pub(crate) fn case(&self, channels: usize, width: usize, batch: usize, images: usize) -> Case {
         let input = Shape::new(channels, self.size, self.size);
-        let mut case = Case::new(&self.name, input, batch, images, |graph, image| {
+        let mut case = Case::of_classes(&self.name, input, self.classes, batch, images, |graph, image| {
             let stem = stem(graph, image, width);
             (self.build)(graph, stem)
         });

@@ -6,7 +6,8 @@ use super::cells::relu_conv_norm;
 use crate::device::Device;
 use crate::graph::{Graph, ValueId};
 use crate::{
-    ConvSpec, DepthwiseSpec, DeviceChoice, Error, PoolKind, PoolSpec, SeparableSpec, Shape, Term, Trainer,
+    ConvSpec, DepthwiseSpec, DeviceChoice, Error, ImageSet, PoolKind, PoolSpec, SeparableSpec, Shape, Term,
+    Trainer,
 };
 
 fn refused<T>(found: Result<T, Error>, part: &str) {
@@ -105,6 +106,29 @@ fn networks_are_whole_and_their_tensors_have_names() {
     refused(Trainer::new(&device, &case.graph, &bits, sets), "8 bits");
     case.graph = Graph::new(Shape::new(3, 6, 6), CLASSES).0;
     refused(Trainer::new(&device, &case.graph, &case.settings, sets), "no head");
+}
+
+#[test]
+fn labels_name_a_class_of_the_network() {
+    let shape = Shape::new(1, 1, 1);
+    let set = |labels: &[u16], classes| {
+        ImageSet::new(shape, vec![0; labels.len()].into(), labels.to_vec().into(), classes)
+    };
+    set(&[999, 256, 0], 1000).unwrap();
+    for (labels, classes, part) in
+        [([0, 999], 999, "label 999 of image 1"), ([256, 0], 256, "label 256 of image 0")]
+    {
+        let error = set(&labels, classes).unwrap_err();
+        assert!(matches!(error, Error::Images { .. }) && error.to_string().contains(part), "{error}");
+    }
+    let device = Device::open(DeviceChoice::Cpu { threads: 1 }).unwrap();
+    let case = Case::new("too few classes", Shape::new(3, 6, 6), 4, 4, |_, image| image);
+    let pixels = vec![0; 3 * 6 * 6];
+    let other = ImageSet::new(Shape::new(3, 6, 6), pixels.into(), vec![999].into(), 1000).unwrap();
+    let Err(error) = Trainer::new(&device, &case.graph, &case.settings, &[other]) else {
+        panic!("a label of no class is taken");
+    };
+    assert!(error.to_string().contains("label 999 is not one of the network's 5 classes"), "{error}");
 }
 
 #[test]

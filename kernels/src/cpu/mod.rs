@@ -485,7 +485,9 @@ impl Backend for CpuBackend {
     }
 
     fn begin_profile(&mut self) -> bool {
-        self.profile = Some(Profile::new(&self.train.kinds));
+        let mut profile = Profile::new(&self.train.kinds);
+        self.vectors.iter().for_each(|(_, prepared)| profile.know(&prepared.kinds));
+        self.profile = Some(profile);
         true
     }
 

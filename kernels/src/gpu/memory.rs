@@ -67,7 +67,7 @@ pub(crate) struct MixtureWords {
 /// Offsets of what belongs to one set of images.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SetWords {
-    /// Labels, four a word.
+    /// Labels, two a word.
     pub(crate) labels: usize,
     pub(crate) rows: ResizeWords,
     pub(crate) columns: ResizeWords,
@@ -137,8 +137,8 @@ impl StateWords {
         state.mean = constant(words, bits(&settings.preprocess.mean));
         state.deviation = constant(words, bits(&settings.preprocess.std));
         for set in sets {
-            let pack = |four: &[u8]| four.iter().rev().fold(0, |word, &label| word << 8 | u32::from(label));
-            let labels = constant(words, set.labels().chunks(4).map(pack).collect());
+            let pack = |two: &[u16]| two.iter().rev().fold(0, |word, &label| word << 16 | u32::from(label));
+            let labels = constant(words, set.labels().chunks(2).map(pack).collect());
             let mut resize = |words: &mut usize, size: usize| {
                 let resize = Resize::new(size, settings.preprocess.image_size);
                 let first = resize.first.iter().map(|&first| first as u32).collect();

@@ -376,7 +376,7 @@ impl Member {
         let Setup { tables, settings, sets, .. } = setup;
         let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
         let [state_bytes, gradients, small] = state.bytes();
-        let labels = sets.iter().map(|set| set.labels().len() as u64).sum::<u64>();
+        let labels = sets.iter().map(|set| size_of_val(set.labels()) as u64).sum::<u64>();
         let memory_plan = MemoryPlan {
             activations: arena_bytes as u64,
             unshared: unshared as u64,
@@ -456,6 +456,9 @@ fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
         },
         TooLarge::Grid => gpu.failed(
             "a kernel needs more workgroups than a dispatch may have; lower the batch size or the channels",
+        ),
+        TooLarge::Loop => gpu.failed(
+            "images or batches have more pixels than it goes through in one loop; lower the image size or the batch size",
         ),
     }
 }

@@ -44,11 +44,13 @@ pub(super) struct Member {
     pub(super) unshared: usize,
 }
 
-/// Why trainings do not fit: a block of so many bytes, or a grid of too many workgroups.
+/// Why trainings do not fit: a block of so many bytes, a grid of too many workgroups, or maps that no loop of the device goes
+/// through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooLarge {
     Block(u64),
     Grid,
+    Loop,
 }
 
 impl Prepared {
@@ -79,6 +81,10 @@ impl Prepared {
         let mut words_pages = Pages { most: page_bytes, sizes: vec![(false, 0)] };
         let mut lanes_pages = Pages { most: page_bytes, sizes: Vec::new() };
         for (index, (setup, member)) in setups.iter().zip(&mut members).enumerate() {
+            let batch = setup.settings.batch_size;
+            if setup.train.storages.iter().any(|storage| !style.loops_through(storage.shape, batch)) {
+                return Err(TooLarge::Loop);
+            }
             let half = setup.settings.float_bits == 16;
             let sizes = Sizes { batch: setup.settings.batch_size, style };
             let mut own = [0, 1].map(|mode: usize| {

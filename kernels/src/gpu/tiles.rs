@@ -13,6 +13,12 @@ pub(crate) const STRIP: usize = 4;
 /// read side by side, and those that sum together would need memory of the workgroup, which is slow there.
 pub(crate) const VECTOR: u32 = 8;
 
+/// Rounds of all loops of an invocation together, after which lavapipe leaves them without a word: 65,535, some of which are for
+/// what is not counted.
+const LOOP_ROUNDS: usize = 60_000;
+/// Most pixels of an image that an invocation walks through: for each there are loops over taps and channels.
+const WALKED_PIXELS: usize = 1024;
+
 /// How a device likes its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
@@ -43,9 +49,17 @@ impl Style {
         divisor(shape.pixels(), if self.coarse { 4 } else { 1 })
     }
 
-    /// Whether an invocation goes through pixels of a block, one after the other; where images are one pixel, there is no other.
+    /// Whether an invocation goes through pixels of a block, one after the other; where images are one pixel, there is no other,
+    /// and where they are large, it would go through more than [`WALKED_PIXELS`].
     pub(crate) fn walks(self, shape: Shape) -> bool {
-        self.coarse && shape.pixels() > 1
+        self.coarse && (2..=WALKED_PIXELS).contains(&shape.pixels())
+    }
+
+    /// Whether an invocation can go through a map of such images: through the pixels of one, as averages do, and through its share
+    /// of a channel of the batch, as statistics do, which read four quads in a round.
+    pub(crate) fn loops_through(self, shape: Shape, batch: usize) -> bool {
+        let rounds = shape.pixels().max(quads(shape, batch) / (4 * VECTOR as usize));
+        !self.coarse || rounds <= LOOP_ROUNDS
     }
 }
 

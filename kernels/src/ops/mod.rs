@@ -1,8 +1,8 @@
 //! The operations, one folder each: what it is (shape rule, parameters, FLOPs), its calls with what they read and write and the
-//! backward rule, its kernels on each machine, its plain double-precision reference, its tests.
+//! backward rule, its kernels on each machine, its plain double-precision reference, its tests, and at what size it is measured.
 //!
 //! Everything else knows operations as [`Operation`] and [`Call`] only. A new one is a folder here, its module, and its name in
-//! the list for tests below.
+//! the list below.
 
 mod batch_norm;
 mod channel_scale;
@@ -18,6 +18,7 @@ mod node_sum;
 mod pool;
 mod relu6;
 mod sigmoid;
+mod typical;
 mod update;
 mod vector;
 mod window_average;
@@ -29,6 +30,7 @@ pub use convolution::{ConvSpec, DepthwiseSpec, SeparableSpec};
 pub use mixture::Mixture;
 pub use node_sum::Term;
 pub use pool::{PoolKind, PoolSpec};
+pub(crate) use typical::{BATCH, Build, IMAGE, Own, Typical};
 
 use crate::graph::{Call, Graph};
 use crate::program::{Mode, Program};
@@ -55,23 +57,28 @@ pub(crate) fn vector_calls(work: VectorWork) -> Vec<Arc<dyn Call>> {
     }
 }
 
-/// For each operation its shaders, and small networks that use it.
-#[cfg(test)]
+/// For each operation its shaders, small networks that use it, and what is measured of it.
 macro_rules! operations {
     ($($operation:ident),* $(,)?) => {
+        /// What is measured of all operations.
+        pub(crate) fn typical() -> Vec<Typical> {
+            [$($operation::typical()),*].into_iter().flatten().collect()
+        }
+
         /// The shaders of all operations.
+        #[cfg(test)]
         pub(crate) fn shaders() -> Vec<&'static crate::gpu::Shader> {
             [$($operation::SHADERS),*].concat()
         }
 
         /// Small networks of all operations.
+        #[cfg(test)]
         pub(crate) fn examples() -> Vec<crate::checks::Example> {
             [$($operation::examples()),*].into_iter().flatten().collect()
         }
     };
 }
 
-#[cfg(test)]
 operations![
     batch_norm,
     channel_scale,

@@ -1,15 +1,15 @@
-//! `pipeline bench`: how fast a device is.
+//! `pipeline bench`: how fast a device is, as a whole and operation by operation.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use kernels::Device;
 use kernels::control::{Copying, multiply_adds};
+use kernels::{Device, DeviceChoice, operation_times};
 use stages::config::Config;
 use stages::data::Dataset;
 use stages::recipe::{Recipe, Scoring};
-use stages::speed::{Speed, measure};
+use stages::speed::{Speed, Stop, measure};
 use stages::stage::JobTemplate;
 use stages::train::{DataId, TrainingJob};
 use stages::{Budget, Genotype, network};
@@ -22,18 +22,22 @@ use super::interrupt::stop_on_signal;
 use crate::error::Error;
 use crate::output;
 use crate::output::bench::{Bench as Report, Control, Kernels, Kind, Measured, Paper, Processor, Row};
+use crate::output::operations::Operation;
 
 /// Training images of CIFAR-10.
 const PAPER_IMAGES: u64 = 50_000;
 /// A budget that nobody asked for is measured when one of its steps is expected to take at most so many times the time
 /// of a measurement.
 const PATIENCE: f64 = 5.0;
+/// An operation is measured for this share of a measurement's time: there are many.
+const SHARE_OF_AN_OPERATION: f64 = 0.25;
 /// Synthetic images: of some steps, in little memory.
 const SYNTHETIC_IMAGES: usize = 4096;
 
 /// Measure how fast a device trains: images a second, share of its peak, time of kernels, and what trainings would take
 ///
-/// Random images are trained on unless --data is given. Nothing is looked up in the cache or stored there. Results are
+/// Without --budget every operation is measured too, forward and backward, at a typical size: its time, its GFLOP/s and GB/s,
+/// and what share they are of what the device can do. Random images are trained on unless --data is given. Nothing is looked up in the cache or stored there. Results are
 /// worth something on an idle machine only.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -46,7 +50,7 @@ pub(crate) struct Bench {
     #[arg(long, default_value = "DARTS_V2", value_name = "G|NAME|@FILE")]
     genotype: String,
     /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ; may be repeated [default: those
-    /// four]
+    /// four, and every operation by itself]
     #[arg(long, value_name = "NAME|k=v,...")]
     budget: Vec<String>,
     /// `embedded`, or the folder of a data set [default: random images of 3 x 32 x 32]
@@ -126,6 +130,8 @@ impl Bench {
                 skipped_step_seconds: skipped.then_some(expected),
             });
         }
+        let operations =
+            if self.budget.is_empty() { self.operations(&device, &control, &stop)? } else { Vec::new() };
         let paper = plan(&paper, &genotype, images, &rows).map_err(Error::Stage)?;
         let report = Report {
             device: device.name(),
@@ -133,6 +139,7 @@ impl Bench {
             genotype: self.genotype.clone(),
             data: data.name.clone(),
             budgets: rows,
+            operations,
             paper,
         };
         output::bench::print(&report, global.json)
@@ -148,6 +155,29 @@ impl Bench {
         let stopped = || stop.load(Ordering::Relaxed);
         let speed = measure(job, data, device, self.seconds, &stopped);
         if stopped() { Err(Error::InterruptedMeasurement) } else { speed.map_err(Error::Stage) }
+    }
+
+    /// Every operation by itself; on one thread of a processor, so that what bounds it is known. None where the device cannot
+    /// time its kernels, which is said.
+    fn operations(
+        &self,
+        device: &Device,
+        control: &Control,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Operation>, Error> {
+        output::message("measuring the operations");
+        let stopped = || stop.load(Ordering::Relaxed);
+        let alone = Device::open(DeviceChoice::Cpu { threads: 1 }).map_err(Error::Device)?;
+        let device = if device.is_gpu() { device } else { &alone };
+        let times = operation_times(device, SHARE_OF_AN_OPERATION * self.seconds, &Stop(&stopped));
+        if stopped() {
+            return Err(Error::InterruptedMeasurement);
+        }
+        let Some(times) = times.map_err(Error::Device)? else {
+            output::message("no times of operations: the device has no timestamps");
+            return Ok(Vec::new());
+        };
+        Ok(times.into_iter().map(|time| Operation::new(time, control)).collect())
     }
 
     /// The processor's bounds, as the best of several measurements: others only ever slow them down.

@@ -4,24 +4,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use kernels::Device;
-use stages::data::Dataset;
 use stages::stage::JobList;
 use stages::train::{FinishedTraining, TrainingJob};
 
 use super::JobObserver;
 use crate::engine::executor::Events;
 
-/// Trains all `jobs` on as many threads as `workers` says, or as many as the system lets start; this thread is one of them.
+/// Trains a job, or says that there is no memory for it now.
+type Train<'a> =
+    dyn Fn(&TrainingJob, &JobObserver<'_>) -> Result<FinishedTraining, stages::Error> + Sync + 'a;
+
+/// Trains all `jobs` by `train` on as many threads as `workers` says, or as many as the system lets start; this thread is one of
+/// them.
 pub(super) fn execute(
     jobs: &dyn JobList,
     workers: usize,
-    data: &Dataset,
-    device: &Device,
+    train: &Train<'_>,
     stop: &AtomicBool,
     events: &dyn Events,
 ) {
-    let work = Work { jobs, data, device, stop, events, queue: Queue::default(), next: AtomicUsize::new(0) };
+    let work = Work { jobs, train, stop, events, queue: Queue::default(), next: AtomicUsize::new(0) };
     thread::scope(|scope| {
         for _ in 1..workers {
             if thread::Builder::new().spawn_scoped(scope, || work.run()).is_err() {
@@ -35,8 +37,7 @@ pub(super) fn execute(
 /// What the threads share.
 struct Work<'a> {
     jobs: &'a dyn JobList,
-    data: &'a Dataset,
-    device: &'a Device,
+    train: &'a Train<'a>,
     stop: &'a AtomicBool,
     events: &'a dyn Events,
     queue: Queue,
@@ -73,7 +74,7 @@ impl Work<'_> {
             begun: &|| self.queue.is_served(&held_back),
         };
         loop {
-            let trained = stages::train::train(job, self.data, self.device, &observer);
+            let trained = (self.train)(job, &observer);
             let is_short =
                 matches!(&trained, Err(stages::Error::Network(kernels::Error::MemoryInUse { .. })));
             if !is_short || self.is_stopped() {
@@ -111,10 +112,10 @@ impl Queue {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a training may begin.
+    /// Waits until a training may begin: also when none is busy any more, for then those that wait for memory go on.
     fn enter(&self, stop: &AtomicBool) {
         let mut state = self.state();
-        while state.held_back > 0 && state.busy > 0 && !stop.load(Ordering::Relaxed) {
+        while state.held_back > 0 && !stop.load(Ordering::Relaxed) {
             state = self.wait(state);
         }
         state.busy += 1;
@@ -148,6 +149,128 @@ impl Queue {
         if held_back.swap(false, Ordering::Relaxed) {
             self.state().held_back -= 1;
             self.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use stages::data::Dataset;
+    use stages::recipe::{Recipe, Scoring};
+    use stages::sample::architectures;
+    use stages::stage::JobTemplate;
+    use stages::train::{DataId, Observer, TrainingResult};
+
+    use super::*;
+
+    const WORKERS: usize = 4;
+
+    /// What happened to jobs, in the order in which it did.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Happened {
+        Refused(usize),
+        Begun(usize),
+        Ended(usize, bool),
+    }
+
+    #[derive(Default)]
+    struct Log(Mutex<Vec<Happened>>);
+
+    impl Log {
+        fn push(&self, what: Happened) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    impl Events for Log {
+        fn chose(&self, _: &str) {}
+
+        fn wanted(&self, _: usize) -> bool {
+            true
+        }
+
+        fn images(&self, _: usize, _: u64) {}
+
+        fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+            self.push(Happened::Ended(job, result.is_ok()));
+        }
+    }
+
+    fn jobs(count: usize) -> Vec<TrainingJob> {
+        let data = Dataset::synthetic(1);
+        let template = JobTemplate {
+            data: DataId { name: data.name.clone(), digest: data.digest },
+            scoring: Scoring::Published,
+            recipe: Recipe::default(),
+            seed: 0,
+        };
+        let genotype = &architectures(0, 1)[0];
+        let budget = "BPE-1".parse().unwrap();
+        let job = |seed| TrainingJob { seed, ..template.job(genotype, &budget) };
+        (0..count as u64).map(job).collect()
+    }
+
+    fn finished() -> FinishedTraining {
+        let result = TrainingResult {
+            score: 1.0,
+            epochs: Vec::new(),
+            test_accuracy: 1.0,
+            diverged_at: None,
+            parameters: 1,
+            mult_adds: 1,
+            training_flops: 1,
+        };
+        FinishedTraining { result, device: "none".into(), elapsed_ms: 1, images_per_second: 1.0 }
+    }
+
+    /// Trains jobs that take so much of `memory` each, with which none trains alone.
+    fn train(sizes: &[u64], memory: u64) -> Vec<Happened> {
+        let taken = Mutex::new(0);
+        let log = Log::default();
+        let train = |job: &TrainingJob, observer: &JobObserver<'_>| {
+            let (index, size) = (observer.index, sizes[job.seed as usize]);
+            {
+                let mut taken = taken.lock().unwrap();
+                if *taken > 0 && *taken + size > memory {
+                    log.push(Happened::Refused(index));
+                    let (device, free_mib) = ("none".into(), memory - *taken);
+                    let error = kernels::Error::MemoryInUse { device, needed_mib: size, free_mib };
+                    return Err(stages::Error::Network(error));
+                }
+                *taken += size;
+                log.push(Happened::Begun(index));
+            }
+            observer.begun();
+            thread::sleep(Duration::from_millis(2));
+            *taken.lock().unwrap() -= size;
+            Ok(finished())
+        };
+        execute(&jobs(sizes.len()), WORKERS, &train, &AtomicBool::new(false), &log);
+        log.0.into_inner().unwrap()
+    }
+
+    #[test]
+    fn trainings_that_do_not_fit_wait_and_none_fails_or_is_overtaken_for_ever() {
+        // The fourth needs all the memory, among small ones that would always find some.
+        let mut sizes = [1; 40];
+        sizes[3] = 4;
+        // And such that only one of two fits at a time.
+        for sizes in [&sizes[..], &[3; 12], &[1, 4, 2, 3, 4, 1, 1, 4]] {
+            let log = train(sizes, 4);
+            let ended = |job| log.iter().filter(|&&what| what == Happened::Ended(job, true)).count();
+            assert!((0..sizes.len()).all(|job| ended(job) == 1), "{sizes:?}: {log:?}");
+            let place = |wanted| log.iter().position(|&what| what == wanted);
+            let refused = (0..sizes.len()).filter_map(|job| Some((job, place(Happened::Refused(job))?)));
+            let refused: Vec<_> = refused.collect();
+            assert!(!refused.is_empty(), "{sizes:?}: none had to wait");
+            for (job, first) in refused {
+                let begun = place(Happened::Begun(job)).unwrap();
+                let others = log[first..begun].iter().filter(|what| matches!(what, Happened::Begun(_)));
+                assert!(others.count() < WORKERS, "{sizes:?}: {job} was overtaken: {log:?}");
+            }
         }
     }
 }

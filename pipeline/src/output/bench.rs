@@ -6,6 +6,7 @@ use serde::Serialize;
 use stages::echo::shown;
 
 use super::format;
+use super::operations::{self, Operation};
 use super::table::{Align, Table};
 use crate::error::Error;
 
@@ -17,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) genotype: String,
     pub(crate) data: String,
     pub(crate) budgets: Vec<Row>,
+    /// Every operation there is; none where budgets were asked for.
+    pub(crate) operations: Vec<Operation>,
     pub(crate) paper: Option<Paper>,
 }
 
@@ -138,6 +141,7 @@ pub(crate) fn print(bench: &Bench, json: bool) -> Result<(), Error> {
         };
         parts.push(format!("\nKernels of a step: share of {of}, milliseconds\n{table}"));
     }
+    parts.extend(operations::table(&bench.operations, &bench.control));
     if let Some(paper) = &bench.paper {
         parts.push(format!(
             "\nThe paper's plan: {} architectures fully and under {} drawn budgets, {} images an epoch\n  {} in about {}, one after the other\n",

@@ -65,7 +65,7 @@ fn images(files: &[PathBuf]) -> Result<Images, Error> {
                     let (number, label) = (labels.len() % RECORDS, record[0]);
                     return Err(error(format!("record {number} has the label {label}, expected 0 to 9")));
                 }
-                labels.push(record[0]);
+                labels.push(u16::from(record[0]));
                 to.copy_from_slice(&record[1..]);
             }
         }

@@ -80,7 +80,7 @@ pub(super) fn images_of(
     if labels.bytes.len() != count {
         return Err(malformed(label_path, format!("{} labels for {count} images", labels.bytes.len())));
     }
-    Ok(([1, height, width], Images::new(images.bytes, labels.bytes)))
+    Ok(([1, height, width], Images::new(images.bytes, labels.bytes.into_iter().map(u16::from).collect())))
 }
 
 fn malformed(path: &Path, problem: String) -> Error {

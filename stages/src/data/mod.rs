@@ -20,7 +20,7 @@ pub struct Images {
     /// `count` × channels × height × width bytes.
     pub pixels: Arc<[u8]>,
     /// `count` class numbers.
-    pub labels: Arc<[u8]>,
+    pub labels: Arc<[u16]>,
     /// Number of images.
     pub count: usize,
 }
@@ -71,7 +71,7 @@ struct Raw {
 }
 
 impl Images {
-    fn new(pixels: Vec<u8>, labels: Vec<u8>) -> Self {
+    fn new(pixels: Vec<u8>, labels: Vec<u16>) -> Self {
         let count = labels.len();
         Self { pixels: pixels.into(), labels: labels.into(), count }
     }
@@ -171,10 +171,18 @@ fn digest(
         }
     }
     for part in [train, test] {
-        hasher.update(&part.labels);
+        hash_labels(&mut hasher, &part.labels, classes);
         hasher.update(&part.pixels);
     }
     hasher.finalize()
+}
+
+/// Labels are hashed as bytes where each is one, as all were in the first version.
+fn hash_labels(hasher: &mut cache::Hasher, labels: &[u16], classes: usize) {
+    let one_byte = classes <= 1 << u8::BITS;
+    let bytes =
+        labels.iter().flat_map(|label| label.to_le_bytes().into_iter().take(if one_byte { 1 } else { 2 }));
+    hasher.update(&bytes.collect::<Vec<u8>>());
 }
 
 #[cfg(test)]

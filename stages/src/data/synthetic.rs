@@ -15,7 +15,7 @@ impl Dataset {
         let image_bytes = SHAPE.iter().product::<usize>();
         let mut images = |count: usize| {
             let pixels = (0..count * image_bytes).map(|_| random.below(256) as u8).collect();
-            let labels = (0..count).map(|_| random.below(CLASSES as u64) as u8).collect();
+            let labels = (0..count).map(|_| random.below(CLASSES as u64) as u16).collect();
             Images::new(pixels, labels)
         };
         let (train, test) = (images(count), images(1));

@@ -68,7 +68,7 @@ fn the_embedded_set_is_balanced_small_and_says_what_it_is() {
     assert_eq!((data.channels, data.height, data.width, data.classes.len()), (1, 28, 28, 10));
     assert_eq!((data.train.count, data.test.count), (5000, 1000));
     assert_eq!((data.train.pixels.len(), data.test.pixels.len()), (5000 * 784, 1000 * 784));
-    let balanced = |labels: &[u8], each: usize| {
+    let balanced = |labels: &[u16], each: usize| {
         let mut counts = [0; 10];
         for &label in labels {
             counts[usize::from(label)] += 1;
@@ -99,6 +99,24 @@ fn limits_make_another_data_set() {
     assert_ne!(part.digest, all.digest);
     let more = Source::Embedded.load(Limits { train: Some(1_000_000), test: Some(1000) }).unwrap();
     assert_eq!((more.name, more.digest), (all.name, all.digest));
+}
+
+#[test]
+fn labels_that_fit_a_byte_are_hashed_as_one() {
+    let digest = |classes: usize, labels: &[u16]| {
+        let images = Images::new(vec![7; labels.len()], labels.to_vec());
+        super::digest([1, 1, 1], classes, None, &images, &images)
+    };
+    let mut first = cache::Hasher::new("nas-pipeline dataset 1");
+    for number in [1u64, 1, 1, 256, 2, 2] {
+        first.update(&number.to_le_bytes());
+    }
+    for _ in 0..2 {
+        first.update(&[255, 3]).update(&[7, 7]);
+    }
+    assert_eq!(digest(256, &[255, 3]), first.finalize());
+    let many = [[1, 2], [257, 2], [1, 258]].map(|labels| digest(1000, &labels));
+    assert!(many[0] != many[1] && many[0] != many[2] && many[1] != many[2]);
 }
 
 #[test]
@@ -341,7 +359,7 @@ fn a_digest_covers_the_normalisation() {
         let image_bytes = shape.iter().product::<usize>();
         let images = |count: usize| {
             let pixels = (0..count * image_bytes).map(|place| (place * 7 % 251) as u8).collect();
-            Images::new(pixels, (0..count).map(|image| (image % 3) as u8).collect())
+            Images::new(pixels, (0..count).map(|image| (image % 3) as u16).collect())
         };
         let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
         Raw { name: "x".into(), shape, classes, normalisation, train: images(6), test: images(3) }

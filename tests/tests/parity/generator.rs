@@ -24,8 +24,8 @@ pub(crate) fn pixels(name: &str) -> impl Iterator<Item = u8> + use<> {
 }
 
 /// Class indices.
-pub(crate) fn labels(name: &str, classes: usize) -> impl Iterator<Item = u8> + use<> {
-    words(name).map(move |z| ((z >> 40) % classes as u64) as u8)
+pub(crate) fn labels(name: &str, classes: usize) -> impl Iterator<Item = u16> + use<> {
+    words(name).map(move |z| ((z >> 40) % classes as u64) as u16)
 }
 
 /// The signs that summaries are multiplied with.

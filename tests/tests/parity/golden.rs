@@ -123,7 +123,7 @@ impl Golden {
         ImageSet::new(shape, pixels.into(), labels.into(), self.classes).unwrap()
     }
 
-    pub(crate) fn labels(&self, batch: usize) -> impl Iterator<Item = u8> + use<> {
+    pub(crate) fn labels(&self, batch: usize) -> impl Iterator<Item = u16> + use<> {
         generator::labels(&format!("{}/labels.{batch}", self.stream), self.classes).take(self.batch_size())
     }
 

@@ -33,7 +33,7 @@ fn hold_cross_entropy(choice: DeviceChoice) {
     let shape = Shape::new(batch, 1, 1);
     let pixels: Vec<u8> =
         (0..batch * batch).map(|at| if at % batch == at / batch { 255 } else { 0 }).collect();
-    let labels: Vec<u8> = generator::labels("loss/labels", classes).take(batch).collect();
+    let labels: Vec<u16> = generator::labels("loss/labels", classes).take(batch).collect();
     let scores: Vec<f32> = generator::uniform("loss/scores", 0.0, 4.0).take(batch * classes).collect();
     let weights = (0..classes).flat_map(|class| (0..batch).map(move |image| image * classes + class));
     let weights: Vec<u8> = weights.flat_map(|at| scores[at].to_le_bytes()).collect();

@@ -19,7 +19,7 @@ fn speeds_shares_and_kernels_fit_together() {
     let arguments =
         ["bench", "--device", "cpu", "--seconds", "0.02", "--json", "--budget", TINY, "--budget", &larger];
     let found = sandbox.program(&arguments).succeeded().json();
-    let fields = ["budgets", "control", "data", "device", "genotype", "paper"];
+    let fields = ["budgets", "control", "data", "device", "genotype", "operations", "paper"];
     assert_eq!(names(&found), fields.into());
     let control = &found["control"];
     assert!(number(&control["flops_per_second"]) > 1e8 && number(&control["copied_bytes_per_second"]) > 1e7);
@@ -48,6 +48,7 @@ fn speeds_shares_and_kernels_fit_together() {
         assert!((all / threads / number(&kernels["step_ms"]) - 1.0).abs() < 1e-6, "{row}");
     }
     assert!(number(&rows[1]["flops_per_image"]) > number(&rows[0]["flops_per_image"]));
+    assert_eq!(found["operations"], Value::Array(Vec::new()), "only budgets were asked for");
     let paper = &found["paper"];
     assert_eq!(number(&paper["trainings"]), 100.0 * (1.0 + number(&paper["drawn_budgets"])));
     assert!(number(&paper["seconds"]) > number(&rows[0]["trainings_seconds"]));
@@ -61,6 +62,37 @@ fn what_takes_too_long_is_left_out_and_named() {
     for part in ["multiply-adds", "images/s", "BPE-1", "full: left out", "--budget full measures it", "7,100"]
     {
         assert!(ran.stdout.contains(part), "{part:?} is not in\n{}", ran.stdout);
+    }
+    for operation in ["convolution 3×3", "linear", "batch normalisation", "mixture of two", "update"] {
+        // Kernels of a step have the same names, and end in milliseconds.
+        let is_it = |line: &str| line.trim_start().starts_with(operation) && line.ends_with('%');
+        assert!(ran.stdout.lines().any(is_it), "{operation} has no share in\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn every_operation_has_its_time_and_its_shares() {
+    let sandbox = Sandbox::new();
+    let bench = ["bench", "--device", "cpu", "--seconds", "0.001", "--json"];
+    let found = sandbox.program(&bench).succeeded().json();
+    let (control, operations) = (&found["control"], found["operations"].as_array().unwrap());
+    assert!(operations.len() > 20, "{operations:?}");
+    let ratio = |row: &Value, rate: &str, share: &str, bound: f64| {
+        if row[rate].is_null() {
+            assert_eq!(row[share], Value::Null, "{row}");
+            return false;
+        }
+        let (rate, share) = (number(&row[rate]), number(&row[share]));
+        assert!(rate > 0.0 && (share * bound / rate - 1.0).abs() < 1e-9, "{row}");
+        true
+    };
+    let peak = number(&control["flops_per_second_one_thread"]);
+    let copies = 2.0 * number(&control["copied_bytes_per_second"]);
+    for row in operations {
+        assert!(number(&row["ms"]) > 0.0, "{row}");
+        let computes = ratio(row, "flops_per_second", "share_of_peak", peak);
+        let moves = ratio(row, "bytes_per_second", "share_of_copy", copies);
+        assert!(computes || moves || row["name"] == "drop path", "{row}");
     }
 }
 

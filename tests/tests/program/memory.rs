@@ -35,8 +35,8 @@ fn a_plan_trains_nothing_and_adds_up() {
     assert_eq!(names(&planned), [&parts[..], &others].concat().into_iter().collect());
     assert_eq!(bytes(&planned, "total_bytes"), parts.map(|part| bytes(&planned, part)).iter().sum::<u64>());
     assert!(bytes(&planned, "activations_bytes") < bytes(&planned, "unshared_bytes"));
-    // 5,000 and 1,000 images of 28 x 28 pixels with a label each.
-    assert_eq!(bytes(&planned, "data_bytes"), 6000 * (28 * 28 + 1));
+    // 5,000 and 1,000 images of 28 x 28 pixels with a label of two bytes each.
+    assert_eq!(bytes(&planned, "data_bytes"), 6000 * (28 * 28 + 2));
     let (halves, twice) = (plan(&sandbox, "BPE-1,float_bits=16"), plan(&sandbox, "BPE-1,batch_size=256"));
     let activations =
         |plan| bytes(plan, "activations_bytes") as f64 / bytes(&planned, "activations_bytes") as f64;

@@ -46,6 +46,22 @@ fn what_no_page_holds_is_refused() {
     );
 }
 
+/// Lavapipe would leave the loop and say nothing.
+#[test]
+fn what_no_loop_goes_through_is_refused() {
+    let prepared = |size: usize, batch: usize, style: Style| {
+        let training = Training::new(dense(1, 3, size, 0), batch, 32, 1);
+        let setup = [training.setup()];
+        let split = [ImageSplit::new(&setup[0].sets[0], 1 << 30)];
+        Prepared::new(&setup, 1 << 40, &split, style).err()
+    };
+    for (size, batch) in [(256, 2), (224, 160)] {
+        assert_eq!(prepared(size, batch, Style::SOFTWARE), Some(TooLarge::Loop), "{batch} of {size} pixels");
+        assert_eq!(prepared(size, batch, Style::HARDWARE), None, "{batch} of {size} pixels");
+    }
+    assert_eq!(prepared(224, 128, Style::SOFTWARE), None);
+}
+
 /// Dispatches of one time run at once.
 #[test]
 fn what_lives_at_one_time_lies_apart() {

@@ -133,7 +133,7 @@ impl Training {
         let shape = Shape::new(3, 2 * size, 2 * size);
         let byte = |i: usize| (random(1, Purpose::Shuffle, 0, 0, i as u32)[0] >> 24) as u8;
         let pixels: Vec<u8> = (0..count * shape.elements()).map(byte).collect();
-        let labels: Vec<u8> = (0..count).map(|i| byte(i) % 10).collect();
+        let labels: Vec<u16> = (0..count).map(|i| u16::from(byte(i) % 10)).collect();
         let preprocess =
             Preprocess { image_size: size, mean: vec![0.5; 3], std: vec![0.25; 3], augment: true, cutout: 3 };
         let settings = TrainerSettings {

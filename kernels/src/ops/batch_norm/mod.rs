@@ -12,6 +12,7 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 pub(super) use cpu::moments;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub(super) use gpu::SHADERS;
 pub(super) use reference::add_up;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use super::node_sum::EdgeBackward;
 use crate::error::Error;

@@ -9,11 +9,13 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 #[cfg(test)]
 pub(super) use gpu::SHADERS;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use crate::error::Error;
 use crate::graph::{Graph, Operation, Tape, ValueId};

@@ -32,6 +32,7 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ use calls::{Backward, Forward, Pass, ReorderWeights, WeightGradient};
 pub(super) use gpu::SHADERS;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use crate::graph::{Operation, Tape};
 use crate::program::{Input, NormId, ParamId, Tensor, WorkspaceId};

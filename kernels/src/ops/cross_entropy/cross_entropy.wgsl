@@ -4,6 +4,15 @@
 var<workgroup> losses: array<f32, WORKGROUP>;
 var<workgroup> hits: array<f32, WORKGROUP>;
 
+// Neighbouring classes' logits: all are asked for before one is used, for each takes as long to come as many classes to add up.
+fn logits_at(base: u32) -> array<vec4<f32>, LOGITS> {
+    var values: array<vec4<f32>, LOGITS>;
+    for (var i = 0u; i < LOGITS; i++) {
+        values[i] = load_x(base + i * 4u);
+    }
+    return values;
+}
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -27,25 +36,30 @@ fn invoke(group: vec3<u32>, local: u32) {
         for (var lane = 0u; lane < 4u; lane++) {
             if lanes[lane] {
                 let image = word_at(job.order + now.first + block * 16u + quad * 4u + lane);
-                labels[lane] = (word_at(now.labels + image / 4u) >> ((image % 4u) * 8u)) & 255u;
+                labels[lane] = (word_at(now.labels + image / 2u) >> ((image % 2u) * 16u)) & 65535u;
             }
         }
         var largest = load_x(base);
         var answers = vec4<u32>(0u);
         var total = vec4<f32>(0.0);
         var chosen = vec4<f32>(0.0);
-        for (var c = 0u; c < job.classes; c++) {
-            let value = load_x(base + c * 4u);
-            let larger = value > largest;
-            largest = select(largest, value, larger);
-            answers = select(answers, vec4<u32>(c), larger);
+        for (var c = 0u; c < job.classes; c += LOGITS) {
+            let values = logits_at(base + c * 4u);
+            for (var i = 0u; i < LOGITS; i++) {
+                let larger = values[i] > largest;
+                largest = select(largest, values[i], larger);
+                answers = select(answers, vec4<u32>(c + i), larger);
+            }
         }
         var sum = vec4<f32>(0.0);
-        for (var c = 0u; c < job.classes; c++) {
-            let value = load_x(base + c * 4u) - largest;
-            total += exp(value);
-            sum += value;
-            chosen = select(chosen, value, labels == vec4<u32>(c));
+        for (var c = 0u; c < job.classes; c += LOGITS) {
+            let values = logits_at(base + c * 4u);
+            for (var i = 0u; i < LOGITS; i++) {
+                let value = values[i] - largest;
+                total += exp(value);
+                sum += value;
+                chosen = select(chosen, value, labels == vec4<u32>(c + i));
+            }
         }
         let logarithm = log(total);
         let each = logarithm - (1.0 - smoothing) * chosen - smoothing / f32(job.classes) * sum;
@@ -53,11 +67,15 @@ fn invoke(group: vec3<u32>, local: u32) {
         let right = lanes & (labels == answers) & (chosen == chosen);
         hit += dot(select(vec4<f32>(0.0), vec4<f32>(1.0), right), vec4<f32>(1.0));
         if BACKWARD {
-            for (var c = 0u; c < job.classes; c++) {
-                let value = exp(load_x(base + c * 4u) - largest) / total;
-                let one = select(vec4<f32>(0.0), vec4<f32>(1.0 - smoothing), labels == vec4<u32>(c));
-                let slope = (value - one - smoothing / f32(job.classes)) * scale;
-                store_g(job.g + block * job.g_block + c * 4u + quad, select(vec4<f32>(0.0), slope, lanes));
+            for (var c = 0u; c < job.classes; c += LOGITS) {
+                let values = logits_at(base + c * 4u);
+                for (var i = 0u; i < LOGITS; i++) {
+                    let value = exp(values[i] - largest) / total;
+                    let one = select(vec4<f32>(0.0), vec4<f32>(1.0 - smoothing), labels == vec4<u32>(c + i));
+                    let slope = (value - one - smoothing / f32(job.classes)) * scale;
+                    let to = job.g + block * job.g_block + (c + i) * 4u + quad;
+                    store_g(to, select(vec4<f32>(0.0), slope, lanes));
+                }
             }
         }
     }

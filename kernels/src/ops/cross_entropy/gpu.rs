@@ -1,10 +1,13 @@
 //! The launch of a loss.
 
 use super::CrossEntropy;
-use crate::gpu::{Kernel, Lowering, Parts, Shader};
+use crate::gpu::{Kernel, Lowering, Parts, Shader, divisor};
 
 const CROSS_ENTROPY: Shader =
     Shader { name: "cross_entropy", workgroup: 64, files: &[include_str!("cross_entropy.wgsl")] };
+
+/// Most logits of an image that are asked for before one is used.
+const LOGITS_AT_ONCE: usize = 8;
 
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&CROSS_ENTROPY];
@@ -14,8 +17,10 @@ impl Kernel for CrossEntropy {
         let Self { head, number, gradient } = self;
         let logits = lowering.places.tensor(head.logits);
         let state = lowering.places.state;
+        let classes = head.logits.shape.channels;
         let parts = Parts::default()
-            .field("classes", head.logits.shape.channels)
+            .constant("LOGITS", divisor(classes, LOGITS_AT_ONCE))
+            .field("classes", classes)
             .flag("BACKWARD", gradient.is_some())
             .view("x", "x_block", logits)
             .view("g", "g_block", gradient.map_or(logits, |gradient| lowering.places.tensor(gradient)))

@@ -8,7 +8,7 @@ impl Kernel for CrossEntropy {
         let Self { head, gradient, .. } = self;
         let logits = get(memory, head.logits);
         let all = reference.sets[batch.set].labels();
-        let labels: Vec<u8> = batch.images.iter().map(|&image| all[image as usize]).collect();
+        let labels: Vec<u16> = batch.images.iter().map(|&image| all[image as usize]).collect();
         let (smoothing, weight) = (f64::from(reference.settings.label_smoothing), f64::from(head.weight));
         let (loss, correct, found) = cross_entropy(&logits, &labels, smoothing, weight);
         memory.loss += weight * loss;
@@ -23,7 +23,7 @@ impl Kernel for CrossEntropy {
 
 /// Mean over the batch of `(1-s)·nll + s·mean_k(-log p_k)`, the number of images told rightly, and the gradient of the mean
 /// times `weight`.
-fn cross_entropy(logits: &Array, labels: &[u8], smoothing: f64, weight: f64) -> (f64, u64, Array) {
+fn cross_entropy(logits: &Array, labels: &[u16], smoothing: f64, weight: f64) -> (f64, u64, Array) {
     let classes = logits.shape.channels;
     let batch = logits.images as f64;
     let mut gradient = Array::filled(logits.images, logits.shape, 0.0);

@@ -12,6 +12,7 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(super) use gpu::SHADERS;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use crate::graph::Call;
 use crate::program::{Access, Accesses, Declare, Resource};

@@ -11,12 +11,14 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 #[cfg(test)]
 pub(super) use gpu::SHADERS;
 pub(super) use gpu::put_gradient;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use super::mixture::Mixture;
 use crate::error::Error;

@@ -9,6 +9,7 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub(super) use gpu::SHADERS;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use super::windowed::windowed;
 use crate::error::Error;

@@ -8,11 +8,13 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 #[cfg(test)]
 pub(super) use gpu::SHADERS;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use crate::graph::{Graph, Operation, Tape, ValueId};
 use crate::program::{Access, Accesses, Declare, Input, Placement, Sink, Tensor};

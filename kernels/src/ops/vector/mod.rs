@@ -7,6 +7,7 @@ mod gpu;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod typical;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub(super) use gpu::{NORM, runs};
 pub(super) use reference::norm as reference_norm;
 #[cfg(test)]
 pub(super) use tests::examples;
+pub(super) use typical::typical;
 
 use crate::graph::Call;
 use crate::program::{Access, Accesses, Declare, Resource};

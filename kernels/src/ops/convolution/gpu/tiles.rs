@@ -5,7 +5,10 @@ use crate::gpu::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads};
 use crate::ops::convolution::DEPTHWISE_KERNEL_MAX;
 use crate::shape::Shape;
 
-/// Least number of quads of pixels that an invocation sums.
+/// Most quads of pixels that an invocation sums on a processor in a GPU's place, whose loops end without a word after twice as
+/// many.
+const MOST_ITEMS: usize = 1 << 15;
+/// Least number of them.
 const LEAST_ITEMS: usize = 8;
 /// The same where a workgroup adds up what its invocations found.
 const LEAST_ITEMS_OF_GROUP: usize = 4;
@@ -73,7 +76,7 @@ fn parts(style: Style, tiles: usize, items: usize) -> usize {
     if !style.coarse {
         return (GROUPS_A_SUM.div_ceil(tiles)).min(items / (GROUP * LEAST_ITEMS_OF_GROUP)).max(1);
     }
-    let parts = (128 / tiles).min(items / LEAST_ITEMS).max(1);
+    let parts = (128 / tiles).min(items / LEAST_ITEMS).max(items.div_ceil(MOST_ITEMS));
     // Those of a workgroup go through memory together.
     if parts > VECTOR as usize { parts - parts % VECTOR as usize } else { parts }
 }
