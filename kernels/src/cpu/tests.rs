@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::memory::{Buffer, Parameters};
 use super::phases::{Phase, Prepared};
-use super::{Block, Context, CpuBackend, CpuDevice, Now, RunKernel, Sizes, Split, Unit};
+use super::steps::Now;
+use super::{Block, Context, CpuBackend, CpuDevice, RunKernel, Sizes, Split, Unit};
 use crate::backend::Backend;
 use crate::checks::{Case, random_network};
 use crate::ops;

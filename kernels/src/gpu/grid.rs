@@ -4,7 +4,7 @@ use super::format::Format;
 use super::lowering::Lowering;
 use super::record::{Launch, MAX_GROUPS};
 use super::shader::Shader;
-use super::tiles::quads;
+use super::tiles::{LOOP_ROUNDS, quads};
 use super::views::Parts;
 use crate::shape::{Shape, blocks};
 
@@ -45,8 +45,24 @@ impl Lowering<'_> {
         each: usize,
         tiles: usize,
     ) -> Launch {
-        let (walks, batch) = (self.style.walks(shape), self.settings.batch_size);
+        self.launch_loops(kernel, parts, shape, each, tiles, 1)
+    }
+
+    /// The same of a kernel that goes through loops of so many rounds for what it makes at once.
+    pub(crate) fn launch_loops(
+        &self,
+        kernel: &'static Shader,
+        parts: Parts,
+        shape: Shape,
+        each: usize,
+        tiles: usize,
+        rounds: usize,
+    ) -> Launch {
+        let batch = self.settings.batch_size;
         let abreast = self.style.workgroup(kernel) as usize;
+        // Lanes of a pixel are four quads, which stand beside each other in a workgroup.
+        let walked = (shape.pixels() / each).div_ceil(abreast.div_ceil(4));
+        let walks = self.style.walks(shape) && walked.saturating_mul(rounds) <= LOOP_ROUNDS;
         let items = if walks { blocks(batch) * abreast } else { quads(shape, batch) / each };
         launch_of(abreast as u32, kernel, parts.flag("WALK", walks), items, tiles)
     }

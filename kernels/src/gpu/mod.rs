@@ -19,6 +19,7 @@ mod grid;
 mod images;
 mod layout;
 mod lowering;
+mod member;
 mod memory;
 mod order;
 #[cfg_attr(
@@ -30,6 +31,7 @@ mod pack;
 mod prepare;
 mod record;
 mod replay;
+mod request;
 mod run;
 mod shader;
 mod source;
@@ -64,7 +66,6 @@ use std::sync::Arc;
 use crate::backend::{EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream};
 use crate::error::Error;
 use crate::limits::Limit;
-use crate::preprocess::ImageSet;
 use crate::profile::KernelTime;
 use crate::program::Mode;
 use crate::program::plan::MemoryPlan;
@@ -74,11 +75,11 @@ use crate::step::{Group, Part, Step, Vector, VectorWork};
 
 use format::{Holds, STEP_STRIDE};
 use images::{ImageSplit, ResidentImages};
-use memory::StateWords;
+use member::Member;
 use prepare::{Prepared, TooLarge, vector_recording};
 use record::Recording;
 use replay::{Replay, Submission, commands};
-use run::{Outcome, Run, Share};
+use run::{Outcome, Run};
 use stopwatch::Stopwatch;
 use storage::Buffers;
 
@@ -102,14 +103,8 @@ pub(crate) struct GpuBackend {
     _reservation: Reservation,
 }
 
-/// One training of a pack.
-struct Member {
-    state: StateWords,
-    /// Weight of each head's loss in training, and whether its answers count; the main head is the one that does.
-    heads: Vec<(f32, bool)>,
-    batch: usize,
-    memory_plan: MemoryPlan,
-}
+/// What a pass gave to a training, if it had one.
+type Ran<T> = Option<Result<T, Error>>;
 
 impl GpuBackend {
     /// Plans, records, compiles and allocates trainings that read the same image sets.
@@ -208,7 +203,7 @@ impl GpuBackend {
         passes: &[Option<Pass<'_>>],
         mode: Mode,
         result: impl Fn(&Member, &Pass<'_>, Outcome) -> Result<T, Error>,
-    ) -> Result<Vec<Option<Result<T, Error>>>, Error> {
+    ) -> Result<Vec<Ran<T>>, Error> {
         let training = mode == Mode::Train;
         let mut stopwatch = self.stopwatch.take();
         let mut steps_per_submission = self.steps_per_submission;
@@ -244,7 +239,7 @@ impl GpuBackend {
     pub(crate) fn train_all(
         &mut self,
         passes: &[Option<Pass<'_>>],
-    ) -> Result<Vec<Option<Result<Vec<EpochMetrics>, Error>>>, Error> {
+    ) -> Result<Vec<Ran<Vec<EpochMetrics>>>, Error> {
         let mut steps: Vec<&Step> = Vec::new();
         for pass in passes.iter().flatten() {
             if !steps.contains(&&pass.step) {
@@ -271,7 +266,7 @@ impl GpuBackend {
     pub(crate) fn evaluate_all(
         &mut self,
         images: &[Option<(Stream<'_>, &dyn Monitor)>],
-    ) -> Result<Vec<Option<Result<Evaluation, Error>>>, Error> {
+    ) -> Result<Vec<Ran<Evaluation>>, Error> {
         let passes: Vec<_> = images
             .iter()
             .map(|images| images.map(|(stream, monitor)| Pass::evaluation(stream, monitor)))
@@ -368,81 +363,6 @@ impl GpuBackend {
 
     fn write(&self, offset: usize, values: &[f32]) {
         self.buffers.state.write(&self.gpu, offset, bytemuck::cast_slice(values));
-    }
-}
-
-impl Member {
-    fn new(setup: &Setup<dyn Kernel>, prepared: prepare::Member, dispatches: usize) -> Self {
-        let Setup { tables, settings, sets, .. } = setup;
-        let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
-        let [state_bytes, gradients, small] = state.bytes();
-        let labels = sets.iter().map(|set| size_of_val(set.labels()) as u64).sum::<u64>();
-        let memory_plan = MemoryPlan {
-            activations: arena_bytes as u64,
-            unshared: unshared as u64,
-            evaluation: 0,
-            state: state_bytes,
-            gradients,
-            // Labels lie among the words, and are part of the images.
-            scratch: small + state.segment_rows as u64 * STEP_STRIDE - labels,
-            data: sets.iter().map(ImageSet::bytes).sum(),
-            buffers: buffers as u64,
-            calls: dispatches as u64,
-            moved: setup.train.moved(settings.batch_size, settings.float_bits),
-        };
-        Self {
-            heads: tables.heads.iter().map(|head| (head.weight, !head.training_only)).collect(),
-            state,
-            batch: settings.batch_size,
-            memory_plan,
-        }
-    }
-
-    fn share<'a>(&'a self, setup: &'a Setup<dyn Kernel>, pass: &'a Pass<'a>) -> Share<'a> {
-        let Self { state, heads, batch, .. } = self;
-        let (groups, seed) = (&setup.settings.groups[..], setup.settings.seed);
-        Share { pass, groups, state, batch: *batch, heads: heads.len(), seed }
-    }
-
-    fn trained(&self, pass: &Pass<'_>, outcome: Outcome) -> Result<Vec<EpochMetrics>, Error> {
-        let Outcome { rows, cancelled } = outcome;
-        if cancelled {
-            return Err(Error::Cancelled);
-        }
-        let mut metrics = pass.metrics();
-        let differentiations: Vec<_> = pass.step.differentiations().collect();
-        for (number, row) in rows.iter().enumerate() {
-            let (step, place) = (number / differentiations.len(), number % differentiations.len());
-            let images = pass.batch(differentiations[place].0, step, self.batch).len() as f32;
-            let mut loss = 0.0;
-            for (&[sum, hits], &(weight, main)) in row.iter().zip(&self.heads) {
-                loss += weight * (sum / images);
-                metrics[place].correct += if main { hits as u64 } else { 0 };
-            }
-            if !loss.is_finite() {
-                return Err(Error::NonFinite { step: pass.first_step + step as u64, epoch: pass.epoch });
-            }
-            metrics[place].losses.push(loss);
-        }
-        Ok(metrics)
-    }
-
-    fn evaluated(&self, pass: &Pass<'_>, outcome: Outcome) -> Result<Evaluation, Error> {
-        let Outcome { rows, cancelled } = outcome;
-        if cancelled {
-            return Err(Error::Cancelled);
-        }
-        let images = pass.streams.iter().map(|stream| stream.order.len() as u64).sum();
-        let mut evaluation = Evaluation { correct: 0, images, loss: 0.0 };
-        for row in rows {
-            // The auxiliary head is not evaluated.
-            for (&[sum, hits], &(weight, _)) in row.iter().zip(&self.heads).filter(|(_, head)| head.1) {
-                evaluation.correct += hits as u64;
-                evaluation.loss += f64::from(weight) * f64::from(sum);
-            }
-        }
-        evaluation.loss /= (images as f64).max(1.0);
-        Ok(evaluation)
     }
 }
 

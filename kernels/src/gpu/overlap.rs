@@ -203,14 +203,18 @@ pub(super) fn record(
     }
     let record = |encoder: Option<&mut RawEncoder>| {
         let Some(encoder) = encoder else { return false };
-        distinct.iter().for_each(|program| program.begin(encoder));
+        for program in &distinct {
+            program.begin(encoder);
+        }
         if let Some(stopwatch) = stopwatch.as_deref_mut() {
             stopwatch.reset_raw(encoder);
         }
         for (program, row) in programs {
             program.encode(encoder, *row, sets, stopwatch.as_deref_mut());
         }
-        distinct.iter().for_each(|program| program.end(encoder));
+        for program in &distinct {
+            program.end(encoder);
+        }
         if let Some(stopwatch) = stopwatch {
             stopwatch.resolve_raw(encoder);
         }

@@ -4,20 +4,19 @@
 //! and evaluations) waits until every other training of the pack has asked too, or is gone; then the thread that notices first
 //! runs all of it in one pass.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::lowering::Kernel;
+use super::request::{Answer, OwnedPass, OwnedStream, Relay, Request};
 use super::{GpuBackend, GpuDevice};
 use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup, Stream};
 use crate::error::Error;
 use crate::lock::lock;
-use crate::optimiser::Progress;
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::state::{Moments, State};
-use crate::step::{Group, Step, Vector};
+use crate::step::{Group, Vector};
 
 /// How often a waiting training hears of its progress, and asks whether it should stop.
 const RELAY: Duration = Duration::from_millis(50);
@@ -46,75 +45,6 @@ enum Place {
     Answered(Answer),
     /// It has no training any more.
     Gone,
-}
-
-enum Request {
-    Build(Box<Setup<dyn Kernel>>),
-    Train(Box<OwnedPass>),
-    Evaluate(OwnedStream, Arc<Relay>),
-}
-
-enum Answer {
-    Built(Result<(), Error>),
-    Trained(Result<Vec<EpochMetrics>, Error>),
-    Evaluated(Result<Evaluation, Error>),
-}
-
-/// Images that other threads can read.
-struct OwnedStream {
-    set: usize,
-    order: Vec<u32>,
-}
-
-/// A pass that other threads can run.
-struct OwnedPass {
-    step: Step,
-    streams: Vec<OwnedStream>,
-    epoch: u32,
-    first_step: u64,
-    progress: Vec<Progress>,
-    drop_path: f32,
-    relay: Arc<Relay>,
-}
-
-impl OwnedStream {
-    fn new(Stream { set, order }: Stream<'_>) -> Self {
-        Self { set, order: order.to_vec() }
-    }
-
-    fn stream(&self) -> Stream<'_> {
-        Stream { set: self.set, order: &self.order }
-    }
-}
-
-/// Stands for the monitor of a training whose thread waits.
-#[derive(Default)]
-struct Relay {
-    images: AtomicU64,
-    cancelled: AtomicBool,
-}
-
-impl Monitor for Relay {
-    fn progress(&self, images: u64) {
-        self.images.fetch_add(images, Ordering::Relaxed);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-}
-
-impl Relay {
-    /// Passes on what came in, to the monitor and from it.
-    fn exchange(&self, monitor: &dyn Monitor) {
-        let images = self.images.swap(0, Ordering::Relaxed);
-        if images > 0 {
-            monitor.progress(images);
-        }
-        if monitor.cancelled() {
-            self.cancelled.store(true, Ordering::Relaxed);
-        }
-    }
 }
 
 /// Seats for so many trainings.
@@ -191,17 +121,6 @@ impl Board {
             }
         }
         requests
-    }
-}
-
-impl Request {
-    /// The answer where a pass fails.
-    fn failed(&self, error: Error) -> Option<Answer> {
-        match self {
-            Self::Build(_) => None,
-            Self::Train(_) => Some(Answer::Trained(Err(error))),
-            Self::Evaluate(..) => Some(Answer::Evaluated(Err(error))),
-        }
     }
 }
 

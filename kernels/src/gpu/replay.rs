@@ -25,7 +25,7 @@ pub(super) enum Replay {
     /// By wgpu, which lets each dispatch wait for the one before.
     Plain(Plain),
     /// With barriers between times only.
-    Overlapping(Overlapping),
+    Overlapping(Box<Overlapping>),
 }
 
 impl Replay {
@@ -41,7 +41,7 @@ impl Replay {
         let jobs = gpu.buffers(&[bytes.len() as u64 + JOB_WINDOW], usage)?.remove(0);
         gpu.queue.write_buffer(&jobs, 0, bytes);
         match Overlapping::new(gpu, recording, &jobs, buffers, sets) {
-            Some(replay) => Ok(Self::Overlapping(replay)),
+            Some(replay) => Ok(Self::Overlapping(Box::new(replay))),
             None => Plain::new(gpu, recording, &jobs, buffers, sets).map(Self::Plain),
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn commands(
     for programs in chunks {
         let overlapping: Vec<(&Overlapping, u32)> = (programs.iter())
             .filter_map(|&(replay, row)| match replay {
-                Replay::Overlapping(replay) => Some((replay, row as u32)),
+                Replay::Overlapping(replay) => Some((&**replay, row as u32)),
                 Replay::Plain(_) => None,
             })
             .collect();

@@ -15,7 +15,7 @@ pub(crate) const VECTOR: u32 = 8;
 
 /// Rounds of all loops of an invocation together, after which lavapipe leaves them without a word: 65,535, some of which are for
 /// what is not counted.
-const LOOP_ROUNDS: usize = 60_000;
+pub(super) const LOOP_ROUNDS: usize = 60_000;
 /// Most pixels of an image that an invocation walks through: for each there are loops over taps and channels.
 const WALKED_PIXELS: usize = 1024;
 

@@ -78,8 +78,9 @@ impl Lowered<'_, '_> {
             .field("bias", bias)
             .view("w", "w_block", self.quads(Workspace::Weights));
         let parts = self.matrix(parts);
-        self.lowering
-            .push(stage, self.lowering.launch_over(&CONVOLVE, parts, shape, pixels, shape.channels / tile));
+        let (tiles, rounds) = (shape.channels / tile, matrix.rounds(matrix.shape.channels));
+        let launch = self.lowering.launch_loops(&CONVOLVE, parts, shape, pixels, tiles, rounds);
+        self.lowering.push(stage, launch);
     }
 
     fn convolve_backward(&mut self, gradient: Gradient, sink: Option<Sink>) {
@@ -195,8 +196,9 @@ impl Lowered<'_, '_> {
             .constant("PIXELS", pixels)
             .view("w", "w_block", self.quads(Workspace::GradientWeights));
         let parts = self.matrix(parts);
+        let (tiles, rounds) = (shape.channels / tile, matrix.rounds(op.output.shape.channels));
         let launch =
-            self.lowering.launch_over(&CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, shape.channels / tile);
+            self.lowering.launch_loops(&CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, tiles, rounds);
         self.lowering.push_part(0, launch, part);
     }
 
@@ -317,6 +319,12 @@ struct Matrix {
 }
 
 impl Matrix {
+    /// Rounds of the loops over so many channels and the taps of each, of one group.
+    fn rounds(&self, channels: usize) -> usize {
+        let [height, width] = self.kernel;
+        channels / self.groups * (1 + height * (1 + width))
+    }
+
     fn of(op: &Convolution) -> Self {
         let plain = Self {
             shape: op.output.shape.with_channels(op.column_count()),
