@@ -15,12 +15,11 @@ use crate::echo::shown;
 use crate::recipe::{BnInit, Recipe, Scoring};
 use crate::{Budget, Error, Genotype, network};
 
-/// Version of what a training computes. It is part of every key: raise it when the same job would give
-/// another result.
-const TRAINING_VERSION: u64 = 1;
-
-/// That of trainings with 16 bits: since version 2 the loss is scaled.
-const HALF_TRAINING_VERSION: u64 = 2;
+/// Version of what a training with so many bits computes. It is part of every key: raise it when the same job would give
+/// another result. With 16 bits the loss is scaled since version 2.
+fn version(float_bits: u32) -> u64 {
+    if float_bits == 16 { 2 } else { 1 }
+}
 
 /// Which images a training reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,10 +54,7 @@ impl TrainingJob {
     /// When a number of the recipe cannot be part of a key.
     pub fn key(&self) -> Result<Key, Error> {
         let mut fields = Fields::new()
-            .with(
-                "version",
-                if self.budget.float_bits == 16 { HALF_TRAINING_VERSION } else { TRAINING_VERSION },
-            )?
+            .with("version", version(self.budget.float_bits))?
             .with("genotype", self.genotype.canonical().to_string())?
             .with("data", self.data.digest)?
             .with("seed", self.seed)?;
@@ -336,13 +332,11 @@ impl TrainerInputs {
             .map(|images| ImageSet::new(shape, images.pixels.clone(), images.labels.clone(), classes));
         let [train_set, test_set] = sets;
         let sets = [train_set?, test_set?];
+        let [momentum, weight_decay, grad_clip] =
+            [recipe.momentum, recipe.weight_decay, recipe.grad_clip].map(|number| number as f32);
         let settings = kernels::TrainerSettings {
             batch_size: budget.batch_size as usize,
-            groups: vec![GroupSettings::sgd(
-                recipe.momentum as f32,
-                recipe.weight_decay as f32,
-                recipe.grad_clip as f32,
-            )],
+            groups: vec![GroupSettings::sgd(momentum, weight_decay, grad_clip)],
             extra_vectors: 0,
             label_smoothing: recipe.label_smoothing as f32,
             float_bits: budget.float_bits,

@@ -320,6 +320,12 @@ impl Arena {
         }
     }
 
+    /// Whether a block is words, and not quads of lanes.
+    #[cfg(test)]
+    pub(super) fn is_words(&self, block: Block) -> bool {
+        self.words_of.contains(&block)
+    }
+
     /// When what lies in it is needed, where it lies, and whether that is a page of words.
     #[cfg(test)]
     pub(super) fn lives(&self) -> Vec<(Lifetime, Place, bool)> {

@@ -80,7 +80,7 @@ impl Share<'_> {
     }
 
     /// The records of a segment, row by row.
-    fn records(&self, segment: usize) -> Vec<StepRecord> {
+    pub(super) fn records(&self, segment: usize) -> Vec<StepRecord> {
         let rows: Vec<_> = self.pass.step.differentiations().collect();
         let record = |step: usize, row: usize, images: usize| StepRecord {
             images: images as u32,
@@ -111,7 +111,7 @@ impl Share<'_> {
     }
 
     /// Rates of a segment's updates, row by row.
-    fn rates(&self, segment: usize) -> Vec<Rates> {
+    pub(super) fn rates(&self, segment: usize) -> Vec<Rates> {
         let (pass, rows) = (self.pass, self.rows_a_step());
         let first = segment * self.steps_a_segment();
         let of = |row: usize| rates(self.groups, &pass.progress, &pass.step, first + row / rows, row % rows);

@@ -19,7 +19,7 @@ fn count(run: &Summary, field: &str) -> usize {
 #[test]
 fn full_trainings_that_diverge_are_counted_named_and_share_the_last_place() {
     let sandbox = Sandbox::new();
-    let settings = ["full.float_bits=16", "full.learning_rate=2", "architectures.count=8"];
+    let settings = ["full.float_bits=16", "full.learning_rate=1", "architectures.count=8"];
     let arguments = arguments(&settings);
     let run = sandbox.program(&arguments).summary();
     let diverged = count(&run, "diverged_fully");
@@ -30,7 +30,7 @@ fn full_trainings_that_diverge_are_counted_named_and_share_the_last_place() {
     for one in named {
         assert_eq!(
             (one["budget"]["learning_rate"].as_f64(), one["budget"]["float_bits"].as_u64()),
-            (Some(2.0), Some(16))
+            (Some(1.0), Some(16))
         );
         assert!(
             one["genotype"].as_str().unwrap().parse::<stages::Genotype>().is_ok() && one["step"].is_u64(),

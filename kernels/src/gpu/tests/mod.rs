@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod declared;
 mod memory;
 mod networks;
 mod pack;

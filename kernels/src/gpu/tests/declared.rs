@@ -1,0 +1,304 @@
+//! What a shader does not declare it neither reads nor writes: everything else is poisoned before it runs, and what it writes
+//! stays the same, bit for bit.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::backend::Setup;
+use crate::checks::{Case, random_network};
+use crate::gpu::format::NORM_RECORD;
+use crate::gpu::format::{Holds, STEP_STRIDE};
+use crate::gpu::images::{ImageSplit, ResidentImages};
+use crate::gpu::lowering::Lowerer;
+use crate::gpu::memory::{Arena, Block, Held, StateWords};
+use crate::gpu::prepare::needs;
+use crate::gpu::record::Recorder;
+use crate::gpu::replay::{Replay, Submission, commands};
+use crate::gpu::run::{Share, StepRecord};
+use crate::gpu::storage::{Buffers, Storage};
+use crate::gpu::tiles::Style;
+use crate::gpu::{GpuDevice, Kernel, Sizes};
+use crate::ops;
+use crate::program::{Access, AccessKind, Content, Resource};
+use crate::shape::{BLOCK, blocks};
+use crate::state::LossScale;
+use crate::step::{Group, Part, Scale, Vector, VectorWork};
+
+/// What memory is filled with that a shader must not see: numbers that are none.
+const POISON: u8 = 0xFF;
+
+/// Memory of a training, by number: the state, then pages of words, then of lanes; and some of its bytes.
+type Bytes = (usize, Range<usize>);
+
+/// A training whose calls are run one by one. Nothing of it shares memory with anything else.
+struct Training {
+    gpu: GpuDevice,
+    setup: Setup<dyn Kernel>,
+    state: StateWords,
+    arena: Arena,
+    /// Bytes of each workspace that lies in the arena.
+    workspaces: HashMap<Block, usize>,
+    buffers: Buffers,
+    resident: Vec<Arc<ResidentImages>>,
+    splits: Vec<ImageSplit>,
+    half: bool,
+}
+
+impl Training {
+    fn new(gpu: &GpuDevice, case: &Case) -> Self {
+        let setup: Setup<dyn Kernel> = case.setup().map(|call| call as _);
+        let Setup { tables, layout, settings, sets, train, .. } = &setup;
+        let half = settings.float_bits == 16;
+        let (state, constants) = StateWords::new(0, tables, layout, settings, sets);
+        let sizes = Sizes { batch: settings.batch_size, style: gpu.style };
+        let always = vec![Some((0, 1)); train.calls.len()];
+        let needs = needs(&train.calls, &sizes, &always);
+        let arena = Arena::new(&train.storages, &needs, settings.batch_size, half, 1 << 30);
+        let mut workspaces: HashMap<Block, usize> = HashMap::new();
+        for (id, held) in needs.iter().flat_map(|needs| needs.workspaces.iter().copied()) {
+            let bytes = match held {
+                Held::Quads(quads) => quads * 4 * if half { 2 } else { 4 },
+                Held::Words(words) => 4 * words,
+            };
+            let most = workspaces.entry(Block::Workspace(id)).or_default();
+            *most = bytes.max(*most);
+        }
+        let words: Vec<u64> = arena.words.iter().map(|&bytes| bytes as u64).collect();
+        let mut pages = vec![(Holds::State, 4 * state.words as u64)];
+        pages.extend(words.iter().chain(words.is_empty().then_some(&0)).map(|&bytes| (Holds::Words, bytes)));
+        let lanes_at = pages.len();
+        pages.extend(arena.lanes.iter().map(|&bytes| (Holds::Lanes { half }, bytes as u64)));
+        let mut storages = gpu.storages(&pages).unwrap();
+        let lanes = storages.split_off(lanes_at).into_iter().map(|page| (half, page)).collect();
+        let words = storages.split_off(1);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let steps = gpu.buffers(&[STEP_STRIDE], usage).unwrap().remove(0);
+        let buffers = Buffers { state: storages.remove(0), words, lanes, steps };
+        let initial = case.initial();
+        let write = |offset: usize, numbers: &[f32]| {
+            buffers.state.write(gpu, offset, bytemuck::cast_slice(numbers));
+        };
+        constants.iter().for_each(|(offset, words)| buffers.state.write(gpu, *offset, words));
+        write(state.parameters, &initial.parameters);
+        write(state.running_mean, &initial.running_mean);
+        write(state.running_var, &initial.running_var);
+        write(state.loss_scale, bytemuck::cast_slice(&[LossScale::INITIAL]));
+        let order = case.order();
+        let order = &order[..settings.batch_size];
+        buffers.state.write(gpu, state.order, order);
+        let pass = case.pass(order, 0, 0);
+        let share = Share {
+            pass: &pass,
+            groups: &settings.groups,
+            state: &state,
+            batch: settings.batch_size,
+            heads: tables.heads.len(),
+            seed: settings.seed,
+        };
+        write(state.rates, bytemuck::cast_slice(&share.rates(0)));
+        let records: Vec<StepRecord> = share.records(0);
+        gpu.queue.write_buffer(&buffers.steps, 0, bytemuck::bytes_of(&records[0]));
+        let resident = sets.iter().map(|set| gpu.resident(set).unwrap()).collect();
+        let splits = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
+        let gpu = gpu.clone();
+        Self { gpu, setup, state, arena, workspaces, buffers, resident, splits, half }
+    }
+
+    fn buffers(&self) -> Vec<&wgpu::Buffer> {
+        let Buffers { state, words, lanes, .. } = &self.buffers;
+        let storages = std::iter::once(state).chain(words).chain(lanes.iter().map(|(_, page)| page));
+        let buffer = |storage| match storage {
+            &Storage::Buffer(ref buffer) => buffer,
+            Storage::Texture(..) => panic!("memory is buffers here"),
+        };
+        storages.map(buffer).collect()
+    }
+
+    fn take(&self) -> Vec<Vec<u8>> {
+        let copy = |buffer: &wgpu::Buffer| {
+            self.gpu.read(buffer.size(), |encoder, staging| {
+                encoder.copy_buffer_to_buffer(buffer, 0, staging, 0, buffer.size());
+            })
+        };
+        self.buffers().into_iter().map(|buffer| copy(buffer).unwrap()).collect()
+    }
+
+    fn put(&self, image: &[Vec<u8>]) {
+        for (buffer, bytes) in self.buffers().into_iter().zip(image) {
+            self.gpu.queue.write_buffer(buffer, 0, bytes);
+        }
+    }
+
+    fn words(first: usize, count: usize) -> Vec<Bytes> {
+        vec![(0, 4 * first..4 * (first + count))]
+    }
+
+    /// Words of the records of a normalisation, of each channel some.
+    fn records(&self, norm: usize, of_each: Range<usize>) -> Vec<Bytes> {
+        let norm = &self.setup.tables.norms[norm];
+        let channels = norm.offset..norm.offset + norm.raw.shape.channels;
+        let record = |channel| self.state.norms + NORM_RECORD * channel;
+        channels.flat_map(|channel| Self::words(record(channel) + of_each.start, of_each.len())).collect()
+    }
+
+    /// The number of the memory that a block lies in, and its first byte there.
+    fn place(&self, block: Block, is_words: bool) -> Option<(usize, usize)> {
+        let place = self.arena.places.get(&block)?;
+        let first = if is_words { 1 } else { 1 + self.buffers.words.len() };
+        Some((first + place.page, place.bytes))
+    }
+
+    /// The bytes of a resource.
+    fn bytes(&self, resource: Resource) -> Vec<Bytes> {
+        let Setup { tables, layout, settings, train, .. } = &self.setup;
+        let state = &self.state;
+        match resource {
+            Resource::Tensor(tensor) => {
+                let storage = train.storages[tensor.storage.0];
+                let (is_words, element) = match storage.content {
+                    Content::Activation => (false, if self.half { 2 } else { 4 }),
+                    Content::Bytes => (true, 1),
+                };
+                let Some((memory, at)) = self.place(Block::Storage(tensor.storage), is_words) else {
+                    return Vec::new();
+                };
+                let channel = storage.shape.pixels() * BLOCK * element;
+                let first = |block: usize| at + (block * storage.shape.channels + tensor.channel) * channel;
+                let part = |block| (memory, first(block)..first(block) + tensor.shape.channels * channel);
+                (0..blocks(settings.batch_size)).map(part).collect()
+            }
+            // The workgroup that takes sums goes on to what is made of them.
+            Resource::NormSums(_) | Resource::NormGradientSums(_) => Vec::new(),
+            Resource::NormMap(norm) => self.records(norm.0, 0..4),
+            Resource::NormGradientMap(norm) => self.records(norm.0, 4..7),
+            Resource::Workspace(id) => {
+                for (mixture, words) in tables.mixtures.iter().zip(&state.mixtures) {
+                    if mixture.weights == id {
+                        return Self::words(words.weights, mixture.rows * mixture.choices);
+                    }
+                    if mixture.partials == id {
+                        let count = mixture.terms.iter().map(|term| term.channels).sum();
+                        return Self::words(words.partials, count);
+                    }
+                }
+                let block = Block::Workspace(id);
+                let Some(&bytes) = self.workspaces.get(&block) else { return Vec::new() };
+                let is_words = self.arena.is_words(block);
+                self.place(block, is_words).map(|(memory, at)| (memory, at..at + bytes)).into_iter().collect()
+            }
+            Resource::ParameterGradients => Self::words(state.gradients, layout.elements),
+            Resource::DropPath => Self::words(state.drops, state.metrics - state.drops),
+            Resource::Parameters => {
+                // With the moments behind them.
+                let mut all = Self::words(state.parameters, layout.elements);
+                all.extend(Self::words(state.momenta, layout.trained));
+                all.extend(Self::words(state.second, if state.has_second() { layout.trained } else { 0 }));
+                all
+            }
+            Resource::Extra(number) => Self::words(state.extra[number], layout.trained),
+            Resource::Products => Self::words(state.products, state.loss_scale - state.products),
+            Resource::LossScale => Self::words(state.loss_scale, 3),
+            Resource::Metrics => Self::words(state.metrics, state.order - state.metrics),
+        }
+    }
+
+    /// What no call declares: running statistics, and what never changes in a step.
+    fn undeclared(&self) -> Vec<Bytes> {
+        let state = &self.state;
+        let constants = state.mixtures.iter().map(|mixture| mixture.terms).chain([state.mean]).min();
+        let first = constants.unwrap_or(state.words);
+        let mut all = Self::words(state.running_mean, state.norms - state.running_mean);
+        all.extend(Self::words(state.order, state.products - state.order));
+        all.extend(Self::words(first, state.words - first));
+        all
+    }
+
+    /// Checks each of some calls, which all run, and depend on those before.
+    fn check(&self, name: &str, calls: &[Arc<dyn Kernel>]) {
+        let lowerer = Lowerer {
+            setup: &self.setup,
+            training: 0,
+            state: &self.state,
+            splits: &self.splits,
+            style: self.gpu.style,
+        };
+        for call in calls {
+            let mut recorder = Recorder::default();
+            let mut accesses: Vec<Access> = call.accesses();
+            for lowered in lowerer.lower(&self.setup.train, std::slice::from_ref(call), &self.arena) {
+                accesses.extend(lowered.accesses.unwrap_or_default());
+                recorder.push(lowered.stage, lowered.set, lowered.launch);
+            }
+            let recording = recorder.finish(self.gpu.style);
+            if recording.dispatches.is_empty() {
+                continue;
+            }
+            let replay = Replay::new(&self.gpu, &recording, &self.buffers, &self.resident).unwrap();
+            let run = || {
+                let submission = Submission { programs: vec![(&replay, 0)], sets: &[0] };
+                self.gpu.queue.submit([commands(&self.gpu, &submission, None).unwrap()]);
+                self.take()
+            };
+            let of = |chosen: &dyn Fn(AccessKind) -> bool| -> Vec<Bytes> {
+                let chosen = accesses.iter().filter(|access| chosen(access.kind));
+                chosen.flat_map(|access| self.bytes(access.resource)).collect()
+            };
+            let written = of(&|kind| kind != AccessKind::Read);
+            let mut kept = of(&|_| true);
+            let undeclared = self.undeclared();
+            kept.extend(undeclared.iter().cloned());
+            let before = self.take();
+            let seeing = run();
+            let mut start: Vec<Vec<u8>> = before.iter().map(|bytes| vec![POISON; bytes.len()]).collect();
+            for (memory, range) in &kept {
+                start[*memory][range.clone()].copy_from_slice(&before[*memory][range.clone()]);
+            }
+            self.put(&start);
+            let blind = run();
+            for (memory, range) in &written {
+                let same = seeing[*memory][range.clone()] == blind[*memory][range.clone()];
+                assert!(same, "{name}: {call:?} reads what it does not say");
+            }
+            let mut expected = start;
+            for (memory, range) in written.iter().chain(&undeclared) {
+                expected[*memory][range.clone()].copy_from_slice(&blind[*memory][range.clone()]);
+            }
+            assert!(expected == blind, "{name}: {call:?} writes what it does not say");
+            self.put(&seeing);
+        }
+    }
+}
+
+fn check(gpu: &GpuDevice, case: &Case) {
+    let training = Training::new(gpu, case);
+    training.check(&case.name, &training.setup.train.calls);
+    let (group, from, to) = (Group::WEIGHTS, Vector::Gradients, Vector::Extra(1));
+    let scale = Scale::from(-0.3).times_learning_rate(group).over_norm(group, Vector::Parameters);
+    for work in [
+        VectorWork::Part(Part::Update { group }),
+        VectorWork::Part(Part::Copy { group, from, to }),
+        VectorWork::Part(Part::Axpy { group, scale, from, to }),
+        VectorWork::Dot { group, vectors: [from, to] },
+    ] {
+        training.check(&case.name, &(training.setup.vectors)(work));
+    }
+}
+
+#[test]
+fn shaders_touch_what_they_say_and_nothing_else() {
+    let style = |coarse| Style { coarse, textured: false, overlaps: false };
+    let [fine, coarse] =
+        [false, true].map(|coarse| GpuDevice::software_with(u64::MAX, style(coarse)).unwrap());
+    // As on hardware all operations; as on a processor, whose shaders are other ones for each size, one network.
+    for mut case in ops::examples().into_iter().map(|example| example.case(3, 5, 20, 20)) {
+        case.settings.extra_vectors = 2;
+        check(&fine, &case);
+    }
+    let mut case = random_network(31);
+    case.settings.extra_vectors = 2;
+    check(&coarse, &case);
+    case.settings.float_bits = 16;
+    check(&fine, &case);
+    check(&coarse, &case);
+}
