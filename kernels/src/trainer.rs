@@ -27,6 +27,9 @@ pub(crate) fn setup(
     if settings.batch_size == 0 {
         return Err(Error::Images { problem: "a batch must have at least one image".into() });
     }
+    if sets.is_empty() {
+        return Err(Error::Images { problem: "there is no image set; a training reads at least one".into() });
+    }
     let size = settings.preprocess.image_size;
     for images in sets {
         let channels = images.shape().channels;
