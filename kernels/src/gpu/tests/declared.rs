@@ -79,7 +79,9 @@ impl Training {
         let write = |offset: usize, numbers: &[f32]| {
             buffers.state.write(gpu, offset, bytemuck::cast_slice(numbers));
         };
-        constants.iter().for_each(|(offset, words)| buffers.state.write(gpu, *offset, words));
+        for (offset, words) in constants {
+            buffers.state.write(gpu, offset, &words);
+        }
         write(state.parameters, &initial.parameters);
         write(state.running_mean, &initial.running_mean);
         write(state.running_var, &initial.running_var);
@@ -105,20 +107,20 @@ impl Training {
         Self { gpu, setup, state, arena, workspaces, buffers, resident, splits, half }
     }
 
-    fn buffers(&self) -> Vec<&wgpu::Buffer> {
+    fn buffers(&self) -> Vec<wgpu::Buffer> {
         let Buffers { state, words, lanes, .. } = &self.buffers;
         let storages = std::iter::once(state).chain(words).chain(lanes.iter().map(|(_, page)| page));
-        let buffer = |storage| match storage {
-            &Storage::Buffer(ref buffer) => buffer,
+        let buffer = |storage: &'_ Storage| match storage {
+            Storage::Buffer(buffer) => buffer.clone(),
             Storage::Texture(..) => panic!("memory is buffers here"),
         };
         storages.map(buffer).collect()
     }
 
     fn take(&self) -> Vec<Vec<u8>> {
-        let copy = |buffer: &wgpu::Buffer| {
+        let copy = |buffer: wgpu::Buffer| {
             self.gpu.read(buffer.size(), |encoder, staging| {
-                encoder.copy_buffer_to_buffer(buffer, 0, staging, 0, buffer.size());
+                encoder.copy_buffer_to_buffer(&buffer, 0, staging, 0, buffer.size());
             })
         };
         self.buffers().into_iter().map(|buffer| copy(buffer).unwrap()).collect()
@@ -126,7 +128,7 @@ impl Training {
 
     fn put(&self, image: &[Vec<u8>]) {
         for (buffer, bytes) in self.buffers().into_iter().zip(image) {
-            self.gpu.queue.write_buffer(buffer, 0, bytes);
+            self.gpu.queue.write_buffer(&buffer, 0, bytes);
         }
     }
 
