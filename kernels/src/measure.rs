@@ -83,8 +83,7 @@ fn time(
         (Own::Beyond(_), without) => {
             let (mut all, mut flops) = (of(&whole, None), whole.flops());
             if let Some(without) = without {
-                let other = of(without, None);
-                all = (all.0 - other.0, all.1.saturating_sub(other.1));
+                all = (whole.beyond(without), all.1.saturating_sub(of(without, None).1));
                 flops = flops.saturating_sub(without.flops());
             }
             (all, flops)
@@ -94,8 +93,7 @@ fn time(
         operation: typical.name,
         size: typical.size.clone(),
         images: BATCH,
-        // Less than nothing is what is lost in the noise of all else.
-        seconds: seconds.max(0.0),
+        seconds,
         flops,
         bytes,
     }))
@@ -149,6 +147,19 @@ impl Network {
 
     fn seconds(&self, is_own: &dyn Fn(&str) -> bool) -> f64 {
         self.least.iter().filter(|(kind, _)| is_own(kind)).map(|(_, seconds)| seconds).sum()
+    }
+
+    /// What it takes that another does not: all of the kinds that only it has, and what others take longer. Less than nothing is
+    /// lost in the noise of these.
+    fn beyond(&self, other: &Self) -> f64 {
+        let (mut own, mut longer) = (0.0, 0.0);
+        for &(kind, seconds) in &self.least {
+            match other.least.iter().find(|(theirs, _)| *theirs == kind) {
+                Some((_, theirs)) => longer += seconds - theirs,
+                None => own += seconds,
+            }
+        }
+        own + f64::max(longer, 0.0)
     }
 
     /// Of a step.

@@ -28,7 +28,8 @@ pub(crate) fn setup(
         return Err(Error::Images { problem: "a batch must have at least one image".into() });
     }
     if sets.is_empty() {
-        return Err(Error::Images { problem: "there is no image set; a training reads at least one".into() });
+        let problem = "there is none; a training reads at least one".into();
+        return Err(Error::BadSize { op: "training", name: "image sets".into(), problem });
     }
     let size = settings.preprocess.image_size;
     for images in sets {

@@ -104,7 +104,7 @@ fn networks_are_whole_and_their_tensors_have_names() {
     let sets = std::slice::from_ref(&case.images);
     let bits = crate::TrainerSettings { float_bits: 8, ..case.settings.clone() };
     refused(Trainer::new(&device, &case.graph, &bits, sets), "8 bits");
-    refused(Trainer::new(&device, &case.graph, &case.settings, &[]), "there is no image set");
+    refused(Trainer::new(&device, &case.graph, &case.settings, &[]), "there is none");
     case.graph = Graph::new(Shape::new(3, 6, 6), CLASSES).0;
     refused(Trainer::new(&device, &case.graph, &case.settings, sets), "no head");
 }
