@@ -40,6 +40,11 @@ impl GroupSettings {
     }
 }
 
+/// Whether some group has second moments.
+pub(crate) fn has_second_moments(groups: &[GroupSettings]) -> bool {
+    groups.iter().any(|group| matches!(group.optimiser, Optimiser::Adam { .. }))
+}
+
 /// Where a group stands at a pass over images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Progress {

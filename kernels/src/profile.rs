@@ -13,22 +13,15 @@ pub struct KernelTime {
 }
 
 /// Adds up the time of kernels on any number of threads.
+#[derive(Default)]
 pub(crate) struct Profile {
-    /// By number.
     kinds: Vec<(&'static str, AtomicU64)>,
 }
 
 impl Profile {
-    /// Of kernels of these kinds.
-    pub(crate) fn new(kinds: &[&'static str]) -> Self {
-        let mut profile = Self { kinds: Vec::new() };
-        profile.know(kinds);
-        profile
-    }
-
-    /// And of these.
-    pub(crate) fn know(&mut self, kinds: &[&'static str]) {
-        for &kind in kinds {
+    /// It will hear of kernels of these kinds too.
+    pub(crate) fn know(&mut self, kinds: impl Iterator<Item = &'static str>) {
+        for kind in kinds {
             if self.kinds.iter().all(|(known, _)| *known != kind) {
                 self.kinds.push((kind, AtomicU64::new(0)));
             }

@@ -289,7 +289,8 @@ impl Trainer {
     pub fn parameter(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         let mut tensors = self.backend.state()?.tensors(&self.tables, &self.layout);
         let found = tensors.remove(name).map(|(_, values)| values);
-        found.ok_or_else(|| Error::Step { problem: format!("the network has no tensor `{name}`") })
+        let problem = "the network has no tensor of this name".to_owned();
+        found.ok_or_else(|| Error::BadSize { op: "parameter", name: name.to_owned(), problem })
     }
 
     /// Replaces weights and running statistics by those of a safetensors file and clears what optimisers keep. `former` gives

@@ -1,7 +1,7 @@
 //! One training to check: a network, its settings and random images; and the backends that run it.
 
 use crate::backend::{Backend, Nobody, Pass, Setup, Stream, TrainerSettings};
-use crate::device::Device;
+use crate::device::{Device, DeviceChoice};
 use crate::graph::{Call, Graph, ValueId};
 use crate::ops;
 use crate::optimiser::{GroupSettings, Progress};
@@ -145,6 +145,12 @@ impl Case {
         let (drop_path, running) = (self.drop_path, RunningStatistics::Updated);
         Batch { set: 0, images, epoch: 1, progress: &[], drop_path, running, training: true }
     }
+}
+
+/// The real devices, each in a style of its own.
+pub(crate) fn devices() -> Vec<Device> {
+    let cpu = |threads| Device::open(DeviceChoice::Cpu { threads }).unwrap();
+    vec![cpu(1), cpu(2), Device::open(DeviceChoice::Software).unwrap(), Device::like_hardware()]
 }
 
 pub(crate) fn random_images(shape: Shape, count: usize, classes: usize, seed: u64) -> ImageSet {

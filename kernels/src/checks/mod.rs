@@ -7,6 +7,7 @@ mod case;
 mod cells;
 mod checkpoints;
 mod dead_branches;
+mod declared;
 mod determinism;
 mod example;
 mod gradients;
@@ -18,8 +19,9 @@ mod sizes;
 mod steps;
 mod trace;
 
-pub(crate) use case::Case;
+pub(crate) use case::{Case, devices};
 pub(crate) use cells::{Operation, auxiliary_head, edge, halve, random_network, relu_conv_norm, separable};
+pub(crate) use declared::{Bytes, Exposed, Image, POISON, check_call};
 pub(crate) use example::{Example, example};
 pub(crate) use gradients::check_gradients;
 pub(crate) use readers::readers;

@@ -1,12 +1,12 @@
 //! What is no number is found by every device at the same step, and hidden by no ReLU.
 
-use super::case::Case;
+use super::case::{Case, devices};
 use super::cells::{relu_conv_norm, stem};
 use crate::backend::{Backend, Nobody, Stream};
 use crate::program::ParamId;
 use crate::reference::Rounding;
 use crate::state::State;
-use crate::{DeviceChoice, Error, Shape, device::Device};
+use crate::{Error, Shape};
 
 fn case() -> Case {
     Case::new("no numbers", Shape::new(3, 6, 6), 20, 33, |graph, image| {
@@ -21,12 +21,6 @@ fn set(state: &mut State, case: &Case, name: &str, value: impl Fn(usize) -> f32)
     let first = case.layout().offset(ParamId(index));
     let elements = case.graph.tables.params[index].elements();
     (0..elements).for_each(|element| state.parameters[first + element] = value(element));
-}
-
-/// The real devices, each in a style of its own.
-fn devices() -> Vec<Device> {
-    let cpu = |threads| Device::open(DeviceChoice::Cpu { threads }).unwrap();
-    vec![cpu(1), cpu(2), Device::open(DeviceChoice::Software).unwrap(), Device::like_hardware()]
 }
 
 #[test]

@@ -16,8 +16,14 @@ use crate::{PoolKind, Shape};
 /// Calls that a processor splits into blocks of images.
 fn by_image(case: &Case, calls: &[Arc<dyn Call>]) -> Vec<bool> {
     let tables = &case.graph.tables;
-    let sizes =
-        Sizes { tables, blocks: 2, chunks: 2, groups: &[], halves: true, sources: &[case.images.shape()] };
+    let sizes = Sizes {
+        tables,
+        blocks: 2,
+        chunks: 2,
+        layout: &case.layout(),
+        halves: true,
+        sources: &[case.images.shape()],
+    };
     calls.iter().map(|call| RunKernel::split(&**call, &sizes) == Split::Blocks).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Steps that are made of parts: every device does what the reference does, alone and in a pack.
 
-use super::case::Case;
+use super::case::{Case, devices};
 use super::cells::{relu_conv_norm, stem};
 use crate::backend::{Backend, Nobody, Pass, Stream};
 use crate::optimiser::{GroupSettings, Optimiser, Progress};
@@ -119,11 +119,6 @@ fn ran(backend: &mut dyn Backend, step: &Step, order: &[u32]) -> Vec<f32> {
     let state = backend.state().unwrap();
     let losses = metrics.into_iter().flat_map(|metrics| metrics.losses);
     losses.chain(state.parameters).chain(state.running_mean).chain(state.running_var).collect()
-}
-
-fn devices() -> Vec<Device> {
-    let cpu = |threads| Device::open(DeviceChoice::Cpu { threads }).unwrap();
-    vec![cpu(1), cpu(2), Device::open(DeviceChoice::Software).unwrap(), Device::like_hardware()]
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! What a kernel sees: memory of the program, parameters, normalisations, and the batch.
 
-use std::ops::Range;
-
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
 use super::simd::{Element, Vector};
 use crate::backend::TrainerSettings;
@@ -9,6 +7,7 @@ use crate::optimiser::Rates;
 use crate::preprocess::{ImageSet, Resize};
 use crate::program::{DropId, Gradient, Input, Mixed, Mode, ParamId, Tables};
 use crate::shape::{BLOCK, blocks};
+use crate::state::Layout;
 use crate::step::{self, Group, RunningStatistics};
 
 /// Most chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums, which take
@@ -17,6 +16,11 @@ pub(super) const CHUNKS: usize = 16;
 
 /// Elements of a segment of a vector; fixed, so that sums do not depend on the number of threads.
 pub(crate) const SEGMENT: usize = 16 * 1024;
+
+/// Segments of so many elements.
+pub(crate) fn segments(elements: usize) -> usize {
+    elements.div_ceil(SEGMENT)
+}
 
 /// What a step reads beside activations.
 pub(crate) struct Context<'a> {
@@ -36,8 +40,8 @@ pub(crate) struct Context<'a> {
     pub(crate) rates: &'a [Rates],
     pub(crate) running: RunningStatistics,
     pub(crate) drop_path: f32,
-    /// Elements of each group's trained parameters.
-    pub(crate) groups: &'a [Range<usize>],
+    /// Where parameters lie.
+    pub(crate) layout: &'a Layout,
     /// The batch: numbers of its images in the set.
     pub(crate) batch: &'a [u32],
 }
@@ -133,19 +137,9 @@ impl Context<'_> {
         Some(self.norms.gradient_map.each_ref().map(|one| unsafe { *one.pointer::<f32>().add(at) }))
     }
 
-    /// Elements of all groups.
-    pub(crate) fn trained(&self) -> usize {
-        self.groups.last().map_or(0, |range| range.end)
-    }
-
-    /// Segments of a group's elements.
-    pub(crate) fn segments(&self, Group(group): Group) -> usize {
-        self.groups[group].len().div_ceil(SEGMENT)
-    }
-
     /// Where a segment of a group begins in the vectors, and its elements.
     pub(crate) fn segment(&self, Group(group): Group, segment: usize) -> (usize, usize) {
-        let range = &self.groups[group];
+        let range = &self.layout.groups[group];
         let begin = range.start + segment * SEGMENT;
         (begin, SEGMENT.min(range.end - begin))
     }

@@ -2,9 +2,8 @@
 //! each instruction set and each precision.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
-use super::context::{Context, SEGMENT};
+use super::context::{Context, segments};
 use super::isa::Isa;
 use super::memory::Memory;
 use super::prefetch::{Later, Piece};
@@ -13,6 +12,7 @@ use super::simd::{Avx2, Avx512};
 use super::simd::{Element, Half, Portable, Vector, Work};
 use crate::program::{Declare, Tables, WorkspaceId};
 use crate::shape::Shape;
+use crate::state::Layout;
 use crate::step::Group;
 
 /// How the work of a call is split. What one unit writes no other one touches.
@@ -58,8 +58,8 @@ pub(crate) struct Sizes<'a> {
     pub(crate) blocks: usize,
     /// Partial sums of a call that is split into blocks.
     pub(crate) chunks: usize,
-    /// Elements of each group's trained parameters.
-    pub(crate) groups: &'a [Range<usize>],
+    /// Where parameters lie.
+    pub(crate) layout: &'a Layout,
     /// Whether activations have 16 bits.
     pub(crate) halves: bool,
     /// Shapes of the images of each set.
@@ -67,14 +67,9 @@ pub(crate) struct Sizes<'a> {
 }
 
 impl Sizes<'_> {
-    /// Elements of all groups.
-    pub(crate) fn trained(&self) -> usize {
-        self.groups.last().map_or(0, |range| range.end)
-    }
-
     /// The split of a call that goes through a group's elements, segment by segment.
     pub(crate) fn by_segment(&self, Group(group): Group) -> Split {
-        Split::Parts(self.groups[group].len().div_ceil(SEGMENT))
+        Split::Parts(segments(self.layout.groups[group].len()))
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 pub use self::address_space::save_address_space;
-pub(crate) use self::context::{Context, Reading, SEGMENT};
+pub(crate) use self::context::{Context, Reading, SEGMENT, segments};
 pub(crate) use self::device::CpuDevice;
 pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
 pub(crate) use self::memory::{Buffer, Memory};
@@ -45,7 +45,7 @@ use crate::backend::{
     Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings, VectorCalls,
 };
 use crate::error::Error;
-use crate::optimiser::Optimiser;
+use crate::optimiser::has_second_moments;
 use crate::preprocess::{ImageSet, Resize};
 use crate::profile::{KernelTime, Profile};
 use crate::program::plan::MemoryPlan;
@@ -115,20 +115,19 @@ impl CpuBackend {
             tables: &tables,
             blocks,
             chunks: CHUNKS.min(blocks),
-            groups: &layout.groups,
+            layout: &layout,
             halves,
             sources: &sources,
         };
         let prepare = |program: Program<dyn RunKernel>| {
             let moved = program.moved(settings.batch_size, settings.float_bits);
-            Prepared::new(program, &sizes, &layout, halves, moved)
+            Prepared::new(program, &sizes, moved)
         };
         let (train, evaluate) = (prepare(train)?, prepare(evaluate)?);
         let scratch = train.scratch_floats.max(evaluate.scratch_floats);
         let size = settings.preprocess.image_size;
         let parameters = || Buffer::floats(layout.elements);
-        let has_adam = settings.groups.iter().any(|group| matches!(group.optimiser, Optimiser::Adam { .. }));
-        let products = Buffer::planned(size_of::<f64>() * layout.trained.div_ceil(SEGMENT))?;
+        let products = Buffer::planned(size_of::<f64>() * segments(layout.trained))?;
         let mut backend = Self {
             isa: device.isa,
             pool: device.pool.clone(),
@@ -144,7 +143,7 @@ impl CpuBackend {
                 master: parameters()?,
                 rounded: halves.then(parameters).transpose()?,
                 momentum: parameters()?,
-                second: has_adam.then(parameters).transpose()?,
+                second: has_second_moments(&settings.groups).then(parameters).transpose()?,
                 gradients: parameters()?,
                 extra: (0..settings.extra_vectors).map(|_| parameters()).collect::<Result<_, _>>()?,
                 products,
@@ -182,7 +181,7 @@ impl CpuBackend {
                 // SAFETY: the schedule's promise, and one scratch area a thread.
                 unsafe { prepared.calls[call].run_on(self.isa, cx, unit, scratch) }
                 if let Some((profile, begun)) = timed {
-                    profile.add(prepared.kinds[prepared.kind_of[call]], begun);
+                    profile.add(prepared.calls[call].kind(), begun);
                 }
             });
         };
@@ -336,8 +335,9 @@ impl Backend for CpuBackend {
     }
 
     fn begin_profile(&mut self) -> bool {
-        let mut profile = Profile::new(&self.train.kinds);
-        self.vectors.iter().for_each(|(_, prepared)| profile.know(&prepared.kinds));
+        let mut profile = Profile::default();
+        let all = std::iter::once(&self.train).chain(self.vectors.iter().map(|(_, prepared)| prepared));
+        all.for_each(|prepared| profile.know(prepared.kinds()));
         self.profile = Some(profile);
         true
     }

@@ -8,7 +8,6 @@ use super::prefetch::{BYTES, Later, NEXT, Piece};
 use crate::error::Error;
 use crate::program::schedule::{chains, put_off, schedule, waits};
 use crate::program::{Mode, Program};
-use crate::state::Layout;
 
 /// A call of a chain, and what those after it read.
 pub(super) struct Link {
@@ -38,19 +37,10 @@ pub(super) struct Prepared {
     pub(super) scratch_floats: usize,
     /// Bytes of activations that a step reads and writes.
     pub(super) moved: u64,
-    /// Kinds of calls, and number of each call's kind.
-    pub(super) kinds: Vec<&'static str>,
-    pub(super) kind_of: Vec<usize>,
 }
 
 impl Prepared {
-    pub(super) fn new(
-        program: Program<dyn RunKernel>,
-        sizes: &Sizes<'_>,
-        layout: &Layout,
-        halves: bool,
-        moved: u64,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(program: Program<dyn RunKernel>, sizes: &Sizes<'_>, moved: u64) -> Result<Self, Error> {
         let works = |call: &Arc<dyn RunKernel>| call.split(sizes) != Split::Nothing;
         let Program { prologue, calls, storages, .. } = program;
         let [prologue, calls] =
@@ -70,7 +60,8 @@ impl Prepared {
             Touched { time, storages: call.storages(), workspaces }
         };
         let touched: Vec<_> = calls.iter().zip(&times).map(touch).collect();
-        let memory = Memory::new(sizes.tables, layout, &storages, &touched, sizes.blocks, halves)?;
+        let memory =
+            Memory::new(sizes.tables, sizes.layout, &storages, &touched, sizes.blocks, sizes.halves)?;
         let mut phases = Vec::new();
         for time in 0..=times.iter().copied().max().unwrap_or(0) {
             let together: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();
@@ -95,30 +86,21 @@ impl Prepared {
         all.extend(split(&prologue));
         let before = in_parts(&numbers, &all);
         let calls: Vec<_> = calls.into_iter().chain(prologue).collect();
-        let mut kinds = Vec::new();
-        let kind_of = calls.iter().map(|call| {
-            let kind = call.kind();
-            kinds.iter().position(|&known| known == kind).unwrap_or_else(|| {
-                kinds.push(kind);
-                kinds.len() - 1
-            })
-        });
-        let kind_of = kind_of.collect();
-        Ok(Self { calls, memory, prologue: before, phases, scratch_floats, moved, kinds, kind_of })
+        Ok(Self { calls, memory, prologue: before, phases, scratch_floats, moved })
     }
 }
 
 impl Prepared {
+    /// Kinds of its calls, of each call one.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.calls.iter().map(|call| call.kind())
+    }
+
     /// Calls on vectors, one after the other. They use no memory of a program.
-    pub(super) fn of_vectors(
-        calls: Vec<Arc<dyn RunKernel>>,
-        sizes: &Sizes<'_>,
-        layout: &Layout,
-        halves: bool,
-    ) -> Result<Self, Error> {
+    pub(super) fn of_vectors(calls: Vec<Arc<dyn RunKernel>>, sizes: &Sizes<'_>) -> Result<Self, Error> {
         let (prologue, storages, trained) = (Vec::new(), Vec::new(), Vec::new());
         let program = Program { mode: Mode::Train, prologue, calls, storages, trained };
-        Self::new(program, sizes, layout, halves, 0)
+        Self::new(program, sizes, 0)
     }
 }
 

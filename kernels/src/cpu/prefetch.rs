@@ -212,10 +212,9 @@ mod tests {
         graph.head(logits, 1.0).unwrap();
         let program = ops::program(&graph, Mode::Train);
         let (tables, sources) = (&graph.tables, [graph.tables.input]);
-        let layout = Layout::new(tables, &program.trained);
-        let groups = &layout.groups;
-        let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, groups, halves, sources: &sources };
-        Prepared::new(program.map(|call| call as _), &sizes, &layout, halves, 0).unwrap()
+        let layout = &Layout::new(tables, &program.trained);
+        let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, layout, halves, sources: &sources };
+        Prepared::new(program.map(|call| call as _), &sizes, 0).unwrap()
     }
 
     /// First byte and lines of all that is asked for.

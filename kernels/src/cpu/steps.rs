@@ -48,7 +48,7 @@ impl CpuBackend {
             rates,
             running,
             drop_path,
-            groups: &self.layout.groups,
+            layout: &self.layout,
             batch,
         }
     }
@@ -66,11 +66,11 @@ impl CpuBackend {
         let calls = (self.vector_calls)(work);
         let sources: Vec<_> = self.sets.iter().map(ImageSet::shape).collect();
         let blocks = blocks(self.settings.batch_size);
-        let (tables, groups, halves) = (&self.tables, &self.layout.groups, self.train.memory.halves);
-        let sizes = Sizes { tables, blocks, chunks: 1, groups, halves, sources: &sources };
-        let prepared = Prepared::of_vectors(calls, &sizes, &self.layout, halves)?;
+        let (tables, layout, halves) = (&self.tables, &self.layout, self.train.memory.halves);
+        let sizes = Sizes { tables, blocks, chunks: 1, layout, halves, sources: &sources };
+        let prepared = Prepared::of_vectors(calls, &sizes)?;
         if let Some(profile) = &mut self.profile {
-            profile.know(&prepared.kinds);
+            profile.know(prepared.kinds());
         }
         self.vectors.push((work, prepared));
         Ok(())

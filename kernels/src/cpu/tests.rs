@@ -1,5 +1,4 @@
-//! What a kernel does not declare it neither reads nor writes: everything else is poisoned before it runs, and what it writes
-//! stays the same, bit for bit.
+//! What a kernel does not declare it neither reads nor writes (`checks/declared.rs`).
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::collections::BTreeSet;
@@ -10,17 +9,11 @@ use super::phases::{Phase, Prepared};
 use super::steps::Now;
 use super::{Block, Context, CpuBackend, CpuDevice, RunKernel, Sizes, Split, Unit};
 use crate::backend::Backend;
-use crate::checks::{Case, random_network};
+use crate::checks::{Bytes, Case, Exposed, Image, POISON, check_call, random_network};
 use crate::ops;
 use crate::optimiser::{Optimiser, Progress, rates};
-use crate::program::{AccessKind, Mode, Resource};
+use crate::program::{Mode, Resource};
 use crate::step::{Group, Part, RunningStatistics, Scale, Step, Vector, VectorWork};
-
-/// What memory is filled with that a kernel must not see: numbers that are none.
-const POISON: u8 = 0xFF;
-
-/// A buffer of a training, by number, and some of its bytes.
-type Bytes = (usize, Range<usize>);
 
 /// All buffers that calls read and write, but running statistics, which no call declares.
 fn buffers(backend: &CpuBackend) -> Vec<&Buffer> {
@@ -108,31 +101,37 @@ fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]
     }
 }
 
-/// The content of all buffers.
-type Image = Vec<Vec<u8>>;
-
-fn take(backend: &CpuBackend) -> Image {
-    let copy = |buffer: &&Buffer| {
-        // SAFETY: no kernel runs.
-        unsafe { std::slice::from_raw_parts(buffer.pointer::<u8>(), buffer.bytes()) }.to_vec()
-    };
-    buffers(backend).iter().map(copy).collect()
+/// A training, and the bytes of each workspace that the call touches which is run.
+struct Memory<'a> {
+    backend: &'a CpuBackend,
+    workspaces: Vec<(usize, usize)>,
 }
 
-fn put(backend: &CpuBackend, image: &Image) {
-    for (buffer, bytes) in buffers(backend).into_iter().zip(image) {
-        // SAFETY: no kernel runs, and the buffer has as many bytes.
-        unsafe { std::slice::from_raw_parts_mut(buffer.pointer::<u8>(), bytes.len()) }.copy_from_slice(bytes);
+impl Exposed for Memory<'_> {
+    fn take(&self) -> Image {
+        let copy = |buffer: &&Buffer| {
+            // SAFETY: no kernel runs.
+            unsafe { std::slice::from_raw_parts(buffer.pointer::<u8>(), buffer.bytes()) }.to_vec()
+        };
+        buffers(self.backend).iter().map(copy).collect()
     }
-}
 
-/// The same with poison everywhere but in `kept`.
-fn poisoned(image: &Image, kept: &[Bytes]) -> Image {
-    let mut all: Image = image.iter().map(|bytes| vec![POISON; bytes.len()]).collect();
-    for (buffer, range) in kept {
-        all[*buffer][range.clone()].copy_from_slice(&image[*buffer][range.clone()]);
+    fn put(&self, image: &Image) {
+        for (buffer, bytes) in buffers(self.backend).into_iter().zip(image) {
+            // SAFETY: no kernel runs, and the buffer has as many bytes.
+            unsafe { std::slice::from_raw_parts_mut(buffer.pointer::<u8>(), bytes.len()) }
+                .copy_from_slice(bytes);
+        }
     }
-    all
+
+    fn bytes(&self, resource: Resource) -> Vec<Bytes> {
+        bytes(self.backend, resource, &self.workspaces)
+    }
+
+    /// Running statistics are not among the buffers.
+    fn undeclared(&self) -> Vec<Bytes> {
+        Vec::new()
+    }
 }
 
 /// Runs one call, on one thread.
@@ -212,41 +211,17 @@ fn check(case: &Case) {
 fn check_program(case: &Case, backend: &CpuBackend, prepared: &Prepared, now: &Now<'_>) {
     let sources = [case.images.shape()];
     let blocks = backend.train.memory.blocks_max();
-    let groups = &backend.layout.groups;
-    let (tables, halves) = (&backend.tables, backend.train.memory.halves);
-    let sizes = Sizes { tables, blocks, chunks: blocks, groups, halves, sources: &sources };
+    let (tables, layout, halves) = (&backend.tables, &backend.layout, backend.train.memory.halves);
+    let sizes = Sizes { tables, blocks, chunks: blocks, layout, halves, sources: &sources };
     let cx = backend.context(&prepared.memory, now);
     for call in order(&prepared.phases) {
         let kernel = &prepared.calls[call];
         let workspaces = kernel.workspaces_touched().into_iter();
         let workspaces: Vec<_> = workspaces.map(|id| (id.0, sized(backend, &sizes, id.0))).collect();
-        let accesses = kernel.accesses();
-        let of = |chosen: &dyn Fn(AccessKind) -> bool| -> Vec<Bytes> {
-            let chosen = accesses.iter().filter(|access| chosen(access.kind));
-            chosen.flat_map(|access| bytes(backend, access.resource, &workspaces)).collect()
-        };
-        let needed = of(&|kind| kind != AccessKind::Write);
-        let written = of(&|kind| kind != AccessKind::Read);
-        let before = take(backend);
-        run(backend, &cx, &**kernel, kernel.split(&sizes));
-        let seeing = take(backend);
-        // A part of what is written to may not be there yet, as images of a batch that is not full: it is the same twice.
-        let mut kept = needed;
-        kept.extend(written.iter().cloned());
-        let start = poisoned(&before, &kept);
-        put(backend, &start);
-        run(backend, &cx, &**kernel, kernel.split(&sizes));
-        let blind = take(backend);
-        for (buffer, range) in &written {
-            let same = seeing[*buffer][range.clone()] == blind[*buffer][range.clone()];
-            assert!(same, "{}: {kernel:?} reads what it does not say", case.name);
-        }
-        let mut expected = start;
-        for (buffer, range) in &written {
-            expected[*buffer][range.clone()].copy_from_slice(&blind[*buffer][range.clone()]);
-        }
-        assert!(expected == blind, "{}: {kernel:?} writes what it does not say", case.name);
-        put(backend, &seeing);
+        let memory = Memory { backend, workspaces };
+        check_call(&case.name, &**kernel, &kernel.accesses(), &memory, || {
+            run(backend, &cx, &**kernel, kernel.split(&sizes));
+        });
     }
 }
 

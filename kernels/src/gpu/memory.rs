@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::format::NORM_RECORD;
 use crate::backend::TrainerSettings;
-use crate::optimiser::{Optimiser, Rates};
+use crate::optimiser::{Rates, has_second_moments};
 use crate::preprocess::{ImageSet, Resize};
 use crate::program::plan::{ALIGNMENT, Lifetime};
 use crate::program::{Content, Mixture, Storage, StorageId, Tables, WorkspaceId};
@@ -101,8 +101,7 @@ impl StateWords {
         let words = &mut state.words;
         state.parameters = take(words, layout.elements);
         state.momenta = take(words, layout.trained);
-        let has_adam = settings.groups.iter().any(|group| matches!(group.optimiser, Optimiser::Adam { .. }));
-        state.second = take(words, if has_adam { layout.trained } else { 0 });
+        state.second = take(words, if has_second_moments(&settings.groups) { layout.trained } else { 0 });
         state.gradients = take(words, layout.elements);
         state.running_mean = take(words, tables.norm_channels);
         state.running_var = take(words, tables.norm_channels);

@@ -57,7 +57,7 @@ pub(crate) use images::IMAGE_PAGES;
 pub(crate) use lowering::{Kernel, Lowering, Sizes};
 pub(crate) use memory::{Held, MAX_RUNS, RATES, SetWords};
 pub(crate) use record::{Launch, Page};
-pub(crate) use shader::{GRADIENT, INPUT, RNG, SINK, Shader, WORKGROUP_SUMS};
+pub(crate) use shader::{GRADIENT, INPUT, RNG, SINK, Shader, TOTALS, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
 pub(crate) use views::{Parts, Read, View, X_SHAPE, Y_SHAPE};
 
@@ -170,9 +170,14 @@ impl GpuBackend {
         Ok(Member::new(&setups[0], prepared.members.remove(0), dispatches).memory_plan)
     }
 
+    /// What does something with vectors; prepared before.
+    fn vector_work(&self, work: VectorWork) -> Option<&Replay> {
+        self.vectors.iter().find(|(known, _)| *known == work).map(|(_, replay)| replay)
+    }
+
     /// Records what is done with vectors, once.
     fn prepare(&mut self, work: VectorWork) -> Result<(), Error> {
-        if self.vectors.iter().all(|(known, _)| *known != work) {
+        if self.vector_work(work).is_none() {
             let states: Vec<_> = self.members.iter().map(|member| &member.state).collect();
             let recording = vector_recording(&self.setups, &states, self.gpu.style, work);
             let replay = Replay::new(&self.gpu, &recording, &self.buffers, &self.resident)?;
@@ -189,8 +194,7 @@ impl GpuBackend {
                 rows += 1;
                 Some(&self.train)
             } else {
-                let work = VectorWork::Part(part);
-                self.vectors.iter().find(|(known, _)| *known == work).map(|(_, replay)| replay)
+                self.vector_work(VectorWork::Part(part))
             };
             replay.map(|replay| (replay, rows.saturating_sub(1)))
         };
@@ -340,7 +344,7 @@ impl GpuBackend {
     pub(crate) fn dot_of(&mut self, member: usize, group: Group, vectors: [Vector; 2]) -> Result<f64, Error> {
         let work = VectorWork::Dot { group, vectors };
         self.prepare(work)?;
-        let Some((_, replay)) = self.vectors.iter().find(|(known, _)| *known == work) else { return Ok(0.0) };
+        let Some(replay) = self.vector_work(work) else { return Ok(0.0) };
         let products = self.members[member].state.products;
         self.write(products, &[0.0; MAX_RUNS]);
         let submission = Submission { programs: vec![(replay, 0)], sets: &[] };

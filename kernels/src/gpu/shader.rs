@@ -20,5 +20,7 @@ pub(crate) const GRADIENT: &str = include_str!("wgsl/gradient.wgsl");
 pub(crate) const SINK: &str = include_str!("wgsl/sink.wgsl");
 /// Random numbers.
 pub(crate) const RNG: &str = include_str!("wgsl/rng.wgsl");
-/// Sums over the invocations of a workgroup.
+/// Two sums over the invocations of a workgroup, by halves.
+pub(crate) const TOTALS: &str = include_str!("wgsl/totals.wgsl");
+/// Many sums over the invocations of a workgroup.
 pub(crate) const WORKGROUP_SUMS: &str = include_str!("wgsl/workgroup_sums.wgsl");

@@ -1,12 +1,11 @@
-//! What a shader does not declare it neither reads nor writes: everything else is poisoned before it runs, and what it writes
-//! stays the same, bit for bit.
+//! What a shader does not declare it neither reads nor writes (`checks/declared.rs`).
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::backend::Setup;
-use crate::checks::{Case, random_network};
+use crate::checks::{Bytes, Case, Exposed, Image, check_call, random_network};
 use crate::gpu::format::NORM_RECORD;
 use crate::gpu::format::{Holds, STEP_STRIDE};
 use crate::gpu::images::{ImageSplit, ResidentImages};
@@ -20,16 +19,10 @@ use crate::gpu::storage::{Buffers, Storage};
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuDevice, Kernel, Sizes};
 use crate::ops;
-use crate::program::{Access, AccessKind, Content, Resource};
+use crate::program::{Access, Content, Resource};
 use crate::shape::{BLOCK, blocks};
 use crate::state::LossScale;
 use crate::step::{Group, Part, Scale, Vector, VectorWork};
-
-/// What memory is filled with that a shader must not see: numbers that are none.
-const POISON: u8 = 0xFF;
-
-/// Memory of a training, by number: the state, then pages of words, then of lanes; and some of its bytes.
-type Bytes = (usize, Range<usize>);
 
 /// A training whose calls are run one by one. Nothing of it shares memory with anything else.
 struct Training {
@@ -117,21 +110,6 @@ impl Training {
         storages.map(buffer).collect()
     }
 
-    fn take(&self) -> Vec<Vec<u8>> {
-        let copy = |buffer: wgpu::Buffer| {
-            self.gpu.read(buffer.size(), |encoder, staging| {
-                encoder.copy_buffer_to_buffer(&buffer, 0, staging, 0, buffer.size());
-            })
-        };
-        self.buffers().into_iter().map(|buffer| copy(buffer).unwrap()).collect()
-    }
-
-    fn put(&self, image: &[Vec<u8>]) {
-        for (buffer, bytes) in self.buffers().into_iter().zip(image) {
-            self.gpu.queue.write_buffer(&buffer, 0, bytes);
-        }
-    }
-
     fn words(first: usize, count: usize) -> Vec<Bytes> {
         vec![(0, 4 * first..4 * (first + count))]
     }
@@ -151,7 +129,52 @@ impl Training {
         Some((first + place.page, place.bytes))
     }
 
-    /// The bytes of a resource.
+    /// Checks each of some calls, which all run, and depend on those before.
+    fn check(&self, name: &str, calls: &[Arc<dyn Kernel>]) {
+        let lowerer = Lowerer {
+            setup: &self.setup,
+            training: 0,
+            state: &self.state,
+            splits: &self.splits,
+            style: self.gpu.style,
+        };
+        for call in calls {
+            let mut recorder = Recorder::default();
+            let mut accesses: Vec<Access> = call.accesses();
+            for lowered in lowerer.lower(&self.setup.train, std::slice::from_ref(call), &self.arena) {
+                accesses.extend(lowered.accesses.unwrap_or_default());
+                recorder.push(lowered.stage, lowered.set, lowered.launch);
+            }
+            let recording = recorder.finish(self.gpu.style);
+            if recording.dispatches.is_empty() {
+                continue;
+            }
+            let replay = Replay::new(&self.gpu, &recording, &self.buffers, &self.resident).unwrap();
+            check_call(name, &**call, &accesses, self, || {
+                let submission = Submission { programs: vec![(&replay, 0)], sets: &[0] };
+                self.gpu.queue.submit([commands(&self.gpu, &submission, None).unwrap()]);
+            });
+        }
+    }
+}
+
+impl Exposed for Training {
+    fn take(&self) -> Image {
+        let copy = |buffer: wgpu::Buffer| {
+            self.gpu.read(buffer.size(), |encoder, staging| {
+                encoder.copy_buffer_to_buffer(&buffer, 0, staging, 0, buffer.size());
+            })
+        };
+        self.buffers().into_iter().map(|buffer| copy(buffer).unwrap()).collect()
+    }
+
+    fn put(&self, image: &Image) {
+        for (buffer, bytes) in self.buffers().into_iter().zip(image) {
+            self.gpu.queue.write_buffer(&buffer, 0, bytes);
+        }
+    }
+
+    /// State, pages of words, pages of lanes.
     fn bytes(&self, resource: Resource) -> Vec<Bytes> {
         let Setup { tables, layout, settings, train, .. } = &self.setup;
         let state = &self.state;
@@ -205,7 +228,7 @@ impl Training {
         }
     }
 
-    /// What no call declares: running statistics, and what never changes in a step.
+    /// Running statistics, and what never changes in a step.
     fn undeclared(&self) -> Vec<Bytes> {
         let state = &self.state;
         let constants = state.mixtures.iter().map(|mixture| mixture.terms).chain([state.mean]).min();
@@ -214,61 +237,6 @@ impl Training {
         all.extend(Self::words(state.order, state.products - state.order));
         all.extend(Self::words(first, state.words - first));
         all
-    }
-
-    /// Checks each of some calls, which all run, and depend on those before.
-    fn check(&self, name: &str, calls: &[Arc<dyn Kernel>]) {
-        let lowerer = Lowerer {
-            setup: &self.setup,
-            training: 0,
-            state: &self.state,
-            splits: &self.splits,
-            style: self.gpu.style,
-        };
-        for call in calls {
-            let mut recorder = Recorder::default();
-            let mut accesses: Vec<Access> = call.accesses();
-            for lowered in lowerer.lower(&self.setup.train, std::slice::from_ref(call), &self.arena) {
-                accesses.extend(lowered.accesses.unwrap_or_default());
-                recorder.push(lowered.stage, lowered.set, lowered.launch);
-            }
-            let recording = recorder.finish(self.gpu.style);
-            if recording.dispatches.is_empty() {
-                continue;
-            }
-            let replay = Replay::new(&self.gpu, &recording, &self.buffers, &self.resident).unwrap();
-            let run = || {
-                let submission = Submission { programs: vec![(&replay, 0)], sets: &[0] };
-                self.gpu.queue.submit([commands(&self.gpu, &submission, None).unwrap()]);
-                self.take()
-            };
-            let of = |chosen: &dyn Fn(AccessKind) -> bool| -> Vec<Bytes> {
-                let chosen = accesses.iter().filter(|access| chosen(access.kind));
-                chosen.flat_map(|access| self.bytes(access.resource)).collect()
-            };
-            let written = of(&|kind| kind != AccessKind::Read);
-            let mut kept = of(&|_| true);
-            let undeclared = self.undeclared();
-            kept.extend(undeclared.iter().cloned());
-            let before = self.take();
-            let seeing = run();
-            let mut start: Vec<Vec<u8>> = before.iter().map(|bytes| vec![POISON; bytes.len()]).collect();
-            for (memory, range) in &kept {
-                start[*memory][range.clone()].copy_from_slice(&before[*memory][range.clone()]);
-            }
-            self.put(&start);
-            let blind = run();
-            for (memory, range) in &written {
-                let same = seeing[*memory][range.clone()] == blind[*memory][range.clone()];
-                assert!(same, "{name}: {call:?} reads what it does not say");
-            }
-            let mut expected = start;
-            for (memory, range) in written.iter().chain(&undeclared) {
-                expected[*memory][range.clone()].copy_from_slice(&blind[*memory][range.clone()]);
-            }
-            assert!(expected == blind, "{name}: {call:?} writes what it does not say");
-            self.put(&seeing);
-        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! Launches of normalisations: statistics and gradients, a workgroup a channel.
 
 use super::{EPSILON, GradientMap, GradientSums, MOMENTUM, RunningMap, Statistics, Sums};
-use crate::gpu::{GRADIENT, Kernel, Lowering, Parts, Shader, launch};
+use crate::gpu::{GRADIENT, Kernel, Lowering, Parts, Shader, TOTALS, launch};
 use crate::program::Declare;
 
 const NORM_STATISTICS: Shader =
     Shader { name: "norm_statistics", workgroup: 256, files: &[include_str!("norm_statistics.wgsl")] };
 const NORM_RUNNING: Shader =
     Shader { name: "norm_running", workgroup: 64, files: &[include_str!("norm_running.wgsl")] };
-const NORM_GRADIENT: Shader =
-    Shader { name: "norm_gradient", workgroup: 256, files: &[GRADIENT, include_str!("norm_gradient.wgsl")] };
+const NORM_GRADIENT: Shader = Shader {
+    name: "norm_gradient",
+    workgroup: 256,
+    files: &[GRADIENT, TOTALS, include_str!("norm_gradient.wgsl")],
+};
 
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&NORM_STATISTICS, &NORM_RUNNING, &NORM_GRADIENT];

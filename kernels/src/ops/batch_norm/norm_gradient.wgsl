@@ -1,9 +1,6 @@
 // Backward pass of a normalisation, one channel a workgroup: the sums of g and of g (y - mean), from which the gradients of
 // scale and shift and the coefficients A, B, C of the gradient of its input follow.
 
-var<workgroup> first_sums: array<f32, WORKGROUP>;
-var<workgroup> second_sums: array<f32, WORKGROUP>;
-
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -46,16 +43,10 @@ fn invoke(group: vec3<u32>, local: u32) {
         first += block_first;
         second += block_second;
     }
-    first_sums[local] = dot(first, vec4<f32>(1.0));
-    second_sums[local] = dot(second, vec4<f32>(1.0));
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            first_sums[local] += first_sums[local + half];
-            second_sums[local] += second_sums[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(dot(first, vec4<f32>(1.0)), dot(second, vec4<f32>(1.0))));
     if local == 0u {
+        let sum = totals[0].x;
+        let product = totals[0].y;
         let number = f32(now.images * job.pixels);
         let inverse = float_at(record + 3u);
         let unweighted = float_at(job.scale + channel) * inverse;
@@ -63,14 +54,14 @@ fn invoke(group: vec3<u32>, local: u32) {
         if MIXED {
             weight = float_at(job.weight);
             let shift = float_at(job.shift + channel);
-            set_float(job.weight_partials + channel, unweighted * second_sums[0] + shift * first_sums[0]);
+            set_float(job.weight_partials + channel, unweighted * product + shift * sum);
         }
         let scale = unweighted * weight;
-        let slope = -scale * inverse * inverse * second_sums[0] / number;
-        set_float(job.scale_gradient + channel, weight * second_sums[0] * inverse);
-        set_float(job.shift_gradient + channel, weight * first_sums[0]);
+        let slope = -scale * inverse * inverse * product / number;
+        set_float(job.scale_gradient + channel, weight * product * inverse);
+        set_float(job.shift_gradient + channel, weight * sum);
         set_float(record + 4u, scale);
         set_float(record + 5u, slope);
-        set_float(record + 6u, -scale * first_sums[0] / number - slope * mean);
+        set_float(record + 6u, -scale * sum / number - slope * mean);
     }
 }

@@ -1,9 +1,6 @@
 // Cross-entropy of a head with label smoothing, by one workgroup for the batch: its sum and the number of right answers into
 // the step's row of metrics, and in training the gradient of the logits.
 
-var<workgroup> losses: array<f32, WORKGROUP>;
-var<workgroup> hits: array<f32, WORKGROUP>;
-
 // Neighbouring classes' logits: all are asked for before one is used, for each takes as long to come as many classes to add up.
 fn logits_at(base: u32) -> array<vec4<f32>, LOGITS> {
     var values: array<vec4<f32>, LOGITS>;
@@ -79,18 +76,10 @@ fn invoke(group: vec3<u32>, local: u32) {
             }
         }
     }
-    losses[local] = loss;
-    hits[local] = hit;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            losses[local] += losses[local + half];
-            hits[local] += hits[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(loss, hit));
     if local == 0u {
         let row = job.metrics + (now.row * job.heads + job.head) * 2u;
-        set_float(row, losses[0]);
-        set_float(row + 1u, hits[0]);
+        set_float(row, totals[0].x);
+        set_float(row + 1u, totals[0].y);
     }
 }

@@ -1,10 +1,10 @@
 //! The launch of a loss.
 
 use super::CrossEntropy;
-use crate::gpu::{Kernel, Lowering, Parts, Shader, divisor};
+use crate::gpu::{Kernel, Lowering, Parts, Shader, TOTALS, divisor};
 
 const CROSS_ENTROPY: Shader =
-    Shader { name: "cross_entropy", workgroup: 64, files: &[include_str!("cross_entropy.wgsl")] };
+    Shader { name: "cross_entropy", workgroup: 64, files: &[TOTALS, include_str!("cross_entropy.wgsl")] };
 
 /// Most logits of an image that are asked for before one is used.
 const LOGITS_AT_ONCE: usize = 8;

@@ -1,24 +1,19 @@
 //! The scale of the loss on a processor.
 
 use super::{Adapt, GOOD, LARGEST, Unscale};
-use crate::cpu::{Context, Element, Kernel, SEGMENT, Sizes, Split, Unit, Vector};
+use crate::cpu::{Context, Element, Kernel, SEGMENT, Sizes, Split, Unit, Vector, segments};
 use crate::state::LossScale;
-
-/// Segments of all groups together.
-fn segments(trained: usize) -> usize {
-    trained.div_ceil(SEGMENT)
-}
 
 impl Kernel for Unscale {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
-        if sizes.halves { Split::Parts(segments(sizes.trained())) } else { Split::Nothing }
+        if sizes.halves { Split::Parts(segments(sizes.layout.trained)) } else { Split::Nothing }
     }
 
     #[inline(always)]
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         let begin = part * SEGMENT;
-        let count = SEGMENT.min(cx.trained() - begin);
+        let count = SEGMENT.min(cx.layout.trained - begin);
         // SAFETY: segments lie inside the gradients and are disjoint; every part has a place of its own among the products.
         unsafe {
             let gradients = cx.parameters.gradients.pointer::<f32>().add(begin);
@@ -43,7 +38,7 @@ impl Kernel for Adapt {
         // SAFETY: the caller's promise; all segments have written their sums.
         unsafe {
             let products = cx.parameters.products.pointer::<f64>();
-            let sums = std::slice::from_raw_parts(products, segments(cx.trained()));
+            let sums = std::slice::from_raw_parts(products, segments(cx.layout.trained));
             let now = cx.parameters.loss_scale();
             *now = next(*now, sums.iter().all(|sum| sum.is_finite()));
         }

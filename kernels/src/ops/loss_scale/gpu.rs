@@ -1,12 +1,16 @@
 //! Launches that scale the loss.
 
 use super::{Adapt, GOOD, LARGEST, Unscale};
-use crate::gpu::{Kernel, Lowering, Parts, Shader};
+use crate::gpu::{Kernel, Lowering, Parts, Shader, TOTALS};
 use crate::ops::vector::runs;
 
-const UNSCALE: Shader = Shader { name: "unscale", workgroup: 256, files: &[include_str!("unscale.wgsl")] };
-const ADAPT: Shader =
-    Shader { name: "adapt_loss_scale", workgroup: 256, files: &[include_str!("adapt_loss_scale.wgsl")] };
+const UNSCALE: Shader =
+    Shader { name: "unscale", workgroup: 256, files: &[TOTALS, include_str!("unscale.wgsl")] };
+const ADAPT: Shader = Shader {
+    name: "adapt_loss_scale",
+    workgroup: 256,
+    files: &[TOTALS, include_str!("adapt_loss_scale.wgsl")],
+};
 
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&UNSCALE, &ADAPT];

@@ -1,6 +1,6 @@
 //! Gradients that 16 bits cannot hold.
 
-use crate::checks::{Case, Example, relu_conv_norm};
+use crate::checks::{Case, Example, devices, relu_conv_norm};
 use crate::program::ParamId;
 use crate::state::State;
 use crate::{Device, DeviceChoice, Error, Shape};
@@ -31,11 +31,6 @@ fn linear(case: &Case, factor: f32) -> State {
     let mut state = case.initial();
     change(&mut state, case, "linear.weight", |_, weight| factor * weight);
     state
-}
-
-fn devices() -> Vec<Device> {
-    let open = |choice| Device::open(choice).unwrap();
-    vec![open(DeviceChoice::Cpu { threads: 2 }), open(DeviceChoice::Software), Device::like_hardware()]
 }
 
 #[test]

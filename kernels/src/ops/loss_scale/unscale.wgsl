@@ -1,7 +1,5 @@
 // Divides a run of `job.run` gradients by the scale of the loss, and counts those that are no numbers.
 
-var<workgroup> counts: array<f32, WORKGROUP>;
-
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     if steps[job.training].images == 0u {
@@ -17,14 +15,8 @@ fn invoke(group: vec3<u32>, local: u32) {
         count += select(0.0, 1.0, (bitcast<u32>(gradient) & 0x7f800000u) == 0x7f800000u);
         set_float(job.gradients + element, gradient);
     }
-    counts[local] = count;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            counts[local] += counts[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(count, 0.0));
     if local == 0u {
-        set_float(job.products + group.x, counts[0]);
+        set_float(job.products + group.x, totals[0].x);
     }
 }

@@ -1,7 +1,9 @@
 //! Launches of sums, and of the gradients of their edges.
 
 use super::{Edge, EdgeBackward, Forward, WeightGradient};
-use crate::gpu::{GRADIENT, INPUT, Kernel, Launch, Lowering, Parts, Read, SINK, Shader, View, X_SHAPE};
+use crate::gpu::{
+    GRADIENT, INPUT, Kernel, Launch, Lowering, Parts, Read, SINK, Shader, TOTALS, View, X_SHAPE,
+};
 use crate::program::{Gradient, Input};
 
 const NODE_SUM: Shader = Shader { name: "node_sum", workgroup: 64, files: &[include_str!("node_sum.wgsl")] };
@@ -14,7 +16,7 @@ const EDGE_BACKWARD: Shader = Shader {
 const WEIGHT_GRADIENT: Shader = Shader {
     name: "weight_gradient",
     workgroup: 256,
-    files: &[INPUT, GRADIENT, include_str!("weight_gradient.wgsl")],
+    files: &[INPUT, GRADIENT, TOTALS, include_str!("weight_gradient.wgsl")],
 };
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 // Gradient of the weight of an edge, one channel a workgroup: the sum of what was read times the gradient of the sum.
 
-var<workgroup> sums: array<f32, WORKGROUP>;
-
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -25,14 +23,8 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
         total += select(vec4<f32>(0.0), sum * scale, lanes);
     }
-    sums[local] = dot(total, vec4<f32>(1.0));
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            sums[local] += sums[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(dot(total, vec4<f32>(1.0)), 0.0));
     if local == 0u {
-        set_float(job.weight_partials + channel, sums[0]);
+        set_float(job.weight_partials + channel, totals[0].x);
     }
 }

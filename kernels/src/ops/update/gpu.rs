@@ -6,8 +6,11 @@ use crate::ops::vector::{NORM, runs};
 use crate::optimiser::{GroupSettings, Optimiser};
 use crate::step::Vector;
 
-const UPDATE: Shader =
-    Shader { name: "update", workgroup: 256, files: &[NORM[0], NORM[1], include_str!("update.wgsl")] };
+const UPDATE: Shader = Shader {
+    name: "update",
+    workgroup: 256,
+    files: &[NORM[0], NORM[1], NORM[2], include_str!("update.wgsl")],
+};
 
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&UPDATE];

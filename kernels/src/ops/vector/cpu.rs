@@ -1,15 +1,15 @@
 //! Vectors segment by segment.
 
 use super::{AddScaled, CopyVector, DotProducts, SquareSums};
-use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector};
-use crate::step::{Group, NORM_EPSILON, Norm};
+use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector, segments};
+use crate::step::{self, Group, NORM_EPSILON, Norm};
 
 /// The norm that [`SquareSums`] has left the parts of.
 ///
 /// # Safety
 /// All segments must have written their sums.
 pub(in crate::ops) unsafe fn norm(cx: &Context<'_>, group: Group) -> f64 {
-    let count = cx.segments(group);
+    let count = segments(cx.layout.groups[group.0].len());
     // SAFETY: the caller's promise; there is room for the sums of any group.
     unsafe { std::slice::from_raw_parts(cx.parameters.products.pointer::<f64>(), count) }
         .iter()
@@ -28,6 +28,21 @@ fn product_sum(left: &[f32], right: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
+/// Leaves the sum of products of two vectors over a segment of a group.
+///
+/// # Safety
+/// The vectors' numbers must be there.
+#[inline(always)]
+unsafe fn put_product_sum(cx: &Context<'_>, group: Group, part: usize, vectors: [step::Vector; 2]) {
+    let (begin, count) = cx.segment(group, part);
+    // SAFETY: segments lie inside the vectors; every part has a place of its own.
+    unsafe {
+        let vector = |of| std::slice::from_raw_parts(cx.vector(of).add(begin), count);
+        let [left, right] = vectors.map(vector);
+        *cx.parameters.products.pointer::<f64>().add(part) = product_sum(left, right);
+    }
+}
+
 impl Kernel for SquareSums {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
@@ -35,12 +50,9 @@ impl Kernel for SquareSums {
 
     #[inline(always)]
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
-        let Unit::Part { part } = unit else { return };
-        let (begin, count) = cx.segment(self.group, part);
-        // SAFETY: segments lie inside the vector, whose numbers are there; every part has a place of its own.
-        unsafe {
-            let numbers = std::slice::from_raw_parts(cx.vector(self.of).add(begin), count);
-            *cx.parameters.products.pointer::<f64>().add(part) = product_sum(numbers, numbers);
+        if let Unit::Part { part } = unit {
+            // SAFETY: the caller's promise.
+            unsafe { put_product_sum(cx, self.group, part, [self.of; 2]) }
         }
     }
 }
@@ -52,13 +64,9 @@ impl Kernel for DotProducts {
 
     #[inline(always)]
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
-        let Unit::Part { part } = unit else { return };
-        let (begin, count) = cx.segment(self.group, part);
-        // SAFETY: as above.
-        unsafe {
-            let vector = |of| std::slice::from_raw_parts(cx.vector(of).add(begin), count);
-            let [left, right] = self.vectors.map(vector);
-            *cx.parameters.products.pointer::<f64>().add(part) = product_sum(left, right);
+        if let Unit::Part { part } = unit {
+            // SAFETY: the caller's promise.
+            unsafe { put_product_sum(cx, self.group, part, self.vectors) }
         }
     }
 }

@@ -1,7 +1,5 @@
 // Sums of products of two runs of `job.run` numbers, one a workgroup.
 
-var<workgroup> sums: array<f32, WORKGROUP>;
-
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let end = min((group.x + 1u) * job.run, job.elements);
@@ -9,14 +7,8 @@ fn invoke(group: vec3<u32>, local: u32) {
     for (var element = group.x * job.run + local; element < end; element += WORKGROUP) {
         sum += float_at(job.left + element) * float_at(job.right + element);
     }
-    sums[local] = sum;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            sums[local] += sums[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(sum, 0.0));
     if local == 0u {
-        set_float(job.products + group.x, sums[0]);
+        set_float(job.products + group.x, totals[0].x);
     }
 }

@@ -1,21 +1,20 @@
 //! Launches over vectors: each workgroup has a run of a group's numbers.
 
 use super::{AddScaled, CopyVector, DotProducts, SquareSums};
-use crate::gpu::{Kernel, Lowering, MAX_RUNS, Parts, RATES, Shader};
+use crate::gpu::{Kernel, Lowering, MAX_RUNS, Parts, RATES, Shader, TOTALS};
 use crate::step::{Group, NORM_EPSILON};
 
 const LARGE: &str = include_str!("large.wgsl");
-const NORM_FILE: &str = include_str!("norm.wgsl");
 /// What kernels include that need the norm of what [`SquareSums`] has gone through.
-pub(in crate::ops) const NORM: [&str; 2] = [LARGE, NORM_FILE];
+pub(in crate::ops) const NORM: [&str; 3] = [TOTALS, LARGE, include_str!("norm.wgsl")];
 
 const SQUARES: Shader =
-    Shader { name: "squares", workgroup: 256, files: &[LARGE, include_str!("squares.wgsl")] };
-const DOT: Shader = Shader { name: "dot", workgroup: 256, files: &[include_str!("dot.wgsl")] };
+    Shader { name: "squares", workgroup: 256, files: &[TOTALS, LARGE, include_str!("squares.wgsl")] };
+const DOT: Shader = Shader { name: "dot", workgroup: 256, files: &[TOTALS, include_str!("dot.wgsl")] };
 const COPY: Shader =
     Shader { name: "copy_vector", workgroup: 256, files: &[include_str!("copy_vector.wgsl")] };
 const AXPY: Shader =
-    Shader { name: "axpy", workgroup: 256, files: &[LARGE, NORM_FILE, include_str!("axpy.wgsl")] };
+    Shader { name: "axpy", workgroup: 256, files: &[NORM[0], NORM[1], NORM[2], include_str!("axpy.wgsl")] };
 
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&SQUARES, &DOT, &COPY, &AXPY];

@@ -1,8 +1,5 @@
 // The norm of numbers whose sums of squares `squares.wgsl` left.
 
-var<workgroup> squares: array<f32, WORKGROUP>;
-var<workgroup> large_squares: array<f32, WORKGROUP>;
-
 // By its bits: compilers may take it that there are only numbers.
 fn is_number(value: f32) -> bool {
     return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u;
@@ -21,17 +18,11 @@ fn norm_of(products: u32, runs: u32, local: u32) -> Norm {
         sum += float_at(products + 2u * run);
         large_sum += float_at(products + 2u * run + 1u);
     }
-    squares[local] = sum;
-    large_squares[local] = large_sum;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            squares[local] += squares[local + half];
-            large_squares[local] += large_squares[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(sum, large_sum));
     workgroupBarrier();
-    let all = large_squares[0] + squares[0] * LARGE_SCALE * LARGE_SCALE;
-    let norm = select(sqrt(squares[0]), sqrt(all) / LARGE_SCALE, large_squares[0] != 0.0);
+    let squares = totals[0].x;
+    let large_squares = totals[0].y;
+    let all = large_squares + squares * LARGE_SCALE * LARGE_SCALE;
+    let norm = select(sqrt(squares), sqrt(all) / LARGE_SCALE, large_squares != 0.0);
     return Norm(norm, is_number(all));
 }

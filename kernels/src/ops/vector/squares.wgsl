@@ -1,9 +1,6 @@
 // Sums of squares of a run of `job.run` numbers, one run a workgroup: of usual ones, and of ones whose squares, or a sum of
 // them, could be too large for 32 bits, made smaller by `LARGE_SCALE` (Blue, 1978). What is no number is among the latter.
 
-var<workgroup> squares: array<f32, WORKGROUP>;
-var<workgroup> large_squares: array<f32, WORKGROUP>;
-
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let end = min((group.x + 1u) * job.run, job.elements);
@@ -17,17 +14,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         sum += select(0.0, number * number, is_usual);
         large_sum += select(small * small, 0.0, is_usual);
     }
-    squares[local] = sum;
-    large_squares[local] = large_sum;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            squares[local] += squares[local + half];
-            large_squares[local] += large_squares[local + half];
-        }
-    }
+    add_up(local, vec2<f32>(sum, large_sum));
     if local == 0u {
-        set_float(job.products + 2u * group.x, squares[0]);
-        set_float(job.products + 2u * group.x + 1u, large_squares[0]);
+        set_float(job.products + 2u * group.x, totals[0].x);
+        set_float(job.products + 2u * group.x + 1u, totals[0].y);
     }
 }
