@@ -1,14 +1,16 @@
 //! The graph of `nas-search`: from a configuration and its images to nodes.
 
-use stages::config::{Config, TrainConfig};
+use stages::config::{CompareConfig, Config, SearchConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::MipState;
 use stages::recipe::Scoring;
+use stages::search::Strategy;
 use stages::stage::{
-    Architectures, Budgets, Evaluate, FitForest, Handle, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank,
-    RoundHandles, Sample, SampleBudgets, Search, SelectBudget, Train,
+    Architectures, Budgets, CompareSearches, ComparedSearches, Evaluate, FitForest, Handle, ImageKind,
+    JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
+    SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -16,7 +18,7 @@ use stages::{Budget, Genotype};
 use crate::engine::node::Dag;
 use crate::local::size;
 
-/// What all trainings of a run share, but the winner's last one, which holds no images out.
+/// What all trainings by which something is chosen share.
 pub(crate) fn template(train: &TrainConfig, data: &Dataset) -> JobTemplate {
     JobTemplate {
         data: DataId { name: data.name.clone(), digest: data.digest },
@@ -99,19 +101,50 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let budget = dag.add("select-budget", stage);
     let mip = dag.add("mip", Mip { truth, budget, rounds: found });
-    let stage = Search {
-        budget,
-        template: template.clone(),
-        strategy: config.search.strategy.clone(),
-        samples: config.search.samples,
-        seed: config.search.seed,
+    // The winner's last training is on all training images, with none held out. Its test accuracy after the last epoch is what
+    // is told; what a training of this kind calls its score is the best over the epochs, which nobody reads.
+    let last = |number: u64| JobTemplate {
+        scoring: Scoring::Published,
+        seed: config.train.final_seed.wrapping_add(number),
+        ..template.clone()
     };
-    let search = dag.add("search", stage);
-    // On all training images, with none held out. Its test accuracy after the last epoch is what is told; what a training
-    // of this kind calls its score is the best over the epochs, which nobody reads.
-    let template = JobTemplate { scoring: Scoring::Published, ..template };
-    let winner = Architectures::Winner(search);
-    let trained = dag.add("train@best", Train { template, architectures: winner, budgets: full });
-    dag.add("nas-search", NasSearch { mip, search, trained, scoring: config.train.scoring });
+    let search_with = |dag: &mut Dag, name: &str, strategy: Strategy, number: u64| {
+        let SearchConfig { samples, seed, .. } = config.search;
+        let seed = seed.wrapping_add(number);
+        let template = template.clone();
+        let search = dag.add(format!("search{name}"), Search { budget, template, strategy, samples, seed });
+        let selected = dag.add(format!("select-architecture{name}"), SelectArchitecture { search });
+        let architectures = Architectures::Selected(selected);
+        let name = if name.is_empty() { "@best" } else { name };
+        let stage = Train { template: last(number), architectures, budgets: Budgets::Full(config.full) };
+        (search, dag.add(format!("train{name}"), stage))
+    };
+    let (search, trained) = search_with(&mut dag, "", config.search.strategy, 0);
+    let template = JobTemplate { seed: config.train.final_seed, ..template.clone() };
+    let stage = Train { template, architectures: sampled, budgets: Budgets::Selected(budget) };
+    let confirming = dag.add("train@confirm", stage);
+    let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
+    let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
+    dag.add("nas-search", NasSearch { mip, search, trained, confirmed, scoring: config.train.scoring });
+    dag.end_main();
+
+    let CompareConfig { strategies, seeds } = &config.compare;
+    let compared = strategies.iter().map(|&strategy| ComparedSearches {
+        strategy: strategy.name(),
+        searches: (0..*seeds as u64)
+            .map(|number| {
+                let name = format!("@{}.{}", strategy.name(), number + 1);
+                search_with(&mut dag, &name, strategy, number)
+            })
+            .collect(),
+    });
+    let strategies = compared.collect();
+    // Drawn apart from those that a search with this seed begins with.
+    let count = *seeds;
+    let drawn = dag.add("sample@unsearched", Sample { count, seed: !config.search.seed });
+    let architectures = Architectures::Sampled { drawn, count };
+    let stage = Train { template: last(0), architectures, budgets: full };
+    let unsearched = dag.add("train@unsearched", stage);
+    dag.add("compare-searches", CompareSearches { budget, truth, strategies, unsearched, drawn });
     dag
 }

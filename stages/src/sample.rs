@@ -6,7 +6,7 @@ use crate::genotype::{Cell, EDGES, Edge, Genotype, INPUTS, Operation};
 use crate::random::Random;
 
 /// Edges that a node keeps.
-const EDGES_A_NODE: usize = 2;
+pub(crate) const EDGES_A_NODE: usize = 2;
 
 /// Architectures by their place in a row, each made when it is asked for.
 pub trait ArchitectureList: Send + Sync {

@@ -7,14 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use cache::{Claim, Claimed, Key, PutOutcome, Store};
-use stages::stage::{JobList, TrainingSummary};
+use stages::stage::JobList;
 use stages::train::{FinishedTraining, TrainingJob};
 
 use super::basis::Devices;
 use super::executor::{Events, Size};
 use super::manifest::TrainingCount;
 use super::progress::Progress;
-use super::trainings::{lock, read, remembered, summary, training_record};
+use super::trainings::{Stored, lock, read, remembered, summary, training_record};
 use crate::error::{Error, TrainingFailure};
 
 /// How often a process looks whether others have finished what it waits for.
@@ -42,11 +42,20 @@ pub(super) struct Collector<'a> {
 pub(super) struct Collected {
     /// Trainings that ran and were stored, and those that others had stored by the time their turn came.
     pub(super) count: TrainingCount,
-    /// Results, by the job's position.
-    pub(super) finished: Vec<(usize, TrainingSummary)>,
+    /// Results, in the order in which they came in.
+    pub(super) finished: Vec<Finished>,
     pub(super) failures: Vec<TrainingFailure>,
     /// Why a result could not be stored, which ends the run.
     pub(super) not_stored: Option<Error>,
+}
+
+/// A job whose result is stored.
+pub(super) struct Finished {
+    /// Its position.
+    pub(super) job: usize,
+    /// Whether it ran here; otherwise another process had stored it.
+    pub(super) ran: bool,
+    pub(super) stored: Stored,
 }
 
 /// Whose a job is.
@@ -56,7 +65,7 @@ enum Turn {
     /// Another process's, which runs it.
     Others,
     /// Nobody's: its result is stored.
-    Done(TrainingSummary),
+    Done(Stored),
 }
 
 impl<'a> Collector<'a> {
@@ -98,8 +107,8 @@ impl<'a> Collector<'a> {
                     own.push(job);
                     false
                 }
-                Turn::Done(training) => {
-                    self.found(job, training);
+                Turn::Done(stored) => {
+                    self.found(job, stored);
                     false
                 }
             });
@@ -115,32 +124,32 @@ impl<'a> Collector<'a> {
         // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
         // put into it.
         let Ok(key) = &self.key(job) else { return Turn::Own };
-        if let Ok(Some(training)) = remembered(self.store, key, self.devices) {
-            return Turn::Done(training);
+        if let Ok(Some(stored)) = remembered(self.store, key, self.devices) {
+            return Turn::Done(stored);
         }
         let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(training) = read(&record, self.devices)
+            && let Some(stored) = read(&record, self.devices)
         {
-            return Turn::Done(training);
+            return Turn::Done(stored);
         }
         lock(&self.claims).insert(job, claim);
         Turn::Own
     }
 
     /// Another process had stored the result.
-    fn found(&self, job: usize, training: TrainingSummary) {
+    fn found(&self, job: usize, stored: Stored) {
         let mut collected = lock(&self.collected);
         collected.count.cached += 1;
-        collected.finished.push((job, training));
+        collected.finished.push(Finished { job, ran: false, stored });
         drop(collected);
         self.progress.images(0, self.sizes[job].flops);
         self.progress.training_ended(None);
     }
 
     /// Stores a result; what later stages read of what is stored then.
-    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<TrainingSummary, Error> {
+    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<Stored, Error> {
         let key = &self.key(job)?;
         let record = training_record(key.clone(), trained)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
@@ -153,7 +162,7 @@ impl<'a> Collector<'a> {
             self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
         }
         self.devices.note(&trained.device);
-        Ok(summary(key, &trained.result))
+        Ok(Stored { training: summary(key, &trained.result), elapsed_ms: trained.elapsed_ms })
     }
 
     /// Ends the run: what comes next could not be stored either.
@@ -172,7 +181,7 @@ impl Events for Collector<'_> {
         match self.turn(job) {
             Turn::Own => return true,
             Turn::Others => lock(&self.with_others).push(job),
-            Turn::Done(training) => self.found(job, training),
+            Turn::Done(stored) => self.found(job, stored),
         }
         false
     }
@@ -184,10 +193,10 @@ impl Events for Collector<'_> {
     fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
         match result {
             Ok(trained) => match self.keep(job, &trained) {
-                Ok(training) => {
+                Ok(stored) => {
                     let mut collected = lock(&self.collected);
                     collected.count.run += 1;
-                    collected.finished.push((job, training));
+                    collected.finished.push(Finished { job, ran: true, stored });
                     drop(collected);
                     self.progress.training_ended(None);
                     if self.store.is_out_of_room() {

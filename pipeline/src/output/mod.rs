@@ -14,6 +14,7 @@ pub(crate) mod progress;
 pub(crate) mod ranking;
 pub(crate) mod report;
 pub(crate) mod runs;
+mod search;
 mod stage_outputs;
 pub(crate) mod table;
 pub(crate) mod train;

@@ -52,6 +52,11 @@ impl<'a> Section<'a> {
         self.value(key, Toml::as_str, "a text")
     }
 
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<&'a str>, Error> {
+        let read = |value: &'a Toml| value.as_array()?.iter().map(Toml::as_str).collect();
+        self.value(key, read, "a list of texts")
+    }
+
     pub(super) fn choice(&self, key: &str, known: &[&str]) -> Result<&'a str, Error> {
         let text = self.text(key)?;
         if known.contains(&text) {

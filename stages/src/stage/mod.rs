@@ -4,6 +4,7 @@
 //! [`JobRunner`], and gives back its own output. Everything that changes that output and is not an input is in
 //! [`Stage::parameters`], from which the engine builds the key under which the output is remembered.
 
+mod compare_searches;
 mod diverged;
 mod evaluate;
 mod fit_forest;
@@ -16,6 +17,7 @@ mod rank;
 mod sample;
 mod sample_budgets;
 mod search;
+mod select_architecture;
 mod select_budget;
 mod train;
 
@@ -28,6 +30,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::train::Divergence;
 
+pub use compare_searches::{
+    CompareSearches, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison,
+};
 pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};
 pub use fit_forest::FitForest;
@@ -39,7 +44,8 @@ pub use prune::Prune;
 pub use rank::{Rank, RankedBudget};
 pub use sample::Sample;
 pub use sample_budgets::{DrawnBudgets, ImageKind, SampleBudgets};
-pub use search::{Search, SearchOutcome};
+pub use search::{Evaluation, Search, SearchOutcome};
+pub use select_architecture::SelectArchitecture;
 pub use select_budget::SelectBudget;
 pub use train::{Architectures, Budgets, Train, TrainedBudget};
 
@@ -76,6 +82,27 @@ pub trait Stage: Send + Sync {
     fn trainings_at_most(&self) -> u64 {
         0
     }
+
+    /// Whether [`Stage::run`] asks for all of its trainings before it hears of any.
+    fn asks_at_once(&self) -> bool {
+        true
+    }
+
+    /// Whether the engine keeps, beside the output, how each training that was asked for came about ([`TrainingLog`]).
+    fn logs_trainings(&self) -> bool {
+        false
+    }
+}
+
+/// How a training that a stage asked for came about. It is no part of any output, for it may differ each time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrainingLog {
+    /// Whether it ran for this stage; otherwise it was in the cache.
+    pub ran: bool,
+    /// How many results of the stage's trainings had come in before this one.
+    pub arrival: u64,
+    /// How long the training took, on whatever it ran at the time.
+    pub elapsed_ms: u64,
 }
 
 /// Who has a stage's jobs trained: it remembers trainings and, if the engine is not merely planning, runs new ones.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::JobGrid;
 use super::{
-    DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, SearchOutcome, Stage,
-    StageError, TrainingSummary,
+    DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
+    TrainingSummary,
 };
 use crate::{Budget, Error, Genotype};
 
@@ -21,8 +21,8 @@ pub enum Architectures {
         /// How many they are.
         count: usize,
     },
-    /// The best that a search found.
-    Winner(Handle<SearchOutcome>),
+    /// One that was selected.
+    Selected(Handle<Genotype>),
 }
 
 /// Which budgets to train them under.
@@ -30,6 +30,8 @@ pub enum Architectures {
 pub enum Budgets {
     /// The full budget f of the configuration.
     Full(Budget),
+    /// One that was selected.
+    Selected(Handle<Budget>),
     /// Those of a round.
     Drawn {
         /// The budgets.
@@ -87,10 +89,11 @@ impl Stage for Train {
     fn inputs(&self) -> Vec<Input> {
         let architectures = match self.architectures {
             Architectures::Sampled { drawn, .. } => drawn.role("architectures"),
-            Architectures::Winner(search) => search.role("search"),
+            Architectures::Selected(selected) => selected.role("architecture"),
         };
         let budgets = match self.budgets {
             Budgets::Full(_) => None,
+            Budgets::Selected(selected) => Some(selected.role("budget")),
             Budgets::Drawn { drawn, .. } => Some(drawn.role("budgets")),
         };
         [architectures].into_iter().chain(budgets).collect()
@@ -99,10 +102,11 @@ impl Stage for Train {
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let architectures = match self.architectures {
             Architectures::Sampled { drawn, .. } => inputs.read(drawn)?,
-            Architectures::Winner(search) => vec![inputs.read(search)?.best],
+            Architectures::Selected(selected) => vec![inputs.read(selected)?],
         };
         let budgets = match self.budgets {
             Budgets::Full(budget) => vec![budget],
+            Budgets::Selected(selected) => vec![inputs.read(selected)?],
             Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
         };
         let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
@@ -119,10 +123,10 @@ impl Stage for Train {
     fn trainings_at_most(&self) -> u64 {
         let architectures = match self.architectures {
             Architectures::Sampled { count, .. } => count,
-            Architectures::Winner(_) => 1,
+            Architectures::Selected(_) => 1,
         };
         let budgets = match self.budgets {
-            Budgets::Full(_) => 1,
+            Budgets::Full(_) | Budgets::Selected(_) => 1,
             Budgets::Drawn { count, .. } => count,
         };
         (architectures * budgets) as u64

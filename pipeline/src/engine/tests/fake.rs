@@ -12,7 +12,7 @@ use stages::{Budget, sample};
 
 use crate::engine::executor::{Events, Executor, Size};
 use crate::engine::manifest::NodeEntry;
-use crate::engine::node::{Dag, Show, Shown};
+use crate::engine::node::{Dag, Known, Show, Shown};
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::run::{Outcome, Run};
@@ -181,7 +181,7 @@ pub(super) fn run(
 macro_rules! show {
     ($($stage:ty),*) => {
         $(impl Show for $stage {
-            fn show(&self, output: &Self::Output) -> Result<Shown, serde_json::Error> {
+            fn show(&self, output: &Self::Output, _: &Known<'_>) -> Result<Shown, serde_json::Error> {
                 Ok(Shown { json: serde_json::to_value(output)?, text: format!("{output:?}"), titled: false })
             }
         })*

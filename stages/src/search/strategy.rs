@@ -1,0 +1,137 @@
+//! The strategies that there are, by name, with their settings.
+
+use cache::Fields;
+use serde::{Deserialize, Serialize};
+
+use super::evolution::{EvolutionSearch, PRUNINGS};
+use super::reinforcement::ReinforcementSearch;
+use super::{Evolution, RandomSearch, Reinforcement, Searcher};
+use crate::Error;
+
+/// A strategy, as a person chooses one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Described {
+    /// Its name: what `search.strategy` says.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub line: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+}
+
+/// All strategies.
+pub const STRATEGIES: [Described; 3] = [
+    Described {
+        name: "random",
+        line: "trains random architectures and keeps the best",
+        source: "Li and Talwalkar, 2019, Random search and reproducibility for neural architecture search",
+    },
+    Described {
+        name: "evolution",
+        line: "aging evolution: the best of a few has a child that differs in one operation, the oldest dies",
+        source: "Real, Aggarwal, Huang and Le, 2019, Regularized evolution for image classifier architecture search",
+    },
+    Described {
+        name: "reinforcement",
+        line: "a distribution over operations for each edge, moved by the policy gradient",
+        source: "Williams, 1992, REINFORCE; Ying et al., 2019, NAS-Bench-101",
+    },
+];
+
+/// The settings of all strategies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strategies {
+    /// Section `[search.evolution]`.
+    pub evolution: Evolution,
+    /// Section `[search.reinforcement]`.
+    pub reinforcement: Reinforcement,
+}
+
+/// A strategy and its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Strategy {
+    /// `random`
+    Random,
+    /// `evolution`
+    Evolution(Evolution),
+    /// `reinforcement`
+    Reinforcement(Reinforcement),
+}
+
+impl Strategies {
+    /// The strategy of that name; `None` for one that is not in [`STRATEGIES`].
+    pub fn named(&self, name: &str) -> Option<Strategy> {
+        Some(match name {
+            "random" => Strategy::Random,
+            "evolution" => Strategy::Evolution(self.evolution),
+            "reinforcement" => Strategy::Reinforcement(self.reinforcement),
+            _ => return None,
+        })
+    }
+}
+
+impl Strategy {
+    /// Its name in [`STRATEGIES`].
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Evolution(_) => "evolution",
+            Self::Reinforcement(_) => "reinforcement",
+        }
+    }
+
+    /// The settings that fit a search of `samples` architectures, and a sentence for each that had to shrink.
+    pub fn fitting(self, samples: usize) -> (Self, Vec<String>) {
+        let Self::Evolution(asked) = self else { return (self, Vec::new()) };
+        let fitting = asked.fitting(samples);
+        let mut shrunk = Vec::new();
+        for (name, asked, fitting) in [
+            ("population", asked.population, fitting.population),
+            ("tournament", asked.tournament, fitting.tournament),
+        ] {
+            if asked != fitting {
+                shrunk.push(format!(
+                    "search.evolution.{name} is {fitting} instead of {asked}, for {samples} evaluations"
+                ));
+            }
+        }
+        (Self::Evolution(fitting), shrunk)
+    }
+
+    /// Begins a search of `samples` architectures.
+    pub fn begin(self, samples: usize, seed: u64) -> Box<dyn Searcher> {
+        match self {
+            Self::Random => Box::new(RandomSearch::new(samples, seed)),
+            Self::Evolution(settings) => Box::new(EvolutionSearch::new(settings, samples, seed)),
+            Self::Reinforcement(settings) => Box::new(ReinforcementSearch::new(settings, samples, seed)),
+        }
+    }
+
+    /// The most architectures that [`Searcher::finish`] gives and that were not asked for.
+    pub const fn found_at_most(&self) -> u64 {
+        match self {
+            Self::Random => 0,
+            Self::Evolution(_) => PRUNINGS,
+            Self::Reinforcement(_) => 1,
+        }
+    }
+
+    /// The settings that a search depends on, named as in the configuration.
+    ///
+    /// # Errors
+    /// When a number of theirs cannot be part of a key.
+    pub fn fields(&self) -> Result<Fields, Error> {
+        let fields = Fields::new().with("search.strategy", self.name())?;
+        Ok(match *self {
+            Self::Random => fields,
+            Self::Evolution(Evolution { population, tournament, at_once }) => fields
+                .with("search.evolution.population", population)?
+                .with("search.evolution.tournament", tournament)?
+                .with("search.evolution.at_once", at_once)?,
+            Self::Reinforcement(Reinforcement { learning_rate, baseline_decay, at_once }) => fields
+                .with("search.reinforcement.learning_rate", learning_rate)?
+                .with("search.reinforcement.baseline_decay", baseline_decay)?
+                .with("search.reinforcement.at_once", at_once)?,
+        })
+    }
+}
