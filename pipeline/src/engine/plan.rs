@@ -165,7 +165,8 @@ impl Planner<'_> {
             Err(Error::NotTrained) => {
                 if !node.stage.asks_at_once() {
                     // What it asks for next depends on what it is told.
-                    planned.run = Bound::AtMost(node.stage.trainings_at_most().saturating_sub(planned.cached));
+                    planned.run =
+                        Bound::AtMost(node.stage.trainings_at_most().saturating_sub(planned.cached));
                 }
                 Ok((planned, None))
             }
