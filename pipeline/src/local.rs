@@ -11,6 +11,7 @@ use kernels::{Device, DeviceChoice, PACKED};
 use stages::Budget;
 use stages::data::{Dataset, held_out};
 use stages::hyperparameter::Value;
+use stages::job::Job;
 use stages::network::{self, EdgeFlops};
 use stages::recipe::Scoring;
 use stages::stage::JobList;
@@ -134,8 +135,7 @@ impl LocalExecutor {
             return usize::MAX;
         };
         let device = Device::open(DeviceChoice::Cpu { threads: 1 }).ok();
-        let plan =
-            device.and_then(|device| stages::train::memory_plan(&jobs.job(place), &self.data, &device).ok());
+        let plan = device.and_then(|device| jobs.job(place).memory_plan(&self.data, &device).ok());
         plan.map_or(usize::MAX, |plan| (memory / plan.total().max(1)).max(1) as usize)
     }
 }
@@ -145,7 +145,8 @@ impl Executor for LocalExecutor {
         lock(&self.opened).as_ref().map(|device| kernels::hardware(&device.name()))
     }
 
-    fn size(&self, job: &TrainingJob) -> Size {
+    fn size(&self, job: &Job) -> Size {
+        let Job::Network(job) = job;
         // A job that fits no network fails with its reason when it is trained.
         let (Ok(images), Ok(flops)) = (images(job, &self.data), self.flops(&job.budget)) else {
             return Size::default();
@@ -163,10 +164,8 @@ impl Executor for LocalExecutor {
             return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
                 .execute();
         }
-        let train = |job: &TrainingJob, observer: &JobObserver<'_>| {
-            stages::train::train(job, &self.data, device, observer)
-        };
-        processor::execute(jobs, workers, &train, stop, events);
+        let run = |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer);
+        processor::execute(jobs, workers, &run, stop, events);
         Ok(())
     }
 }

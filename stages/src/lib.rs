@@ -10,6 +10,7 @@ pub mod echo;
 pub mod forest;
 pub mod genotype;
 pub mod hyperparameter;
+pub mod job;
 pub mod mip;
 pub mod network;
 pub mod path;

@@ -116,17 +116,28 @@ impl TrainingResult {
     }
 }
 
-/// A finished training, with what happened to be so and is not part of its result.
+/// What came of a job, with what happened to be so and is not part of its result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FinishedTraining {
+pub struct Finished<R> {
     /// The result.
-    pub result: TrainingResult,
+    pub result: R,
     /// What it ran on.
     pub device: String,
     /// Wall-clock time in milliseconds.
     pub elapsed_ms: u64,
     /// Images trained a second of training time.
     pub images_per_second: f64,
+}
+
+/// A finished training.
+pub type FinishedTraining = Finished<TrainingResult>;
+
+impl<R> Finished<R> {
+    /// The same with another result.
+    pub fn map<S>(self, map: impl FnOnce(R) -> S) -> Finished<S> {
+        let Self { result, device, elapsed_ms, images_per_second } = self;
+        Finished { result: map(result), device, elapsed_ms, images_per_second }
+    }
 }
 
 /// Hears of a training's progress and may stop it.

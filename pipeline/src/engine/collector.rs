@@ -6,15 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use cache::{Claim, Claimed, Key, PutOutcome, Store};
+use cache::{Claim, Claimed, PutOutcome, Store};
+use stages::job::JobResult;
 use stages::stage::JobList;
-use stages::train::{FinishedTraining, TrainingJob};
+use stages::train::Finished;
 
 use super::basis::Devices;
 use super::executor::{Events, Size};
 use super::manifest::TrainingCount;
 use super::progress::Progress;
-use super::trainings::{Stored, lock, read, remembered, summary, training_record};
+use super::trainings::{Stored, job_record, lock, read, remembered};
 use crate::error::{Error, TrainingFailure};
 
 /// How often a process looks whether others have finished what it waits for.
@@ -43,14 +44,14 @@ pub(super) struct Collected {
     /// Trainings that ran and were stored, and those that others had stored by the time their turn came.
     pub(super) count: TrainingCount,
     /// Results, in the order in which they came in.
-    pub(super) finished: Vec<Finished>,
+    pub(super) finished: Vec<Arrived>,
     pub(super) failures: Vec<TrainingFailure>,
     /// Why a result could not be stored, which ends the run.
     pub(super) not_stored: Option<Error>,
 }
 
 /// A job whose result is stored.
-pub(super) struct Finished {
+pub(super) struct Arrived {
     /// Its position.
     pub(super) job: usize,
     /// Whether it ran here; otherwise another process had stored it.
@@ -79,10 +80,6 @@ impl<'a> Collector<'a> {
     ) -> Self {
         let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self { store, devices, progress, stop, force, jobs, sizes, claims, with_others, collected }
-    }
-
-    fn key(&self, job: usize) -> Result<Key, Error> {
-        self.jobs.job(job).key().map_err(Error::Stage)
     }
 
     /// What came of the jobs. Claims that are left, of jobs that were stopped, are given up.
@@ -123,18 +120,19 @@ impl<'a> Collector<'a> {
         }
         // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
         // put into it.
-        let Ok(key) = &self.key(job) else { return Turn::Own };
-        if let Ok(Some(stored)) = remembered(self.store, key, self.devices) {
+        let (number, job) = (job, self.jobs.job(job));
+        let Ok(key) = &job.key() else { return Turn::Own };
+        if let Ok(Some(stored)) = remembered(self.store, &job, key, self.devices) {
             return Turn::Done(stored);
         }
         let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(stored) = read(&record, self.devices)
+            && let Some(stored) = read(&job, &record, self.devices)
         {
             return Turn::Done(stored);
         }
-        lock(&self.claims).insert(job, claim);
+        lock(&self.claims).insert(number, claim);
         Turn::Own
     }
 
@@ -142,27 +140,28 @@ impl<'a> Collector<'a> {
     fn found(&self, job: usize, stored: Stored) {
         let mut collected = lock(&self.collected);
         collected.count.cached += 1;
-        collected.finished.push(Finished { job, ran: false, stored });
+        collected.finished.push(Arrived { job, ran: false, stored });
         drop(collected);
         self.progress.images(0, self.sizes[job].flops);
         self.progress.training_ended(None);
     }
 
     /// Stores a result; what later stages read of what is stored then.
-    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<Stored, Error> {
-        let key = &self.key(job)?;
-        let record = training_record(key.clone(), trained)?;
+    fn keep(&self, job: usize, finished: Finished<JobResult>) -> Result<Stored, Error> {
+        let job = &self.jobs.job(job);
+        let key = &job.key().map_err(Error::Stage)?;
+        let record = job_record(key.clone(), &finished)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
         if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
             // Where another result was stored first, that is what every later run will see, and so must this one.
-            if let Ok(Some(first)) = remembered(self.store, key, self.devices) {
+            if let Ok(Some(first)) = remembered(self.store, job, key, self.devices) {
                 return Ok(first);
             }
             // What is stored cannot be read, and would be trained again by every run.
             self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
         }
-        self.devices.note(&trained.device);
-        Ok(Stored { training: summary(key, &trained.result), elapsed_ms: trained.elapsed_ms })
+        self.devices.note(&finished.device);
+        Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms })
     }
 
     /// Ends the run: what comes next could not be stored either.
@@ -190,13 +189,13 @@ impl Events for Collector<'_> {
         self.progress.images(images, self.sizes[job].flops_of(images));
     }
 
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+    fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
         match result {
-            Ok(trained) => match self.keep(job, &trained) {
+            Ok(finished) => match self.keep(job, finished) {
                 Ok(stored) => {
                     let mut collected = lock(&self.collected);
                     collected.count.run += 1;
-                    collected.finished.push(Finished { job, ran: true, stored });
+                    collected.finished.push(Arrived { job, ran: true, stored });
                     drop(collected);
                     self.progress.training_ended(None);
                     if self.store.is_out_of_room() {
@@ -208,10 +207,10 @@ impl Events for Collector<'_> {
             // Whatever a training says after it was told to stop, it was stopped and did not fail.
             Err(_) if self.stop.load(Ordering::Relaxed) => {}
             Err(error) => {
-                let TrainingJob { genotype, budget, .. } = self.jobs.job(job);
+                let failed = self.jobs.job(job);
                 let failure = TrainingFailure {
-                    genotype: genotype.to_string(),
-                    budget: budget.to_string(),
+                    subject: failed.subject(),
+                    budget: failed.budget().to_string(),
                     message: error.to_string(),
                 };
                 self.progress.training_ended(Some(&failure.to_string()));
@@ -243,7 +242,7 @@ impl Events for Part<'_> {
         self.collector.images(self.jobs[job], images);
     }
 
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+    fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
         self.collector.finished(self.jobs[job], result);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
+use stages::job::{Job, JobResult};
 use stages::stage::JobList;
-use stages::train::{FinishedTraining, TrainingJob};
+use stages::train::Finished;
 
 use crate::error::Error;
 
@@ -31,7 +32,7 @@ impl Size {
 /// Runs trainings on whatever it stands for: this machine's devices, or others.
 pub(crate) trait Executor: Sync {
     /// The size of one job.
-    fn size(&self, job: &TrainingJob) -> Size;
+    fn size(&self, job: &Job) -> Size;
 
     /// What it has trained on so far, if it has trained.
     fn device(&self) -> Option<String>;
@@ -56,7 +57,7 @@ pub(crate) trait Events: Sync {
     fn images(&self, job: usize, images: u64);
 
     /// The job ended.
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>);
+    fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>);
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use cache::{Cost, Digest, Key, Record, Store};
 use rayon::prelude::*;
 use stages::Budget;
-use stages::stage::{JobList, JobRunner, StageError, TrainingLog, TrainingSummary};
-use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
+use stages::job::{Job, JobResult, JobSummary};
+use stages::stage::{JobList, JobRunner, StageError, TrainingLog};
+use stages::train::{Finished, FinishedTraining, TrainingResult};
 
 use super::basis::Devices;
-use super::collector::{Collector, Finished, Part};
+use super::collector::{Arrived, Collector, Part};
 use super::executor::{Executor, Size};
 use super::manifest::TrainingCount;
 use super::node::NodeIndex;
@@ -27,7 +28,7 @@ const LOOKED_UP: usize = 1 << 12;
 /// A training that is stored.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
-    pub(super) training: TrainingSummary,
+    pub(super) summary: JobSummary,
     /// How long it took when it ran.
     pub(super) elapsed_ms: u64,
 }
@@ -39,12 +40,13 @@ type LookedUp = (Digest, Option<Stored>);
 /// so that a list of a million takes no more memory than what `take` makes of it.
 fn look_up(
     jobs: &dyn JobList,
-    remembered: impl Fn(&Key) -> Result<Option<Stored>, Error> + Sync,
+    remembered: impl Fn(&Job, &Key) -> Result<Option<Stored>, Error> + Sync,
     mut take: impl FnMut(usize, LookedUp),
 ) -> Result<(), Error> {
     let one = |place: usize| {
-        let key = jobs.job(place).key().map_err(Error::Stage)?;
-        Ok((*key.digest(), remembered(&key)?))
+        let job = jobs.job(place);
+        let key = job.key().map_err(Error::Stage)?;
+        Ok((*key.digest(), remembered(&job, &key)?))
     };
     for first in (0..jobs.count()).step_by(LOOKED_UP) {
         let places = first..jobs.count().min(first + LOOKED_UP);
@@ -67,7 +69,7 @@ struct DistinctJobs {
 impl DistinctJobs {
     fn of(
         jobs: &dyn JobList,
-        remembered: impl Fn(&Key) -> Result<Option<Stored>, Error> + Sync,
+        remembered: impl Fn(&Job, &Key) -> Result<Option<Stored>, Error> + Sync,
     ) -> Result<Self, Error> {
         let mut distinct = Self::default();
         let mut known: HashMap<Digest, u32> = HashMap::new();
@@ -95,7 +97,7 @@ impl JobList for Chosen<'_> {
         self.places.len()
     }
 
-    fn job(&self, place: usize) -> TrainingJob {
+    fn job(&self, place: usize) -> Job {
         self.all.job(self.places[place] as usize)
     }
 
@@ -104,42 +106,34 @@ impl JobList for Chosen<'_> {
     }
 }
 
-/// A remembered training, or `None` when there is none that can be read; notes where it ran.
-pub(super) fn remembered(store: &Store, key: &Key, devices: &Devices) -> Result<Option<Stored>, Error> {
-    Ok(store.get(key)?.and_then(|record| read(&record, devices)))
+/// A remembered result of a job, or `None` when there is none that can be read; notes where it came from.
+pub(super) fn remembered(
+    store: &Store,
+    job: &Job,
+    key: &Key,
+    devices: &Devices,
+) -> Result<Option<Stored>, Error> {
+    Ok(store.get(key)?.and_then(|record| read(job, &record, devices)))
 }
 
-/// The training in a record, or `None` when it cannot be read; notes where it ran.
-pub(super) fn read(record: &Record, devices: &Devices) -> Option<Stored> {
-    let result = record.value::<TrainingResult>().ok()?;
+/// The result of a job in a record, or `None` when it cannot be read; notes where it came from.
+pub(super) fn read(job: &Job, record: &Record, devices: &Devices) -> Option<Stored> {
+    let result = job.read(record)?;
     devices.note(record.provenance.get(DEVICE).map_or("", String::as_str));
-    Some(Stored { training: summary(&record.key, &result), elapsed_ms: record.cost.elapsed_ms })
+    Some(Stored { summary: result.summary(&record.key), elapsed_ms: record.cost.elapsed_ms })
 }
 
-/// What later stages read of a training.
-pub(super) fn summary(key: &Key, result: &TrainingResult) -> TrainingSummary {
-    TrainingSummary {
-        key: *key.digest(),
-        score: result.score,
-        divergence: result.divergence(),
-        test_accuracy: result.test_accuracy,
-        parameters: result.parameters,
-        mult_adds: result.mult_adds,
-        training_flops: result.training_flops,
-    }
-}
-
-/// The record of a finished training. Device and speed are provenance: they do not change the result.
-pub(crate) fn training_record(key: Key, trained: &FinishedTraining) -> Result<Record, Error> {
-    let mut record = Record::of(key, &trained.result)?;
-    record.provenance.insert(DEVICE.into(), trained.device.clone());
+/// The record of a job that is done. Device and speed are provenance: they do not change the result.
+pub(crate) fn job_record(key: Key, finished: &Finished<JobResult>) -> Result<Record, Error> {
+    let mut record = finished.result.record(key)?;
+    record.provenance.insert(DEVICE.into(), finished.device.clone());
     record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
-    record.provenance.insert("images_per_second".into(), format!("{:.0}", trained.images_per_second));
-    record.cost = Cost { flops: trained.result.training_flops, elapsed_ms: trained.elapsed_ms };
+    record.provenance.insert("images_per_second".into(), format!("{:.0}", finished.images_per_second));
+    record.cost = Cost { flops: finished.result.training_flops(), elapsed_ms: finished.elapsed_ms };
     Ok(record)
 }
 
-/// What [`training_record`] was made from.
+/// What [`job_record`] was made from.
 pub(crate) fn remembered_training(record: &Record, result: TrainingResult) -> FinishedTraining {
     let said = |name: &str| record.provenance.get(name).cloned().unwrap_or_default();
     FinishedTraining {
@@ -188,17 +182,18 @@ impl SoFar {
 }
 
 impl JobRunner for NodeJobs<'_> {
-    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         self.try_train(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
 impl NodeJobs<'_> {
-    fn try_train(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
+    fn try_train(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, Error> {
         // What was forced once was trained by this node, and is as good as any from then on.
         let is_forced = |key: &Key| self.force && !lock(&self.so_far).met.contains(key.digest());
-        let known =
-            |key: &Key| if is_forced(key) { Ok(None) } else { remembered(self.store, key, &self.devices) };
+        let known = |job: &Job, key: &Key| {
+            if is_forced(key) { Ok(None) } else { remembered(self.store, job, key, &self.devices) }
+        };
         let mut distinct = DistinctJobs::of(jobs, known)?;
         let mut logs = vec![TrainingLog::default(); distinct.results.len()];
         let (mut missing, mut cached) = (Vec::new(), 0);
@@ -223,14 +218,14 @@ impl NodeJobs<'_> {
         let DistinctJobs { results, places, .. } = distinct;
         let so_far = &mut *lock(&self.so_far);
         for (found, _) in results.iter().flatten().zip(is_new).filter(|(_, is_new)| *is_new) {
-            so_far.count.diverged += u64::from(found.training.divergence.is_some());
+            so_far.count.diverged += u64::from(found.summary.divergence().is_some());
             so_far.elapsed_ms += found.elapsed_ms;
         }
         if self.logs {
             so_far.log.extend(places.iter().map(|&number| logs[number as usize]));
         }
-        let training = |number: u32| results[number as usize].as_ref().map(|found| found.training.clone());
-        Ok(places.into_iter().filter_map(training).collect())
+        let summary = |number: u32| results[number as usize].as_ref().map(|found| found.summary.clone());
+        Ok(places.into_iter().filter_map(summary).collect())
     }
 
     fn run_missing(
@@ -257,7 +252,7 @@ impl NodeJobs<'_> {
         {
             let so_far = &mut *lock(&self.so_far);
             so_far.count += collected.count;
-            for Finished { job, ran, stored } in collected.finished {
+            for Arrived { job, ran, stored } in collected.finished {
                 let number = numbers[job] as usize;
                 logs[number] = so_far.arrive(ran, stored.elapsed_ms);
                 distinct.results[number] = Some(stored);
@@ -310,28 +305,28 @@ pub(super) struct PlannedJobs<'a> {
 }
 
 impl JobRunner for PlannedJobs<'_> {
-    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         self.try_look_up(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
 impl PlannedJobs<'_> {
-    fn try_look_up(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
+    fn try_look_up(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, Error> {
         let (mut count, mut missing) = (lock(&self.count), lock(self.missing));
         // Kept while all are there: with one missing, the stage goes no further.
         let mut results = Some(Vec::new());
         let mut found: HashSet<Digest> = HashSet::new();
         look_up(
             jobs,
-            |key| remembered(self.store, key, &Devices::default()),
+            |job, key| remembered(self.store, job, key, &Devices::default()),
             |_, (digest, result)| {
                 if let Some(result) = result {
                     if found.insert(digest) {
                         count.cached += 1;
-                        count.diverged += u64::from(result.training.divergence.is_some());
+                        count.diverged += u64::from(result.summary.divergence().is_some());
                     }
                     if let Some(results) = &mut results {
-                        results.push(result.training);
+                        results.push(result.summary);
                     }
                     return;
                 }

@@ -28,7 +28,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::train::Divergence;
+use crate::job::JobSummary;
+use crate::train::{Divergence, TrainingResult};
 
 pub use compare_searches::{
     CompareSearches, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison,
@@ -107,11 +108,11 @@ pub struct TrainingLog {
 
 /// Who has a stage's jobs trained: it remembers trainings and, if the engine is not merely planning, runs new ones.
 pub trait JobRunner: Sync {
-    /// The trainings of `jobs`, in the order of the jobs. Jobs that occur twice are trained once.
+    /// The results of `jobs`, in the order of the jobs, each of its job's kind. Jobs that occur twice are done once.
     ///
     /// # Errors
     /// [`StageError::Untrained`] with its cause when at least one of them is not there in the end.
-    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError>;
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError>;
 }
 
 /// What later stages read of one training. The whole record lies in the cache under `key`.
@@ -131,6 +132,21 @@ pub struct TrainingSummary {
     pub mult_adds: u64,
     /// Floating point operations of the whole training, forward and backward.
     pub training_flops: u64,
+}
+
+impl TrainingSummary {
+    /// Of the result under the key `key`.
+    pub fn new(key: Digest, result: &TrainingResult) -> Self {
+        Self {
+            key,
+            score: result.score,
+            divergence: result.divergence(),
+            test_accuracy: result.test_accuracy,
+            parameters: result.parameters,
+            mult_adds: result.mult_adds,
+            training_flops: result.training_flops,
+        }
+    }
 }
 
 /// Why a stage gave no output.

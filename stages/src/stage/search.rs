@@ -4,7 +4,7 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::diverged::diverged;
-use super::jobs::JobGrid;
+use super::jobs::{self, JobGrid};
 use super::{
     DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
 };
@@ -83,7 +83,7 @@ impl Evaluations<'_> {
     /// Scores architectures, in their order.
     fn add(&mut self, architectures: &dyn ArchitectureList) -> Result<(), StageError> {
         let grid = JobGrid { template: self.template, architectures, budgets: &[self.budget] };
-        let trained = self.jobs.run(&grid)?;
+        let trained = jobs::train(self.jobs, &grid)?;
         self.diverged.extend(diverged(&grid, 0, &trained));
         let evaluation =
             |(place, training)| Evaluation { genotype: architectures.architecture(place), training };

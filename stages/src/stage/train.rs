@@ -4,7 +4,7 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::diverged::diverged;
-use super::jobs::JobGrid;
+use super::jobs::{self, JobGrid};
 use super::{
     DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
     TrainingSummary,
@@ -110,7 +110,7 @@ impl Stage for Train {
             Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
         };
         let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
-        let (mut trained, mut first) = (jobs.run(&grid)?.into_iter(), 0);
+        let (mut trained, mut first) = (jobs::train(jobs, &grid)?.into_iter(), 0);
         let under = |&budget: &Budget| {
             let trainings: Vec<TrainingSummary> = trained.by_ref().take(architectures.len()).collect();
             let diverged = diverged(&grid, first, &trainings);

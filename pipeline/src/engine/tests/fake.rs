@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Fields, Store};
+use stages::job::{Job, JobResult, JobSummary};
 use stages::recipe::{Recipe, Scoring};
 use stages::stage::{Handle, Input, Inputs, JobList, JobRunner, Stage, StageError, TrainingSummary, decode};
 use stages::train::{DataId, EpochResult, FinishedTraining, TrainingJob, TrainingResult};
@@ -37,12 +38,13 @@ impl Executor for FakeExecutor {
         (self.count() > 0).then(|| "made up".to_owned())
     }
 
-    fn size(&self, job: &TrainingJob) -> Size {
-        Size { images: 10, flops: u64::from(job.budget.epochs) * 1000 }
+    fn size(&self, job: &Job) -> Size {
+        Size { images: 10, flops: u64::from(job.budget().epochs) * 1000 }
     }
 
     fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
-        for (index, job) in (0..jobs.count()).map(|index| (index, jobs.job(index))) {
+        for index in 0..jobs.count() {
+            let Job::Network(job) = jobs.job(index);
             if stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -61,7 +63,8 @@ impl Executor for FakeExecutor {
                 trained.len()
             };
             let diverges = self.diverging.is_some_and(|diverges| diverges(&job));
-            events.finished(index, Ok(if diverges { diverged(&job) } else { made_up(&job) }));
+            let finished_job = if diverges { diverged(&job) } else { made_up(&job) };
+            events.finished(index, Ok(finished_job.map(JobResult::Network)));
             if self.stop_after == Some(finished) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -271,10 +274,13 @@ impl Stage for Map {
 
     fn run(&self, _: &Inputs, runner: &dyn JobRunner) -> Result<Vec<TrainingSummary>, StageError> {
         let twice = self.architectures.clone().chain(self.architectures.clone());
-        let jobs: Vec<TrainingJob> = twice.map(|architecture| job(architecture, self.budget)).collect();
+        let jobs: Vec<Job> = twice.map(|architecture| Job::Network(job(architecture, self.budget))).collect();
         let trained = runner.run(&jobs)?;
         assert_eq!(trained.len(), jobs.len());
-        Ok(trained)
+        let training = |summary| match summary {
+            JobSummary::Network(training) => training,
+        };
+        Ok(trained.into_iter().map(training).collect())
     }
 
     fn trainings_at_most(&self) -> u64 {

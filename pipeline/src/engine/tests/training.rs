@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cache::Kind;
 use stages::stage::JobList;
-use stages::train::TrainingJob;
+use stages::job::Job;
 
 use super::fake::{Bench, Best, FakeExecutor, Map, budget, job, run};
 use crate::engine::executor::{Events, Executor, Size};
@@ -126,7 +126,7 @@ impl Executor for Overtaken<'_> {
         self.inner.device()
     }
 
-    fn size(&self, job: &TrainingJob) -> Size {
+    fn size(&self, job: &Job) -> Size {
         self.inner.size(job)
     }
 

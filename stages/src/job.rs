@@ -1,0 +1,126 @@
+//! What a stage has done for it: jobs, each with a key, a size and a result that is remembered. One engine, executor,
+//! progress and kind of record serves all of them.
+
+use cache::{Key, Record};
+use kernels::{Device, MemoryPlan};
+
+use crate::data::Dataset;
+use crate::stage::TrainingSummary;
+use crate::train::{Divergence, Finished, Observer, TrainingJob, TrainingResult};
+use crate::{Budget, Error};
+
+/// A job of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Job {
+    /// Trains the network of an architecture.
+    Network(TrainingJob),
+}
+
+/// What a job gave: the same for the same job, whatever it ran on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobResult {
+    /// Of [`Job::Network`].
+    Network(TrainingResult),
+}
+
+/// What stages read of a job's result. The whole record lies in the cache.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobSummary {
+    /// Of [`Job::Network`].
+    Network(TrainingSummary),
+}
+
+impl JobSummary {
+    /// Where its loss stopped being a number, if it did.
+    pub fn divergence(&self) -> Option<Divergence> {
+        match self {
+            Self::Network(training) => training.divergence,
+        }
+    }
+}
+
+impl Job {
+    /// The key of its result.
+    ///
+    /// # Errors
+    /// When a number of the job cannot be part of a key.
+    pub fn key(&self) -> Result<Key, Error> {
+        match self {
+            Self::Network(job) => job.key(),
+        }
+    }
+
+    /// The budget that it is done under.
+    pub fn budget(&self) -> &Budget {
+        match self {
+            Self::Network(job) => &job.budget,
+        }
+    }
+
+    /// What it trains, as messages name it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Network(job) => job.genotype.to_string(),
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the budget does not fit the network, the device fails, or the observer stops it.
+    pub fn run(
+        &self,
+        data: &Dataset,
+        device: &Device,
+        observer: &dyn Observer,
+    ) -> Result<Finished<JobResult>, Error> {
+        match self {
+            Self::Network(job) => {
+                Ok(crate::train::train(job, data, device, observer)?.map(JobResult::Network))
+            }
+        }
+    }
+
+    /// The memory that it would take on a device, as it is planned for it.
+    ///
+    /// # Errors
+    /// When the budget does not fit the network, or the training the device.
+    pub fn memory_plan(&self, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
+        match self {
+            Self::Network(job) => crate::train::memory_plan(job, data, device),
+        }
+    }
+
+    /// The result of this job in a record; none where the record holds something else.
+    pub fn read(&self, record: &Record) -> Option<JobResult> {
+        match self {
+            Self::Network(_) => record.value().ok().map(JobResult::Network),
+        }
+    }
+}
+
+impl JobResult {
+    /// A record of it under the job's key.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn record(&self, key: Key) -> Result<Record, cache::Error> {
+        match self {
+            Self::Network(result) => Record::of(key, result),
+        }
+    }
+
+    /// Floating point operations of the whole job, forward and backward.
+    pub fn training_flops(&self) -> u64 {
+        match self {
+            Self::Network(result) => result.training_flops,
+        }
+    }
+
+    /// What stages read of the result under this key.
+    pub fn summary(self, key: &Key) -> JobSummary {
+        match self {
+            Self::Network(result) => JobSummary::Network(TrainingSummary::new(*key.digest(), &result)),
+        }
+    }
+}
