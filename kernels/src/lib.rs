@@ -6,6 +6,7 @@
 mod backend;
 #[cfg(test)]
 mod checks;
+mod checkpoint;
 mod cpu;
 mod device;
 mod error;
@@ -31,6 +32,7 @@ mod tensors;
 mod trainer;
 
 pub use backend::{DeviceInfo, EpochMetrics, Evaluation, Monitor, Nobody, Stream, TrainerSettings};
+pub use checkpoint::Checkpoint;
 pub use cpu::{control, save_address_space};
 pub use device::{Because, Device, DeviceChoice, devices, hardware};
 pub use error::Error;
@@ -47,5 +49,7 @@ pub use reservation::memory_for_trainings;
 pub use rng::{Purpose, below, random, unit};
 pub use shape::{BLOCK, Shape};
 pub use state::{NormInit, State};
-pub use step::{DIFFERENTIATIONS, Group, Norm, Part, RunningStatistics, Scale, Step, Vector};
-pub use trainer::{Checkpoint, Epoch, Trainer};
+pub use step::{
+    DIFFERENTIATIONS, Difference, Group, Norm, Part, RunningStatistics, Scale, Step, Unrolled, Vector,
+};
+pub use trainer::{Epoch, Trainer};

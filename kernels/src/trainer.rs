@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings};
+use crate::checkpoint::Checkpoint;
 use crate::device::Device;
 use crate::error::Error;
 use crate::graph::{Call, Graph};
@@ -77,19 +78,6 @@ pub(crate) fn unchecked_setup(
     let (settings, sets) = (settings.clone(), sets.to_vec());
     let vectors = Arc::new(ops::vector_calls);
     Setup { tables: graph.tables.clone(), layout, train, evaluate, vectors, settings, sets }
-}
-
-/// Where a training stands: parameters, running statistics, what optimisers keep, and the steps that were made; not extra vectors,
-/// which a step fills before it reads them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// Of what network it is: name and shape of each parameter.
-    parameters: Vec<(String, Vec<usize>)>,
-    state: State,
-    moments: Moments,
-    /// Updates of each group.
-    updates: Vec<u64>,
-    steps: u64,
 }
 
 /// What the steps of an epoch read, and the rates that stay for all of them.
@@ -291,6 +279,18 @@ impl Trainer {
         let found = tensors.remove(name).map(|(_, values)| values);
         let problem = "the network has no tensor of this name".to_owned();
         found.ok_or_else(|| Error::BadSize { op: "parameter", name: name.to_owned(), problem })
+    }
+
+    /// Replaces the numbers of a parameter, in row-major order, and clears what optimisers keep.
+    ///
+    /// # Errors
+    /// When there is no parameter of that name with so many numbers, or the device fails.
+    pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
+        let mut state = self.backend.state()?;
+        state.set_parameter(name, values, &self.tables, &self.layout)?;
+        self.backend.set_state(&state)?;
+        self.updates.fill(0);
+        Ok(())
     }
 
     /// Replaces weights and running statistics by those of a safetensors file and clears what optimisers keep. `former` gives

@@ -22,6 +22,7 @@ pub mod search;
 pub mod space;
 pub mod speed;
 pub mod stage;
+pub mod supernet;
 pub mod train;
 
 mod error;

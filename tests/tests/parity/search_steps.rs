@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use kernels::{
-    Device, DeviceChoice, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Part, RunningStatistics,
-    Scale, Step, Stream, Trainer, Vector,
+    Device, DeviceChoice, Difference, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Step, Stream,
+    Trainer, Unrolled, Vector,
 };
 use serde::Deserialize;
 
@@ -45,57 +45,11 @@ struct Search {
 }
 
 const WEIGHTS: Group = Group::WEIGHTS;
-const TRAIN: usize = 0;
-const VALID: usize = 1;
-
-/// What weights are before a step, and what is kept of the gradients there.
-const BEFORE: Vector = Vector::Extra(0);
-const KEPT: Vector = Vector::Extra(1);
-
-fn differentiate(stream: usize) -> Part {
-    Part::Differentiate { stream, running: RunningStatistics::Updated }
-}
-
-fn copy(group: Group, from: Vector, to: Vector) -> Part {
-    Part::Copy { group, from, to }
-}
-
-fn add(group: Group, scale: Scale, from: Vector, to: Vector) -> Part {
-    Part::Axpy { group, scale, from, to }
-}
-
-/// The weights' gradient behind the architecture's.
 fn step(rates: &Rates, architecture: Group, is_second: bool) -> Step {
-    let (gradients, weights) = (Vector::Gradients, Vector::Parameters);
-    let rate = |factor: f32| Scale::from(factor).times_learning_rate(WEIGHTS);
-    let mut parts = Vec::new();
-    if is_second {
-        parts.extend([
-            copy(WEIGHTS, weights, BEFORE),
-            differentiate(TRAIN),
-            add(WEIGHTS, rate(-1.0), gradients, weights),
-            add(WEIGHTS, rate(-rates.momentum), Vector::Momenta, weights),
-            add(WEIGHTS, rate(-rates.weight_decay), BEFORE, weights),
-        ]);
-    }
-    parts.push(differentiate(VALID));
-    if is_second {
-        parts.extend([copy(architecture, gradients, KEPT), copy(WEIGHTS, gradients, KEPT)]);
-        for side in [1.0, -1.0] {
-            let moved = Scale::from(side * rates.distance).over_norm(WEIGHTS, KEPT);
-            let quotient = rate(-side * 0.5 / rates.distance).times_norm(WEIGHTS, KEPT);
-            parts.extend([
-                copy(WEIGHTS, BEFORE, weights),
-                add(WEIGHTS, moved, KEPT, weights),
-                differentiate(TRAIN),
-                add(architecture, quotient, gradients, KEPT),
-            ]);
-        }
-        parts.extend([copy(WEIGHTS, BEFORE, weights), copy(architecture, KEPT, gradients)]);
-    }
-    parts.push(Part::Update { group: architecture });
-    parts.extend([differentiate(TRAIN), Part::Update { group: WEIGHTS }]);
-    Step::new(parts).unwrap()
+    let Rates { momentum, weight_decay, distance, .. } = *rates;
+    let difference = Difference::Quotient;
+    let unrolled = Unrolled { momentum, weight_decay, distance, difference };
+    Step::bilevel(architecture, is_second.then_some(unrolled))
 }
 
 fn hold_search(order: &str, choice: DeviceChoice) {

@@ -1,0 +1,83 @@
+//! What a search by a supernet gives.
+
+use serde::{Deserialize, Serialize};
+
+use super::decode::{decode, skip_share};
+use crate::Genotype;
+
+/// One epoch of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SupernetEpoch {
+    /// Mean loss of the batches that weights were trained on.
+    pub loss: f64,
+    /// Mean loss of the batches that the architecture was trained on, before each of its updates.
+    pub architecture_loss: f64,
+    /// Top-1 accuracy of the supernet in percent, on the images that give the score, after the epoch.
+    pub score_accuracy: f64,
+    /// The numbers of the mixtures of normal cells after the epoch, edges node-major.
+    pub normal: Vec<f32>,
+    /// Those of reduction cells.
+    pub reduce: Vec<f32>,
+    /// Share of skip connections among the edges of the normal cell that these decode to.
+    pub skip_share: f64,
+}
+
+/// What a search gave: the same for the same job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SupernetResult {
+    /// The epochs.
+    pub epochs: Vec<SupernetEpoch>,
+    /// The architecture after the epoch with the best `score_accuracy`, of equal ones the first.
+    pub best: Genotype,
+    /// The architecture after the last epoch. Without any epoch both are that of the initial numbers.
+    pub last: Genotype,
+    /// Step at which the loss stopped being a number, if it did.
+    pub diverged_at: Option<u64>,
+    /// Trained parameters of the supernet, the architecture's included.
+    pub parameters: u64,
+    /// Multiply-adds of one image in inference.
+    pub mult_adds: u64,
+    /// FLOPs of the whole search: forward and backward of one image, times the images of all passes.
+    pub training_flops: u64,
+}
+
+/// A finished search, with what happened to be so and is not part of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedSupernet {
+    /// The result.
+    pub result: SupernetResult,
+    /// What it ran on.
+    pub device: String,
+    /// Wall-clock time in milliseconds, since it was begun or went on.
+    pub elapsed_ms: u64,
+    /// Images of all passes a second of training time.
+    pub images_per_second: f64,
+}
+
+impl SupernetEpoch {
+    /// With what follows from the numbers.
+    pub(super) fn new(
+        loss: f64,
+        architecture_loss: f64,
+        score_accuracy: f64,
+        [normal, reduce]: [Vec<f32>; 2],
+    ) -> Self {
+        let skip_share = skip_share(&decode(&normal, &reduce).normal);
+        Self { loss, architecture_loss, score_accuracy, normal, reduce, skip_share }
+    }
+
+    fn genotype(&self) -> Genotype {
+        decode(&self.normal, &self.reduce)
+    }
+}
+
+/// The architectures of the best and of the last epoch.
+pub(super) fn genotypes(epochs: &[SupernetEpoch], initial: &[Vec<f32>; 2]) -> [Genotype; 2] {
+    let best = epochs.iter().reduce(|best, next| {
+        if next.score_accuracy > best.score_accuracy { next } else { best }
+    });
+    [best, epochs.last()].map(|epoch| match epoch {
+        Some(epoch) => epoch.genotype(),
+        None => decode(&initial[0], &initial[1]),
+    })
+}

@@ -1,0 +1,271 @@
+//! Searches on few images.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use cache::Digest;
+use kernels::{Device, DeviceChoice};
+
+use super::job::Shares;
+use super::*;
+use crate::data::{Dataset, Images};
+use crate::genotype::{EDGES, Operation};
+use crate::random::Random;
+use crate::recipe::{Recipe, Scoring};
+use crate::train::{DataId, Observer, TrainingJob};
+use crate::{Error, Genotype};
+
+/// A set of images of two classes, told apart by where the second of two dots lies: to the right or below.
+fn dots(count: usize, size: usize, distance: usize) -> Dataset {
+    let mut random = Random::new(1, "dots", 0);
+    let mut images = |count: usize| {
+        let mut pixels = vec![0; count * size * size];
+        let mut labels = Vec::new();
+        for image in pixels.chunks_mut(size * size) {
+            let label = random.below(2) as usize;
+            let mut place = |span: usize| random.below((size - span) as u64) as usize;
+            let (along, across) = (place(distance), place(0));
+            for step in [along, along + distance] {
+                image[if label == 0 { across * size + step } else { step * size + across }] = 255;
+            }
+            labels.push(label as u16);
+        }
+        Images { pixels: pixels.into(), labels: labels.into(), count }
+    };
+    let (train, test) = (images(count), images(8));
+    Dataset {
+        name: "dots".to_owned(),
+        channels: 1,
+        height: size,
+        width: size,
+        classes: vec!["horizontal".to_owned(), "vertical".to_owned()],
+        mean: vec![0.0],
+        std: vec![0.25],
+        train,
+        test,
+        digest: Digest::of("test", &[size as u8, distance as u8]),
+    }
+}
+
+fn job(method: Method, budget: &str, data: &Dataset) -> SupernetJob {
+    SupernetJob {
+        method,
+        budget: budget.parse().unwrap(),
+        seed: 3,
+        data: DataId { name: data.name.clone(), digest: data.digest },
+        scoring: Scoring::Holdout { fraction: 0.2, seed: 0 },
+        recipe: Recipe { augment: false, ..Recipe::default() },
+        architecture: method.architecture_recipe(),
+    }
+}
+
+fn tiny(method: Method, data: &Dataset) -> SupernetJob {
+    job(method, "BPE-1,epochs=3,batch_size=8,layers=3,channels=4,image_size=8", data)
+}
+
+fn cpu(threads: usize) -> Device {
+    Device::open(DeviceChoice::Cpu { threads }).unwrap()
+}
+
+/// Counts images, hears notes, and stops when it is told.
+#[derive(Default)]
+struct Listener {
+    images: AtomicU64,
+    stops: AtomicBool,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Observer for Listener {
+    fn images(&self, count: u64) {
+        self.images.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, note: &str) {
+        self.notes.lock().unwrap().push(note.to_owned());
+    }
+}
+
+/// Keeps checkpoints in memory, and stops a search behind so many.
+struct Shelf<'a> {
+    kept: Mutex<Vec<Vec<u8>>>,
+    stops_after: usize,
+    listener: &'a Listener,
+}
+
+impl<'a> Shelf<'a> {
+    fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
+        Self { kept: Mutex::new(kept), stops_after, listener }
+    }
+}
+
+impl Checkpoints for Shelf<'_> {
+    fn last(&self) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap().last().cloned()
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), Error> {
+        let mut kept = self.kept.lock().unwrap();
+        kept.push(bytes.to_vec());
+        self.listener.stops.store(kept.len() == self.stops_after, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn whole(job: &SupernetJob, data: &Dataset, threads: usize) -> SupernetResult {
+    search(job, data, &cpu(threads), &Listener::default(), &NoCheckpoints).unwrap().result
+}
+
+#[test]
+fn a_key_holds_all_that_changes_a_result_and_is_no_trainings() {
+    let data = dots(40, 8, 3);
+    let base = tiny(Method::NAMED[0].1, &data);
+    let mut others: Vec<SupernetJob> =
+        Method::NAMED[1..].iter().map(|&(_, method)| tiny(method, &data)).collect();
+    let mut changed = |change: &dyn Fn(&mut SupernetJob)| {
+        let mut job = base.clone();
+        change(&mut job);
+        others.push(job);
+    };
+    changed(&|job| job.seed = 4);
+    changed(&|job| job.budget.epochs = 4);
+    changed(&|job| job.data.digest = Digest::of("test", b"other"));
+    changed(&|job| job.scoring = Scoring::Published);
+    changed(&|job| job.recipe.momentum = 0.8);
+    changed(&|job| job.recipe.augment = true);
+    changed(&|job| job.architecture.learning_rate = 6e-4);
+    changed(&|job| job.architecture.initial_deviation = 1e-2);
+    changed(&|job| job.architecture.minimum_rate = 1e-4);
+    let keys: BTreeSet<[u8; 32]> =
+        others.iter().chain([&base]).map(|job| job.key().unwrap().digest().0).collect();
+    assert_eq!(keys.len(), others.len() + 1);
+    // A supernet has none of these.
+    let mut same = base.clone();
+    same.recipe = Recipe { aux_weight: 0.0, drop_path: 0.0, ..same.recipe };
+    same.budget.cutout = 4;
+    assert_eq!(same.key().unwrap().digest(), base.key().unwrap().digest());
+    let SupernetJob { budget, seed, data, scoring, recipe, .. } = base.clone();
+    let training = TrainingJob { genotype: Genotype::default(), budget, seed, data, scoring, recipe };
+    assert!(training.key().unwrap().fields().get("job").is_none());
+    assert!(base.key().unwrap().fields().get("job").is_some());
+}
+
+#[test]
+fn the_validation_images_are_in_no_half() {
+    let data = dots(43, 8, 3);
+    let job = tiny(Method::NAMED[0].1, &data);
+    let Shares { halves: [weights, architecture], scored: (_, scored) } = Shares::new(&job, &data).unwrap();
+    assert_eq!([weights.len(), architecture.len(), scored.len()], [17, 17, 9]);
+    let all: BTreeSet<u32> = weights.iter().chain(&architecture).chain(&scored).copied().collect();
+    assert_eq!(all.len(), 43);
+    assert_eq!(scored, crate::data::holdout(43, 0.2, 0).validation);
+    let few = dots(2, 8, 3);
+    assert!(Shares::new(&tiny(Method::NAMED[0].1, &few), &few).is_err());
+}
+
+#[test]
+fn a_search_is_as_large_as_it_says_and_the_same_with_two_threads() {
+    let data = dots(40, 8, 3);
+    for (name, method) in Method::NAMED {
+        let job = tiny(method, &data);
+        let listener = Listener::default();
+        let found = search(&job, &data, &cpu(1), &listener, &NoCheckpoints).unwrap().result;
+        let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
+        assert_eq!(listener.images.into_inner(), size.images, "{name}");
+        assert_eq!(found.training_flops, size.flops, "{name}");
+        assert_eq!((found.epochs.len(), found.diverged_at), (3, None), "{name}");
+        let last = &found.epochs[2];
+        assert_eq!([last.normal.len(), last.reduce.len()], [EDGES * Operation::ALL.len(); 2]);
+        assert_eq!(found.last, decode(&last.normal, &last.reduce));
+        assert!(last.loss.is_finite() && last.architecture_loss.is_finite());
+        assert!(whole(&job, &data, 2) == found, "{name}");
+    }
+    assert!(memory_plan(&tiny(Method::NAMED[1].1, &data), &data, &cpu(1)).is_ok());
+}
+
+#[test]
+fn a_search_goes_on_from_its_checkpoint_and_from_no_other() {
+    let data = dots(40, 8, 3);
+    let jobs = [0, 1].map(|method: usize| tiny(Method::NAMED[method].1, &data));
+    for (number, job) in jobs.iter().enumerate() {
+        let expected = whole(job, &data, 1);
+        let stopped = Listener::default();
+        let shelf = Shelf::new(Vec::new(), 1, &stopped);
+        let error = search(job, &data, &cpu(1), &stopped, &shelf).unwrap_err();
+        assert!(matches!(error, Error::Network(kernels::Error::Cancelled)), "{error}");
+        let kept = shelf.kept.into_inner().unwrap();
+        assert_eq!(kept.len(), 1);
+        let listener = Listener::default();
+        let shelf = Shelf::new(kept.clone(), usize::MAX, &listener);
+        let found = search(job, &data, &cpu(2), &listener, &shelf).unwrap().result;
+        assert!(found == expected);
+        assert_eq!(shelf.kept.into_inner().unwrap().len(), 3);
+        let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
+        assert_eq!(listener.images.load(Ordering::Relaxed), size.images);
+        assert!(listener.notes.into_inner().unwrap().is_empty());
+
+        let mut flipped = kept[0].clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        let cut = kept[0][..middle].to_vec();
+        for (job, bytes) in [(job, flipped), (job, cut), (job, Vec::new()), (&jobs[1 - number], kept[0].clone())]
+        {
+            let listener = Listener::default();
+            let shelf = Shelf::new(vec![bytes], usize::MAX, &listener);
+            let found = search(job, &data, &cpu(1), &listener, &shelf).unwrap().result;
+            assert!(found == whole(job, &data, 1));
+            let notes = listener.notes.into_inner().unwrap();
+            assert!(notes.len() == 1 && notes[0].contains("is not used"), "{notes:?}");
+        }
+    }
+}
+
+
+/// Noise in which a pixel often repeats the one `distance` to the left (class 0) or above (class 1).
+fn texture(count: usize, size: usize, distance: usize, share: f64) -> Dataset {
+    let mut random = Random::new(1, "texture", 0);
+    let mut images = |count: usize| {
+        let mut pixels = vec![0; count * size * size];
+        let mut labels = Vec::new();
+        for image in pixels.chunks_mut(size * size) {
+            let label = random.below(2) as usize;
+            for i in 0..size {
+                for j in 0..size {
+                    let fresh = random.below(2) as u8 * 255;
+                    let at = |a: usize, b: usize| if label == 0 { a * size + b } else { b * size + a };
+                    let repeats = j >= distance && random.uniform() < share;
+                    image[at(i, j)] = if repeats { image[at(i, j - distance)] } else { fresh };
+                }
+            }
+            labels.push(label as u16);
+        }
+        Images { pixels: pixels.into(), labels: labels.into(), count }
+    };
+    let (train, test) = (images(count), images(8));
+    Dataset { train, test, mean: vec![0.5], std: vec![0.5], ..dots(1, size, distance) }
+}
+
+#[test]
+fn a_planted_operation_is_found() {
+    for (distance, share, rate) in [(8, 0.9, 0.02), (6, 0.9, 0.02), (4, 0.9, 0.02), (1, 0.6, 0.02), (8, 0.9, 0.1)] {
+        println!("distance {distance}, share {share}, rate {rate}");
+        let data = texture(2500, 16, distance, share);
+        let mut job = job(Method::NAMED[0].1, "BPE-1,epochs=8,batch_size=32,layers=3,channels=8", &data);
+        job.architecture.learning_rate = rate;
+        let found = whole(&job, &data, 2);
+        for epoch in &found.epochs {
+            let mut means = [0.0; 8];
+            for row in epoch.normal.chunks(8) {
+                let sum: f32 = row.iter().map(|a| a.exp()).sum();
+                means.iter_mut().zip(row).for_each(|(m, a)| *m += a.exp() / sum / EDGES as f32);
+            }
+            println!("{:.3} {:.3} {:.1} {means:.3?}", epoch.loss, epoch.architecture_loss, epoch.score_accuracy);
+        }
+        println!("{}", found.last);
+    }
+}
