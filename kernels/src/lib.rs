@@ -4,9 +4,9 @@
 //! [`Trainer`] trains and evaluates it on a [`Device`].
 
 mod backend;
+mod checkpoint;
 #[cfg(test)]
 mod checks;
-mod checkpoint;
 mod cpu;
 mod device;
 mod error;

@@ -15,6 +15,7 @@ use stages::job::Job;
 use stages::network::{self, EdgeFlops};
 use stages::recipe::Scoring;
 use stages::stage::JobList;
+use stages::supernet::{Checkpoints, SearchSize};
 use stages::train::{Observer, TrainingJob};
 
 use self::packs::Packs;
@@ -146,12 +147,18 @@ impl Executor for LocalExecutor {
     }
 
     fn size(&self, job: &Job) -> Size {
-        let Job::Network(job) = job;
         // A job that fits no network fails with its reason when it is trained.
-        let (Ok(images), Ok(flops)) = (images(job, &self.data), self.flops(&job.budget)) else {
-            return Size::default();
-        };
-        Size::of(images, flops.of(&job.genotype))
+        match job {
+            Job::Network(job) => match (images(job, &self.data), self.flops(&job.budget)) {
+                (Ok(images), Ok(flops)) => Size::of(images, flops.of(&job.genotype)),
+                _ => Size::default(),
+            },
+            Job::Supernet(job) => {
+                let data = &self.data;
+                let size = job.size(data.train.count, data.channels, data.classes.len());
+                size.map_or_else(|_| Size::default(), |SearchSize { images, flops }| Size { images, flops })
+            }
+        }
     }
 
     fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
@@ -164,7 +171,7 @@ impl Executor for LocalExecutor {
             return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
                 .execute();
         }
-        let run = |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer);
+        let run = |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer, observer);
         processor::execute(jobs, workers, &run, stop, events);
         Ok(())
     }
@@ -212,5 +219,19 @@ impl Observer for JobObserver<'_> {
 
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, note: &str) {
+        self.events.note(self.index, note);
+    }
+}
+
+impl Checkpoints for JobObserver<'_> {
+    fn last(&self) -> Option<Vec<u8>> {
+        self.events.checkpoint(self.index)
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), stages::Error> {
+        Ok(self.events.keep_checkpoint(self.index, bytes)?)
     }
 }

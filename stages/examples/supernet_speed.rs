@@ -31,5 +31,11 @@ fn main() {
     let device = Device::open(DeviceChoice::Cpu { threads: 2 }).unwrap();
     println!("{:?}", memory_plan(&job, &data, &device).unwrap());
     let found = search(&job, &data, &device, &Quiet, &NoCheckpoints).unwrap();
-    println!("program {} images/s, {:?} {} M madds {} params", found.images_per_second, found.result.diverged_at, found.result.mult_adds / 1000000, found.result.parameters);
+    println!(
+        "program {} images/s, {:?} {} M madds {} params",
+        found.images_per_second,
+        found.result.diverged_at,
+        found.result.mult_adds / 1000000,
+        found.result.parameters
+    );
 }

@@ -1,11 +1,12 @@
 //! What a stage has done for it: jobs, each with a key, a size and a result that is remembered. One engine, executor,
 //! progress and kind of record serves all of them.
 
-use cache::{Key, Record};
+use cache::{Digest, Key, Record};
 use kernels::{Device, MemoryPlan};
 
 use crate::data::Dataset;
 use crate::stage::TrainingSummary;
+use crate::supernet::{self, Checkpoints, SupernetJob, SupernetResult};
 use crate::train::{Divergence, Finished, Observer, TrainingJob, TrainingResult};
 use crate::{Budget, Error};
 
@@ -14,6 +15,8 @@ use crate::{Budget, Error};
 pub enum Job {
     /// Trains the network of an architecture.
     Network(TrainingJob),
+    /// Trains a supernet, and reads architectures from it.
+    Supernet(SupernetJob),
 }
 
 /// What a job gave: the same for the same job, whatever it ran on.
@@ -21,6 +24,8 @@ pub enum Job {
 pub enum JobResult {
     /// Of [`Job::Network`].
     Network(TrainingResult),
+    /// Of [`Job::Supernet`].
+    Supernet(SupernetResult),
 }
 
 /// What stages read of a job's result. The whole record lies in the cache.
@@ -28,6 +33,8 @@ pub enum JobResult {
 pub enum JobSummary {
     /// Of [`Job::Network`].
     Network(TrainingSummary),
+    /// Of [`Job::Supernet`]: the digest of its key, and all of its result.
+    Supernet(Digest, Box<SupernetResult>),
 }
 
 impl JobSummary {
@@ -35,6 +42,7 @@ impl JobSummary {
     pub fn divergence(&self) -> Option<Divergence> {
         match self {
             Self::Network(training) => training.divergence,
+            Self::Supernet(_, result) => result.divergence(),
         }
     }
 }
@@ -47,6 +55,7 @@ impl Job {
     pub fn key(&self) -> Result<Key, Error> {
         match self {
             Self::Network(job) => job.key(),
+            Self::Supernet(job) => job.key(),
         }
     }
 
@@ -54,6 +63,7 @@ impl Job {
     pub fn budget(&self) -> &Budget {
         match self {
             Self::Network(job) => &job.budget,
+            Self::Supernet(job) => &job.budget,
         }
     }
 
@@ -61,10 +71,11 @@ impl Job {
     pub fn subject(&self) -> String {
         match self {
             Self::Network(job) => job.genotype.to_string(),
+            Self::Supernet(job) => format!("the supernet of {}", job.method.name()),
         }
     }
 
-    /// Does it.
+    /// Does it, or goes on where it was stopped, as far as its kind keeps checkpoints.
     ///
     /// # Errors
     /// When the budget does not fit the network, the device fails, or the observer stops it.
@@ -73,10 +84,14 @@ impl Job {
         data: &Dataset,
         device: &Device,
         observer: &dyn Observer,
+        checkpoints: &dyn Checkpoints,
     ) -> Result<Finished<JobResult>, Error> {
         match self {
             Self::Network(job) => {
                 Ok(crate::train::train(job, data, device, observer)?.map(JobResult::Network))
+            }
+            Self::Supernet(job) => {
+                Ok(supernet::search(job, data, device, observer, checkpoints)?.map(JobResult::Supernet))
             }
         }
     }
@@ -88,6 +103,7 @@ impl Job {
     pub fn memory_plan(&self, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
         match self {
             Self::Network(job) => crate::train::memory_plan(job, data, device),
+            Self::Supernet(job) => supernet::memory_plan(job, data, device),
         }
     }
 
@@ -95,6 +111,7 @@ impl Job {
     pub fn read(&self, record: &Record) -> Option<JobResult> {
         match self {
             Self::Network(_) => record.value().ok().map(JobResult::Network),
+            Self::Supernet(_) => record.value().ok().map(JobResult::Supernet),
         }
     }
 }
@@ -107,6 +124,7 @@ impl JobResult {
     pub fn record(&self, key: Key) -> Result<Record, cache::Error> {
         match self {
             Self::Network(result) => Record::of(key, result),
+            Self::Supernet(result) => Record::of(key, result),
         }
     }
 
@@ -114,6 +132,7 @@ impl JobResult {
     pub fn training_flops(&self) -> u64 {
         match self {
             Self::Network(result) => result.training_flops,
+            Self::Supernet(result) => result.training_flops,
         }
     }
 
@@ -121,6 +140,7 @@ impl JobResult {
     pub fn summary(self, key: &Key) -> JobSummary {
         match self {
             Self::Network(result) => JobSummary::Network(TrainingSummary::new(*key.digest(), &result)),
+            Self::Supernet(result) => JobSummary::Supernet(*key.digest(), Box::new(result)),
         }
     }
 }

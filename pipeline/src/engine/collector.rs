@@ -160,6 +160,8 @@ impl<'a> Collector<'a> {
             // What is stored cannot be read, and would be trained again by every run.
             self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
         }
+        // One that cannot be removed now is in nobody's way: the result is found first.
+        let _ = self.store.forget_checkpoint(key);
         self.devices.note(&finished.device);
         Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms })
     }
@@ -187,6 +189,20 @@ impl Events for Collector<'_> {
 
     fn images(&self, job: usize, images: u64) {
         self.progress.images(images, self.sizes[job].flops_of(images));
+    }
+
+    fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {
+        if self.force { None } else { self.store.checkpoint(&self.jobs.job(job).key().ok()?) }
+    }
+
+    fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
+        // A job without a key says so when its result is put.
+        let Ok(key) = self.jobs.job(job).key() else { return Ok(()) };
+        self.store.keep_checkpoint(&key, bytes)
+    }
+
+    fn note(&self, job: usize, note: &str) {
+        self.progress.note(&format!("{}: {note}", self.jobs.job(job).subject()));
     }
 
     fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
@@ -240,6 +256,18 @@ impl Events for Part<'_> {
 
     fn images(&self, job: usize, images: u64) {
         self.collector.images(self.jobs[job], images);
+    }
+
+    fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {
+        self.collector.checkpoint(self.jobs[job])
+    }
+
+    fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
+        self.collector.keep_checkpoint(self.jobs[job], bytes)
+    }
+
+    fn note(&self, job: usize, note: &str) {
+        self.collector.note(self.jobs[job], note);
     }
 
     fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {

@@ -56,6 +56,18 @@ pub(crate) trait Events: Sync {
     /// `images` more images of this job went through a training step.
     fn images(&self, job: usize, images: u64);
 
+    /// The last checkpoint of this job, if it was begun before and did not end.
+    fn checkpoint(&self, job: usize) -> Option<Vec<u8>>;
+
+    /// Keeps a checkpoint of this job, until it ends.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the job goes on without.
+    fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error>;
+
+    /// Something about this job that a person should know, as one sentence.
+    fn note(&self, job: usize, note: &str);
+
     /// The job ended.
     fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>);
 }

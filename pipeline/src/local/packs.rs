@@ -55,7 +55,7 @@ impl Packs<'_> {
         let leave_out = |index| left_out.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         let train = |index: usize, seat: Device| {
             let observer = JobObserver { index, stop: self.stop, events: self.events, begun: &|| {} };
-            let trained = self.jobs.job(index).run(self.data, &seat, &observer);
+            let trained = self.jobs.job(index).run(self.data, &seat, &observer, &observer);
             match &trained {
                 Err(stages::Error::Network(
                     kernels::Error::OutOfMemory { .. } | kernels::Error::MemoryInUse { .. },
@@ -147,6 +147,16 @@ mod tests {
         }
 
         fn images(&self, _: usize, _: u64) {}
+
+        fn checkpoint(&self, _: usize) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn keep_checkpoint(&self, _: usize, _: &[u8]) -> Result<(), cache::Error> {
+            Ok(())
+        }
+
+        fn note(&self, _: usize, _: &str) {}
 
         fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
             self.0.lock().unwrap().push((job, result.is_ok()));

@@ -194,6 +194,16 @@ mod tests {
 
         fn images(&self, _: usize, _: u64) {}
 
+        fn checkpoint(&self, _: usize) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn keep_checkpoint(&self, _: usize, _: &[u8]) -> Result<(), cache::Error> {
+            Ok(())
+        }
+
+        fn note(&self, _: usize, _: &str) {}
+
         fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
             self.push(Happened::Ended(job, result.is_ok()));
         }
@@ -232,7 +242,7 @@ mod tests {
         let taken = Mutex::new(0);
         let log = Log::default();
         let train = |job: &Job, observer: &JobObserver<'_>| {
-            let Job::Network(TrainingJob { seed, .. }) = job;
+            let Job::Network(TrainingJob { seed, .. }) = job else { unreachable!() };
             let (index, size) = (observer.index, sizes[*seed as usize]);
             {
                 let mut taken = taken.lock().unwrap();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use stages::stage::{ComparedStrategy, SearchComparison, SearchOutcome, TrainingLog};
+use stages::supernet::{SupernetEpoch, SupernetResult};
 
 use super::format;
 use super::table::{Align, Table};
@@ -25,6 +26,32 @@ pub(super) struct SearchJson {
     asked: u64,
     cost: CostJson,
     best: FoundJson,
+    supernet: Option<SupernetJson>,
+}
+
+/// How the architecture of a supernet went.
+#[derive(Serialize)]
+struct SupernetJson {
+    parameters: u64,
+    mult_adds: u64,
+    flops: u64,
+    /// The architectures of the epoch with the best accuracy, and of the last one.
+    best: String,
+    last: String,
+    epochs: Vec<SupernetEpoch>,
+}
+
+impl SupernetJson {
+    fn of(supernet: &SupernetResult) -> Self {
+        Self {
+            parameters: supernet.parameters,
+            mult_adds: supernet.mult_adds,
+            flops: supernet.training_flops,
+            best: supernet.best.to_string(),
+            last: supernet.last.to_string(),
+            epochs: supernet.epochs.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -66,6 +93,9 @@ impl SearchJson {
     /// A search, and what its record says of its trainings.
     pub(super) fn of(outcome: &SearchOutcome, basis: Option<&Basis>) -> Result<Self, serde_json::Error> {
         let log: &[TrainingLog] = basis.map_or(&[], |basis| &basis.log);
+        let (all, run) = (log.len(), log.iter().filter(|log| log.ran).count());
+        // A supernet comes before what it found.
+        let log = &log[usize::from(outcome.supernet.is_some()).min(all)..];
         let evaluations = outcome.evaluations.iter().enumerate().map(|(place, evaluation)| {
             let log = log.get(place);
             EvaluationJson {
@@ -78,7 +108,6 @@ impl SearchJson {
                 diverged_at: evaluation.training.divergence.map(|divergence| divergence.step),
             }
         });
-        let run = log.iter().filter(|log| log.ran).count();
         let skips = outcome.best.normal.skips();
         Ok(Self {
             strategy: outcome.strategy.name(),
@@ -90,7 +119,7 @@ impl SearchJson {
                 flops: outcome.training_flops(),
                 seconds: basis.and_then(|basis| basis.elapsed_ms).map(seconds),
                 run,
-                cached: outcome.evaluations.len() - run,
+                cached: all - run,
             },
             best: FoundJson {
                 genotype: outcome.best.to_string(),
@@ -98,6 +127,7 @@ impl SearchJson {
                 skips,
                 collapsed: skips >= COLLAPSED,
             },
+            supernet: outcome.supernet.as_ref().map(SupernetJson::of),
         })
     }
 }

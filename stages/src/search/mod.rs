@@ -16,7 +16,7 @@ pub use dense::DenseCells;
 pub use evolution::Evolution;
 pub use random::RandomSearch;
 pub use reinforcement::Reinforcement;
-pub use strategy::{Described, STRATEGIES, Strategies, Strategy};
+pub use strategy::{Described, STRATEGIES, Search, Strategies, Strategy, SupernetStrategy};
 
 use crate::Genotype;
 use crate::sample::ArchitectureList;

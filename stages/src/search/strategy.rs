@@ -7,6 +7,7 @@ use super::evolution::{EvolutionSearch, PRUNINGS};
 use super::reinforcement::ReinforcementSearch;
 use super::{Evolution, RandomSearch, Reinforcement, Searcher};
 use crate::Error;
+use crate::supernet::{ArchitectureRecipe, Method};
 
 /// A strategy, as a person chooses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -20,7 +21,7 @@ pub struct Described {
 }
 
 /// All strategies.
-pub const STRATEGIES: [Described; 3] = [
+pub const STRATEGIES: [Described; 4] = [
     Described {
         name: "random",
         line: "trains random architectures and keeps the best",
@@ -36,7 +37,20 @@ pub const STRATEGIES: [Described; 3] = [
         line: "a distribution over operations for each edge, moved by the policy gradient",
         source: "Williams, 1992, REINFORCE; Ying et al., 2019, NAS-Bench-101",
     },
+    Described {
+        name: "darts",
+        line: "trains one supernet whose edges are softmax mixtures of all operations, and keeps the heaviest",
+        source: "Liu, Simonyan and Yang, 2019, DARTS: differentiable architecture search",
+    },
 ];
+
+/// How a search goes on.
+pub enum Search {
+    /// By architectures that are asked for and scored.
+    Asked(Box<dyn Searcher>),
+    /// By one supernet.
+    Supernet(SupernetStrategy),
+}
 
 /// The settings of all strategies.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +59,17 @@ pub struct Strategies {
     pub evolution: Evolution,
     /// Section `[search.reinforcement]`.
     pub reinforcement: Reinforcement,
+    /// Section `[search.darts]`.
+    pub darts: SupernetStrategy,
+}
+
+/// A search by a supernet. It takes size, images and epochs from the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SupernetStrategy {
+    /// The method, with its settings.
+    pub method: Method,
+    /// How the architecture is trained.
+    pub architecture: ArchitectureRecipe,
 }
 
 /// A strategy and its settings.
@@ -56,6 +81,8 @@ pub enum Strategy {
     Evolution(Evolution),
     /// `reinforcement`
     Reinforcement(Reinforcement),
+    /// Those that train a supernet.
+    Supernet(SupernetStrategy),
 }
 
 impl Strategies {
@@ -65,6 +92,7 @@ impl Strategies {
             "random" => Strategy::Random,
             "evolution" => Strategy::Evolution(self.evolution),
             "reinforcement" => Strategy::Reinforcement(self.reinforcement),
+            "darts" => Strategy::Supernet(self.darts),
             _ => return None,
         })
     }
@@ -77,6 +105,7 @@ impl Strategy {
             Self::Random => "random",
             Self::Evolution(_) => "evolution",
             Self::Reinforcement(_) => "reinforcement",
+            Self::Supernet(strategy) => strategy.method.name(),
         }
     }
 
@@ -99,12 +128,13 @@ impl Strategy {
     }
 
     /// Begins a search of `samples` architectures.
-    pub fn begin(self, samples: usize, seed: u64) -> Box<dyn Searcher> {
-        match self {
+    pub fn begin(self, samples: usize, seed: u64) -> Search {
+        Search::Asked(match self {
             Self::Random => Box::new(RandomSearch::new(samples, seed)),
             Self::Evolution(settings) => Box::new(EvolutionSearch::new(settings, samples, seed)),
             Self::Reinforcement(settings) => Box::new(ReinforcementSearch::new(settings, samples, seed)),
-        }
+            Self::Supernet(strategy) => return Search::Supernet(strategy),
+        })
     }
 
     /// The most architectures that [`Searcher::finish`] gives and that were not asked for.
@@ -113,6 +143,7 @@ impl Strategy {
             Self::Random => 0,
             Self::Evolution(_) => PRUNINGS,
             Self::Reinforcement(_) => 1,
+            Self::Supernet(_) => 2,
         }
     }
 
@@ -132,6 +163,15 @@ impl Strategy {
                 .with("search.reinforcement.learning_rate", learning_rate)?
                 .with("search.reinforcement.baseline_decay", baseline_decay)?
                 .with("search.reinforcement.at_once", at_once)?,
+            Self::Supernet(SupernetStrategy { method, architecture }) => {
+                let mut fields = fields;
+                for part in [method.fields()?, architecture.fields()?] {
+                    for (name, value) in part.iter() {
+                        fields.insert(&format!("search.{}.{name}", method.name()), value.clone())?;
+                    }
+                }
+                fields
+            }
         })
     }
 }

@@ -6,13 +6,26 @@ use super::*;
 use crate::genotype::{Cell, Operation};
 use crate::random::Random;
 use crate::sample::{ArchitectureList, RandomArchitectures};
+use crate::supernet::{ArchitectureRecipe, Method, Order};
+
+/// The strategies that ask for architectures.
+const ASKING: [&str; 3] = ["random", "evolution", "reinforcement"];
+
+fn begin(strategy: Strategy, samples: usize, seed: u64) -> Box<dyn Searcher> {
+    match strategy.begin(samples, seed) {
+        Search::Asked(searcher) => searcher,
+        Search::Supernet(_) => panic!("{strategy:?} asks for nothing"),
+    }
+}
 
 fn strategies() -> Strategies {
     let (evolution, reinforcement) = (
         Evolution { population: 50, tournament: 10, at_once: 8 },
         Reinforcement { learning_rate: 0.1, baseline_decay: 0.9, at_once: 8 },
     );
-    Strategies { evolution, reinforcement }
+    let architecture = ArchitectureRecipe::default();
+    let darts = SupernetStrategy { method: Method::Darts { order: Order::First }, architecture };
+    Strategies { evolution, reinforcement, darts }
 }
 
 fn named(name: &str) -> Strategy {
@@ -27,7 +40,7 @@ fn search(
     score: impl Fn(&Genotype) -> f64,
 ) -> (Vec<(Genotype, f64)>, (Genotype, f64)) {
     let (strategy, _) = strategy.fitting(samples);
-    let mut searcher = strategy.begin(samples, seed);
+    let mut searcher = begin(strategy, samples, seed);
     let mut scored = Vec::new();
     loop {
         let asked = searcher.ask();
@@ -49,8 +62,8 @@ fn search(
     (scored, (found[place].clone(), scores[place]))
 }
 
-/// An operation of the normal cell's first node and one of its last decide: a number for each pair, 49 in all. The best of
-/// them is worth 100, and nothing else is worth more than 99.
+/// An operation of the normal cell's first node and one of its last decide, each alone and a little together: 49 values, as
+/// tabular benchmarks have one for each of their architectures. The best of them is 100.
 struct Table {
     values: Vec<f64>,
 }
@@ -58,9 +71,11 @@ struct Table {
 impl Table {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed, "table", 0);
-        let mut values: Vec<f64> = (0..49).map(|_| 99.0 * random.uniform()).collect();
-        values[random.below(49) as usize] = 100.0;
-        Self { values }
+        let alone: Vec<f64> = (0..14).map(|_| 20.0 * random.uniform()).collect();
+        let pairs = (0..49).map(|pair| alone[pair / 7] + alone[7 + pair % 7] + 5.0 * random.uniform());
+        let values: Vec<f64> = pairs.collect();
+        let most = values.iter().copied().fold(0.0, f64::max);
+        Self { values: values.into_iter().map(|value| value + 100.0 - most).collect() }
     }
 
     /// The entry of a cell: by what each of the two nodes applies to the first input that it reads.
@@ -79,13 +94,13 @@ impl Table {
 
 #[test]
 fn every_strategy_finds_the_optimum_of_a_table() {
-    for Described { name, .. } in STRATEGIES {
+    for name in ASKING {
         for seed in 0..5 {
             let table = Table::new(seed);
             let (scored, (_, found)) = search(named(name), 1000, seed, |genotype| table.score(genotype));
             let met = scored.iter().map(|(_, score)| *score).fold(0.0, f64::max);
             println!("{name}, seed {seed}: met {met:.1}, found {found:.1}");
-            assert!(met > 99.5, "{name} with seed {seed} met {met}");
+            assert!(met > 99.999, "{name} with seed {seed} met {met}");
         }
     }
 }
@@ -144,7 +159,7 @@ fn spread(values: &[f64]) -> String {
 
 #[test]
 fn a_search_is_a_function_of_its_seed_and_of_the_scores() {
-    for Described { name, .. } in STRATEGIES {
+    for name in ASKING {
         let of = |seed, table| search(named(name), 60, seed, |genotype| landscape(table, genotype));
         assert_eq!(of(1, 2), of(1, 2), "{name}");
         assert_ne!(of(1, 2).0, of(3, 2).0, "{name}");
@@ -169,7 +184,7 @@ fn random_search_asks_once_for_everything() {
 fn evolution_forgets_the_old_and_its_children_differ_in_one_edge() {
     let settings = Evolution { population: 4, tournament: 4, at_once: 1 };
     // The first architecture scores best by far, but must die of age.
-    let mut searcher = Strategy::Evolution(settings).begin(60, 0);
+    let mut searcher = begin(Strategy::Evolution(settings), 60, 0);
     let mut scored: Vec<Genotype> = Vec::new();
     loop {
         let asked = searcher.ask();

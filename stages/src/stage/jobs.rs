@@ -1,9 +1,13 @@
 //! Jobs in a row, each made when it is asked for: a list of a million takes the memory of what tells them apart.
 
 use super::{JobRunner, StageError, TrainingSummary};
+use cache::Digest;
+
 use crate::job::{Job, JobSummary};
 use crate::recipe::{Recipe, Scoring};
 use crate::sample::ArchitectureList;
+use crate::search::SupernetStrategy;
+use crate::supernet::{SupernetJob, SupernetResult};
 use crate::train::{DataId, TrainingJob};
 use crate::{Budget, Error, Genotype};
 
@@ -37,9 +41,26 @@ impl JobList for Vec<Job> {
 /// As [`JobRunner::run`].
 pub(super) fn train(runner: &dyn JobRunner, jobs: &JobGrid<'_>) -> Result<Vec<TrainingSummary>, StageError> {
     let training = |summary| match summary {
-        JobSummary::Network(training) => training,
+        JobSummary::Network(training) => Ok(training),
+        JobSummary::Supernet(..) => Err(StageError::OtherKind),
     };
-    Ok(runner.run(jobs)?.into_iter().map(training).collect())
+    runner.run(jobs)?.into_iter().map(training).collect()
+}
+
+/// Has supernets trained; their results, in the order of the jobs.
+///
+/// # Errors
+/// As [`JobRunner::run`].
+pub(super) fn train_supernets(
+    runner: &dyn JobRunner,
+    jobs: Vec<SupernetJob>,
+) -> Result<Vec<(Digest, SupernetResult)>, StageError> {
+    let result = |summary| match summary {
+        JobSummary::Supernet(key, result) => Ok((key, *result)),
+        JobSummary::Network(_) => Err(StageError::OtherKind),
+    };
+    let jobs: Vec<Job> = jobs.into_iter().map(Job::Supernet).collect();
+    runner.run(&jobs)?.into_iter().map(result).collect()
 }
 
 /// What all trainings of a run share.
@@ -65,6 +86,19 @@ impl JobTemplate {
             data: self.data.clone(),
             scoring: self.scoring,
             recipe: self.recipe.clone(),
+        }
+    }
+
+    /// The search of a supernet under a budget.
+    pub fn supernet(&self, strategy: &SupernetStrategy, budget: &Budget, seed: u64) -> SupernetJob {
+        SupernetJob {
+            method: strategy.method,
+            budget: *budget,
+            seed,
+            data: self.data.clone(),
+            scoring: self.scoring,
+            recipe: self.recipe.clone(),
+            architecture: strategy.architecture.clone(),
         }
     }
 

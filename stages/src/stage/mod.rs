@@ -180,6 +180,9 @@ pub enum StageError {
     /// The output cannot be encoded.
     #[error(transparent)]
     Output(#[from] cache::Error),
+    /// The runner gave a result of another kind than the job's: a mistake of its.
+    #[error("a job was answered by a result of another kind")]
+    OtherKind,
     /// Trainings that the stage needs are missing, failed or were cancelled: the cause is the runner's.
     #[error(transparent)]
     Untrained(Box<dyn StdError + Send + Sync>),

@@ -9,7 +9,8 @@ use super::{
     DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
 };
 use crate::sample::ArchitectureList;
-use crate::search::{Strategy, best};
+use crate::search::{self, Searcher, Strategy, SupernetStrategy, best};
+use crate::supernet::SupernetResult;
 use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
@@ -43,6 +44,8 @@ pub struct SearchOutcome {
     pub evaluations: Vec<Evaluation>,
     /// How many of these the strategy asked for.
     pub asked: u64,
+    /// The supernet that it trained, where it trained one.
+    pub supernet: Option<SupernetResult>,
     /// The evaluations that diverged, with a score of 0.
     pub diverged: Vec<DivergedTraining>,
 }
@@ -66,7 +69,8 @@ impl SearchOutcome {
             .collect();
         trainings.sort_unstable();
         trainings.dedup();
-        trainings.into_iter().map(|(_, flops)| flops).fold(0, u64::saturating_add)
+        let supernet = self.supernet.as_ref().map_or(0, |supernet| supernet.training_flops);
+        trainings.into_iter().map(|(_, flops)| flops).fold(supernet, u64::saturating_add)
     }
 }
 
@@ -80,6 +84,18 @@ struct Evaluations<'a> {
 }
 
 impl Evaluations<'_> {
+    /// Scores what a strategy asks for until it asks for nothing more; what it found.
+    fn ask(&mut self, searcher: &mut dyn Searcher) -> Result<Vec<Genotype>, StageError> {
+        loop {
+            let (asked, before) = (searcher.ask(), self.list.len());
+            if asked.count() == 0 {
+                return Ok(searcher.finish());
+            }
+            self.add(&*asked)?;
+            self.list[before..].iter().for_each(|evaluation| searcher.tell(evaluation.training.score));
+        }
+    }
+
     /// Scores architectures, in their order.
     fn add(&mut self, architectures: &dyn ArchitectureList) -> Result<(), StageError> {
         let grid = JobGrid { template: self.template, architectures, budgets: &[self.budget] };
@@ -91,14 +107,44 @@ impl Evaluations<'_> {
         Ok(())
     }
 
-    /// The evaluation of an architecture, which is scored now if it has not been.
-    fn of(&mut self, genotype: Genotype) -> Result<usize, StageError> {
-        let known = self.list.iter().position(|evaluation| evaluation.genotype == genotype);
-        if known.is_none() {
-            self.add(&vec![genotype])?;
+    /// The places of the evaluations of architectures; those that have none yet are scored now, together.
+    fn of(&mut self, found: &[Genotype]) -> Result<Vec<usize>, StageError> {
+        let place = |list: &[Evaluation], genotype: &Genotype| {
+            list.iter().position(|evaluation| evaluation.genotype == *genotype)
+        };
+        let new: Vec<Genotype> =
+            found.iter().filter(|genotype| place(&self.list, genotype).is_none()).cloned().collect();
+        if !new.is_empty() {
+            self.add(&new)?;
         }
-        Ok(known.unwrap_or(self.list.len() - 1))
+        Ok(found.iter().filter_map(|genotype| place(&self.list, genotype)).collect())
     }
+}
+
+impl Search {
+    /// Has a supernet trained.
+    fn supernet(
+        &self,
+        strategy: &SupernetStrategy,
+        budget: &Budget,
+        jobs: &dyn JobRunner,
+    ) -> Result<SupernetResult, StageError> {
+        let job = self.template.supernet(strategy, budget, self.seed);
+        let (_, result) = jobs::train_supernets(jobs, vec![job])?.swap_remove(0);
+        match result.diverged_at {
+            None => Ok(result),
+            Some(step) => Err(nothing(format!(
+                "the supernet of {} diverged at step {step} under {budget}; leave learning rates that are too high, or 16 \
+                 bits, out of the space",
+                strategy.method.name()
+            ))
+            .into()),
+        }
+    }
+}
+
+fn nothing(problem: String) -> Error {
+    Error::Numbers { what: "architecture search", problem }
 }
 
 impl Stage for Search {
@@ -113,8 +159,10 @@ impl Stage for Search {
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
-        let mut fields =
-            self.strategy.fields()?.with("search.samples", self.samples)?.with("search.seed", self.seed)?;
+        let mut fields = self.strategy.fields()?.with("search.seed", self.seed)?;
+        if !matches!(self.strategy, Strategy::Supernet(_)) {
+            fields.insert("search.samples", self.samples)?;
+        }
         self.template.add_to(&mut fields)?;
         Ok(fields)
     }
@@ -126,25 +174,18 @@ impl Stage for Search {
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let budget = inputs.read(self.budget)?;
         let (strategy, shrunk) = self.strategy.fitting(self.samples);
-        let mut searcher = strategy.begin(self.samples, self.seed);
         let (list, diverged) = (Vec::new(), Vec::new());
         let mut evaluations = Evaluations { template: &self.template, budget, jobs, list, diverged };
-        loop {
-            let (asked, before) = (searcher.ask(), evaluations.list.len());
-            if asked.count() == 0 {
-                break;
+        let (found, supernet) = match strategy.begin(self.samples, self.seed) {
+            search::Search::Asked(mut searcher) => (evaluations.ask(&mut *searcher)?, None),
+            search::Search::Supernet(strategy) => {
+                let supernet = self.supernet(&strategy, &budget, jobs)?;
+                (supernet.found(), Some(supernet))
             }
-            evaluations.add(&*asked)?;
-            evaluations.list[before..].iter().for_each(|evaluation| searcher.tell(evaluation.training.score));
-        }
+        };
         let asked = evaluations.list.len() as u64;
-        let found: Vec<usize> = searcher
-            .finish()
-            .into_iter()
-            .map(|genotype| evaluations.of(genotype))
-            .collect::<Result<_, _>>()?;
+        let found = evaluations.of(&found)?;
         let scores: Vec<f64> = found.iter().map(|&place| evaluations.list[place].training.score).collect();
-        let nothing = |problem: String| Error::Numbers { what: "architecture search", problem };
         let found = best(&scores).map(|best| evaluations.list[found[best]].clone());
         let Evaluation { genotype: best, training } =
             found.ok_or_else(|| nothing("the strategy proposed no architecture with a score".to_owned()))?;
@@ -156,11 +197,15 @@ impl Stage for Search {
             .into());
         }
         let Evaluations { list, diverged, .. } = evaluations;
-        Ok(SearchOutcome { strategy, shrunk, best, training, evaluations: list, asked, diverged })
+        Ok(SearchOutcome { strategy, shrunk, best, training, evaluations: list, asked, supernet, diverged })
     }
 
     fn trainings_at_most(&self) -> u64 {
-        (self.samples as u64).saturating_add(self.strategy.found_at_most())
+        let asked = match self.strategy {
+            Strategy::Supernet(_) => 1,
+            _ => self.samples as u64,
+        };
+        asked.saturating_add(self.strategy.found_at_most())
     }
 
     fn asks_at_once(&self) -> bool {

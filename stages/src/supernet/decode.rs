@@ -61,10 +61,7 @@ mod tests {
             [edge(0, Operation::SkipConnect), edge(1, Operation::DilConv5x5)]
         );
         // Of equal weights the first wins.
-        assert_eq!(
-            decoded.reduce.nodes[0],
-            [edge(0, Operation::MaxPool3x3), edge(1, Operation::MaxPool3x3)]
-        );
+        assert_eq!(decoded.reduce.nodes[0], [edge(0, Operation::MaxPool3x3), edge(1, Operation::MaxPool3x3)]);
         assert!((skip_share(&decoded.normal) - 0.125).abs() < 1e-12 && skip_share(&Cell::default()) == 0.0);
     }
 }

@@ -33,6 +33,9 @@ pub enum Order {
 const DISTANCE: f32 = 0.01;
 
 impl Order {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::First, Self::Second, Self::Published];
+
     /// The name in keys.
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,7 +70,7 @@ impl Method {
     }
 
     /// The method and its settings as key fields.
-    pub(super) fn fields(&self) -> Result<cache::Fields, Error> {
+    pub(crate) fn fields(&self) -> Result<cache::Fields, Error> {
         let fields = cache::Fields::new().with("method", self.name())?;
         Ok(match *self {
             Self::Darts { order } => fields.with("order", order.name())?,
@@ -80,7 +83,8 @@ impl Method {
             Self::Darts { order } => {
                 let [momentum, weight_decay] =
                     [recipe.momentum, recipe.weight_decay].map(|number| number as f32);
-                let unrolled = |difference| Unrolled { momentum, weight_decay, distance: DISTANCE, difference };
+                let unrolled =
+                    |difference| Unrolled { momentum, weight_decay, distance: DISTANCE, difference };
                 Step::bilevel(architecture, order.difference().map(unrolled))
             }
         }
@@ -101,7 +105,7 @@ impl Method {
 }
 
 /// How the numbers of the mixtures are trained, by Adam; and how low the weights' learning rate goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ArchitectureRecipe {
     /// Adam's learning rate, the same in all epochs.
     pub learning_rate: f64,
@@ -135,7 +139,7 @@ const LAST_SHARE: f64 = 0.04;
 
 impl ArchitectureRecipe {
     /// The settings as key fields.
-    pub(super) fn fields(&self) -> Result<cache::Fields, Error> {
+    pub(crate) fn fields(&self) -> Result<cache::Fields, Error> {
         Ok(cache::Fields::new()
             .with("architecture.learning_rate", self.learning_rate)?
             .with("architecture.beta1", self.beta1)?

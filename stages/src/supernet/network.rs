@@ -34,9 +34,8 @@ fn build_layers(budget: &Budget, channels: usize, classes: usize) -> Result<Supe
     let size = budget.image_size as usize;
     let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
     let architecture = graph.group();
-    let [normal, reduce] = MIXTURES.map(|name| {
-        graph.in_group(architecture, |graph| graph.mixture(name, EDGES, Operation::ALL.len()))
-    });
+    let [normal, reduce] = MIXTURES
+        .map(|name| graph.in_group(architecture, |graph| graph.mixture(name, EDGES, Operation::ALL.len())));
     let (normal, reduce) = (normal?, reduce?);
     layers::stack(&mut graph, image, budget, classes, NORMALISE, |graph, place, outputs| {
         let mixture = if place.reduction { reduce } else { normal };

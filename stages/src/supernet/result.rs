@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decode::{decode, skip_share};
 use crate::Genotype;
+use crate::train::{Divergence, Finished};
 
 /// One epoch of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,17 +42,22 @@ pub struct SupernetResult {
     pub training_flops: u64,
 }
 
-/// A finished search, with what happened to be so and is not part of its result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FinishedSupernet {
-    /// The result.
-    pub result: SupernetResult,
-    /// What it ran on.
-    pub device: String,
-    /// Wall-clock time in milliseconds, since it was begun or went on.
-    pub elapsed_ms: u64,
-    /// Images of all passes a second of training time.
-    pub images_per_second: f64,
+/// A finished search.
+pub type FinishedSupernet = Finished<SupernetResult>;
+
+impl SupernetResult {
+    /// The architectures that it found: of the best epoch and of the last one.
+    pub fn found(&self) -> Vec<Genotype> {
+        let mut found = vec![self.best.canonical(), self.last.canonical()];
+        found.dedup();
+        found
+    }
+
+    /// Where the search diverged, if it did.
+    pub fn divergence(&self) -> Option<Divergence> {
+        let best_score = self.epochs.iter().map(|epoch| epoch.score_accuracy).reduce(f64::max);
+        self.diverged_at.map(|step| Divergence { step, best_score })
+    }
 }
 
 impl SupernetEpoch {
@@ -73,9 +79,11 @@ impl SupernetEpoch {
 
 /// The architectures of the best and of the last epoch.
 pub(super) fn genotypes(epochs: &[SupernetEpoch], initial: &[Vec<f32>; 2]) -> [Genotype; 2] {
-    let best = epochs.iter().reduce(|best, next| {
-        if next.score_accuracy > best.score_accuracy { next } else { best }
-    });
+    let best = epochs.iter().reduce(
+        |best, next| {
+            if next.score_accuracy > best.score_accuracy { next } else { best }
+        },
+    );
     [best, epochs.last()].map(|epoch| match epoch {
         Some(epoch) => epoch.genotype(),
         None => decode(&initial[0], &initial[1]),

@@ -166,7 +166,8 @@ impl<'a> Search<'a> {
         let last = architecture.last_rate(budget.learning_rate);
         let rate = last + cosine_rate(budget.learning_rate - last, epoch, budget.epochs);
         let learning_rates = [rate as f32, architecture.learning_rate as f32];
-        let epoch = Epoch { streams: &streams, number: epoch, learning_rates: &learning_rates, drop_path: 0.0 };
+        let epoch =
+            Epoch { streams: &streams, number: epoch, learning_rates: &learning_rates, drop_path: 0.0 };
         let metrics = self.trainer.run(&self.step, &epoch, &Adapter { observer, counts: true })?;
         self.images_seen += (metrics.len() * orders[0].len()) as u64;
         Ok(metrics)

@@ -213,7 +213,8 @@ fn a_search_goes_on_from_its_checkpoint_and_from_no_other() {
         let middle = flipped.len() / 2;
         flipped[middle] ^= 1;
         let cut = kept[0][..middle].to_vec();
-        for (job, bytes) in [(job, flipped), (job, cut), (job, Vec::new()), (&jobs[1 - number], kept[0].clone())]
+        for (job, bytes) in
+            [(job, flipped), (job, cut), (job, Vec::new()), (&jobs[1 - number], kept[0].clone())]
         {
             let listener = Listener::default();
             let shelf = Shelf::new(vec![bytes], usize::MAX, &listener);
@@ -224,7 +225,6 @@ fn a_search_goes_on_from_its_checkpoint_and_from_no_other() {
         }
     }
 }
-
 
 /// Noise in which a pixel often repeats the one `distance` to the left (class 0) or above (class 1).
 fn texture(count: usize, size: usize, distance: usize, share: f64) -> Dataset {
@@ -252,7 +252,9 @@ fn texture(count: usize, size: usize, distance: usize, share: f64) -> Dataset {
 
 #[test]
 fn a_planted_operation_is_found() {
-    for (distance, share, rate) in [(8, 0.9, 0.02), (6, 0.9, 0.02), (4, 0.9, 0.02), (1, 0.6, 0.02), (8, 0.9, 0.1)] {
+    for (distance, share, rate) in
+        [(8, 0.9, 0.02), (6, 0.9, 0.02), (4, 0.9, 0.02), (1, 0.6, 0.02), (8, 0.9, 0.1)]
+    {
         println!("distance {distance}, share {share}, rate {rate}");
         let data = texture(2500, 16, distance, share);
         let mut job = job(Method::NAMED[0].1, "BPE-1,epochs=8,batch_size=32,layers=3,channels=8", &data);
@@ -264,7 +266,10 @@ fn a_planted_operation_is_found() {
                 let sum: f32 = row.iter().map(|a| a.exp()).sum();
                 means.iter_mut().zip(row).for_each(|(m, a)| *m += a.exp() / sum / EDGES as f32);
             }
-            println!("{:.3} {:.3} {:.1} {means:.3?}", epoch.loss, epoch.architecture_loss, epoch.score_accuracy);
+            println!(
+                "{:.3} {:.3} {:.1} {means:.3?}",
+                epoch.loss, epoch.architecture_loss, epoch.score_accuracy
+            );
         }
         println!("{}", found.last);
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use cache::Kind;
-use stages::stage::JobList;
 use stages::job::Job;
+use stages::stage::JobList;
 
 use super::fake::{Bench, Best, FakeExecutor, Map, budget, job, run};
 use crate::engine::executor::{Events, Executor, Size};
