@@ -8,8 +8,8 @@ use stages::mip::MipState;
 use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
-    Architectures, Budgets, CompareSearches, ComparedSearches, Evaluate, FitForest, Handle, ImageKind,
-    JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
+    Architectures, BudgetQuality, Budgets, CompareSearches, ComparedSearches, Evaluate, FitForest, Handle,
+    ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
     SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
@@ -100,6 +100,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
 
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let budget = dag.add("select-budget", stage);
+    let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
     let mip = dag.add("mip", Mip { truth, budget, rounds: found });
     // The winner's last training is on all training images, with none held out. Its test accuracy after the last epoch is what
     // is told; what a training of this kind calls its score is the best over the epochs, which nobody reads.
@@ -120,8 +121,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
         (search, dag.add(format!("train{name}"), stage))
     };
     let (search, trained) = search_with(&mut dag, "", config.search.strategy, 0);
-    let template = JobTemplate { seed: config.train.final_seed, ..template.clone() };
-    let stage = Train { template, architectures: sampled, budgets: Budgets::Selected(budget) };
+    let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
+    let stage = Train { template: unseen, architectures: sampled, budgets: Budgets::Selected(budget) };
     let confirming = dag.add("train@confirm", stage);
     let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
     let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
@@ -146,5 +147,17 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let stage = Train { template: last(0), architectures, budgets: full };
     let unsearched = dag.add("train@unsearched", stage);
     dag.add("compare-searches", CompareSearches { budget, truth, strategies, unsearched, drawn });
+
+    let stage = BudgetQuality {
+        tried,
+        budgets: config.quality.budgets,
+        strategy: config.strategies.darts,
+        seed: config.search.seed,
+        template: template.clone(),
+        last: last(0),
+        full: config.full,
+        interval_seed: seed,
+    };
+    dag.add("budget-quality", stage);
     dag
 }

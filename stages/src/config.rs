@@ -46,6 +46,10 @@ pub struct Config {
     pub search: SearchConfig,
     /// Section `[compare]`: which strategies `compare-searches` compares.
     pub compare: CompareConfig,
+    /// Section `[quality]`: with how many budgets `budget-quality` searches.
+    pub quality: QualityConfig,
+    /// The settings of all strategies, of which `search` and `compare` choose.
+    pub strategies: Strategies,
     /// Section `[train]`: what trainings do beyond their budget.
     pub train: TrainConfig,
 }
@@ -103,6 +107,13 @@ pub struct CompareConfig {
     pub strategies: Vec<Strategy>,
     /// Searches of each, under seeds that begin with `search.seed`.
     pub seeds: usize,
+}
+
+/// The comparison of budgets by what is found with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityConfig {
+    /// Budgets, of those that were tried, to search with.
+    pub budgets: usize,
 }
 
 /// What trainings do beyond their budget. The default is the paper's.
@@ -218,6 +229,10 @@ impl Config {
                     .collect::<Result<_, _>>()?,
                 seeds: compare.count("seeds", 1, 1000)?,
             },
+            quality: QualityConfig {
+                budgets: Section { document, name: "quality" }.count("budgets", 2, 10_000)?,
+            },
+            strategies,
             train: TrainConfig::typed(&Section { document, name: "train" })?,
         })
     }

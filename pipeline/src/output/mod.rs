@@ -11,6 +11,7 @@ mod nas;
 pub(crate) mod operations;
 pub(crate) mod plan;
 pub(crate) mod progress;
+mod quality;
 pub(crate) mod ranking;
 pub(crate) mod report;
 pub(crate) mod runs;

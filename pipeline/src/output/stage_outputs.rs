@@ -7,9 +7,9 @@ use serde::Serialize;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
-    CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, FitForest, Handle, Mip, MipReport, NasSearch,
-    NasSearchReport, Prune, Rank, RankedBudget, Sample, SampleBudgets, Search, SearchComparison,
-    SearchOutcome, SelectArchitecture, SelectBudget, Train, TrainedBudget,
+    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, FitForest,
+    Handle, Mip, MipReport, NasSearch, NasSearchReport, Prune, Rank, RankedBudget, Sample, SampleBudgets,
+    Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -17,6 +17,7 @@ use super::conditions::scored_on;
 use super::diverged::diverged_text;
 use super::format;
 use super::nas::{MipJson, NasSearchJson, RankedJson, mip_text, nas_search_text, ranked_table};
+use super::quality::{QualityJson, quality_text};
 use super::search::{ComparisonJson, SearchJson, Took, comparison_text, cost, remarks};
 use super::table::{Align, Table};
 use crate::engine::node::{Known, Show, Shown};
@@ -165,6 +166,12 @@ impl Show for CompareSearches {
         };
         let text = comparison_text(comparison, &took) + &diverged_text(&comparison.diverged);
         titled(ComparisonJson::of(comparison, &took), text)
+    }
+}
+
+impl Show for BudgetQuality {
+    fn show(&self, report: &BudgetQualityReport, _: &Known<'_>) -> Result {
+        titled(QualityJson::of(report), quality_text(report) + &diverged_text(&report.diverged))
     }
 }
 

@@ -98,6 +98,23 @@ impl Strategies {
     }
 }
 
+impl SupernetStrategy {
+    /// The settings that a search depends on, named as in the configuration.
+    ///
+    /// # Errors
+    /// When a number of theirs cannot be part of a key.
+    pub fn fields(&self) -> Result<Fields, Error> {
+        let Self { method, architecture } = self;
+        let mut fields = Fields::new().with("search.strategy", method.name())?;
+        for part in [method.fields()?, architecture.fields()?] {
+            for (name, value) in part.iter() {
+                fields.insert(&format!("search.{}.{name}", method.name()), value.clone())?;
+            }
+        }
+        Ok(fields)
+    }
+}
+
 impl Strategy {
     /// Its name in [`STRATEGIES`].
     pub const fn name(&self) -> &'static str {
@@ -163,15 +180,7 @@ impl Strategy {
                 .with("search.reinforcement.learning_rate", learning_rate)?
                 .with("search.reinforcement.baseline_decay", baseline_decay)?
                 .with("search.reinforcement.at_once", at_once)?,
-            Self::Supernet(SupernetStrategy { method, architecture }) => {
-                let mut fields = fields;
-                for part in [method.fields()?, architecture.fields()?] {
-                    for (name, value) in part.iter() {
-                        fields.insert(&format!("search.{}.{name}", method.name()), value.clone())?;
-                    }
-                }
-                fields
-            }
+            Self::Supernet(strategy) => strategy.fields()?,
         })
     }
 }

@@ -141,6 +141,21 @@ fn strategies_are_compared() {
 }
 
 #[test]
+fn budgets_are_judged_by_what_a_supernet_finds_with_them() {
+    let sandbox = Sandbox::new();
+    let arguments = ["--target=budget-quality", "--set=quality.budgets=3"];
+    let run = sandbox.run(&arguments);
+    let budgets = run.json["result"]["budgets"].as_array().unwrap();
+    assert_eq!(budgets.len(), 3);
+    for budget in budgets {
+        assert!(budget["spearman"].is_number() && budget["accuracy"].is_number(), "{budget}");
+        assert!(budget["search_flops"].as_u64() > Some(0), "{budget}");
+    }
+    let again = sandbox.run(&arguments);
+    assert_eq!((again.run, again.bytes), (0, run.bytes));
+}
+
+#[test]
 fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
     let sandbox = Sandbox::new();
     for (set, parts) in [
@@ -159,6 +174,10 @@ fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
         ("compare.strategies=[\"rondam\"]", &["compare.strategies", "did you mean `random`"]),
         ("compare.strategies=[1]", &["compare.strategies", "a list of texts"]),
         ("compare.seeds=0", &["compare.seeds"]),
+        ("quality.budgets=1", &["quality.budgets", "from 2"]),
+        ("search.darts.order=third", &["search.darts.order", "first"]),
+        ("search.darts.learning_rate=-1", &["search.darts.learning_rate"]),
+        ("search.darts.beta1=1", &["search.darts.beta1"]),
     ] {
         refused(&sandbox, &["run", "--set", set], parts);
     }

@@ -8,8 +8,8 @@ use stages::mip::Importances;
 use stages::recipe::Scoring;
 use stages::sample;
 use stages::stage::{
-    DrawnBudgets, EvaluatedBudget, NasSearchReport, RankedBudget, Round, SearchComparison, SearchOutcome,
-    decode,
+    BudgetQualityReport, DrawnBudgets, EvaluatedBudget, NasSearchReport, RankedBudget, Round,
+    SearchComparison, SearchOutcome, decode,
 };
 use stages::train::{Divergence, TrainingJob};
 
@@ -184,6 +184,23 @@ fn strategies_are_compared_with_each_other_and_with_no_search() {
     let nodes = ["search", "train@best"].map(|name| alone.manifest.node(name).unwrap().trainings.run);
     assert_eq!(nodes, [0, 0]);
     assert_eq!(bench.run(&dag, "compare-searches", &FakeExecutor::default()).manifest.trainings.run, 0);
+}
+
+#[test]
+fn budgets_are_judged_by_what_is_found_with_them() {
+    let bench = Bench::new();
+    let dag = dag(&[("quality.budgets", "4")]);
+    let outcome = bench.run(&dag, "budget-quality", &FakeExecutor::default());
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+    let report: BudgetQualityReport = output(&dag, &outcome, "budget-quality");
+    assert_eq!(report.searched.len(), 4);
+    assert!(report.searched.is_sorted_by(|a, b| a.spearman <= b.spearman));
+    // With one seed the made-up supernets all find the same, so that there is nothing to correlate.
+    assert!(report.searched.iter().all(|one| one.found.as_ref().is_some_and(|(_, found)| found.is_some())));
+    assert_eq!(report.correlation, None);
+    // Four supernets, and one architecture that all of them found.
+    assert_eq!(outcome.manifest.node("budget-quality").unwrap().trainings.run, 5);
+    assert_eq!(bench.run(&dag, "budget-quality", &FakeExecutor::default()).manifest.trainings.run, 0);
 }
 
 /// Every other architecture, where the learning rate is high.
