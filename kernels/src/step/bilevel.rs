@@ -113,8 +113,7 @@ mod tests {
     #[test]
     fn steps_are_as_steps_must_be() {
         let (momentum, weight_decay, distance) = (0.9, 3e-4, 0.01);
-        let unrolled =
-            |difference| Some(Unrolled { momentum, weight_decay, distance, difference });
+        let unrolled = |difference| Some(Unrolled { momentum, weight_decay, distance, difference });
         for (unrolled, passes) in
             [(None, 2), (unrolled(Difference::Quotient), 5), (unrolled(Difference::Product), 5)]
         {
