@@ -103,6 +103,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) progress: Vec<Progress>,
     /// Probability that drop path drops an edge.
     pub(crate) drop_path: f32,
+    /// Temperature of mixtures that are drawn.
+    pub(crate) temperature: f32,
     pub(crate) monitor: &'a dyn Monitor,
 }
 
@@ -110,7 +112,16 @@ impl<'a> Pass<'a> {
     /// One that evaluates.
     pub(crate) fn evaluation(stream: Stream<'a>, monitor: &'a dyn Monitor) -> Self {
         let (streams, progress) = (vec![stream], Vec::new());
-        Self { step: Step::plain(0), streams, epoch: 0, first_step: 0, progress, drop_path: 0.0, monitor }
+        Self {
+            step: Step::plain(0),
+            streams,
+            epoch: 0,
+            first_step: 0,
+            progress,
+            drop_path: 0.0,
+            temperature: 1.0,
+            monitor,
+        }
     }
 
     /// Steps for batches of so many images; one where no batch is read.

@@ -28,14 +28,20 @@ impl Checkpoint {
             put_count(&mut bytes, name.len());
             bytes.extend_from_slice(name.as_bytes());
             put_count(&mut bytes, shape.len());
-            shape.iter().for_each(|&size| put_count(&mut bytes, size));
+            for &size in shape {
+                put_count(&mut bytes, size);
+            }
         }
         for floats in self.floats() {
             put_count(&mut bytes, floats.len());
-            floats.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+            for value in floats {
+                bytes.extend_from_slice(&value.to_le_bytes());
+            }
         }
         let LossScale { scale, good, skips } = self.moments.loss_scale;
-        [scale, good, skips].iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+        for value in [scale, good, skips] {
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
         put_count(&mut bytes, self.updates.len());
         for number in self.updates.iter().chain([&self.steps]) {
             bytes.extend_from_slice(&number.to_le_bytes());

@@ -40,7 +40,7 @@ pub use gpu::PACKED;
 pub use graph::{Concat, Cost, Graph, ValueId};
 pub use limits::Limit;
 pub use measure::{OperationTime, operation_times};
-pub use ops::{ConvSpec, DepthwiseSpec, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
+pub use ops::{ConvSpec, DepthwiseSpec, Draw, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
 pub use optimiser::{GroupSettings, Optimiser};
 pub use preprocess::{ImageSet, Preprocess};
 pub use profile::KernelTime;

@@ -91,6 +91,8 @@ pub struct Epoch<'a> {
     pub learning_rates: &'a [f32],
     /// Probability that drop path drops an edge.
     pub drop_path: f32,
+    /// Temperature of mixtures that are drawn ([`Draw`](crate::Draw)), above 0.
+    pub temperature: f32,
 }
 
 /// A network in training.
@@ -171,6 +173,9 @@ impl Trainer {
             let given = epoch.learning_rates.len();
             return refused(format!("{given} learning rates are given for {groups} groups"));
         }
+        if epoch.temperature.is_nan() || epoch.temperature <= 0.0 {
+            return refused(format!("the temperature is {}; it must be above 0", epoch.temperature));
+        }
         let batches = |stream: &Stream<'_>| stream.order.len().div_ceil(self.batch_size);
         let counts: Vec<usize> = epoch.streams.iter().map(batches).collect();
         if counts.windows(2).any(|pair| pair[0] != pair[1]) {
@@ -196,7 +201,8 @@ impl Trainer {
         let groups = self.updates.len();
         let learning_rates = vec![learning_rate; groups];
         let streams = &[Stream { set, order }];
-        let epoch = Epoch { streams, number: epoch, learning_rates: &learning_rates, drop_path };
+        let (learning_rates, temperature) = (&learning_rates[..], 1.0);
+        let epoch = Epoch { streams, number: epoch, learning_rates, drop_path, temperature };
         let mut metrics = self.run(&Step::plain(groups), &epoch, monitor)?;
         // A plain step differentiates once.
         Ok(metrics.remove(0))
@@ -224,6 +230,7 @@ impl Trainer {
                 .map(|(&learning_rate, &updates)| Progress { learning_rate, updates })
                 .collect(),
             drop_path: epoch.drop_path,
+            temperature: epoch.temperature,
             monitor,
         };
         let metrics = self.backend.train(&pass)?;

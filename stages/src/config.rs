@@ -2,18 +2,19 @@
 
 mod document;
 mod section;
+mod strategies;
 
 use document::{Document, wrong};
 use section::Section;
+use strategies::strategies;
 use toml::Value as Toml;
 
 use crate::data::{Limits, Source};
 use crate::echo::shown;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
 use crate::recipe::{BnInit, Recipe, Scoring};
-use crate::search::{self, Evolution, Reinforcement, Strategies, Strategy, SupernetStrategy};
+use crate::search::{self, Strategies, Strategy};
 use crate::space::BudgetSpace;
-use crate::supernet::{ArchitectureRecipe, Method, Order};
 use crate::{Budget, Error, suggest};
 
 /// The embedded profiles: name and TOML text. Each holds every key.
@@ -275,54 +276,6 @@ impl TrainConfig {
             },
         })
     }
-}
-
-/// The settings of all strategies, also of those that are not chosen.
-fn strategies(document: &Document) -> Result<Strategies, Error> {
-    let evolution = Section { document, name: "search.evolution" };
-    let reinforcement = Section { document, name: "search.reinforcement" };
-    let at_once = |section: &Section<'_>| section.count("at_once", 1, 10_000);
-    let population = evolution.count("population", 2, 1_000_000)?;
-    let tournament = evolution.count("tournament", 1, 1_000_000)?;
-    if tournament > population {
-        let problem = format!(
-            "is {tournament}, more than the population of {population} (search.evolution.population)"
-        );
-        return Err(evolution.wrong("tournament", problem));
-    }
-    let darts = Section { document, name: "search.darts" };
-    let order = match darts.choice("order", &Order::ALL.map(Order::name))? {
-        "second" => Order::Second,
-        "published" => Order::Published,
-        _ => Order::First,
-    };
-    Ok(Strategies {
-        darts: SupernetStrategy { method: Method::Darts { order }, architecture: architecture(&darts)? },
-        evolution: Evolution { population, tournament, at_once: at_once(&evolution)? },
-        reinforcement: Reinforcement {
-            learning_rate: reinforcement.real("learning_rate", |rate| rate > 0.0, "above 0")?,
-            baseline_decay: reinforcement.real(
-                "baseline_decay",
-                |decay| (0.0..1.0).contains(&decay),
-                "from 0 up to but not 1",
-            )?,
-            at_once: at_once(&reinforcement)?,
-        },
-    })
-}
-
-/// How a supernet's architecture is trained.
-fn architecture(section: &Section<'_>) -> Result<ArchitectureRecipe, Error> {
-    let share = |key| section.real(key, |share| (0.0..1.0).contains(&share), "from 0 up to but not 1");
-    let not_negative = |key| section.real(key, |number| number >= 0.0, "not below 0");
-    Ok(ArchitectureRecipe {
-        learning_rate: section.real("learning_rate", |rate| rate > 0.0, "above 0")?,
-        beta1: share("beta1")?,
-        beta2: share("beta2")?,
-        weight_decay: not_negative("weight_decay")?,
-        initial_deviation: not_negative("initial_deviation")?,
-        minimum_rate: not_negative("minimum_rate")?,
-    })
 }
 
 /// A list of names of which none stands twice.

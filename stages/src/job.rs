@@ -25,7 +25,7 @@ pub enum JobResult {
     /// Of [`Job::Network`].
     Network(TrainingResult),
     /// Of [`Job::Supernet`].
-    Supernet(SupernetResult),
+    Supernet(Box<SupernetResult>),
 }
 
 /// What stages read of a job's result. The whole record lies in the cache.
@@ -90,9 +90,8 @@ impl Job {
             Self::Network(job) => {
                 Ok(crate::train::train(job, data, device, observer)?.map(JobResult::Network))
             }
-            Self::Supernet(job) => {
-                Ok(supernet::search(job, data, device, observer, checkpoints)?.map(JobResult::Supernet))
-            }
+            Self::Supernet(job) => Ok(supernet::search(job, data, device, observer, checkpoints)?
+                .map(|result| JobResult::Supernet(Box::new(result)))),
         }
     }
 
@@ -111,7 +110,7 @@ impl Job {
     pub fn read(&self, record: &Record) -> Option<JobResult> {
         match self {
             Self::Network(_) => record.value().ok().map(JobResult::Network),
-            Self::Supernet(_) => record.value().ok().map(JobResult::Supernet),
+            Self::Supernet(_) => record.value().ok().map(|result| JobResult::Supernet(Box::new(result))),
         }
     }
 }
@@ -124,7 +123,7 @@ impl JobResult {
     pub fn record(&self, key: Key) -> Result<Record, cache::Error> {
         match self {
             Self::Network(result) => Record::of(key, result),
-            Self::Supernet(result) => Record::of(key, result),
+            Self::Supernet(result) => Record::of(key, &**result),
         }
     }
 
@@ -140,7 +139,7 @@ impl JobResult {
     pub fn summary(self, key: &Key) -> JobSummary {
         match self {
             Self::Network(result) => JobSummary::Network(TrainingSummary::new(*key.digest(), &result)),
-            Self::Supernet(result) => JobSummary::Supernet(*key.digest(), Box::new(result)),
+            Self::Supernet(result) => JobSummary::Supernet(*key.digest(), result),
         }
     }
 }

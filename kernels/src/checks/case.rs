@@ -16,6 +16,9 @@ use crate::{Error, ImageSet, Preprocess, Shape};
 /// Classes of a network that asks for no other number.
 pub(crate) const CLASSES: usize = 5;
 
+/// Of mixtures that are drawn.
+const TEMPERATURE: f32 = 0.7;
+
 /// Random numbers of a test.
 pub(crate) struct Dice {
     seed: u64,
@@ -136,14 +139,16 @@ impl Case {
             first_step,
             progress: vec![Progress { learning_rate: self.learning_rate, updates: 0 }; groups],
             drop_path: self.drop_path,
+            temperature: TEMPERATURE,
             monitor: &Nobody,
         }
     }
 
     /// A training step over `images`.
     pub(crate) fn batch<'a>(&self, images: &'a [u32]) -> Batch<'a> {
-        let (drop_path, running) = (self.drop_path, RunningStatistics::Updated);
-        Batch { set: 0, images, epoch: 1, progress: &[], drop_path, running, training: true }
+        let (drop_path, temperature) = (self.drop_path, TEMPERATURE);
+        let (running, training) = (RunningStatistics::Updated, true);
+        Batch { set: 0, images, epoch: 1, progress: &[], drop_path, temperature, running, training }
     }
 }
 

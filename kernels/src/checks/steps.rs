@@ -6,7 +6,7 @@ use crate::backend::{Backend, Nobody, Pass, Stream};
 use crate::optimiser::{GroupSettings, Optimiser, Progress};
 use crate::reference::Rounding;
 use crate::step::{Difference, Group, Part, RunningStatistics, Scale, Step, Unrolled, Vector};
-use crate::{Checkpoint, ConvSpec, Device, DeviceChoice, Epoch, Error, PoolKind, Shape, Term, Trainer};
+use crate::{Checkpoint, ConvSpec, Device, DeviceChoice, Draw, Epoch, Error, PoolKind, Shape, Term, Trainer};
 
 const WEIGHTS: Group = Group::WEIGHTS;
 const ARCHITECTURE: Group = Group(1);
@@ -18,10 +18,19 @@ const ADAM: Optimiser = Optimiser::Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-
 
 /// A cell whose operations a mixture weighs, trained by Adam beside weights that SGD trains.
 fn supernet() -> Case {
+    supernet_drawn(None)
+}
+
+/// The same with weights that may be drawn.
+fn supernet_drawn(draw: Option<Draw>) -> Case {
     let mut case = Case::new("supernet", Shape::new(3, 6, 6), 8, 40, |graph, image| {
         let stem = stem(graph, image, 4);
         assert_eq!(graph.group(), ARCHITECTURE);
-        let mixture = graph.in_group(ARCHITECTURE, |graph| graph.mixture("alpha", 1, 3)).unwrap();
+        let mixture = graph.in_group(ARCHITECTURE, |graph| match draw {
+            None => graph.mixture("alpha", 1, 3),
+            Some(draw) => graph.drawn_mixture("alpha", 1, 3, draw),
+        });
+        let mixture = mixture.unwrap();
         let pooled = graph.pool("pool", stem, PoolKind::Average, 1).unwrap();
         let pooled = graph.batch_norm("pool.bn", pooled).unwrap();
         let conv = relu_conv_norm(graph, "conv", stem, 4, 1, 1);
@@ -85,6 +94,7 @@ fn pass<'a>(step: &Step, streams: &[&'a [u32]]) -> Pass<'a> {
         first_step: 0,
         progress: RATES.map(|learning_rate| Progress { learning_rate, updates: 0 }).to_vec(),
         drop_path: 0.0,
+        temperature: 0.7,
         monitor: &Nobody,
     }
 }
@@ -101,23 +111,34 @@ fn ran(backend: &mut dyn Backend, step: &Step, order: &[u32]) -> Vec<f32> {
 #[test]
 fn steps_of_parts_agree_with_the_reference() {
     let case = supernet();
-    let order = case.order();
     for (name, step) in [
         ("first order", Step::bilevel(ARCHITECTURE, None)),
         ("second order", second_order(0.01)),
         ("as published", published(0.01)),
         ("accumulated", accumulated()),
     ] {
-        let expected = ran(&mut case.reference(Rounding::Double), &step, &order);
-        let differentiations = step.differentiations().count();
-        for device in devices() {
-            let found = ran(&mut *case.backend(&device).unwrap(), &step, &order);
-            assert_eq!(found.len(), expected.len(), "{name}");
-            for (place, (e, f)) in expected.iter().zip(&found).enumerate() {
-                let is_loss = place < 3 * differentiations;
-                let tolerance = if is_loss { 1e-4 * e.abs() } else { 2e-4 * e.abs().max(0.1) };
-                assert!((e - f).abs() <= tolerance, "{name}, {}, {place}: {f}, expected {e}", device.name());
-            }
+        agrees(&case, name, &step);
+    }
+}
+
+#[test]
+fn steps_whose_mixtures_are_drawn_agree_with_the_reference() {
+    for draw in [Draw::Concrete, Draw::OneHot] {
+        agrees(&supernet_drawn(Some(draw)), &format!("{draw:?}"), &Step::bilevel(ARCHITECTURE, None));
+    }
+}
+
+fn agrees(case: &Case, name: &str, step: &Step) {
+    let order = case.order();
+    let expected = ran(&mut case.reference(Rounding::Double), step, &order);
+    let differentiations = step.differentiations().count();
+    for device in devices() {
+        let found = ran(&mut *case.backend(&device).unwrap(), step, &order);
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for (place, (e, f)) in expected.iter().zip(&found).enumerate() {
+            let is_loss = place < 3 * differentiations;
+            let tolerance = if is_loss { 1e-4 * e.abs() } else { 2e-4 * e.abs().max(0.1) };
+            assert!((e - f).abs() <= tolerance, "{name}, {}, {place}: {f}, expected {e}", device.name());
         }
     }
 }
@@ -273,7 +294,7 @@ fn a_search_goes_on_from_its_checkpoint() {
         };
         let run = |trainer: &mut Trainer, number: u32| {
             let streams = &[Stream { set: 0, order: first }, Stream { set: 0, order: second }];
-            let epoch = Epoch { streams, number, learning_rates: &RATES, drop_path: 0.0 };
+            let epoch = Epoch { streams, number, learning_rates: &RATES, drop_path: 0.0, temperature: 1.0 };
             trainer.run(&second_order(0.01), &epoch, &Nobody).unwrap()
         };
         let (mut unbroken, mut resumed) = (trainer(), trainer());
@@ -296,7 +317,7 @@ fn a_parameter_is_replaced_and_moments_are_cleared() {
     for device in devices() {
         let mut trainer = Trainer::new(&device, &case.graph, &case.settings, sets).unwrap();
         let streams = &[Stream { set: 0, order: &order[..8] }];
-        let epoch = Epoch { streams, number: 0, learning_rates: &RATES, drop_path: 0.0 };
+        let epoch = Epoch { streams, number: 0, learning_rates: &RATES, drop_path: 0.0, temperature: 1.0 };
         trainer.run(&Step::plain(2), &epoch, &Nobody).unwrap();
         let weight = trainer.parameter("conv.weight").unwrap();
         trainer.set_parameter("alpha", &[1.0, -2.0, 0.5]).unwrap();
@@ -319,7 +340,8 @@ fn steps_that_do_not_fit_a_training_are_refused() {
     let mut trainer = Trainer::new(&device, &case.graph, &case.settings, sets).unwrap();
     let mut refused = |step: Step, orders: &[&[u32]], rates: &[f32], message: &str| {
         let streams: Vec<_> = orders.iter().map(|order| Stream { set: 0, order }).collect();
-        let epoch = Epoch { streams: &streams, number: 0, learning_rates: rates, drop_path: 0.0 };
+        let epoch =
+            Epoch { streams: &streams, number: 0, learning_rates: rates, drop_path: 0.0, temperature: 1.0 };
         let error = trainer.run(&step, &epoch, &Nobody).unwrap_err();
         assert!(matches!(error, Error::Step { .. }) && error.to_string().contains(message), "{error}");
     };

@@ -40,6 +40,7 @@ pub(crate) struct Context<'a> {
     pub(crate) rates: &'a [Rates],
     pub(crate) running: RunningStatistics,
     pub(crate) drop_path: f32,
+    pub(crate) temperature: f32,
     /// Where parameters lie.
     pub(crate) layout: &'a Layout,
     /// The batch: numbers of its images in the set.

@@ -120,7 +120,7 @@ impl StateWords {
                 firsts.push(next);
                 next += term.channels;
             }
-            let weights = take(words, mixture.rows * mixture.choices);
+            let weights = take(words, mixture.kept);
             let partials = take(words, next);
             state.mixtures.push(MixtureWords { weights, partials, firsts, terms: 0 });
         }

@@ -73,7 +73,7 @@ impl std::hash::Hash for Source {
 const STEP: &str = "struct Step {
     images: u32, first: u32, row: u32, epoch: u32,
     seed: vec2<u32>, labels: u32, keeps_running: u32,
-    drop_path: f32, image_set: u32, unused_a: u32, unused_b: u32,
+    drop_path: f32, image_set: u32, temperature: f32, unused: u32,
 }
 ";
 

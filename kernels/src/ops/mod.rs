@@ -27,7 +27,7 @@ mod windowed;
 use std::sync::Arc;
 
 pub use convolution::{ConvSpec, DepthwiseSpec, SeparableSpec};
-pub use mixture::Mixture;
+pub use mixture::{Draw, Mixture};
 pub use node_sum::Term;
 pub use pool::{PoolKind, PoolSpec};
 pub(crate) use typical::{BATCH, Build, IMAGE, Own, Typical};

@@ -72,6 +72,7 @@ pub(crate) struct Batch<'a> {
     /// Where each group stands, for an update.
     pub(crate) progress: &'a [Progress],
     pub(crate) drop_path: f32,
+    pub(crate) temperature: f32,
     pub(crate) running: RunningStatistics,
     pub(crate) training: bool,
 }
@@ -80,7 +81,8 @@ impl<'a> Batch<'a> {
     /// Images of an evaluation.
     fn evaluation(set: usize, images: &'a [u32]) -> Self {
         let running = RunningStatistics::Kept;
-        Self { set, images, epoch: 0, progress: &[], drop_path: 0.0, running, training: false }
+        let (drop_path, temperature) = (0.0, 1.0);
+        Self { set, images, epoch: 0, progress: &[], drop_path, temperature, running, training: false }
     }
 }
 
@@ -257,10 +259,11 @@ impl Backend for Reference {
             for &part in pass.step.parts() {
                 if let Part::Differentiate { stream, running } = part {
                     let images = pass.batch(stream, step, size);
-                    let Pass { epoch, drop_path, .. } = *pass;
-                    let set = pass.streams[stream].set;
+                    let Pass { epoch, drop_path, temperature, .. } = *pass;
+                    let (set, training) = (pass.streams[stream].set, true);
+                    let progress = &[];
                     let batch =
-                        Batch { set, images, epoch, progress: &[], drop_path, running, training: true };
+                        Batch { set, images, epoch, progress, drop_path, temperature, running, training };
                     memory = self.differentiate(&calls, batch);
                     self.margin = self.margin.min(memory.kinks.margin);
                     self.last_loss = memory.loss;

@@ -21,7 +21,7 @@ pub struct Described {
 }
 
 /// All strategies.
-pub const STRATEGIES: [Described; 4] = [
+pub const STRATEGIES: [Described; 8] = [
     Described {
         name: "random",
         line: "trains random architectures and keeps the best",
@@ -42,6 +42,26 @@ pub const STRATEGIES: [Described; 4] = [
         line: "trains one supernet whose edges are softmax mixtures of all operations, and keeps the heaviest",
         source: "Liu, Simonyan and Yang, 2019, DARTS: differentiable architecture search",
     },
+    Described {
+        name: "gdas",
+        line: "a supernet in whose edges one operation is drawn each step",
+        source: "Dong and Yang, 2019, Searching for a robust neural architecture in four GPU hours",
+    },
+    Described {
+        name: "snas",
+        line: "a supernet whose mixtures are drawn from a concrete distribution that cools down",
+        source: "Xie, Zheng, Liu and Lin, 2019, SNAS: stochastic neural architecture search",
+    },
+    Described {
+        name: "pc-darts",
+        line: "a supernet that mixes a part of the channels, and weighs the edges of a node",
+        source: "Xu et al., 2020, PC-DARTS: partial channel connections for memory-efficient architecture search",
+    },
+    Described {
+        name: "p-darts",
+        line: "three supernets, deeper and deeper with fewer and fewer operations, and few skip connections",
+        source: "Chen, Xie, Wu and Tian, 2019, Progressive differentiable architecture search",
+    },
 ];
 
 /// How a search goes on.
@@ -53,7 +73,7 @@ pub enum Search {
 }
 
 /// The settings of all strategies.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Strategies {
     /// Section `[search.evolution]`.
     pub evolution: Evolution,
@@ -61,6 +81,8 @@ pub struct Strategies {
     pub reinforcement: Reinforcement,
     /// Section `[search.darts]`.
     pub darts: SupernetStrategy,
+    /// Sections `[search.gdas]` and so on: the others that train a supernet.
+    pub relatives: Vec<SupernetStrategy>,
 }
 
 /// A search by a supernet. It takes size, images and epochs from the budget.
@@ -92,8 +114,10 @@ impl Strategies {
             "random" => Strategy::Random,
             "evolution" => Strategy::Evolution(self.evolution),
             "reinforcement" => Strategy::Reinforcement(self.reinforcement),
-            "darts" => Strategy::Supernet(self.darts),
-            _ => return None,
+            _ => {
+                let mut supernets = std::iter::once(&self.darts).chain(&self.relatives);
+                Strategy::Supernet(*supernets.find(|strategy| strategy.method.name() == name)?)
+            }
         })
     }
 }
@@ -126,9 +150,17 @@ impl Strategy {
         }
     }
 
-    /// The settings that fit a search of `samples` architectures, and a sentence for each that had to shrink.
-    pub fn fitting(self, samples: usize) -> (Self, Vec<String>) {
-        let Self::Evolution(asked) = self else { return (self, Vec::new()) };
+    /// The settings that fit a search of `samples` architectures, or of a supernet for so many epochs, and a sentence for each that
+    /// had to shrink.
+    pub fn fitting(self, samples: usize, epochs: u32) -> (Self, Vec<String>) {
+        let asked = match self {
+            Self::Evolution(asked) => asked,
+            Self::Supernet(strategy) => {
+                let (method, shrunk) = strategy.method.fitting(epochs);
+                return (Self::Supernet(SupernetStrategy { method, ..strategy }), shrunk);
+            }
+            Self::Random | Self::Reinforcement(_) => return (self, Vec::new()),
+        };
         let fitting = asked.fitting(samples);
         let mut shrunk = Vec::new();
         for (name, asked, fitting) in [

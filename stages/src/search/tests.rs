@@ -6,7 +6,7 @@ use super::*;
 use crate::genotype::{Cell, Operation};
 use crate::random::Random;
 use crate::sample::{ArchitectureList, RandomArchitectures};
-use crate::supernet::{ArchitectureRecipe, Method, Order};
+use crate::supernet::Method;
 
 /// The strategies that ask for architectures.
 const ASKING: [&str; 3] = ["random", "evolution", "reinforcement"];
@@ -23,9 +23,11 @@ fn strategies() -> Strategies {
         Evolution { population: 50, tournament: 10, at_once: 8 },
         Reinforcement { learning_rate: 0.1, baseline_decay: 0.9, at_once: 8 },
     );
-    let architecture = ArchitectureRecipe::default();
-    let darts = SupernetStrategy { method: Method::Darts { order: Order::First }, architecture };
-    Strategies { evolution, reinforcement, darts }
+    let of =
+        |(_, method): (_, Method)| SupernetStrategy { method, architecture: method.architecture_recipe() };
+    let [darts, _, _, relatives @ ..] = Method::NAMED;
+    let (darts, relatives) = (of(darts), relatives.map(of).to_vec());
+    Strategies { evolution, reinforcement, darts, relatives }
 }
 
 fn named(name: &str) -> Strategy {
@@ -39,7 +41,7 @@ fn search(
     seed: u64,
     score: impl Fn(&Genotype) -> f64,
 ) -> (Vec<(Genotype, f64)>, (Genotype, f64)) {
-    let (strategy, _) = strategy.fitting(samples);
+    let (strategy, _) = strategy.fitting(samples, 1);
     let mut searcher = begin(strategy, samples, seed);
     let mut scored = Vec::new();
     loop {
@@ -175,7 +177,9 @@ fn random_search_asks_once_for_everything() {
     let asked = searcher.ask();
     let drawn = RandomArchitectures { seed: 3, count: 5 };
     assert!((0..5).all(|place| asked.architecture(place) == drawn.architecture(place)));
-    [1.0, 3.0, 2.0, f64::NAN, 3.0].into_iter().for_each(|score| searcher.tell(score));
+    for score in [1.0, 3.0, 2.0, f64::NAN, 3.0] {
+        searcher.tell(score);
+    }
     assert_eq!(searcher.ask().count(), 0);
     assert_eq!(searcher.finish(), [drawn.architecture(1)]);
 }
@@ -232,7 +236,7 @@ fn reinforcement_keeps_the_likeliest_edges_of_its_best() {
 
 #[test]
 fn settings_shrink_to_what_fits_and_say_so() {
-    let (fitting, shrunk) = named("evolution").fitting(16);
+    let (fitting, shrunk) = named("evolution").fitting(16, 1);
     assert_eq!(fitting, Strategy::Evolution(Evolution { population: 8, tournament: 2, at_once: 8 }));
     assert_eq!(
         shrunk,
@@ -241,10 +245,10 @@ fn settings_shrink_to_what_fits_and_say_so() {
             "search.evolution.tournament is 2 instead of 10, for 16 evaluations"
         ]
     );
-    assert_eq!(named("evolution").fitting(100), (named("evolution"), Vec::new()));
+    assert_eq!(named("evolution").fitting(100, 1), (named("evolution"), Vec::new()));
     for samples in 1..200 {
         let (Strategy::Evolution(Evolution { population, tournament, .. }), _) =
-            named("evolution").fitting(samples)
+            named("evolution").fitting(samples, 1)
         else {
             unreachable!()
         };

@@ -98,7 +98,7 @@ impl JobTemplate {
             data: self.data.clone(),
             scoring: self.scoring,
             recipe: self.recipe.clone(),
-            architecture: strategy.architecture.clone(),
+            architecture: strategy.architecture,
         }
     }
 

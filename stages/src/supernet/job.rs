@@ -3,9 +3,13 @@
 use cache::{Fields, Key, Kind};
 use kernels::{Device, Graph, Group, GroupSettings, ImageSet, MemoryPlan, Optimiser, Part, Trainer};
 
-use super::method::{ArchitectureRecipe, Method};
-use super::network::{self, Supernet};
+use super::decode::{all_choices, kept};
+use super::method::{Method, Stage};
+use super::network::{self, Choices, Plan, Supernet};
+use super::recipe::ArchitectureRecipe;
+use super::result::SupernetEpoch;
 use crate::data::{Dataset, Split, held_out, holdout};
+use crate::genotype::Operation;
 use crate::random::Random;
 use crate::recipe::{Recipe, Scoring};
 use crate::train::{DataId, TEST, TRAIN, all, image_sets, settings};
@@ -30,7 +34,7 @@ pub struct SupernetJob {
     pub data: DataId,
     /// Which images give the validation accuracy. Those of the holdout are a network training's of the same setting too, and no
     /// part of the halves (the authors of DARTS validate on the architecture's half). [`Scoring::Published`] halves all training
-    /// images and scores on the test set.
+    /// images and scores on the test set. Where weights and architecture share images, both halves are for both.
     pub scoring: Scoring,
     /// The weights' optimiser, label smoothing and augmentation. A supernet has no auxiliary head, no drop path, and no weights of
     /// normalisations.
@@ -77,39 +81,138 @@ impl SupernetJob {
         Ok(Key::new(Kind::Training, fields))
     }
 
-    /// How much it computes on a set of so many training images, colour channels and classes.
+    /// How much it computes on a set of so many training images, colour channels and classes. Where a stage keeps operations that
+    /// an earlier one finds best, FLOPs are the most that these can take.
     ///
     /// # Errors
     /// When the budget does not fit the supernet.
     pub fn size(&self, images: usize, channels: usize, classes: usize) -> Result<SearchSize, Error> {
-        let Supernet { graph, architecture } = network::build(&self.budget, channels, classes)?;
         let kept_out = match self.scoring {
             Scoring::Holdout { fraction, .. } => held_out(images, fraction),
             Scoring::Published => 0,
         };
-        let half = (images - kept_out) / 2;
-        Ok(self.size_of(&graph, architecture, half))
+        self.size_after(&[], (images - kept_out) / 2, channels, classes)
     }
 
-    /// The size for halves of so many images.
-    pub(super) fn size_of(&self, graph: &Graph, architecture: Group, half: usize) -> SearchSize {
-        let step = self.method.step(architecture, &self.recipe);
-        let passes = step.parts().iter().filter(|part| matches!(part, Part::Differentiate { .. })).count();
-        let images = (half * passes) as u64 * u64::from(self.budget.epochs);
-        SearchSize { images, flops: graph.cost().training_flops.saturating_mul(images) }
+    /// The size for halves of so many images, where some epochs are done.
+    pub(super) fn size_after(
+        &self,
+        epochs: &[SupernetEpoch],
+        half: usize,
+        channels: usize,
+        classes: usize,
+    ) -> Result<SearchSize, Error> {
+        let mut size = SearchSize { images: 0, flops: 0 };
+        for number in 0..self.method.stages(&self.budget).len() {
+            let Supernet { graph, architecture } = self.supernet(number, epochs, channels, classes)?;
+            let images = self.images_of(0..self.budget.epochs, architecture, half)?;
+            size.images += images;
+            size.flops = size.flops.saturating_add(graph.cost().training_flops.saturating_mul(images));
+        }
+        Ok(size)
+    }
+
+    /// Images of all passes of epochs of a stage.
+    pub(super) fn images_of(
+        &self,
+        epochs: std::ops::Range<u32>,
+        architecture: Group,
+        half: usize,
+    ) -> Result<u64, Error> {
+        let stream = if self.method.shares_images() { 2 * half } else { half };
+        let passes = |epoch: u32| {
+            let step = self.method.step_of(epoch, architecture, &self.recipe)?;
+            let differentiates = |part: &&Part| matches!(part, Part::Differentiate { .. });
+            Ok((step.parts().iter().filter(differentiates).count() * stream) as u64)
+        };
+        epochs.map(passes).sum()
+    }
+
+    /// The supernet of a stage, where some epochs are done.
+    pub(super) fn supernet(
+        &self,
+        number: usize,
+        epochs: &[SupernetEpoch],
+        channels: usize,
+        classes: usize,
+    ) -> Result<Supernet, Error> {
+        let stage = self.method.stages(&self.budget)[number];
+        let plan = self.plan(&stage, self.choices(number, epochs));
+        network::build(&Budget { layers: stage.layers, ..self.budget }, &plan, channels, classes)
+    }
+
+    fn plan(&self, stage: &Stage, choices: [Choices; 2]) -> Plan {
+        Plan {
+            choices,
+            draw: self.method.draw(),
+            channel_parts: self.method.channel_parts(),
+            drops_skips: stage.skip_dropout > 0.0,
+            is_one_group: false,
+        }
+    }
+
+    /// The first supernet, with all parameters in one group, for who trains it by other steps than the search's.
+    ///
+    /// # Errors
+    /// When the budget does not fit it.
+    pub fn network(&self, channels: usize, classes: usize) -> Result<Graph, Error> {
+        let stage = self.method.stages(&self.budget)[0];
+        let plan = Plan { is_one_group: true, ..self.plan(&stage, self.choices(0, &[])) };
+        let budget = Budget { layers: stage.layers, ..self.budget };
+        Ok(network::build(&budget, &plan, channels, classes)?.graph)
+    }
+
+    /// The operations of a stage: the best of the stage before; where that is not done, those that take most.
+    pub(super) fn choices(&self, number: usize, epochs: &[SupernetEpoch]) -> [Choices; 2] {
+        let Stage { operations, .. } = self.method.stages(&self.budget)[number];
+        let last = (number * self.budget.epochs as usize).checked_sub(1).and_then(|last| epochs.get(last));
+        match last {
+            Some(last) => [&last.normal, &last.reduce].map(|numbers| kept(numbers, operations)),
+            None => std::array::from_fn(|_| {
+                let costliest = |mut row: Vec<Operation>| {
+                    row.sort_by_key(|operation| COST_ORDER.iter().position(|other| other == operation));
+                    row.truncate(operations);
+                    row.sort_unstable();
+                    row
+                };
+                all_choices().into_iter().map(costliest).collect()
+            }),
+        }
     }
 }
 
-/// The memory that a search would take on a device, as it is planned for it.
+/// Operations by what they compute, most first.
+const COST_ORDER: [Operation; Operation::ALL.len()] = [
+    Operation::SepConv5x5,
+    Operation::SepConv3x3,
+    Operation::DilConv5x5,
+    Operation::DilConv3x3,
+    Operation::MaxPool3x3,
+    Operation::AvgPool3x3,
+    Operation::SkipConnect,
+    Operation::None,
+];
+
+/// The memory that a search would take on a device, as it is planned for it: that of the stage that takes most.
 ///
 /// # Errors
 /// When the budget does not fit the supernet, or the search the device.
 pub fn memory_plan(job: &SupernetJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
-    let SearchInputs { supernet, settings, sets } = SearchInputs::new(job, data)?;
-    Ok(Trainer::plan_memory(device, &supernet.graph, &settings, &sets)?)
+    let plan = |number: usize| {
+        let SearchInputs { supernet, settings, sets } = SearchInputs::new(job, number, &[], data)?;
+        Ok::<_, Error>(Trainer::plan_memory(device, &supernet.graph, &settings, &sets)?)
+    };
+    let mut most = plan(0)?;
+    for number in 1..job.method.stages(&job.budget).len() {
+        let next = plan(number)?;
+        if next.total() > most.total() {
+            most = next;
+        }
+    }
+    Ok(most)
 }
 
-/// What the trainer of a search is made from.
+/// What the trainer of a stage is made from.
 pub(super) struct SearchInputs {
     pub(super) supernet: Supernet,
     pub(super) settings: kernels::TrainerSettings,
@@ -117,8 +220,13 @@ pub(super) struct SearchInputs {
 }
 
 impl SearchInputs {
-    pub(super) fn new(job: &SupernetJob, data: &Dataset) -> Result<Self, Error> {
-        let supernet = network::build(&job.budget, data.channels, data.classes.len())?;
+    pub(super) fn new(
+        job: &SupernetJob,
+        number: usize,
+        epochs: &[SupernetEpoch],
+        data: &Dataset,
+    ) -> Result<Self, Error> {
+        let supernet = job.supernet(number, epochs, data.channels, data.classes.len())?;
         let mut settings = settings(&job.budget, &job.recipe, data, job.seed);
         let ArchitectureRecipe { beta1, beta2, weight_decay, .. } = job.architecture;
         settings.groups.push(GroupSettings {

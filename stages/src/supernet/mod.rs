@@ -8,6 +8,7 @@ mod decode;
 mod job;
 mod method;
 mod network;
+mod recipe;
 mod result;
 mod run;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use decode::decode;
 pub use job::{SearchSize, SupernetJob, memory_plan};
-pub use method::{ArchitectureRecipe, Method, Order};
+pub use method::{Method, Order, Temperatures};
+pub use recipe::ArchitectureRecipe;
 pub use result::{FinishedSupernet, SupernetEpoch, SupernetResult};
 pub use run::search;

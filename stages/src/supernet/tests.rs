@@ -62,7 +62,20 @@ fn job(method: Method, budget: &str, data: &Dataset) -> SupernetJob {
 }
 
 fn tiny(method: Method, data: &Dataset) -> SupernetJob {
-    job(method, "BPE-1,epochs=3,batch_size=8,layers=3,channels=4,image_size=8", data)
+    job(method, "BPE-1,epochs=3,batch_size=8,layers=3,channels=8,image_size=8", data)
+}
+
+/// All methods, with settings for few epochs.
+fn methods() -> Vec<(&'static str, Method)> {
+    let quick = |(name, method)| match method {
+        Method::PcDarts { channel_parts, .. } => (name, Method::PcDarts { channel_parts, still_epochs: 1 }),
+        Method::PDarts { operations, skip_dropout, .. } => {
+            let (extra_layers, still_epochs, most_skips) = ([0, 1, 2], 1, 2);
+            (name, Method::PDarts { extra_layers, operations, skip_dropout, still_epochs, most_skips })
+        }
+        method => (name, method),
+    };
+    Method::NAMED.into_iter().map(quick).collect()
 }
 
 fn cpu(threads: usize) -> Device {
@@ -171,51 +184,83 @@ fn the_validation_images_are_in_no_half() {
 #[test]
 fn a_search_is_as_large_as_it_says_and_the_same_with_two_threads() {
     let data = dots(40, 8, 3);
-    for (name, method) in Method::NAMED {
+    for (name, method) in methods() {
         let job = tiny(method, &data);
         let listener = Listener::default();
         let found = search(&job, &data, &cpu(1), &listener, &NoCheckpoints).unwrap().result;
         let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
         assert_eq!(listener.images.into_inner(), size.images, "{name}");
-        assert_eq!(found.training_flops, size.flops, "{name}");
-        assert_eq!((found.epochs.len(), found.diverged_at), (3, None), "{name}");
-        let last = &found.epochs[2];
+        let stages = if matches!(method, Method::PDarts { .. }) { 3 } else { 1 };
+        // What is kept is not known before.
+        assert!(found.training_flops == size.flops || stages > 1 && found.training_flops < size.flops);
+        assert_eq!((found.epochs.len(), found.diverged_at), (3 * stages, None), "{name}");
+        let last = &found.epochs[3 * stages - 1];
         assert_eq!([last.normal.len(), last.reduce.len()], [EDGES * Operation::ALL.len(); 2]);
-        assert_eq!(found.last, decode(&last.normal, &last.reduce));
-        assert!(last.loss.is_finite() && last.architecture_loss.is_finite());
+        assert!(last.loss.is_finite() && last.architecture_loss.is_some_and(f64::is_finite));
+        let weighs_edges = matches!(method, Method::PcDarts { .. });
+        assert_eq!(last.normal_edges.len(), if weighs_edges { EDGES } else { 0 }, "{name}");
+        if stages == 1 && !weighs_edges {
+            assert_eq!(found.last, decode(&last.normal, &last.reduce), "{name}");
+        }
+        // The architecture was trained.
+        assert!(last.normal != found.epochs[3 * stages - 3].normal, "{name}");
         assert!(whole(&job, &data, 2) == found, "{name}");
+        assert!(memory_plan(&job, &data, &cpu(1)).unwrap().total() > 0);
     }
-    assert!(memory_plan(&tiny(Method::NAMED[1].1, &data), &data, &cpu(1)).is_ok());
+}
+
+#[test]
+fn the_architecture_is_still_for_as_long_as_a_method_says() {
+    let data = dots(40, 8, 3);
+    let method = |name| methods().into_iter().find(|(known, _)| *known == name).unwrap().1;
+    let found = whole(&tiny(method("pc-darts"), &data), &data, 2);
+    let [first, second] = [&found.epochs[0], &found.epochs[1]];
+    assert!(first.architecture_loss.is_none() && second.architecture_loss.is_some());
+    assert!(first.normal_edges.iter().all(|&number| number == 0.0));
+    assert!(second.normal_edges.iter().all(|&number| number != 0.0));
+    let found = whole(&tiny(method("p-darts"), &data), &data, 2);
+    let kept = |epoch: usize| found.epochs[epoch].normal.iter().filter(|&&a| a > f32::MIN).count() / EDGES;
+    assert_eq!([kept(2), kept(3), kept(5), kept(6), kept(8)], [8, 5, 5, 3, 3]);
+    // What a stage begins with are operations that the one before found best.
+    let row = |epoch: usize| &found.epochs[epoch].normal[..8];
+    let least_kept = (0..8).filter(|&choice| row(3)[choice] > f32::MIN).map(|choice| row(2)[choice]);
+    let most_dropped = (0..8).filter(|&choice| row(3)[choice] == f32::MIN).map(|choice| row(2)[choice]);
+    assert!(least_kept.fold(f32::MAX, f32::min) >= most_dropped.fold(f32::MIN, f32::max));
 }
 
 #[test]
 fn a_search_goes_on_from_its_checkpoint_and_from_no_other() {
     let data = dots(40, 8, 3);
-    let jobs = [0, 1].map(|method: usize| tiny(Method::NAMED[method].1, &data));
-    for (number, job) in jobs.iter().enumerate() {
-        let expected = whole(job, &data, 1);
+    let job = |name| tiny(methods().into_iter().find(|(known, _)| *known == name).unwrap().1, &data);
+    let other = job("snas");
+    // That of three stages in the middle of the second, and between it and the third.
+    let stops = [("darts-first", 1), ("darts-second", 2), ("gdas", 1), ("p-darts", 4), ("p-darts", 6)];
+    for (job, stops_after) in stops.map(|(name, stops_after)| (job(name), stops_after)) {
+        let expected = whole(&job, &data, 1);
         let stopped = Listener::default();
-        let shelf = Shelf::new(Vec::new(), 1, &stopped);
-        let error = search(job, &data, &cpu(1), &stopped, &shelf).unwrap_err();
+        let shelf = Shelf::new(Vec::new(), stops_after, &stopped);
+        let error = search(&job, &data, &cpu(1), &stopped, &shelf).unwrap_err();
         assert!(matches!(error, Error::Network(kernels::Error::Cancelled)), "{error}");
         let kept = shelf.kept.into_inner().unwrap();
-        assert_eq!(kept.len(), 1);
+        assert_eq!(kept.len(), stops_after);
+        let last = kept[stops_after - 1].clone();
         let listener = Listener::default();
-        let shelf = Shelf::new(kept.clone(), usize::MAX, &listener);
-        let found = search(job, &data, &cpu(2), &listener, &shelf).unwrap().result;
+        let shelf = Shelf::new(kept, usize::MAX, &listener);
+        let found = search(&job, &data, &cpu(2), &listener, &shelf).unwrap().result;
         assert!(found == expected);
-        assert_eq!(shelf.kept.into_inner().unwrap().len(), 3);
+        assert_eq!(shelf.kept.into_inner().unwrap().len(), expected.epochs.len());
         let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
         assert_eq!(listener.images.load(Ordering::Relaxed), size.images);
         assert!(listener.notes.into_inner().unwrap().is_empty());
 
-        let mut flipped = kept[0].clone();
+        if stops_after > 1 {
+            continue;
+        }
+        let mut flipped = last.clone();
         let middle = flipped.len() / 2;
         flipped[middle] ^= 1;
-        let cut = kept[0][..middle].to_vec();
-        for (job, bytes) in
-            [(job, flipped), (job, cut), (job, Vec::new()), (&jobs[1 - number], kept[0].clone())]
-        {
+        let cut = last[..middle].to_vec();
+        for (job, bytes) in [(&job, flipped), (&job, cut), (&job, Vec::new()), (&other, last)] {
             let listener = Listener::default();
             let shelf = Shelf::new(vec![bytes], usize::MAX, &listener);
             let found = search(job, &data, &cpu(1), &listener, &shelf).unwrap().result;
@@ -250,27 +295,35 @@ fn texture(count: usize, size: usize, distance: usize, share: f64) -> Dataset {
     Dataset { train, test, mean: vec![0.5], std: vec![0.5], ..dots(1, size, distance) }
 }
 
+/// Mean weights of the operations of normal cells, after the last epoch.
+fn mean_weights(found: &SupernetResult) -> [f32; 8] {
+    let mut means = [0.0; 8];
+    for row in found.epochs[found.epochs.len() - 1].normal.chunks(8) {
+        let sum: f32 = row.iter().map(|a| a.exp()).sum();
+        means.iter_mut().zip(row).for_each(|(mean, a)| *mean += a.exp() / sum / EDGES as f32);
+    }
+    means
+}
+
+/// What is 8 pixels apart only the dilated 5×5 convolution sees at once, whose taps reach from -4 to 4 in steps of 2. What is one
+/// pixel apart most operations see.
 #[test]
 fn a_planted_operation_is_found() {
-    for (distance, share, rate) in
-        [(8, 0.9, 0.02), (6, 0.9, 0.02), (4, 0.9, 0.02), (1, 0.6, 0.02), (8, 0.9, 0.1)]
-    {
-        println!("distance {distance}, share {share}, rate {rate}");
+    let search = |distance, share| {
         let data = texture(2500, 16, distance, share);
-        let mut job = job(Method::NAMED[0].1, "BPE-1,epochs=8,batch_size=32,layers=3,channels=8", &data);
-        job.architecture.learning_rate = rate;
-        let found = whole(&job, &data, 2);
-        for epoch in &found.epochs {
-            let mut means = [0.0; 8];
-            for row in epoch.normal.chunks(8) {
-                let sum: f32 = row.iter().map(|a| a.exp()).sum();
-                means.iter_mut().zip(row).for_each(|(m, a)| *m += a.exp() / sum / EDGES as f32);
-            }
-            println!(
-                "{:.3} {:.3} {:.1} {means:.3?}",
-                epoch.loss, epoch.architecture_loss, epoch.score_accuracy
-            );
-        }
-        println!("{}", found.last);
-    }
+        let mut job = job(Method::NAMED[0].1, "BPE-1,epochs=4,batch_size=32,layers=3,channels=8", &data);
+        job.architecture.learning_rate = 0.02;
+        whole(&job, &data, 2)
+    };
+    let planted = Operation::DilConv5x5;
+    let found = search(8, 0.9);
+    let weights = mean_weights(&found);
+    assert!(found.epochs[3].score_accuracy > 80.0, "{:?}", found.epochs[3]);
+    let others = Operation::ALL.into_iter().filter(|&other| other != planted);
+    assert!(others.into_iter().all(|other| weights[other as usize] < 0.9 * weights[planted as usize]));
+    let edges: Vec<_> = found.last.normal.nodes.iter().flatten().collect();
+    let planted_edges = edges.iter().filter(|edge| edge.operation == planted).count();
+    assert!(planted_edges >= 4, "{}", found.last);
+    let weights = mean_weights(&search(1, 0.6));
+    assert!(weights[planted as usize] < 0.14, "{weights:?}");
 }

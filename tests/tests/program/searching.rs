@@ -178,6 +178,11 @@ fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
         ("search.darts.order=third", &["search.darts.order", "first"]),
         ("search.darts.learning_rate=-1", &["search.darts.learning_rate"]),
         ("search.darts.beta1=1", &["search.darts.beta1"]),
+        ("search.gdas.first_temperature=0", &["search.gdas.first_temperature", "above 0"]),
+        ("search.pc-darts.channel_parts=0", &["search.pc-darts.channel_parts"]),
+        ("search.p-darts.operations=[8, 5]", &["search.p-darts.operations", "a list of 3"]),
+        ("search.p-darts.operations=[8, 5, 9]", &["search.p-darts.operations", "from 2 to 8"]),
+        ("search.p-darts.skip_dropout=[0.0, 0.4, 1.0]", &["search.p-darts.skip_dropout"]),
     ] {
         refused(&sandbox, &["run", "--set", set], parts);
     }

@@ -200,7 +200,7 @@ impl Exposed for Training {
             Resource::Workspace(id) => {
                 for (mixture, words) in tables.mixtures.iter().zip(&state.mixtures) {
                     if mixture.weights == id {
-                        return Self::words(words.weights, mixture.rows * mixture.choices);
+                        return Self::words(words.weights, mixture.kept);
                     }
                     if mixture.partials == id {
                         let count = mixture.terms.iter().map(|term| term.channels).sum();

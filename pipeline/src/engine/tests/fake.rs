@@ -49,7 +49,10 @@ impl Executor for FakeExecutor {
                 Job::Network(job) => job,
                 Job::Supernet(job) => {
                     if events.wanted(index) {
-                        events.finished(index, Ok(made_up_supernet(&job).map(JobResult::Supernet)));
+                        events.finished(
+                            index,
+                            Ok(made_up_supernet(&job).map(|result| JobResult::Supernet(Box::new(result)))),
+                        );
                     }
                     continue;
                 }

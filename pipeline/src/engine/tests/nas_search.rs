@@ -107,6 +107,7 @@ fn the_winner_alone_is_trained_on_all_images_and_seeds_that_choose_do_not_confir
 }
 
 const STRATEGIES: [&str; 4] = ["random", "evolution", "reinforcement", "darts"];
+const COMPARED: &str = "[\"random\", \"evolution\", \"reinforcement\", \"darts\"]";
 
 #[test]
 fn every_strategy_runs_to_its_end_and_its_searches_share_one_cache() {
@@ -166,7 +167,7 @@ fn a_search_that_dies_goes_on_and_its_history_is_that_of_an_unbroken_one() {
 fn strategies_are_compared_with_each_other_and_with_no_search() {
     let bench = Bench::new();
     let executor = FakeExecutor::default();
-    let dag = dag(&[("compare.seeds", "2")]);
+    let dag = dag(&[("compare.seeds", "2"), ("compare.strategies", COMPARED)]);
     // A stage's name means the nodes that the search is made from, not those of the comparison.
     let trains = dag.find("train").unwrap();
     assert!(trains.iter().all(|&node| !dag.nodes()[node].name.contains("evolution")), "{trains:?}");
