@@ -322,7 +322,7 @@ mod tests {
             assert_eq!(shrunk.is_empty(), fitting == method(name));
         }
         let (_, shrunk) = method("pc-darts").fitting(10);
-        assert_eq!(shrunk, ["search.pc-darts.still_epochs is 3 instead of 15, for 10 epochs of the budget"]);
+        assert_eq!(shrunk, ["search.pc-darts.still_epochs is 3 instead of 15, for a budget of epochs=10"]);
     }
 
     #[test]
