@@ -65,8 +65,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let sampled = Architectures::Sampled { drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
     let full = Budgets::Full(config.full);
-    let trained = dag.add("train@full", train(sampled, full));
-    let truth = dag.add("evaluate@full", Evaluate { trained });
+    let trained_fully = dag.add("train@full", train(sampled, full));
+    let truth = dag.add("evaluate@full", Evaluate { trained: trained_fully });
 
     let add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
         let (space, count) = (&config.space, config.budgets(round));
@@ -146,7 +146,10 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let architectures = Architectures::Sampled { drawn, count };
     let stage = Train { template: last(0), architectures, budgets: full };
     let unsearched = dag.add("train@unsearched", stage);
-    dag.add("compare-searches", CompareSearches { budget, truth, strategies, unsearched, drawn });
+    dag.add(
+        "compare-searches",
+        CompareSearches { budget, full: trained_fully, cheap: confirming, strategies, unsearched, drawn },
+    );
 
     let stage = BudgetQuality {
         tried,

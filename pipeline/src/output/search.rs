@@ -171,7 +171,8 @@ pub(super) fn cost(outcome: &SearchOutcome, basis: Option<&Basis>) -> String {
 #[derive(Serialize)]
 pub(super) struct ComparisonJson {
     budget: stages::Budget,
-    full_flops: f64,
+    /// What a full training costs, in trainings under the budget, of the same architectures.
+    full_ratio: f64,
     strategies: Vec<ComparedJson>,
 }
 
@@ -187,7 +188,7 @@ struct ComparedJson {
     evaluations: f64,
     search_flops: f64,
     search_seconds: Option<f64>,
-    /// What the same evaluations would have cost with full trainings, by what those took here.
+    /// What the search would have cost with full training in the place of the budget, by what both took here.
     full_search_flops: f64,
     full_search_seconds: Option<f64>,
     skips: f64,
@@ -205,8 +206,8 @@ struct ComparedFoundJson {
 
 /// How long searches, and a full training, took.
 pub(super) struct Took {
-    /// Mean of a full training's milliseconds.
-    pub(super) full_ms: Option<f64>,
+    /// Of a full training, in that of one under the budget, of the same architectures.
+    pub(super) full_ratio: Option<f64>,
     /// Mean of a search's, for each row.
     pub(super) searches_ms: Vec<Option<f64>>,
 }
@@ -226,16 +227,17 @@ struct Row<'a> {
 
 fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
     let row = |(place, compared): (usize, &'a ComparedStrategy)| {
-        let evaluations = compared.mean(|found| found.evaluations as f64);
+        let flops = compared.mean(|found| found.search_flops as f64);
+        let seconds = took.searches_ms.get(place).copied().flatten().map(|ms| ms / 1e3);
         Row {
             compared,
             error: compared.test_errors().map(|errors| mean_and_deviation(&errors)),
             parameters: compared.mean(|found| found.trained.parameters as f64),
-            evaluations,
-            flops: compared.mean(|found| found.search_flops as f64),
-            full_flops: evaluations * comparison.full_flops,
-            seconds: took.searches_ms.get(place).copied().flatten().map(|ms| ms / 1e3),
-            full_seconds: took.full_ms.map(|ms| evaluations * ms / 1e3),
+            evaluations: compared.mean(|found| found.evaluations as f64),
+            flops,
+            full_flops: flops * comparison.full_ratio,
+            seconds,
+            full_seconds: seconds.and_then(|seconds| Some(seconds * took.full_ratio?)),
             skips: compared.mean(|found| found.skips),
         }
     };
@@ -268,7 +270,7 @@ impl ComparisonJson {
         };
         Self {
             budget: comparison.budget,
-            full_flops: comparison.full_flops,
+            full_ratio: comparison.full_ratio,
             strategies: rows(comparison, took).into_iter().map(strategy).collect(),
         }
     }
@@ -325,8 +327,8 @@ pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> Str
     let seeds = comparison.rows.first().map_or(0, |row| row.found.len());
     format!(
         "{}\n  under {}\n\n{table}\n  Of {} each: mean and deviation of the test error after full training on all training images, \
-         with seeds that no\n  search has seen; means of the rest. What a search would have cost with full training is what full \
-         trainings took here,\n  times its evaluations. Skips: share of skip connections in the normal cell.\n",
+         with seeds that no\n  search has seen; means of the rest. With full training: what the search would have cost with full \
+         training in the place\n  of the budget, by what both took here on the same architectures. Skips: share of skip connections in the normal cell.\n",
         super::heading("Searches compared"),
         comparison.budget,
         format::plural(seeds as u64, "search").replace("searchs", "searches"),

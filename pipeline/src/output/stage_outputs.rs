@@ -159,9 +159,9 @@ impl Show for CompareSearches {
                 .collect();
             all.map(|all| all.iter().sum::<f64>() / all.len().max(1) as f64)
         };
-        let full = known.of(self.unsearched);
+        let elapsed_ms = |trained| Some(known.of::<Vec<TrainedBudget>>(trained)?.elapsed_ms? as f64);
         let took = Took {
-            full_ms: full.and_then(|full| Some(full.elapsed_ms? as f64 / full.trainings.max(1) as f64)),
+            full_ratio: elapsed_ms(self.full).and_then(|full| Some(full / elapsed_ms(self.cheap)?.max(1.0))),
             searches_ms: self.strategies.iter().map(|compared| mean(&compared.searches)).collect(),
         };
         let text = comparison_text(comparison, &took) + &diverged_text(&comparison.diverged);

@@ -4,8 +4,8 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, SearchOutcome, Stage, StageError,
-    TrainedBudget, TrainingSummary,
+    DivergedTraining, Handle, Input, Inputs, JobRunner, SearchOutcome, Stage, StageError, TrainedBudget,
+    TrainingSummary,
 };
 use crate::{Budget, Error, Genotype};
 
@@ -23,8 +23,11 @@ pub struct ComparedSearches {
 pub struct CompareSearches {
     /// The budget found.
     pub budget: Handle<Budget>,
-    /// Full trainings: what an evaluation would cost without the budget.
-    pub truth: Handle<Vec<EvaluatedBudget>>,
+    /// The same architectures under full training, and under the budget found: what an evaluation costs with the one in place of the
+    /// other.
+    pub full: Handle<Vec<TrainedBudget>>,
+    /// Those under the budget found.
+    pub cheap: Handle<Vec<TrainedBudget>>,
     /// The strategies.
     pub strategies: Vec<ComparedSearches>,
     /// Random architectures, fully trained: as many as each strategy trains fully. What no search is worth.
@@ -38,8 +41,8 @@ pub struct CompareSearches {
 pub struct SearchComparison {
     /// The budget that they searched with.
     pub budget: Budget,
-    /// Mean floating point operations of a full training.
-    pub full_flops: f64,
+    /// Floating point operations of a full training, in those of one under the budget: of the same architectures.
+    pub full_ratio: f64,
     /// A row for each strategy, and one for random architectures without a search.
     pub rows: Vec<ComparedStrategy>,
     /// Every training of theirs that diverged.
@@ -101,7 +104,7 @@ impl Stage for CompareSearches {
         let searches = self.strategies.iter().flat_map(|compared| &compared.searches);
         let searches =
             searches.flat_map(|(search, trained)| [search.role("search"), trained.role("trained")]);
-        [self.budget.role("budget"), self.truth.role("truth")]
+        [self.budget.role("budget"), self.full.role("full"), self.cheap.role("cheap")]
             .into_iter()
             .chain(searches)
             .chain([self.unsearched.role("unsearched"), self.drawn.role("architectures")])
@@ -139,7 +142,11 @@ impl Stage for CompareSearches {
         });
         rows.push(ComparedStrategy { strategy: None, found: found.collect() });
         diverged.extend(unsearched.diverged);
-        let full_flops = inputs.read_only(self.truth)?.mean_training_flops;
-        Ok(SearchComparison { budget: inputs.read(self.budget)?, full_flops, rows, diverged })
+        let flops = |trained: Handle<Vec<TrainedBudget>>| -> Result<f64, StageError> {
+            let trained = inputs.read_only(trained)?;
+            Ok(trained.trainings.iter().map(|training| training.training_flops as f64).sum())
+        };
+        let full_ratio = flops(self.full)? / flops(self.cheap)?;
+        Ok(SearchComparison { budget: inputs.read(self.budget)?, full_ratio, rows, diverged })
     }
 }
