@@ -116,6 +116,42 @@ fn killed_ten_times_a_search_has_the_history_of_one_that_was_not() {
 }
 
 #[test]
+fn a_killed_supernet_goes_on_from_its_last_epoch() {
+    let arguments = [
+        "--target=search",
+        "--set=search.strategy=darts",
+        "--set=space.epochs=[12]",
+        "--set=data.train_images=2000",
+    ];
+    let expected = Sandbox::new().run(&arguments);
+    let sandbox = Sandbox::new();
+    let checkpoints = || std::fs::read_dir(sandbox.path("cache/checkpoints")).map_or(0, Iterator::count);
+    let mut child = sandbox.start(&arguments);
+    let begun = Instant::now();
+    while checkpoints() == 0 {
+        assert!(
+            child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(120),
+            "no checkpoint"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait_with_output().unwrap();
+    assert_eq!(checkpoints(), 1);
+    let last = sandbox.run(&arguments);
+    assert_eq!(last.result, expected.result);
+    // Nothing is left of it.
+    assert_eq!(checkpoints(), 0);
+    let epochs = last.json["result"]["supernet"]["epochs"].as_array().unwrap();
+    assert_eq!(epochs.len(), 12);
+    for epoch in epochs {
+        let numbers = |name: &str| epoch[name].as_array().unwrap().len();
+        assert_eq!((numbers("normal"), numbers("reduce")), (14 * 8, 14 * 8));
+        assert!(epoch["loss"].is_number() && epoch["score_accuracy"].is_number(), "{epoch}");
+    }
+}
+
+#[test]
 fn strategies_are_compared() {
     let sandbox = Sandbox::new();
     let listed = strategies(&sandbox);
