@@ -120,8 +120,8 @@ fn a_killed_supernet_goes_on_from_its_last_epoch() {
     let arguments = [
         "--target=search",
         "--set=search.strategy=darts",
-        "--set=space.epochs=[12]",
-        "--set=data.train_images=2000",
+        "--set=space.epochs=[5]",
+        "--set=data.train_images=1000",
     ];
     let expected = Sandbox::new().run(&arguments);
     let sandbox = Sandbox::new();
@@ -143,7 +143,7 @@ fn a_killed_supernet_goes_on_from_its_last_epoch() {
     // Nothing is left of it.
     assert_eq!(checkpoints(), 0);
     let epochs = last.json["result"]["supernet"]["epochs"].as_array().unwrap();
-    assert_eq!(epochs.len(), 12);
+    assert_eq!(epochs.len(), 5);
     for epoch in epochs {
         let numbers = |name: &str| epoch[name].as_array().unwrap().len();
         assert_eq!((numbers("normal"), numbers("reduce")), (14 * 8, 14 * 8));
