@@ -305,8 +305,8 @@ fn mean_weights(found: &SupernetResult) -> [f32; 8] {
     means
 }
 
-/// What is 8 pixels apart only the dilated 5×5 convolution sees at once, whose taps reach from -4 to 4 in steps of 2. What is one
-/// pixel apart most operations see.
+/// What is 8 pixels apart only the dilated 5×5 convolution sees at once, whose taps reach from -4 to 4 in steps of 2.
+/// What is one pixel apart most operations see.
 #[test]
 fn a_planted_operation_is_found() {
     let search = |distance, share| {
