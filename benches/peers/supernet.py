@@ -2,9 +2,10 @@
 
     supernet.py [--budget BPE-1] [--steps N] [--threads N]
 
-First-order steps of DARTS, eager, on two ready batches again and again, without augmentation: Adam updates the architecture by
-one, then SGD the weights by the other. As in the authors' code, a pass differentiates by all parameters. Images are those of
-both passes. The mixed operations are those of tests/reference/supernet.py, the cells and their number the budget's.
+First-order steps of DARTS, eager, on two ready batches again and again, without augmentation: Adam updates the
+architecture by one, then SGD the weights by the other. As in the authors' code, a pass differentiates by all
+parameters. Images are those of both passes. The mixed operations are those of tests/reference/supernet.py, the cells
+and their number the budget's.
 """
 
 import argparse

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::state::{LossScale, Moments, State};
 
-/// Where a training stands: parameters, running statistics, what optimisers keep, and the steps that were made; not extra vectors,
-/// which a step fills before it reads them.
+/// Where a training stands: parameters, running statistics, what optimisers keep, and the steps that were made; not
+/// extra vectors, which a step fills before it reads them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Of what network it is: name and shape of each parameter.

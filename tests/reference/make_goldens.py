@@ -1,7 +1,8 @@
 """Write the goldens that the program's tests are held to: `make_goldens.py DIR [FILE...]` (usually ../goldens).
 
 Without names all files are written, otherwise those named, such as `network-dense`. golden.py says what the file of a
-network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of searched.py `supernet-*`.
+network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of searched.py
+`supernet-*`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Noise of mixtures whose weights are drawn, the same numbers as those of the program: kernels/src/rng.rs and ops/mixture.
+"""Noise of mixtures whose weights are drawn, the numbers of the program: kernels/src/rng.rs and ops/mixture.
 
 The generator is pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 2020).
 """
@@ -27,7 +27,7 @@ def pcg4d(v: list[int]) -> list[int]:
 
 
 def gumbel(shape: tuple[int, int], *, seed: int, mixture: int, epoch: int, image: int) -> Tensor:
-    """Noise of Gumbel's distribution for the numbers of a mixture, and a batch that begins with `image`: `shape`, binary64."""
+    """Noise of Gumbel's distribution for a mixture's numbers and a batch that begins with `image`: `shape`, binary64."""
     words = [
         pcg4d(
             [

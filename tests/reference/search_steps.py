@@ -1,8 +1,8 @@
 """Steps of a search that trains its architecture beside its weights (Liu et al., 2019, DARTS, Algorithm 1), in binary64.
 
 Weights are trained by SGD on one stream of batches, after the architecture by Adam on another, at the weights (first
-order) or at weights that have gone a step of their own (second order; Eq. 7, with the finite difference of Eq. 8). Mixtures may
-be drawn, anew for each batch (Xie et al., 2019, SNAS; Dong and Yang, 2019, GDAS).
+order) or at weights that have gone a step of their own (second order; Eq. 7, with the finite difference of Eq. 8).
+Mixtures may be drawn, anew for each batch (Xie et al., 2019, SNAS; Dong and Yang, 2019, GDAS).
 """
 
 from dataclasses import asdict, dataclass
@@ -42,8 +42,8 @@ class Rates:
 def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = "") -> dict[str, Any]:
     """Losses of both kinds of batches, and the architecture and the weights' norm after the last step.
 
-    Step k is in epoch k div 2, trains on batch k mod 2, and the architecture sees batch 2 + k mod 2. `draw` is how mixtures are
-    drawn, if they are: `concrete` or `one-hot`.
+    Step k is in epoch k div 2, trains on batch k mod 2, and the architecture sees batch 2 + k mod 2. `draw` is how
+    mixtures are drawn, if they are: `concrete` or `one-hot`.
     """
     network = make_network(case, torch.float64)
     batches = [make_batch(case, index, torch.float64) for index in range(4)]

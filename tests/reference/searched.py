@@ -1,8 +1,8 @@
 """Supernets that are searched, in plain PyTorch: cells whose 14 edges are mixtures of all operations.
 
-`Supernet` follows Liu et al., 2019, DARTS, Eq. 2; with `channel_parts` one of so many channels goes through the mixtures, and the
-edges of a node are weighed too (Xu et al., 2020, PC-DARTS, Eq. 2 and 3). BN has no scale and shift. Module names are those of
-the program's network.
+`Supernet` follows Liu et al., 2019, DARTS, Eq. 2; with `channel_parts` one of so many channels goes through the
+mixtures, and the edges of a node are weighed too (Xu et al., 2020, PC-DARTS, Eq. 2 and 3). BN has no scale and shift.
+Module names are those of the program's network.
 """
 
 import torch
@@ -44,12 +44,12 @@ class Edge(nn.ModuleDict):
 class Cell(nn.Module):
     """Nodes that sum an edge from each of the two inputs and each node before; concatenated."""
 
-    def __init__(self, inputs: tuple[int, int], channels: int, channel_parts: int, *, halves: bool, behind: bool) -> None:
+    def __init__(self, inputs: tuple[int, int], channels: int, parts: int, *, halves: bool, behind: bool) -> None:
         super().__init__()
         self.preproc0 = (FactorizedReduce if behind else ReluConvBn)(inputs[0], channels)
         self.preproc1 = ReluConvBn(inputs[1], channels)
         self.edges = nn.ModuleList(
-            Edge(channels, 2 if halves and source < 2 else 1, channel_parts)
+            Edge(channels, 2 if halves and source < 2 else 1, parts)
             for node in range(NODES)
             for source in range(2 + node)
         )

@@ -118,8 +118,8 @@ class Cell(nn.Module):
 class Mixture(nn.Module):
     """The numbers whose softmax weighs the operations of each edge.
 
-    With `noise` the weights are drawn: softmax((α + noise) / temperature) (Xie et al., 2019, SNAS), or, `one_hot`, 1 for the
-    largest of a row, which alone has a gradient, that of the softmax (Dong and Yang, 2019, GDAS).
+    With `noise` the weights are drawn: softmax((α + noise) / temperature) (Xie et al., 2019, SNAS), or, `one_hot`, 1
+    for the largest of a row, which alone has a gradient, that of the softmax (Dong and Yang, 2019, GDAS).
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
-//! Steps that train an architecture beside weights, each on batches of its own: the architecture by one stream, then the weights by
-//! another (Liu, Simonyan and Yang, 2019, DARTS, Algorithm 1).
+//! Steps that train an architecture beside weights, each on batches of its own: the architecture by one stream, then
+//! the weights by another (Liu, Simonyan and Yang, 2019, DARTS, Algorithm 1).
 
 use super::{Group, Part, RunningStatistics, Scale, Step, Vector};
 
@@ -22,8 +22,8 @@ pub struct Unrolled {
     pub difference: Difference,
 }
 
-/// What is made of the gradients `g⁺` and `g⁻` at weights that were moved to both sides by ε times the architecture's batch's
-/// gradient.
+/// What is made of the gradients `g⁺` and `g⁻` at weights that were moved to both sides by ε times the architecture's
+/// batch's gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Difference {
     /// `(g⁺ - g⁻)/(2ε)`, the product of a Hessian and a vector (Eq. 8).
@@ -55,8 +55,9 @@ fn add(group: Group, scale: Scale, from: Vector, to: Vector) -> Part {
 }
 
 impl Step {
-    /// Updates the group `architecture` by a batch of stream 1, at the weights, or `unrolled` at weights that have gone a step of
-    /// stream 0; then the weights by a batch of stream 0. Running statistics are those of that last pass only.
+    /// Updates the group `architecture` by a batch of stream 1, at the weights, or `unrolled` at weights that have
+    /// gone a step of stream 0; then the weights by a batch of stream 0. Running statistics are those of that last
+    /// pass only.
     pub fn bilevel(architecture: Group, unrolled: Option<Unrolled>) -> Self {
         use RunningStatistics::{Kept, Updated};
         let mut parts = Vec::new();

@@ -15,14 +15,15 @@ pub(super) const DROPPED: f32 = f32::MIN;
 
 type Weights = [[f64; CHOICES]; EDGES];
 
-/// The architecture of mixtures' numbers, edges node-major, operations in the order of [`Operation::ALL`]: per edge the softmax,
-/// and the best operation other than `none`; per node the two edges whose best is best. Edges without numbers count as 0.
+/// The architecture of mixtures' numbers, edges node-major, operations in the order of [`Operation::ALL`]: per edge
+/// the softmax, and the best operation other than `none`; per node the two edges whose best is best. Edges without
+/// numbers count as 0.
 pub fn decode(normal: &[f32], reduce: &[f32]) -> Genotype {
     Genotype { normal: strongest(&weights(normal, &[])), reduce: strongest(&weights(reduce, &[])) }
 }
 
-/// That of an epoch, with the weights of its edges where it has some, and at most so many skip connections in the normal cell: of
-/// more the weakest are not taken.
+/// That of an epoch, with the weights of its edges where it has some, and at most so many skip connections in the
+/// normal cell: of more the weakest are not taken.
 pub(super) fn decode_epoch(epoch: &SupernetEpoch, most_skips: usize) -> Genotype {
     let mut normal = weights(&epoch.normal, &epoch.normal_edges);
     let mut cell = strongest(&normal);

@@ -32,12 +32,13 @@ pub struct SupernetJob {
     pub seed: u64,
     /// The images.
     pub data: DataId,
-    /// Which images give the validation accuracy. Those of the holdout are a network training's of the same setting too, and no
-    /// part of the halves (the authors of DARTS validate on the architecture's half). [`Scoring::Published`] halves all training
-    /// images and scores on the test set. Where weights and architecture share images, both halves are for both.
+    /// Which images give the validation accuracy. Those of the holdout are a network training's of the same setting
+    /// too, and no part of the halves (the authors of DARTS validate on the architecture's half).
+    /// [`Scoring::Published`] halves all training images and scores on the test set. Where weights and architecture
+    /// share images, both halves are for both.
     pub scoring: Scoring,
-    /// The weights' optimiser, label smoothing and augmentation. A supernet has no auxiliary head, no drop path, and no weights of
-    /// normalisations.
+    /// The weights' optimiser, label smoothing and augmentation. A supernet has no auxiliary head, no drop path, and
+    /// no weights of normalisations.
     pub recipe: Recipe,
     /// How the architecture is trained.
     pub architecture: ArchitectureRecipe,
@@ -81,8 +82,8 @@ impl SupernetJob {
         Ok(Key::new(Kind::Training, fields))
     }
 
-    /// How much it computes on a set of so many training images, colour channels and classes. Where a stage keeps operations that
-    /// an earlier one finds best, FLOPs are the most that these can take.
+    /// How much it computes on a set of so many training images, colour channels and classes. Where a stage keeps
+    /// operations that an earlier one finds best, FLOPs are the most that these can take.
     ///
     /// # Errors
     /// When the budget does not fit the supernet.

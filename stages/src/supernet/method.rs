@@ -16,13 +16,14 @@ pub enum Method {
         /// How far the architecture's gradient looks.
         order: Order,
     },
-    /// Mixtures drawn from a concrete distribution, weights and architecture on all images by one loss (Xie et al., 2019, SNAS).
+    /// Mixtures drawn from a concrete distribution, weights and architecture on all images by one loss (Xie et al.,
+    /// 2019, SNAS).
     Snas {
         /// The concrete distribution's, by epoch in equal ratios.
         temperatures: Temperatures,
     },
-    /// One operation drawn for each edge (Dong and Yang, 2019, GDAS). All are computed here, and only what was drawn counts; so
-    /// running statistics are kept of all, and a step takes as long as one of DARTS.
+    /// One operation drawn for each edge (Dong and Yang, 2019, GDAS). All are computed here, and only what was drawn
+    /// counts; so running statistics are kept of all, and a step takes as long as one of DARTS.
     Gdas {
         /// The concrete distribution's, by epoch in equal differences.
         temperatures: Temperatures,
@@ -34,14 +35,15 @@ pub enum Method {
         /// First epochs in which the architecture stays as it is.
         still_epochs: u32,
     },
-    /// Three stages of deeper and deeper supernets of fewer and fewer operations (Chen et al., 2019, P-DARTS). A budget's epochs are
-    /// those of each stage, its layers those of the first.
+    /// Three stages of deeper and deeper supernets of fewer and fewer operations (Chen et al., 2019, P-DARTS). A
+    /// budget's epochs are those of each stage, its layers those of the first.
     PDarts {
         /// Layers that each stage has beyond the first.
         extra_layers: [u32; 3],
         /// Operations of each edge.
         operations: [u32; 3],
-        /// Probability that a skip connection is dropped for an image, at the start of a stage. (The authors drop elements.)
+        /// Probability that a skip connection is dropped for an image, at the start of a stage. (The authors drop
+        /// elements.)
         skip_dropout: [f64; 3],
         /// First epochs of each stage in which the architecture stays as it is.
         still_epochs: u32,
@@ -58,7 +60,8 @@ pub enum Order {
     First,
     /// The loss behind a step of the weights, by a finite difference (Eq. 7 and 8).
     Second,
-    /// The same with a slip of published code, which multiplies by ε where Eq. 8 divides, and so is almost of the first order.
+    /// The same with a slip of published code, which multiplies by ε where Eq. 8 divides, and so is almost of the
+    /// first order.
     Published,
 }
 

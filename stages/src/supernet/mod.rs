@@ -1,4 +1,5 @@
-//! Searches that train a supernet, a network whose edges are mixtures of all operations, and read the architecture from it.
+//! Searches that train a supernet, a network whose edges are mixtures of all operations, and read the architecture
+//! from it.
 //!
 //! A library: it knows neither stages nor configurations. [`search`] runs a [`SupernetJob`] from its start or from a
 //! checkpoint, and its result depends on the job only.

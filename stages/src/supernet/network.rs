@@ -1,4 +1,5 @@
-//! A supernet under a budget: in every cell all 14 edges, each a mixture of operations, with weights that cells of a kind share.
+//! A supernet under a budget: in every cell all 14 edges, each a mixture of operations, with weights that cells of a
+//! kind share.
 //!
 //! Stem, inputs of cells and classifier are those of the evaluation network. Nothing has scales and shifts behind its
 //! normalisation, not the stem either; there is no auxiliary head, and drop path, if any, on skip connections only.
@@ -154,8 +155,8 @@ impl Edges<'_> {
         choices.filter(|(_, operation)| **operation != Operation::None).map(term).collect()
     }
 
-    /// An edge that mixes operations of a part of the channels only; the others pass, halved where the edge halves, and all are
-    /// shuffled.
+    /// An edge that mixes operations of a part of the channels only; the others pass, halved where the edge halves,
+    /// and all are shuffled.
     fn partial(
         &self,
         graph: &mut Graph,

@@ -11,12 +11,13 @@ use crate::train::{Divergence, Finished};
 pub struct SupernetEpoch {
     /// Mean loss of the batches that weights were trained on.
     pub loss: f64,
-    /// Mean loss of the batches that the architecture was trained on, before each of its updates; none where it stayed as it is.
+    /// Mean loss of the batches that the architecture was trained on, before each of its updates; none where it
+    /// stayed as it is.
     pub architecture_loss: Option<f64>,
     /// Top-1 accuracy of the supernet in percent, on the images that give the score, after the epoch.
     pub score_accuracy: f64,
-    /// The numbers of the mixtures of normal cells after the epoch, edges node-major, operations in the order of `Operation::ALL`.
-    /// Those of operations that an edge has no more are the least numbers that there are.
+    /// The numbers of the mixtures of normal cells after the epoch, edges node-major, operations in the order of
+    /// `Operation::ALL`. Those of operations that an edge has no more are the least numbers that there are.
     pub normal: Vec<f32>,
     /// Those of reduction cells.
     pub reduce: Vec<f32>,

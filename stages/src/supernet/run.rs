@@ -20,8 +20,8 @@ use crate::train::{Adapter, Observer, TRAIN, cosine_rate, shuffle};
 const WEIGHTS: usize = 0;
 const ARCHITECTURE: usize = 1;
 
-/// Searches, or goes on from the last checkpoint, which gives the same result. A checkpoint that cannot be used is left alone,
-/// and the observer told.
+/// Searches, or goes on from the last checkpoint, which gives the same result. A checkpoint that cannot be used is
+/// left alone, and the observer told.
 ///
 /// # Errors
 /// When the budget does not fit the supernet, there are too few images, the device fails, or the observer stops it.
@@ -274,8 +274,8 @@ impl Search<'_> {
     }
 }
 
-/// Mean loss of the batches of a stream in the last part of a step that reads it: before what it was differentiated for is updated.
-/// None where no part does.
+/// Mean loss of the batches of a stream in the last part of a step that reads it: before what it was differentiated
+/// for is updated. None where no part does.
 fn mean_loss(step: &Step, metrics: &[EpochMetrics], stream: usize) -> Option<f64> {
     let read = step.parts().iter().filter_map(|part| match part {
         Part::Differentiate { stream, .. } => Some(*stream),

@@ -305,18 +305,19 @@ fn mean_weights(found: &SupernetResult) -> [f32; 8] {
     means
 }
 
-/// What is 8 pixels apart only the dilated 5×5 convolution sees at once, whose taps reach from -4 to 4 in steps of 2. What is one
-/// pixel apart most operations see.
+/// What is 8 pixels apart only the dilated 5×5 convolution sees at once, whose taps reach from -4 to 4 in steps of 2.
+/// What is one pixel apart most operations see.
 #[test]
 fn a_planted_operation_is_found() {
-    let search = |distance, share| {
+    let search = |distance, share, epochs| {
         let data = texture(2500, 16, distance, share);
-        let mut job = job(Method::NAMED[0].1, "BPE-1,epochs=4,batch_size=32,layers=3,channels=8", &data);
+        let mut job = job(Method::NAMED[0].1, "BPE-1,batch_size=32,layers=3,channels=8", &data);
+        job.budget.epochs = epochs;
         job.architecture.learning_rate = 0.02;
         whole(&job, &data, 2)
     };
     let planted = Operation::DilConv5x5;
-    let found = search(8, 0.9);
+    let found = search(8, 0.9, 4);
     let weights = mean_weights(&found);
     assert!(found.epochs[3].score_accuracy > 80.0, "{:?}", found.epochs[3]);
     let others = Operation::ALL.into_iter().filter(|&other| other != planted);
@@ -324,6 +325,6 @@ fn a_planted_operation_is_found() {
     let edges: Vec<_> = found.last.normal.nodes.iter().flatten().collect();
     let planted_edges = edges.iter().filter(|edge| edge.operation == planted).count();
     assert!(planted_edges >= 4, "{}", found.last);
-    let weights = mean_weights(&search(1, 0.6));
+    let weights = mean_weights(&search(1, 0.6, 2));
     assert!(weights[planted as usize] < 0.14, "{weights:?}");
 }

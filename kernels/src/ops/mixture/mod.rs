@@ -4,9 +4,9 @@
 //! `w = softmax(α)`. Backward: each term gives its part of `dw` (where the term is the only reader of a normalised value, that
 //! is in the sums of the normalisation already), and `dα = w · (dw - Σ w·dw)` by rows.
 //!
-//! Weights may be drawn instead, anew for each batch ([`Draw`]): `w = softmax((α + G)/τ)` with noise `G` of Gumbel's distribution and
-//! the epoch's temperature τ, or the one of them that is largest. The noise is a function of seed, epoch, the batch's first image and
-//! the place of the number, and is drawn nowhere in evaluation.
+//! Weights may be drawn instead, anew for each batch ([`Draw`]): `w = softmax((α + G)/τ)` with noise `G` of Gumbel's
+//! distribution and the epoch's temperature τ, or the one of them that is largest. The noise is a function of seed,
+//! epoch, the batch's first image and the place of the number, and is drawn nowhere in evaluation.
 
 mod cpu;
 mod gpu;
@@ -35,8 +35,9 @@ use crate::rng::{Purpose, random};
 pub enum Draw {
     /// `softmax((α + G)/τ)`, the concrete distribution (Xie et al., 2019, SNAS, Eq. 4). In evaluation the softmax of α.
     Concrete,
-    /// 1 for the choice with the largest `α + G` of a row, 0 for others; backward as if that one's weight were the concrete one, and
-    /// nothing from the others (Dong and Yang, 2019, GDAS, Eq. 5 to 7). In evaluation the choice with the largest α.
+    /// 1 for the choice with the largest `α + G` of a row, 0 for others; backward as if that one's weight were the
+    /// concrete one, and nothing from the others (Dong and Yang, 2019, GDAS, Eq. 5 to 7). In evaluation the choice
+    /// with the largest α.
     OneHot,
 }
 
@@ -57,8 +58,8 @@ struct Weights {
 }
 
 impl Weights {
-    /// Where the concrete weights lie behind those that terms are multiplied by, in a mixture of so many; at the same place where
-    /// both are the same.
+    /// Where the concrete weights lie behind those that terms are multiplied by, in a mixture of so many; at the same
+    /// place where both are the same.
     fn concrete(&self, numbers: usize) -> usize {
         if self.draw == Some(Draw::OneHot) { numbers } else { 0 }
     }

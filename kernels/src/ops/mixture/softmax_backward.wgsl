@@ -1,5 +1,5 @@
-// Gradient of what softmaxes are of, a row an invocation: w (dw - sum of w dw), where dw is the sum over the row's terms. Where one
-// choice is drawn only that one has a dw.
+// Gradient of what softmaxes are of, a row an invocation: w (dw - sum of w dw), where dw is the sum over the row's
+// terms. Where one choice is drawn only that one has a dw.
 
 // The sum over the terms of a weight, which stand side by side from `at` to before `end`.
 struct Sum {
