@@ -68,12 +68,12 @@ struct BestJson {
 }
 
 impl NasSearchJson {
-    pub(super) fn of(report: &NasSearchReport, search: Option<&Basis>) -> Result<Self, serde_json::Error> {
+    pub(super) fn of(report: &NasSearchReport, search: Option<&Basis>) -> Self {
         let best = &report.best;
-        Ok(Self {
+        Self {
             mip: MipJson::of(&report.mip, &report.diverged),
             confirmed: RankedJson::of(&report.confirmed),
-            search: SearchJson::of(&report.search, search)?,
+            search: SearchJson::of(&report.search, search),
             best: BestJson {
                 genotype: best.genotype.to_string(),
                 parameters: best.parameters,
@@ -83,7 +83,7 @@ impl NasSearchJson {
                 unseen: is_unseen(report.scoring),
                 score: report.search.training.score,
             },
-        })
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a search met and found, and strategies beside each other.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use cache::FieldValue;
 use serde::Serialize;
+use stages::search::Strategy;
 use stages::stage::{ComparedStrategy, SearchComparison, SearchOutcome, TrainingLog};
 use stages::supernet::{SupernetEpoch, SupernetResult};
 
@@ -18,7 +21,7 @@ const COLLAPSED: f64 = 0.5;
 #[derive(Serialize)]
 pub(super) struct SearchJson {
     strategy: &'static str,
-    settings: serde_json::Value,
+    settings: BTreeMap<String, serde_json::Value>,
     /// What shrank of the settings that were asked for.
     shrunk: Vec<String>,
     evaluations: Vec<EvaluationJson>,
@@ -91,7 +94,7 @@ fn seconds(elapsed_ms: u64) -> f64 {
 
 impl SearchJson {
     /// A search, and what its record says of its trainings.
-    pub(super) fn of(outcome: &SearchOutcome, basis: Option<&Basis>) -> Result<Self, serde_json::Error> {
+    pub(super) fn of(outcome: &SearchOutcome, basis: Option<&Basis>) -> Self {
         let log: &[TrainingLog] = basis.map_or(&[], |basis| &basis.log);
         let (all, run) = (log.len(), log.iter().filter(|log| log.ran).count());
         // A supernet comes before what it found.
@@ -109,9 +112,9 @@ impl SearchJson {
             }
         });
         let skips = outcome.best.normal.skips();
-        Ok(Self {
+        Self {
             strategy: outcome.strategy.name(),
-            settings: settings(serde_json::to_value(outcome.strategy)?),
+            settings: settings(&outcome.strategy),
             shrunk: outcome.shrunk.clone(),
             evaluations: evaluations.collect(),
             asked: outcome.asked,
@@ -128,18 +131,21 @@ impl SearchJson {
                 collapsed: skips >= COLLAPSED,
             },
             supernet: outcome.supernet.as_ref().map(SupernetJson::of),
-        })
+        }
     }
 }
 
-/// What stands behind a strategy's name.
-fn settings(strategy: serde_json::Value) -> serde_json::Value {
-    match strategy {
-        serde_json::Value::Object(named) => {
-            named.into_iter().next().map_or_else(Default::default, |(_, own)| own)
-        }
-        _ => serde_json::Value::Object(serde_json::Map::new()),
-    }
+/// A strategy's settings by the names that they have in its section of a configuration.
+fn settings(strategy: &Strategy) -> BTreeMap<String, serde_json::Value> {
+    let section = format!("search.{}.", strategy.name());
+    let fields = strategy.fields().unwrap_or_default();
+    let setting = |(name, value): (&str, &FieldValue)| {
+        let name = name.strip_prefix(&section).filter(|&name| name != "method")?;
+        // A number's text is JSON, any other is a text.
+        let text = value.to_string();
+        Some((name.to_owned(), serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))))
+    };
+    fields.iter().filter_map(setting).collect()
 }
 
 /// What a person should know of how a search went.

@@ -132,7 +132,7 @@ impl Show for Search {
             cost(outcome, known.of_own()),
             remarks(outcome),
         );
-        shown(SearchJson::of(outcome, known.of_own())?, text + &diverged_text(&outcome.diverged))
+        shown(SearchJson::of(outcome, known.of_own()), text + &diverged_text(&outcome.diverged))
     }
 }
 
@@ -146,7 +146,7 @@ impl Show for NasSearch {
     fn show(&self, report: &NasSearchReport, known: &Known<'_>) -> Result {
         let search = known.of(self.search);
         let text = nas_search_text(report, search) + &diverged_text(&report.diverged);
-        titled(NasSearchJson::of(report, search)?, text)
+        titled(NasSearchJson::of(report, search), text)
     }
 }
 
