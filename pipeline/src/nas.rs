@@ -28,13 +28,20 @@ pub(crate) fn template(train: &TrainConfig, data: &Dataset) -> JobTemplate {
     }
 }
 
-/// Finds out whether every budget fits a network and the images, before anything is trained. Whether a network fits
+/// Finds out whether there is something to learn, and whether every budget fits a network and the images, before anything is trained. Whether a network fits
 /// depends on its layers, channels and image size, and on whether a reduction cell skips, which asks the most: one
 /// architecture that skips everywhere stands for all.
 ///
 /// # Errors
 /// The first budget that does not fit, with why.
 pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error> {
+    if data.classes.len() < 2 {
+        let problem = format!(
+            "all images of the set {} are of one class, and none can be mistaken for another",
+            data.name
+        );
+        return Err(stages::Error::Config { place: "data.set".to_owned(), problem });
+    }
     let skip = |input| Edge { input, operation: Operation::SkipConnect };
     let cell = Cell { nodes: std::array::from_fn(|_| vec![skip(0), skip(1)]) };
     let template = template(&config.train, data);

@@ -224,6 +224,16 @@ fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
     ] {
         refused(&sandbox, &["run", "--set", set], parts);
     }
+    // A set whose images are all of one class.
+    for (name, count) in [("train", 20_u8), ("t10k", 5)] {
+        let pixels = vec![7; usize::from(count) * 64];
+        let images = [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 8, 0, 0, 0, 8][..], &pixels].concat();
+        let labels = [&[0, 0, 8, 1, 0, 0, 0, count][..], &vec![0; usize::from(count)]].concat();
+        sandbox.write(&format!("one/{name}-images-idx3-ubyte"), images);
+        sandbox.write(&format!("one/{name}-labels-idx1-ubyte"), labels);
+    }
+    let arguments = ["run", "--set=data.set=idx", "--set=data.path=one", "--set=search.strategy=darts"];
+    refused(&sandbox, &arguments, &["data.set", "one class"]);
     let file = sandbox.write("wrong.toml", "[search]\nsamples = 3\n[search.evolution]\npopulation = 1\n");
     refused(
         &sandbox,
