@@ -36,7 +36,7 @@ pub use checkpoint::Checkpoint;
 pub use cpu::{control, save_address_space};
 pub use device::{Because, Device, DeviceChoice, devices, hardware};
 pub use error::Error;
-pub use gpu::PACKED;
+pub use gpu::{PACKED, prepare_software_driver};
 pub use graph::{Concat, Cost, Graph, ValueId};
 pub use limits::Limit;
 pub use measure::{OperationTime, operation_times};

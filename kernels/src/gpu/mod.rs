@@ -14,6 +14,7 @@
 mod copy;
 mod dependencies;
 mod device;
+mod driver;
 mod format;
 mod grid;
 mod images;
@@ -49,6 +50,7 @@ mod vulkan;
 mod tests;
 
 pub(crate) use device::GpuDevice;
+pub use driver::prepare_software_driver;
 pub use format::PACKED;
 pub(crate) use pack::{Seat, pack};
 
