@@ -22,7 +22,8 @@ pub struct TrainerSettings {
     pub extra_vectors: usize,
     /// Label smoothing of the cross-entropy.
     pub label_smoothing: f32,
-    /// 32, or 16 to store activations, their gradients and the weights used in arithmetic as binary16.
+    /// 32, or 16 to store activations, their gradients and the weights used in arithmetic as binary16. Sums are taken
+    /// in 32, also those that several operations add to: these are rounded once.
     pub float_bits: u32,
     /// What is done to the images.
     pub preprocess: Preprocess,

@@ -72,8 +72,8 @@ pub(crate) fn unchecked_setup(
     settings: &TrainerSettings,
     sets: &[ImageSet],
 ) -> Setup<dyn Call> {
-    let train = ops::program(graph, Mode::Train);
-    let evaluate = ops::program(graph, Mode::Evaluate);
+    let train = ops::program(graph, Mode::Train, settings.float_bits);
+    let evaluate = ops::program(graph, Mode::Evaluate, settings.float_bits);
     let layout = Layout::new(&graph.tables, &train.trained);
     let (settings, sets) = (settings.clone(), sets.to_vec());
     let vectors = Arc::new(ops::vector_calls);

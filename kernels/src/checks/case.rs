@@ -1,11 +1,13 @@
 //! One training to check: a network, its settings and random images; and the backends that run it.
 
+use std::ops::Range;
+
 use crate::backend::{Backend, Nobody, Pass, Setup, Stream, TrainerSettings};
 use crate::device::{Device, DeviceChoice};
 use crate::graph::{Call, Graph, ValueId};
 use crate::ops;
 use crate::optimiser::{GroupSettings, Progress};
-use crate::program::Mode;
+use crate::program::{Mode, ParamId};
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
 use crate::state::{Layout, NormInit, State};
@@ -98,11 +100,25 @@ impl Case {
     }
 
     pub(crate) fn layout(&self) -> Layout {
-        Layout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train).trained)
+        Layout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train, 32).trained)
     }
 
     pub(crate) fn initial(&self) -> State {
         State::initial(&self.graph.tables, &self.layout(), self.settings.seed, self.settings.norm_init)
+    }
+
+    /// Where the numbers of a parameter lie among all.
+    pub(crate) fn place(&self, name: &str) -> Range<usize> {
+        let params = &self.graph.tables.params;
+        let index = params.iter().position(|param| param.name == name).unwrap();
+        let first = self.layout().offset(ParamId(index));
+        first..first + params[index].elements()
+    }
+
+    /// Changes the numbers of a parameter: what they become, by element.
+    pub(crate) fn change(&self, state: &mut State, name: &str, to: impl Fn(usize, f32) -> f32) {
+        let numbers = &mut state.parameters[self.place(name)];
+        numbers.iter_mut().enumerate().for_each(|(element, number)| *number = to(element, *number));
     }
 
     pub(crate) fn setup(&self) -> Setup<dyn Call> {

@@ -61,7 +61,7 @@ pub(crate) use memory::{Held, MAX_RUNS, RATES, SetWords};
 pub(crate) use record::{Launch, Page};
 pub(crate) use shader::{GRADIENT, INPUT, RNG, SINK, Shader, TOTALS, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
-pub(crate) use views::{Parts, Read, View, X_SHAPE, Y_SHAPE};
+pub(crate) use views::{Parts, Read, SinkViews, View, X_SHAPE, Y_SHAPE};
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Dropout on one block of images.
 
 use super::{Backward, Dropout, Forward};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
 /// Scales of one element for the images of a block; 1 in idle lanes.
@@ -49,18 +49,19 @@ impl Kernel for Backward {
         let pixels = op.output.shape.pixels();
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
+                let to = to.channel(channel);
                 for element in channel * pixels..(channel + 1) * pixels {
                     let scales = scales(cx, op, block.number, element);
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let scale = V::load(scales.as_ptr().add(lane));
                         let value = E::load::<V>(from.add(at)).mul(scale);
-                        reading.give(value, input.add(at), to.add(at), sink.accumulate);
+                        reading.give(value, input, to, at);
                     }
                 }
             }

@@ -11,7 +11,11 @@ fn split(op: &Convolution) -> Split {
 }
 
 fn scratch_floats(op: &Convolution, sizes: &Sizes<'_>) -> usize {
-    if wide::is_wide(op) { wide::scratch_floats(op, sizes.blocks) } else { Bands::new(op).scratch_floats() }
+    if wide::is_wide(op) {
+        wide::scratch_floats(op, sizes.blocks)
+    } else {
+        Bands::new(op, sizes.halves).scratch_floats()
+    }
 }
 
 /// Bytes of the columns of the whole batch, and of the gradients of the outputs, where they are gathered.
@@ -79,7 +83,7 @@ impl Kernel for Backward {
     }
 
     fn first_reads(&self, memory: &Memory) -> Vec<Piece> {
-        let bands = Bands::new(&self.op);
+        let bands = Bands::new(&self.op, memory.halves);
         let mut list = vec![Piece::of_gradient(memory, &self.gradient, 0, bands.rows)];
         if self.op.depthwise.is_none() {
             list.push(bands.inputs(memory, &self.op, self.sink.as_ref(), 0));
