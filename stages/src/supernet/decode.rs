@@ -41,7 +41,9 @@ fn weights(numbers: &[f32], edges: &[f32]) -> Weights {
     for (row, numbers) in weights.iter_mut().zip(numbers.chunks(CHOICES)) {
         row.iter_mut().zip(numbers).for_each(|(weight, &number)| *weight = f64::from(number));
     }
-    weights.iter_mut().for_each(|row| softmax(row));
+    for row in &mut weights {
+        softmax(row);
+    }
     let mut first = 0;
     for node in 0..NODES {
         let count = INPUTS + node;
@@ -49,7 +51,9 @@ fn weights(numbers: &[f32], edges: &[f32]) -> Weights {
             let mut shares: Vec<f64> = edges.iter().map(|&number| f64::from(number)).collect();
             softmax(&mut shares);
             for (row, share) in weights[first..].iter_mut().zip(shares) {
-                row.iter_mut().for_each(|weight| *weight *= share);
+                for weight in row {
+                    *weight *= share;
+                }
             }
         }
         first += count;
@@ -60,9 +64,13 @@ fn weights(numbers: &[f32], edges: &[f32]) -> Weights {
 /// With the same bits on every machine.
 fn softmax(row: &mut [f64]) {
     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    row.iter_mut().for_each(|number| *number = portable::exp(*number - largest));
+    for number in row.iter_mut() {
+        *number = portable::exp(*number - largest);
+    }
     let sum: f64 = row.iter().sum();
-    row.iter_mut().for_each(|weight| *weight /= sum);
+    for weight in row {
+        *weight /= sum;
+    }
 }
 
 fn skips(cell: &Cell) -> usize {
