@@ -34,14 +34,10 @@ impl Checkpoint {
         }
         for floats in self.floats() {
             put_count(&mut bytes, floats.len());
-            for value in floats {
-                bytes.extend_from_slice(&value.to_le_bytes());
-            }
+            put_floats(&mut bytes, floats);
         }
         let LossScale { scale, good, skips } = self.moments.loss_scale;
-        for value in [scale, good, skips] {
-            bytes.extend_from_slice(&value.to_le_bytes());
-        }
+        put_floats(&mut bytes, &[scale, good, skips]);
         put_count(&mut bytes, self.updates.len());
         for number in self.updates.iter().chain([&self.steps]) {
             bytes.extend_from_slice(&number.to_le_bytes());
@@ -65,6 +61,10 @@ impl Checkpoint {
         let Self { state, moments, .. } = self;
         [&state.parameters, &state.running_mean, &state.running_var, &moments.first, &moments.second]
     }
+}
+
+fn put_floats(bytes: &mut Vec<u8>, floats: &[f32]) {
+    bytes.extend(floats.iter().flat_map(|value| value.to_le_bytes()));
 }
 
 fn put_count(bytes: &mut Vec<u8>, count: usize) {

@@ -51,7 +51,7 @@ fn weights(numbers: &[f32], edges: &[f32]) -> Weights {
             let mut shares: Vec<f64> = edges.iter().map(|&number| f64::from(number)).collect();
             softmax(&mut shares);
             for (row, share) in weights[first..].iter_mut().zip(shares) {
-                for weight in row.iter_mut() {
+                for weight in row {
                     *weight *= share;
                 }
             }
@@ -68,7 +68,7 @@ fn softmax(row: &mut [f64]) {
         *number = portable::exp(*number - largest);
     }
     let sum: f64 = row.iter().sum();
-    for weight in row.iter_mut() {
+    for weight in row {
         *weight /= sum;
     }
 }

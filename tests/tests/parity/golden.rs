@@ -130,7 +130,7 @@ impl Golden {
     /// The state that both runs start from.
     pub(crate) fn initial(&self) -> Tensors {
         let value = |(name, tensor): (&String, &Tensor)| {
-            let (owner, leaf) = name.rsplit_once('.').unwrap();
+            let (owner, leaf) = name.rsplit_once('.').unwrap_or(("", name));
             // A normalisation without scale and shift has none.
             let weight = self.tensors.get(&format!("{owner}.weight")).map_or(&[][..], |tensor| &tensor.shape);
             let (centre, half) = match leaf {
