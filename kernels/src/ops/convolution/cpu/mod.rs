@@ -88,7 +88,7 @@ impl Bands {
     /// The convolution as one that needs no padded rows, where it is one.
     #[inline(always)]
     fn same<V: Vector>(&self) -> Option<Same> {
-        if V::IS_REGISTER { self.same } else { None }
+        self.same.filter(|same| V::IS_REGISTER && same.has_tiles::<V>())
     }
 
     /// Gradients of output rows `first ..` of a channel's columns.
