@@ -17,6 +17,7 @@ mod readers;
 mod schedule;
 mod sizes;
 mod steps;
+mod tiles;
 mod trace;
 
 pub(crate) use case::{Case, devices};
