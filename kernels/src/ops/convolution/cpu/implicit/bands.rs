@@ -195,7 +195,7 @@ impl Implicit {
             for kx in 0..w.kernel[1] {
                 let read = ky * w.row_floats() + w.tap_column(kx);
                 // SAFETY: the caller's promise.
-                unsafe { to.add(count).write(Tap { read: read as u32, weight: count as u32 }) }
+                unsafe { to.add(count).write(Tap { read: read as u32, weight: count as u32 }) };
                 count += 1;
             }
         }
@@ -223,7 +223,7 @@ impl Implicit {
                     let read = row * self.gradient_row() + column * BLOCK;
                     // SAFETY: the caller's promise.
                     unsafe {
-                        to.add(count).write(Tap { read: read as u32, weight: w.tap_number(ky, kx) as u32 })
+                        to.add(count).write(Tap { read: read as u32, weight: w.tap_number(ky, kx) as u32 });
                     }
                     count += 1;
                 }

@@ -92,12 +92,20 @@ impl<V: Vector, T: RowTaps, const P: usize> Row for ProductsRow<V, T, P> {
             // Even and odd are pixels of the row.
             let is_odd = !x.is_multiple_of(2);
             if is_odd {
-                sums.iter_mut().for_each(|sums| sums.swap(0, 1));
+                swap_parity(sums);
             }
             T::add_products::<V, X, P, LEFT, RIGHT>(sums, d, at, self.half, self.part, skip);
             if is_odd {
-                sums.iter_mut().for_each(|sums| sums.swap(0, 1));
+                swap_parity(sums);
             }
         }
+    }
+}
+
+/// Takes the sums of even pixels for those of odd ones.
+#[inline(always)]
+fn swap_parity<V, const P: usize>(sums: &mut [[[V; P]; 2]]) {
+    for sums in sums {
+        sums.swap(0, 1);
     }
 }
