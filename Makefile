@@ -35,7 +35,7 @@ install: build
 	@echo "installed $(PREFIX)/bin/pipeline"
 
 bench: setup
-	cargo bench --bench kernels --bench training --bench cache --bench forest --bench engine
+	cargo bench --bench kernels --bench training --bench supernet --bench cache --bench forest --bench engine
 
 gpu-check: setup
 	cargo build --release --bin gpu-check

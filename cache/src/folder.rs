@@ -11,6 +11,7 @@
 //! spool/               records of processes that do not write (see `spool`)
 //! set-aside/           spool files that are no intact records or contradict a stored one
 //! claims/              which process is computing what (see `claim`)
+//! checkpoints/         how far computations have come that are not done (see `checkpoint`)
 //! reserve              a little room for the moment when the disk is full (see `reserve`)
 //! ```
 

@@ -9,6 +9,7 @@
 //! only one that knows `RocksDB` and the only one that knows bincode, and it never prints: what a person
 //! should hear about is collected in [`Store::drain_warnings`].
 
+mod checkpoint;
 mod claim;
 pub mod codec;
 mod database;

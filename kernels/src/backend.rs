@@ -22,7 +22,8 @@ pub struct TrainerSettings {
     pub extra_vectors: usize,
     /// Label smoothing of the cross-entropy.
     pub label_smoothing: f32,
-    /// 32, or 16 to store activations, their gradients and the weights used in arithmetic as binary16.
+    /// 32, or 16 to store activations, their gradients and the weights used in arithmetic as binary16. Sums are taken
+    /// in 32, also those that several operations add to: these are rounded once.
     pub float_bits: u32,
     /// What is done to the images.
     pub preprocess: Preprocess,
@@ -103,6 +104,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) progress: Vec<Progress>,
     /// Probability that drop path drops an edge.
     pub(crate) drop_path: f32,
+    /// Temperature of mixtures that are drawn.
+    pub(crate) temperature: f32,
     pub(crate) monitor: &'a dyn Monitor,
 }
 
@@ -110,7 +113,16 @@ impl<'a> Pass<'a> {
     /// One that evaluates.
     pub(crate) fn evaluation(stream: Stream<'a>, monitor: &'a dyn Monitor) -> Self {
         let (streams, progress) = (vec![stream], Vec::new());
-        Self { step: Step::plain(0), streams, epoch: 0, first_step: 0, progress, drop_path: 0.0, monitor }
+        Self {
+            step: Step::plain(0),
+            streams,
+            epoch: 0,
+            first_step: 0,
+            progress,
+            drop_path: 0.0,
+            temperature: 1.0,
+            monitor,
+        }
     }
 
     /// Steps for batches of so many images; one where no batch is read.

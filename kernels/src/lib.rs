@@ -4,6 +4,7 @@
 //! [`Trainer`] trains and evaluates it on a [`Device`].
 
 mod backend;
+mod checkpoint;
 #[cfg(test)]
 mod checks;
 mod cpu;
@@ -31,14 +32,15 @@ mod tensors;
 mod trainer;
 
 pub use backend::{DeviceInfo, EpochMetrics, Evaluation, Monitor, Nobody, Stream, TrainerSettings};
+pub use checkpoint::Checkpoint;
 pub use cpu::{control, save_address_space};
 pub use device::{Because, Device, DeviceChoice, devices, hardware};
 pub use error::Error;
-pub use gpu::PACKED;
+pub use gpu::{PACKED, prepare_software_driver};
 pub use graph::{Concat, Cost, Graph, ValueId};
 pub use limits::Limit;
 pub use measure::{OperationTime, operation_times};
-pub use ops::{ConvSpec, DepthwiseSpec, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
+pub use ops::{ConvSpec, DepthwiseSpec, Draw, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
 pub use optimiser::{GroupSettings, Optimiser};
 pub use preprocess::{ImageSet, Preprocess};
 pub use profile::KernelTime;
@@ -47,5 +49,7 @@ pub use reservation::memory_for_trainings;
 pub use rng::{Purpose, below, random, unit};
 pub use shape::{BLOCK, Shape};
 pub use state::{NormInit, State};
-pub use step::{DIFFERENTIATIONS, Group, Norm, Part, RunningStatistics, Scale, Step, Vector};
-pub use trainer::{Checkpoint, Epoch, Trainer};
+pub use step::{
+    DIFFERENTIATIONS, Difference, Group, Norm, Part, RunningStatistics, Scale, Step, Unrolled, Vector,
+};
+pub use trainer::{Epoch, Trainer};

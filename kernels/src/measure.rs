@@ -169,7 +169,7 @@ impl Network {
 
     /// Of tensors, in a step.
     fn bytes(&self, is_own: &dyn Fn(&str) -> bool) -> u64 {
-        let mut program = ops::program(&self.graph, Mode::Train);
+        let mut program = ops::program(&self.graph, Mode::Train, 32);
         program.calls.retain(|call| is_own(call.kind()));
         program.moved(BATCH, 32)
     }
@@ -217,7 +217,7 @@ mod tests {
             let Own::Kinds { kinds, .. } = typical.own else { continue };
             let (mut graph, image) = Graph::new(IMAGE, typical.classes);
             (typical.network)(&mut graph, image).unwrap();
-            let program = ops::program(&graph, Mode::Train);
+            let program = ops::program(&graph, Mode::Train, 32);
             let update = ops::vector_calls(VectorWork::Part(Part::Update { group: Group::WEIGHTS }));
             let calls: BTreeSet<&str> = program.calls.iter().chain(&update).map(|call| call.kind()).collect();
             for known in [&shaders, &calls] {

@@ -21,6 +21,9 @@ pub enum Purpose {
     DropPath = 5,
     /// Dropout; counters: epoch, image; the layer and the element are mixed into the purpose word.
     Dropout = 6,
+    /// Noise of mixtures; counters: epoch, first image of the batch; mixture and number are mixed into the purpose
+    /// word.
+    Mixture = 7,
 }
 
 /// Four random words for one counter.

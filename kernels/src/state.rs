@@ -146,6 +146,31 @@ impl State {
         Ok(notes)
     }
 
+    /// Replaces the numbers of a parameter.
+    pub(crate) fn set_parameter(
+        &mut self,
+        name: &str,
+        values: &[f32],
+        tables: &Tables,
+        layout: &Layout,
+    ) -> Result<(), Error> {
+        let found = tables.params.iter().position(|param| param.name == name);
+        match found.map(|index| (index, tables.params[index].elements())) {
+            Some((index, elements)) if elements == values.len() => {
+                self.parameters[layout.offset(ParamId(index))..][..elements].copy_from_slice(values);
+                Ok(())
+            }
+            Some((_, elements)) => {
+                let problem = format!("it has {elements} numbers, and {} are given", values.len());
+                Err(Error::BadSize { op: "parameter", name: name.to_owned(), problem })
+            }
+            None => {
+                let problem = "the network has no parameter of this name".to_owned();
+                Err(Error::BadSize { op: "parameter", name: name.to_owned(), problem })
+            }
+        }
+    }
+
     fn set(&mut self, name: &str, values: &[f32], tables: &Tables, layout: &Layout) {
         let target = if let Some(index) = tables.params.iter().position(|param| param.name == name) {
             &mut self.parameters[layout.offset(ParamId(index))..]

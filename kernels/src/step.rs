@@ -4,9 +4,13 @@
 //! and combine what they gave: accumulated gradients, or the steps of a search that trains its architecture beside its weights
 //! (Liu, Simonyan and Yang, 2019, DARTS, Algorithm 1 and Eq. 7 and 8).
 
+mod bilevel;
+
 use std::collections::BTreeSet;
 
 use crate::error::Error;
+
+pub use bilevel::{Difference, Unrolled};
 
 /// Most parts of one step that differentiate.
 pub const DIFFERENTIATIONS: usize = 32;

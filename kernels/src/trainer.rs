@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings};
+use crate::checkpoint::Checkpoint;
 use crate::device::Device;
 use crate::error::Error;
 use crate::graph::{Call, Graph};
@@ -71,25 +72,12 @@ pub(crate) fn unchecked_setup(
     settings: &TrainerSettings,
     sets: &[ImageSet],
 ) -> Setup<dyn Call> {
-    let train = ops::program(graph, Mode::Train);
-    let evaluate = ops::program(graph, Mode::Evaluate);
+    let train = ops::program(graph, Mode::Train, settings.float_bits);
+    let evaluate = ops::program(graph, Mode::Evaluate, settings.float_bits);
     let layout = Layout::new(&graph.tables, &train.trained);
     let (settings, sets) = (settings.clone(), sets.to_vec());
     let vectors = Arc::new(ops::vector_calls);
     Setup { tables: graph.tables.clone(), layout, train, evaluate, vectors, settings, sets }
-}
-
-/// Where a training stands: parameters, running statistics, what optimisers keep, and the steps that were made; not extra vectors,
-/// which a step fills before it reads them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// Of what network it is: name and shape of each parameter.
-    parameters: Vec<(String, Vec<usize>)>,
-    state: State,
-    moments: Moments,
-    /// Updates of each group.
-    updates: Vec<u64>,
-    steps: u64,
 }
 
 /// What the steps of an epoch read, and the rates that stay for all of them.
@@ -103,6 +91,8 @@ pub struct Epoch<'a> {
     pub learning_rates: &'a [f32],
     /// Probability that drop path drops an edge.
     pub drop_path: f32,
+    /// Temperature of mixtures that are drawn ([`Draw`](crate::Draw)), above 0.
+    pub temperature: f32,
 }
 
 /// A network in training.
@@ -183,6 +173,9 @@ impl Trainer {
             let given = epoch.learning_rates.len();
             return refused(format!("{given} learning rates are given for {groups} groups"));
         }
+        if epoch.temperature.is_nan() || epoch.temperature <= 0.0 {
+            return refused(format!("the temperature is {}; it must be above 0", epoch.temperature));
+        }
         let batches = |stream: &Stream<'_>| stream.order.len().div_ceil(self.batch_size);
         let counts: Vec<usize> = epoch.streams.iter().map(batches).collect();
         if counts.windows(2).any(|pair| pair[0] != pair[1]) {
@@ -208,7 +201,8 @@ impl Trainer {
         let groups = self.updates.len();
         let learning_rates = vec![learning_rate; groups];
         let streams = &[Stream { set, order }];
-        let epoch = Epoch { streams, number: epoch, learning_rates: &learning_rates, drop_path };
+        let (learning_rates, temperature) = (&learning_rates[..], 1.0);
+        let epoch = Epoch { streams, number: epoch, learning_rates, drop_path, temperature };
         let mut metrics = self.run(&Step::plain(groups), &epoch, monitor)?;
         // A plain step differentiates once.
         Ok(metrics.remove(0))
@@ -236,6 +230,7 @@ impl Trainer {
                 .map(|(&learning_rate, &updates)| Progress { learning_rate, updates })
                 .collect(),
             drop_path: epoch.drop_path,
+            temperature: epoch.temperature,
             monitor,
         };
         let metrics = self.backend.train(&pass)?;
@@ -291,6 +286,18 @@ impl Trainer {
         let found = tensors.remove(name).map(|(_, values)| values);
         let problem = "the network has no tensor of this name".to_owned();
         found.ok_or_else(|| Error::BadSize { op: "parameter", name: name.to_owned(), problem })
+    }
+
+    /// Replaces the numbers of a parameter, in row-major order, and clears what optimisers keep.
+    ///
+    /// # Errors
+    /// When there is no parameter of that name with so many numbers, or the device fails.
+    pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
+        let mut state = self.backend.state()?;
+        state.set_parameter(name, values, &self.tables, &self.layout)?;
+        self.backend.set_state(&state)?;
+        self.updates.fill(0);
+        Ok(())
     }
 
     /// Replaces weights and running statistics by those of a safetensors file and clears what optimisers keep. `former` gives

@@ -106,14 +106,15 @@ pub(crate) enum Error {
 /// A training that failed, by what it trained.
 #[derive(Clone, Debug)]
 pub(crate) struct TrainingFailure {
-    pub(crate) genotype: String,
+    /// What was trained.
+    pub(crate) subject: String,
     pub(crate) budget: String,
     pub(crate) message: String,
 }
 
 impl std::fmt::Display for TrainingFailure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} under budget {}: {}", self.genotype, self.budget, self.message)
+        write!(formatter, "{} under budget {}: {}", self.subject, self.budget, self.message)
     }
 }
 

@@ -11,9 +11,11 @@ use kernels::{Device, DeviceChoice, PACKED};
 use stages::Budget;
 use stages::data::{Dataset, held_out};
 use stages::hyperparameter::Value;
+use stages::job::Job;
 use stages::network::{self, EdgeFlops};
 use stages::recipe::Scoring;
 use stages::stage::JobList;
+use stages::supernet::{Checkpoints, SearchSize};
 use stages::train::{Observer, TrainingJob};
 
 use self::packs::Packs;
@@ -134,8 +136,7 @@ impl LocalExecutor {
             return usize::MAX;
         };
         let device = Device::open(DeviceChoice::Cpu { threads: 1 }).ok();
-        let plan =
-            device.and_then(|device| stages::train::memory_plan(&jobs.job(place), &self.data, &device).ok());
+        let plan = device.and_then(|device| jobs.job(place).memory_plan(&self.data, &device).ok());
         plan.map_or(usize::MAX, |plan| (memory / plan.total().max(1)).max(1) as usize)
     }
 }
@@ -145,12 +146,19 @@ impl Executor for LocalExecutor {
         lock(&self.opened).as_ref().map(|device| kernels::hardware(&device.name()))
     }
 
-    fn size(&self, job: &TrainingJob) -> Size {
+    fn size(&self, job: &Job) -> Size {
         // A job that fits no network fails with its reason when it is trained.
-        let (Ok(images), Ok(flops)) = (images(job, &self.data), self.flops(&job.budget)) else {
-            return Size::default();
-        };
-        Size::of(images, flops.of(&job.genotype))
+        match job {
+            Job::Network(job) => match (images(job, &self.data), self.flops(&job.budget)) {
+                (Ok(images), Ok(flops)) => Size::of(images, flops.of(&job.genotype)),
+                _ => Size::default(),
+            },
+            Job::Supernet(job) => {
+                let data = &self.data;
+                let size = job.size(data.train.count, data.channels, data.classes.len());
+                size.map_or_else(|_| Size::default(), |SearchSize { images, flops }| Size { images, flops })
+            }
+        }
     }
 
     fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
@@ -163,10 +171,8 @@ impl Executor for LocalExecutor {
             return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
                 .execute();
         }
-        let train = |job: &TrainingJob, observer: &JobObserver<'_>| {
-            stages::train::train(job, &self.data, device, observer)
-        };
-        processor::execute(jobs, workers, &train, stop, events);
+        let run = |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer, observer);
+        processor::execute(jobs, workers, &run, stop, events);
         Ok(())
     }
 }
@@ -213,5 +219,19 @@ impl Observer for JobObserver<'_> {
 
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, note: &str) {
+        self.events.note(self.index, note);
+    }
+}
+
+impl Checkpoints for JobObserver<'_> {
+    fn last(&self) -> Option<Vec<u8>> {
+        self.events.checkpoint(self.index)
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), stages::Error> {
+        Ok(self.events.keep_checkpoint(self.index, bytes)?)
     }
 }

@@ -1,14 +1,16 @@
 //! The graph of `nas-search`: from a configuration and its images to nodes.
 
-use stages::config::{Config, TrainConfig};
+use stages::config::{CompareConfig, Config, SearchConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::MipState;
 use stages::recipe::Scoring;
+use stages::search::Strategy;
 use stages::stage::{
-    Architectures, Budgets, Evaluate, FitForest, Handle, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank,
-    RoundHandles, Sample, SampleBudgets, Search, SelectBudget, Train,
+    Architectures, BudgetQuality, Budgets, CompareSearches, ComparedSearches, Evaluate, FitForest, Handle,
+    ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
+    SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -16,7 +18,7 @@ use stages::{Budget, Genotype};
 use crate::engine::node::Dag;
 use crate::local::size;
 
-/// What all trainings of a run share, but the winner's last one, which holds no images out.
+/// What all trainings by which something is chosen share.
 pub(crate) fn template(train: &TrainConfig, data: &Dataset) -> JobTemplate {
     JobTemplate {
         data: DataId { name: data.name.clone(), digest: data.digest },
@@ -26,13 +28,20 @@ pub(crate) fn template(train: &TrainConfig, data: &Dataset) -> JobTemplate {
     }
 }
 
-/// Finds out whether every budget fits a network and the images, before anything is trained. Whether a network fits
+/// Finds out whether there is something to learn, and whether every budget fits a network and the images, before anything is trained. Whether a network fits
 /// depends on its layers, channels and image size, and on whether a reduction cell skips, which asks the most: one
 /// architecture that skips everywhere stands for all.
 ///
 /// # Errors
 /// The first budget that does not fit, with why.
 pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error> {
+    if data.classes.len() < 2 {
+        let problem = format!(
+            "all images of the set {} are of one class, and none can be mistaken for another",
+            data.name
+        );
+        return Err(stages::Error::Config { place: "data.set".to_owned(), problem });
+    }
     let skip = |input| Edge { input, operation: Operation::SkipConnect };
     let cell = Cell { nodes: std::array::from_fn(|_| vec![skip(0), skip(1)]) };
     let template = template(&config.train, data);
@@ -63,8 +72,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let sampled = Architectures::Sampled { drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
     let full = Budgets::Full(config.full);
-    let trained = dag.add("train@full", train(sampled, full));
-    let truth = dag.add("evaluate@full", Evaluate { trained });
+    let trained_fully = dag.add("train@full", train(sampled, full));
+    let truth = dag.add("evaluate@full", Evaluate { trained: trained_fully });
 
     let add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
         let (space, count) = (&config.space, config.budgets(round));
@@ -98,20 +107,67 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
 
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let budget = dag.add("select-budget", stage);
+    let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
     let mip = dag.add("mip", Mip { truth, budget, rounds: found });
-    let stage = Search {
-        budget,
-        template: template.clone(),
-        strategy: config.search.strategy.clone(),
-        samples: config.search.samples,
-        seed: config.search.seed,
+    // The winner's last training is on all training images, with none held out. Its test accuracy after the last epoch is what
+    // is told; what a training of this kind calls its score is the best over the epochs, which nobody reads.
+    let last = |number: u64| JobTemplate {
+        scoring: Scoring::Published,
+        seed: config.train.final_seed.wrapping_add(number),
+        ..template.clone()
     };
-    let search = dag.add("search", stage);
-    // On all training images, with none held out. Its test accuracy after the last epoch is what is told; what a training
-    // of this kind calls its score is the best over the epochs, which nobody reads.
-    let template = JobTemplate { scoring: Scoring::Published, ..template };
-    let winner = Architectures::Winner(search);
-    let trained = dag.add("train@best", Train { template, architectures: winner, budgets: full });
-    dag.add("nas-search", NasSearch { mip, search, trained, scoring: config.train.scoring });
+    let search_with = |dag: &mut Dag, name: &str, strategy: Strategy, number: u64| {
+        let SearchConfig { samples, seed, .. } = config.search;
+        let seed = seed.wrapping_add(number);
+        let template = template.clone();
+        let search = dag.add(format!("search{name}"), Search { budget, template, strategy, samples, seed });
+        let selected = dag.add(format!("select-architecture{name}"), SelectArchitecture { search });
+        let architectures = Architectures::Selected(selected);
+        let name = if name.is_empty() { "@best" } else { name };
+        let stage = Train { template: last(number), architectures, budgets: Budgets::Full(config.full) };
+        (search, dag.add(format!("train{name}"), stage))
+    };
+    let (search, trained) = search_with(&mut dag, "", config.search.strategy, 0);
+    let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
+    let stage = Train { template: unseen, architectures: sampled, budgets: Budgets::Selected(budget) };
+    let confirming = dag.add("train@confirm", stage);
+    let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
+    let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
+    dag.add("nas-search", NasSearch { mip, search, trained, confirmed, scoring: config.train.scoring });
+    dag.end_main();
+
+    let CompareConfig { strategies, seeds } = &config.compare;
+    let compared = strategies.iter().map(|&strategy| ComparedSearches {
+        strategy: strategy.name(),
+        searches: (0..*seeds as u64)
+            .map(|number| {
+                let name = format!("@{}.{}", strategy.name(), number + 1);
+                search_with(&mut dag, &name, strategy, number)
+            })
+            .collect(),
+    });
+    let strategies = compared.collect();
+    // Drawn apart from those that a search with this seed begins with.
+    let count = *seeds;
+    let drawn = dag.add("sample@unsearched", Sample { count, seed: !config.search.seed });
+    let architectures = Architectures::Sampled { drawn, count };
+    let stage = Train { template: last(0), architectures, budgets: full };
+    let unsearched = dag.add("train@unsearched", stage);
+    dag.add(
+        "compare-searches",
+        CompareSearches { budget, full: trained_fully, cheap: confirming, strategies, unsearched, drawn },
+    );
+
+    let stage = BudgetQuality {
+        tried,
+        budgets: config.quality.budgets,
+        strategy: config.strategies.darts,
+        seed: config.search.seed,
+        template: template.clone(),
+        last: last(0),
+        full: config.full,
+        interval_seed: seed,
+    };
+    dag.add("budget-quality", stage);
     dag
 }

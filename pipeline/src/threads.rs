@@ -19,6 +19,7 @@ const STACK: u64 = 4 << 20;
 /// # Errors
 /// When not even one can be started, or the address space is too small for the program.
 pub(crate) fn start() -> Result<(), Error> {
+    kernels::prepare_software_driver();
     let left = kernels::save_address_space().unwrap_or(u64::MAX);
     let Some(for_stacks) = left.checked_sub(ADDRESS_SPACE_MIN) else {
         return Err(Error::AddressSpace { left_mib: left >> 20, needed_mib: ADDRESS_SPACE_MIN >> 20 });

@@ -2,16 +2,20 @@
 
 mod document;
 mod section;
+mod strategies;
 
 use document::{Document, wrong};
 use section::Section;
+use strategies::strategies;
 use toml::Value as Toml;
 
 use crate::data::{Limits, Source};
+use crate::echo::shown;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
 use crate::recipe::{BnInit, Recipe, Scoring};
+use crate::search::{self, Strategies, Strategy};
 use crate::space::BudgetSpace;
-use crate::{Budget, Error};
+use crate::{Budget, Error, suggest};
 
 /// The embedded profiles: name and TOML text. Each holds every key.
 pub static PROFILES: [(&str, &str); 3] = [
@@ -19,6 +23,9 @@ pub static PROFILES: [(&str, &str); 3] = [
     ("laptop", include_str!("../profiles/laptop.toml")),
     ("paper", include_str!("../profiles/paper.toml")),
 ];
+
+/// What every profile says of strategies: the settings of their papers.
+static STRATEGIES: &str = include_str!("../profiles/strategies.toml");
 
 /// The most trainings that a configuration may ask for: more than any machine trains.
 const TRAININGS_MAX: u64 = 10_000_000;
@@ -38,6 +45,12 @@ pub struct Config {
     pub mip: MipConfig,
     /// Section `[search]`: the architecture search with the budget found.
     pub search: SearchConfig,
+    /// Section `[compare]`: which strategies `compare-searches` compares.
+    pub compare: CompareConfig,
+    /// Section `[quality]`: with how many budgets `budget-quality` searches.
+    pub quality: QualityConfig,
+    /// The settings of all strategies, of which `search` and `compare` choose.
+    pub strategies: Strategies,
     /// Section `[train]`: what trainings do beyond their budget.
     pub train: TrainConfig,
 }
@@ -78,21 +91,39 @@ pub struct MipConfig {
 }
 
 /// The architecture search.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SearchConfig {
-    /// The strategy's name, for [`crate::search::strategy`].
-    pub strategy: String,
-    /// Architectures that it may train.
+    /// The strategy, with its settings.
+    pub strategy: Strategy,
+    /// Architectures that it may ask for.
     pub samples: usize,
     /// Its seed.
     pub seed: u64,
 }
 
+/// The comparison of strategies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareConfig {
+    /// The strategies, each once.
+    pub strategies: Vec<Strategy>,
+    /// Searches of each, under seeds that begin with `search.seed`.
+    pub seeds: usize,
+}
+
+/// The comparison of budgets by what is found with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityConfig {
+    /// Budgets, of those that were tried, to search with.
+    pub budgets: usize,
+}
+
 /// What trainings do beyond their budget. The default is the paper's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainConfig {
-    /// Seed of initial weights, order and augmentation.
+    /// Seed of initial weights, order and augmentation of all trainings by which something is chosen.
     pub seed: u64,
+    /// That of the trainings that confirm what was chosen.
+    pub final_seed: u64,
     /// Which images give the score.
     pub scoring: Scoring,
     /// The recipe's constants.
@@ -159,6 +190,14 @@ impl Config {
         let architectures = Section { document, name: "architectures" };
         let mip = Section { document, name: "mip" };
         let search = Section { document, name: "search" };
+        let compare = Section { document, name: "compare" };
+        let strategies = strategies(document)?;
+        let names = search::STRATEGIES.map(|described| described.name);
+        let strategy = |section: &Section<'_>, key, name: &str| {
+            let unknown =
+                || section.wrong(key, format!("unknown `{}`; {}", shown(name), suggest::hint(name, names)));
+            strategies.named(name).ok_or_else(unknown)
+        };
         Ok(Self {
             data: DataConfig::typed(&data)?,
             architectures: ArchitecturesConfig {
@@ -180,10 +219,21 @@ impl Config {
                 seed: mip.seed("seed")?,
             },
             search: SearchConfig {
-                strategy: search.choice("strategy", &crate::search::STRATEGIES)?.to_owned(),
+                strategy: strategy(&search, "strategy", search.text("strategy")?)?,
                 samples: search.count("samples", 1, 1_000_000)?,
                 seed: search.seed("seed")?,
             },
+            compare: CompareConfig {
+                strategies: distinct(&compare, "strategies")?
+                    .into_iter()
+                    .map(|name| strategy(&compare, "strategies", name))
+                    .collect::<Result<_, _>>()?,
+                seeds: compare.count("seeds", 1, 1000)?,
+            },
+            quality: QualityConfig {
+                budgets: Section { document, name: "quality" }.count("budgets", 2, 10_000)?,
+            },
+            strategies,
             train: TrainConfig::typed(&Section { document, name: "train" })?,
         })
     }
@@ -212,6 +262,7 @@ impl TrainConfig {
         let bn_init = section.choice("bn_init", &bn_inits.map(BnInit::name))?;
         Ok(Self {
             seed: section.seed("seed")?,
+            final_seed: section.seed("final_seed")?,
             scoring,
             recipe: Recipe {
                 momentum: share("momentum")?,
@@ -224,6 +275,16 @@ impl TrainConfig {
                 bn_init: if bn_init == BnInit::Uniform.name() { BnInit::Uniform } else { BnInit::Ones },
             },
         })
+    }
+}
+
+/// A list of names of which none stands twice.
+fn distinct<'a>(section: &Section<'a>, key: &str) -> Result<Vec<&'a str>, Error> {
+    let names = section.texts(key)?;
+    match names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+        Some((_, twice)) => Err(section.wrong(key, format!("names `{}` twice", shown(twice)))),
+        None if names.is_empty() => Err(section.wrong(key, "is empty, must name at least one strategy")),
+        None => Ok(names),
     }
 }
 

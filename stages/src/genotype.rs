@@ -107,6 +107,16 @@ impl Cell {
             }),
         }
     }
+
+    /// The share of its edges, other than `none`, that are skip connections; 0 without edges. A search in which skips take over
+    /// has collapsed (Zela et al., 2020).
+    pub fn skips(&self) -> f64 {
+        let edges = self.nodes.iter().flatten().filter(|edge| edge.operation != Operation::None);
+        let (edges, skips) = edges.fold((0, 0), |(edges, skips), edge| {
+            (edges + 1, skips + u32::from(edge.operation == Operation::SkipConnect))
+        });
+        f64::from(skips) / f64::from(edges.max(1))
+    }
 }
 
 impl fmt::Display for Cell {

@@ -10,6 +10,7 @@ pub mod echo;
 pub mod forest;
 pub mod genotype;
 pub mod hyperparameter;
+pub mod job;
 pub mod mip;
 pub mod network;
 pub mod path;
@@ -21,6 +22,7 @@ pub mod search;
 pub mod space;
 pub mod speed;
 pub mod stage;
+pub mod supernet;
 pub mod train;
 
 mod error;

@@ -5,9 +5,11 @@
 //! `state_dict`.
 
 mod flops;
+pub(crate) mod layers;
 
-use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, ValueId};
+use kernels::{ConvSpec, Graph, Shape, ValueId};
 
+use self::layers::{CellPlace, Normalise, is_reduction};
 use crate::genotype::{Cell, Edge, INPUTS, NODES, Operation};
 use crate::{Budget, Error, Genotype};
 
@@ -16,8 +18,8 @@ pub use flops::EdgeFlops;
 /// Channels of the two layers of the auxiliary head.
 const AUXILIARY_CHANNELS: [usize; 2] = [128, 768];
 
-/// Channels of the stem, in channels of the first cell's nodes.
-const STEM_MULTIPLIER: usize = 3;
+/// Layers have scales and shifts.
+const NORMALISE: Normalise = Graph::batch_norm;
 
 /// What a network costs for one image; see [`kernels::Cost`].
 pub type Cost = kernels::Cost;
@@ -48,27 +50,14 @@ fn build_layers(
     let size = budget.image_size as usize;
     let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
     let layers = budget.layers as usize;
-    let mut width = budget.channels as usize;
-    let stem = ConvSpec { padding: [1, 1], ..ConvSpec::square(STEM_MULTIPLIER * width, 3) };
-    let stem = graph.conv("stem.0", image, stem)?;
-    let stem = graph.batch_norm("stem.1", stem)?;
-    let (mut before, mut previous, mut after_reduction) = (stem, stem, false);
-    for layer in 0..layers {
-        let reduction = is_reduction(layer, layers);
-        if reduction {
-            width *= 2;
-        }
-        let cell = if reduction { &genotype.reduce } else { &genotype.normal };
-        let place = CellPlace { name: format!("cells.{layer}"), width, reduction, after_reduction };
-        let output = build_cell(&mut graph, cell, &place, before, previous)?;
-        (before, previous, after_reduction) = (previous, output, reduction);
-        if layer == 2 * layers / 3 {
+    layers::stack(&mut graph, image, budget, classes, NORMALISE, |graph, place, outputs| {
+        let cell = if place.reduction { &genotype.reduce } else { &genotype.normal };
+        let output = build_cell(graph, cell, place, outputs)?;
+        if place.layer == 2 * layers / 3 {
             graph.in_training_only(|graph| auxiliary_head(graph, output, classes, aux_weight as f32))?;
         }
-    }
-    let pooled = graph.global_average(previous);
-    let logits = graph.linear("linear", pooled, classes, false)?;
-    graph.head(logits, 1.0)?;
+        Ok(output)
+    })?;
     Ok(graph)
 }
 
@@ -80,39 +69,24 @@ pub fn cost(genotype: &Genotype, budget: &Budget, channels: usize, classes: usiz
     Ok(build(genotype, budget, channels, classes, 1.0)?.cost())
 }
 
-/// Where a cell stands.
-struct CellPlace {
-    name: String,
-    width: usize,
-    reduction: bool,
-    after_reduction: bool,
-}
-
 fn build_cell(
     graph: &mut Graph,
     cell: &Cell,
     place: &CellPlace,
-    before: ValueId,
-    previous: ValueId,
+    outputs: [ValueId; INPUTS],
 ) -> Result<ValueId, kernels::Error> {
-    let CellPlace { name, width, reduction, after_reduction } = place;
-    let first = if *after_reduction {
-        factorized_reduce(graph, &format!("{name}.preproc0"), before, *width)?
-    } else {
-        relu_conv_norm(graph, &format!("{name}.preproc0"), before, *width)?
-    };
-    let second = relu_conv_norm(graph, &format!("{name}.preproc1"), previous, *width)?;
-    let mut states = vec![first, second];
-    let map = graph.shape(second);
-    let halved = |size: usize| if *reduction { size.div_ceil(2) } else { size };
-    let part = Shape::new(*width, halved(map.height), halved(map.width));
-    let concat = graph.concat(NODES, part);
+    let name = &place.name;
+    let mut states = layers::inputs(graph, place, outputs, NORMALISE)?.to_vec();
+    let concat = graph.concat(NODES, place.node(graph.shape(states[1])));
     for (node, edges) in cell.nodes.iter().enumerate() {
         let mut built = Vec::new();
-        for (place, edge) in canonical_order(edges) {
-            let stride = if *reduction && edge.input < INPUTS { 2 } else { 1 };
-            let name = format!("{name}.dag.{node}.{place}.0");
-            built.push(build_edge(graph, &name, edge.operation, states[edge.input], stride)?);
+        for (number, edge) in canonical_order(edges) {
+            let name = format!("{name}.dag.{node}.{number}.0");
+            let stride = place.stride(edge.input);
+            let value =
+                layers::operation(graph, &name, edge.operation, states[edge.input], stride, NORMALISE)?;
+            // Drop path applies to all but identities.
+            built.push((value, edge.operation != Operation::SkipConnect || stride > 1));
         }
         states.push(graph.node_sum(&format!("{name}.dag.{node}"), &built, concat, node)?);
     }
@@ -145,76 +119,6 @@ pub(crate) fn renamed(genotype: &Genotype, layers: u32, name: &str) -> String {
         Some(format!("cells.{layer}.dag.{node}.{place}.{rest}"))
     };
     new_name().unwrap_or_else(|| name.to_owned())
-}
-
-/// Whether a layer of so many is a reduction cell: those after a third and after two thirds.
-fn is_reduction(layer: usize, layers: usize) -> bool {
-    layer == layers / 3 || layer == 2 * layers / 3
-}
-
-/// The value of an edge, and whether drop path applies to it (to all but identities).
-fn build_edge(
-    graph: &mut Graph,
-    name: &str,
-    operation: Operation,
-    input: ValueId,
-    stride: usize,
-) -> Result<(ValueId, bool), kernels::Error> {
-    let width = graph.shape(input).channels;
-    let pool = |graph: &mut Graph, kind| -> Result<ValueId, kernels::Error> {
-        let pooled = graph.pool(&format!("{name}.pool"), input, kind, stride)?;
-        graph.batch_norm(&format!("{name}.bn"), pooled)
-    };
-    let half = |graph: &mut Graph,
-                name: &str,
-                input,
-                kernel: usize,
-                stride,
-                dilation: usize|
-     -> Result<ValueId, kernels::Error> {
-        let padding = dilation * (kernel - 1) / 2;
-        let spec = SeparableSpec { channels: width, kernel, stride, dilation, padding };
-        let value = graph.separable(&format!("{name}.net.1"), &format!("{name}.net.2"), input, spec)?;
-        graph.batch_norm(&format!("{name}.net.3"), value)
-    };
-    let separable = |graph: &mut Graph, kernel| -> Result<ValueId, kernels::Error> {
-        let first = half(graph, &format!("{name}.net.0"), input, kernel, stride, 1)?;
-        half(graph, &format!("{name}.net.1"), first, kernel, 1, 1)
-    };
-    let value = match operation {
-        Operation::MaxPool3x3 => pool(graph, PoolKind::Max)?,
-        Operation::AvgPool3x3 => pool(graph, PoolKind::Average)?,
-        Operation::SkipConnect if stride == 1 => return Ok((input, false)),
-        Operation::SkipConnect => factorized_reduce(graph, name, input, width)?,
-        Operation::SepConv3x3 => separable(graph, 3)?,
-        Operation::SepConv5x5 => separable(graph, 5)?,
-        Operation::DilConv3x3 => half(graph, name, input, 3, stride, 2)?,
-        Operation::DilConv5x5 => half(graph, name, input, 5, stride, 2)?,
-        Operation::None => unreachable!("`none` edges are dropped before"),
-    };
-    Ok((value, true))
-}
-
-fn relu_conv_norm(
-    graph: &mut Graph,
-    name: &str,
-    input: ValueId,
-    channels: usize,
-) -> Result<ValueId, kernels::Error> {
-    let spec = ConvSpec { relu: true, ..ConvSpec::square(channels, 1) };
-    let value = graph.conv(&format!("{name}.net.1"), input, spec)?;
-    graph.batch_norm(&format!("{name}.net.2"), value)
-}
-
-fn factorized_reduce(
-    graph: &mut Graph,
-    name: &str,
-    input: ValueId,
-    channels: usize,
-) -> Result<ValueId, kernels::Error> {
-    let halves = [format!("{name}.conv1"), format!("{name}.conv2")];
-    let value = graph.factorized_reduce(&halves[0], &halves[1], input, channels)?;
-    graph.batch_norm(&format!("{name}.bn"), value)
 }
 
 fn auxiliary_head(

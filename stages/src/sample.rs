@@ -6,7 +6,7 @@ use crate::genotype::{Cell, EDGES, Edge, Genotype, INPUTS, Operation};
 use crate::random::Random;
 
 /// Edges that a node keeps.
-const EDGES_A_NODE: usize = 2;
+pub(crate) const EDGES_A_NODE: usize = 2;
 
 /// Architectures by their place in a row, each made when it is asked for.
 pub trait ArchitectureList: Send + Sync {
@@ -68,7 +68,7 @@ pub(crate) fn architecture(seed: u64, index: u64) -> Genotype {
 /// Decodes the weights of a cell (edges node-major, operations in the order of [`Operation::ALL`]): per edge the
 /// strongest operation other than `none`, per node the two strongest edges, strongest first. Of equal weights the first
 /// wins.
-fn strongest(weights: &[[f64; Operation::ALL.len()]; EDGES]) -> Cell {
+pub(crate) fn strongest(weights: &[[f64; Operation::ALL.len()]; EDGES]) -> Cell {
     let mut cell = Cell::default();
     let mut rows = weights.iter();
     for (node, edges) in cell.nodes.iter_mut().enumerate() {

@@ -1,24 +1,26 @@
 //! One training: an architecture under a budget on a data set, its key, and its result.
 
+mod inputs;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use cache::{Digest, Fields, Key, Kind};
-use kernels::{
-    Device, Graph, GroupSettings, ImageSet, MemoryPlan, Monitor, NormInit, Preprocess, Purpose, Shape,
-    Trainer,
-};
+use kernels::{Device, MemoryPlan, Monitor, Purpose, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Split, holdout};
 use crate::echo::shown;
-use crate::recipe::{BnInit, Recipe, Scoring};
+use crate::recipe::{Recipe, Scoring};
 use crate::{Budget, Error, Genotype, network};
 
+use self::inputs::TrainerInputs;
+pub(crate) use self::inputs::{TEST, TRAIN, image_sets, settings};
+
 /// Version of what a training with so many bits computes. It is part of every key: raise it when the same job would give
-/// another result. With 16 bits the loss is scaled since version 2.
+/// another result. With 16 bits the loss is scaled since version 2, and gradients are rounded once since version 3.
 fn version(float_bits: u32) -> u64 {
-    if float_bits == 16 { 2 } else { 1 }
+    if float_bits == 16 { 3 } else { 1 }
 }
 
 /// Which images a training reads.
@@ -116,17 +118,28 @@ impl TrainingResult {
     }
 }
 
-/// A finished training, with what happened to be so and is not part of its result.
+/// What came of a job, with what happened to be so and is not part of its result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FinishedTraining {
+pub struct Finished<R> {
     /// The result.
-    pub result: TrainingResult,
+    pub result: R,
     /// What it ran on.
     pub device: String,
     /// Wall-clock time in milliseconds.
     pub elapsed_ms: u64,
     /// Images trained a second of training time.
     pub images_per_second: f64,
+}
+
+/// A finished training.
+pub type FinishedTraining = Finished<TrainingResult>;
+
+impl<R> Finished<R> {
+    /// The same with another result.
+    pub fn map<S>(self, map: impl FnOnce(R) -> S) -> Finished<S> {
+        let Self { result, device, elapsed_ms, images_per_second } = self;
+        Finished { result: map(result), device, elapsed_ms, images_per_second }
+    }
 }
 
 /// Hears of a training's progress and may stop it.
@@ -257,10 +270,6 @@ pub fn memory_plan(job: &TrainingJob, data: &Dataset, device: &Device) -> Result
     Ok(Trainer::plan_memory(device, &graph, &settings, &sets)?)
 }
 
-/// Image sets of a trainer.
-pub(crate) const TRAIN: usize = 0;
-const TEST: usize = 1;
-
 pub(crate) struct TrainingLoop<'a> {
     job: &'a TrainingJob,
     pub(crate) trainer: Trainer,
@@ -284,9 +293,9 @@ struct LearningCurve {
 }
 
 /// Tells an observer of trained images only.
-struct Adapter<'a> {
-    observer: &'a dyn Observer,
-    counts: bool,
+pub(crate) struct Adapter<'a> {
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) counts: bool,
 }
 
 impl Monitor for Adapter<'_> {
@@ -301,60 +310,18 @@ impl Monitor for Adapter<'_> {
     }
 }
 
-fn all(count: usize) -> Vec<u32> {
+pub(crate) fn all(count: usize) -> Vec<u32> {
     (0..count as u32).collect()
 }
 
 /// Learning rate of epoch t of T: ½·lr·(1 + cos(πt/T)).
-fn cosine_rate(rate: f64, epoch: u32, epochs: u32) -> f64 {
+pub(crate) fn cosine_rate(rate: f64, epoch: u32, epochs: u32) -> f64 {
     0.5 * rate * (1.0 + (std::f64::consts::PI * f64::from(epoch) / f64::from(epochs)).cos())
 }
 
 /// Drop-path probability of an epoch: grows linearly from 0.
 fn drop_path_probability(most: f64, epoch: u32, epochs: u32) -> f64 {
     most * f64::from(epoch) / f64::from(epochs)
-}
-
-/// What a trainer is made from.
-struct TrainerInputs {
-    graph: Graph,
-    settings: kernels::TrainerSettings,
-    sets: [ImageSet; 2],
-}
-
-impl TrainerInputs {
-    fn new(job: &TrainingJob, data: &Dataset) -> Result<Self, Error> {
-        let (budget, recipe) = (&job.budget, &job.recipe);
-        let classes = data.classes.len();
-        let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
-        let shape = Shape::new(data.channels, data.height, data.width);
-        let sets = [&data.train, &data.test]
-            .map(|images| ImageSet::new(shape, images.pixels.clone(), images.labels.clone(), classes));
-        let [train_set, test_set] = sets;
-        let sets = [train_set?, test_set?];
-        let [momentum, weight_decay, grad_clip] =
-            [recipe.momentum, recipe.weight_decay, recipe.grad_clip].map(|number| number as f32);
-        let settings = kernels::TrainerSettings {
-            batch_size: budget.batch_size as usize,
-            groups: vec![GroupSettings::sgd(momentum, weight_decay, grad_clip)],
-            extra_vectors: 0,
-            label_smoothing: recipe.label_smoothing as f32,
-            float_bits: budget.float_bits,
-            preprocess: Preprocess {
-                image_size: budget.image_size as usize,
-                mean: data.mean.clone(),
-                std: data.std.clone(),
-                augment: recipe.augment,
-                cutout: if recipe.augment { budget.cutout as usize } else { 0 },
-            },
-            seed: job.seed,
-            norm_init: match recipe.bn_init {
-                BnInit::Ones => NormInit::One,
-                BnInit::Uniform => NormInit::Uniform,
-            },
-        };
-        Ok(Self { graph, settings, sets })
-    }
 }
 
 impl<'a> TrainingLoop<'a> {
@@ -424,16 +391,21 @@ impl<'a> TrainingLoop<'a> {
         Ok(found.loss.is_finite().then(|| found.accuracy()))
     }
 
-    /// The training images in the order of an epoch (Fisher and Yates's shuffle).
+    /// The training images in the order of an epoch.
     fn order(&self, epoch: u32, order: Order) -> Vec<u32> {
         let mut images = self.train.clone();
         if order == Order::Shuffled {
-            for last in (1..images.len()).rev() {
-                let word = kernels::random(self.job.seed, Purpose::Shuffle, 0, epoch, last as u32)[0];
-                images.swap(last, kernels::below(word, last as u32 + 1) as usize);
-            }
+            shuffle(&mut images, self.job.seed, 0, epoch);
         }
         images
+    }
+}
+
+/// Puts the images of a stream into the order of an epoch (Fisher and Yates's shuffle).
+pub(crate) fn shuffle(images: &mut [u32], seed: u64, stream: u32, epoch: u32) {
+    for last in (1..images.len()).rev() {
+        let word = kernels::random(seed, Purpose::Shuffle, stream, epoch, last as u32)[0];
+        images.swap(last, kernels::below(word, last as u32 + 1) as usize);
     }
 }
 

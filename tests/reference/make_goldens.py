@@ -1,7 +1,8 @@
 """Write the goldens that the program's tests are held to: `make_goldens.py DIR [FILE...]` (usually ../goldens).
 
 Without names all files are written, otherwise those named, such as `network-dense`. golden.py says what the file of a
-network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`.
+network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of searched.py
+`supernet-*`.
 """
 
 import sys
@@ -23,6 +24,7 @@ from golden import Case, golden, shorten, write
 from network import Network
 from recipe import Budget, Recipe, Sizes
 from search_steps import search_steps
+from searched import Supernet
 
 # The first six published architectures, in the published text.
 PUBLISHED = (
@@ -151,6 +153,18 @@ HANDMADE = (
 )
 
 
+def supernet_case(name: str, salt: int, channels: int, channel_parts: int) -> Case:
+    """A supernet of three cells."""
+
+    def make(inputs: int, classes: int) -> nn.Module:
+        return Supernet(3, channels, inputs, classes, channel_parts)
+
+    return Case(name, salt, make, Sizes(20, 0.03, 8), 1e-3)
+
+
+SUPERNETS = (supernet_case("pc-darts", 0, 8, 4),)
+
+
 def resizes() -> dict[str, Any]:
     """Antialiased bilinear resizing of `resize/SIZE` images (1, SIZE, SIZE), in units of 0..255."""
     cases = []
@@ -182,7 +196,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     files: dict[str, Callable[[], dict[str, Any]]] = {"resize": resizes, "cross-entropy": smoothed_losses}
-    for kind, cases in (("network", SEARCHED), ("handmade", HANDMADE)):
+    for kind, cases in (("network", SEARCHED), ("handmade", HANDMADE), ("supernet", SUPERNETS)):
         files |= {f"{kind}-{case.name}": partial(golden, case) for case in cases}
     files["search-steps"] = partial(search_steps, HANDMADE[-1])
     if unknown := set(wanted) - files.keys():

@@ -2,6 +2,7 @@
 
 Weights are trained by SGD on one stream of batches, after the architecture by Adam on another, at the weights (first
 order) or at weights that have gone a step of their own (second order; Eq. 7, with the finite difference of Eq. 8).
+Mixtures may be drawn, anew for each batch (Xie et al., 2019, SNAS; Dong and Yang, 2019, GDAS).
 """
 
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam
 
 from golden import Case, make_batch, make_network, shorten
+from noise import gumbel
 
 STEPS = 4
 
@@ -33,12 +35,15 @@ class Rates:
     architecture_decay: float = 1e-3
     distance: float = 0.01
     """How far weights are moved on both sides for the finite difference."""
+    temperature: float = 0.5
+    """Of mixtures that are drawn."""
 
 
-def search(case: Case, rates: Rates, *, second_order: bool) -> dict[str, Any]:
+def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = "") -> dict[str, Any]:
     """Losses of both kinds of batches, and the architecture and the weights' norm after the last step.
 
-    Step k trains on batch k mod 2, and the architecture sees batch 2 + k mod 2.
+    Step k is in epoch k div 2, trains on batch k mod 2, and the architecture sees batch 2 + k mod 2. `draw` is how
+    mixtures are drawn, if they are: `concrete` or `one-hot`.
     """
     network = make_network(case, torch.float64)
     batches = [make_batch(case, index, torch.float64) for index in range(4)]
@@ -52,6 +57,13 @@ def search(case: Case, rates: Rates, *, second_order: bool) -> dict[str, Any]:
     def differentiate(batch: tuple[Tensor, Tensor], parameters: list[Tensor]) -> tuple[float, list[Tensor]]:
         loss = cross_entropy(network(batch[0])[0], batch[1])
         return loss.item(), list(torch.autograd.grad(loss, parameters))
+
+    def draw_mixtures(epoch: int, batch: int) -> None:
+        for number, mixture in enumerate((network.normal, network.reduce)):
+            image = batch * case.budget.batch_size
+            shape = tuple(mixture.weight.shape)
+            mixture.noise = gumbel(shape, seed=0, mixture=number, epoch=epoch, image=image)
+            mixture.temperature, mixture.one_hot = rates.temperature, draw == "one-hot"
 
     def move(to: list[Tensor]) -> None:
         for weight, value in zip(weights, to, strict=True):
@@ -68,6 +80,8 @@ def search(case: Case, rates: Rates, *, second_order: bool) -> dict[str, Any]:
                 full = rates.momentum * moment + slope + rates.weight_decay * weight.detach()
                 ahead.append(weight.detach() - rates.learning_rate * full)
             move(ahead)
+        if draw:
+            draw_mixtures(step // 2, 2 + step % 2)
         loss, both = differentiate(valid, architecture + weights)
         found["valid"].append(loss)
         toward, vector = both[: len(architecture)], both[len(architecture) :]
@@ -85,6 +99,8 @@ def search(case: Case, rates: Rates, *, second_order: bool) -> dict[str, Any]:
         for alpha, slope in zip(architecture, toward, strict=True):
             alpha.grad = slope
         adam.step()
+        if draw:
+            draw_mixtures(step // 2, step % 2)
         loss, slopes = differentiate(train, weights)
         found["train"].append(loss)
         for weight, slope in zip(weights, slopes, strict=True):
@@ -100,4 +116,5 @@ def search_steps(case: Case) -> dict[str, Any]:
     """The JSON object of both orders."""
     rates = Rates()
     orders = {name: search(case, rates, second_order=name == "second") for name in ("first", "second")}
+    orders |= {name: search(case, rates, draw=name) for name in ("concrete", "one-hot")}
     return {"steps": STEPS, "rates": asdict(rates), "orders": orders}

@@ -6,7 +6,7 @@ are chosen so that `state_dict()` has the names that tests/tests/parity/supernet
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d, relu
+from torch.nn.functional import avg_pool2d, max_pool2d, one_hot, relu
 
 from handmade import Classifier
 
@@ -116,14 +116,26 @@ class Cell(nn.Module):
 
 
 class Mixture(nn.Module):
-    """The numbers whose softmax weighs the operations of each edge."""
+    """The numbers whose softmax weighs the operations of each edge.
+
+    With `noise` the weights are drawn: softmax((α + noise) / temperature) (Xie et al., 2019, SNAS), or, `one_hot`, 1
+    for the largest of a row, which alone has a gradient, that of the softmax (Dong and Yang, 2019, GDAS).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(EDGES, 8))
+        self.noise: Tensor | None = None
+        self.temperature, self.one_hot = 1.0, False
 
     def forward(self) -> Tensor:
-        return self.weight.softmax(dim=1)
+        if self.noise is None:
+            return self.weight.softmax(dim=1)
+        soft = ((self.weight + self.noise) / self.temperature).softmax(dim=1)
+        if not self.one_hot:
+            return soft
+        hard = one_hot(soft.argmax(dim=1), soft.shape[1]).to(soft)
+        return hard * (1 + soft - soft.detach())
 
 
 class Supernet(Classifier):

@@ -159,7 +159,10 @@ fn sixteen_bits_agree_within_their_rounding() {
         ("hardware GPU", Device::like_hardware()),
     ];
     for (name, device) in devices {
-        for (case, expected) in CASES.iter().filter(|(case, _)| case.name == "usual network") {
+        // Shaders are compiled for seconds, and counts of the drawn ones are off by one.
+        let sees = |case: &Case| name == "processor" || case.name == "usual network";
+        let cases = &CASES[..CASES.len() - RANDOM_NETWORKS as usize];
+        for (case, expected) in cases.iter().filter(|(case, _)| sees(case)) {
             let mut half = case.clone();
             half.settings.float_bits = 16;
             if let Err(list) = agree(&device, &half, expected, HALF_TOLERANCE) {

@@ -1,11 +1,13 @@
 //! One training to check: a network, its settings and random images; and the backends that run it.
 
+use std::ops::Range;
+
 use crate::backend::{Backend, Nobody, Pass, Setup, Stream, TrainerSettings};
 use crate::device::{Device, DeviceChoice};
 use crate::graph::{Call, Graph, ValueId};
 use crate::ops;
 use crate::optimiser::{GroupSettings, Progress};
-use crate::program::Mode;
+use crate::program::{Mode, ParamId};
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
 use crate::state::{Layout, NormInit, State};
@@ -15,6 +17,9 @@ use crate::{Error, ImageSet, Preprocess, Shape};
 
 /// Classes of a network that asks for no other number.
 pub(crate) const CLASSES: usize = 5;
+
+/// Of mixtures that are drawn.
+const TEMPERATURE: f32 = 0.7;
 
 /// Random numbers of a test.
 pub(crate) struct Dice {
@@ -95,11 +100,25 @@ impl Case {
     }
 
     pub(crate) fn layout(&self) -> Layout {
-        Layout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train).trained)
+        Layout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train, 32).trained)
     }
 
     pub(crate) fn initial(&self) -> State {
         State::initial(&self.graph.tables, &self.layout(), self.settings.seed, self.settings.norm_init)
+    }
+
+    /// Where the numbers of a parameter lie among all.
+    pub(crate) fn place(&self, name: &str) -> Range<usize> {
+        let params = &self.graph.tables.params;
+        let index = params.iter().position(|param| param.name == name).unwrap();
+        let first = self.layout().offset(ParamId(index));
+        first..first + params[index].elements()
+    }
+
+    /// Changes the numbers of a parameter: what they become, by element.
+    pub(crate) fn change(&self, state: &mut State, name: &str, to: impl Fn(usize, f32) -> f32) {
+        let numbers = &mut state.parameters[self.place(name)];
+        numbers.iter_mut().enumerate().for_each(|(element, number)| *number = to(element, *number));
     }
 
     pub(crate) fn setup(&self) -> Setup<dyn Call> {
@@ -136,14 +155,16 @@ impl Case {
             first_step,
             progress: vec![Progress { learning_rate: self.learning_rate, updates: 0 }; groups],
             drop_path: self.drop_path,
+            temperature: TEMPERATURE,
             monitor: &Nobody,
         }
     }
 
     /// A training step over `images`.
     pub(crate) fn batch<'a>(&self, images: &'a [u32]) -> Batch<'a> {
-        let (drop_path, running) = (self.drop_path, RunningStatistics::Updated);
-        Batch { set: 0, images, epoch: 1, progress: &[], drop_path, running, training: true }
+        let (drop_path, temperature) = (self.drop_path, TEMPERATURE);
+        let (running, training) = (RunningStatistics::Updated, true);
+        Batch { set: 0, images, epoch: 1, progress: &[], drop_path, temperature, running, training }
     }
 }
 

@@ -38,7 +38,7 @@ fn stay_as_they_are(backend: &mut dyn Backend) {
     backend.train(&case.pass(&case.order(), 0, 0)).unwrap();
     let state = backend.state().unwrap();
     let gradients = backend.gradients().unwrap();
-    let trained = ops::program(&case.graph, Mode::Train).trained;
+    let trained = ops::program(&case.graph, Mode::Train, 32).trained;
     for (index, param) in case.graph.tables.params.iter().enumerate() {
         assert_eq!(trained[index], !param.name.starts_with("dead"), "{}", param.name);
         let range = layout.offset(ParamId(index))..layout.offset(ParamId(index)) + param.elements();

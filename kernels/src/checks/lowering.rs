@@ -22,7 +22,9 @@ fn bits(memory: &mut Memory) -> Vec<u64> {
 #[test]
 fn calls_touch_what_they_say_and_nothing_else() {
     let examples = ops::examples().into_iter().map(|example| example.case(3, 5, 2, 4));
-    for case in (31..=36).map(random_network).chain(examples) {
+    let cases: Vec<_> = (31..=36).map(random_network).chain(examples).collect();
+    for (mut case, float_bits) in cases.iter().flat_map(|case| [32, 16].map(|bits| (case.clone(), bits))) {
+        case.settings.float_bits = float_bits;
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
         let batch = case.batch(&order[..2]);

@@ -9,9 +9,16 @@ use crate::graph::{Call, Graph, ValueId};
 use crate::ops;
 use crate::program::plan::{Lifetime, plan};
 use crate::program::schedule::{chains, put_off, schedule, waits};
-use crate::program::{Access, AccessKind, Content, Declare, Mode, Placement, Program, Resource};
+use crate::program::{Access, AccessKind, Declare, Mode, Placement, Program, Resource};
 use crate::reference::{Memory, Reference, Rounding};
 use crate::{PoolKind, Shape};
+
+/// A random network; every other one of 16 bits.
+fn drawn(seed: u64) -> Case {
+    let mut case = random_network(seed);
+    case.settings.float_bits = if seed.is_multiple_of(2) { 16 } else { 32 };
+    case
+}
 
 /// Calls that a processor splits into blocks of images.
 fn by_image(case: &Case, calls: &[Arc<dyn Call>]) -> Vec<bool> {
@@ -43,7 +50,7 @@ fn schedules(case: &Case, calls: &[Arc<dyn Call>]) -> [Schedule; 3] {
 }
 
 fn calls_of(case: &Case, mode: Mode) -> Vec<Arc<dyn Call>> {
-    ops::program(&case.graph, mode).calls
+    ops::program(&case.graph, mode, case.settings.float_bits).calls
 }
 
 /// What two calls may not touch at one time: written by one of them, and not shared.
@@ -107,7 +114,7 @@ fn calls_of_one_time_are_independent_and_dependent_ones_keep_their_order() {
 #[test]
 fn chains_of_one_time_are_independent_and_keep_the_lists_order() {
     for seed in 41..=46 {
-        let case = random_network(seed);
+        let case = drawn(seed);
         let calls = calls_of(&case, Mode::Train);
         let waits = waits(&calls);
         let [_, _, (_, times)] = schedules(&case, &calls);
@@ -150,7 +157,7 @@ fn result(case: &Case, reference: &Reference, memory: &Memory) -> (u64, Vec<u64>
 #[test]
 fn order_of_independent_calls_changes_nothing() {
     for seed in 51..=54 {
-        let case = random_network(seed);
+        let case = drawn(seed);
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
         let batch = case.batch(&order[..case.settings.batch_size]);
@@ -188,7 +195,7 @@ fn lifetimes<C: Declare + ?Sized>(program: &Program<C>, times: &[usize]) -> Vec<
 #[test]
 fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
     for seed in 61..=64 {
-        let case = random_network(seed);
+        let case = drawn(seed);
         let mut reference = case.reference(Rounding::Double);
         let order = case.order();
         let batch = case.batch(&order[..case.settings.batch_size]);
@@ -218,12 +225,12 @@ fn storages_hold_nothing_that_is_needed_outside_their_lifetimes() {
 #[test]
 fn storages_alive_at_one_time_have_memory_of_their_own() {
     for seed in 71..=78 {
-        let case = random_network(seed);
-        let program = ops::program(&case.graph, Mode::Train);
+        let case = drawn(seed);
+        let program = ops::program(&case.graph, Mode::Train, case.settings.float_bits);
         let [_, _, (_, times)] = schedules(&case, &program.calls);
         let lives: Vec<Lifetime> = (lifetimes(&program, &times).into_iter().zip(&program.storages))
             .filter_map(|(life, storage)| {
-                let size = if storage.content == Content::Bytes { 1 } else { 4 };
+                let size = storage.content.bytes(case.settings.float_bits == 16);
                 let bytes = storage.shape.elements() * case.settings.batch_size * size;
                 life.map(|(first, last)| Lifetime { bytes, first, last })
             })
@@ -254,7 +261,7 @@ fn what_adds_to_the_same_gradients_stands_together_where_it_may() {
     };
     let mut gained = 0;
     for seed in 41..=46 {
-        let case = random_network(seed);
+        let case = drawn(seed);
         let calls = calls_of(&case, Mode::Train);
         let [_, (_, early), (_, late)] = schedules(&case, &calls);
         // Times between a call that gives first and one that adds to it.

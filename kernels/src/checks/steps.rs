@@ -5,8 +5,8 @@ use super::cells::{relu_conv_norm, stem};
 use crate::backend::{Backend, Nobody, Pass, Stream};
 use crate::optimiser::{GroupSettings, Optimiser, Progress};
 use crate::reference::Rounding;
-use crate::step::{Group, Part, RunningStatistics, Scale, Step, Vector};
-use crate::{ConvSpec, Device, DeviceChoice, Epoch, Error, PoolKind, Shape, Term, Trainer};
+use crate::step::{Difference, Group, Part, RunningStatistics, Scale, Step, Unrolled, Vector};
+use crate::{Checkpoint, ConvSpec, Device, DeviceChoice, Draw, Epoch, Error, PoolKind, Shape, Term, Trainer};
 
 const WEIGHTS: Group = Group::WEIGHTS;
 const ARCHITECTURE: Group = Group(1);
@@ -18,10 +18,19 @@ const ADAM: Optimiser = Optimiser::Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-
 
 /// A cell whose operations a mixture weighs, trained by Adam beside weights that SGD trains.
 fn supernet() -> Case {
+    supernet_drawn(None)
+}
+
+/// The same with weights that may be drawn.
+fn supernet_drawn(draw: Option<Draw>) -> Case {
     let mut case = Case::new("supernet", Shape::new(3, 6, 6), 8, 40, |graph, image| {
         let stem = stem(graph, image, 4);
         assert_eq!(graph.group(), ARCHITECTURE);
-        let mixture = graph.in_group(ARCHITECTURE, |graph| graph.mixture("alpha", 1, 3)).unwrap();
+        let mixture = graph.in_group(ARCHITECTURE, |graph| match draw {
+            None => graph.mixture("alpha", 1, 3),
+            Some(draw) => graph.drawn_mixture("alpha", 1, 3, draw),
+        });
+        let mixture = mixture.unwrap();
         let pooled = graph.pool("pool", stem, PoolKind::Average, 1).unwrap();
         let pooled = graph.batch_norm("pool.bn", pooled).unwrap();
         let conv = relu_conv_norm(graph, "conv", stem, 4, 1, 1);
@@ -49,40 +58,17 @@ fn axpy(group: Group, scale: Scale, from: Vector, to: Vector) -> Part {
     Part::Axpy { group, scale, from, to }
 }
 
-/// Weights by a batch of the first stream, after the architecture by one of the second at weights that have gone a step of the
-/// first: the finite difference of DARTS (Eq. 8), over `distance` on both sides.
+/// The finite difference of DARTS over `distance` on both sides.
+fn unrolled(distance: f32) -> Unrolled {
+    Unrolled { momentum: MOMENTUM, weight_decay: DECAY, distance, difference: Difference::Quotient }
+}
+
 fn second_order(distance: f32) -> Step {
-    use RunningStatistics::{Kept, Updated};
-    use Vector::{Extra, Gradients, Momenta, Parameters};
-    let (weights, kept, rate) = (Extra(0), Extra(1), Scale::from(1.0).times_learning_rate(WEIGHTS));
-    let times = |factor: f32| Scale { factor, ..rate };
-    let small = |factor: f32| Scale::from(factor).over_norm(WEIGHTS, kept);
-    // The learning rate over twice the small step.
-    let quotient = |sign: f32| times(sign * 0.5 / distance).times_norm(WEIGHTS, kept);
-    Step::new(vec![
-        copy(WEIGHTS, Parameters, weights),
-        differentiate(0, Kept),
-        axpy(WEIGHTS, times(-1.0), Gradients, Parameters),
-        axpy(WEIGHTS, times(-MOMENTUM), Momenta, Parameters),
-        axpy(WEIGHTS, times(-DECAY), weights, Parameters),
-        differentiate(1, Updated),
-        copy(ARCHITECTURE, Gradients, kept),
-        copy(WEIGHTS, Gradients, kept),
-        copy(WEIGHTS, weights, Parameters),
-        axpy(WEIGHTS, small(distance), kept, Parameters),
-        differentiate(0, Kept),
-        axpy(ARCHITECTURE, quotient(-1.0), Gradients, kept),
-        copy(WEIGHTS, weights, Parameters),
-        axpy(WEIGHTS, small(-distance), kept, Parameters),
-        differentiate(0, Kept),
-        axpy(ARCHITECTURE, quotient(1.0), Gradients, kept),
-        copy(WEIGHTS, weights, Parameters),
-        copy(ARCHITECTURE, kept, Gradients),
-        Part::Update { group: ARCHITECTURE },
-        differentiate(0, Updated),
-        Part::Update { group: WEIGHTS },
-    ])
-    .unwrap()
+    Step::bilevel(ARCHITECTURE, Some(unrolled(distance)))
+}
+
+fn published(distance: f32) -> Step {
+    Step::bilevel(ARCHITECTURE, Some(Unrolled { difference: Difference::Product, ..unrolled(distance) }))
 }
 
 /// The mean of the gradients of two batches.
@@ -108,6 +94,7 @@ fn pass<'a>(step: &Step, streams: &[&'a [u32]]) -> Pass<'a> {
         first_step: 0,
         progress: RATES.map(|learning_rate| Progress { learning_rate, updates: 0 }).to_vec(),
         drop_path: 0.0,
+        temperature: 0.7,
         monitor: &Nobody,
     }
 }
@@ -124,18 +111,34 @@ fn ran(backend: &mut dyn Backend, step: &Step, order: &[u32]) -> Vec<f32> {
 #[test]
 fn steps_of_parts_agree_with_the_reference() {
     let case = supernet();
+    for (name, step) in [
+        ("first order", Step::bilevel(ARCHITECTURE, None)),
+        ("second order", second_order(0.01)),
+        ("as published", published(0.01)),
+        ("accumulated", accumulated()),
+    ] {
+        agrees(&case, name, &step);
+    }
+}
+
+#[test]
+fn steps_whose_mixtures_are_drawn_agree_with_the_reference() {
+    for draw in [Draw::Concrete, Draw::OneHot] {
+        agrees(&supernet_drawn(Some(draw)), &format!("{draw:?}"), &Step::bilevel(ARCHITECTURE, None));
+    }
+}
+
+fn agrees(case: &Case, name: &str, step: &Step) {
     let order = case.order();
-    for (name, step) in [("second order", second_order(0.01)), ("accumulated", accumulated())] {
-        let expected = ran(&mut case.reference(Rounding::Double), &step, &order);
-        let differentiations = step.differentiations().count();
-        for device in devices() {
-            let found = ran(&mut *case.backend(&device).unwrap(), &step, &order);
-            assert_eq!(found.len(), expected.len(), "{name}");
-            for (place, (e, f)) in expected.iter().zip(&found).enumerate() {
-                let is_loss = place < 3 * differentiations;
-                let tolerance = if is_loss { 1e-4 * e.abs() } else { 2e-4 * e.abs().max(0.1) };
-                assert!((e - f).abs() <= tolerance, "{name}, {}, {place}: {f}, expected {e}", device.name());
-            }
+    let expected = ran(&mut case.reference(Rounding::Double), step, &order);
+    let differentiations = step.differentiations().count();
+    for device in devices() {
+        let found = ran(&mut *case.backend(&device).unwrap(), step, &order);
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for (place, (e, f)) in expected.iter().zip(&found).enumerate() {
+            let is_loss = place < 3 * differentiations;
+            let tolerance = if is_loss { 1e-4 * e.abs() } else { 2e-4 * e.abs().max(0.1) };
+            assert!((e - f).abs() <= tolerance, "{name}, {}, {place}: {f}, expected {e}", device.name());
         }
     }
 }
@@ -165,16 +168,10 @@ fn a_second_order_step_follows_the_loss_behind_the_weights_step() {
         reference.train(&pass(&inner, &[train, valid])).unwrap();
         reference.last_loss
     };
-    let parts = second_order(1e-4);
+    let plain = Unrolled { momentum: 0.0, weight_decay: 0.0, ..unrolled(1e-4) };
+    let parts = Step::bilevel(ARCHITECTURE, Some(plain));
     let until = parts.parts().iter().position(|part| *part == Part::Update { group: ARCHITECTURE }).unwrap();
-    let step = Step::new(
-        (parts.parts()[..until].iter())
-            .filter(|part| !matches!(part, Part::Axpy { from: Vector::Momenta, .. }))
-            .filter(|part| !matches!(part, Part::Axpy { from: Vector::Extra(0), .. }))
-            .copied()
-            .collect(),
-    )
-    .unwrap();
+    let step = Step::new(parts.parts()[..until].to_vec()).unwrap();
     let mut reference = case.reference(Rounding::Double);
     reference.train(&pass(&step, &[train, valid])).unwrap();
     let gradients = reference.gradients().unwrap();
@@ -297,7 +294,7 @@ fn a_search_goes_on_from_its_checkpoint() {
         };
         let run = |trainer: &mut Trainer, number: u32| {
             let streams = &[Stream { set: 0, order: first }, Stream { set: 0, order: second }];
-            let epoch = Epoch { streams, number, learning_rates: &RATES, drop_path: 0.0 };
+            let epoch = Epoch { streams, number, learning_rates: &RATES, drop_path: 0.0, temperature: 1.0 };
             trainer.run(&second_order(0.01), &epoch, &Nobody).unwrap()
         };
         let (mut unbroken, mut resumed) = (trainer(), trainer());
@@ -307,6 +304,30 @@ fn a_search_goes_on_from_its_checkpoint() {
         assert!(unbroken.checkpoint().unwrap() == resumed.checkpoint().unwrap());
         let alpha = resumed.parameter("alpha").unwrap();
         assert!(alpha.len() == 3 && alpha.iter().all(|&a| a != 0.0), "{alpha:?}");
+        let bytes = unbroken.checkpoint().unwrap().to_bytes();
+        assert!(Checkpoint::from_bytes(&bytes).unwrap() == resumed.checkpoint().unwrap());
+    }
+}
+
+#[test]
+fn a_parameter_is_replaced_and_moments_are_cleared() {
+    let case = supernet();
+    let order = case.order();
+    let sets = std::slice::from_ref(&case.images);
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &case.graph, &case.settings, sets).unwrap();
+        let streams = &[Stream { set: 0, order: &order[..8] }];
+        let epoch = Epoch { streams, number: 0, learning_rates: &RATES, drop_path: 0.0, temperature: 1.0 };
+        trainer.run(&Step::plain(2), &epoch, &Nobody).unwrap();
+        let weight = trainer.parameter("conv.weight").unwrap();
+        trainer.set_parameter("alpha", &[1.0, -2.0, 0.5]).unwrap();
+        assert_eq!(trainer.parameter("alpha").unwrap(), [1.0, -2.0, 0.5]);
+        assert_eq!(trainer.parameter("conv.weight").unwrap(), weight);
+        assert!(trainer.norm(WEIGHTS, Vector::Momenta).unwrap() == 0.0);
+        for (name, problem) in [("alpha", "it has 3 numbers, and 2"), ("beta", "no parameter of this name")] {
+            let error = trainer.set_parameter(name, &[0.0; 2]).unwrap_err();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
     }
 }
 
@@ -319,7 +340,8 @@ fn steps_that_do_not_fit_a_training_are_refused() {
     let mut trainer = Trainer::new(&device, &case.graph, &case.settings, sets).unwrap();
     let mut refused = |step: Step, orders: &[&[u32]], rates: &[f32], message: &str| {
         let streams: Vec<_> = orders.iter().map(|order| Stream { set: 0, order }).collect();
-        let epoch = Epoch { streams: &streams, number: 0, learning_rates: rates, drop_path: 0.0 };
+        let epoch =
+            Epoch { streams: &streams, number: 0, learning_rates: rates, drop_path: 0.0, temperature: 1.0 };
         let error = trainer.run(&step, &epoch, &Nobody).unwrap_err();
         assert!(matches!(error, Error::Step { .. }) && error.to_string().contains(message), "{error}");
     };

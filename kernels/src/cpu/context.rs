@@ -2,6 +2,7 @@
 
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
 use super::simd::{Element, Vector};
+use super::sink::ChannelSink;
 use crate::backend::TrainerSettings;
 use crate::optimiser::Rates;
 use crate::preprocess::{ImageSet, Resize};
@@ -40,6 +41,7 @@ pub(crate) struct Context<'a> {
     pub(crate) rates: &'a [Rates],
     pub(crate) running: RunningStatistics,
     pub(crate) drop_path: f32,
+    pub(crate) temperature: f32,
     /// Where parameters lie.
     pub(crate) layout: &'a Layout,
     /// The batch: numbers of its images in the set.
@@ -229,22 +231,25 @@ impl<V: Vector> Reading<V> {
         }
     }
 
-    /// Gives the gradient of the value that is read from `from`: through the gate of the ReLU, written to `to` or added there.
+    /// Gives the gradient of the value that is read at `at` from `from`, through the gate of the ReLU.
     ///
     /// # Safety
-    /// As [`Vector`]; a vector must be at `from`, and at `to`.
+    /// As [`Vector`]; a vector must be at that place, and in the sink.
     #[inline(always)]
-    pub(crate) unsafe fn give<E: Element>(self, mut value: V, from: *const E, to: *mut E, accumulate: bool) {
+    pub(crate) unsafe fn give<E: Element>(
+        self,
+        mut value: V,
+        from: *const E,
+        sink: ChannelSink<E>,
+        at: usize,
+    ) {
         // SAFETY: the caller's promise.
         unsafe {
             if self.relu {
                 let zero = V::splat(0.0);
-                value = self.apply(E::load::<V>(from)).select_greater(zero, value, zero);
+                value = self.apply(E::load::<V>(from.add(at))).select_greater(zero, value, zero);
             }
-            if accumulate {
-                value = value.add(E::load::<V>(to));
-            }
-            E::store(value, to);
+            sink.put(at, value);
         }
     }
 

@@ -3,13 +3,11 @@
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::simd::{Element, Half};
+use super::simd::Element;
 use crate::error::Error;
 use crate::limits::Limit;
 use crate::program::plan::{ALIGNMENT, Lifetime, plan};
-use crate::program::{
-    Content, DropId, Input, NormId, ParamId, Storage, StorageId, Tables, Tensor, WorkspaceId,
-};
+use crate::program::{DropId, Input, NormId, ParamId, Storage, StorageId, Tables, Tensor, WorkspaceId};
 use crate::reservation::memory_for_trainings;
 use crate::shape::BLOCK;
 use crate::state::{Layout, LossScale};
@@ -176,11 +174,6 @@ impl Parameters {
     }
 }
 
-/// Bytes of an activation of 16 or of 32 bits.
-fn element(halves: bool) -> usize {
-    if halves { size_of::<Half>() } else { size_of::<f32>() }
-}
-
 /// Place of a storage in the arena.
 #[derive(Clone, Copy)]
 struct Place {
@@ -223,16 +216,11 @@ impl Memory {
         blocks: usize,
         halves: bool,
     ) -> Result<Self, Error> {
-        let element = element(halves);
         let unused = |bytes| Lifetime { bytes, first: usize::MAX, last: 0 };
         let mut lifetimes: Vec<Lifetime> = Vec::new();
         let mut places = Vec::new();
         for storage in storages {
-            let bytes = match storage.content {
-                Content::Activation => element,
-                Content::Bytes => 1,
-            };
-            let channel_bytes = storage.shape.pixels() * BLOCK * bytes;
+            let channel_bytes = storage.shape.pixels() * BLOCK * storage.content.bytes(halves);
             let block_bytes = channel_bytes * storage.shape.channels;
             places.push(Place { offset: 0, block_bytes, channel_bytes });
             lifetimes.push(unused(block_bytes * blocks));
@@ -276,11 +264,6 @@ impl Memory {
     pub(crate) fn place(&self, tensor: Tensor) -> (usize, usize) {
         let place = self.places[tensor.storage.0];
         (place.offset + tensor.channel * place.channel_bytes, place.block_bytes)
-    }
-
-    /// Bytes of an activation.
-    pub(crate) fn element(&self) -> usize {
-        element(self.halves)
     }
 
     /// First element of a tensor's part of a block.
@@ -336,7 +319,6 @@ impl Memory {
     }
 
     /// Bytes of a channel of a block.
-    #[cfg(test)]
     pub(super) fn channel_bytes(&self, storage: StorageId) -> usize {
         self.places[storage.0].channel_bytes
     }

@@ -17,6 +17,7 @@ mod planned;
 mod prefetch;
 mod rows;
 mod simd;
+mod sink;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub(crate) use self::memory::{Buffer, Memory};
 pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
 pub(crate) use self::rows::{OutputGradients, Rows, output_gradients, zero_margins};
 pub(crate) use self::simd::{Element, Portable, Vector, Work};
+pub(crate) use self::sink::{BlockSink, ChannelSink};
 pub(crate) use self::windows::{Side, Windows, pad_rows};
 
 use self::context::CHUNKS;

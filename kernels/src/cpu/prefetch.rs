@@ -3,7 +3,6 @@
 
 use super::memory::Memory;
 use crate::program::{Gradient, Sink, Tensor};
-use crate::shape::BLOCK;
 
 /// Bytes that calls without products may read before the next call is left out: what is asked for must stay in a
 /// second-level cache until it is read.
@@ -20,8 +19,8 @@ pub(crate) struct Piece {
     block: [usize; 2],
     tensors: usize,
     /// Cache lines of a channel's rows, bytes from channel to channel, and channels.
-    lines: usize,
-    pitch: usize,
+    lines: [usize; 2],
+    pitch: [usize; 2],
     channels: usize,
 }
 
@@ -29,16 +28,17 @@ impl Piece {
     /// Rows `first ..` of one tensor or two: `rows` of them, or all that there are.
     pub(crate) fn new(memory: &Memory, of: [Option<Tensor>; 2], first: usize, rows: usize) -> Self {
         let Some(shape) = of[0].map(|tensor| tensor.shape) else { return Self::default() };
-        let row = shape.width * BLOCK * memory.element();
-        let place = of.map(|tensor| tensor.map_or((0, 0), |tensor| memory.place(tensor)));
-        Self {
-            at: place.map(|(at, _)| at + first * row),
-            block: place.map(|(_, block)| block),
-            tensors: of.iter().flatten().count(),
-            lines: rows.min(shape.height.saturating_sub(first)) * row / CACHE_LINE,
-            pitch: shape.height * row,
-            channels: shape.channels,
+        let rows = rows.min(shape.height.saturating_sub(first));
+        let mut piece =
+            Self { tensors: of.iter().flatten().count(), channels: shape.channels, ..Self::default() };
+        for (index, tensor) in of.into_iter().flatten().enumerate() {
+            let pitch = memory.channel_bytes(tensor.storage);
+            let row = pitch / shape.height;
+            let (at, block) = memory.place(tensor);
+            (piece.at[index], piece.block[index]) = (at + first * row, block);
+            (piece.lines[index], piece.pitch[index]) = (rows * row / CACHE_LINE, pitch);
         }
+        piece
     }
 
     /// Rows of a gradient, and of what the operation wrote where a normalisation follows.
@@ -48,22 +48,23 @@ impl Piece {
 
     /// What a backward pass without products reads: the gradient, and where its own goes.
     pub(crate) fn of_backward(memory: &Memory, gradient: &Gradient, sink: Sink) -> Vec<Self> {
-        let to = Self::new(memory, [Some(sink.tensor), None], 0, usize::MAX);
+        let to = Self::new(memory, [Some(sink.first_touched()), None], 0, usize::MAX);
         vec![Self::of_gradient(memory, gradient, 0, usize::MAX), to]
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.lines * CACHE_LINE * self.channels * self.tensors
+        self.lines.iter().sum::<usize>() * CACHE_LINE * self.channels
     }
 
-    /// First byte of run `run` of a block: channels of the first tensor and the second in turns.
-    fn run(&self, run: usize, block: usize) -> usize {
+    /// First byte and lines of run `run` of a block: channels of the first tensor and the second in turns.
+    fn run(&self, run: usize, block: usize) -> (usize, usize) {
         let (channel, tensor) = (run / self.tensors, run % self.tensors);
-        self.at[tensor] + block * self.block[tensor] + channel * self.pitch
+        let at = self.at[tensor] + block * self.block[tensor] + channel * self.pitch[tensor];
+        (at, self.lines[tensor])
     }
 
     fn runs(&self) -> usize {
-        if self.lines == 0 { 0 } else { self.channels * self.tensors }
+        if self.lines[0] == 0 { 0 } else { self.channels * self.tensors }
     }
 }
 
@@ -129,18 +130,19 @@ impl Prefetch {
     fn next_run(&mut self) {
         for piece in &mut self.own {
             if self.own_run < piece.runs() {
-                (self.at, self.left) = (self.arena + piece.run(self.own_run, self.block), piece.lines);
+                let (at, lines) = piece.run(self.own_run, self.block);
+                (self.at, self.left) = (self.arena + at, lines);
                 self.own_run += 1;
                 return;
             }
-            if piece.lines > 0 {
+            if piece.runs() > 0 {
                 (*piece, self.own_run) = (Piece::default(), 0);
             }
         }
         while let Some(Later { piece, blocks }) = self.next.get(self.next_piece) {
             if self.next_run < piece.runs() {
-                (self.at, self.left) =
-                    (self.arena + piece.run(self.next_run, self.block + blocks), piece.lines);
+                let (at, lines) = piece.run(self.next_run, self.block + blocks);
+                (self.at, self.left) = (self.arena + at, lines);
                 self.next_run += 1;
                 return;
             }
@@ -192,6 +194,7 @@ mod tests {
     use crate::cpu::kernel::Sizes;
     use crate::cpu::phases::{Phase, Prepared};
     use crate::program::{Access, AccessKind, Mode, Resource};
+    use crate::shape::BLOCK;
     use crate::state::Layout;
     use crate::{ConvSpec, Graph, PoolKind, Shape, ops};
 
@@ -210,7 +213,7 @@ mod tests {
         value = graph.global_average(value);
         let logits = graph.linear("linear", value, 4, false).unwrap();
         graph.head(logits, 1.0).unwrap();
-        let program = ops::program(&graph, Mode::Train);
+        let program = ops::program(&graph, Mode::Train, if halves { 16 } else { 32 });
         let (tables, sources) = (&graph.tables, [graph.tables.input]);
         let layout = &Layout::new(tables, &program.trained);
         let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, layout, halves, sources: &sources };
@@ -253,7 +256,7 @@ mod tests {
                     let tensors: Vec<_> = accesses.iter().filter_map(|access| access.tensor()).collect();
                     let (gradient, raw) = (tensors[0], tensors[1]);
                     let shape = raw.shape;
-                    let plane = shape.pixels() * BLOCK * memory.element();
+                    let plane = memory.channel_bytes(raw.storage);
                     let expected = |block: usize| -> Vec<(usize, usize)> {
                         let run = |channel: usize, tensor: Tensor| {
                             let (at, block_bytes) = memory.place(tensor);

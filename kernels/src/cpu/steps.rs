@@ -18,6 +18,7 @@ pub(super) struct Now<'a> {
     pub(super) batch: &'a [u32],
     pub(super) epoch: u32,
     pub(super) drop_path: f32,
+    pub(super) temperature: f32,
     pub(super) running: RunningStatistics,
     pub(super) rates: &'a [Rates],
 }
@@ -26,14 +27,15 @@ impl<'a> Now<'a> {
     /// An evaluation of a batch of a set.
     fn evaluation(set: usize, batch: &'a [u32]) -> Self {
         let running = RunningStatistics::Kept;
-        Self { mode: Mode::Evaluate, set, batch, epoch: 0, drop_path: 0.0, running, rates: &[] }
+        let (mode, drop_path, temperature) = (Mode::Evaluate, 0.0, 1.0);
+        Self { mode, set, batch, epoch: 0, drop_path, temperature, running, rates: &[] }
     }
 }
 
 impl CpuBackend {
     /// What kernels of a differentiation, an evaluation or another part of a step see.
     pub(super) fn context<'a>(&'a self, memory: &'a Memory, now: &Now<'a>) -> Context<'a> {
-        let Now { mode, set, batch, epoch, drop_path, running, rates } = *now;
+        let Now { mode, set, batch, epoch, drop_path, temperature, running, rates } = *now;
         Context {
             mode,
             tables: &self.tables,
@@ -48,6 +50,7 @@ impl CpuBackend {
             rates,
             running,
             drop_path,
+            temperature,
             layout: &self.layout,
             batch,
         }
@@ -125,8 +128,8 @@ impl CpuBackend {
         self.round_weights();
         self.metrics.as_floats_mut().fill(0.0);
         let set = pass.streams[stream].set;
-        let (epoch, drop_path) = (pass.epoch, pass.drop_path);
-        let now = Now { mode: Mode::Train, set, batch, epoch, drop_path, running, rates: &[] };
+        let Pass { epoch, drop_path, temperature, .. } = *pass;
+        let now = Now { mode: Mode::Train, set, batch, epoch, drop_path, temperature, running, rates: &[] };
         let cx = self.context(&self.train.memory, &now);
         self.run_phases(&cx, &self.train, &self.train.phases);
         let (loss, correct) = self.metrics(batch.len());

@@ -187,7 +187,8 @@ fn check(case: &Case) {
     let images = case.order();
     let batch = &images[..case.settings.batch_size];
     let (drop_path, running) = (case.drop_path, RunningStatistics::Updated);
-    let mut now = Now { mode: Mode::Train, set: 0, batch, epoch: 0, drop_path, running, rates: &[] };
+    let (mode, temperature) = (Mode::Train, 1.0);
+    let mut now = Now { mode, set: 0, batch, epoch: 0, drop_path, temperature, running, rates: &[] };
     check_program(case, &backend, &backend.train, &now);
     let (group, from) = (Group::WEIGHTS, Vector::Gradients);
     let scale = Scale::from(-0.3).times_learning_rate(group).over_norm(group, Vector::Parameters);

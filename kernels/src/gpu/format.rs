@@ -61,6 +61,8 @@ impl Holds {
 pub(crate) enum SlotKind {
     /// Activations, four lanes an element.
     Lanes,
+    /// Sums of 32 bits, which lie among activations: where these have 16, four lanes are two elements.
+    Sums,
     /// 32-bit words.
     Words,
 }

@@ -6,7 +6,7 @@ use super::format::{Format, Holds, SlotKind};
 pub(super) const SLOTS: usize = 7;
 
 /// Most slots of one kernel that are quads of lanes, and that are words.
-pub(super) const LANE_SLOTS: usize = 6;
+pub(super) const LANE_SLOTS: usize = 7;
 const WORD_SLOTS: usize = 4;
 
 /// Bytes of the window of job records that a dispatch sees.
@@ -44,7 +44,7 @@ pub(super) fn slot_bindings(format: Format) -> impl Iterator<Item = (u32, usize,
 pub(super) fn slot_binding(number: usize, kind: SlotKind, format: Format) -> Option<u32> {
     let place = match (kind, format.textured) {
         (_, false) => Some(number),
-        (SlotKind::Lanes, true) => (number < LANE_SLOTS).then_some(number),
+        (SlotKind::Lanes | SlotKind::Sums, true) => (number < LANE_SLOTS).then_some(number),
         (SlotKind::Words, true) => (number >= SLOTS - WORD_SLOTS).then_some(SLOTS + number),
     };
     place.map(|place| 1 + place as u32)
@@ -91,7 +91,7 @@ pub(super) fn memory_entries(format: Format) -> Vec<wgpu::BindGroupLayoutEntry> 
     let mut entries = vec![entry(0, storage(Holds::State))];
     entries.extend(slot_bindings(format).map(|(binding, _, kind)| match kind {
         SlotKind::Words => entry(binding, storage(Holds::Words)),
-        SlotKind::Lanes => entry(binding, storage(Holds::Lanes { half: format.half })),
+        SlotKind::Lanes | SlotKind::Sums => entry(binding, storage(Holds::Lanes { half: format.half })),
     }));
     entries
 }

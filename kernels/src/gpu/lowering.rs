@@ -28,6 +28,8 @@ pub(crate) trait Kernel: Declare {
 pub(crate) struct Sizes {
     /// Images of a whole batch.
     pub(crate) batch: usize,
+    /// Whether activations have 16 bits.
+    pub(crate) half: bool,
     pub(crate) style: Style,
 }
 

@@ -120,7 +120,7 @@ impl StateWords {
                 firsts.push(next);
                 next += term.channels;
             }
-            let weights = take(words, mixture.rows * mixture.choices);
+            let weights = take(words, mixture.kept);
             let partials = take(words, next);
             state.mixtures.push(MixtureWords { weights, partials, firsts, terms: 0 });
         }
@@ -183,8 +183,21 @@ fn terms(mixture: &Mixture, firsts: &[usize]) -> Vec<u32> {
 pub(crate) enum Held {
     /// So many quads of lanes: four numbers of the precision of activations.
     Quads(usize),
+    /// The same in 32 bits.
+    Sums(usize),
     /// So many words.
     Words(usize),
+}
+
+impl Held {
+    /// Bytes of it, where activations have 16 bits (`half`) or 32.
+    pub(crate) fn bytes(self, half: bool) -> usize {
+        match self {
+            Self::Quads(quads) => 4 * quads * Content::Activation.bytes(half),
+            Self::Sums(quads) => 4 * quads * Content::Sum.bytes(half),
+            Self::Words(words) => 4 * words,
+        }
+    }
 }
 
 /// What a call needs in the arena, from the time of its first launch to that of its last.
@@ -253,7 +266,6 @@ impl Arena {
         page_bytes: usize,
     ) -> Self {
         let lanes = blocks(batch) * BLOCK;
-        let element = if half { 2 } else { 4 };
         let mut words_of = HashSet::new();
         let mut held: Vec<(Block, Lifetime)> = Vec::new();
         let mut numbers: HashMap<Block, usize> = HashMap::new();
@@ -271,14 +283,10 @@ impl Arena {
         for Needs { times, storages: touched, workspaces, touched_workspaces } in needs {
             for &id in touched {
                 let (block, storage) = (Block::Storage(id), storages[id.0]);
-                let bytes = match storage.content {
-                    Content::Activation => storage.shape.elements() * lanes * element,
-                    Content::Bytes => {
-                        words_of.insert(block);
-                        storage.shape.elements() * lanes
-                    }
-                };
-                hold(block, bytes, *times);
+                if storage.content == Content::Bytes {
+                    words_of.insert(block);
+                }
+                hold(block, storage.shape.elements() * lanes * storage.content.bytes(half), *times);
             }
             for &id in touched_workspaces.iter().filter(|id| needed.contains(id)) {
                 hold(Block::Workspace(id), 0, *times);
@@ -286,10 +294,10 @@ impl Arena {
             for &(id, what) in workspaces {
                 let block = Block::Workspace(id);
                 match what {
-                    Held::Quads(quads) => hold(block, quads * 4 * element, *times),
-                    Held::Words(words) => {
+                    Held::Quads(_) | Held::Sums(_) => hold(block, what.bytes(half), *times),
+                    Held::Words(_) => {
                         words_of.insert(block);
-                        hold(block, 4 * words, *times);
+                        hold(block, what.bytes(half), *times);
                     }
                 }
             }

@@ -14,6 +14,7 @@
 mod copy;
 mod dependencies;
 mod device;
+mod driver;
 mod format;
 mod grid;
 mod images;
@@ -49,6 +50,7 @@ mod vulkan;
 mod tests;
 
 pub(crate) use device::GpuDevice;
+pub use driver::prepare_software_driver;
 pub use format::PACKED;
 pub(crate) use pack::{Seat, pack};
 
@@ -59,7 +61,7 @@ pub(crate) use memory::{Held, MAX_RUNS, RATES, SetWords};
 pub(crate) use record::{Launch, Page};
 pub(crate) use shader::{GRADIENT, INPUT, RNG, SINK, Shader, TOTALS, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
-pub(crate) use views::{Parts, Read, View, X_SHAPE, Y_SHAPE};
+pub(crate) use views::{Parts, Read, SinkViews, View, X_SHAPE, Y_SHAPE};
 
 use std::sync::Arc;
 

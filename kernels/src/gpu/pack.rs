@@ -194,7 +194,8 @@ impl<'a> Lead<'a> {
         let (members, mut all) = self.seats();
         for (seat, pass) in &passes {
             let Some(member) = members[*seat] else { continue };
-            let OwnedPass { step, streams, epoch, first_step, progress, drop_path, relay } = &**pass;
+            let OwnedPass { step, streams, epoch, first_step, progress, drop_path, temperature, relay } =
+                &**pass;
             all[member] = Some(Pass {
                 step: step.clone(),
                 streams: streams.iter().map(OwnedStream::stream).collect(),
@@ -202,6 +203,7 @@ impl<'a> Lead<'a> {
                 first_step: *first_step,
                 progress: progress.clone(),
                 drop_path: *drop_path,
+                temperature: *temperature,
                 monitor: if *seat == own { monitor } else { &**relay },
             });
         }
@@ -341,10 +343,19 @@ impl SeatBackend {
 impl Backend for SeatBackend {
     fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
         let relay = Arc::new(Relay::default());
-        let Pass { step, streams, epoch, first_step, progress, drop_path, monitor } = pass.clone();
+        let Pass { step, streams, epoch, first_step, progress, drop_path, temperature, monitor } =
+            pass.clone();
         let streams = streams.into_iter().map(OwnedStream::new).collect();
-        let owned =
-            OwnedPass { step, streams, epoch, first_step, progress, drop_path, relay: Arc::clone(&relay) };
+        let owned = OwnedPass {
+            step,
+            streams,
+            epoch,
+            first_step,
+            progress,
+            drop_path,
+            temperature,
+            relay: Arc::clone(&relay),
+        };
         match self.seat.pack.ask(self.seat.number, Request::Train(Box::new(owned)), &relay, monitor) {
             Answer::Trained(metrics) => metrics,
             Answer::Built(Err(error)) => Err(error),

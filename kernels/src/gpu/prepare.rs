@@ -86,7 +86,7 @@ impl Prepared {
                 return Err(TooLarge::Loop);
             }
             let half = setup.settings.float_bits == 16;
-            let sizes = Sizes { batch: setup.settings.batch_size, style };
+            let sizes = Sizes { batch, half, style };
             let mut own = [0, 1].map(|mode: usize| {
                 let (program, spans) = (programs[mode][index], times[mode][index].spans());
                 let needs = needs(&program.calls, &sizes, &spans);

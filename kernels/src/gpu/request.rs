@@ -37,6 +37,7 @@ pub(super) struct OwnedPass {
     pub(super) first_step: u64,
     pub(super) progress: Vec<Progress>,
     pub(super) drop_path: f32,
+    pub(super) temperature: f32,
     pub(super) relay: Arc<Relay>,
 }
 

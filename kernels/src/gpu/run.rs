@@ -39,7 +39,8 @@ pub(super) struct StepRecord {
     pub(super) drop_path: f32,
     /// Set that the images come from.
     pub(super) image_set: u32,
-    pub(super) unused: [u32; 2],
+    pub(super) temperature: f32,
+    pub(super) unused: u32,
 }
 
 /// What one training of a pack does in a pass, and where its state lies.
@@ -88,6 +89,7 @@ impl Share<'_> {
             epoch: self.pass.epoch,
             seed: [self.seed as u32, (self.seed >> 32) as u32],
             drop_path: self.pass.drop_path,
+            temperature: self.pass.temperature,
             ..StepRecord::default()
         };
         let read = |step: usize, row: usize| {

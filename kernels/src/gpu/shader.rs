@@ -16,7 +16,7 @@ pub(super) const COMMON: &str = include_str!("wgsl/common.wgsl");
 pub(crate) const INPUT: &str = include_str!("wgsl/input.wgsl");
 /// Reads the gradient in slot g ([`Parts::gradient`](super::Parts::gradient)).
 pub(crate) const GRADIENT: &str = include_str!("wgsl/gradient.wgsl");
-/// Gives a gradient to slot sink.
+/// Gives a gradient to slot sink or slot sum ([`Parts::sink`](super::Parts::sink)).
 pub(crate) const SINK: &str = include_str!("wgsl/sink.wgsl");
 /// Random numbers.
 pub(crate) const RNG: &str = include_str!("wgsl/rng.wgsl");

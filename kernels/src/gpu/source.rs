@@ -73,7 +73,7 @@ impl std::hash::Hash for Source {
 const STEP: &str = "struct Step {
     images: u32, first: u32, row: u32, epoch: u32,
     seed: vec2<u32>, labels: u32, keeps_running: u32,
-    drop_path: f32, image_set: u32, unused_a: u32, unused_b: u32,
+    drop_path: f32, image_set: u32, temperature: f32, unused: u32,
 }
 ";
 
@@ -178,7 +178,7 @@ fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index
 pub(crate) fn slot_numbers(kinds: impl Iterator<Item = SlotKind>) -> Vec<usize> {
     let (mut lanes, mut words) = (0..SLOTS, (0..SLOTS).rev());
     let next = |kind| match kind {
-        SlotKind::Lanes => lanes.next(),
+        SlotKind::Lanes | SlotKind::Sums => lanes.next(),
         SlotKind::Words => words.next(),
     };
     kinds.filter_map(next).collect()
@@ -219,10 +219,10 @@ enum Element {
 fn element(kind: SlotKind, format: Format) -> Element {
     match (kind, format.textured, format.half) {
         (SlotKind::Words, _, _) => Element::Buffer("u32"),
-        (SlotKind::Lanes, false, false) => Element::Buffer("vec4<f32>"),
-        (SlotKind::Lanes, false, true) => Element::Buffer("vec2<u32>"),
-        (SlotKind::Lanes, true, false) => Element::Texture("rgba32float"),
-        (SlotKind::Lanes, true, true) => Element::Texture("rg32uint"),
+        (_, false, false) => Element::Buffer("vec4<f32>"),
+        (_, false, true) => Element::Buffer("vec2<u32>"),
+        (_, true, false) => Element::Texture("rgba32float"),
+        (_, true, true) => Element::Texture("rg32uint"),
     }
 }
 
@@ -243,28 +243,46 @@ fn declare(text: &mut String, number: usize, kind: SlotKind, format: Format) {
 
 /// Defines `load_<name>` and `store_<name>` of the slot with a number.
 fn access(text: &mut String, number: usize, name: &str, kind: SlotKind, format: Format) {
-    let packed = kind == SlotKind::Lanes && format.half;
+    let element = element(kind, format);
     let value = if kind == SlotKind::Words { "u32" } else { "vec4<f32>" };
-    let load = if packed { "vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y))" } else { "word" };
-    let store = if packed { "vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))" } else { "value" };
-    let (read, write) = match element(kind, format) {
-        Element::Buffer(_) => (format!("slot_{number}[index]"), format!("slot_{number}[index] = {store}")),
-        Element::Texture(_) => {
-            let texel = if packed { format!("vec4<u32>({store}, 0u, 0u)") } else { store.into() };
-            (
-                format!("textureLoad(slot_{number}, texel_at(index))"),
-                format!("textureStore(slot_{number}, texel_at(index), {texel})"),
-            )
+    let get = |index: &str| match element {
+        Element::Buffer(_) => format!("slot_{number}[{index}]"),
+        Element::Texture(_) => format!("textureLoad(slot_{number}, texel_at({index}))"),
+    };
+    let set = |index: &str, words: &str| match element {
+        Element::Buffer(_) => format!("slot_{number}[{index}] = {words}"),
+        Element::Texture(_) => format!("textureStore(slot_{number}, texel_at({index}), {words})"),
+    };
+    // Two words, of which a texel has four.
+    let pair = |words: &str| match element {
+        Element::Buffer(_) => format!("vec2<u32>({words})"),
+        Element::Texture(_) => format!("vec4<u32>({words}, 0u, 0u)"),
+    };
+    let (load, store) = match kind {
+        SlotKind::Lanes if format.half => {
+            let load = format!(
+                "let word = {};\n    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));",
+                get("index")
+            );
+            let packed = pair("pack2x16float(value.xy), pack2x16float(value.zw)");
+            (load, format!("{};", set("index", &packed)))
         }
+        SlotKind::Sums if format.half => {
+            let [first, second] = ["2u * index", "2u * index + 1u"];
+            let load =
+                format!("return bitcast<vec4<f32>>(vec4<u32>({}.xy, {}.xy));", get(first), get(second));
+            let halves = ["xy", "zw"].map(|half| pair(&format!("bitcast<vec2<u32>>(value.{half})")));
+            (load, format!("{};\n    {};", set(first, &halves[0]), set(second, &halves[1])))
+        }
+        _ => (format!("return {};", get("index")), format!("{};", set("index", "value"))),
     };
     let _ = write!(
         text,
         "fn load_{name}(index: u32) -> {value} {{
-    let word = {read};
-    return {load};
+    {load}
 }}
 fn store_{name}(index: u32, value: {value}) {{
-    {write};
+    {store}
 }}
 "
     );

@@ -6,7 +6,8 @@ use super::memory::{Arena, Block, Place, StateWords};
 use super::record::Page;
 use super::source::{Choice, Const};
 use crate::program::{
-    DropId, Gradient, Input, Mixed, Mode, NormId, Storage, StorageId, Tables, Tensor, WorkspaceId,
+    Channels, Content, DropId, Gradient, Input, Mixed, Mode, NormId, Sink, Storage, StorageId, Tables,
+    Tensor, WorkspaceId,
 };
 use crate::shape::{BLOCK, Shape, blocks};
 
@@ -39,6 +40,17 @@ pub(crate) struct GradientRead {
     pub(crate) drop: Option<u32>,
 }
 
+/// Where a gradient goes: the gradient and its sum, of which the last that adds to it makes the gradient with 16 bits.
+/// With 32 both are the same, and all is a sum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SinkViews {
+    to: View,
+    sum: View,
+    accumulate: bool,
+    whole: Channels,
+    half: bool,
+}
+
 /// A weight of a mixture: the word that holds it, and the first of the words of its term's partial sums.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WeightWords {
@@ -63,15 +75,30 @@ impl Places<'_> {
     }
 
     pub(crate) fn tensor(&self, tensor: Tensor) -> View {
-        let storage = self.storages[tensor.storage.0].shape;
-        let whole = self.lanes(Block::Storage(tensor.storage), storage);
+        let Storage { shape: storage, content } = self.storages[tensor.storage.0];
+        let whole = self.lanes(Block::Storage(tensor.storage), storage, content);
         let base = whole.base + (tensor.channel * storage.pixels() * 4) as u32;
         View { base, shape: tensor.shape, ..whole }
     }
 
     /// A workspace that holds quads of lanes, of `shape` an image.
     pub(crate) fn workspace(&self, workspace: WorkspaceId, shape: Shape) -> View {
-        self.lanes(Block::Workspace(workspace), shape)
+        self.lanes(Block::Workspace(workspace), shape, Content::Activation)
+    }
+
+    /// A workspace that holds sums, of `shape` an image.
+    pub(crate) fn sums(&self, workspace: WorkspaceId, shape: Shape) -> View {
+        self.lanes(Block::Workspace(workspace), shape, Content::Sum)
+    }
+
+    pub(crate) fn sink(&self, Sink { tensor, sum, accumulate, whole }: Sink) -> SinkViews {
+        SinkViews { to: self.tensor(tensor), sum: self.tensor(sum), accumulate, whole, half: self.half }
+    }
+
+    /// A sink that only one launch gives to.
+    pub(crate) fn own_sink(&self, to: View) -> SinkViews {
+        let whole = Channels { first: 0, count: to.shape.channels };
+        SinkViews { to, sum: to, accumulate: false, whole, half: self.half }
     }
 
     /// A workspace that holds quads of lanes, which no image has a part of.
@@ -85,9 +112,9 @@ impl Places<'_> {
         (Page::Words(place.page), (place.bytes / 4) as u32)
     }
 
-    fn lanes(&self, block: Block, shape: Shape) -> View {
+    fn lanes(&self, block: Block, shape: Shape, content: Content) -> View {
         let place = self.place(block);
-        let unit = if self.half { 8 } else { 16 };
+        let unit = 4 * content.bytes(self.half);
         let block = (shape.elements() * 4) as u32;
         View { page: Page::Lanes(place.page), base: (place.bytes / unit) as u32, block, shape }
     }
@@ -189,6 +216,25 @@ impl Parts {
         self.slots.push((name, SlotKind::Lanes, view.page));
         self.fields.extend([(name, view.base), (block, view.block)]);
         self
+    }
+
+    /// What `sink.wgsl` needs, of slots sink and sum.
+    pub(crate) fn sink(self, sink: SinkViews) -> Self {
+        let SinkViews { to, sum, accumulate, whole: Channels { first, count }, half } = sink;
+        let parts = self.view("sink", "sink_block", to).sums("sum", sum).choice("ACCUMULATE", accumulate);
+        parts.rounded(half, count > 0).field("whole_first", first).field("whole_count", count)
+    }
+
+    /// A view of sums in slot `name`, with job word `name`.
+    pub(crate) fn sums(mut self, name: &'static str, view: View) -> Self {
+        self.slots.push((name, SlotKind::Sums, view.page));
+        self.fields.push((name, view.base));
+        self
+    }
+
+    /// Whether what is found goes where it is rounded, and not to a sum; with 32 bits nothing is.
+    pub(crate) fn rounded(self, half: bool, is_rounded: bool) -> Self {
+        if half { self.choice("ROUNDED", is_rounded) } else { self.flag("ROUNDED", false) }
     }
 
     /// What `input.wgsl` needs, of slot x.

@@ -19,8 +19,8 @@ pub(crate) use tape::Tape;
 
 use crate::error::Error;
 use crate::program::{
-    Content, Init, Input, Mode, Norm, NormId, Param, ParamId, Program, Storage, StorageId, Tables, Tensor,
-    WorkspaceId,
+    Channels, Content, Init, Input, Mode, Norm, NormId, Param, ParamId, Program, Sink, Storage, StorageId,
+    Tables, Tensor, WorkspaceId,
 };
 use crate::shape::Shape;
 use crate::step::Group;
@@ -265,17 +265,29 @@ impl Graph {
         (norm, sums_by)
     }
 
-    /// The calls of all operations, forward and, in training, backward. `zeros` makes the call that fills a tensor with zeros.
-    pub(crate) fn lower(&self, mode: Mode, zeros: fn(Tensor) -> Arc<dyn Call>) -> Program<dyn Call> {
+    /// The calls of all operations, forward and, in training, backward. Where activations have 16 bits (`halves`),
+    /// gradients are summed apart from where they lie. `zeros` makes the call that gives zeros.
+    pub(crate) fn lower(
+        &self,
+        mode: Mode,
+        halves: bool,
+        zeros: fn(Sink) -> Arc<dyn Call>,
+    ) -> Program<dyn Call> {
+        // Who gives last is known when all have given.
+        let whole = (halves && mode == Mode::Train).then(|| self.tape(mode, zeros, None).whole());
+        self.tape(mode, zeros, whole).finish()
+    }
+
+    fn tape(&self, mode: Mode, zeros: fn(Sink) -> Arc<dyn Call>, whole: Option<Vec<Channels>>) -> Tape {
         let training = mode == Mode::Train;
         let readers = self.nodes.iter().flat_map(|node| node.op.inputs()).collect();
-        let mut tape = Tape::new(mode, &self.tables, &self.storages, readers, zeros);
+        let mut tape = Tape::new(mode, &self.tables, &self.storages, readers, zeros, whole);
         let nodes = || self.nodes.iter().filter(|node| training || !node.training_only);
         nodes().for_each(|node| node.op.forward(&mut tape));
         if training {
             nodes().rev().for_each(|node| node.op.backward(&mut tape));
         }
-        tape.finish()
+        tape
     }
 }
 

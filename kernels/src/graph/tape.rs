@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::call::Call;
 use crate::program::{
-    Content, DropId, Gradient, Input, Mixed, MixtureId, Mode, Norm, NormId, ParamId, Program, Sink, Storage,
-    StorageId, Tables, Tensor,
+    Channels, Content, DropId, Gradient, Input, Mixed, MixtureId, Mode, Norm, NormId, ParamId, Program, Sink,
+    Storage, StorageId, Tables, Tensor,
 };
 use crate::shape::Shape;
 
@@ -20,8 +20,13 @@ pub(crate) struct Tape {
     input: StorageId,
     /// How every operation reads its inputs.
     readers: Vec<Input>,
-    /// Makes the call that fills a tensor with zeros.
-    zeros: fn(Tensor) -> Arc<dyn Call>,
+    /// Makes the call that gives zeros.
+    zeros: fn(Sink) -> Arc<dyn Call>,
+    /// What was given so far, in order.
+    given: Vec<Value>,
+    /// Where sums lie apart from the gradients that they become: of each of those that are given, what no later one
+    /// adds to.
+    whole: Option<Vec<Channels>>,
     /// Gradients of what each storage of the graph holds, as it was produced.
     produced: Vec<Gathered>,
     /// Gradients of what each normalisation makes of what it normalises, and the first channel of that.
@@ -45,10 +50,21 @@ struct Scaled {
 /// The gradient of channels, as far as it is known.
 struct Gathered {
     shape: Shape,
-    /// Its memory, once something wrote to it.
+    /// Its memory, and that of its sum where it lies apart, once something wrote to them.
     storage: Option<StorageId>,
-    /// Channels that were written.
-    written: Vec<bool>,
+    sum: Option<StorageId>,
+    /// Of each channel.
+    written: Vec<Written>,
+}
+
+/// What was written of a channel of a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Written {
+    Nothing,
+    /// A sum that lies apart.
+    Sum,
+    /// The gradient, or what others add to where it lies.
+    Gradient,
 }
 
 /// A value that gradients are of.
@@ -59,6 +75,12 @@ struct Value {
     norm: Option<NormId>,
 }
 
+impl Value {
+    fn overlaps(self, other: Self) -> bool {
+        self.norm == other.norm && self.tensor.overlaps(other.tensor)
+    }
+}
+
 impl From<Input> for Value {
     fn from(Input { tensor, norm, .. }: Input) -> Self {
         Self { tensor, norm }
@@ -66,13 +88,15 @@ impl From<Input> for Value {
 }
 
 impl Tape {
-    /// For operations that read `readers` of a graph with these storages, of which the first is its input.
+    /// For operations that read `readers` of a graph with these storages, of which the first is its input. Sums lie
+    /// apart where an earlier tape of the same told what is [whole](Self::whole) when.
     pub(super) fn new(
         mode: Mode,
         tables: &Tables,
         storages: &[Storage],
         readers: Vec<Input>,
-        zeros: fn(Tensor) -> Arc<dyn Call>,
+        zeros: fn(Sink) -> Arc<dyn Call>,
+        whole: Option<Vec<Channels>>,
     ) -> Self {
         let normalised = |norm: &Norm| (norm.raw.channel, Gathered::new(norm.raw.shape));
         Self {
@@ -84,6 +108,8 @@ impl Tape {
             input: StorageId(0),
             readers,
             zeros,
+            given: Vec::new(),
+            whole,
             program: Program {
                 mode,
                 prologue: Vec::new(),
@@ -96,6 +122,28 @@ impl Tape {
 
     pub(super) fn finish(self) -> Program<dyn Call> {
         self.program
+    }
+
+    /// Of each gradient that was given, the most channels side by side that no later one was added to.
+    pub(super) fn whole(&self) -> Vec<Channels> {
+        let runs = |(index, value): (usize, &Value)| {
+            let mut is_whole = vec![true; value.tensor.shape.channels];
+            for later in self.given[index + 1..].iter().filter(|later| later.overlaps(*value)) {
+                let first = later.tensor.channel.saturating_sub(value.tensor.channel);
+                let end = later.tensor.channel + later.tensor.shape.channels - value.tensor.channel;
+                let end = end.min(is_whole.len());
+                is_whole[first..end].fill(false);
+            }
+            let (mut longest, mut first) = (Channels { first: 0, count: 0 }, 0);
+            for run in is_whole.chunk_by(|a, b| a == b) {
+                if run[0] && run.len() > longest.count {
+                    longest = Channels { first, count: run.len() };
+                }
+                first += run.len();
+            }
+            longest
+        };
+        self.given.iter().enumerate().map(runs).collect()
     }
 
     /// Whether the program is one of training.
@@ -187,7 +235,7 @@ impl Tape {
         if !self.is_known(value) {
             return None;
         }
-        self.fill(value);
+        self.fill(value, Written::Gradient);
         let (gathered, channel) = self.gathered(value);
         let tensor = Tensor { storage: gathered.storage?, channel, shape: tensor.shape };
         Some(Scaled { tensor, scale: None, mixed: None })
@@ -207,47 +255,79 @@ impl Tape {
     /// Whether some of its gradient lies in memory.
     fn is_known(&mut self, value: Value) -> bool {
         let (gathered, channel) = self.gathered(value);
-        gathered.written[channel..][..value.tensor.shape.channels].contains(&true)
+        gathered.written[channel..][..value.tensor.shape.channels].iter().any(|&w| w != Written::Nothing)
     }
 
-    /// Puts zeros where nothing wrote the gradient of a value, of which some is written.
-    fn fill(&mut self, value: Value) {
+    /// Puts zeros where nothing wrote the gradient of a value, of which some is written; to the sum, or to the
+    /// gradient, which is then made of the sum where that is all there is.
+    fn fill(&mut self, value: Value, to: Written) {
         let shape = value.tensor.shape;
         let (gathered, first) = self.gathered(value);
-        let Some(storage) = gathered.storage else { return };
-        let written = &mut gathered.written[first..][..shape.channels];
-        let (mut blank, mut channel) = (Vec::new(), first);
+        let written = gathered.written[first..][..shape.channels].to_vec();
+        let mut channel = first;
         for run in written.chunk_by(|a, b| a == b) {
-            if !run[0] {
-                blank.push(Tensor { storage, channel, shape: shape.with_channels(run.len()) });
-            }
+            let (from, part) = (channel, shape.with_channels(run.len()));
             channel += run.len();
+            if run[0] < to {
+                let count = if to == Written::Gradient { run.len() } else { 0 };
+                let whole = Channels { first: 0, count };
+                let sink = self.sink_at(value, from, part, run[0] == Written::Sum, whole);
+                let zeros = (self.zeros)(sink);
+                self.program.calls.push(zeros);
+            }
         }
-        written.fill(true);
-        let zeros = self.zeros;
-        self.program.calls.extend(blank.into_iter().map(zeros));
     }
 
     fn sink_of(&mut self, value: Value) -> Sink {
+        let shape = value.tensor.shape;
+        let all = Channels { first: 0, count: shape.channels };
+        let whole = self.whole.as_ref().map_or(all, |whole| whole[self.given.len()]);
+        self.given.push(value);
         let accumulate = self.is_known(value);
         if accumulate {
-            self.fill(value);
+            let apart = self.whole.is_some();
+            self.fill(value, if apart { Written::Sum } else { Written::Gradient });
         }
+        let (_, channel) = self.gathered(value);
+        self.sink_at(value, channel, shape, accumulate, whole)
+    }
+
+    /// A sink of the channels from `channel` on of the gradient that a value is a part of.
+    fn sink_at(
+        &mut self,
+        value: Value,
+        channel: usize,
+        shape: Shape,
+        accumulate: bool,
+        whole: Channels,
+    ) -> Sink {
+        let tensor = Tensor { storage: self.memory(value, Content::Activation), channel, shape };
+        let has_sum = self.whole.is_some() && (accumulate || whole.count < shape.channels);
+        let sum = if has_sum { self.memory(value, Content::Sum) } else { tensor.storage };
+        let sink = Sink { tensor, sum: Tensor { storage: sum, ..tensor }, accumulate, whole };
+        let (gathered, _) = self.gathered(value);
+        let written = &mut gathered.written[channel..][..shape.channels];
+        written.fill(Written::Sum);
+        written[sink.whole.range()].fill(Written::Gradient);
+        sink
+    }
+
+    /// Memory of the gradient that a value is a part of, or of its sum.
+    fn memory(&mut self, value: Value, content: Content) -> StorageId {
         let next = StorageId(self.program.storages.len());
-        let shape = value.tensor.shape;
-        let (gathered, channel) = self.gathered(value);
-        let storage = *gathered.storage.get_or_insert(next);
-        gathered.written[channel..][..shape.channels].fill(true);
+        let (gathered, _) = self.gathered(value);
+        let shape = gathered.shape;
+        let found = if content == Content::Sum { &mut gathered.sum } else { &mut gathered.storage };
+        let storage = *found.get_or_insert(next);
         if storage == next {
-            let shape = gathered.shape;
-            self.program.storages.push(Storage { shape, content: Content::Activation });
+            self.program.storages.push(Storage { shape, content });
         }
-        Sink { tensor: Tensor { storage, channel, shape }, accumulate }
+        storage
     }
 }
 
 impl Gathered {
     fn new(shape: Shape) -> Self {
-        Self { shape, storage: None, written: vec![false; shape.channels] }
+        Self { shape, storage: None, sum: None, written: vec![Written::Nothing; shape.channels] }
     }
 }

@@ -27,7 +27,7 @@ mod windowed;
 use std::sync::Arc;
 
 pub use convolution::{ConvSpec, DepthwiseSpec, SeparableSpec};
-pub use mixture::Mixture;
+pub use mixture::{Draw, Mixture};
 pub use node_sum::Term;
 pub use pool::{PoolKind, PoolSpec};
 pub(crate) use typical::{BATCH, Build, IMAGE, Own, Typical};
@@ -36,9 +36,9 @@ use crate::graph::{Call, Graph};
 use crate::program::{Mode, Program};
 use crate::step::{Part, VectorWork};
 
-/// The calls of a graph: in training those that differentiate.
-pub(crate) fn program(graph: &Graph, mode: Mode) -> Program<dyn Call> {
-    let mut program = graph.lower(mode, |tensor| Arc::new(node_sum::zeros(tensor)));
+/// The calls of a graph, whose activations have so many bits: in training those that differentiate.
+pub(crate) fn program(graph: &Graph, mode: Mode, float_bits: u32) -> Program<dyn Call> {
+    let mut program = graph.lower(mode, float_bits == 16, |sink| Arc::new(node_sum::zeros(sink)));
     if mode == Mode::Train {
         program.calls.extend(loss_scale::calls());
     }

@@ -205,8 +205,20 @@ impl Accesses {
 
     /// Gives a gradient.
     pub(crate) fn gives(self, sink: Sink) -> Self {
-        let kind = if sink.accumulate { AccessKind::Accumulate } else { AccessKind::Write };
-        self.add(Resource::Tensor(sink.tensor), kind)
+        if !sink.has_sum() {
+            let kind = if sink.accumulate { AccessKind::Accumulate } else { AccessKind::Write };
+            return self.add(Resource::Tensor(sink.tensor), kind);
+        }
+        sink.written().fold(self, |list, part| {
+            let is_sum = part.storage == sink.sum.storage;
+            match (sink.accumulate, is_sum) {
+                (true, true) => list.accumulates(Resource::Tensor(part)),
+                (true, false) => {
+                    list.reads_tensor(Tensor { storage: sink.sum.storage, ..part }).writes_tensor(part)
+                }
+                (false, _) => list.writes_tensor(part),
+            }
+        })
     }
 
     /// With the sums for the statistics of what it writes, where a normalisation follows.

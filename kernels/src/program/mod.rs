@@ -12,7 +12,8 @@ use std::sync::Arc;
 pub(crate) use access::{Access, AccessKind, Accesses, Declare, Placement, Resource};
 pub(crate) use tables::{Head, Init, Mixture, MixtureTerm, Norm, Param, Tables};
 pub(crate) use tensor::{
-    DropId, Gradient, Input, Mixed, MixtureId, NormId, ParamId, Sink, StorageId, Tensor, WorkspaceId,
+    Channels, DropId, Gradient, Input, Mixed, MixtureId, NormId, ParamId, Sink, StorageId, Tensor,
+    WorkspaceId,
 };
 
 use crate::shape::{BLOCK, Shape, blocks};
@@ -31,8 +32,21 @@ pub(crate) enum Mode {
 pub(crate) enum Content {
     /// Activations or their gradients: 4 bytes an element, or 2 with `float_bits = 16`.
     Activation,
+    /// With `float_bits = 16` sums of what several calls give to a gradient: 4 bytes an element.
+    Sum,
     /// Small numbers: 1 byte an element.
     Bytes,
+}
+
+impl Content {
+    /// Bytes of an element, where activations have 16 bits (`halves`) or 32.
+    pub(crate) fn bytes(self, halves: bool) -> usize {
+        match self {
+            Self::Activation if halves => 2,
+            Self::Activation | Self::Sum => 4,
+            Self::Bytes => 1,
+        }
+    }
 }
 
 /// A block of memory of the program, per image.
@@ -70,10 +84,7 @@ impl<C: Declare + ?Sized> Program<C> {
         let lanes = (blocks(batch) * BLOCK) as u64;
         let bytes = |access: Access| {
             let Some(tensor) = access.tensor() else { return 0 };
-            let element = match self.storages[tensor.storage.0].content {
-                Content::Activation => u64::from(float_bits / 8),
-                Content::Bytes => 1,
-            };
+            let element = self.storages[tensor.storage.0].content.bytes(float_bits == 16) as u64;
             let times = if access.kind == AccessKind::Accumulate { 2 } else { 1 };
             tensor.shape.elements() as u64 * lanes * element * times
         };

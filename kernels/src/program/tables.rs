@@ -58,8 +58,10 @@ pub(crate) struct Mixture {
     pub(crate) rows: usize,
     /// Numbers of a row.
     pub(crate) choices: usize,
-    /// The weights of a step, `[row][choice]`.
+    /// The weights of a step, `[row][choice]`, and what else its operation keeps behind them.
     pub(crate) weights: WorkspaceId,
+    /// Numbers in that.
+    pub(crate) kept: usize,
     /// Partial sums of the gradients of the weights, by term.
     pub(crate) partials: WorkspaceId,
     pub(crate) terms: Vec<MixtureTerm>,

@@ -1,5 +1,7 @@
 //! What calls are about: slices of channels of memory, how they are read, and what their gradients are.
 
+use std::ops::Range;
+
 use crate::shape::Shape;
 
 /// Memory that holds all channels of one or several values, or of their gradients.
@@ -70,11 +72,53 @@ pub(crate) struct Gradient {
     pub(crate) raw: Tensor,
 }
 
-/// Where a gradient goes: written, or added to what earlier calls wrote.
+/// Where a gradient goes: written, or added to what earlier calls gave.
+///
+/// With 16 bits what several calls give to a channel is summed in 32 and rounded once: it lies in `sum` until the last
+/// of them adds its part and leaves the whole in `tensor`. With 32 both are the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sink {
     pub(crate) tensor: Tensor,
+    pub(crate) sum: Tensor,
+    /// Whether earlier calls gave to the sum.
     pub(crate) accumulate: bool,
+    /// Channels of it that no later call gives to.
+    pub(crate) whole: Channels,
+}
+
+/// Channels side by side: so many from one on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Channels {
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+}
+
+impl Channels {
+    pub(crate) fn range(self) -> Range<usize> {
+        self.first..self.first + self.count
+    }
+}
+
+impl Sink {
+    /// Whether sums lie apart from the gradients that they become.
+    pub(crate) fn has_sum(&self) -> bool {
+        self.sum.storage != self.tensor.storage
+    }
+
+    /// What the call adds to, or else writes, or most of it.
+    pub(crate) fn first_touched(&self) -> Tensor {
+        if self.accumulate { self.sum } else { self.tensor }
+    }
+
+    /// What the call writes: whole gradients, and sums.
+    pub(crate) fn written(&self) -> impl Iterator<Item = Tensor> {
+        let (Range { start, end }, all) = (self.whole.range(), self.tensor.shape.channels);
+        let parts = [(self.tensor, start..end), (self.sum, 0..start), (self.sum, end..all)];
+        parts
+            .into_iter()
+            .filter(|(_, part)| !part.is_empty())
+            .map(|(of, part)| of.slice(part.start, part.len()))
+    }
 }
 
 impl Tensor {

@@ -19,7 +19,7 @@ use crate::optimiser::Progress;
 use crate::preprocess::ImageSet;
 use crate::program::plan::MemoryPlan;
 use crate::program::{
-    Declare, DropId, Gradient, Input, Mixed, ParamId, Program, Sink, StorageId, Tables, Tensor,
+    Content, Declare, DropId, Gradient, Input, Mixed, ParamId, Program, Sink, StorageId, Tables, Tensor,
 };
 use crate::state::{Layout, LossScale, Moments, State};
 use crate::step::{Group, Part, RunningStatistics, Vector, VectorWork};
@@ -38,6 +38,9 @@ pub(crate) enum Rounding {
     /// Activations and gradients are rounded to single precision where they are stored, weights after each step: about
     /// what a real backend loses.
     Single,
+    /// Activations and gradients are rounded to half precision where they are stored, and sums that gradients are made
+    /// of are not.
+    Half,
 }
 
 /// One training in textbook loops.
@@ -72,6 +75,7 @@ pub(crate) struct Batch<'a> {
     /// Where each group stands, for an update.
     pub(crate) progress: &'a [Progress],
     pub(crate) drop_path: f32,
+    pub(crate) temperature: f32,
     pub(crate) running: RunningStatistics,
     pub(crate) training: bool,
 }
@@ -80,7 +84,8 @@ impl<'a> Batch<'a> {
     /// Images of an evaluation.
     fn evaluation(set: usize, images: &'a [u32]) -> Self {
         let running = RunningStatistics::Kept;
-        Self { set, images, epoch: 0, progress: &[], drop_path: 0.0, running, training: false }
+        let (drop_path, temperature) = (0.0, 1.0);
+        Self { set, images, epoch: 0, progress: &[], drop_path, temperature, running, training: false }
     }
 }
 
@@ -193,27 +198,51 @@ impl Reference {
                 *g = if *gate > 0.0 { *g } else { 0.0 };
             }
         }
-        self.put(memory, sink.tensor, &gradient, sink.accumulate);
+        self.give(memory, sink, &gradient);
     }
 
-    pub(crate) fn put(&self, memory: &mut Memory, tensor: Tensor, values: &Array, accumulate: bool) {
-        assert_eq!(values.shape, tensor.shape);
-        let target = &mut memory.storages[tensor.storage.0];
-        for (image, channel) in values.planes() {
-            let plane = target.plane_mut(image, tensor.channel + channel);
-            for (target, &value) in plane.iter_mut().zip(values.plane(image, channel)) {
-                let sum = if accumulate { *target + value } else { value };
-                *target = self.rounded(sum);
+    /// Gives a gradient.
+    pub(crate) fn give(&self, memory: &mut Memory, sink: Sink, gradient: &Array) {
+        for (image, channel) in gradient.planes() {
+            let mut sums = gradient.plane(image, channel).to_vec();
+            if sink.accumulate {
+                let before = plane_mut(memory, sink.sum, image, channel);
+                sums.iter_mut().zip(before).for_each(|(sum, &mut before)| *sum += before);
             }
+            let target = if sink.whole.range().contains(&channel) { sink.tensor } else { sink.sum };
+            let to = plane_mut(memory, target, image, channel);
+            to.iter_mut().zip(sums).for_each(|(to, sum)| *to = self.stored(target.storage, sum));
+        }
+    }
+
+    pub(crate) fn put(&self, memory: &mut Memory, tensor: Tensor, values: &Array) {
+        assert_eq!(values.shape, tensor.shape);
+        for (image, channel) in values.planes() {
+            let plane = plane_mut(memory, tensor, image, channel);
+            for (target, &value) in plane.iter_mut().zip(values.plane(image, channel)) {
+                *target = self.stored(tensor.storage, value);
+            }
+        }
+    }
+
+    fn stored(&self, StorageId(storage): StorageId, value: f64) -> f64 {
+        match (self.rounding, self.train.storages[storage].content) {
+            (Rounding::Half, Content::Activation) => half::f16::from_f64(value).to_f64(),
+            _ => self.rounded(value),
         }
     }
 
     pub(crate) fn rounded(&self, value: f64) -> f64 {
         match self.rounding {
-            Rounding::Double => value,
+            Rounding::Double | Rounding::Half => value,
             Rounding::Single => f64::from(value as f32),
         }
     }
+}
+
+/// Pixels of a channel of a tensor.
+fn plane_mut(memory: &mut Memory, tensor: Tensor, image: usize, channel: usize) -> &mut [f64] {
+    memory.storages[tensor.storage.0].plane_mut(image, tensor.channel + channel)
 }
 
 /// The numbers of a tensor.
@@ -257,10 +286,11 @@ impl Backend for Reference {
             for &part in pass.step.parts() {
                 if let Part::Differentiate { stream, running } = part {
                     let images = pass.batch(stream, step, size);
-                    let Pass { epoch, drop_path, .. } = *pass;
-                    let set = pass.streams[stream].set;
+                    let Pass { epoch, drop_path, temperature, .. } = *pass;
+                    let (set, training) = (pass.streams[stream].set, true);
+                    let progress = &[];
                     let batch =
-                        Batch { set, images, epoch, progress: &[], drop_path, running, training: true };
+                        Batch { set, images, epoch, progress, drop_path, temperature, running, training };
                     memory = self.differentiate(&calls, batch);
                     self.margin = self.margin.min(memory.kinks.margin);
                     self.last_loss = memory.loss;

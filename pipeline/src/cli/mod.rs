@@ -18,6 +18,7 @@ mod retrain;
 mod run;
 mod selection;
 mod status;
+mod strategies;
 mod train;
 
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ enum Command {
     Importance(importance::Importance),
     /// Look into the cache folder
     Cache(cache::Cache),
+    /// List the strategies that search for architectures
+    Strategies(strategies::Strategies),
     /// List the devices to train on
     Devices(devices::Devices),
     /// Show what a data set is
@@ -96,6 +99,7 @@ impl Cli {
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),
             Command::Cache(command) => command.run(global),
+            Command::Strategies(command) => command.run(global),
             Command::Devices(command) => command.run(global),
             Command::Data(command) => command.run(global),
         }

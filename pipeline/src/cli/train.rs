@@ -12,6 +12,7 @@ use stages::Budget;
 use stages::config::TrainConfig;
 use stages::data::Dataset;
 use stages::echo::shown;
+use stages::job::JobResult;
 use stages::recipe::{BnInit, Scoring};
 use stages::train::{
     Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
@@ -26,7 +27,7 @@ use super::interrupt::stop_on_signal;
 use super::selection::Settings;
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
-use crate::engine::trainings::{remembered_training, training_record};
+use crate::engine::trainings::{job_record, remembered_training};
 use crate::error::Error;
 use crate::local::size;
 use crate::nas::template;
@@ -211,7 +212,7 @@ impl Train {
         }
         let losses = losses_key(key.digest())?;
         let finished = self.train(job, data, size, begun)?;
-        store.put(&training_record(key, &finished.trained)?)?;
+        store.put(&job_record(key, &finished.trained.clone().map(JobResult::Network))?)?;
         store.put(&Record::of(losses, &finished.loss)?)?;
         Ok(finished)
     }

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use cache::Record;
+use stages::stage::TrainingLog;
 
 use super::trainings::lock;
 
 const TRAININGS: &str = "trainings";
 const DIVERGED: &str = "diverged";
 const DEVICES: &str = "devices";
+const ELAPSED_MS: &str = "trainings_elapsed_ms";
+/// A line for each training that the stage asked for: whether it ran, its place in the order of arrival, its milliseconds.
+const LOG: &str = "training_log";
 
 /// The trainings behind an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,10 @@ pub(crate) struct Basis {
     pub(crate) diverged: u64,
     /// The hardware that they ran on, however many threads of it.
     pub(crate) devices: BTreeSet<String>,
+    /// How long they took, one after the other. None in records of earlier versions.
+    pub(crate) elapsed_ms: Option<u64>,
+    /// How each came about, in the order in which the stage asked for them; for stages that want it.
+    pub(crate) log: Vec<TrainingLog>,
 }
 
 impl Basis {
@@ -32,6 +40,12 @@ impl Basis {
             trainings: count(TRAININGS),
             diverged: count(DIVERGED),
             devices: devices.map(str::to_owned).collect(),
+            elapsed_ms: record.provenance.get(ELAPSED_MS).and_then(|elapsed| elapsed.parse().ok()),
+            log: record
+                .provenance
+                .get(LOG)
+                .and_then(|log| log.lines().map(read).collect())
+                .unwrap_or_default(),
         }
     }
 
@@ -40,7 +54,23 @@ impl Basis {
         provenance.insert(DIVERGED.into(), self.diverged.to_string());
         let devices: Vec<&str> = self.devices.iter().map(String::as_str).collect();
         provenance.insert(DEVICES.into(), devices.join("\n"));
+        if let Some(elapsed_ms) = self.elapsed_ms {
+            provenance.insert(ELAPSED_MS.into(), elapsed_ms.to_string());
+        }
+        if !self.log.is_empty() {
+            provenance.insert(LOG.into(), self.log.iter().map(written).collect::<Vec<_>>().join("\n"));
+        }
     }
+}
+
+fn written(TrainingLog { ran, arrival, elapsed_ms }: &TrainingLog) -> String {
+    format!("{} {arrival} {elapsed_ms}", u8::from(*ran))
+}
+
+fn read(line: &str) -> Option<TrainingLog> {
+    let mut numbers = line.split(' ').map(|number| number.parse::<u64>().ok());
+    let mut next = || numbers.next().flatten();
+    Some(TrainingLog { ran: next()? != 0, arrival: next()?, elapsed_ms: next()? })
 }
 
 /// Collects where trainings ran, from many threads.

@@ -6,15 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use cache::{Claim, Claimed, Key, PutOutcome, Store};
-use stages::stage::{JobList, TrainingSummary};
-use stages::train::{FinishedTraining, TrainingJob};
+use cache::{Claim, Claimed, PutOutcome, Store};
+use stages::job::JobResult;
+use stages::stage::JobList;
+use stages::train::Finished;
 
 use super::basis::Devices;
 use super::executor::{Events, Size};
 use super::manifest::TrainingCount;
 use super::progress::Progress;
-use super::trainings::{lock, read, remembered, summary, training_record};
+use super::trainings::{Stored, job_record, lock, read, remembered};
 use crate::error::{Error, TrainingFailure};
 
 /// How often a process looks whether others have finished what it waits for.
@@ -42,11 +43,20 @@ pub(super) struct Collector<'a> {
 pub(super) struct Collected {
     /// Trainings that ran and were stored, and those that others had stored by the time their turn came.
     pub(super) count: TrainingCount,
-    /// Results, by the job's position.
-    pub(super) finished: Vec<(usize, TrainingSummary)>,
+    /// Results, in the order in which they came in.
+    pub(super) finished: Vec<Arrived>,
     pub(super) failures: Vec<TrainingFailure>,
     /// Why a result could not be stored, which ends the run.
     pub(super) not_stored: Option<Error>,
+}
+
+/// A job whose result is stored.
+pub(super) struct Arrived {
+    /// Its position.
+    pub(super) job: usize,
+    /// Whether it ran here; otherwise another process had stored it.
+    pub(super) ran: bool,
+    pub(super) stored: Stored,
 }
 
 /// Whose a job is.
@@ -56,7 +66,7 @@ enum Turn {
     /// Another process's, which runs it.
     Others,
     /// Nobody's: its result is stored.
-    Done(TrainingSummary),
+    Done(Stored),
 }
 
 impl<'a> Collector<'a> {
@@ -70,10 +80,6 @@ impl<'a> Collector<'a> {
     ) -> Self {
         let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self { store, devices, progress, stop, force, jobs, sizes, claims, with_others, collected }
-    }
-
-    fn key(&self, job: usize) -> Result<Key, Error> {
-        self.jobs.job(job).key().map_err(Error::Stage)
     }
 
     /// What came of the jobs. Claims that are left, of jobs that were stopped, are given up.
@@ -98,8 +104,8 @@ impl<'a> Collector<'a> {
                     own.push(job);
                     false
                 }
-                Turn::Done(training) => {
-                    self.found(job, training);
+                Turn::Done(stored) => {
+                    self.found(job, stored);
                     false
                 }
             });
@@ -114,46 +120,50 @@ impl<'a> Collector<'a> {
         }
         // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
         // put into it.
-        let Ok(key) = &self.key(job) else { return Turn::Own };
-        if let Ok(Some(training)) = remembered(self.store, key, self.devices) {
-            return Turn::Done(training);
+        let (number, job) = (job, self.jobs.job(job));
+        let Ok(key) = &job.key() else { return Turn::Own };
+        if let Ok(Some(stored)) = remembered(self.store, &job, key, self.devices) {
+            return Turn::Done(stored);
         }
         let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(training) = read(&record, self.devices)
+            && let Some(stored) = read(&job, &record, self.devices)
         {
-            return Turn::Done(training);
+            return Turn::Done(stored);
         }
-        lock(&self.claims).insert(job, claim);
+        lock(&self.claims).insert(number, claim);
         Turn::Own
     }
 
     /// Another process had stored the result.
-    fn found(&self, job: usize, training: TrainingSummary) {
+    fn found(&self, job: usize, stored: Stored) {
         let mut collected = lock(&self.collected);
         collected.count.cached += 1;
-        collected.finished.push((job, training));
+        collected.finished.push(Arrived { job, ran: false, stored });
         drop(collected);
         self.progress.images(0, self.sizes[job].flops);
         self.progress.training_ended(None);
     }
 
     /// Stores a result; what later stages read of what is stored then.
-    fn keep(&self, job: usize, trained: &FinishedTraining) -> Result<TrainingSummary, Error> {
-        let key = &self.key(job)?;
-        let record = training_record(key.clone(), trained)?;
+    fn keep(&self, job: usize, finished: Finished<JobResult>) -> Result<Stored, Error> {
+        let job = &self.jobs.job(job);
+        let key = &job.key().map_err(Error::Stage)?;
+        let record = job_record(key.clone(), &finished)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
         if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
             // Where another result was stored first, that is what every later run will see, and so must this one.
-            if let Ok(Some(first)) = remembered(self.store, key, self.devices) {
+            if let Ok(Some(first)) = remembered(self.store, job, key, self.devices) {
                 return Ok(first);
             }
             // What is stored cannot be read, and would be trained again by every run.
             self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
         }
-        self.devices.note(&trained.device);
-        Ok(summary(key, &trained.result))
+        // One that cannot be removed now is in nobody's way: the result is found first.
+        let _ = self.store.forget_checkpoint(key);
+        self.devices.note(&finished.device);
+        Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms })
     }
 
     /// Ends the run: what comes next could not be stored either.
@@ -172,7 +182,7 @@ impl Events for Collector<'_> {
         match self.turn(job) {
             Turn::Own => return true,
             Turn::Others => lock(&self.with_others).push(job),
-            Turn::Done(training) => self.found(job, training),
+            Turn::Done(stored) => self.found(job, stored),
         }
         false
     }
@@ -181,13 +191,27 @@ impl Events for Collector<'_> {
         self.progress.images(images, self.sizes[job].flops_of(images));
     }
 
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+    fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {
+        if self.force { None } else { self.store.checkpoint(&self.jobs.job(job).key().ok()?) }
+    }
+
+    fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
+        // A job without a key says so when its result is put.
+        let Ok(key) = self.jobs.job(job).key() else { return Ok(()) };
+        self.store.keep_checkpoint(&key, bytes)
+    }
+
+    fn note(&self, job: usize, note: &str) {
+        self.progress.note(&format!("{}: {note}", self.jobs.job(job).subject()));
+    }
+
+    fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
         match result {
-            Ok(trained) => match self.keep(job, &trained) {
-                Ok(training) => {
+            Ok(finished) => match self.keep(job, finished) {
+                Ok(stored) => {
                     let mut collected = lock(&self.collected);
                     collected.count.run += 1;
-                    collected.finished.push((job, training));
+                    collected.finished.push(Arrived { job, ran: true, stored });
                     drop(collected);
                     self.progress.training_ended(None);
                     if self.store.is_out_of_room() {
@@ -199,10 +223,10 @@ impl Events for Collector<'_> {
             // Whatever a training says after it was told to stop, it was stopped and did not fail.
             Err(_) if self.stop.load(Ordering::Relaxed) => {}
             Err(error) => {
-                let TrainingJob { genotype, budget, .. } = self.jobs.job(job);
+                let failed = self.jobs.job(job);
                 let failure = TrainingFailure {
-                    genotype: genotype.to_string(),
-                    budget: budget.to_string(),
+                    subject: failed.subject(),
+                    budget: failed.budget().to_string(),
                     message: error.to_string(),
                 };
                 self.progress.training_ended(Some(&failure.to_string()));
@@ -234,7 +258,19 @@ impl Events for Part<'_> {
         self.collector.images(self.jobs[job], images);
     }
 
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+    fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {
+        self.collector.checkpoint(self.jobs[job])
+    }
+
+    fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
+        self.collector.keep_checkpoint(self.jobs[job], bytes)
+    }
+
+    fn note(&self, job: usize, note: &str) {
+        self.collector.note(self.jobs[job], note);
+    }
+
+    fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
         self.collector.finished(self.jobs[job], result);
     }
 }

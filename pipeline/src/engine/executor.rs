@@ -2,8 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
+use stages::job::{Job, JobResult};
 use stages::stage::JobList;
-use stages::train::{FinishedTraining, TrainingJob};
+use stages::train::Finished;
 
 use crate::error::Error;
 
@@ -31,7 +32,7 @@ impl Size {
 /// Runs trainings on whatever it stands for: this machine's devices, or others.
 pub(crate) trait Executor: Sync {
     /// The size of one job.
-    fn size(&self, job: &TrainingJob) -> Size;
+    fn size(&self, job: &Job) -> Size;
 
     /// What it has trained on so far, if it has trained.
     fn device(&self) -> Option<String>;
@@ -55,8 +56,20 @@ pub(crate) trait Events: Sync {
     /// `images` more images of this job went through a training step.
     fn images(&self, job: usize, images: u64);
 
+    /// The last checkpoint of this job, if it was begun before and did not end.
+    fn checkpoint(&self, job: usize) -> Option<Vec<u8>>;
+
+    /// Keeps a checkpoint of this job, until it ends.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the job goes on without.
+    fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error>;
+
+    /// Something about this job that a person should know, as one sentence.
+    fn note(&self, job: usize, note: &str);
+
     /// The job ended.
-    fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>);
+    fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>);
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The graph of a run: nodes in an order in which every node comes after its inputs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cache::{Digest, FieldValue, Fields, Key, Kind, codec};
 use stages::stage::{Handle, Input, Inputs, JobRunner, Stage, StageError, decode};
 
+use super::basis::Basis;
+use super::run::Output;
 use crate::error::Error;
 
 /// How many nodes an error names as examples.
@@ -31,11 +33,30 @@ pub(crate) struct Shown {
 
 /// A stage that says how its output is shown.
 pub(crate) trait Show: Stage {
-    /// The output for programs and for people.
+    /// The output for programs and for people, with what is known of the trainings behind it and its inputs.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    fn show(&self, output: &Self::Output) -> Result<Shown, serde_json::Error>;
+    fn show(&self, output: &Self::Output, known: &Known<'_>) -> Result<Shown, serde_json::Error>;
+}
+
+/// What the trainings behind an output, and behind other nodes' outputs, are known to have taken.
+pub(crate) struct Known<'a> {
+    /// The node that is shown.
+    pub(crate) own: NodeIndex,
+    pub(crate) outputs: &'a BTreeMap<NodeIndex, Output>,
+}
+
+impl<'a> Known<'a> {
+    /// Of the node itself.
+    pub(crate) fn of_own(&self) -> Option<&'a Basis> {
+        self.outputs.get(&self.own).map(|output| &output.basis)
+    }
+
+    /// Of one of its inputs.
+    pub(crate) fn of<T>(&self, input: Handle<T>) -> Option<&'a Basis> {
+        self.outputs.get(&input.node()).map(|output| &output.basis)
+    }
 }
 
 /// A stage whose output's type only its own code knows: to the engine an output is its bytes.
@@ -46,8 +67,10 @@ pub(crate) trait AnyStage: Send + Sync {
     fn trainings_at_most(&self) -> u64;
     /// Computes the output's bytes.
     fn compute(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Vec<u8>, StageError>;
+    fn asks_at_once(&self) -> bool;
+    fn logs_trainings(&self) -> bool;
     /// Shows the output of node `node` that these bytes are.
-    fn show_bytes(&self, node: &str, bytes: &[u8]) -> Result<Shown, Error>;
+    fn show_bytes(&self, node: &str, bytes: &[u8], known: &Known<'_>) -> Result<Shown, Error>;
 }
 
 impl<S: Show> AnyStage for S {
@@ -71,9 +94,17 @@ impl<S: Show> AnyStage for S {
         Ok(codec::encode(&self.run(inputs, jobs)?)?)
     }
 
-    fn show_bytes(&self, node: &str, bytes: &[u8]) -> Result<Shown, Error> {
+    fn asks_at_once(&self) -> bool {
+        Stage::asks_at_once(self)
+    }
+
+    fn logs_trainings(&self) -> bool {
+        Stage::logs_trainings(self)
+    }
+
+    fn show_bytes(&self, node: &str, bytes: &[u8], known: &Known<'_>) -> Result<Shown, Error> {
         let output: S::Output = decode(node, bytes).map_err(|error| Error::of_node(node, error))?;
-        self.show(&output).map_err(|error| Error::Output(error.into()))
+        self.show(&output, known).map_err(|error| Error::Output(error.into()))
     }
 }
 
@@ -81,6 +112,9 @@ impl<S: Show> AnyStage for S {
 #[derive(Default)]
 pub(crate) struct Dag {
     nodes: Vec<Node>,
+    /// Number of the nodes up to the one that most runs are for; those after it are asked for by name or by a stage that only
+    /// they have.
+    main: Option<usize>,
 }
 
 impl Dag {
@@ -93,11 +127,16 @@ impl Dag {
         Handle::new(index)
     }
 
+    /// What was added so far is what most runs are for.
+    pub(crate) fn end_main(&mut self) {
+        self.main = Some(self.nodes.len());
+    }
+
     pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The nodes that `target` names: one by its own name, or all of a stage.
+    /// The nodes that `target` names: one by its own name, or all of a stage, of the main ones where there are such.
     ///
     /// # Errors
     /// When it names none, with what it could have been.
@@ -106,7 +145,10 @@ impl Dag {
             (0..self.nodes.len()).filter(|&index| wanted(&self.nodes[index])).collect()
         };
         let exact = named(&|node| node.name == target);
-        let found = if exact.is_empty() { named(&|node| node.stage.name() == target) } else { exact };
+        let of_stage = named(&|node| node.stage.name() == target);
+        let main: Vec<NodeIndex> =
+            of_stage.iter().copied().filter(|&index| index < self.main.unwrap_or(usize::MAX)).collect();
+        let found = [exact, main, of_stage].into_iter().find(|found| !found.is_empty()).unwrap_or_default();
         if !found.is_empty() {
             return Ok(found);
         }

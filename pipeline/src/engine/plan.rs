@@ -162,7 +162,14 @@ impl Planner<'_> {
             if forced { (Bound::Exactly(wanted), 0) } else { (Bound::Exactly(count.run), count.cached) };
         match result.map_err(|error| Error::of_node(&node.name, error)) {
             Ok(bytes) => Ok((planned, Some(Output::new(bytes, basis)))),
-            Err(Error::NotTrained) => Ok((planned, None)),
+            Err(Error::NotTrained) => {
+                if !node.stage.asks_at_once() {
+                    // What it asks for next depends on what it is told.
+                    planned.run =
+                        Bound::AtMost(node.stage.trainings_at_most().saturating_sub(planned.cached));
+                }
+                Ok((planned, None))
+            }
             Err(error) => Err(error),
         }
     }

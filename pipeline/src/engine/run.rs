@@ -16,7 +16,7 @@ use super::explain::{self, StaleReason};
 use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, begin_unix_ms};
 use super::node::{Dag, Node, NodeIndex};
 use super::progress::Progress;
-use super::trainings::{NodeJobs, lock};
+use super::trainings::{NodeJobs, SoFar, lock};
 use crate::error::Error;
 
 /// The output of a node.
@@ -202,15 +202,23 @@ impl Run<'_> {
             progress: self.progress,
             stop: self.stop,
             force: forced,
-            count: Mutex::default(),
+            logs: node.stage.logs_trainings(),
+            so_far: Mutex::default(),
             devices: Devices::default(),
         };
         let result = node.stage.compute(inputs, &jobs);
-        entry.trainings = *lock(&jobs.count);
+        entry.trainings = lock(&jobs.so_far).count;
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
         let bytes = result.map_err(|error| Error::of_node(&node.name, error))?;
         let TrainingCount { run, cached, diverged } = entry.trainings;
-        let basis = Basis { trainings: run + cached, diverged, devices: jobs.devices.all() };
+        let SoFar { elapsed_ms, log, .. } = std::mem::take(&mut *lock(&jobs.so_far));
+        let basis = Basis {
+            trainings: run + cached,
+            diverged,
+            devices: jobs.devices.all(),
+            elapsed_ms: Some(elapsed_ms),
+            log,
+        };
         entry.state = NodeState::Ran;
         let mut record = Record::new(key, bytes.clone());
         record.codec = Codec::Bincode2;

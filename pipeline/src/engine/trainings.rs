@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use cache::{Cost, Digest, Key, Record, Store};
 use rayon::prelude::*;
 use stages::Budget;
-use stages::stage::{JobList, JobRunner, StageError, TrainingSummary};
-use stages::train::{FinishedTraining, TrainingJob, TrainingResult};
+use stages::job::{Job, JobResult, JobSummary};
+use stages::stage::{JobList, JobRunner, StageError, TrainingLog};
+use stages::train::{Finished, FinishedTraining, TrainingResult};
 
 use super::basis::Devices;
-use super::collector::{Collector, Part};
+use super::collector::{Arrived, Collector, Part};
 use super::executor::{Executor, Size};
 use super::manifest::TrainingCount;
 use super::node::NodeIndex;
@@ -24,19 +25,28 @@ const DEVICE: &str = "device";
 /// Jobs that are hashed and looked up at once, on all cores.
 const LOOKED_UP: usize = 1 << 12;
 
+/// A training that is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) summary: JobSummary,
+    /// How long it took when it ran.
+    pub(super) elapsed_ms: u64,
+}
+
 /// A job's key, and what is remembered of it.
-type LookedUp = (Digest, Option<TrainingSummary>);
+type LookedUp = (Digest, Option<Stored>);
 
 /// Hashes every job and looks it up, if that is wanted; hands them to `take` in their order. Neither keys nor jobs are kept,
 /// so that a list of a million takes no more memory than what `take` makes of it.
 fn look_up(
     jobs: &dyn JobList,
-    remembered: impl Fn(&Key) -> Result<Option<TrainingSummary>, Error> + Sync,
+    remembered: impl Fn(&Job, &Key) -> Result<Option<Stored>, Error> + Sync,
     mut take: impl FnMut(usize, LookedUp),
 ) -> Result<(), Error> {
     let one = |place: usize| {
-        let key = jobs.job(place).key().map_err(Error::Stage)?;
-        Ok((*key.digest(), remembered(&key)?))
+        let job = jobs.job(place);
+        let key = job.key().map_err(Error::Stage)?;
+        Ok((*key.digest(), remembered(&job, &key)?))
     };
     for first in (0..jobs.count()).step_by(LOOKED_UP) {
         let places = first..jobs.count().min(first + LOOKED_UP);
@@ -51,14 +61,15 @@ fn look_up(
 #[derive(Default)]
 struct DistinctJobs {
     first: Vec<u32>,
-    results: Vec<Option<TrainingSummary>>,
+    digests: Vec<Digest>,
+    results: Vec<Option<Stored>>,
     places: Vec<u32>,
 }
 
 impl DistinctJobs {
     fn of(
         jobs: &dyn JobList,
-        remembered: impl Fn(&Key) -> Result<Option<TrainingSummary>, Error> + Sync,
+        remembered: impl Fn(&Job, &Key) -> Result<Option<Stored>, Error> + Sync,
     ) -> Result<Self, Error> {
         let mut distinct = Self::default();
         let mut known: HashMap<Digest, u32> = HashMap::new();
@@ -66,6 +77,7 @@ impl DistinctJobs {
             let number = *known.entry(digest).or_insert(distinct.first.len() as u32);
             if number as usize == distinct.first.len() {
                 distinct.first.push(place as u32);
+                distinct.digests.push(digest);
                 distinct.results.push(found);
             }
             distinct.places.push(number);
@@ -85,7 +97,7 @@ impl JobList for Chosen<'_> {
         self.places.len()
     }
 
-    fn job(&self, place: usize) -> TrainingJob {
+    fn job(&self, place: usize) -> Job {
         self.all.job(self.places[place] as usize)
     }
 
@@ -94,46 +106,34 @@ impl JobList for Chosen<'_> {
     }
 }
 
-/// A remembered training, or `None` when there is none that can be read; notes where it ran.
+/// A remembered result of a job, or `None` when there is none that can be read; notes where it came from.
 pub(super) fn remembered(
     store: &Store,
+    job: &Job,
     key: &Key,
     devices: &Devices,
-) -> Result<Option<TrainingSummary>, Error> {
-    Ok(store.get(key)?.and_then(|record| read(&record, devices)))
+) -> Result<Option<Stored>, Error> {
+    Ok(store.get(key)?.and_then(|record| read(job, &record, devices)))
 }
 
-/// The training in a record, or `None` when it cannot be read; notes where it ran.
-pub(super) fn read(record: &Record, devices: &Devices) -> Option<TrainingSummary> {
-    let result = record.value::<TrainingResult>().ok()?;
+/// The result of a job in a record, or `None` when it cannot be read; notes where it came from.
+pub(super) fn read(job: &Job, record: &Record, devices: &Devices) -> Option<Stored> {
+    let result = job.read(record)?;
     devices.note(record.provenance.get(DEVICE).map_or("", String::as_str));
-    Some(summary(&record.key, &result))
+    Some(Stored { summary: result.summary(&record.key), elapsed_ms: record.cost.elapsed_ms })
 }
 
-/// What later stages read of a training.
-pub(super) fn summary(key: &Key, result: &TrainingResult) -> TrainingSummary {
-    TrainingSummary {
-        key: *key.digest(),
-        score: result.score,
-        divergence: result.divergence(),
-        test_accuracy: result.test_accuracy,
-        parameters: result.parameters,
-        mult_adds: result.mult_adds,
-        training_flops: result.training_flops,
-    }
-}
-
-/// The record of a finished training. Device and speed are provenance: they do not change the result.
-pub(crate) fn training_record(key: Key, trained: &FinishedTraining) -> Result<Record, Error> {
-    let mut record = Record::of(key, &trained.result)?;
-    record.provenance.insert(DEVICE.into(), trained.device.clone());
+/// The record of a job that is done. Device and speed are provenance: they do not change the result.
+pub(crate) fn job_record(key: Key, finished: &Finished<JobResult>) -> Result<Record, Error> {
+    let mut record = finished.result.record(key)?;
+    record.provenance.insert(DEVICE.into(), finished.device.clone());
     record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
-    record.provenance.insert("images_per_second".into(), format!("{:.0}", trained.images_per_second));
-    record.cost = Cost { flops: trained.result.training_flops, elapsed_ms: trained.elapsed_ms };
+    record.provenance.insert("images_per_second".into(), format!("{:.0}", finished.images_per_second));
+    record.cost = Cost { flops: finished.result.training_flops(), elapsed_ms: finished.elapsed_ms };
     Ok(record)
 }
 
-/// What [`training_record`] was made from.
+/// What [`job_record`] was made from.
 pub(crate) fn remembered_training(record: &Record, result: TrainingResult) -> FinishedTraining {
     let said = |name: &str| record.provenance.get(name).cloned().unwrap_or_default();
     FinishedTraining {
@@ -153,35 +153,79 @@ pub(super) struct NodeJobs<'a> {
     pub(super) stop: &'a AtomicBool,
     /// Train even what is remembered.
     pub(super) force: bool,
+    /// Whether to keep a log of what came of each.
+    pub(super) logs: bool,
     /// What came of them so far.
-    pub(super) count: Mutex<TrainingCount>,
+    pub(super) so_far: Mutex<SoFar>,
     /// Where they ran.
     pub(super) devices: Devices,
 }
 
+/// What came of the jobs of a node.
+#[derive(Default)]
+pub(super) struct SoFar {
+    pub(super) count: TrainingCount,
+    pub(super) elapsed_ms: u64,
+    pub(super) log: Vec<TrainingLog>,
+    /// All that it asked for: it may ask for the same ones again.
+    met: HashSet<Digest>,
+    /// Results that have come in.
+    arrived: u64,
+}
+
+impl SoFar {
+    /// One more result has come in.
+    fn arrive(&mut self, ran: bool, elapsed_ms: u64) -> TrainingLog {
+        self.arrived += 1;
+        TrainingLog { ran, arrival: self.arrived - 1, elapsed_ms }
+    }
+}
+
 impl JobRunner for NodeJobs<'_> {
-    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         self.try_train(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
 impl NodeJobs<'_> {
-    fn try_train(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
-        let known =
-            |key: &Key| if self.force { Ok(None) } else { remembered(self.store, key, &self.devices) };
+    fn try_train(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, Error> {
+        // What was forced once was trained by this node, and is as good as any from then on.
+        let is_forced = |key: &Key| self.force && !lock(&self.so_far).met.contains(key.digest());
+        let known = |job: &Job, key: &Key| {
+            if is_forced(key) { Ok(None) } else { remembered(self.store, job, key, &self.devices) }
+        };
         let mut distinct = DistinctJobs::of(jobs, known)?;
-        let results = &distinct.results;
-        let missing: Vec<u32> =
-            (0..results.len() as u32).filter(|&number| results[number as usize].is_none()).collect();
-        let cached = (results.len() - missing.len()) as u64;
-        lock(&self.count).cached += cached;
+        let mut logs = vec![TrainingLog::default(); distinct.results.len()];
+        let (mut missing, mut cached) = (Vec::new(), 0);
+        let is_new: Vec<bool> = {
+            let so_far = &mut *lock(&self.so_far);
+            // What is remembered arrives first, in the order of the jobs.
+            for (number, found) in distinct.results.iter().enumerate() {
+                match found {
+                    Some(found) => logs[number] = so_far.arrive(false, found.elapsed_ms),
+                    None => missing.push(number as u32),
+                }
+            }
+            distinct.digests.iter().map(|&digest| so_far.met.insert(digest)).collect()
+        };
+        for (found, &is_new) in distinct.results.iter().zip(&is_new) {
+            cached += u64::from(is_new && found.is_some());
+        }
+        lock(&self.so_far).count.cached += cached;
         if !missing.is_empty() {
-            self.run_missing(jobs, &mut distinct, missing, cached)?;
+            self.run_missing(jobs, &mut distinct, missing, cached, &mut logs)?;
         }
         let DistinctJobs { results, places, .. } = distinct;
-        lock(&self.count).diverged +=
-            results.iter().flatten().filter(|training| training.divergence.is_some()).count() as u64;
-        Ok(places.into_iter().filter_map(|number| results[number as usize].clone()).collect())
+        let so_far = &mut *lock(&self.so_far);
+        for (found, _) in results.iter().flatten().zip(is_new).filter(|(_, is_new)| *is_new) {
+            so_far.count.diverged += u64::from(found.summary.divergence().is_some());
+            so_far.elapsed_ms += found.elapsed_ms;
+        }
+        if self.logs {
+            so_far.log.extend(places.iter().map(|&number| logs[number as usize]));
+        }
+        let summary = |number: u32| results[number as usize].as_ref().map(|found| found.summary.clone());
+        Ok(places.into_iter().filter_map(summary).collect())
     }
 
     fn run_missing(
@@ -190,6 +234,7 @@ impl NodeJobs<'_> {
         distinct: &mut DistinctJobs,
         missing: Vec<u32>,
         cached: u64,
+        logs: &mut [TrainingLog],
     ) -> Result<(), Error> {
         let place = |number: u32| distinct.first[number as usize];
         let size = |number: u32| (number, self.executor.size(&jobs.job(place(number) as usize)));
@@ -204,11 +249,16 @@ impl NodeJobs<'_> {
         let executed = self.execute(&chosen, &collector);
         self.progress.trainings_ended();
         let collected = collector.collected();
-        *lock(&self.count) += collected.count;
-        executed?;
-        for (job, training) in collected.finished {
-            distinct.results[numbers[job] as usize] = Some(training);
+        {
+            let so_far = &mut *lock(&self.so_far);
+            so_far.count += collected.count;
+            for Arrived { job, ran, stored } in collected.finished {
+                let number = numbers[job] as usize;
+                logs[number] = so_far.arrive(ran, stored.elapsed_ms);
+                distinct.results[number] = Some(stored);
+            }
         }
+        executed?;
         if let Some(failure) = collected.not_stored {
             return Err(failure);
         }
@@ -255,28 +305,28 @@ pub(super) struct PlannedJobs<'a> {
 }
 
 impl JobRunner for PlannedJobs<'_> {
-    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         self.try_look_up(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
 }
 
 impl PlannedJobs<'_> {
-    fn try_look_up(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, Error> {
+    fn try_look_up(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, Error> {
         let (mut count, mut missing) = (lock(&self.count), lock(self.missing));
         // Kept while all are there: with one missing, the stage goes no further.
         let mut results = Some(Vec::new());
         let mut found: HashSet<Digest> = HashSet::new();
         look_up(
             jobs,
-            |key| remembered(self.store, key, &Devices::default()),
+            |job, key| remembered(self.store, job, key, &Devices::default()),
             |_, (digest, result)| {
                 if let Some(result) = result {
                     if found.insert(digest) {
                         count.cached += 1;
-                        count.diverged += u64::from(result.divergence.is_some());
+                        count.diverged += u64::from(result.summary.divergence().is_some());
                     }
                     if let Some(results) = &mut results {
-                        results.push(result);
+                        results.push(result.summary);
                     }
                     return;
                 }

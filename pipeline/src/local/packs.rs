@@ -55,7 +55,7 @@ impl Packs<'_> {
         let leave_out = |index| left_out.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         let train = |index: usize, seat: Device| {
             let observer = JobObserver { index, stop: self.stop, events: self.events, begun: &|| {} };
-            let trained = stages::train::train(&self.jobs.job(index), self.data, &seat, &observer);
+            let trained = self.jobs.job(index).run(self.data, &seat, &observer, &observer);
             match &trained {
                 Err(stages::Error::Network(
                     kernels::Error::OutOfMemory { .. } | kernels::Error::MemoryInUse { .. },
@@ -106,7 +106,7 @@ impl Packs<'_> {
                 continue;
             }
             // One that cannot be planned says why when it is trained, alone.
-            let own = stages::train::memory_plan(&self.jobs.job(index), self.data, self.device);
+            let own = self.jobs.job(index).memory_plan(self.data, self.device);
             let own = own.map_or(u64::MAX, |plan| plan.total());
             if !pack.is_empty() && bytes.saturating_add(own) > self.bytes {
                 rest.push_back(index);
@@ -127,10 +127,11 @@ impl Packs<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use kernels::DeviceChoice;
+    use stages::job::{Job, JobResult};
     use stages::recipe::{Recipe, Scoring};
     use stages::sample::architectures;
     use stages::stage::JobTemplate;
-    use stages::train::{DataId, FinishedTraining};
+    use stages::train::{DataId, Finished};
 
     use super::*;
 
@@ -147,7 +148,17 @@ mod tests {
 
         fn images(&self, _: usize, _: u64) {}
 
-        fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+        fn checkpoint(&self, _: usize) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn keep_checkpoint(&self, _: usize, _: &[u8]) -> Result<(), cache::Error> {
+            Ok(())
+        }
+
+        fn note(&self, _: usize, _: &str) {}
+
+        fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
             self.0.lock().unwrap().push((job, result.is_ok()));
         }
     }
@@ -162,8 +173,10 @@ mod tests {
             seed: 0,
         };
         let budget = "BPE-1,epochs=1,layers=3,channels=2,image_size=8,batch_size=32".parse().unwrap();
-        let jobs: Vec<_> =
-            architectures(0, 3).iter().map(|genotype| template.job(genotype, &budget)).collect();
+        let jobs: Vec<_> = architectures(0, 3)
+            .iter()
+            .map(|genotype| Job::Network(template.job(genotype, &budget)))
+            .collect();
         let gpu = Device::open(DeviceChoice::Software).unwrap();
         let (stop, bytes) = (AtomicBool::new(false), u64::MAX);
         let execute = |device: &Device, most: usize, events: &Ended| {

@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use stages::job::{Job, JobResult};
 use stages::stage::JobList;
-use stages::train::{FinishedTraining, TrainingJob};
+use stages::train::Finished;
 
 use super::JobObserver;
 use crate::engine::executor::Events;
 
-/// Trains a job, or says that there is no memory for it now.
-type Train<'a> =
-    dyn Fn(&TrainingJob, &JobObserver<'_>) -> Result<FinishedTraining, stages::Error> + Sync + 'a;
+/// Does a job, or says that there is no memory for it now.
+type Train<'a> = dyn Fn(&Job, &JobObserver<'_>) -> Result<Finished<JobResult>, stages::Error> + Sync + 'a;
 
 /// Trains all `jobs` by `train` on as many threads as `workers` says, or as many as the system lets start; this thread is one of
 /// them.
@@ -65,7 +65,7 @@ impl Work<'_> {
     }
 
     /// Trains one job as soon as there is memory for it.
-    fn train(&self, index: usize, job: &TrainingJob) -> Result<FinishedTraining, stages::Error> {
+    fn train(&self, index: usize, job: &Job) -> Result<Finished<JobResult>, stages::Error> {
         let held_back = AtomicBool::new(false);
         let observer = JobObserver {
             index,
@@ -162,7 +162,7 @@ mod tests {
     use stages::recipe::{Recipe, Scoring};
     use stages::sample::architectures;
     use stages::stage::JobTemplate;
-    use stages::train::{DataId, Observer, TrainingResult};
+    use stages::train::{DataId, Observer, TrainingJob, TrainingResult};
 
     use super::*;
 
@@ -194,12 +194,22 @@ mod tests {
 
         fn images(&self, _: usize, _: u64) {}
 
-        fn finished(&self, job: usize, result: Result<FinishedTraining, stages::Error>) {
+        fn checkpoint(&self, _: usize) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn keep_checkpoint(&self, _: usize, _: &[u8]) -> Result<(), cache::Error> {
+            Ok(())
+        }
+
+        fn note(&self, _: usize, _: &str) {}
+
+        fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
             self.push(Happened::Ended(job, result.is_ok()));
         }
     }
 
-    fn jobs(count: usize) -> Vec<TrainingJob> {
+    fn jobs(count: usize) -> Vec<Job> {
         let data = Dataset::synthetic(1);
         let template = JobTemplate {
             data: DataId { name: data.name.clone(), digest: data.digest },
@@ -209,11 +219,11 @@ mod tests {
         };
         let genotype = &architectures(0, 1)[0];
         let budget = "BPE-1".parse().unwrap();
-        let job = |seed| TrainingJob { seed, ..template.job(genotype, &budget) };
+        let job = |seed| Job::Network(TrainingJob { seed, ..template.job(genotype, &budget) });
         (0..count as u64).map(job).collect()
     }
 
-    fn finished() -> FinishedTraining {
+    fn finished() -> Finished<JobResult> {
         let result = TrainingResult {
             score: 1.0,
             epochs: Vec::new(),
@@ -223,15 +233,17 @@ mod tests {
             mult_adds: 1,
             training_flops: 1,
         };
-        FinishedTraining { result, device: "none".into(), elapsed_ms: 1, images_per_second: 1.0 }
+        let result = JobResult::Network(result);
+        Finished { result, device: "none".into(), elapsed_ms: 1, images_per_second: 1.0 }
     }
 
     /// Trains jobs that take so much of `memory` each, with which none trains alone.
     fn train(sizes: &[u64], memory: u64) -> Vec<Happened> {
         let taken = Mutex::new(0);
         let log = Log::default();
-        let train = |job: &TrainingJob, observer: &JobObserver<'_>| {
-            let (index, size) = (observer.index, sizes[job.seed as usize]);
+        let train = |job: &Job, observer: &JobObserver<'_>| {
+            let Job::Network(TrainingJob { seed, .. }) = job else { unreachable!() };
+            let (index, size) = (observer.index, sizes[*seed as usize]);
             {
                 let mut taken = taken.lock().unwrap();
                 if *taken > 0 && *taken + size > memory {

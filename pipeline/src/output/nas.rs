@@ -12,14 +12,19 @@ use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget};
 
 use super::diverged::DivergedJson;
 use super::format;
+use super::search::{SearchJson, cost, remarks};
 use super::stage_outputs::named;
 use super::table::{Align, Table};
+use crate::engine::basis::Basis;
 
 /// The result of `nas-search`: the fields that programs rely on.
 #[derive(Serialize)]
 pub(super) struct NasSearchJson {
     #[serde(flatten)]
     mip: MipJson,
+    /// The budget found, ranked again with a seed that its choice has not seen.
+    confirmed: RankedJson,
+    search: SearchJson,
     best: BestJson,
 }
 
@@ -63,10 +68,12 @@ struct BestJson {
 }
 
 impl NasSearchJson {
-    pub(super) fn of(report: &NasSearchReport) -> Self {
+    pub(super) fn of(report: &NasSearchReport, search: Option<&Basis>) -> Self {
         let best = &report.best;
         Self {
             mip: MipJson::of(&report.mip, &report.diverged),
+            confirmed: RankedJson::of(&report.confirmed),
+            search: SearchJson::of(&report.search, search),
             best: BestJson {
                 genotype: best.genotype.to_string(),
                 parameters: best.parameters,
@@ -74,7 +81,7 @@ impl NasSearchJson {
                 accuracy: best.divergence.is_none().then_some(best.test_accuracy),
                 diverged_at: best.divergence.map(|divergence| divergence.step),
                 unseen: is_unseen(report.scoring),
-                score: best.search_score,
+                score: report.search.training.score,
             },
         }
     }
@@ -207,7 +214,7 @@ fn rounds_table(report: &MipReport) -> Table {
     table
 }
 
-pub(super) fn nas_search_text(report: &NasSearchReport) -> String {
+pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) -> String {
     let best = &report.best;
     let accuracy = match best.divergence {
         Some(divergence) => format!(
@@ -225,16 +232,28 @@ pub(super) fn nas_search_text(report: &NasSearchReport) -> String {
         ),
     };
     let mut text = mip_text(&report.mip);
+    let confirmed = &report.confirmed;
     let _ = writeln!(
         text,
-        "{}\n  {}\n  {accuracy}\n  {}, {}\n  the best of {} under the budget found, with a score of {:.2}% of {}\n",
+        "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n",
+        super::heading("Budget confirmed"),
+        format::correlation(confirmed.trial.spearman),
+        format::interval(confirmed.interval),
+    );
+    let _ = writeln!(
+        text,
+        "{}\n  {}\n  {accuracy}\n  {}, {}\n  found by the strategy {} with {} under the budget found ({}), with a score of \
+         {:.2}% of {}\n{}",
         super::heading("Best architecture"),
         best.genotype,
         format::large(best.parameters as f64, "parameters"),
         format::large(best.mult_adds as f64, "multiply-adds"),
-        format::plural(best.scored, "architecture"),
-        best.search_score,
+        report.search.strategy.name(),
+        format::plural(report.search.evaluations.len() as u64, "evaluation"),
+        cost(&report.search, search),
+        report.search.training.score,
         super::conditions::scored_on(report.scoring),
+        remarks(&report.search),
     );
     text
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::conditions::Conditions;
 use super::format;
 use crate::engine::manifest::{Manifest, TrainingCount};
-use crate::engine::node::{Dag, NodeIndex};
+use crate::engine::node::{Dag, Known, NodeIndex};
 use crate::engine::run::Output;
 use crate::error::Error;
 
@@ -48,7 +48,8 @@ pub(crate) fn print(
     for &target in targets {
         let node = &dag.nodes()[target];
         let Some(output) = outputs.get(&target) else { continue };
-        shown.push((node, node.stage.show_bytes(&node.name, &output.bytes)?));
+        let known = Known { own: target, outputs };
+        shown.push((node, node.stage.show_bytes(&node.name, &output.bytes, &known)?));
     }
     let RunSummary { manifest, conditions, elapsed_ms } = *summary;
     let devices: BTreeSet<&str> =

@@ -7,8 +7,9 @@ use serde::Serialize;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
-    DrawnBudgets, Evaluate, EvaluatedBudget, FitForest, Mip, MipReport, NasSearch, NasSearchReport, Prune,
-    Rank, RankedBudget, Sample, SampleBudgets, Search, SearchOutcome, SelectBudget, Train, TrainedBudget,
+    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, FitForest,
+    Handle, Mip, MipReport, NasSearch, NasSearchReport, Prune, Rank, RankedBudget, Sample, SampleBudgets,
+    Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -16,8 +17,10 @@ use super::conditions::scored_on;
 use super::diverged::diverged_text;
 use super::format;
 use super::nas::{MipJson, NasSearchJson, RankedJson, mip_text, nas_search_text, ranked_table};
+use super::quality::{QualityJson, quality_text};
+use super::search::{ComparisonJson, SearchJson, Took, comparison_text, cost, remarks};
 use super::table::{Align, Table};
-use crate::engine::node::{Show, Shown};
+use crate::engine::node::{Known, Show, Shown};
 
 type Result = std::result::Result<Shown, serde_json::Error>;
 
@@ -31,14 +34,14 @@ fn titled(json: impl Serialize, text: String) -> Result {
 }
 
 impl Show for Sample {
-    fn show(&self, genotypes: &Vec<Genotype>) -> Result {
+    fn show(&self, genotypes: &Vec<Genotype>, _: &Known<'_>) -> Result {
         let genotypes: Vec<String> = genotypes.iter().map(ToString::to_string).collect();
         shown(&genotypes, genotypes.join("\n") + "\n")
     }
 }
 
 impl Show for Train {
-    fn show(&self, trained: &Vec<TrainedBudget>) -> Result {
+    fn show(&self, trained: &Vec<TrainedBudget>, _: &Known<'_>) -> Result {
         let mut text = String::new();
         for budget in trained {
             let best = budget.trainings.iter().map(|training| training.score).fold(0.0, f64::max);
@@ -52,7 +55,7 @@ impl Show for Train {
 }
 
 impl Show for Evaluate {
-    fn show(&self, evaluated: &Vec<EvaluatedBudget>) -> Result {
+    fn show(&self, evaluated: &Vec<EvaluatedBudget>, _: &Known<'_>) -> Result {
         let mut text = String::new();
         for budget in evaluated {
             let scores: Vec<String> = budget.scores.iter().map(|score| format!("{score:.2}")).collect();
@@ -64,14 +67,14 @@ impl Show for Evaluate {
 }
 
 impl Show for SampleBudgets {
-    fn show(&self, drawn: &DrawnBudgets) -> Result {
+    fn show(&self, drawn: &DrawnBudgets, _: &Known<'_>) -> Result {
         let lines: Vec<String> = drawn.budgets.iter().map(ToString::to_string).collect();
         shown(drawn, lines.join("\n") + "\n")
     }
 }
 
 impl Show for Rank {
-    fn show(&self, ranked: &Vec<RankedBudget>) -> Result {
+    fn show(&self, ranked: &Vec<RankedBudget>, _: &Known<'_>) -> Result {
         let diverged = ranked.iter().flat_map(|budget| &budget.diverged);
         let text = ranked_table(ranked).to_string() + &diverged_text(diverged);
         shown(ranked.iter().map(RankedJson::of).collect::<Vec<_>>(), text)
@@ -79,7 +82,7 @@ impl Show for Rank {
 }
 
 impl Show for FitForest {
-    fn show(&self, importances: &Importances) -> Result {
+    fn show(&self, importances: &Importances, _: &Known<'_>) -> Result {
         let headings = [("hyper-parameter", Align::Left), ("importance", Align::Right), ("", Align::Left)];
         let mut table = Table::new(&headings, 2);
         for (row, &importance) in HYPERPARAMETERS.iter().zip(importances) {
@@ -91,7 +94,7 @@ impl Show for FitForest {
 }
 
 impl Show for Prune {
-    fn show(&self, state: &MipState) -> Result {
+    fn show(&self, state: &MipState, _: &Known<'_>) -> Result {
         let mut text = String::new();
         for fixed in &state.fixed {
             let _ = writeln!(text, "  {} fixed to {}", HYPERPARAMETERS[fixed.index].name, fixed.value);
@@ -105,35 +108,70 @@ impl Show for Prune {
 }
 
 impl Show for SelectBudget {
-    fn show(&self, budget: &Budget) -> Result {
+    fn show(&self, budget: &Budget, _: &Known<'_>) -> Result {
         shown(budget, format!("{budget}\n"))
     }
 }
 
 impl Show for Mip {
-    fn show(&self, report: &MipReport) -> Result {
+    fn show(&self, report: &MipReport, _: &Known<'_>) -> Result {
         titled(MipJson::of(report, &report.diverged), mip_text(report) + &diverged_text(&report.diverged))
     }
 }
 
 impl Show for Search {
-    fn show(&self, outcome: &SearchOutcome) -> Result {
+    fn show(&self, outcome: &SearchOutcome, known: &Known<'_>) -> Result {
         let text = format!(
-            "{}\nscore {:.2}% of {} under the budget found, the best of {}{}\n",
+            "{}\nscore {:.2}% of {} under the budget found\nthe strategy {} scored {}{} ({})\n{}",
             outcome.best,
             outcome.training.score,
             scored_on(self.template.scoring),
-            format::plural(outcome.scored, "architecture"),
+            outcome.strategy.name(),
+            format::plural(outcome.evaluations.len() as u64, "architecture"),
             format::diverged(outcome.diverged.len() as u64),
+            cost(outcome, known.of_own()),
+            remarks(outcome),
         );
-        shown(outcome, text + &diverged_text(&outcome.diverged))
+        shown(SearchJson::of(outcome, known.of_own()), text + &diverged_text(&outcome.diverged))
+    }
+}
+
+impl Show for SelectArchitecture {
+    fn show(&self, genotype: &Genotype, _: &Known<'_>) -> Result {
+        shown(genotype.to_string(), format!("{genotype}\n"))
     }
 }
 
 impl Show for NasSearch {
-    fn show(&self, report: &NasSearchReport) -> Result {
-        let text = nas_search_text(report) + &diverged_text(&report.diverged);
-        titled(NasSearchJson::of(report), text)
+    fn show(&self, report: &NasSearchReport, known: &Known<'_>) -> Result {
+        let search = known.of(self.search);
+        let text = nas_search_text(report, search) + &diverged_text(&report.diverged);
+        titled(NasSearchJson::of(report, search), text)
+    }
+}
+
+impl Show for CompareSearches {
+    fn show(&self, comparison: &SearchComparison, known: &Known<'_>) -> Result {
+        let mean = |searches: &[(Handle<SearchOutcome>, Handle<Vec<TrainedBudget>>)]| {
+            let all: Option<Vec<f64>> = searches
+                .iter()
+                .map(|(search, _)| known.of(*search)?.elapsed_ms.map(|elapsed_ms| elapsed_ms as f64))
+                .collect();
+            all.map(|all| all.iter().sum::<f64>() / all.len().max(1) as f64)
+        };
+        let elapsed_ms = |trained| Some(known.of::<Vec<TrainedBudget>>(trained)?.elapsed_ms? as f64);
+        let took = Took {
+            full_ratio: elapsed_ms(self.full).and_then(|full| Some(full / elapsed_ms(self.cheap)?.max(1.0))),
+            searches_ms: self.strategies.iter().map(|compared| mean(&compared.searches)).collect(),
+        };
+        let text = comparison_text(comparison, &took) + &diverged_text(&comparison.diverged);
+        titled(ComparisonJson::of(comparison, &took), text)
+    }
+}
+
+impl Show for BudgetQuality {
+    fn show(&self, report: &BudgetQualityReport, _: &Known<'_>) -> Result {
+        titled(QualityJson::of(report), quality_text(report) + &diverged_text(&report.diverged))
     }
 }
 

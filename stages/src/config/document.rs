@@ -1,20 +1,29 @@
 //! A configuration before it is typed: a profile's table, overridden key by key, and where each value came from.
 //!
-//! The profile is the schema: a key that it does not have is unknown, and a value must have the type of the profile's.
+//! The profile is the schema: a key that it does not have is unknown, and a value must have the type of the profile's. A section
+//! may lie in another: `[search.evolution]`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use toml::de::DeTable;
-use toml::{Spanned, Table, Value};
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
 
-use super::PROFILES;
+use super::{PROFILES, STRATEGIES};
 use crate::echo::shown;
 use crate::{Error, suggest};
 
 /// The merged table, section by section, and the place of each `section.key`.
 pub(super) struct Document {
-    table: Table,
+    sections: BTreeMap<String, Table>,
     places: BTreeMap<String, String>,
+}
+
+/// A key of a TOML text with its section and its value, and where they stand.
+struct Entry {
+    section: (String, Range<usize>),
+    /// None where the text has a value in the place of a section.
+    key: Option<(String, Range<usize>, Value)>,
 }
 
 /// An error at a place.
@@ -30,30 +39,31 @@ impl Document {
             return Err(wrong("--profile", format!("unknown profile `{}`; {hint}", shown(name))));
         };
         let place = format!("profile {name}");
-        let (parsed, table) = parse(&place, text)?;
-        let mut places = BTreeMap::new();
-        for (section, keys) in parsed.get_ref() {
-            for (key, _) in keys.get_ref().as_table().into_iter().flatten() {
-                places.insert(path(section.get_ref(), key.get_ref()), place.clone());
+        let mut document = Self { sections: BTreeMap::new(), places: BTreeMap::new() };
+        for text in [text, STRATEGIES] {
+            for Entry { section: (section, _), key } in parse(&place, text)? {
+                let keys = document.sections.entry(section.clone()).or_default();
+                if let Some((key, _, value)) = key {
+                    document.places.insert(path(&section, &key), place.clone());
+                    keys.insert(key, value);
+                }
             }
         }
-        Ok(Self { table, places })
+        Ok(document)
     }
 
     /// Overrides the keys that the TOML `text` of the file `name` holds.
     pub(super) fn apply_file(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        let (parsed, table) = parse(name, text)?;
-        let place_of = |span: std::ops::Range<usize>| format!("{name}, line {}", line(text, span.start));
-        for (section, keys) in parsed.get_ref() {
-            let section_place = place_of(section.span());
-            let section = section.get_ref().as_ref();
-            self.check_section(section, &section_place)?;
-            let Some(keys) = keys.get_ref().as_table() else {
-                return Err(wrong(section_place, format!("`{section}` is a section; write [{section}]")));
-            };
-            for (key, _) in keys {
-                if let Some(value) = table.get(section).and_then(|keys| keys.get(key.get_ref().as_ref())) {
-                    self.set(section, key.get_ref(), value.clone(), place_of(key.span()))?;
+        let place_of = |span: &Range<usize>| format!("{name}, line {}", line(text, span.start));
+        for Entry { section: (section, span), key } in parse(name, text)? {
+            self.check_section(&section, &place_of(&span))?;
+            match key {
+                Some((key, span, value)) => self.set(&section, &key, value, place_of(&span))?,
+                None => {
+                    return Err(wrong(
+                        place_of(&span),
+                        format!("`{section}` is a section; write [{section}]"),
+                    ));
                 }
             }
         }
@@ -64,7 +74,7 @@ impl Document {
     /// quoted text is one, also where it could be a number, a date or a truth value; for others what is no TOML.
     pub(super) fn apply_set(&mut self, path: &str, text: &str) -> Result<(), Error> {
         let place = format!("--set {}={}", shown(path), shown(text));
-        let Some((section, key)) = path.split_once('.') else {
+        let Some((section, key)) = path.rsplit_once('.') else {
             let problem = format!(
                 "`{}` is not of the form section.key; sections: {}",
                 shown(path),
@@ -73,7 +83,7 @@ impl Document {
             return Err(wrong(place, problem));
         };
         let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
-        let is_text = self.table.get(section).and_then(|keys| keys.get(key)).is_some_and(Value::is_str);
+        let is_text = self.sections.get(section).and_then(|keys| keys.get(key)).is_some_and(Value::is_str);
         let value = parsed.and_then(|mut table| table.remove("value"));
         let value = value.filter(|value| !is_text || value.is_str());
         self.check_section(section, &place)?;
@@ -81,11 +91,11 @@ impl Document {
     }
 
     fn sections(&self) -> Vec<&str> {
-        self.table.keys().map(String::as_str).collect()
+        self.sections.keys().map(String::as_str).collect()
     }
 
     fn check_section(&self, section: &str, place: &str) -> Result<(), Error> {
-        if self.table.contains_key(section) {
+        if self.sections.contains_key(section) {
             return Ok(());
         }
         let hint = suggest::hint(section, self.sections());
@@ -93,7 +103,7 @@ impl Document {
     }
 
     fn set(&mut self, section: &str, key: &str, value: Value, place: String) -> Result<(), Error> {
-        let Some(keys) = self.table.get_mut(section).and_then(Value::as_table_mut) else { return Ok(()) };
+        let Some(keys) = self.sections.get_mut(section) else { return Ok(()) };
         let Some(current) = keys.get_mut(key) else {
             let hint = suggest::hint(key, keys.keys().map(String::as_str));
             return Err(wrong(place, format!("unknown key `{}` in [{section}]; {hint}", shown(key))));
@@ -120,7 +130,7 @@ impl Document {
     /// Only when a profile lacks the key, which a test excludes.
     pub(super) fn get(&self, section: &str, key: &str) -> Result<(&Value, String), Error> {
         let path = path(section, key);
-        let value = self.table.get(section).and_then(|keys| keys.get(key));
+        let value = self.sections.get(section).and_then(|keys| keys.get(key));
         let value = value.ok_or_else(|| wrong("profile", format!("no {path}")))?;
         let place = self.places.get(&path).map_or(path.clone(), |place| format!("{place}, {path}"));
         Ok((value, place))
@@ -137,8 +147,8 @@ fn path(section: &str, key: &str) -> String {
     format!("{section}.{key}")
 }
 
-/// Both views of a text: with spans, and as plain values.
-fn parse<'t>(name: &str, text: &'t str) -> Result<(Spanned<DeTable<'t>>, Table), Error> {
+/// The keys of a text, in its order, with empty sections as such.
+fn parse(name: &str, text: &str) -> Result<Vec<Entry>, Error> {
     let syntax = |error: toml::de::Error| {
         let place = match error.span() {
             Some(span) => format!("{name}, line {}", line(text, span.start)),
@@ -152,7 +162,31 @@ fn parse<'t>(name: &str, text: &'t str) -> Result<(Spanned<DeTable<'t>>, Table),
     };
     let spanned = DeTable::parse(text).map_err(syntax)?;
     let table = text.parse::<Table>().map_err(syntax)?;
-    Ok((spanned, table))
+    let mut entries = Vec::new();
+    for (name, value) in spanned.get_ref() {
+        let section = (name.get_ref().to_string(), name.span());
+        match (value.get_ref(), table.get(name.get_ref().as_ref()).and_then(Value::as_table)) {
+            (DeValue::Table(spanned), Some(table)) => flatten(&section, spanned, table, &mut entries),
+            _ => entries.push(Entry { section, key: None }),
+        }
+    }
+    Ok(entries)
+}
+
+/// Adds the keys of a section, and those of the sections in it.
+fn flatten(section: &(String, Range<usize>), spanned: &DeTable<'_>, table: &Table, entries: &mut Vec<Entry>) {
+    for (key, value) in spanned {
+        let Some(plain) = table.get(key.get_ref().as_ref()) else { continue };
+        match (value.get_ref(), plain) {
+            (DeValue::Table(spanned), Value::Table(table)) => {
+                flatten(&(path(&section.0, key.get_ref()), key.span()), spanned, table, entries);
+            }
+            _ => entries.push(Entry {
+                section: section.clone(),
+                key: Some((key.get_ref().to_string(), key.span(), plain.clone())),
+            }),
+        }
+    }
 }
 
 /// Line number, from 1, of a byte offset.

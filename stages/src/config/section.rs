@@ -52,6 +52,37 @@ impl<'a> Section<'a> {
         self.value(key, Toml::as_str, "a text")
     }
 
+    /// A whole number for each stage.
+    pub(super) fn counts<const N: usize>(
+        &self,
+        key: &str,
+        least: usize,
+        most: usize,
+    ) -> Result<[u32; N], Error> {
+        let one = |value: &Toml| {
+            let count = value.as_integer().and_then(|n| usize::try_from(n).ok())?;
+            (least..=most).contains(&count).then_some(count as u32)
+        };
+        let read = |value: &'a Toml| {
+            value.as_array()?.iter().map(one).collect::<Option<Vec<u32>>>()?.try_into().ok()
+        };
+        self.value(key, read, &format!("a list of {N} whole numbers from {least} to {most}"))
+    }
+
+    /// A share for each stage.
+    pub(super) fn shares<const N: usize>(&self, key: &str) -> Result<[f64; N], Error> {
+        let one = |value: &Toml| value.as_float().filter(|share| (0.0..1.0).contains(share));
+        let read = |value: &'a Toml| {
+            value.as_array()?.iter().map(one).collect::<Option<Vec<f64>>>()?.try_into().ok()
+        };
+        self.value(key, read, &format!("a list of {N} numbers from 0 up to but not 1"))
+    }
+
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<&'a str>, Error> {
+        let read = |value: &'a Toml| value.as_array()?.iter().map(Toml::as_str).collect();
+        self.value(key, read, "a list of texts")
+    }
+
     pub(super) fn choice(&self, key: &str, known: &[&str]) -> Result<&'a str, Error> {
         let text = self.text(key)?;
         if known.contains(&text) {

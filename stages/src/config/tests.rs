@@ -1,7 +1,6 @@
 //! Profiles, overrides, and mistakes that must be named by file, line and key.
 
 use super::*;
-use crate::search;
 
 fn load(file: &str, set: &[(&str, &str)]) -> Result<Config, String> {
     Config::load("quick", Some(("my.toml", file)), set).map_err(|error| error.to_string())
@@ -21,9 +20,8 @@ fn profiles_are_valid_and_the_paper_asks_for_its_images() {
     for profile in ["quick", "laptop"] {
         let config = Config::load(profile, None, &[]).unwrap();
         assert_eq!(config.data.source, Source::Embedded);
-        assert!(
-            search::strategy(&config.search.strategy, config.search.samples, config.search.seed).is_some()
-        );
+        assert_eq!(config.search.strategy, Strategy::Random);
+        assert!(config.compare.strategies.len() == search::STRATEGIES.len());
     }
     let error = Config::load("paper", None, &[]).unwrap_err().to_string();
     assert_eq!(error, "profile paper, data.set: the set cifar10 needs data.path, the folder of its files");

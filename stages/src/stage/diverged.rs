@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::jobs::JobGrid;
 use super::{JobList, TrainingSummary};
-use crate::train::{Divergence, TrainingJob};
+use crate::train::Divergence;
 use crate::{Budget, Genotype};
 
 /// A training that diverged.
@@ -22,13 +23,13 @@ pub struct DivergedTraining {
 
 /// Those that diverged of the trainings of `jobs` from place `first` on.
 pub(super) fn diverged(
-    jobs: &dyn JobList,
+    jobs: &JobGrid<'_>,
     first: usize,
     trainings: &[TrainingSummary],
 ) -> Vec<DivergedTraining> {
     let diverged = |(place, training): (usize, &TrainingSummary)| {
         let divergence = training.divergence?;
-        let TrainingJob { genotype, budget, .. } = jobs.job(first + place);
+        let (genotype, budget) = (jobs.architecture(first + place), jobs.budget(first + place));
         Some(DivergedTraining { genotype, budget, divergence })
     };
     trainings.iter().enumerate().filter_map(diverged).collect()

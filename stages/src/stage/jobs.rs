@@ -1,7 +1,13 @@
 //! Jobs in a row, each made when it is asked for: a list of a million takes the memory of what tells them apart.
 
+use super::{JobRunner, StageError, TrainingSummary};
+use cache::Digest;
+
+use crate::job::{Job, JobSummary};
 use crate::recipe::{Recipe, Scoring};
 use crate::sample::ArchitectureList;
+use crate::search::SupernetStrategy;
+use crate::supernet::{SupernetJob, SupernetResult};
 use crate::train::{DataId, TrainingJob};
 use crate::{Budget, Error, Genotype};
 
@@ -11,22 +17,50 @@ pub trait JobList: Sync {
     fn count(&self) -> usize;
 
     /// The job at a place below [`JobList::count`].
-    fn job(&self, place: usize) -> TrainingJob;
+    fn job(&self, place: usize) -> Job;
 
     /// The budget of that job.
     fn budget(&self, place: usize) -> Budget {
-        self.job(place).budget
+        *self.job(place).budget()
     }
 }
 
-impl JobList for Vec<TrainingJob> {
+impl JobList for Vec<Job> {
     fn count(&self) -> usize {
         self.len()
     }
 
-    fn job(&self, place: usize) -> TrainingJob {
+    fn job(&self, place: usize) -> Job {
         self[place].clone()
     }
+}
+
+/// Has networks trained.
+///
+/// # Errors
+/// As [`JobRunner::run`].
+pub(super) fn train(runner: &dyn JobRunner, jobs: &JobGrid<'_>) -> Result<Vec<TrainingSummary>, StageError> {
+    let training = |summary| match summary {
+        JobSummary::Network(training) => Ok(training),
+        JobSummary::Supernet(..) => Err(StageError::OtherKind),
+    };
+    runner.run(jobs)?.into_iter().map(training).collect()
+}
+
+/// Has supernets trained; their results, in the order of the jobs.
+///
+/// # Errors
+/// As [`JobRunner::run`].
+pub(super) fn train_supernets(
+    runner: &dyn JobRunner,
+    jobs: Vec<SupernetJob>,
+) -> Result<Vec<(Digest, SupernetResult)>, StageError> {
+    let result = |summary| match summary {
+        JobSummary::Supernet(key, result) => Ok((key, *result)),
+        JobSummary::Network(_) => Err(StageError::OtherKind),
+    };
+    let jobs: Vec<Job> = jobs.into_iter().map(Job::Supernet).collect();
+    runner.run(&jobs)?.into_iter().map(result).collect()
 }
 
 /// What all trainings of a run share.
@@ -55,6 +89,19 @@ impl JobTemplate {
         }
     }
 
+    /// The search of a supernet under a budget.
+    pub fn supernet(&self, strategy: &SupernetStrategy, budget: &Budget, seed: u64) -> SupernetJob {
+        SupernetJob {
+            method: strategy.method,
+            budget: *budget,
+            seed,
+            data: self.data.clone(),
+            scoring: self.scoring,
+            recipe: self.recipe.clone(),
+            architecture: strategy.architecture,
+        }
+    }
+
     /// Adds everything to a stage's parameters.
     pub(super) fn add_to(&self, fields: &mut cache::Fields) -> Result<(), Error> {
         fields.insert("data.name", self.data.name.as_str())?;
@@ -75,14 +122,20 @@ pub(super) struct JobGrid<'a> {
     pub(super) budgets: &'a [Budget],
 }
 
+impl JobGrid<'_> {
+    /// The architecture of a place.
+    pub(super) fn architecture(&self, place: usize) -> Genotype {
+        self.architectures.architecture(place % self.architectures.count())
+    }
+}
+
 impl JobList for JobGrid<'_> {
     fn count(&self) -> usize {
         self.architectures.count() * self.budgets.len()
     }
 
-    fn job(&self, place: usize) -> TrainingJob {
-        let genotype = self.architectures.architecture(place % self.architectures.count());
-        self.template.job(&genotype, &self.budget(place))
+    fn job(&self, place: usize) -> Job {
+        Job::Network(self.template.job(&self.architecture(place), &self.budget(place)))
     }
 
     fn budget(&self, place: usize) -> Budget {
@@ -106,11 +159,14 @@ mod tests {
         let architectures = architectures(0, 3);
         let budgets = [Budget::NAMED[0].1, Budget::NAMED[1].1];
         let grid = JobGrid { template: &template, architectures: &architectures, budgets: &budgets };
-        let jobs: Vec<TrainingJob> = (0..grid.count()).map(|place| grid.job(place)).collect();
+        let jobs: Vec<Job> = (0..grid.count()).map(|place| grid.job(place)).collect();
         let expected = budgets.iter().flat_map(|budget| {
-            architectures.iter().map(|genotype| template.job(genotype, budget)).collect::<Vec<_>>()
+            architectures
+                .iter()
+                .map(|genotype| Job::Network(template.job(genotype, budget)))
+                .collect::<Vec<_>>()
         });
         assert_eq!(jobs, expected.collect::<Vec<_>>());
-        assert!((0..jobs.len()).all(|place| grid.budget(place) == jobs[place].budget));
+        assert!((0..jobs.len()).all(|place| grid.budget(place) == *jobs[place].budget()));
     }
 }

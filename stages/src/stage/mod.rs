@@ -4,6 +4,8 @@
 //! [`JobRunner`], and gives back its own output. Everything that changes that output and is not an input is in
 //! [`Stage::parameters`], from which the engine builds the key under which the output is remembered.
 
+mod budget_quality;
+mod compare_searches;
 mod diverged;
 mod evaluate;
 mod fit_forest;
@@ -16,6 +18,7 @@ mod rank;
 mod sample;
 mod sample_budgets;
 mod search;
+mod select_architecture;
 mod select_budget;
 mod train;
 
@@ -26,8 +29,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::train::Divergence;
+use crate::job::JobSummary;
+use crate::train::{Divergence, TrainingResult};
 
+pub use budget_quality::{BudgetQuality, BudgetQualityReport, SearchedBudget};
+pub use compare_searches::{
+    CompareSearches, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison,
+};
 pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};
 pub use fit_forest::FitForest;
@@ -39,7 +47,8 @@ pub use prune::Prune;
 pub use rank::{Rank, RankedBudget};
 pub use sample::Sample;
 pub use sample_budgets::{DrawnBudgets, ImageKind, SampleBudgets};
-pub use search::{Search, SearchOutcome};
+pub use search::{Evaluation, Search, SearchOutcome};
+pub use select_architecture::SelectArchitecture;
 pub use select_budget::SelectBudget;
 pub use train::{Architectures, Budgets, Train, TrainedBudget};
 
@@ -76,15 +85,36 @@ pub trait Stage: Send + Sync {
     fn trainings_at_most(&self) -> u64 {
         0
     }
+
+    /// Whether [`Stage::run`] asks for all of its trainings before it hears of any.
+    fn asks_at_once(&self) -> bool {
+        true
+    }
+
+    /// Whether the engine keeps, beside the output, how each training that was asked for came about ([`TrainingLog`]).
+    fn logs_trainings(&self) -> bool {
+        false
+    }
+}
+
+/// How a training that a stage asked for came about. It is no part of any output, for it may differ each time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrainingLog {
+    /// Whether it ran for this stage; otherwise it was in the cache.
+    pub ran: bool,
+    /// How many results of the stage's trainings had come in before this one.
+    pub arrival: u64,
+    /// How long the training took, on whatever it ran at the time.
+    pub elapsed_ms: u64,
 }
 
 /// Who has a stage's jobs trained: it remembers trainings and, if the engine is not merely planning, runs new ones.
 pub trait JobRunner: Sync {
-    /// The trainings of `jobs`, in the order of the jobs. Jobs that occur twice are trained once.
+    /// The results of `jobs`, in the order of the jobs, each of its job's kind. Jobs that occur twice are done once.
     ///
     /// # Errors
     /// [`StageError::Untrained`] with its cause when at least one of them is not there in the end.
-    fn run(&self, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError>;
+    fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError>;
 }
 
 /// What later stages read of one training. The whole record lies in the cache under `key`.
@@ -104,6 +134,21 @@ pub struct TrainingSummary {
     pub mult_adds: u64,
     /// Floating point operations of the whole training, forward and backward.
     pub training_flops: u64,
+}
+
+impl TrainingSummary {
+    /// Of the result under the key `key`.
+    pub fn new(key: Digest, result: &TrainingResult) -> Self {
+        Self {
+            key,
+            score: result.score,
+            divergence: result.divergence(),
+            test_accuracy: result.test_accuracy,
+            parameters: result.parameters,
+            mult_adds: result.mult_adds,
+            training_flops: result.training_flops,
+        }
+    }
 }
 
 /// Why a stage gave no output.
@@ -137,6 +182,9 @@ pub enum StageError {
     /// The output cannot be encoded.
     #[error(transparent)]
     Output(#[from] cache::Error),
+    /// The runner gave a result of another kind than the job's: a mistake of its.
+    #[error("a job was answered by a result of another kind")]
+    OtherKind,
     /// Trainings that the stage needs are missing, failed or were cancelled: the cause is the runner's.
     #[error(transparent)]
     Untrained(Box<dyn StdError + Send + Sync>),

@@ -4,8 +4,8 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DivergedTraining, Handle, Input, Inputs, JobRunner, MipReport, SearchOutcome, Stage, StageError,
-    TrainedBudget,
+    DivergedTraining, Handle, Input, Inputs, JobRunner, MipReport, RankedBudget, SearchOutcome, Stage,
+    StageError, TrainedBudget,
 };
 use crate::recipe::Scoring;
 use crate::train::Divergence;
@@ -18,8 +18,10 @@ pub struct NasSearch {
     pub mip: Handle<MipReport>,
     /// The search under it.
     pub search: Handle<SearchOutcome>,
-    /// The winner's full training.
+    /// The winner's full training, with a seed that no choice has seen.
     pub trained: Handle<Vec<TrainedBudget>>,
+    /// The budget found, ranked once more with such a seed.
+    pub confirmed: Handle<Vec<RankedBudget>>,
     /// How the trainings that chose it were scored.
     pub scoring: Scoring,
 }
@@ -31,7 +33,11 @@ pub struct NasSearchReport {
     pub mip: MipReport,
     /// How trainings were scored, in the choice of the budget and in the search.
     pub scoring: Scoring,
-    /// The best architecture that the search under it met.
+    /// The same budget, ranked by trainings with a seed that its choice has not seen.
+    pub confirmed: RankedBudget,
+    /// The search under it.
+    pub search: SearchOutcome,
+    /// The best architecture that the search found.
     pub best: BestArchitecture,
     /// Every training that diverged, on the way to the budget, in the search and at its end.
     pub diverged: Vec<DivergedTraining>,
@@ -51,10 +57,6 @@ pub struct BestArchitecture {
     pub test_accuracy: f64,
     /// Where that training diverged, if it did; then there is no accuracy.
     pub divergence: Option<Divergence>,
-    /// Its score under the budget found, by which it won.
-    pub search_score: f64,
-    /// How many architectures it won against, itself included.
-    pub scored: u64,
 }
 
 impl Stage for NasSearch {
@@ -65,7 +67,7 @@ impl Stage for NasSearch {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -75,7 +77,12 @@ impl Stage for NasSearch {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        vec![self.mip.role("mip"), self.search.role("search"), self.trained.role("trained")]
+        vec![
+            self.mip.role("mip"),
+            self.search.role("search"),
+            self.trained.role("trained"),
+            self.confirmed.role("confirmed"),
+        ]
     }
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
@@ -85,20 +92,21 @@ impl Stage for NasSearch {
             return Err(inputs.unexpected(self.trained, "is not one training"));
         };
         let mip = inputs.read(self.mip)?;
-        let diverged = [&mip.diverged, &search.diverged, &trained.diverged].map(|list| list.iter().cloned());
+        let confirmed = inputs.read_only(self.confirmed)?;
+        let diverged = [&mip.diverged, &search.diverged, &trained.diverged, &confirmed.diverged];
         Ok(NasSearchReport {
-            diverged: diverged.into_iter().flatten().collect(),
+            diverged: diverged.into_iter().flatten().cloned().collect(),
             mip,
             scoring: self.scoring,
+            confirmed,
             best: BestArchitecture {
-                genotype: search.best,
+                genotype: search.best.clone(),
                 parameters: training.parameters,
                 mult_adds: training.mult_adds,
                 test_accuracy: training.test_accuracy,
                 divergence: training.divergence,
-                search_score: search.training.score,
-                scored: search.scored,
             },
+            search,
         })
     }
 }

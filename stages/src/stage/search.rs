@@ -4,11 +4,13 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::diverged::diverged;
-use super::jobs::JobGrid;
+use super::jobs::{self, JobGrid};
 use super::{
     DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
 };
-use crate::search::{best, strategy};
+use crate::sample::ArchitectureList;
+use crate::search::{self, Searcher, Strategy, SupernetStrategy, best};
+use crate::supernet::SupernetResult;
 use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
@@ -19,9 +21,9 @@ pub struct Search {
     pub budget: Handle<Budget>,
     /// What the trainings share.
     pub template: JobTemplate,
-    /// Name of the strategy.
-    pub strategy: String,
-    /// Architectures that it may train.
+    /// The strategy, with settings as they were asked for.
+    pub strategy: Strategy,
+    /// Architectures that it may ask for.
     pub samples: usize,
     /// Seed of the strategy.
     pub seed: u64,
@@ -30,14 +32,119 @@ pub struct Search {
 /// What a search met and what it found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchOutcome {
-    /// The architecture with the highest score; of equal ones that which was proposed first.
+    /// The strategy, with the settings that it had in the end.
+    pub strategy: Strategy,
+    /// What shrank of the settings that were asked for, a sentence each.
+    pub shrunk: Vec<String>,
+    /// The best of what the strategy found in the end; of equal ones the first.
     pub best: Genotype,
     /// Its training under the search's budget.
     pub training: TrainingSummary,
-    /// How many architectures were scored.
-    pub scored: u64,
-    /// Those of them that diverged, with a score of 0.
+    /// All that was scored: what the strategy asked for, in that order, then what it found in the end and had not asked for.
+    pub evaluations: Vec<Evaluation>,
+    /// How many of these the strategy asked for.
+    pub asked: u64,
+    /// The supernet that it trained, where it trained one.
+    pub supernet: Option<SupernetResult>,
+    /// The evaluations that diverged, with a score of 0.
     pub diverged: Vec<DivergedTraining>,
+}
+
+/// One architecture that a search had scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The architecture, in canonical form.
+    pub genotype: Genotype,
+    /// Its training under the search's budget.
+    pub training: TrainingSummary,
+}
+
+impl SearchOutcome {
+    /// Floating point operations of all distinct trainings of the search.
+    pub fn training_flops(&self) -> u64 {
+        let mut trainings: Vec<(_, u64)> = self
+            .evaluations
+            .iter()
+            .map(|Evaluation { training, .. }| (training.key, training.training_flops))
+            .collect();
+        trainings.sort_unstable();
+        trainings.dedup();
+        let supernet = self.supernet.as_ref().map_or(0, |supernet| supernet.training_flops);
+        trainings.into_iter().map(|(_, flops)| flops).fold(supernet, u64::saturating_add)
+    }
+}
+
+/// A search while it goes on.
+struct Evaluations<'a> {
+    template: &'a JobTemplate,
+    budget: Budget,
+    jobs: &'a dyn JobRunner,
+    list: Vec<Evaluation>,
+    diverged: Vec<DivergedTraining>,
+}
+
+impl Evaluations<'_> {
+    /// Scores what a strategy asks for until it asks for nothing more; what it found.
+    fn ask(&mut self, searcher: &mut dyn Searcher) -> Result<Vec<Genotype>, StageError> {
+        loop {
+            let (asked, before) = (searcher.ask(), self.list.len());
+            if asked.count() == 0 {
+                return Ok(searcher.finish());
+            }
+            self.add(&*asked)?;
+            self.list[before..].iter().for_each(|evaluation| searcher.tell(evaluation.training.score));
+        }
+    }
+
+    /// Scores architectures, in their order.
+    fn add(&mut self, architectures: &dyn ArchitectureList) -> Result<(), StageError> {
+        let grid = JobGrid { template: self.template, architectures, budgets: &[self.budget] };
+        let trained = jobs::train(self.jobs, &grid)?;
+        self.diverged.extend(diverged(&grid, 0, &trained));
+        let evaluation =
+            |(place, training)| Evaluation { genotype: architectures.architecture(place), training };
+        self.list.extend(trained.into_iter().enumerate().map(evaluation));
+        Ok(())
+    }
+
+    /// The places of the evaluations of architectures; those that have none yet are scored now, together.
+    fn of(&mut self, found: &[Genotype]) -> Result<Vec<usize>, StageError> {
+        let place = |list: &[Evaluation], genotype: &Genotype| {
+            list.iter().position(|evaluation| evaluation.genotype == *genotype)
+        };
+        let new: Vec<Genotype> =
+            found.iter().filter(|genotype| place(&self.list, genotype).is_none()).cloned().collect();
+        if !new.is_empty() {
+            self.add(&new)?;
+        }
+        Ok(found.iter().filter_map(|genotype| place(&self.list, genotype)).collect())
+    }
+}
+
+impl Search {
+    /// Has a supernet trained.
+    fn supernet(
+        &self,
+        strategy: &SupernetStrategy,
+        budget: &Budget,
+        jobs: &dyn JobRunner,
+    ) -> Result<SupernetResult, StageError> {
+        let job = self.template.supernet(strategy, budget, self.seed);
+        let (_, result) = jobs::train_supernets(jobs, vec![job])?.swap_remove(0);
+        match result.diverged_at {
+            None => Ok(result),
+            Some(step) => Err(nothing(format!(
+                "the supernet of {} diverged at step {step} under {budget}; leave learning rates that are too high, or 16 \
+                 bits, out of the space",
+                strategy.method.name()
+            ))
+            .into()),
+        }
+    }
+}
+
+fn nothing(problem: String) -> Error {
+    Error::Numbers { what: "architecture search", problem }
 }
 
 impl Stage for Search {
@@ -48,14 +155,14 @@ impl Stage for Search {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
-        let mut fields = Fields::new()
-            .with("search.strategy", self.strategy.as_str())?
-            .with("search.samples", self.samples)?
-            .with("search.seed", self.seed)?;
+        let mut fields = self.strategy.fields()?.with("search.seed", self.seed)?;
+        if !matches!(self.strategy, Strategy::Supernet(_)) {
+            fields.insert("search.samples", self.samples)?;
+        }
         self.template.add_to(&mut fields)?;
         Ok(fields)
     }
@@ -66,42 +173,46 @@ impl Stage for Search {
 
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let budget = inputs.read(self.budget)?;
-        let nothing =
-            |problem: &str| Error::Numbers { what: "architecture search", problem: problem.to_owned() };
-        let mut strategy = strategy(&self.strategy, self.samples, self.seed)
-            .ok_or_else(|| nothing(&format!("there is no strategy {:?}", self.strategy)))?;
-        let mut found: Option<(Genotype, TrainingSummary)> = None;
-        let (mut scored, mut all_diverged) = (0, Vec::new());
-        loop {
-            let asked = strategy.ask();
-            if asked.count() == 0 {
-                break;
+        let (strategy, shrunk) = self.strategy.fitting(self.samples, budget.epochs);
+        let (list, diverged) = (Vec::new(), Vec::new());
+        let mut evaluations = Evaluations { template: &self.template, budget, jobs, list, diverged };
+        let (found, supernet) = match strategy.begin(self.samples, self.seed) {
+            search::Search::Asked(mut searcher) => (evaluations.ask(&mut *searcher)?, None),
+            search::Search::Supernet(strategy) => {
+                let supernet = self.supernet(&strategy, &budget, jobs)?;
+                (supernet.found(), Some(supernet))
             }
-            let grid = JobGrid { template: &self.template, architectures: &*asked, budgets: &[budget] };
-            let mut trained = jobs.run(&grid)?;
-            let scores: Vec<f64> = trained.iter().map(|training| training.score).collect();
-            strategy.tell(&scores);
-            scored += trained.len() as u64;
-            all_diverged.extend(diverged(&grid, 0, &trained));
-            if let Some(place) = best(&scores)
-                && found.as_ref().is_none_or(|(_, before)| scores[place] > before.score)
-            {
-                found = Some((asked.architecture(place), trained.swap_remove(place)));
-            }
-        }
-        let (best, training) =
-            found.ok_or_else(|| nothing("the strategy proposed no architecture with a score"))?;
+        };
+        let asked = evaluations.list.len() as u64;
+        let found = evaluations.of(&found)?;
+        let scores: Vec<f64> = found.iter().map(|&place| evaluations.list[place].training.score).collect();
+        let found = best(&scores).map(|best| evaluations.list[found[best]].clone());
+        let Evaluation { genotype: best, training } =
+            found.ok_or_else(|| nothing("the strategy proposed no architecture with a score".to_owned()))?;
         if let Some(Divergence { step, .. }) = training.divergence {
-            return Err(nothing(&format!(
+            return Err(nothing(format!(
                 "every training under the budget found diverged, that of {best} at step {step}; leave learning rates \
                  that are too high, or 16 bits, out of the space"
             ))
             .into());
         }
-        Ok(SearchOutcome { best, training, scored, diverged: all_diverged })
+        let Evaluations { list, diverged, .. } = evaluations;
+        Ok(SearchOutcome { strategy, shrunk, best, training, evaluations: list, asked, supernet, diverged })
     }
 
     fn trainings_at_most(&self) -> u64 {
-        self.samples as u64
+        let asked = match self.strategy {
+            Strategy::Supernet(_) => 1,
+            _ => self.samples as u64,
+        };
+        asked.saturating_add(self.strategy.found_at_most())
+    }
+
+    fn asks_at_once(&self) -> bool {
+        matches!(self.strategy, Strategy::Random)
+    }
+
+    fn logs_trainings(&self) -> bool {
+        true
     }
 }

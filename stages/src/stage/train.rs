@@ -4,10 +4,10 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::diverged::diverged;
-use super::jobs::JobGrid;
+use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, SearchOutcome, Stage,
-    StageError, TrainingSummary,
+    DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
+    TrainingSummary,
 };
 use crate::{Budget, Error, Genotype};
 
@@ -21,8 +21,8 @@ pub enum Architectures {
         /// How many they are.
         count: usize,
     },
-    /// The best that a search found.
-    Winner(Handle<SearchOutcome>),
+    /// One that was selected.
+    Selected(Handle<Genotype>),
 }
 
 /// Which budgets to train them under.
@@ -30,6 +30,8 @@ pub enum Architectures {
 pub enum Budgets {
     /// The full budget f of the configuration.
     Full(Budget),
+    /// One that was selected.
+    Selected(Handle<Budget>),
     /// Those of a round.
     Drawn {
         /// The budgets.
@@ -87,10 +89,11 @@ impl Stage for Train {
     fn inputs(&self) -> Vec<Input> {
         let architectures = match self.architectures {
             Architectures::Sampled { drawn, .. } => drawn.role("architectures"),
-            Architectures::Winner(search) => search.role("search"),
+            Architectures::Selected(selected) => selected.role("architecture"),
         };
         let budgets = match self.budgets {
             Budgets::Full(_) => None,
+            Budgets::Selected(selected) => Some(selected.role("budget")),
             Budgets::Drawn { drawn, .. } => Some(drawn.role("budgets")),
         };
         [architectures].into_iter().chain(budgets).collect()
@@ -99,14 +102,15 @@ impl Stage for Train {
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let architectures = match self.architectures {
             Architectures::Sampled { drawn, .. } => inputs.read(drawn)?,
-            Architectures::Winner(search) => vec![inputs.read(search)?.best],
+            Architectures::Selected(selected) => vec![inputs.read(selected)?],
         };
         let budgets = match self.budgets {
             Budgets::Full(budget) => vec![budget],
+            Budgets::Selected(selected) => vec![inputs.read(selected)?],
             Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
         };
         let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
-        let (mut trained, mut first) = (jobs.run(&grid)?.into_iter(), 0);
+        let (mut trained, mut first) = (jobs::train(jobs, &grid)?.into_iter(), 0);
         let under = |&budget: &Budget| {
             let trainings: Vec<TrainingSummary> = trained.by_ref().take(architectures.len()).collect();
             let diverged = diverged(&grid, first, &trainings);
@@ -119,10 +123,10 @@ impl Stage for Train {
     fn trainings_at_most(&self) -> u64 {
         let architectures = match self.architectures {
             Architectures::Sampled { count, .. } => count,
-            Architectures::Winner(_) => 1,
+            Architectures::Selected(_) => 1,
         };
         let budgets = match self.budgets {
-            Budgets::Full(_) => 1,
+            Budgets::Full(_) | Budgets::Selected(_) => 1,
             Budgets::Drawn { count, .. } => count,
         };
         (architectures * budgets) as u64

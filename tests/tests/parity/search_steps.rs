@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use kernels::{
-    Device, DeviceChoice, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Part, RunningStatistics,
-    Scale, Step, Stream, Trainer, Vector,
+    Device, DeviceChoice, Difference, Draw, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Step,
+    Stream, Trainer, Unrolled, Vector,
 };
 use serde::Deserialize;
 
@@ -33,6 +33,7 @@ struct Rates {
     epsilon: f32,
     architecture_decay: f32,
     distance: f32,
+    temperature: f32,
 }
 
 #[derive(Deserialize)]
@@ -45,67 +46,26 @@ struct Search {
 }
 
 const WEIGHTS: Group = Group::WEIGHTS;
-const TRAIN: usize = 0;
-const VALID: usize = 1;
-
-/// What weights are before a step, and what is kept of the gradients there.
-const BEFORE: Vector = Vector::Extra(0);
-const KEPT: Vector = Vector::Extra(1);
-
-fn differentiate(stream: usize) -> Part {
-    Part::Differentiate { stream, running: RunningStatistics::Updated }
-}
-
-fn copy(group: Group, from: Vector, to: Vector) -> Part {
-    Part::Copy { group, from, to }
-}
-
-fn add(group: Group, scale: Scale, from: Vector, to: Vector) -> Part {
-    Part::Axpy { group, scale, from, to }
-}
-
-/// The weights' gradient behind the architecture's.
 fn step(rates: &Rates, architecture: Group, is_second: bool) -> Step {
-    let (gradients, weights) = (Vector::Gradients, Vector::Parameters);
-    let rate = |factor: f32| Scale::from(factor).times_learning_rate(WEIGHTS);
-    let mut parts = Vec::new();
-    if is_second {
-        parts.extend([
-            copy(WEIGHTS, weights, BEFORE),
-            differentiate(TRAIN),
-            add(WEIGHTS, rate(-1.0), gradients, weights),
-            add(WEIGHTS, rate(-rates.momentum), Vector::Momenta, weights),
-            add(WEIGHTS, rate(-rates.weight_decay), BEFORE, weights),
-        ]);
-    }
-    parts.push(differentiate(VALID));
-    if is_second {
-        parts.extend([copy(architecture, gradients, KEPT), copy(WEIGHTS, gradients, KEPT)]);
-        for side in [1.0, -1.0] {
-            let moved = Scale::from(side * rates.distance).over_norm(WEIGHTS, KEPT);
-            let quotient = rate(-side * 0.5 / rates.distance).times_norm(WEIGHTS, KEPT);
-            parts.extend([
-                copy(WEIGHTS, BEFORE, weights),
-                add(WEIGHTS, moved, KEPT, weights),
-                differentiate(TRAIN),
-                add(architecture, quotient, gradients, KEPT),
-            ]);
-        }
-        parts.extend([copy(WEIGHTS, BEFORE, weights), copy(architecture, KEPT, gradients)]);
-    }
-    parts.push(Part::Update { group: architecture });
-    parts.extend([differentiate(TRAIN), Part::Update { group: WEIGHTS }]);
-    Step::new(parts).unwrap()
+    let Rates { momentum, weight_decay, distance, .. } = *rates;
+    let difference = Difference::Quotient;
+    let unrolled = Unrolled { momentum, weight_decay, distance, difference };
+    Step::bilevel(architecture, is_second.then_some(unrolled))
 }
 
 fn hold_search(order: &str, choice: DeviceChoice) {
     let golden: Golden = golden::read("handmade-supernet");
     let Searches { steps, rates, orders } = golden::read("search-steps");
     let is_second = order == "second";
+    let draw = match order {
+        "concrete" => Some(Draw::Concrete),
+        "one-hot" => Some(Draw::OneHot),
+        _ => None,
+    };
     let expected = &orders[order];
     let (mut graph, image) = Graph::new(golden.input(), golden.classes);
     let architecture = graph.group();
-    let graph = classified(&golden, graph, |graph| supernet_with(graph, image, architecture)).unwrap();
+    let graph = classified(&golden, graph, |graph| supernet_with(graph, image, architecture, draw)).unwrap();
     let adam = Optimiser::Adam { beta1: rates.beta1, beta2: rates.beta2, epsilon: rates.epsilon };
     let (weight_decay, grad_clip) = (rates.architecture_decay, f32::INFINITY);
     let groups = vec![
@@ -136,6 +96,7 @@ fn hold_search(order: &str, choice: DeviceChoice) {
             number: number as u32,
             learning_rates: &learning_rates,
             drop_path: 0.0,
+            temperature: rates.temperature,
         };
         let metrics = trainer.run(&step, &epoch, &Nobody).unwrap();
         train.extend(metrics[metrics.len() - 1].losses.clone());
@@ -156,12 +117,14 @@ fn hold_search(order: &str, choice: DeviceChoice) {
     let (error, change) = (distance(&found, &ends(expected)), distance(&start, &ends(expected)));
     println!("{order}: the architecture moved by {change:.2e}, and is off by {error:.1e}");
     assert!(error < 5e-3 * change, "off by {error:e}, it moved by {change:e}");
-    // The other order leads elsewhere.
-    let other = &orders[if is_second { "first" } else { "second" }];
-    assert!(distance(&found, &ends(other)) > 4.0 * error, "both orders are the same");
+    // Another order leads elsewhere.
+    let other = &orders[if order == "first" { "second" } else { "first" }];
+    assert!(distance(&found, &ends(other)) > 4.0 * error, "it is the same as another order");
 }
 
 on_each_device! { hold_search:
     first_order("first")
     second_order("second")
+    drawn_from_a_concrete_distribution("concrete")
+    drawn_one_by_one("one-hot")
 }

@@ -1,27 +1,43 @@
 //! A supernet, whose edges are mixtures of all operations, held to the same one in PyTorch: `tests/reference/supernet.py`. The
 //! gradients of the mixtures' numbers are among those of all parameters.
 
-use kernels::{ConvSpec, Error, Graph, Group, Mixture, PoolKind, SeparableSpec, Shape, Term, ValueId};
+use kernels::{
+    ConvSpec, DeviceChoice, Draw, Error, Graph, Group, Mixture, PoolKind, SeparableSpec, Shape, Term, ValueId,
+};
 
+use stages::Budget;
+use stages::recipe::Scoring;
+use stages::supernet::{Method, SupernetJob};
+use stages::train::DataId;
+
+use crate::golden::{self, Golden, Sizes};
 use crate::handmade::hold_handmade;
-use crate::on_each_device;
+use crate::{hold_network, on_each_device};
 
 const NODES: usize = 2;
 const CHANNELS: usize = 4;
 
 fn supernet(graph: &mut Graph, image: ValueId) -> Result<ValueId, Error> {
-    supernet_with(graph, image, Group::WEIGHTS)
+    supernet_with(graph, image, Group::WEIGHTS, None)
 }
 
-/// With the numbers of its mixtures in a group.
-pub(crate) fn supernet_with(graph: &mut Graph, image: ValueId, group: Group) -> Result<ValueId, Error> {
+/// With the numbers of its mixtures in a group, and weights that may be drawn.
+pub(crate) fn supernet_with(
+    graph: &mut Graph,
+    image: ValueId,
+    group: Group,
+    draw: Option<Draw>,
+) -> Result<ValueId, Error> {
     let spec = ConvSpec { padding: [1, 1], ..ConvSpec::square(CHANNELS, 3) };
     let stem = graph.conv("stem", image, spec)?;
     let stem = graph.batch_norm_plain("stem_bn", stem)?;
     let edges = (0..NODES).map(|node| 2 + node).sum();
-    let mixtures = ["normal", "reduce"];
-    let [normal, reduce] = graph
-        .in_group(group, |graph| mixtures.map(|name| graph.mixture(&format!("{name}.weight"), edges, 8)));
+    let [normal, reduce] = ["normal.weight", "reduce.weight"].map(|name| {
+        graph.in_group(group, |graph| match draw {
+            None => graph.mixture(name, edges, 8),
+            Some(draw) => graph.drawn_mixture(name, edges, 8, draw),
+        })
+    });
     let first = cell(graph, "cells.0", [stem, stem], normal?, 1)?;
     cell(graph, "cells.1", [stem, first], reduce?, 2)
 }
@@ -103,4 +119,32 @@ fn separable(
 
 on_each_device! { hold_handmade:
     supernet("supernet", super::supernet)
+}
+
+/// The supernet that a method searches, as `tests/reference/searched.py` describes it.
+fn hold_supernet(name: &str, choice: DeviceChoice) {
+    let golden: Golden = golden::read(&format!("supernet-{name}"));
+    let method = Method::NAMED.iter().find(|(known, _)| *known == name).unwrap().1;
+    let Sizes { batch_size, learning_rate, image_size } = golden.budget;
+    let named: Budget = "BPE-1".parse().unwrap();
+    let job = SupernetJob {
+        method,
+        budget: Budget { batch_size, learning_rate, layers: 3, channels: 8, image_size, ..named },
+        seed: 0,
+        data: DataId { name: name.to_owned(), digest: cache::Digest::of("test", b"") },
+        scoring: Scoring::default(),
+        recipe: stages::recipe::Recipe::default(),
+        architecture: method.architecture_recipe(),
+    };
+    let graph = job.network(golden.input_channels, golden.classes).unwrap();
+    hold_network(&golden, &graph, choice);
+}
+
+mod searched {
+    use super::hold_supernet;
+    use crate::on_each_device;
+
+    on_each_device! { hold_supernet:
+        pc_darts("pc-darts")
+    }
 }

@@ -16,6 +16,7 @@ mod replacing;
 mod running;
 mod sandbox;
 mod scale;
+mod searching;
 mod sharing;
 mod signals;
 mod staleness;

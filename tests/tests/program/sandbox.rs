@@ -19,7 +19,7 @@ fn program() -> std::ffi::OsString {
 }
 
 /// Three architectures, three open hyper-parameters, two budgets a round: a fraction of a second of trainings.
-pub(crate) const TINY: &str = r"
+pub(crate) const TINY: &str = r#"
 [data]
 train_images = 400
 test_images = 100
@@ -50,10 +50,14 @@ seed = 0
 [search]
 samples = 3
 
+[compare]
+strategies = ["random"]
+seeds = 1
+
 [train]
 seed = 0
 holdout_fraction = 0.1
-";
+"#;
 
 /// What every training of the tiny configuration costs more of, for tests that must meet a run at work.
 pub(crate) const SLOWER: [&str; 2] = ["--set=data.train_images=2000", "--set=full.epochs=3"];
@@ -73,8 +77,10 @@ pub(crate) struct Ran {
 pub(crate) struct Summary {
     pub(crate) run: u64,
     pub(crate) cached: u64,
-    /// The bytes of `result`.
+    /// `result`, without what says how long something took and where it came from.
     pub(crate) result: String,
+    /// The bytes of `result`.
+    pub(crate) bytes: String,
     pub(crate) json: Value,
     pub(crate) stderr: String,
 }
@@ -107,10 +113,27 @@ impl Ran {
         Summary {
             run: count("run"),
             cached: count("cached"),
-            result: result.trim_end().to_owned(),
+            result: timeless(json["result"].clone()).to_string(),
+            bytes: result.trim_end().to_owned(),
             json,
             stderr: ran.stderr,
         }
+    }
+}
+
+/// What a result says of clocks, and of whether a training ran or was found.
+const OF_THE_MOMENT: [&str; 6] =
+    ["seconds", "search_seconds", "full_search_seconds", "origin", "arrival", "cost"];
+
+/// A result without what differs between a run that trains and one that goes on, or between two machines.
+fn timeless(result: Value) -> Value {
+    match result {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(name, _)| !OF_THE_MOMENT.contains(&name.as_str()));
+            kept.map(|(name, value)| (name, timeless(value))).collect()
+        }
+        Value::Array(list) => list.into_iter().map(timeless).collect(),
+        other => other,
     }
 }
 
@@ -160,10 +183,12 @@ impl Sandbox {
         Ran::of(self.command(arguments).output().unwrap())
     }
 
-    /// Arguments of a run of the tiny configuration on the processor, and more of them.
+    /// Arguments of a run of the tiny configuration on the processor, and more of them; for `nas-search`, if they name no target.
     pub(crate) fn run_arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
-        let tiny = ["run", "--target", "nas-search", "--config", "tiny.toml", "--device", "cpu", "--json"];
-        [&tiny, more].concat()
+        let tiny = ["run", "--config", "tiny.toml", "--device", "cpu", "--json"];
+        let has_target = more.iter().any(|argument| argument.starts_with("--target"));
+        let target: &[&str] = if has_target { &[] } else { &["--target", "nas-search"] };
+        [&tiny, target, more].concat()
     }
 
     pub(crate) fn run(&self, more: &[&str]) -> Summary {

@@ -65,6 +65,9 @@ pub(crate) trait Work<V> {
 
 /// An element of an activation in memory.
 pub(crate) trait Element: Copy + Send + Sync {
+    /// Whether what is stored is rounded.
+    const ROUNDS: bool;
+
     /// Loads a vector.
     ///
     /// # Safety
@@ -78,6 +81,8 @@ pub(crate) trait Element: Copy + Send + Sync {
 }
 
 impl Element for f32 {
+    const ROUNDS: bool = false;
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const Self) -> V {
         // SAFETY: the caller's promise.
@@ -97,6 +102,8 @@ impl Element for f32 {
 pub(crate) struct Half(u16);
 
 impl Element for Half {
+    const ROUNDS: bool = true;
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const Self) -> V {
         // SAFETY: the caller's promise; `Half` is transparent.

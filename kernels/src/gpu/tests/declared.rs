@@ -10,7 +10,7 @@ use crate::gpu::format::NORM_RECORD;
 use crate::gpu::format::{Holds, STEP_STRIDE};
 use crate::gpu::images::{ImageSplit, ResidentImages};
 use crate::gpu::lowering::Lowerer;
-use crate::gpu::memory::{Arena, Block, Held, StateWords};
+use crate::gpu::memory::{Arena, Block, StateWords};
 use crate::gpu::prepare::needs;
 use crate::gpu::record::Recorder;
 use crate::gpu::replay::{Replay, Submission, commands};
@@ -44,18 +44,14 @@ impl Training {
         let Setup { tables, layout, settings, sets, train, .. } = &setup;
         let half = settings.float_bits == 16;
         let (state, constants) = StateWords::new(0, tables, layout, settings, sets);
-        let sizes = Sizes { batch: settings.batch_size, style: gpu.style };
+        let sizes = Sizes { batch: settings.batch_size, half, style: gpu.style };
         let always = vec![Some((0, 1)); train.calls.len()];
         let needs = needs(&train.calls, &sizes, &always);
         let arena = Arena::new(&train.storages, &needs, settings.batch_size, half, 1 << 30);
         let mut workspaces: HashMap<Block, usize> = HashMap::new();
         for (id, held) in needs.iter().flat_map(|needs| needs.workspaces.iter().copied()) {
-            let bytes = match held {
-                Held::Quads(quads) => quads * 4 * if half { 2 } else { 4 },
-                Held::Words(words) => 4 * words,
-            };
             let most = workspaces.entry(Block::Workspace(id)).or_default();
-            *most = bytes.max(*most);
+            *most = held.bytes(half).max(*most);
         }
         let words: Vec<u64> = arena.words.iter().map(|&bytes| bytes as u64).collect();
         let mut pages = vec![(Holds::State, 4 * state.words as u64)];
@@ -181,10 +177,8 @@ impl Exposed for Training {
         match resource {
             Resource::Tensor(tensor) => {
                 let storage = train.storages[tensor.storage.0];
-                let (is_words, element) = match storage.content {
-                    Content::Activation => (false, if self.half { 2 } else { 4 }),
-                    Content::Bytes => (true, 1),
-                };
+                let is_words = storage.content == Content::Bytes;
+                let element = storage.content.bytes(self.half);
                 let Some((memory, at)) = self.place(Block::Storage(tensor.storage), is_words) else {
                     return Vec::new();
                 };
@@ -200,7 +194,7 @@ impl Exposed for Training {
             Resource::Workspace(id) => {
                 for (mixture, words) in tables.mixtures.iter().zip(&state.mixtures) {
                     if mixture.weights == id {
-                        return Self::words(words.weights, mixture.rows * mixture.choices);
+                        return Self::words(words.weights, mixture.kept);
                     }
                     if mixture.partials == id {
                         let count = mixture.terms.iter().map(|term| term.channels).sum();

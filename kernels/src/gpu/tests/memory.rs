@@ -15,8 +15,8 @@ fn a_large_training_is_split_over_default_bindings() {
     let setup = training.setup();
     let times = schedule(&waits(&setup.train.calls), &vec![false; setup.train.calls.len()]);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
-    let sizes = Sizes { batch: 64, style: Style::HARDWARE };
     let arena = |half, page_bytes| {
+        let sizes = Sizes { batch: 64, half, style: Style::HARDWARE };
         let needs = needs(&setup.train.calls, &sizes, &times);
         Arena::new(&setup.train.storages, &needs, 64, half, page_bytes)
     };

@@ -162,6 +162,6 @@ impl Training {
 pub(super) fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> Pass<'a> {
     let streams = vec![Stream { set: 0, order }];
     let progress = vec![Progress { learning_rate, updates: 0 }];
-    let (step, epoch, first_step, drop_path) = (Step::plain(1), 2, 40, 0.2);
-    Pass { step, streams, epoch, first_step, progress, drop_path, monitor }
+    let (step, epoch, first_step, drop_path, temperature) = (Step::plain(1), 2, 40, 0.2, 1.0);
+    Pass { step, streams, epoch, first_step, progress, drop_path, temperature, monitor }
 }

@@ -95,9 +95,11 @@ fn every_shader_is_valid_everywhere() {
         }
     }
     for example in ops::examples() {
-        let training = Training::new(example.case(3, 5, 20, 4).graph, 20, 32, 4);
-        all.extend(sources(&training, Style::HARDWARE));
-        textured.extend(sources(&training, Style::SOFTWARE));
+        for float_bits in [32, 16] {
+            let training = Training::new(example.case(3, 5, 20, 4).graph, 20, float_bits, 4);
+            all.extend(sources(&training, Style::HARDWARE));
+            textured.extend(sources(&training, Style::SOFTWARE));
+        }
     }
     let seen: HashSet<_> = all.iter().chain(&textured).map(Source::kernel).collect();
     let expected: HashSet<_> = ops::shaders().into_iter().map(|shader| shader.name).collect();

@@ -23,5 +23,5 @@ fn invoke(group: vec3<u32>, local: u32) {
     if SCALE_RELU {
         sum = select(vec4<f32>(0.0), sum, unbounded_scale(job, block, channel, quad) > vec4<f32>(0.0));
     }
-    give(job, block, channel * 4u + quad, sum);
+    give(job, block, channel, channel * 4u + quad, sum);
 }

@@ -1,7 +1,7 @@
 //! Scales of channels on one block of images.
 
 use super::{Forward, InputBackward, ScaleBackward};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
@@ -38,7 +38,7 @@ impl Kernel for InputBackward {
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
         let scales: *const E = cx.memory.tensor(op.scale.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         // SAFETY: as above.
         unsafe {
             for channel in 0..op.output.shape.channels {
@@ -48,7 +48,7 @@ impl Kernel for InputBackward {
                     let scale = scale_reading.apply(E::load::<V>(scales.add(channel * BLOCK + lane)));
                     for at in (channel * plane + lane..(channel + 1) * plane).step_by(BLOCK) {
                         let value = E::load::<V>(from.add(at)).mul(scale);
-                        reading.give(value, input.add(at), to.add(at), sink.accumulate);
+                        reading.give(value, input, to.channel(channel), at);
                     }
                 }
             }
@@ -65,7 +65,7 @@ impl Kernel for ScaleBackward {
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
         let scales: *const E = cx.memory.tensor(op.scale.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         // SAFETY: as above; the sink has one pixel a channel.
         unsafe {
             let zero = V::splat(0.0);
@@ -79,7 +79,7 @@ impl Kernel for ScaleBackward {
                         value = E::load::<V>(from.add(at)).mul_add(x, value);
                     }
                     let place = channel * BLOCK + lane;
-                    scale_reading.give(value, scales.add(place), to.add(place), sink.accumulate);
+                    scale_reading.give(value, scales, to.channel(channel), place);
                 }
             }
         }

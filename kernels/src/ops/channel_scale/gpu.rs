@@ -51,8 +51,7 @@ impl Kernel for InputBackward {
         let shape = op.output.shape;
         let parts = parts(op, lowering)
             .view("g", "g_block", lowering.places.tensor(*gradient))
-            .view("sink", "sink_block", lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(lowering.places.sink(*sink));
         let launch = lowering.launch_over(&CHANNEL_SCALE_INPUT_GRADIENT, parts, shape, 1, shape.channels);
         lowering.push(0, launch);
     }
@@ -64,8 +63,7 @@ impl Kernel for ScaleBackward {
         let shape = op.scale.tensor.shape;
         let parts = parts(op, lowering)
             .view("g", "g_block", lowering.places.tensor(*gradient))
-            .view("sink", "sink_block", lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(lowering.places.sink(*sink));
         let launch = lowering.launch_over(&CHANNEL_SCALE_GRADIENT, parts, shape, 1, shape.channels);
         lowering.push(0, launch);
     }

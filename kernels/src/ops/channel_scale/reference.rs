@@ -11,7 +11,7 @@ impl Kernel for Forward {
             let s = scale.at(image, channel, 0, 0);
             value.plane_mut(image, channel).iter_mut().for_each(|x| *x *= s);
         }
-        reference.put(memory, self.0.output, &value, false);
+        reference.put(memory, self.0.output, &value);
     }
 }
 

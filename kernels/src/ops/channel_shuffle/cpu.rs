@@ -1,7 +1,7 @@
 //! Shuffles of channels on one block of images.
 
 use super::{Backward, Forward};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
@@ -33,16 +33,16 @@ impl Kernel for Backward {
         let plane = op.output.shape.pixels() * BLOCK;
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 let from = from.add(op.output_channel(channel) * plane);
-                let (input, to) = (input.add(channel * plane), to.add(channel * plane));
+                let (input, to) = (input.add(channel * plane), to.channel(channel).on(channel * plane));
                 for at in (0..plane).step_by(V::LANES) {
                     let value = E::load::<V>(from.add(at));
-                    reading.give(value, input.add(at), to.add(at), sink.accumulate);
+                    reading.give(value, input, to, at);
                 }
             }
         }

@@ -37,8 +37,7 @@ impl Kernel for Backward {
             .field("groups", op.groups)
             .read(lowering.places.input(op.input))
             .view("g", "g_block", lowering.places.tensor(*gradient))
-            .view("sink", "sink_block", lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(lowering.places.sink(*sink));
         lowering.push(0, lowering.launch_over(&CHANNEL_SHUFFLE_BACKWARD, parts, shape, 1, shape.channels));
     }
 }

@@ -16,7 +16,7 @@ impl Kernel for Forward {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let value = reference.read(memory, self.0.input);
         let (groups, each) = (self.0.groups, value.shape.channels / self.0.groups);
-        reference.put(memory, self.0.output, &moved(&value, |c| c % each * groups + c / each), false);
+        reference.put(memory, self.0.output, &moved(&value, |c| c % each * groups + c / each));
     }
 }
 

@@ -17,7 +17,7 @@ impl Kernel for Forward {
         let bias = op.bias.map_or(&[][..], |bias| reference.param(bias));
         let depthwise = op.depthwise.map_or(&[][..], |depthwise| reference.param(depthwise));
         let output = forward(op, &input, depthwise, op.weight.map(|weight| reference.param(weight)), bias);
-        reference.put(memory, op.output, &output, false);
+        reference.put(memory, op.output, &output);
         add_up(reference, memory, op.norm, op.output, batch);
     }
 }

@@ -1,8 +1,8 @@
 //! Cross-entropy of one block.
 
 use super::CrossEntropy;
-use crate::cpu::{Context, Element, Kernel, Portable, Sizes, Unit, Vector};
-use crate::program::{Head, Tensor};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Portable, Sizes, Unit, Vector};
+use crate::program::{Head, Sink};
 use crate::shape::BLOCK;
 
 impl Kernel for CrossEntropy {
@@ -14,7 +14,7 @@ impl Kernel for CrossEntropy {
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { cross_entropy::<E>(cx, self.head, self.gradient, block.number, scratch) }
+            unsafe { cross_entropy::<E>(cx, self.head, self.sink.as_ref(), block.number, scratch) }
         }
     }
 }
@@ -33,7 +33,7 @@ fn loss_scratch_floats(head: Head) -> usize {
 unsafe fn cross_entropy<E: Element>(
     cx: &Context<'_>,
     head: Head,
-    gradient: Option<Tensor>,
+    sink: Option<&Sink>,
     block: usize,
     scratch: *mut f32,
 ) {
@@ -75,10 +75,10 @@ unsafe fn cross_entropy<E: Element>(
                 *metrics.add(2 * position + 1) = if is_hit { 1.0 } else { 0.0 };
             }
         }
-        if let Some(gradient) = gradient {
-            let to: *mut E = cx.memory.tensor(gradient, block);
+        if let Some(sink) = sink {
+            let to = BlockSink::<E>::new(cx.memory, sink, block);
             for (class, lanes) in gradients.iter().enumerate() {
-                E::store(Portable::load(lanes.as_ptr()), to.add(class * BLOCK));
+                to.channel(class).put(class * BLOCK, Portable::load(lanes.as_ptr()));
             }
         }
     }

@@ -70,8 +70,7 @@ fn invoke(group: vec3<u32>, local: u32) {
                     let value = exp(values[i] - largest) / total;
                     let one = select(vec4<f32>(0.0), vec4<f32>(1.0 - smoothing), labels == vec4<u32>(c + i));
                     let slope = (value - one - smoothing / f32(job.classes)) * scale;
-                    let to = job.g + block * job.g_block + (c + i) * 4u + quad;
-                    store_g(to, select(vec4<f32>(0.0), slope, lanes));
+                    give(job, block, c + i, (c + i) * 4u + quad, select(vec4<f32>(0.0), slope, lanes));
                 }
             }
         }

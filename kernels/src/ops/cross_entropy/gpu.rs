@@ -1,10 +1,13 @@
 //! The launch of a loss.
 
 use super::CrossEntropy;
-use crate::gpu::{Kernel, Lowering, Parts, Shader, TOTALS, divisor};
+use crate::gpu::{Kernel, Lowering, Parts, SINK, Shader, TOTALS, divisor};
 
-const CROSS_ENTROPY: Shader =
-    Shader { name: "cross_entropy", workgroup: 64, files: &[TOTALS, include_str!("cross_entropy.wgsl")] };
+const CROSS_ENTROPY: Shader = Shader {
+    name: "cross_entropy",
+    workgroup: 64,
+    files: &[TOTALS, SINK, include_str!("cross_entropy.wgsl")],
+};
 
 /// Most logits of an image that are asked for before one is used.
 const LOGITS_AT_ONCE: usize = 8;
@@ -14,16 +17,16 @@ pub(in crate::ops) const SHADERS: &[&Shader] = &[&CROSS_ENTROPY];
 
 impl Kernel for CrossEntropy {
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { head, number, gradient } = self;
+        let Self { head, number, sink } = self;
         let logits = lowering.places.tensor(head.logits);
         let state = lowering.places.state;
         let classes = head.logits.shape.channels;
         let parts = Parts::default()
             .constant("LOGITS", divisor(classes, LOGITS_AT_ONCE))
             .field("classes", classes)
-            .flag("BACKWARD", gradient.is_some())
+            .flag("BACKWARD", sink.is_some())
             .view("x", "x_block", logits)
-            .view("g", "g_block", gradient.map_or(logits, |gradient| lowering.places.tensor(gradient)))
+            .sink(sink.map_or_else(|| lowering.places.own_sink(logits), |sink| lowering.places.sink(sink)))
             .field("weight", head.weight.to_bits() as usize)
             .field("smoothing", lowering.settings.label_smoothing.to_bits() as usize)
             .field("metrics", state.metrics)

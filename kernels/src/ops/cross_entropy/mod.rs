@@ -19,7 +19,7 @@ pub(super) use typical::typical;
 
 use crate::error::Error;
 use crate::graph::{Graph, Operation, Tape, ValueId};
-use crate::program::{Access, Accesses, Declare, Head, Input, Resource, Tensor};
+use crate::program::{Access, Accesses, Declare, Head, Input, Resource, Sink, Tensor};
 use crate::shape::Shape;
 
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ struct Loss {
 struct CrossEntropy {
     head: Head,
     number: usize,
-    gradient: Option<Tensor>,
+    sink: Option<Sink>,
 }
 
 impl Loss {
@@ -55,7 +55,7 @@ impl Operation for Loss {
     fn forward(&self, tape: &mut Tape) {
         let Self { head, number } = *self;
         let sink = if tape.is_training() { tape.sink(self.input()) } else { None };
-        tape.push(CrossEntropy { head, number, gradient: sink.map(|sink| sink.tensor) });
+        tape.push(CrossEntropy { head, number, sink });
     }
 
     /// The forward call leaves it.
@@ -69,8 +69,8 @@ impl Declare for CrossEntropy {
 
     fn accesses(&self) -> Vec<Access> {
         let list = Accesses::default().reads_tensor(self.head.logits).accumulates(Resource::Metrics);
-        match self.gradient {
-            Some(gradient) => list.reads(Resource::LossScale).writes_tensor(gradient).list(),
+        match self.sink {
+            Some(sink) => list.reads(Resource::LossScale).gives(sink).list(),
             None => list.list(),
         }
     }

@@ -5,7 +5,7 @@ use crate::reference::{Array, Batch, Kernel, Memory, Reference, get};
 
 impl Kernel for CrossEntropy {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
-        let Self { head, gradient, .. } = self;
+        let Self { head, sink, .. } = self;
         let logits = get(memory, head.logits);
         let all = reference.sets[batch.set].labels();
         let labels: Vec<u16> = batch.images.iter().map(|&image| all[image as usize]).collect();
@@ -15,8 +15,8 @@ impl Kernel for CrossEntropy {
         if !head.training_only {
             memory.correct += correct;
         }
-        if let Some(gradient) = gradient {
-            reference.put(memory, *gradient, &found, false);
+        if let Some(sink) = sink {
+            reference.give(memory, *sink, &found);
         }
     }
 }

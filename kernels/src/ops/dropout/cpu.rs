@@ -1,7 +1,7 @@
 //! Dropout on one block of images.
 
 use super::{Backward, Dropout, Forward};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
 /// What scales of a block are drawn from.
@@ -67,19 +67,20 @@ impl Kernel for Backward {
         let pixels = op.output.shape.pixels();
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         let drawn = Drawn::new(cx, op, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
+                let to = to.channel(channel);
                 for element in channel * pixels..(channel + 1) * pixels {
                     let scales = drawn.scales(element);
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let scale = V::load(scales.as_ptr().add(lane));
                         let value = E::load::<V>(from.add(at)).mul(scale);
-                        reading.give(value, input.add(at), to.add(at), sink.accumulate);
+                        reading.give(value, input, to, at);
                     }
                 }
             }

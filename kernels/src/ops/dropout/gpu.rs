@@ -50,8 +50,7 @@ impl Kernel for Backward {
             .field("channels", shape.channels)
             .read(lowering.places.input(op.input))
             .view("g", "g_block", lowering.places.tensor(*gradient))
-            .view("sink", "sink_block", lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(lowering.places.sink(*sink));
         lowering.push(0, lowering.launch_over(&DROPOUT_BACKWARD, parts, shape, 1, shape.channels));
     }
 }

@@ -21,7 +21,7 @@ impl Kernel for Forward {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
         let mut value = reference.read(memory, self.0.input);
         scale(&self.0, reference, batch, &mut value);
-        reference.put(memory, self.0.output, &value, false);
+        reference.put(memory, self.0.output, &value);
     }
 }
 

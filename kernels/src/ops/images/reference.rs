@@ -18,7 +18,7 @@ impl Kernel for LoadImages {
         };
         let values = batch.images.iter().flat_map(pixels).collect();
         let loaded = Array { images: batch.images.len(), shape: self.output.shape, values };
-        reference.put(memory, self.output, &loaded, false);
+        reference.put(memory, self.output, &loaded);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Gradients that 16 bits cannot hold.
 
 use crate::checks::{Case, Example, devices, relu_conv_norm};
-use crate::program::ParamId;
 use crate::state::State;
 use crate::{Device, DeviceChoice, Error, Shape};
 
@@ -18,18 +17,10 @@ fn case(float_bits: u32) -> Case {
     case
 }
 
-/// Changes the numbers of a parameter: what they become, by element.
-fn change(state: &mut State, case: &Case, name: &str, to: impl Fn(usize, f32) -> f32) {
-    let index = case.graph.tables.params.iter().position(|param| param.name == name).unwrap();
-    let first = case.layout().offset(ParamId(index));
-    let numbers = &mut state.parameters[first..first + case.graph.tables.params[index].elements()];
-    numbers.iter_mut().enumerate().for_each(|(element, number)| *number = to(element, *number));
-}
-
 /// With so many times the weights of the linear layer.
 fn linear(case: &Case, factor: f32) -> State {
     let mut state = case.initial();
-    change(&mut state, case, "linear.weight", |_, weight| factor * weight);
+    case.change(&mut state, "linear.weight", |_, weight| factor * weight);
     state
 }
 
@@ -86,10 +77,10 @@ fn gradients_that_are_no_numbers_at_any_scale_end_the_training() {
     case.settings.batch_size = 1;
     // Every image is taken for one of class 0, with a loss of about 5, and what goes back is beyond 16 bits.
     let mut state = case.initial();
-    change(&mut state, &case, "linear.weight", |element, _| if element < 6 { 6e4 } else { -6e4 });
-    change(&mut state, &case, "linear.bias", |class, _| if class == 0 { 5.0 } else { 0.0 });
-    change(&mut state, &case, "conv.bn.weight", |_, _| 1e-38);
-    change(&mut state, &case, "conv.bn.bias", |_, _| 0.0);
+    case.change(&mut state, "linear.weight", |element, _| if element < 6 { 6e4 } else { -6e4 });
+    case.change(&mut state, "linear.bias", |class, _| if class == 0 { 5.0 } else { 0.0 });
+    case.change(&mut state, "conv.bn.weight", |_, _| 1e-38);
+    case.change(&mut state, "conv.bn.bias", |_, _| 0.0);
     let others = case.order().into_iter().filter(|&image| case.images.labels()[image as usize] != 0);
     let order: Vec<u32> = others.collect();
     assert!(order.len() > 13);

@@ -1,6 +1,6 @@
 //! Softmaxes of mixtures.
 
-use super::{Backward, Softmax};
+use super::{Backward, Draw, Softmax, Weights, gumbel, largest};
 use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector};
 use crate::program::WorkspaceId;
 
@@ -10,33 +10,55 @@ impl Kernel for Softmax {
     }
 
     fn workspaces(&self, sizes: &Sizes<'_>) -> Vec<(WorkspaceId, usize)> {
-        let mixture = &sizes.tables.mixtures[self.0.mixture.0];
+        let mixture = &sizes.tables.mixtures[self.op.mixture.0];
         let terms = mixture.terms.len() * sizes.blocks;
-        let floats = [(self.0.softmax, mixture.rows * mixture.choices), (self.0.partials, terms)];
+        let floats = [(self.op.softmax, mixture.kept), (self.op.partials, terms)];
         floats.map(|(id, floats)| (id, floats * size_of::<f32>())).into()
     }
 
     unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
-        let mixture = &cx.tables.mixtures[self.0.mixture.0];
-        let (rows, choices) = (mixture.rows, mixture.choices);
-        let partials = cx.memory.workspace::<f32>(self.0.partials);
+        let mixture = &cx.tables.mixtures[self.op.mixture.0];
+        let (numbers, choices) = (mixture.rows * mixture.choices, mixture.choices);
+        let partials = cx.memory.workspace::<f32>(self.op.partials);
         // SAFETY: a term has a number for each block.
         unsafe {
             std::slice::from_raw_parts_mut(partials, mixture.terms.len() * cx.memory.blocks_max()).fill(0.0);
         }
-        // SAFETY: the caller's promise; parameter and weights have as many elements.
-        let (from, to) = unsafe {
+        // SAFETY: the caller's promise; so many elements are kept for the weights.
+        let (from, kept) = unsafe {
             (
-                std::slice::from_raw_parts(cx.master(self.0.param), rows * choices),
-                std::slice::from_raw_parts_mut(cx.memory.workspace::<f32>(self.0.softmax), rows * choices),
+                std::slice::from_raw_parts(cx.master(self.op.param), numbers),
+                std::slice::from_raw_parts_mut(cx.memory.workspace::<f32>(self.op.softmax), mixture.kept),
             )
         };
-        for (from, to) in from.chunks(choices).zip(to.chunks_mut(choices)) {
-            let largest = from.iter().fold(f32::NEG_INFINITY, |most, &a| most.max(a));
-            let exponential = |a: f32| f64::from(a - largest).exp();
-            let sum: f64 = from.iter().map(|&a| exponential(a)).sum();
-            to.iter_mut().zip(from).for_each(|(w, &a)| *w = (exponential(a) / sum) as f32);
+        let first = self.op.concrete(numbers);
+        for (row, from) in from.chunks(choices).enumerate() {
+            let at = row * choices;
+            let logits = self.logits(cx, at, from);
+            let most = logits[largest(&logits)];
+            let exponential = |a: f64| (a - most).exp();
+            let sum: f64 = logits.iter().map(|&a| exponential(a)).sum();
+            let to = &mut kept[first + at..][..choices];
+            to.iter_mut().zip(&logits).for_each(|(w, &a)| *w = (exponential(a) / sum) as f32);
+            if self.op.draw == Some(Draw::OneHot) {
+                let weights = &mut kept[at..][..choices];
+                weights.fill(0.0);
+                weights[largest(&logits)] = 1.0;
+            }
         }
+    }
+}
+
+impl Softmax {
+    /// What the softmax of a row is of, whose numbers are `from`, from number `at` on.
+    fn logits(&self, cx: &Context<'_>, at: usize, from: &[f32]) -> Vec<f64> {
+        let Weights { mixture, .. } = self.op;
+        let Some(&image) = cx.batch.first().filter(|_| self.is_drawn) else {
+            return from.iter().map(|&a| f64::from(a)).collect();
+        };
+        let noise = |choice: usize| gumbel(cx.settings.seed, mixture, at + choice, cx.epoch, image);
+        let temperature = f64::from(cx.temperature);
+        from.iter().enumerate().map(|(choice, &a)| (f64::from(a) + noise(choice)) / temperature).collect()
     }
 }
 
@@ -61,15 +83,21 @@ impl Kernel for Backward {
         let (weights, to) = unsafe {
             let to = cx.parameters.gradients.pointer::<f32>().add(cx.memory.param(self.0.param).0);
             (
-                std::slice::from_raw_parts(cx.memory.workspace::<f32>(self.0.softmax), count),
+                std::slice::from_raw_parts(cx.memory.workspace::<f32>(self.0.softmax), mixture.kept),
                 std::slice::from_raw_parts_mut(to, count),
             )
         };
+        if self.0.draw == Some(Draw::OneHot) {
+            let drawn = gradients.iter_mut().zip(weights);
+            drawn.filter(|&(_, &weight)| weight == 0.0).for_each(|(gradient, _)| *gradient = 0.0);
+        }
+        let weights = &weights[self.0.concrete(count)..];
+        let slope = self.0.draw.map_or(1.0, |_| 1.0 / f64::from(cx.temperature));
         let rows = weights.chunks(choices).zip(gradients.chunks(choices)).zip(to.chunks_mut(choices));
         for ((weights, gradients), to) in rows {
             let mean: f64 = weights.iter().zip(gradients).map(|(&w, g)| f64::from(w) * g).sum();
             for ((to, &w), g) in to.iter_mut().zip(weights).zip(gradients) {
-                *to = (f64::from(w) * (g - mean)) as f32;
+                *to = (slope * f64::from(w) * (g - mean)) as f32;
             }
         }
     }

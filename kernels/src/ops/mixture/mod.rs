@@ -3,6 +3,10 @@
 //!
 //! `w = softmax(α)`. Backward: each term gives its part of `dw` (where the term is the only reader of a normalised value, that
 //! is in the sums of the normalisation already), and `dα = w · (dw - Σ w·dw)` by rows.
+//!
+//! Weights may be drawn instead, anew for each batch ([`Draw`]): `w = softmax((α + G)/τ)` with noise `G` of Gumbel's
+//! distribution and the epoch's temperature τ, or the one of them that is largest. The noise is a function of seed,
+//! epoch, the batch's first image and the place of the number, and is drawn nowhere in evaluation.
 
 mod cpu;
 mod gpu;
@@ -24,6 +28,21 @@ use crate::program::{
     Access, Accesses, Declare, Init, Input, Mixed, MixtureId, MixtureTerm, ParamId, Resource, Tensor,
     WorkspaceId,
 };
+use crate::rng::{Purpose, random};
+
+/// How weights are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Draw {
+    /// `softmax((α + G)/τ)`, the concrete distribution (Xie et al., 2019, SNAS, Eq. 4). In evaluation the softmax of α.
+    Concrete,
+    /// 1 for the choice with the largest `α + G` of a row, 0 for others; backward as if that one's weight were the
+    /// concrete one, and nothing from the others (Dong and Yang, 2019, GDAS, Eq. 5 to 7). In evaluation the choice
+    /// with the largest α.
+    OneHot,
+}
+
+/// Choices of a mixture, and mixtures, that noise can tell apart.
+const NUMBERS_MAX: usize = 1 << 16;
 
 /// A mixture of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +54,24 @@ struct Weights {
     param: ParamId,
     softmax: WorkspaceId,
     partials: WorkspaceId,
+    draw: Option<Draw>,
+}
+
+impl Weights {
+    /// Where the concrete weights lie behind those that terms are multiplied by, in a mixture of so many; at the same
+    /// place where both are the same.
+    fn concrete(&self, numbers: usize) -> usize {
+        if self.draw == Some(Draw::OneHot) { numbers } else { 0 }
+    }
 }
 
 /// The weights of a step; gradients of terms that the loss does not depend on stay the zeros that are put here.
 #[derive(Debug)]
-struct Softmax(Weights);
+struct Softmax {
+    op: Weights,
+    /// Whether there is noise, and a temperature.
+    is_drawn: bool,
+}
 
 /// The gradient of what the softmax is of, from all terms.
 #[derive(Debug)]
@@ -59,7 +91,7 @@ impl Operation for Weights {
     }
 
     fn forward(&self, tape: &mut Tape) {
-        tape.push(Softmax(*self));
+        tape.push(Softmax { op: *self, is_drawn: self.draw.is_some() && tape.is_training() });
     }
 
     fn backward(&self, tape: &mut Tape) {
@@ -77,7 +109,7 @@ impl Declare for Softmax {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let Weights { softmax: weights, partials, .. } = self.0;
+        let Weights { softmax: weights, partials, .. } = self.op;
         let list = Accesses::default().reads(Resource::Parameters).writes(Resource::Workspace(weights));
         list.writes(Resource::Workspace(partials)).list()
     }
@@ -96,6 +128,21 @@ impl Declare for Backward {
     }
 }
 
+/// Noise of Gumbel's distribution for a number of a mixture and a batch that begins with `image`.
+fn gumbel(seed: u64, MixtureId(mixture): MixtureId, number: usize, epoch: u32, image: u32) -> f64 {
+    let sub = (mixture as u32) << 16 | number as u32;
+    let word = random(seed, Purpose::Mixture, sub, epoch, image)[0];
+    // Neither 0 nor 1, and exact in 32 bits.
+    let uniform = (f64::from(word >> 9) + 0.5) / f64::from(1 << 23);
+    -(-(-uniform).ln_1p()).ln()
+}
+
+/// The first number that is largest.
+fn largest(numbers: &[f64]) -> usize {
+    let best = |best: usize, next: usize| if numbers[next] > numbers[best] { next } else { best };
+    (0..numbers.len()).fold(0, best)
+}
+
 impl Graph {
     /// Weights of terms, `rows` softmaxes over `choices` each; the numbers that they are of are the parameter `name`, `[rows][choices]`,
     /// and start at 0.
@@ -103,17 +150,47 @@ impl Graph {
     /// # Errors
     /// When there is no row or no choice.
     pub fn mixture(&mut self, name: &str, rows: usize, choices: usize) -> Result<Mixture, Error> {
+        self.weigh(name, rows, choices, None)
+    }
+
+    /// The same with weights that are drawn for each batch in training.
+    ///
+    /// # Errors
+    /// When there is no row or no choice, or are more than noise can tell apart.
+    pub fn drawn_mixture(
+        &mut self,
+        name: &str,
+        rows: usize,
+        choices: usize,
+        draw: Draw,
+    ) -> Result<Mixture, Error> {
+        self.weigh(name, rows, choices, Some(draw))
+    }
+
+    fn weigh(
+        &mut self,
+        name: &str,
+        rows: usize,
+        choices: usize,
+        draw: Option<Draw>,
+    ) -> Result<Mixture, Error> {
+        let refused = |problem| Err(Error::BadSize { op: "mixture", name: name.to_owned(), problem });
         if rows == 0 || choices == 0 {
-            let problem = format!("{rows} rows of {choices} choices are no mixture");
-            return Err(Error::BadSize { op: "mixture", name: name.to_owned(), problem });
+            return refused(format!("{rows} rows of {choices} choices are no mixture"));
+        }
+        let numbers = rows.saturating_mul(choices);
+        if draw.is_some() && numbers.max(self.tables.mixtures.len()) >= NUMBERS_MAX {
+            return refused(format!("{numbers} numbers: noise tells less than {NUMBERS_MAX} apart"));
         }
         let mixture = MixtureId(self.tables.mixtures.len());
         let param = self.param(name.to_owned(), vec![rows, choices], Init::Zero);
         let weights = self.workspaces(2);
         let partials = WorkspaceId(weights.0 + 1);
         let terms = Vec::new();
-        self.tables.mixtures.push(crate::program::Mixture { rows, choices, weights, partials, terms });
-        self.push(Weights { mixture, param, softmax: weights, partials });
+        let op = Weights { mixture, param, softmax: weights, partials, draw };
+        let kept = numbers + op.concrete(numbers);
+        self.tables.mixtures.push(crate::program::Mixture { rows, choices, weights, kept, partials, terms });
+        self.push(op);
         Ok(Mixture(mixture))
     }
 

@@ -1,34 +1,58 @@
 //! Softmaxes of mixtures and their gradients.
 
-use super::{Backward, Softmax};
+use super::{Backward, Draw, Softmax, gumbel, largest};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 
 impl Kernel for Softmax {
-    fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
-        let choices = reference.tables.mixtures[self.0.mixture.0].choices;
-        let exponentials: Vec<f64> = reference.param(self.0.param).iter().map(|a| a.exp()).collect();
-        let row = |row: &[f64]| -> Vec<f64> {
-            let sum: f64 = row.iter().sum();
-            row.iter().map(|e| e / sum).collect()
+    fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
+        let Self { op, is_drawn } = self;
+        let choices = reference.tables.mixtures[op.mixture.0].choices;
+        let seed = reference.settings.seed;
+        let logit = |(number, a): (usize, &f64)| match batch.images.first() {
+            Some(&image) if *is_drawn => {
+                (a + gumbel(seed, op.mixture, number, batch.epoch, image)) / f64::from(batch.temperature)
+            }
+            _ => *a,
         };
-        let terms = reference.tables.mixtures[self.0.mixture.0].terms.len();
-        memory.workspaces.insert(self.0.partials, vec![0.0; terms]);
-        memory.workspaces.insert(self.0.softmax, exponentials.chunks(choices).flat_map(row).collect());
+        let logits: Vec<f64> = reference.param(op.param).iter().enumerate().map(logit).collect();
+        let softmax = |row: &[f64]| -> Vec<f64> {
+            let sum: f64 = row.iter().map(|a| a.exp()).sum();
+            row.iter().map(|a| a.exp() / sum).collect()
+        };
+        let one_hot = |row: &[f64]| -> Vec<f64> {
+            let drawn = largest(row);
+            (0..row.len()).map(|choice| f64::from(u8::from(choice == drawn))).collect()
+        };
+        let mut weights: Vec<f64> = Vec::new();
+        if op.draw == Some(Draw::OneHot) {
+            weights.extend(logits.chunks(choices).flat_map(one_hot));
+        }
+        weights.extend(logits.chunks(choices).flat_map(softmax));
+        let terms = reference.tables.mixtures[op.mixture.0].terms.len();
+        memory.workspaces.insert(op.partials, vec![0.0; terms]);
+        memory.workspaces.insert(op.softmax, weights);
     }
 }
 
 impl Kernel for Backward {
-    fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
+    fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
         let mixture = &reference.tables.mixtures[self.0.mixture.0];
         let weights = &memory.workspaces[&self.0.softmax];
-        let mut found = vec![0.0; weights.len()];
+        let numbers = mixture.rows * mixture.choices;
+        let mut found = vec![0.0; numbers];
         for (index, term) in mixture.terms.iter().enumerate() {
             found[term.choice] += memory.workspaces[&self.0.partials][index];
         }
+        if self.0.draw == Some(Draw::OneHot) {
+            // The others were not drawn.
+            found.iter_mut().zip(weights).for_each(|(gradient, weight)| *gradient *= weight);
+        }
+        let weights = &weights[self.0.concrete(numbers)..];
+        let slope = if self.0.draw.is_some() { 1.0 / f64::from(batch.temperature) } else { 1.0 };
         let rows = weights.chunks(mixture.choices).zip(found.chunks(mixture.choices));
         let gradient = rows.flat_map(|(weights, found)| {
             let mean: f64 = weights.iter().zip(found).map(|(w, g)| w * g).sum();
-            weights.iter().zip(found).map(move |(w, g)| w * (g - mean))
+            weights.iter().zip(found).map(move |(w, g)| slope * w * (g - mean))
         });
         let gradient: Vec<f64> = gradient.collect();
         reference.put_gradient(self.0.param, &gradient);

@@ -1,4 +1,5 @@
-// Gradient of what softmaxes are of, a row an invocation: w (dw - sum of w dw), where dw is the sum over the row's terms.
+// Gradient of what softmaxes are of, a row an invocation: w (dw - sum of w dw), where dw is the sum over the row's
+// terms. Where one choice is drawn only that one has a dw.
 
 // The sum over the terms of a weight, which stand side by side from `at` to before `end`.
 struct Sum {
@@ -19,6 +20,13 @@ fn sum_of(job: Job, weight: u32, begin: u32, end: u32) -> Sum {
     return sum;
 }
 
+fn drawn(job: Job, choice: u32, gradient: f32) -> f32 {
+    if ONE_HOT {
+        return select(0.0, gradient, float_at(job.weights + choice) != 0.0);
+    }
+    return gradient;
+}
+
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
     let now = steps[job.training];
@@ -34,12 +42,17 @@ fn invoke(group: vec3<u32>, local: u32) {
     for (var choice = first; choice < first + job.choices; choice++) {
         let sum = sum_of(job, choice, at, end);
         at = sum.at;
-        mean += float_at(job.weights + choice) * sum.value;
+        mean += float_at(job.concrete + choice) * drawn(job, choice, sum.value);
+    }
+    var slope = 1.0;
+    if DRAWN {
+        slope = 1.0 / now.temperature;
     }
     at = begin;
     for (var choice = first; choice < first + job.choices; choice++) {
         let sum = sum_of(job, choice, at, end);
         at = sum.at;
-        set_float(job.gradient + choice, float_at(job.weights + choice) * (sum.value - mean));
+        let change = drawn(job, choice, sum.value) - mean;
+        set_float(job.gradient + choice, slope * float_at(job.concrete + choice) * change);
     }
 }

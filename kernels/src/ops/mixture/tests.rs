@@ -3,7 +3,7 @@
 
 use crate::checks::{Example, Operation, edge, example, relu_conv_norm};
 use crate::graph::{Graph, ValueId};
-use crate::{Mixture, Term};
+use crate::{Draw, Mixture, Term};
 
 /// A node of all operations between two values, as in the supernet of a search.
 fn node(graph: &mut Graph, name: &str, from: [ValueId; 2], mixture: Mixture, stride: usize) -> ValueId {
@@ -45,5 +45,10 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
         let concat = graph.concat(1, graph.shape(made));
         graph.weighted_sum("sum", &terms, concat, 0).unwrap()
     });
-    vec![shared, Example { drop_path: 0.3, ..uneven }]
+    let concrete = example("weights drawn from a concrete distribution", 6, |graph, value| {
+        let mixture = graph.drawn_mixture("alpha", 2, 6, Draw::Concrete).unwrap();
+        let other = relu_conv_norm(graph, "other", value, graph.shape(value).channels, 1, 1);
+        node(graph, "node", [value, other], mixture, 2)
+    });
+    vec![shared, Example { drop_path: 0.3, ..uneven }, concrete]
 }

@@ -1,15 +1,21 @@
 //! Sums of nodes, and the gradients of their edges, on one block of images.
 
-use super::{Edge, EdgeBackward, Forward, NodeSum, WeightGradient};
-use crate::cpu::{Context, Element, Kernel, Memory, Piece, Unit, Vector};
+use super::{Edge, EdgeBackward, Forward, NodeSum, WeightGradient, Zeros};
+use crate::cpu::{BlockSink, ChannelSink, Context, Element, Kernel, Memory, Piece, Sizes, Unit, Vector};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
+    /// Sums of a channel that are not whole, where the output would round them.
+    fn scratch_floats(&self, sizes: &Sizes<'_>) -> usize {
+        let NodeSum { edges, output, .. } = &self.op;
+        if sizes.halves && edges.len() > EDGES { output.shape.pixels() * BLOCK } else { 0 }
+    }
+
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
-            unsafe { node_sum::<V, E>(cx, &self.op, block.number) }
+            unsafe { node_sum::<V, E>(cx, &self.op, block.number, scratch) }
         }
     }
 }
@@ -24,6 +30,23 @@ impl Kernel for EdgeBackward {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { edge_backward::<V, E>(cx, self, block.number) }
+        }
+    }
+}
+
+impl Kernel for Zeros {
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Block(block) = unit else { return };
+        let to = BlockSink::<E>::new(cx.memory, &self.sink, block.number);
+        let shape = self.sink.tensor.shape;
+        let plane = shape.pixels() * BLOCK;
+        for channel in 0..shape.channels {
+            let to = to.channel(channel);
+            for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
+                // SAFETY: the caller's promise; the sink has these channels and pixels.
+                unsafe { to.put(at, V::splat(0.0)) }
+            }
         }
     }
 }
@@ -64,10 +87,10 @@ impl Kernel for WeightGradient {
 
 /// Sum of a node's edges.
 ///
-/// # Safety
-/// The edges' blocks must be written, and no other thread touch the output's block.
+/// # Safety The edges' blocks must be written, `scratch` have as many elements as the kernel says, and no other thread
+/// touch the output's block.
 #[inline(always)]
-unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block: usize) {
+unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block: usize, scratch: *mut f32) {
     let pixels = op.output.shape.pixels();
     let to: *mut E = cx.memory.tensor(op.output, block);
     // SAFETY: the caller's promise.
@@ -75,8 +98,11 @@ unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block:
         let lanes = cx.lanes::<V>(block);
         for channel in 0..op.output.shape.channels {
             let to = to.add(channel * pixels * BLOCK);
+            let sum = if E::ROUNDS { scratch } else { to.cast() };
             // Edges are summed in registers, a group at a time.
+            let groups = op.edges.len().div_ceil(EDGES);
             for (group, edges) in op.edges.chunks(EDGES).enumerate() {
+                let to = ChannelSink { to, sum, accumulate: group > 0, is_whole: group + 1 == groups };
                 let mut terms = [None; EDGES];
                 for (term, &Edge { input, drop, mixed }) in terms.iter_mut().zip(edges) {
                     let from: *const E = cx.memory.tensor(input.tensor, block);
@@ -89,12 +115,12 @@ unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block:
                     let lane = part * V::LANES;
                     for pixel in 0..pixels {
                         let at = pixel * BLOCK + lane;
-                        let mut sum = if group > 0 { E::load::<V>(to.add(at)) } else { V::splat(0.0) };
+                        let mut sum = if to.accumulate { V::load(to.sum.add(at)) } else { V::splat(0.0) };
                         for (from, reading, scale) in terms[..edges.len()].iter().flatten() {
                             let scale = V::load(scale.as_ptr().add(lane));
                             sum = sum.add(reading.apply(E::load::<V>(from.add(at))).mul(scale));
                         }
-                        E::store(lanes.keep(part, sum), to.add(at));
+                        to.store(at, lanes.keep(part, sum));
                     }
                 }
             }
@@ -120,7 +146,7 @@ unsafe fn edge_backward<V: Vector, E: Element>(
     let pixels = gradient.raw.shape.pixels();
     let from: *const E = cx.memory.tensor(gradient.tensor, block);
     let raw: *const E = cx.memory.tensor(gradient.raw, block);
-    let to: *mut E = cx.memory.tensor(sink.tensor, block);
+    let to = BlockSink::<E>::new(cx.memory, sink, block);
     // SAFETY: the caller's promise.
     unsafe {
         // The coefficients of a normalisation hold the weight already.
@@ -129,6 +155,7 @@ unsafe fn edge_backward<V: Vector, E: Element>(
         let lanes = cx.lanes::<V>(block);
         for channel in 0..gradient.raw.shape.channels {
             let map = cx.gradient_map(gradient, channel);
+            let to = to.channel(channel);
             let gate = gate.map(|input| {
                 let from: *const E = cx.memory.tensor(input.tensor, block);
                 (from, cx.reading::<V>(input, channel))
@@ -147,10 +174,7 @@ unsafe fn edge_backward<V: Vector, E: Element>(
                         let read = reading.apply(E::load::<V>(from.add(at)));
                         value = read.select_greater(V::splat(0.0), value, V::splat(0.0));
                     }
-                    if sink.accumulate {
-                        value = value.add(E::load::<V>(to.add(at)));
-                    }
-                    E::store(value, to.add(at));
+                    to.put(at, value);
                 }
             }
         }

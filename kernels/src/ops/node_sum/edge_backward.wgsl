@@ -23,6 +23,6 @@ fn invoke(group: vec3<u32>, local: u32) {
         if RELU {
             gradient = gated(gradient, load_x(job.x + block * job.x_block + place), gate);
         }
-        give(job, block, place, gradient);
+        give(job, block, channel, place, gradient);
     }
 }

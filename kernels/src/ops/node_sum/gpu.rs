@@ -1,10 +1,11 @@
 //! Launches of sums, and of the gradients of their edges.
 
-use super::{Edge, EdgeBackward, Forward, WeightGradient};
+use super::{Edge, EdgeBackward, Forward, NodeSum, WeightGradient, Zeros};
 use crate::gpu::{
-    GRADIENT, INPUT, Kernel, Launch, Lowering, Parts, Read, SINK, Shader, TOTALS, View, X_SHAPE,
+    GRADIENT, Held, INPUT, Kernel, Launch, Lowering, Parts, Read, SINK, Shader, SinkViews, Sizes, TOTALS,
+    X_SHAPE, quads,
 };
-use crate::program::{Gradient, Input};
+use crate::program::{Gradient, Input, WorkspaceId};
 
 const NODE_SUM: Shader = Shader { name: "node_sum", workgroup: 64, files: &[include_str!("node_sum.wgsl")] };
 const EDGE_BACKWARD: Shader = Shader {
@@ -12,7 +13,7 @@ const EDGE_BACKWARD: Shader = Shader {
     workgroup: 64,
     files: &[INPUT, GRADIENT, SINK, include_str!("edge_backward.wgsl")],
 };
-
+const ZEROS: Shader = Shader { name: "zeros", workgroup: 64, files: &[SINK, include_str!("zeros.wgsl")] };
 const WEIGHT_GRADIENT: Shader = Shader {
     name: "weight_gradient",
     workgroup: 256,
@@ -20,7 +21,7 @@ const WEIGHT_GRADIENT: Shader = Shader {
 };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&NODE_SUM, &EDGE_BACKWARD, &WEIGHT_GRADIENT];
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&NODE_SUM, &EDGE_BACKWARD, &ZEROS, &WEIGHT_GRADIENT];
 
 /// Edges that one launch reads.
 const SUMMED_EDGES: usize = 5;
@@ -35,17 +36,28 @@ const EDGE_NAMES: [[&str; 5]; SUMMED_EDGES] = [
 ];
 
 impl Kernel for Forward {
+    /// A sum of which not all is added yet, where the output would round it.
+    fn workspaces(&self, sizes: &Sizes) -> Vec<(WorkspaceId, Held)> {
+        let NodeSum { edges, output, sum } = &self.op;
+        let sum = sum.filter(|_| sizes.half && edges.len() > SUMMED_EDGES);
+        let held = Held::Sums(quads(output.shape, sizes.batch) * output.shape.channels);
+        sum.map(|sum| (sum, held)).into_iter().collect()
+    }
+
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { op } = self;
         let shape = op.output.shape;
         let none: &[Edge] = &[];
         let chunks: Vec<_> =
             if op.edges.is_empty() { vec![none] } else { op.edges.chunks(SUMMED_EDGES).collect() };
+        let output = lowering.places.tensor(op.output);
+        let (stages, half) = (chunks.len(), lowering.places.half);
+        let sum = op.sum.filter(|_| half && stages > 1);
+        let sum = sum.map_or(output, |sum| lowering.places.sums(sum, shape));
         for (stage, edges) in chunks.into_iter().enumerate() {
             let set_bits = |has: &mut dyn Iterator<Item = bool>| {
                 has.enumerate().map(|(bit, has)| usize::from(has) << bit).sum::<usize>()
             };
-            let output = lowering.places.tensor(op.output);
             let tile = lowering.style.summed_pixels(shape);
             let mut parts = Parts::default()
                 .constant("TILE", tile)
@@ -57,7 +69,9 @@ impl Kernel for Forward {
                 .numbered_choice("WEIGHTS", set_bits(&mut edges.iter().map(|edge| edge.mixed.is_some())))
                 .numbered_choice("DROPS", set_bits(&mut edges.iter().map(|edge| edge.drop.is_some())))
                 .choice("ACCUMULATE", stage > 0)
-                .view("y", "y_block", output);
+                .rounded(half, stage + 1 == stages)
+                .view("y", "y_block", output)
+                .sums("sum", sum);
             for (slot, names) in EDGE_NAMES.iter().enumerate() {
                 let read = edges.get(slot).map(|edge| lowering.places.input(edge.input));
                 let drop = edges.get(slot).and_then(|edge| edge.drop).map(|drop| lowering.places.drop(drop));
@@ -78,8 +92,19 @@ impl Kernel for Forward {
 impl Kernel for EdgeBackward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { gradient, gate, sink } = *self;
-        let to = lowering.places.tensor(sink.tensor);
-        lowering.push(0, put_gradient(lowering, gradient, gate, to, sink.accumulate));
+        let to = lowering.places.sink(sink);
+        lowering.push(0, put_gradient(lowering, gradient, gate, to));
+    }
+}
+
+impl Kernel for Zeros {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let shape = self.sink.tensor.shape;
+        let parts = Parts::default()
+            .shape(X_SHAPE, shape)
+            .field("channels", shape.channels)
+            .sink(lowering.places.sink(self.sink));
+        lowering.push(0, lowering.launch_over(&ZEROS, parts, shape, 1, shape.channels));
     }
 }
 
@@ -102,18 +127,16 @@ pub(in crate::ops) fn put_gradient(
     lowering: &Lowering<'_>,
     gradient: Gradient,
     gate: Option<Input>,
-    to: View,
-    accumulate: bool,
+    to: SinkViews,
 ) -> Launch {
     let shape = gradient.raw.shape;
-    let ungated = Read { view: to, record: None, relu: false };
+    let ungated = Read { view: lowering.places.tensor(gradient.tensor), record: None, relu: false };
     let parts = Parts::default()
         .shape(X_SHAPE, shape)
         .field("channels", shape.channels)
         .gradient(lowering.places.gradient(gradient))
         .weight(lowering.places.weight(gradient.mixed.filter(|_| gradient.norm.is_none())))
         .read(gate.map_or(ungated, |input| lowering.places.input(input)))
-        .view("sink", "sink_block", to)
-        .choice("ACCUMULATE", accumulate);
+        .sink(to);
     lowering.launch_over(&EDGE_BACKWARD, parts, shape, 1, shape.channels)
 }

@@ -24,7 +24,7 @@ use super::mixture::Mixture;
 use crate::error::Error;
 use crate::graph::{Call, Concat, Graph, Operation, Tape, ValueId};
 use crate::program::{
-    Access, Accesses, Declare, DropId, Gradient, Input, Mixed, Placement, Resource, Sink, Tensor,
+    Access, Accesses, Declare, DropId, Gradient, Input, Mixed, Placement, Resource, Sink, Tensor, WorkspaceId,
 };
 use crate::shape::Shape;
 
@@ -40,6 +40,8 @@ struct Edge {
 struct NodeSum {
     edges: Vec<Edge>,
     output: Tensor,
+    /// What machines may keep a sum of part of the edges in, where there are several.
+    sum: Option<WorkspaceId>,
 }
 
 /// The sum.
@@ -66,9 +68,15 @@ struct WeightGradient {
     mixed: Mixed,
 }
 
-/// Fills a tensor with zeros.
-pub(super) fn zeros(tensor: Tensor) -> impl Call {
-    Forward { op: NodeSum { edges: Vec::new(), output: tensor } }
+/// A gradient of zero: where nothing else gives one, or where all that gives one has given.
+#[derive(Debug)]
+struct Zeros {
+    sink: Sink,
+}
+
+/// The call that gives it.
+pub(super) fn zeros(sink: Sink) -> impl Call {
+    Zeros { sink }
 }
 
 impl Operation for NodeSum {
@@ -123,7 +131,8 @@ impl Declare for Forward {
             let list = list.reads_input(edge.input).reads_weight(edge.mixed);
             if edge.drop.is_some() { list.reads(Resource::DropPath) } else { list }
         };
-        self.op.edges.iter().fold(Accesses::default(), edge).writes_tensor(self.op.output).list()
+        let list = self.op.edges.iter().fold(Accesses::default(), edge).writes_tensor(self.op.output);
+        self.op.sum.map(Resource::Workspace).into_iter().fold(list, Accesses::writes).list()
     }
 }
 
@@ -140,6 +149,16 @@ impl Declare for EdgeBackward {
 
     fn placement(&self) -> Placement {
         Placement::Late
+    }
+}
+
+impl Declare for Zeros {
+    fn kind(&self) -> &'static str {
+        "edge: backward"
+    }
+
+    fn accesses(&self) -> Vec<Access> {
+        Accesses::default().gives(self.sink).list()
     }
 }
 
@@ -210,7 +229,8 @@ impl Graph {
                 mixed: weight.transpose()?,
             });
         }
-        Ok(self.push_value(NodeSum { edges, output }, output))
+        let sum = (edges.len() > 1).then(|| self.workspaces(1));
+        Ok(self.push_value(NodeSum { edges, output, sum }, output))
     }
 
     /// Sum of values of one shape.
@@ -248,7 +268,8 @@ impl Graph {
         let mut first = 0;
         for (&value, shape) in values.iter().zip(shapes) {
             let edge = Edge { input: self.read(value, false), drop: None, mixed: None };
-            self.push(NodeSum { edges: vec![edge], output: whole.slice(first, shape.channels) });
+            let output = whole.slice(first, shape.channels);
+            self.push(NodeSum { edges: vec![edge], output, sum: None });
             first += shape.channels;
         }
         Ok(self.value(whole, None))

@@ -59,7 +59,7 @@ fn invoke(group: vec3<u32>, local: u32) {
             let place = (channel * job.pixels + pixel + t) * 4u + quad;
             var sum = vec4<f32>(0.0);
             if ACCUMULATE {
-                sum = load_y(job.y + block * job.y_block + place);
+                sum = load_sum(job.sum + block * job.y_block + place);
             }
             if EDGES > 0u {
                 sum += edge_value(load_e0(job.e0 + block * job.e0_block + place), 0u, map_0, scale_0);
@@ -76,7 +76,11 @@ fn invoke(group: vec3<u32>, local: u32) {
             if EDGES > 4u {
                 sum += edge_value(load_e4(job.e4 + block * job.e4_block + place), 4u, map_4, scale_4);
             }
-            store_y(job.y + block * job.y_block + place, sum);
+            if ROUNDED {
+                store_y(job.y + block * job.y_block + place, sum);
+            } else {
+                store_sum(job.sum + block * job.y_block + place, sum);
+            }
         }
     }
 }

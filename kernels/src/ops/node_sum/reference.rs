@@ -1,6 +1,6 @@
 //! Sums of nodes, and the gradients of their edges.
 
-use super::{Edge, EdgeBackward, Forward, WeightGradient};
+use super::{Edge, EdgeBackward, Forward, WeightGradient, Zeros};
 use crate::program::Mixed;
 use crate::reference::{Array, Batch, Kernel, Memory, Reference, get, scaled};
 
@@ -14,7 +14,7 @@ impl Kernel for Forward {
             let weight = weight(memory, mixed);
             sum.values.iter_mut().zip(&edge.values).for_each(|(sum, value)| *sum += weight * value);
         }
-        reference.put(memory, op.output, &sum, false);
+        reference.put(memory, op.output, &sum);
     }
 }
 
@@ -28,8 +28,15 @@ impl Kernel for EdgeBackward {
         }
         match gate {
             Some(input) => reference.put_input_gradient(memory, *input, found, *sink),
-            None => reference.put(memory, sink.tensor, &found, sink.accumulate),
+            None => reference.give(memory, *sink, &found),
         }
+    }
+}
+
+impl Kernel for Zeros {
+    fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
+        let zeros = Array::filled(batch.images.len(), self.sink.tensor.shape, 0.0);
+        reference.give(memory, self.sink, &zeros);
     }
 }
 

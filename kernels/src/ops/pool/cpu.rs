@@ -2,8 +2,8 @@
 
 use super::{Backward, Forward, KERNEL_MAX, Pool, PoolKind, PoolSpec};
 use crate::cpu::{
-    Context, Element, Kernel, Memory, Piece, Reading, Rows, Side, Sizes, Unit, Vector, Windows,
-    output_gradients, pad_rows, zero_margins,
+    BlockSink, ChannelSink, Context, Element, Kernel, Memory, Piece, Reading, Rows, Side, Sizes, Unit,
+    Vector, Windows, output_gradients, pad_rows, zero_margins,
 };
 use crate::ops::batch_norm::moments;
 use crate::program::{Gradient, Mode, Sink};
@@ -229,7 +229,7 @@ unsafe fn backward<V: Vector, E: Element>(
     let w = windows(op);
     let (rows, width) = (w.output.height, w.output.width);
     let g = Gradients::of(&w);
-    let to: *mut E = cx.memory.tensor(sink.tensor, block);
+    let to = BlockSink::<E>::new(cx.memory, &sink, block);
     let input: *const E = cx.memory.tensor(op.input.tensor, block);
     // SAFETY: the caller's promise; windows reach as far over the border as margins do.
     unsafe {
@@ -253,7 +253,7 @@ unsafe fn backward<V: Vector, E: Element>(
                 divide::<V>(&w, &g, gradients);
             }
             let gate = op.input.relu.then(|| (input, cx.reading::<V>(op.input, channel)));
-            let all = To { at: to, gate, stride: w.stride, accumulate: sink.accumulate };
+            let all = To { sink: to.channel(channel), gate, stride: w.stride };
             for residue in 0..w.stride * w.stride {
                 let (first_y, first_x) = (residue / w.stride, residue % w.stride);
                 let windows = WindowsOver::new(&w, &g, first_y, first_x);
@@ -311,10 +311,9 @@ impl WindowsOver {
 /// Where the gradients of input pixels go that lie `stride` apart: through the gate of a ReLU, which is what was read.
 #[derive(Clone, Copy)]
 struct To<V, E> {
-    at: *mut E,
+    sink: ChannelSink<E>,
     gate: Option<(*const E, Reading<V>)>,
     stride: usize,
-    accumulate: bool,
 }
 
 impl<V: Vector, E: Element> To<V, E> {
@@ -322,7 +321,7 @@ impl<V: Vector, E: Element> To<V, E> {
     #[inline(always)]
     fn on(self, elements: usize) -> Self {
         let gate = self.gate.map(|(at, reading)| (at.wrapping_add(elements), reading));
-        Self { at: self.at.wrapping_add(elements), gate, ..self }
+        Self { sink: self.sink.on(elements), gate, ..self }
     }
 }
 
@@ -360,8 +359,7 @@ unsafe fn gather<V: Vector, E: Element, const J: usize>(
                     let read = reading.apply(E::load::<V>(gate.add(place)));
                     value = read.select_greater(V::splat(0.0), value, V::splat(0.0));
                 }
-                let at = to.at.add(place);
-                E::store(if to.accumulate { value.add(E::load::<V>(at)) } else { value }, at);
+                to.sink.put(place, value);
             }
         }
     }

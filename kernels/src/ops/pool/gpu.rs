@@ -1,13 +1,15 @@
 //! Launches of poolings.
 
 use super::{Backward, Forward, Pool, PoolKind};
-use crate::gpu::{GRADIENT, INPUT, Kernel, Lowering, Page, Parts, Read, Shader, X_SHAPE, Y_SHAPE, strip};
+use crate::gpu::{
+    GRADIENT, INPUT, Kernel, Lowering, Page, Parts, Read, SINK, Shader, X_SHAPE, Y_SHAPE, strip,
+};
 
 const POOL: Shader = Shader { name: "pool", workgroup: 64, files: &[INPUT, include_str!("pool.wgsl")] };
 const POOL_BACKWARD: Shader = Shader {
     name: "pool_backward",
     workgroup: 64,
-    files: &[INPUT, GRADIENT, include_str!("pool_backward.wgsl")],
+    files: &[INPUT, GRADIENT, SINK, include_str!("pool_backward.wgsl")],
 };
 
 #[cfg(test)]
@@ -38,8 +40,7 @@ impl Kernel for Backward {
         let parts = Parts::default()
             .gradient(lowering.places.gradient(*gradient))
             .read(if op.input.relu { lowering.places.input(op.input) } else { ungated })
-            .view("sink", "sink_block", sink_view)
-            .choice("ACCUMULATE", sink.accumulate)
+            .sink(lowering.places.sink(*sink))
             .constant("TILE", tile);
         let parts = parts_of(op, lowering, parts);
         lowering.push(0, lowering.launch_over(&POOL_BACKWARD, parts, shape, tile, shape.channels));

@@ -60,15 +60,15 @@ fn invoke(group: vec3<u32>, local: u32) {
                 sums[t] = gated(sums[t], load_x(gate + t * 4u), input_map(job.record, channel));
             }
         }
-        let sink = job.sink + block * job.sink_block + (channel * job.x_pixels + pixel) * 4u + quad;
+        let near = block * job.sink_block + (channel * job.x_pixels + pixel) * 4u + quad;
         // A branch around all loads, not around each: a GPU asks for one after the other without waiting.
         if ACCUMULATE {
             for (var t = 0u; t < TILE; t++) {
-                sums[t] += load_sink(sink + t * 4u);
+                sums[t] += load_sum(job.sum + near + t * 4u);
             }
         }
         for (var t = 0u; t < TILE; t++) {
-            store_sink(sink + t * 4u, sums[t]);
+            put(job, channel, near + t * 4u, sums[t]);
         }
     }
 }

@@ -9,7 +9,7 @@ impl Kernel for Forward {
         let Self { op } = self;
         let input = reference.read(memory, op.input);
         let (output, held, margin) = forward(op, &input);
-        reference.put(memory, op.output, &output, false);
+        reference.put(memory, op.output, &output);
         if let Some(storage) = op.taps {
             held.values.iter().for_each(|&tap| memory.kinks.see(tap as u64, margin));
             memory.storages[storage.0] = held;

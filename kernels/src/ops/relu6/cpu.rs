@@ -1,7 +1,7 @@
 //! ReLU6 on one block of images.
 
 use super::{Backward, Forward, SIX};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
@@ -35,17 +35,18 @@ impl Kernel for Backward {
         let plane = op.output.shape.pixels() * BLOCK;
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             let (zero, six) = (V::splat(0.0), V::splat(SIX));
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
+                let to = to.channel(channel);
                 for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
                     let x = reading.apply(E::load::<V>(input.add(at)));
                     let below = six.select_greater(x, E::load::<V>(from.add(at)), zero);
                     let value = x.select_greater(zero, below, zero);
-                    reading.give(value, input.add(at), to.add(at), sink.accumulate);
+                    reading.give(value, input, to, at);
                 }
             }
         }

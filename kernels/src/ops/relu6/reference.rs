@@ -11,7 +11,7 @@ impl Kernel for Forward {
             *x = if *x < 0.0 { 0.0 } else { *x };
             *x = if *x > 6.0 { 6.0 } else { *x };
         }
-        reference.put(memory, self.0.output, &value, false);
+        reference.put(memory, self.0.output, &value);
     }
 }
 

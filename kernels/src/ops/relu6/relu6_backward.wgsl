@@ -14,6 +14,6 @@ fn invoke(group: vec3<u32>, local: u32) {
         let place = (channel * job.x_pixels + pixel) * 4u + strips.quad;
         let x = mapped(load_x(job.x + block * job.x_block + place), map);
         let passes = (x > vec4<f32>(0.0)) & (x < vec4<f32>(6.0));
-        give(job, block, place, select(vec4<f32>(0.0), load_g(job.g + block * job.g_block + place), passes));
+        give(job, block, channel, place, select(vec4<f32>(0.0), load_g(job.g + block * job.g_block + place), passes));
     }
 }

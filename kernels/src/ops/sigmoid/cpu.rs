@@ -1,7 +1,7 @@
 //! The logistic function on one block of images.
 
 use super::{Backward, Forward};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
 /// `1.5 · 2²³`: what is added to it is rounded to a whole number, which is then in its last bits.
@@ -63,16 +63,17 @@ impl Kernel for Backward {
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let output: *const E = cx.memory.tensor(op.output, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block.number);
+        let to = BlockSink::<E>::new(cx.memory, sink, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             let one = V::splat(1.0);
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
+                let to = to.channel(channel);
                 for at in (channel * plane..(channel + 1) * plane).step_by(V::LANES) {
                     let y = E::load::<V>(output.add(at));
                     let value = E::load::<V>(from.add(at)).mul(y.mul(one.sub(y)));
-                    reading.give(value, input.add(at), to.add(at), sink.accumulate);
+                    reading.give(value, input, to, at);
                 }
             }
         }

@@ -36,8 +36,7 @@ impl Kernel for Backward {
             .read(lowering.places.input(op.input))
             .view("y", "y_block", lowering.places.tensor(op.output))
             .view("g", "g_block", lowering.places.tensor(*gradient))
-            .view("sink", "sink_block", lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(lowering.places.sink(*sink));
         lowering.push(0, lowering.launch_over(&SIGMOID_BACKWARD, parts, shape, 1, shape.channels));
     }
 }

@@ -7,7 +7,7 @@ impl Kernel for Forward {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let mut value = reference.read(memory, self.0.input);
         value.values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp()));
-        reference.put(memory, self.0.output, &value, false);
+        reference.put(memory, self.0.output, &value);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Averages over windows on one block of images.
 
 use super::{Backward, Forward, WindowAverage};
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::program::{Sink, Tensor};
 use crate::shape::BLOCK;
 
@@ -74,14 +74,14 @@ unsafe fn window_average_backward<V: Vector, E: Element>(
     let shape = op.input.tensor.shape;
     let from: *const E = cx.memory.tensor(gradient, block);
     let input: *const E = cx.memory.tensor(op.input.tensor, block);
-    let to: *mut E = cx.memory.tensor(sink.tensor, block);
+    let to = BlockSink::<E>::new(cx.memory, &sink, block);
     let windows = op.rows.len() * op.columns.len();
     // SAFETY: the caller's promise.
     unsafe {
         let zero = V::splat(0.0);
         for channel in 0..shape.channels {
             let reading = cx.reading::<V>(op.input, channel);
-            let from = from.add(channel * windows * BLOCK);
+            let (from, to) = (from.add(channel * windows * BLOCK), to.channel(channel));
             for y in 0..shape.height {
                 for x in 0..shape.width {
                     let at = (channel * shape.pixels() + y * shape.width + x) * BLOCK;
@@ -100,7 +100,7 @@ unsafe fn window_average_backward<V: Vector, E: Element>(
                                 }
                             }
                         }
-                        reading.give(value, input.add(at + lane), to.add(at + lane), sink.accumulate);
+                        reading.give(value, input, to, at + lane);
                     }
                 }
             }

@@ -29,8 +29,7 @@ impl Kernel for Backward {
         let shape = op.input.tensor.shape;
         let parts = windows(op, lowering)
             .view("g", "g_block", lowering.places.tensor(*gradient))
-            .view("sink", "sink_block", lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(lowering.places.sink(*sink));
         lowering.push(0, lowering.launch_over(&WINDOW_AVERAGE_BACKWARD, parts, shape, 1, shape.channels));
     }
 }

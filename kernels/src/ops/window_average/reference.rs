@@ -7,7 +7,7 @@ impl Kernel for Forward {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let Self { op } = self;
         let input = reference.read(memory, op.input);
-        reference.put(memory, op.output, &forward(op, &input), false);
+        reference.put(memory, op.output, &forward(op, &input));
     }
 }
 

@@ -35,6 +35,6 @@ fn invoke(group: vec3<u32>, local: u32) {
         if RELU {
             sum = gated(sum, load_x(job.x + block * job.x_block + place), input_map(job.record, channel));
         }
-        give(job, block, place, sum);
+        give(job, block, channel, place, sum);
     }
 }

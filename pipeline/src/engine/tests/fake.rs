@@ -5,14 +5,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Fields, Store};
+use stages::job::{Job, JobResult, JobSummary};
 use stages::recipe::{Recipe, Scoring};
 use stages::stage::{Handle, Input, Inputs, JobList, JobRunner, Stage, StageError, TrainingSummary, decode};
-use stages::train::{DataId, EpochResult, FinishedTraining, TrainingJob, TrainingResult};
+use stages::supernet::{SupernetJob, SupernetResult};
+use stages::train::{DataId, EpochResult, Finished, FinishedTraining, TrainingJob, TrainingResult};
 use stages::{Budget, sample};
 
 use crate::engine::executor::{Events, Executor, Size};
 use crate::engine::manifest::NodeEntry;
-use crate::engine::node::{Dag, Show, Shown};
+use crate::engine::node::{Dag, Known, Show, Shown};
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::run::{Outcome, Run};
@@ -37,12 +39,24 @@ impl Executor for FakeExecutor {
         (self.count() > 0).then(|| "made up".to_owned())
     }
 
-    fn size(&self, job: &TrainingJob) -> Size {
-        Size { images: 10, flops: u64::from(job.budget.epochs) * 1000 }
+    fn size(&self, job: &Job) -> Size {
+        Size { images: 10, flops: u64::from(job.budget().epochs) * 1000 }
     }
 
     fn execute(&self, jobs: &dyn JobList, stop: &AtomicBool, events: &dyn Events) -> Result<(), Error> {
-        for (index, job) in (0..jobs.count()).map(|index| (index, jobs.job(index))) {
+        for index in 0..jobs.count() {
+            let job = match jobs.job(index) {
+                Job::Network(job) => job,
+                Job::Supernet(job) => {
+                    if events.wanted(index) {
+                        events.finished(
+                            index,
+                            Ok(made_up_supernet(&job).map(|result| JobResult::Supernet(Box::new(result)))),
+                        );
+                    }
+                    continue;
+                }
+            };
             if stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -61,7 +75,8 @@ impl Executor for FakeExecutor {
                 trained.len()
             };
             let diverges = self.diverging.is_some_and(|diverges| diverges(&job));
-            events.finished(index, Ok(if diverges { diverged(&job) } else { made_up(&job) }));
+            let finished_job = if diverges { diverged(&job) } else { made_up(&job) };
+            events.finished(index, Ok(finished_job.map(JobResult::Network)));
             if self.stop_after == Some(finished) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -104,6 +119,21 @@ fn made_up(job: &TrainingJob) -> FinishedTraining {
         elapsed_ms: 1,
         images_per_second: 1.0,
     }
+}
+
+/// A supernet that finds what depends on its seed.
+fn made_up_supernet(job: &SupernetJob) -> Finished<SupernetResult> {
+    let found = sample::architectures(job.seed, 2);
+    let result = SupernetResult {
+        epochs: Vec::new(),
+        best: found[0].clone(),
+        last: found[1].clone(),
+        diverged_at: None,
+        parameters: 1000,
+        mult_adds: 1000,
+        training_flops: 1_000_000,
+    };
+    Finished { result, device: "made up".to_owned(), elapsed_ms: 1, images_per_second: 1.0 }
 }
 
 /// A training that had reached something before its loss stopped being a number.
@@ -181,7 +211,7 @@ pub(super) fn run(
 macro_rules! show {
     ($($stage:ty),*) => {
         $(impl Show for $stage {
-            fn show(&self, output: &Self::Output) -> Result<Shown, serde_json::Error> {
+            fn show(&self, output: &Self::Output, _: &Known<'_>) -> Result<Shown, serde_json::Error> {
                 Ok(Shown { json: serde_json::to_value(output)?, text: format!("{output:?}"), titled: false })
             }
         })*
@@ -271,10 +301,14 @@ impl Stage for Map {
 
     fn run(&self, _: &Inputs, runner: &dyn JobRunner) -> Result<Vec<TrainingSummary>, StageError> {
         let twice = self.architectures.clone().chain(self.architectures.clone());
-        let jobs: Vec<TrainingJob> = twice.map(|architecture| job(architecture, self.budget)).collect();
+        let jobs: Vec<Job> = twice.map(|architecture| Job::Network(job(architecture, self.budget))).collect();
         let trained = runner.run(&jobs)?;
         assert_eq!(trained.len(), jobs.len());
-        Ok(trained)
+        let training = |summary| match summary {
+            JobSummary::Network(training) => training,
+            JobSummary::Supernet(..) => panic!("no supernet was asked for"),
+        };
+        Ok(trained.into_iter().map(training).collect())
     }
 
     fn trainings_at_most(&self) -> u64 {

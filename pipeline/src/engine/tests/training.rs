@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use cache::Kind;
+use stages::job::Job;
 use stages::stage::JobList;
-use stages::train::TrainingJob;
 
 use super::fake::{Bench, Best, FakeExecutor, Map, budget, job, run};
 use crate::engine::executor::{Events, Executor, Size};
@@ -126,7 +126,7 @@ impl Executor for Overtaken<'_> {
         self.inner.device()
     }
 
-    fn size(&self, job: &TrainingJob) -> Size {
+    fn size(&self, job: &Job) -> Size {
         self.inner.size(job)
     }
 

@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
+use super::rows::{BandSink, SinkRows};
 use super::same::Gated;
 use super::{Bands, Convolution, Scratch};
-use crate::cpu::{Context, Element, Prefetcher, Rows, Vector, Windows, pad_rows, zero_margins};
-use crate::program::Sink;
+use crate::cpu::{ChannelSink, Context, Element, Prefetcher, Rows, Vector, Windows, pad_rows, zero_margins};
 use crate::shape::BLOCK;
 
 /// Taps of a depthwise kernel that ever meet the image.
@@ -52,15 +52,6 @@ pub(super) struct Band<'a> {
     pub(super) first: usize,
     /// Output rows.
     pub(super) rows: usize,
-}
-
-/// Where the gradients of a band's inputs go.
-pub(super) struct BandSink {
-    pub(super) sink: Sink,
-    /// Input rows that the band writes gradients to.
-    pub(super) range: Range<usize>,
-    /// Input rows before this one were begun by an earlier band.
-    pub(super) done: usize,
 }
 
 /// Columns of one input channel for a band, and (unless windows are single pixels) its padded rows. A depthwise convolution's
@@ -166,71 +157,63 @@ pub(super) unsafe fn depthwise_gradients<V: Vector>(band: &Band<'_>, channel: us
 /// Sends the gradients of one channel's columns back through the taps and the ReLU's gate to the sink.
 ///
 /// # Safety
-/// Columns, their gradients and padded rows of this channel must be in the scratch areas, and `to` the channel's plane.
+/// Columns, their gradients and padded rows of this channel must be in the scratch areas.
 #[inline(always)]
 pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
     band: &Band<'_>,
     channel: usize,
-    target: &BandSink,
-    to: *mut E,
+    to: &BandSink<E>,
     prefetch: &mut impl Prefetcher,
 ) {
     let &Band { cx, op, bands, scratch, .. } = band;
-    let BandSink { sink, range, done } = target;
     let w = &bands.windows;
+    let to = to.rows(bands, channel);
     // SAFETY: the caller's promise.
     unsafe {
         let Some(id) = op.depthwise else {
-            return pixel_gradients::<V, E>(band, channel, *sink, to);
+            return pixel_gradients::<V, E>(band, channel, to.plane());
         };
         let weights = cx.weights(id).add(channel * w.taps());
         if let Some(same) = bands.same::<V>() {
             let x = same.image_rows(scratch.padded, band.first, band.rows);
             let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
-            let begin = range.start;
-            let row = same.input_row();
-            let to = Gated {
-                gate: op.input.relu.then(|| x.at.add((begin - x.rows.start) * row)),
-                to: to.add(begin * row),
-                accumulated: if sink.accumulate { usize::MAX } else { done - begin.min(*done) },
-            };
-            return same.backward::<V, E>(&d, weights, range.clone(), &to, prefetch);
+            let begin = (to.range.start - x.rows.start) * same.input_row();
+            let gate = op.input.relu.then(|| x.at.add(begin));
+            return same.backward::<V, E>(&d, weights, &Gated { gate, to }, prefetch);
         }
-        slide_back::<V>(band, weights, channel, range, prefetch);
-        write_rows::<V, E>(band, target, to);
+        slide_back::<V>(band, weights, channel, &to.range, prefetch);
+        write_rows::<V, E>(band, &to);
     }
 }
 
 /// The way back when each output pixel reads one input pixel.
 #[inline(always)]
-unsafe fn pixel_gradients<V: Vector, E: Element>(band: &Band<'_>, channel: usize, sink: Sink, to: *mut E) {
+unsafe fn pixel_gradients<V: Vector, E: Element>(band: &Band<'_>, channel: usize, to: ChannelSink<E>) {
     let &Band { op, bands, scratch, .. } = band;
     let w = &bands.windows;
     let width = w.output.width;
     // SAFETY: every output pixel has a pixel of the plane.
     unsafe {
         let zero = V::splat(0.0);
-        if band.first == 0 && !sink.accumulate && w.output.pixels() < w.input.pixels() {
+        // Pixels that nothing reads: not where what others gave lies there already.
+        let stays = to.accumulate && !(E::ROUNDS && to.is_whole);
+        if band.first == 0 && !stays && w.output.pixels() < w.input.pixels() {
             for v in 0..w.input.pixels() * V::PER_BLOCK {
-                E::store(zero, to.add(v * V::LANES));
+                to.put(v * V::LANES, zero);
             }
         }
         for r in 0..band.rows {
             let place = channel * bands.run + r * width * BLOCK;
             let (gradient, gate) = (scratch.column_gradients.add(place), scratch.columns.add(place));
-            let to = to.add(w.pixel_of(band.first + r) * BLOCK);
+            let to = to.on(w.pixel_of(band.first + r) * BLOCK);
             for x in 0..width {
                 for v in 0..V::PER_BLOCK {
                     let at = x * BLOCK + v * V::LANES;
-                    let to = to.add(x * w.stride * BLOCK + v * V::LANES);
                     let mut value = V::load(gradient.add(at));
                     if op.input.relu {
                         value = V::load(gate.add(at)).select_greater(zero, value, zero);
                     }
-                    if sink.accumulate {
-                        value = value.add(E::load::<V>(to));
-                    }
-                    E::store(value, to);
+                    to.put(x * w.stride * BLOCK + v * V::LANES, value);
                 }
             }
         }
@@ -297,9 +280,8 @@ unsafe fn slide_back<V: Vector>(
 
 /// Sends the input gradients of a band through the ReLU's gate to the sink.
 #[inline(always)]
-unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, target: &BandSink, to: *mut E) {
+unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, to: &SinkRows<E>) {
     let &Band { op, bands, scratch, .. } = band;
-    let BandSink { sink, range, done } = target;
     let w = &bands.windows;
     let stride = w.stride;
     let row = w.by_residue(w.input.width) * BLOCK;
@@ -308,8 +290,8 @@ unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, target: &BandSink, 
     // SAFETY: rows and columns are clipped to the padded rows that the forward part of this band made.
     unsafe {
         let zero = V::splat(0.0);
-        for y in range.clone() {
-            let accumulate = sink.accumulate || y < *done;
+        for y in to.range.clone() {
+            let to = to.row(y);
             let padded_row = y as isize - first_row;
             let covered = padded_row >= 0 && (padded_row as usize) < w.padded_rows(band.rows);
             for residue in 0..stride.min(w.input.width) {
@@ -320,13 +302,8 @@ unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, target: &BandSink, 
                 let end = (positions as isize - position).max(0) as usize;
                 let end = if covered { end.div_ceil(stride).clamp(begin, count) } else { begin };
                 let gradient = scratch.input_gradients.add(y * row + w.residue_offset(residue));
-                let to = to.add((y * w.input.width + residue) * BLOCK);
-                let put = |j: usize, lane: usize, mut value: V| {
-                    let to = to.add(j * stride * BLOCK + lane);
-                    if accumulate {
-                        value = value.add(E::load::<V>(to));
-                    }
-                    E::store(value, to);
+                let put = |j: usize, lane: usize, value: V| {
+                    to.put((residue + j * stride) * BLOCK + lane, value);
                 };
                 for j in (0..begin).chain(end..count) {
                     for v in 0..V::PER_BLOCK {

@@ -19,7 +19,7 @@ fn scratch_floats(op: &Convolution, sizes: &Sizes<'_>) -> usize {
     } else if is_implicit(op) {
         Implicit::new(op).scratch_floats(op)
     } else {
-        Bands::new(op).scratch_floats()
+        Bands::new(op, sizes.halves).scratch_floats()
     }
 }
 
@@ -97,7 +97,7 @@ impl Kernel for Backward {
             let inputs = way.inputs(memory, &self.op, self.sink.as_ref(), 0);
             return vec![way.gradients(memory, &self.gradient, 0), inputs];
         }
-        let bands = Bands::new(&self.op);
+        let bands = Bands::new(&self.op, memory.halves);
         let mut list = vec![Piece::of_gradient(memory, &self.gradient, 0, bands.rows)];
         if self.op.depthwise.is_none() {
             list.push(bands.inputs(memory, &self.op, self.sink.as_ref(), 0));

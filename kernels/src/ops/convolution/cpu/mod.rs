@@ -9,19 +9,22 @@ mod kernels;
 mod matrix;
 mod partials;
 mod pixels;
+mod rows;
 mod same;
 mod wide;
 
-use columns::{Band, BandSink, LiveTaps, columns, depthwise_gradients, input_gradients};
+use columns::{Band, LiveTaps, columns, depthwise_gradients, input_gradients};
 use groups::{groups, weight_gradients};
 use matrix::{Product, multiply};
 use partials::Partials;
 use pixels::{PixelGradients, Pixels};
+use rows::BandSink;
 use same::{ImageRows, Same};
 
 use super::{Columns, Convolution};
 use crate::cpu::{
-    Block, Context, Element, Memory, Piece, Prefetch, Rows, Side, Vector, Windows, output_gradients,
+    Block, BlockSink, Context, Element, Memory, Piece, Prefetch, Rows, Side, Vector, Windows,
+    output_gradients,
 };
 use crate::ops::batch_norm::moments;
 use crate::program::{Gradient, Mode, Sink};
@@ -52,6 +55,8 @@ struct Scratch {
     padded_gradients: *mut f32,
     /// Input gradients of one channel.
     input_gradients: *mut f32,
+    /// Sums of rows of input gradients that later bands add to, `[channel][row]`.
+    carried: *mut f32,
 }
 
 impl Scratch {
@@ -63,6 +68,7 @@ impl Scratch {
         padded: std::ptr::null_mut(),
         padded_gradients: std::ptr::null_mut(),
         input_gradients: std::ptr::null_mut(),
+        carried: std::ptr::null_mut(),
     };
 }
 
@@ -76,17 +82,24 @@ struct Bands {
     outputs: usize,
     /// Elements from one column to the next.
     run: usize,
+    /// Rows of input gradients that later bands add to, where activations would round them.
+    carried: usize,
 }
 
 impl Bands {
-    fn new(op: &Convolution) -> Self {
+    /// Where activations have 16 bits (`halves`) or 32.
+    fn new(op: &Convolution, halves: bool) -> Self {
         let windows = windows(op);
         let columns = op.column_count();
         let outputs = op.output.shape.channels;
         let row = windows.output.width * BLOCK * columns.max(outputs);
         let rows = (BAND_FLOATS / row).clamp(1, windows.output.height);
         let same = op.depthwise.and_then(|_| Same::of(&windows));
-        Self { windows, same, rows, columns, outputs, run: rows * windows.output.width * BLOCK + RUN_PADDING }
+        let [down, _] = windows.sides();
+        let overlap = if rows < down.output { down.extent().saturating_sub(down.stride) } else { 0 };
+        let carried = if halves { overlap } else { 0 };
+        let run = rows * windows.output.width * BLOCK + RUN_PADDING;
+        Self { windows, same, rows, columns, outputs, run, carried }
     }
 
     /// The convolution as one that needs no padded rows, where it is one.
@@ -104,12 +117,12 @@ impl Bands {
 
     /// One output pixel, for a batch of `blocks` blocks.
     fn whole_batch(op: &Convolution, blocks: usize) -> Self {
-        Self { run: blocks * BLOCK + RUN_PADDING, ..Self::new(op) }
+        Self { run: blocks * BLOCK + RUN_PADDING, ..Self::new(op, false) }
     }
 
     /// What a backward pass reads of the input, and of where its gradients go, for the band from output row `first` on.
     fn inputs(&self, memory: &Memory, op: &Convolution, sink: Option<&Sink>, first: usize) -> Piece {
-        let both = [Some(op.input.tensor), sink.map(|sink| sink.tensor)];
+        let both = [Some(op.input.tensor), sink.map(Sink::first_touched)];
         Piece::new(memory, both, first * self.windows.stride, self.rows * self.windows.stride)
     }
 
@@ -147,7 +160,7 @@ impl Bands {
         (self.rows + 2 * rows) * self.gradient_row() + columns * BLOCK
     }
 
-    fn sizes(&self) -> [usize; 6] {
+    fn sizes(&self) -> [usize; 7] {
         let w = &self.windows;
         [
             self.columns * self.run,
@@ -156,6 +169,7 @@ impl Bands {
             self.padded_floats(),
             self.padded_gradient_floats(),
             w.by_residue(w.input.width) * w.input.height * BLOCK,
+            w.input.channels * self.carried * w.input.width * BLOCK,
         ]
     }
 
@@ -166,7 +180,7 @@ impl Bands {
             next = next.wrapping_add(floats.next_multiple_of(BLOCK));
             place
         };
-        let [a, b, c, d, e, f] = self.sizes();
+        let [a, b, c, d, e, f, g] = self.sizes();
         Scratch {
             columns: take(a),
             column_gradients: take(b),
@@ -174,6 +188,7 @@ impl Bands {
             padded: take(d),
             padded_gradients: take(e),
             input_gradients: take(f),
+            carried: take(g),
         }
     }
 }
@@ -204,7 +219,7 @@ unsafe fn forward<V: Vector, E: Element>(
     block: usize,
     scratch: *mut f32,
 ) {
-    let bands = Bands::new(op);
+    let bands = Bands::new(op, cx.memory.halves);
     let scratch = bands.scratch(scratch);
     let w = &bands.windows;
     let weights = op.weight.map(|id| cx.weights(id));
@@ -268,7 +283,7 @@ unsafe fn backward<V: Vector, E: Element>(
     Block { number: block, chunk, first_of_chunk, next }: Block<'_>,
     scratch: *mut f32,
 ) {
-    let bands = Bands::new(op);
+    let bands = Bands::new(op, cx.memory.halves);
     let scratch = bands.scratch(scratch);
     let partials = Partials::of(op, cx.memory, chunk);
     let mut prefetch = Prefetch::new(cx.memory, block, cx.blocks(), next);
@@ -301,11 +316,11 @@ unsafe fn backward<V: Vector, E: Element>(
             }
             let t = Rows { at: scratch.columns, row: bands.run };
             if let (true, Some(sink), Some(weights)) = (windows.is_pixel_by_pixel(), sink, weights) {
-                let to = cx.memory.tensor::<E>(sink.tensor, block).add(first * width * BLOCK);
+                let to = &BlockSink::new(cx.memory, sink, block);
                 for group in groups(op) {
                     let (columns, outputs) = (&group.columns, &group.outputs);
                     let input = Pixels::<E>::new(cx, op, block, columns.start, first * width);
-                    let y = PixelGradients { input, t, to, accumulate: sink.accumulate };
+                    let y = PixelGradients { input, t, to, first: first * width };
                     let sizes = [columns.len(), outputs.len(), vectors];
                     let (w, d) = (group.transposed(weights), d.skip(outputs.start));
                     multiply::<V>(w, std::ptr::null(), sizes, d, y, &mut prefetch);
@@ -335,7 +350,15 @@ unsafe fn backward<V: Vector, E: Element>(
             };
             let begin = (windows.first_row(first).max(0) as usize).min(done);
             let band = Band { cx, op, bands: &bands, taps: &taps, scratch: &scratch, block, first, rows };
-            let target = sink.map(|&sink| BandSink { sink, range: begin..end, done });
+            // Where the next band begins.
+            let next_row = windows.first_row(first + rows).max(0) as usize;
+            let target = sink.map(|sink| BandSink {
+                sink: BlockSink::<E>::new(cx.memory, sink, block),
+                range: begin..end,
+                done,
+                open: if last { end } else { next_row.min(end) },
+                carried: (bands.carried > 0 && !sink.has_sum()).then_some(scratch.carried),
+            });
             for channel in 0..op.input.tensor.shape.channels {
                 columns::<V, E>(&band, channel, op.weight.is_some(), &mut prefetch);
                 if let Some(id) = op.depthwise {
@@ -345,9 +368,7 @@ unsafe fn backward<V: Vector, E: Element>(
                     depthwise_gradients::<V>(&band, channel, dw);
                 }
                 if let Some(target) = &target {
-                    let to: *mut E = cx.memory.tensor(target.sink.tensor, block);
-                    let to = to.add(channel * windows.input.pixels() * BLOCK);
-                    input_gradients::<V, E>(&band, channel, target, to, &mut prefetch);
+                    input_gradients::<V, E>(&band, channel, target, &mut prefetch);
                 }
             }
             done = end;

@@ -2,7 +2,7 @@
 
 use super::Convolution;
 use super::matrix::{Source, Target};
-use crate::cpu::{Context, Element, Rows, Vector};
+use crate::cpu::{BlockSink, Context, Element, Rows, Vector};
 use crate::shape::BLOCK;
 
 /// The input's pixels as a convolution reads them that goes from pixel to pixel, `[channel][pixel]`.
@@ -51,13 +51,21 @@ impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
 
 /// Where the gradients of such pixels go: through the ReLU's gate to the sink. What was read is left for the gradients of
 /// the weights. `t` and `to` have rows for all channels.
-#[derive(Clone, Copy)]
 pub(super) struct PixelGradients<'a, E> {
     pub(super) input: Pixels<'a, E>,
     pub(super) t: Rows<*mut f32>,
-    pub(super) to: *mut E,
-    pub(super) accumulate: bool,
+    pub(super) to: &'a BlockSink<E>,
+    /// First pixel.
+    pub(super) first: usize,
 }
+
+impl<E> Clone for PixelGradients<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for PixelGradients<'_, E> {}
 
 impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
     #[inline(always)]
@@ -68,15 +76,12 @@ impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
         // SAFETY: the caller's promise; `t` and the sink have the input's pixels.
         unsafe {
             let (reading, zero) = (self.input.cx.reading::<V>(self.input.op.input, k), V::splat(0.0));
+            let to = self.to.channel(k).on(self.first * BLOCK);
             for (b, &sum) in sums.iter().enumerate() {
                 let place = k * plane + (j + b) * V::LANES;
                 let x = reading.apply(E::load::<V>(self.input.from.add(place)));
                 self.t.put(k, j + b, &[x]);
-                let mut value = if input.relu { x.select_greater(zero, sum, zero) } else { sum };
-                if self.accumulate {
-                    value = value.add(E::load::<V>(self.to.add(place)));
-                }
-                E::store(value, self.to.add(place));
+                to.put(place, if input.relu { x.select_greater(zero, sum, zero) } else { sum });
             }
         }
     }

@@ -6,7 +6,7 @@ use super::columns::{Band, LiveTaps, columns};
 use super::matrix::{Weights, multiply, weight_gradient};
 use super::partials::Partials;
 use super::{Bands, Convolution, Scratch, sum_run};
-use crate::cpu::{Context, Element, Rows, Vector, output_gradients};
+use crate::cpu::{BlockSink, Context, Element, Rows, Vector, output_gradients};
 use crate::ops::batch_norm::moments;
 use crate::ops::convolution::{Columns, Workspace};
 use crate::program::{Gradient, Mode, Sink};
@@ -184,8 +184,9 @@ pub(super) unsafe fn backward<V: Vector, E: Element>(
         multiply::<V>(transposed, std::ptr::null(), sizes, d, dt, &mut ());
         let zero = V::splat(0.0);
         for block in 0..blocks {
-            let to: *mut E = cx.memory.tensor(sink.tensor, block);
+            let to = BlockSink::<E>::new(cx.memory, sink, block);
             for channel in inputs.clone() {
+                let to = to.channel(channel);
                 for pixel in 0..w.input.pixels() {
                     // One output pixel: an input pixel is read by at most one tap.
                     let ky = (pixel / w.input.width) as isize + w.origin[0];
@@ -204,11 +205,7 @@ pub(super) unsafe fn backward<V: Vector, E: Element>(
                                     .select_greater(zero, value, zero);
                             }
                         }
-                        let to = to.add((channel * w.input.pixels() + pixel) * BLOCK + v * V::LANES);
-                        if sink.accumulate {
-                            value = value.add(E::load::<V>(to));
-                        }
-                        E::store(value, to);
+                        to.put((channel * w.input.pixels() + pixel) * BLOCK + v * V::LANES, value);
                     }
                 }
             }

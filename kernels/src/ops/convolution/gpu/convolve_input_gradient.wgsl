@@ -92,17 +92,17 @@ fn invoke(group: vec3<u32>, local: u32) {
                 }
             }
         }
-        let sink = job.sink + block * job.sink_block + place;
+        let near = block * job.sink_block + place;
         if ACCUMULATE {
             for (var c = 0u; c < IN_TILE; c++) {
                 for (var t = 0u; t < PIXELS; t++) {
-                    sums[t][c] += load_sink(sink + (c * job.x_pixels + t * apart) * 4u);
+                    sums[t][c] += load_sum(job.sum + near + (c * job.x_pixels + t * apart) * 4u);
                 }
             }
         }
         for (var c = 0u; c < IN_TILE; c++) {
             for (var t = 0u; t < PIXELS; t++) {
-                store_sink(sink + (c * job.x_pixels + t * apart) * 4u, sums[t][c]);
+                put(job, (first + c) / FLATTENED, near + (c * job.x_pixels + t * apart) * 4u, sums[t][c]);
             }
         }
     }

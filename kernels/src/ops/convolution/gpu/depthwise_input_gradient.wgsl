@@ -67,7 +67,7 @@ fn invoke(group: vec3<u32>, local: u32) {
         }
         let extents = vec2<u32>(job.x_height, job.x_width);
         let own_x = job.x + block * job.x_block + channel * job.x_pixels * 4u + quad;
-        let own_sink = job.sink + block * job.sink_block + channel * job.x_pixels * 4u + quad;
+        let near = block * job.sink_block + channel * job.x_pixels * 4u + quad;
         // Branches around all loads of a kind, not around each: a GPU asks for one after the other without waiting.
         if RELU {
             for (var a = 0u; a < STRIDE; a++) {
@@ -82,9 +82,9 @@ fn invoke(group: vec3<u32>, local: u32) {
         if ACCUMULATE {
             for (var a = 0u; a < STRIDE; a++) {
                 for (var t = 0u; t < TILE; t++) {
-                    if is_reached(a, t) {
+                    if is_reached(a, t) || is_whole(job, channel) {
                         let pixel = min(corner + vec2<u32>(a, t), extents - 1u);
-                        sums[a][t] += load_sink(own_sink + (pixel.x * extents.y + pixel.y) * 4u);
+                        sums[a][t] += load_sum(job.sum + near + (pixel.x * extents.y + pixel.y) * 4u);
                     }
                 }
             }
@@ -93,8 +93,8 @@ fn invoke(group: vec3<u32>, local: u32) {
             for (var t = 0u; t < TILE; t++) {
                 let pixel = corner + vec2<u32>(a, t);
                 let inside = STRIDE == 1u || all(pixel < extents);
-                if inside && (is_reached(a, t) || !ACCUMULATE) {
-                    store_sink(own_sink + (pixel.x * extents.y + pixel.y) * 4u, sums[a][t]);
+                if inside && (is_reached(a, t) || !ACCUMULATE || is_whole(job, channel)) {
+                    put(job, channel, near + (pixel.x * extents.y + pixel.y) * 4u, sums[a][t]);
                 }
             }
         }

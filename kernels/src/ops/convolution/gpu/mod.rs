@@ -17,7 +17,7 @@ use shaders::{
 use tiles::{DepthwiseTiles, WeightTiles, abreast, gradient_strip, tile};
 
 use super::{Columns, Convolution, Workspace};
-use crate::gpu::{Lowering, Page, Parts, Read, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
+use crate::gpu::{Lowering, Page, Parts, Read, SinkViews, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
 use crate::ops::node_sum::put_gradient;
 use crate::program::{Accesses, Gradient, Resource, Sink};
 use crate::shape::Shape;
@@ -89,13 +89,14 @@ impl Lowered<'_, '_> {
         }
         if let Some(depthwise) = self.depthwise() {
             let gradients = self.lanes(Workspace::ColumnGradients, self.columns().shape);
+            let own = self.lowering.places.own_sink(gradients);
             let part =
                 Accesses::default().reads_gradient(gradient).writes(self.own(Workspace::ColumnGradients));
             if self.op.weight.is_some() {
                 let part = part.reads(self.own(Workspace::GradientWeights));
-                self.matrix_input_gradient(gradient, gradients, false, part);
+                self.matrix_input_gradient(gradient, own, part);
             } else {
-                let launch = put_gradient(self.lowering, gradient, None, gradients, false);
+                let launch = put_gradient(self.lowering, gradient, None, own);
                 self.lowering.push_part(0, launch, part);
             }
             self.depthwise_partials(&depthwise, gradients);
@@ -103,11 +104,11 @@ impl Lowered<'_, '_> {
                 self.depthwise_input_gradient(&depthwise, gradients, sink);
             }
         } else if let Some(sink) = sink {
-            let view = self.lowering.places.tensor(sink.tensor);
+            let to = self.lowering.places.sink(sink);
             // The gate of a ReLU is what was read.
             let part = Accesses::default().reads_gradient(gradient).reads_input(self.op.input).gives(sink);
             let part = part.reads(self.own(Workspace::GradientWeights));
-            self.matrix_input_gradient(gradient, view, sink.accumulate, part);
+            self.matrix_input_gradient(gradient, to, part);
         }
     }
 
@@ -182,7 +183,7 @@ impl Lowered<'_, '_> {
         }
     }
 
-    fn matrix_input_gradient(&mut self, gradient: Gradient, sink: View, accumulate: bool, part: Accesses) {
+    fn matrix_input_gradient(&mut self, gradient: Gradient, to: SinkViews, part: Accesses) {
         let op = self.op;
         let gradient = self.lowering.places.gradient(gradient);
         let matrix = Matrix::of(op);
@@ -190,8 +191,7 @@ impl Lowered<'_, '_> {
             (matrix.shape, matrix.gradient_tile(self.lowering.settings.batch_size, self.lowering.style));
         let parts = Parts::default()
             .gradient(gradient)
-            .view("sink", "sink_block", sink)
-            .choice("ACCUMULATE", accumulate)
+            .sink(to)
             .constant("IN_TILE", tile)
             .constant("PIXELS", pixels)
             .view("w", "w_block", self.quads(Workspace::GradientWeights));
@@ -230,8 +230,7 @@ impl Lowered<'_, '_> {
             .read(self.lowering.places.input(op.input))
             .view("w", "w_block", depthwise.weight)
             .view("g", "g_block", gradients)
-            .view("sink", "sink_block", self.lowering.places.tensor(sink.tensor))
-            .choice("ACCUMULATE", sink.accumulate);
+            .sink(self.lowering.places.sink(sink));
         let parts = depthwise.parts(parts, tile, shape, gradients.shape);
         let tiles =
             Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(tile), ..shape };

@@ -1,6 +1,6 @@
 //! Shaders of convolutions.
 
-use crate::gpu::{GRADIENT, INPUT, Shader, WORKGROUP_SUMS};
+use crate::gpu::{GRADIENT, INPUT, SINK, Shader, WORKGROUP_SUMS};
 
 const WEIGHT_SUMS: &str = include_str!("weight_sums.wgsl");
 const DEPTHWISE_WEIGHT_SUMS: &str = include_str!("depthwise_weight_sums.wgsl");
@@ -14,7 +14,7 @@ pub(super) const DEPTHWISE: Shader =
 pub(super) const CONVOLVE_INPUT_GRADIENT: Shader = Shader {
     name: "convolve_input_gradient",
     workgroup: 64,
-    files: &[INPUT, GRADIENT, include_str!("convolve_input_gradient.wgsl")],
+    files: &[INPUT, GRADIENT, SINK, include_str!("convolve_input_gradient.wgsl")],
 };
 pub(super) const WEIGHT_PARTIALS: Shader = Shader {
     name: "weight_partials",
@@ -31,7 +31,7 @@ pub(super) const BIAS_GRADIENT: Shader =
 pub(super) const DEPTHWISE_INPUT_GRADIENT: Shader = Shader {
     name: "depthwise_input_gradient",
     workgroup: 64,
-    files: &[INPUT, include_str!("depthwise_input_gradient.wgsl")],
+    files: &[INPUT, SINK, include_str!("depthwise_input_gradient.wgsl")],
 };
 pub(super) const DEPTHWISE_WEIGHT_PARTIALS: Shader = Shader {
     name: "depthwise_weight_partials",

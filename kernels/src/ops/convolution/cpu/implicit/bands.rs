@@ -169,7 +169,7 @@ impl Implicit {
         sink: Option<&Sink>,
         first: usize,
     ) -> Piece {
-        let both = [Some(op.input.tensor), sink.map(|sink| sink.tensor)];
+        let both = [Some(op.input.tensor), sink.map(Sink::first_touched)];
         Piece::new(memory, both, first * self.windows.stride, self.rows * self.windows.stride)
     }
 

@@ -15,7 +15,7 @@ use super::groups::groups;
 use super::partials::Partials;
 use super::{Convolution, wide, windows};
 use crate::cpu::{
-    Block, Context, Element, OutputGradients, Prefetch, Prefetcher, Rows, Vector, Work, pad_rows,
+    Block, BlockSink, Context, Element, OutputGradients, Prefetch, Prefetcher, Rows, Vector, Work, pad_rows,
 };
 use crate::ops::batch_norm::moments;
 use crate::ops::convolution::Columns;
@@ -221,7 +221,7 @@ unsafe fn backward<V: Vector, E: Element>(
                     V::outlined(TapGradient { d, x, taps, sizes, dw, prefetch: &mut prefetch });
                 }
                 if let Some(sink) = sink {
-                    way.give::<V, E>(cx, op, &areas, channels, &inputs, block, *sink);
+                    way.give::<V, E>(cx, op, &areas, channels, &inputs, block, sink);
                 }
             }
         }
@@ -299,15 +299,15 @@ impl Implicit {
         channels: Range<usize>,
         rows: &Range<usize>,
         block: usize,
-        sink: Sink,
+        sink: &Sink,
     ) {
         let (image, stride) = (self.windows.input, self.windows.stride);
         let input: *const E = cx.memory.tensor(op.input.tensor, block);
-        let to: *mut E = cx.memory.tensor(sink.tensor, block);
+        let to = BlockSink::<E>::new(cx.memory, sink, block);
         // SAFETY: both tensors have the rows' pixels.
         unsafe {
             for (slot, channel) in channels.enumerate() {
-                let reading = cx.reading::<V>(op.input, channel);
+                let (reading, to) = (cx.reading::<V>(op.input, channel), to.channel(channel));
                 for Residue { corner: [y, x], count, width, place } in self.residues(rows) {
                     let from = areas.sums.add(slot * self.gradient_run() + place);
                     for row in 0..count {
@@ -316,12 +316,7 @@ impl Implicit {
                             let at = (first + column * stride) * BLOCK;
                             for lane in (0..BLOCK).step_by(V::LANES) {
                                 let sum = V::load(from.add((row * width + column) * BLOCK + lane));
-                                reading.give::<E>(
-                                    sum,
-                                    input.add(at + lane),
-                                    to.add(at + lane),
-                                    sink.accumulate,
-                                );
+                                reading.give::<E>(sum, input, to, at + lane);
                             }
                         }
                     }

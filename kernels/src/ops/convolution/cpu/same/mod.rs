@@ -19,6 +19,7 @@ use self::taps::{
 };
 use self::weights::WeightGradients;
 use super::matrix::Target;
+use super::rows::SinkRows;
 use crate::cpu::{Element, Prefetcher, Reading, Vector, Windows};
 use crate::shape::BLOCK;
 
@@ -165,7 +166,7 @@ impl Same {
         });
     }
 
-    /// Gradients of input rows `rows` from those of output rows.
+    /// Gradients of the input rows `to` from those of output rows.
     ///
     /// # Safety
     /// `weights` must be those of the channel, and `to` hold the rows. `d` may be any output rows: others count as zeros.
@@ -174,13 +175,12 @@ impl Same {
         &self,
         d: &ImageRows,
         weights: *const f32,
-        rows: Range<usize>,
         to: &Gated<E>,
         prefetch: &mut impl Prefetcher,
     ) {
         // SAFETY: the caller's promise.
         with_taps!(self.taps, T => unsafe {
-            V::outlined(SlideBack::<T, _, _> { same: self, from: d, weights, rows, to, prefetch, taps: PhantomData });
+            V::outlined(SlideBack::<T, _, _> { same: self, from: d, weights, to, prefetch, taps: PhantomData });
         });
     }
 
@@ -201,7 +201,5 @@ impl Same {
 pub(super) struct Gated<E> {
     /// The rows as the operation [read](Same::read) them, where through a ReLU: it passes what is positive.
     pub(super) gate: Option<*const f32>,
-    pub(super) to: *mut E,
-    /// So many rows are added to what is there.
-    pub(super) accumulated: usize,
+    pub(super) to: SinkRows<E>,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::taps::{ROW_MAX, Row, RowTaps, for_tiles};
 use super::{Gated, ImageRows, Same};
-use crate::cpu::{Element, Prefetcher, Vector, Work};
+use crate::cpu::{ChannelSink, Element, Prefetcher, Vector, Work};
 use crate::ops::convolution::cpu::matrix::Target;
 use crate::shape::BLOCK;
 
@@ -47,7 +47,6 @@ pub(super) struct SlideBack<'a, T, E, A> {
     pub(super) same: &'a Same,
     pub(super) from: &'a ImageRows,
     pub(super) weights: *const f32,
-    pub(super) rows: Range<usize>,
     pub(super) to: &'a Gated<E>,
     pub(super) prefetch: &'a mut A,
     pub(super) taps: PhantomData<T>,
@@ -56,10 +55,10 @@ pub(super) struct SlideBack<'a, T, E, A> {
 impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_, T, E, A> {
     #[inline(always)]
     unsafe fn run(self) {
-        let Self { same, from, weights, rows, to, prefetch, .. } = self;
+        let Self { same, from, weights, to: Gated { gate, to }, prefetch, .. } = self;
         // SAFETY: as in `Slide`.
         unsafe {
-            for (r, y) in rows.enumerate() {
+            for (r, y) in to.range.clone().enumerate() {
                 let mut list = TapRows::new();
                 for tap in 0..T::COUNT {
                     let row = (y + same.reach).wrapping_sub(tap * T::DILATION);
@@ -68,16 +67,13 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_,
                     }
                 }
                 let list = &list.list[..list.count];
-                let gate = to.gate.map(|gate| gate.add(r * same.input_row()));
-                let (at, accumulate) = (to.to.add(r * same.input_row()), r < to.accumulated);
-                let kinds = PhantomData;
-                let mut even =
-                    SlidBackRow::<V, T, E, _, 0> { list, gate, to: at, accumulate, prefetch, kinds };
+                let gate = gate.map(|gate| gate.add(r * same.input_row()));
+                let (to, kinds) = (to.row(y), PhantomData);
+                let mut even = SlidBackRow::<V, T, E, _, 0> { list, gate, to, prefetch, kinds };
                 for_tiles::<V>(same.width, same.tap_reach(), &mut even);
                 if T::STRIDE == 2 {
                     let gate = gate.map(|gate| gate.add(same.width * BLOCK));
-                    let mut odd =
-                        SlidBackRow::<V, T, E, _, 1> { list, gate, to: at, accumulate, prefetch, kinds };
+                    let mut odd = SlidBackRow::<V, T, E, _, 1> { list, gate, to, prefetch, kinds };
                     for_tiles::<V>(same.width, same.tap_reach(), &mut odd);
                 }
             }
@@ -144,8 +140,7 @@ struct SlidBackRow<'a, V, T, E, A, const HALF: usize> {
     /// The half.
     gate: Option<*const f32>,
     /// The row.
-    to: *mut E,
-    accumulate: bool,
+    to: ChannelSink<E>,
     prefetch: &'a mut A,
     kinds: PhantomData<(V, T)>,
 }
@@ -171,16 +166,12 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher, const HALF: usize> Row
                 }
                 for (part, &sum) in sums.iter().enumerate().take(V::PER_BLOCK) {
                     let lane = part * V::LANES;
-                    let to = self.to.add(((x + j) * T::STRIDE + HALF) * BLOCK + lane);
                     let mut value = sum;
                     if let Some(gate) = self.gate {
                         let gate = V::load(gate.add((x + j) * BLOCK + lane));
                         value = gate.select_greater(zero, value, zero);
                     }
-                    if self.accumulate {
-                        value = value.add(E::load::<V>(to));
-                    }
-                    E::store(value, to);
+                    self.to.put(((x + j) * T::STRIDE + HALF) * BLOCK + lane, value);
                 }
             }
         }

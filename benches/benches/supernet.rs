@@ -1,0 +1,55 @@
+//! Searches by a supernet on the CPU: images a second of all passes of first-order steps of DARTS.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use benches::{criterion, fma, threads};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kernels::{Device, DeviceChoice};
+use stages::Budget;
+use stages::data::Dataset;
+use stages::recipe::{Recipe, Scoring};
+use stages::supernet::{Method, NoCheckpoints, Order, SupernetJob, search};
+use stages::train::{DataId, Observer};
+
+/// Steps of a search.
+const STEPS: u32 = 2;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn images(&self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A short search on one thread and on all.
+fn steps(criterion: &mut Criterion) {
+    let named: Budget = "BPE-1".parse().unwrap();
+    let budget = Budget { epochs: 1, ..named };
+    let data = Dataset::synthetic((2 * STEPS * budget.batch_size) as usize);
+    let method = Method::Darts { order: Order::First };
+    let job = SupernetJob {
+        method,
+        budget,
+        seed: 0,
+        data: DataId { name: data.name.clone(), digest: data.digest },
+        scoring: Scoring::Published,
+        recipe: Recipe::default(),
+        architecture: method.architecture_recipe(),
+    };
+    let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
+    let mut group = criterion.benchmark_group("search: DARTS, first order, BPE-1");
+    group.throughput(Throughput::Elements(size.images));
+    for threads in [1, threads()] {
+        let device = Device::open(DeviceChoice::Cpu { threads }).unwrap();
+        group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
+            bencher.iter(|| search(&job, &data, &device, &Nobody, &NoCheckpoints).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group! { name = group; config = criterion(); targets = fma, steps }
+criterion_main!(group);

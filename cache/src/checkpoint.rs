@@ -1,0 +1,104 @@
+//! Checkpoints: how far a long computation has come whose result is not stored yet.
+//!
+//! A checkpoint is a file under the name of the result's key, written whole or not at all, in the place of the one before,
+//! and removed when the result is stored. Its hash stands before its bytes: what was damaged is as good as not there.
+//! It saves work and proves nothing: where it cannot be written or read, the computation begins anew.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::{Digest, Error, Key, Result, Store, folder};
+
+/// Bytes of a hash.
+const HASH: usize = 32;
+
+impl Store {
+    /// Keeps a checkpoint of the computation of a key's result, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the earlier one is then still there.
+    pub fn keep_checkpoint(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        let path = self.checkpoint_path(key);
+        let write = || -> io::Result<()> {
+            let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
+            fs::create_dir_all(parent)?;
+            let mut unfinished = folder::unfinished(parent)?;
+            unfinished.write_all(&hash(key, bytes).0)?;
+            unfinished.write_all(bytes)?;
+            unfinished.as_file().sync_all()?;
+            unfinished.persist(&path)?;
+            folder::try_sync_folder(parent)
+        };
+        write().map_err(Error::io("write", &path))
+    }
+
+    /// The last checkpoint of the computation of a key's result, if there is one and it is whole.
+    pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
+        let mut bytes = fs::read(self.checkpoint_path(key)).ok()?;
+        if bytes.len() < HASH {
+            return None;
+        }
+        let payload = bytes.split_off(HASH);
+        (bytes == hash(key, &payload).0).then_some(payload)
+    }
+
+    /// Forgets the checkpoint of the computation of a key's result: it is done.
+    ///
+    /// # Errors
+    /// When there is one and it cannot be removed.
+    pub fn forget_checkpoint(&self, key: &Key) -> Result<()> {
+        folder::remove_file(&self.checkpoint_path(key))
+    }
+
+    fn checkpoint_path(&self, key: &Key) -> PathBuf {
+        self.path().join("checkpoints").join(key.digest().to_string())
+    }
+}
+
+/// Of a key and bytes, so that a file under another's name is damage too.
+fn hash(key: &Key, bytes: &[u8]) -> Digest {
+    let digest = key.digest();
+    Digest::of("nas-pipeline checkpoint v1", &[&digest.0[..], bytes].concat())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Fields, Kind};
+
+    fn key(n: u64) -> Key {
+        Key::new(Kind::Training, Fields::new().with("n", n).unwrap())
+    }
+
+    #[test]
+    fn a_checkpoint_is_replaced_forgotten_and_never_read_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.checkpoint(&key(1)), None);
+        store.forget_checkpoint(&key(1)).unwrap();
+        store.keep_checkpoint(&key(1), b"one epoch").unwrap();
+        store.keep_checkpoint(&key(1), b"two epochs").unwrap();
+        assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]));
+        // Other processes that use the folder see it too.
+        assert!(Store::open(folder.path()).unwrap().checkpoint(&key(1)).is_some());
+
+        let path = store.checkpoint_path(&key(1));
+        let whole = fs::read(&path).unwrap();
+        for place in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 0x10;
+            fs::write(&path, &damaged).unwrap();
+            assert_eq!(store.checkpoint(&key(1)), None, "byte {place}");
+            fs::write(&path, &whole[..place]).unwrap();
+            assert_eq!(store.checkpoint(&key(1)), None, "cut at {place}");
+        }
+        fs::write(store.checkpoint_path(&key(2)), &whole).unwrap();
+        assert_eq!(store.checkpoint(&key(2)), None, "that of another key");
+
+        fs::write(&path, &whole).unwrap();
+        store.forget_checkpoint(&key(1)).unwrap();
+        assert_eq!(store.checkpoint(&key(1)), None);
+    }
+}

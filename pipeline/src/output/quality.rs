@@ -1,0 +1,89 @@
+//! What searches found under budgets of different worth.
+
+use serde::Serialize;
+use stages::Budget;
+use stages::stage::{BudgetQualityReport, SearchedBudget};
+
+use super::format;
+use super::table::{Align, Table};
+
+/// The result of `budget-quality`.
+#[derive(Serialize)]
+pub(super) struct QualityJson {
+    budgets: Vec<SearchedJson>,
+    /// Rank correlation of `spearman` with `accuracy`.
+    correlation: Option<f64>,
+    interval: Option<(f64, f64)>,
+}
+
+#[derive(Serialize)]
+struct SearchedJson {
+    budget: Budget,
+    spearman: f64,
+    cost_ratio: f64,
+    search_flops: u64,
+    diverged_at: Option<u64>,
+    genotype: Option<String>,
+    accuracy: Option<f64>,
+    /// Share of skip connections in the normal cell.
+    skips: Option<f64>,
+}
+
+impl QualityJson {
+    pub(super) fn of(report: &BudgetQualityReport) -> Self {
+        Self {
+            budgets: report.searched.iter().map(SearchedJson::of).collect(),
+            correlation: report.correlation,
+            interval: report.interval,
+        }
+    }
+}
+
+impl SearchedJson {
+    fn of(searched: &SearchedBudget) -> Self {
+        let found = searched.found.as_ref();
+        Self {
+            budget: searched.budget,
+            spearman: searched.spearman,
+            cost_ratio: searched.cost_ratio,
+            search_flops: searched.search_flops,
+            diverged_at: searched.divergence.map(|divergence| divergence.step),
+            genotype: found.map(|(genotype, _)| genotype.to_string()),
+            accuracy: found.and_then(|(_, accuracy)| *accuracy),
+            skips: found.map(|(genotype, _)| genotype.normal.skips()),
+        }
+    }
+}
+
+pub(super) fn quality_text(report: &BudgetQualityReport) -> String {
+    let headings = [
+        ("r_s", Align::Right),
+        ("accuracy", Align::Right),
+        ("skips", Align::Right),
+        ("cost", Align::Right),
+        ("budget", Align::Left),
+    ];
+    let mut table = Table::new(&headings, 2);
+    for searched in &report.searched {
+        let accuracy = match &searched.found {
+            Some((_, Some(accuracy))) => format!("{accuracy:.2}%"),
+            Some((_, None)) => "diverged".to_owned(),
+            None => "search diverged".to_owned(),
+        };
+        let skips = searched.found.as_ref().map(|(genotype, _)| format::percent(genotype.normal.skips()));
+        table.row(vec![
+            format::correlation(Some(searched.spearman)),
+            accuracy,
+            skips.unwrap_or_default(),
+            format::percent(searched.cost_ratio),
+            searched.budget.to_string(),
+        ]);
+    }
+    format!(
+        "{}\n{table}\n  Rank correlation of r_s with the accuracy of what was found: {} (95% interval {}).\n  \
+         Accuracy: of the test images after full training on all training images.\n",
+        super::heading("Budgets by what is found with them"),
+        format::correlation(report.correlation),
+        format::interval(report.interval),
+    )
+}

@@ -1,0 +1,342 @@
+//! What a search met and found, and strategies beside each other.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use cache::FieldValue;
+use serde::Serialize;
+use stages::search::Strategy;
+use stages::stage::{ComparedStrategy, SearchComparison, SearchOutcome, TrainingLog};
+use stages::supernet::{SupernetEpoch, SupernetResult};
+
+use super::format;
+use super::table::{Align, Table};
+use crate::engine::basis::Basis;
+
+/// From which share of skip connections in the normal cell on a search is said to have collapsed: DARTS, searched for too long,
+/// ends with nothing else (Zela et al., 2020), and its authors' cells have at most three of eight.
+const COLLAPSED: f64 = 0.5;
+
+/// A search, for programs.
+#[derive(Serialize)]
+pub(super) struct SearchJson {
+    strategy: &'static str,
+    settings: BTreeMap<String, serde_json::Value>,
+    /// What shrank of the settings that were asked for.
+    shrunk: Vec<String>,
+    evaluations: Vec<EvaluationJson>,
+    /// How many of them the strategy asked for; the others it found in the end.
+    asked: u64,
+    cost: CostJson,
+    best: FoundJson,
+    supernet: Option<SupernetJson>,
+}
+
+/// How the architecture of a supernet went.
+#[derive(Serialize)]
+struct SupernetJson {
+    parameters: u64,
+    mult_adds: u64,
+    flops: u64,
+    /// The architectures of the epoch with the best accuracy, and of the last one.
+    best: String,
+    last: String,
+    epochs: Vec<SupernetEpoch>,
+}
+
+impl SupernetJson {
+    fn of(supernet: &SupernetResult) -> Self {
+        Self {
+            parameters: supernet.parameters,
+            mult_adds: supernet.mult_adds,
+            flops: supernet.training_flops,
+            best: supernet.best.to_string(),
+            last: supernet.last.to_string(),
+            epochs: supernet.epochs.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EvaluationJson {
+    genotype: String,
+    score: f64,
+    /// `run` or `cached`; none where the search's record does not say it.
+    origin: Option<&'static str>,
+    flops: u64,
+    seconds: Option<f64>,
+    /// Its place in the order in which results came in.
+    arrival: Option<u64>,
+    diverged_at: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CostJson {
+    /// Of distinct trainings, as are the others.
+    flops: u64,
+    seconds: Option<f64>,
+    run: usize,
+    cached: usize,
+}
+
+#[derive(Serialize)]
+struct FoundJson {
+    genotype: String,
+    score: f64,
+    /// Share of skip connections in the normal cell.
+    skips: f64,
+    collapsed: bool,
+}
+
+fn seconds(elapsed_ms: u64) -> f64 {
+    elapsed_ms as f64 / 1e3
+}
+
+impl SearchJson {
+    /// A search, and what its record says of its trainings.
+    pub(super) fn of(outcome: &SearchOutcome, basis: Option<&Basis>) -> Self {
+        let log: &[TrainingLog] = basis.map_or(&[], |basis| &basis.log);
+        let (all, run) = (log.len(), log.iter().filter(|log| log.ran).count());
+        // A supernet comes before what it found.
+        let log = &log[usize::from(outcome.supernet.is_some()).min(all)..];
+        let evaluations = outcome.evaluations.iter().enumerate().map(|(place, evaluation)| {
+            let log = log.get(place);
+            EvaluationJson {
+                genotype: evaluation.genotype.to_string(),
+                score: evaluation.training.score,
+                origin: log.map(|log| if log.ran { "run" } else { "cached" }),
+                flops: evaluation.training.training_flops,
+                seconds: log.map(|log| seconds(log.elapsed_ms)),
+                arrival: log.map(|log| log.arrival),
+                diverged_at: evaluation.training.divergence.map(|divergence| divergence.step),
+            }
+        });
+        let skips = outcome.best.normal.skips();
+        Self {
+            strategy: outcome.strategy.name(),
+            settings: settings(&outcome.strategy),
+            shrunk: outcome.shrunk.clone(),
+            evaluations: evaluations.collect(),
+            asked: outcome.asked,
+            cost: CostJson {
+                flops: outcome.training_flops(),
+                seconds: basis.and_then(|basis| basis.elapsed_ms).map(seconds),
+                run,
+                cached: all - run,
+            },
+            best: FoundJson {
+                genotype: outcome.best.to_string(),
+                score: outcome.training.score,
+                skips,
+                collapsed: skips >= COLLAPSED,
+            },
+            supernet: outcome.supernet.as_ref().map(SupernetJson::of),
+        }
+    }
+}
+
+/// A strategy's settings by the names that they have in its section of a configuration.
+fn settings(strategy: &Strategy) -> BTreeMap<String, serde_json::Value> {
+    let section = format!("search.{}.", strategy.name());
+    let fields = strategy.fields().unwrap_or_default();
+    let setting = |(name, value): (&str, &FieldValue)| {
+        let name = name.strip_prefix(&section).filter(|&name| name != "method")?;
+        // A number's text is JSON, any other is a text.
+        let text = value.to_string();
+        Some((name.to_owned(), serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))))
+    };
+    fields.iter().filter_map(setting).collect()
+}
+
+/// What a person should know of how a search went.
+pub(super) fn remarks(outcome: &SearchOutcome) -> String {
+    let mut text = String::new();
+    for shrunk in &outcome.shrunk {
+        let _ = writeln!(text, "  {shrunk}");
+    }
+    let skips = outcome.best.normal.skips();
+    if skips >= COLLAPSED {
+        let _ = writeln!(
+            text,
+            "  warning: the search has collapsed: {} of the normal cell's edges are skip connections",
+            format::percent(skips)
+        );
+    }
+    text
+}
+
+/// What a search cost, as a person reads it.
+pub(super) fn cost(outcome: &SearchOutcome, basis: Option<&Basis>) -> String {
+    let took = basis.and_then(|basis| basis.elapsed_ms);
+    let took =
+        took.map_or_else(String::new, |elapsed| format!(", {} of training", format::duration(elapsed)));
+    format!("{}{took}", format::large(outcome.training_flops() as f64, "FLOPs"))
+}
+
+/// A comparison, for programs.
+#[derive(Serialize)]
+pub(super) struct ComparisonJson {
+    budget: stages::Budget,
+    /// What a full training costs, in trainings under the budget, of the same architectures.
+    full_ratio: f64,
+    strategies: Vec<ComparedJson>,
+}
+
+#[derive(Serialize)]
+struct ComparedJson {
+    /// None for random architectures that no search found.
+    strategy: Option<String>,
+    seeds: usize,
+    /// Percent of the test images, mean and deviation over the seeds; none where a training diverged.
+    test_error: Option<f64>,
+    test_error_deviation: Option<f64>,
+    parameters: f64,
+    evaluations: f64,
+    search_flops: f64,
+    search_seconds: Option<f64>,
+    /// What the search would have cost with full training in the place of the budget, by what both took here.
+    full_search_flops: f64,
+    full_search_seconds: Option<f64>,
+    skips: f64,
+    found: Vec<ComparedFoundJson>,
+}
+
+#[derive(Serialize)]
+struct ComparedFoundJson {
+    genotype: String,
+    test_error: Option<f64>,
+    parameters: u64,
+    search_flops: u64,
+    skips: f64,
+}
+
+/// How long searches, and a full training, took.
+pub(super) struct Took {
+    /// Of a full training, in that of one under the budget, of the same architectures.
+    pub(super) full_ratio: Option<f64>,
+    /// Mean of a search's, for each row.
+    pub(super) searches_ms: Vec<Option<f64>>,
+}
+
+/// A row, in numbers.
+struct Row<'a> {
+    compared: &'a ComparedStrategy,
+    error: Option<(f64, f64)>,
+    parameters: f64,
+    evaluations: f64,
+    flops: f64,
+    full_flops: f64,
+    seconds: Option<f64>,
+    full_seconds: Option<f64>,
+    skips: f64,
+}
+
+fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
+    let row = |(place, compared): (usize, &'a ComparedStrategy)| {
+        let flops = compared.mean(|found| found.search_flops as f64);
+        let seconds = took.searches_ms.get(place).copied().flatten().map(|ms| ms / 1e3);
+        Row {
+            compared,
+            error: compared.test_errors().map(|errors| mean_and_deviation(&errors)),
+            parameters: compared.mean(|found| found.trained.parameters as f64),
+            evaluations: compared.mean(|found| found.evaluations as f64),
+            flops,
+            full_flops: flops * comparison.full_ratio,
+            seconds,
+            full_seconds: seconds.and_then(|seconds| Some(seconds * took.full_ratio?)),
+            skips: compared.mean(|found| found.skips),
+        }
+    };
+    comparison.rows.iter().enumerate().map(row).collect()
+}
+
+/// The mean, and the deviation of a sample.
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count.max(1.0);
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
+}
+
+impl ComparisonJson {
+    pub(super) fn of(comparison: &SearchComparison, took: &Took) -> Self {
+        let strategy = |row: Row<'_>| ComparedJson {
+            strategy: row.compared.strategy.clone(),
+            seeds: row.compared.found.len(),
+            test_error: row.error.map(|(mean, _)| mean),
+            test_error_deviation: row.error.map(|(_, deviation)| deviation),
+            parameters: row.parameters,
+            evaluations: row.evaluations,
+            search_flops: row.flops,
+            search_seconds: row.seconds,
+            full_search_flops: row.full_flops,
+            full_search_seconds: row.full_seconds,
+            skips: row.skips,
+            found: row.compared.found.iter().map(ComparedFoundJson::of).collect(),
+        };
+        Self {
+            budget: comparison.budget,
+            full_ratio: comparison.full_ratio,
+            strategies: rows(comparison, took).into_iter().map(strategy).collect(),
+        }
+    }
+}
+
+impl ComparedFoundJson {
+    fn of(found: &stages::stage::FoundArchitecture) -> Self {
+        let trained = &found.trained;
+        Self {
+            genotype: found.genotype.to_string(),
+            test_error: trained.divergence.is_none().then_some(100.0 - trained.test_accuracy),
+            parameters: trained.parameters,
+            search_flops: found.search_flops,
+            skips: found.skips,
+        }
+    }
+}
+
+pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> String {
+    let headings = [
+        ("strategy", Align::Left),
+        ("test error", Align::Left),
+        ("parameters", Align::Right),
+        ("evaluations", Align::Right),
+        ("search", Align::Right),
+        ("", Align::Right),
+        ("with full training", Align::Right),
+        ("", Align::Right),
+        ("skips", Align::Right),
+    ];
+    let mut table = Table::new(&headings, 2);
+    let duration = |seconds: Option<f64>| {
+        seconds.map_or_else(String::new, |seconds| format::duration((seconds * 1e3).round() as u64))
+    };
+    for row in rows(comparison, took) {
+        let is_search = row.compared.strategy.is_some();
+        let of_search = |text: String| if is_search { text } else { String::new() };
+        let error = match row.error {
+            Some((mean, deviation)) => format!("{mean:.2} ± {deviation:.2} %"),
+            None => "diverged".to_owned(),
+        };
+        table.row(vec![
+            row.compared.strategy.clone().unwrap_or_else(|| "none: random architectures".to_owned()),
+            error,
+            format::count(row.parameters.round() as u64),
+            of_search(format!("{:.0}", row.evaluations)),
+            of_search(format::large(row.flops, "FLOPs")),
+            of_search(duration(row.seconds)),
+            of_search(format::large(row.full_flops, "FLOPs")),
+            of_search(duration(row.full_seconds)),
+            format::percent(row.skips),
+        ]);
+    }
+    let seeds = comparison.rows.first().map_or(0, |row| row.found.len());
+    format!(
+        "{}\n  under {}\n\n{table}\n  Of {} each: mean and deviation of the test error after full training on all training images, \
+         with seeds that no\n  search has seen; means of the rest. With full training: what the search would have cost with full \
+         training in the place\n  of the budget, by what both took here on the same architectures. Skips: share of skip connections in the normal cell.\n",
+        super::heading("Searches compared"),
+        comparison.budget,
+        format::plural(seeds as u64, "search").replace("searchs", "searches"),
+    )
+}

@@ -1,0 +1,99 @@
+//! The sections `[search.…]`: the settings of each strategy, also of those that are not chosen.
+
+use super::document::Document;
+use super::section::Section;
+use crate::Error;
+use crate::genotype::Operation;
+use crate::search::{Evolution, Reinforcement, Strategies, SupernetStrategy};
+use crate::supernet::{ArchitectureRecipe, Method, Order, Temperatures};
+
+/// The settings of all strategies, also of those that are not chosen.
+pub(super) fn strategies(document: &Document) -> Result<Strategies, Error> {
+    let evolution = Section { document, name: "search.evolution" };
+    let reinforcement = Section { document, name: "search.reinforcement" };
+    let at_once = |section: &Section<'_>| section.count("at_once", 1, 10_000);
+    let population = evolution.count("population", 2, 1_000_000)?;
+    let tournament = evolution.count("tournament", 1, 1_000_000)?;
+    if tournament > population {
+        let problem = format!(
+            "is {tournament}, more than the population of {population} (search.evolution.population)"
+        );
+        return Err(evolution.wrong("tournament", problem));
+    }
+    Ok(Strategies {
+        darts: darts(&Section { document, name: "search.darts" })?,
+        relatives: relatives(document)?,
+        evolution: Evolution { population, tournament, at_once: at_once(&evolution)? },
+        reinforcement: Reinforcement {
+            learning_rate: reinforcement.real("learning_rate", |rate| rate > 0.0, "above 0")?,
+            baseline_decay: reinforcement.real(
+                "baseline_decay",
+                |decay| (0.0..1.0).contains(&decay),
+                "from 0 up to but not 1",
+            )?,
+            at_once: at_once(&reinforcement)?,
+        },
+    })
+}
+
+fn darts(section: &Section<'_>) -> Result<SupernetStrategy, Error> {
+    let order = match section.choice("order", &Order::ALL.map(Order::name))? {
+        "second" => Order::Second,
+        "published" => Order::Published,
+        _ => Order::First,
+    };
+    Ok(SupernetStrategy { method: Method::Darts { order }, architecture: architecture(section)? })
+}
+
+/// The others that train a supernet.
+fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
+    let section = |name| Section { document, name };
+    let [gdas, snas, pc_darts, p_darts] =
+        ["search.gdas", "search.snas", "search.pc-darts", "search.p-darts"].map(section);
+    let epochs =
+        |section: &Section<'_>| section.count("still_epochs", 0, 1_000_000).map(|epochs| epochs as u32);
+    let methods = [
+        (Method::Gdas { temperatures: temperatures(&gdas)? }, gdas),
+        (Method::Snas { temperatures: temperatures(&snas)? }, snas),
+        (
+            Method::PcDarts {
+                channel_parts: pc_darts.count("channel_parts", 1, 1024)? as u32,
+                still_epochs: epochs(&pc_darts)?,
+            },
+            pc_darts,
+        ),
+        (
+            Method::PDarts {
+                extra_layers: p_darts.counts("extra_layers", 0, 1000)?,
+                operations: p_darts.counts("operations", 2, Operation::ALL.len())?,
+                skip_dropout: p_darts.shares("skip_dropout")?,
+                still_epochs: epochs(&p_darts)?,
+                most_skips: p_darts.count("most_skips", 0, 8)? as u32,
+            },
+            p_darts,
+        ),
+    ];
+    methods
+        .into_iter()
+        .map(|(method, section)| Ok(SupernetStrategy { method, architecture: architecture(&section)? }))
+        .collect()
+}
+
+fn temperatures(section: &Section<'_>) -> Result<Temperatures, Error> {
+    let temperature = |key| section.real(key, |temperature| temperature > 0.0, "above 0");
+    Ok(Temperatures { first: temperature("first_temperature")?, last: temperature("last_temperature")? })
+}
+
+/// How a supernet's architecture is trained.
+fn architecture(section: &Section<'_>) -> Result<ArchitectureRecipe, Error> {
+    let share = |key| section.real(key, |share| (0.0..1.0).contains(&share), "from 0 up to but not 1");
+    let not_negative = |key| section.real(key, |number| number >= 0.0, "not below 0");
+    Ok(ArchitectureRecipe {
+        learning_rate: section.real("learning_rate", |rate| rate > 0.0, "above 0")?,
+        beta1: share("beta1")?,
+        beta2: share("beta2")?,
+        weight_decay: not_negative("weight_decay")?,
+        initial_deviation: not_negative("initial_deviation")?,
+        minimum_rate: not_negative("minimum_rate")?,
+    })
+}

@@ -1,0 +1,145 @@
+//! What a stage has done for it: jobs, each with a key, a size and a result that is remembered. One engine, executor,
+//! progress and kind of record serves all of them.
+
+use cache::{Digest, Key, Record};
+use kernels::{Device, MemoryPlan};
+
+use crate::data::Dataset;
+use crate::stage::TrainingSummary;
+use crate::supernet::{self, Checkpoints, SupernetJob, SupernetResult};
+use crate::train::{Divergence, Finished, Observer, TrainingJob, TrainingResult};
+use crate::{Budget, Error};
+
+/// A job of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Job {
+    /// Trains the network of an architecture.
+    Network(TrainingJob),
+    /// Trains a supernet, and reads architectures from it.
+    Supernet(SupernetJob),
+}
+
+/// What a job gave: the same for the same job, whatever it ran on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobResult {
+    /// Of [`Job::Network`].
+    Network(TrainingResult),
+    /// Of [`Job::Supernet`].
+    Supernet(Box<SupernetResult>),
+}
+
+/// What stages read of a job's result. The whole record lies in the cache.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobSummary {
+    /// Of [`Job::Network`].
+    Network(TrainingSummary),
+    /// Of [`Job::Supernet`]: the digest of its key, and all of its result.
+    Supernet(Digest, Box<SupernetResult>),
+}
+
+impl JobSummary {
+    /// Where its loss stopped being a number, if it did.
+    pub fn divergence(&self) -> Option<Divergence> {
+        match self {
+            Self::Network(training) => training.divergence,
+            Self::Supernet(_, result) => result.divergence(),
+        }
+    }
+}
+
+impl Job {
+    /// The key of its result.
+    ///
+    /// # Errors
+    /// When a number of the job cannot be part of a key.
+    pub fn key(&self) -> Result<Key, Error> {
+        match self {
+            Self::Network(job) => job.key(),
+            Self::Supernet(job) => job.key(),
+        }
+    }
+
+    /// The budget that it is done under.
+    pub fn budget(&self) -> &Budget {
+        match self {
+            Self::Network(job) => &job.budget,
+            Self::Supernet(job) => &job.budget,
+        }
+    }
+
+    /// What it trains, as messages name it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Network(job) => job.genotype.to_string(),
+            Self::Supernet(job) => format!("the supernet of {}", job.method.name()),
+        }
+    }
+
+    /// Does it, or goes on where it was stopped, as far as its kind keeps checkpoints.
+    ///
+    /// # Errors
+    /// When the budget does not fit the network, the device fails, or the observer stops it.
+    pub fn run(
+        &self,
+        data: &Dataset,
+        device: &Device,
+        observer: &dyn Observer,
+        checkpoints: &dyn Checkpoints,
+    ) -> Result<Finished<JobResult>, Error> {
+        match self {
+            Self::Network(job) => {
+                Ok(crate::train::train(job, data, device, observer)?.map(JobResult::Network))
+            }
+            Self::Supernet(job) => Ok(supernet::search(job, data, device, observer, checkpoints)?
+                .map(|result| JobResult::Supernet(Box::new(result)))),
+        }
+    }
+
+    /// The memory that it would take on a device, as it is planned for it.
+    ///
+    /// # Errors
+    /// When the budget does not fit the network, or the training the device.
+    pub fn memory_plan(&self, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
+        match self {
+            Self::Network(job) => crate::train::memory_plan(job, data, device),
+            Self::Supernet(job) => supernet::memory_plan(job, data, device),
+        }
+    }
+
+    /// The result of this job in a record; none where the record holds something else.
+    pub fn read(&self, record: &Record) -> Option<JobResult> {
+        match self {
+            Self::Network(_) => record.value().ok().map(JobResult::Network),
+            Self::Supernet(_) => record.value().ok().map(|result| JobResult::Supernet(Box::new(result))),
+        }
+    }
+}
+
+impl JobResult {
+    /// A record of it under the job's key.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn record(&self, key: Key) -> Result<Record, cache::Error> {
+        match self {
+            Self::Network(result) => Record::of(key, result),
+            Self::Supernet(result) => Record::of(key, &**result),
+        }
+    }
+
+    /// Floating point operations of the whole job, forward and backward.
+    pub fn training_flops(&self) -> u64 {
+        match self {
+            Self::Network(result) => result.training_flops,
+            Self::Supernet(result) => result.training_flops,
+        }
+    }
+
+    /// What stages read of the result under this key.
+    pub fn summary(self, key: &Key) -> JobSummary {
+        match self {
+            Self::Network(result) => JobSummary::Network(TrainingSummary::new(*key.digest(), &result)),
+            Self::Supernet(result) => JobSummary::Supernet(*key.digest(), result),
+        }
+    }
+}

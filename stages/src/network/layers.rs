@@ -1,0 +1,155 @@
+//! What edges and inputs of cells are made of: layers that the evaluation network and supernets share.
+
+use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, ValueId};
+
+use crate::Budget;
+use crate::genotype::{INPUTS, Operation};
+
+/// Channels of the stem, in channels of the first cell's nodes.
+const STEM_MULTIPLIER: usize = 3;
+
+/// How layers are normalised: with scales and shifts ([`Graph::batch_norm`]) or without ([`Graph::batch_norm_plain`]).
+pub(crate) type Normalise = fn(&mut Graph, &str, ValueId) -> Result<ValueId, kernels::Error>;
+
+/// Where a cell stands.
+pub(crate) struct CellPlace {
+    pub(crate) layer: usize,
+    /// What the names of its layers begin with.
+    pub(crate) name: String,
+    /// Channels of its nodes.
+    pub(crate) width: usize,
+    pub(crate) reduction: bool,
+    pub(crate) after_reduction: bool,
+}
+
+impl CellPlace {
+    /// The stride of an edge that reads `input`.
+    pub(crate) fn stride(&self, input: usize) -> usize {
+        if self.reduction && input < INPUTS { 2 } else { 1 }
+    }
+
+    /// Shape of each node, where the cell's second input has this one.
+    pub(crate) fn node(&self, input: Shape) -> Shape {
+        let halved = |size: usize| if self.reduction { size.div_ceil(2) } else { size };
+        Shape::new(self.width, halved(input.height), halved(input.width))
+    }
+}
+
+/// Whether a layer of so many is a reduction cell: those after a third and after two thirds.
+pub(crate) fn is_reduction(layer: usize, layers: usize) -> bool {
+    layer == layers / 3 || layer == 2 * layers / 3
+}
+
+/// The stem, cells as `cell` makes them of the two outputs before, and the classifier.
+pub(crate) fn stack(
+    graph: &mut Graph,
+    image: ValueId,
+    budget: &Budget,
+    classes: usize,
+    normalise: Normalise,
+    mut cell: impl FnMut(&mut Graph, &CellPlace, [ValueId; INPUTS]) -> Result<ValueId, kernels::Error>,
+) -> Result<(), kernels::Error> {
+    let layers = budget.layers as usize;
+    let mut width = budget.channels as usize;
+    let stem = ConvSpec { padding: [1, 1], ..ConvSpec::square(STEM_MULTIPLIER * width, 3) };
+    let stem = graph.conv("stem.0", image, stem)?;
+    let stem = normalise(graph, "stem.1", stem)?;
+    let (mut before, mut previous, mut after_reduction) = (stem, stem, false);
+    for layer in 0..layers {
+        let reduction = is_reduction(layer, layers);
+        if reduction {
+            width *= 2;
+        }
+        let place = CellPlace { layer, name: format!("cells.{layer}"), width, reduction, after_reduction };
+        let output = cell(graph, &place, [before, previous])?;
+        (before, previous, after_reduction) = (previous, output, reduction);
+    }
+    let pooled = graph.global_average(previous);
+    let logits = graph.linear("linear", pooled, classes, false)?;
+    graph.head(logits, 1.0)
+}
+
+/// The inputs of a cell, brought to the width and size of its nodes.
+pub(crate) fn inputs(
+    graph: &mut Graph,
+    place: &CellPlace,
+    [before, previous]: [ValueId; INPUTS],
+    normalise: Normalise,
+) -> Result<[ValueId; INPUTS], kernels::Error> {
+    let CellPlace { name, width, after_reduction, .. } = place;
+    let first = format!("{name}.preproc0");
+    let first = if *after_reduction {
+        factorized_reduce(graph, &first, before, *width, normalise)?
+    } else {
+        relu_conv_norm(graph, &first, before, *width, normalise)?
+    };
+    let second = relu_conv_norm(graph, &format!("{name}.preproc1"), previous, *width, normalise)?;
+    Ok([first, second])
+}
+
+/// The value of an operation other than `none`, which has no layers.
+pub(crate) fn operation(
+    graph: &mut Graph,
+    name: &str,
+    operation: Operation,
+    input: ValueId,
+    stride: usize,
+    normalise: Normalise,
+) -> Result<ValueId, kernels::Error> {
+    let width = graph.shape(input).channels;
+    let pool = |graph: &mut Graph, kind| -> Result<ValueId, kernels::Error> {
+        let pooled = graph.pool(&format!("{name}.pool"), input, kind, stride)?;
+        normalise(graph, &format!("{name}.bn"), pooled)
+    };
+    let half = |graph: &mut Graph,
+                name: &str,
+                input,
+                kernel: usize,
+                stride,
+                dilation: usize|
+     -> Result<ValueId, kernels::Error> {
+        let padding = dilation * (kernel - 1) / 2;
+        let spec = SeparableSpec { channels: width, kernel, stride, dilation, padding };
+        let value = graph.separable(&format!("{name}.net.1"), &format!("{name}.net.2"), input, spec)?;
+        normalise(graph, &format!("{name}.net.3"), value)
+    };
+    let separable = |graph: &mut Graph, kernel| -> Result<ValueId, kernels::Error> {
+        let first = half(graph, &format!("{name}.net.0"), input, kernel, stride, 1)?;
+        half(graph, &format!("{name}.net.1"), first, kernel, 1, 1)
+    };
+    match operation {
+        Operation::MaxPool3x3 => pool(graph, PoolKind::Max),
+        Operation::AvgPool3x3 => pool(graph, PoolKind::Average),
+        Operation::SkipConnect if stride == 1 => Ok(input),
+        Operation::SkipConnect => factorized_reduce(graph, name, input, width, normalise),
+        Operation::SepConv3x3 => separable(graph, 3),
+        Operation::SepConv5x5 => separable(graph, 5),
+        Operation::DilConv3x3 => half(graph, name, input, 3, stride, 2),
+        Operation::DilConv5x5 => half(graph, name, input, 5, stride, 2),
+        Operation::None => unreachable!("`none` has no layers"),
+    }
+}
+
+fn relu_conv_norm(
+    graph: &mut Graph,
+    name: &str,
+    input: ValueId,
+    channels: usize,
+    normalise: Normalise,
+) -> Result<ValueId, kernels::Error> {
+    let spec = ConvSpec { relu: true, ..ConvSpec::square(channels, 1) };
+    let value = graph.conv(&format!("{name}.net.1"), input, spec)?;
+    normalise(graph, &format!("{name}.net.2"), value)
+}
+
+fn factorized_reduce(
+    graph: &mut Graph,
+    name: &str,
+    input: ValueId,
+    channels: usize,
+    normalise: Normalise,
+) -> Result<ValueId, kernels::Error> {
+    let halves = [format!("{name}.conv1"), format!("{name}.conv2")];
+    let value = graph.factorized_reduce(&halves[0], &halves[1], input, channels)?;
+    normalise(graph, &format!("{name}.bn"), value)
+}

@@ -1,0 +1,345 @@
+//! Methods of searching by a supernet, with the settings of their papers.
+
+use kernels::{Difference, Draw, Group, Part, RunningStatistics, Step, Unrolled};
+use serde::{Deserialize, Serialize};
+
+use super::recipe::ArchitectureRecipe;
+use crate::genotype::Operation;
+use crate::recipe::Recipe;
+use crate::{Budget, Error};
+
+/// How a supernet is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Method {
+    /// Mixtures by a softmax (Liu, Simonyan and Yang, 2019, DARTS).
+    Darts {
+        /// How far the architecture's gradient looks.
+        order: Order,
+    },
+    /// Mixtures drawn from a concrete distribution, weights and architecture on all images by one loss (Xie et al.,
+    /// 2019, SNAS).
+    Snas {
+        /// The concrete distribution's, by epoch in equal ratios.
+        temperatures: Temperatures,
+    },
+    /// One operation drawn for each edge (Dong and Yang, 2019, GDAS). All are computed here, and only what was drawn
+    /// counts; so running statistics are kept of all, and a step takes as long as one of DARTS.
+    Gdas {
+        /// The concrete distribution's, by epoch in equal differences.
+        temperatures: Temperatures,
+    },
+    /// Mixtures of a part of the channels, and weights of a node's edges (Xu et al., 2020, PC-DARTS).
+    PcDarts {
+        /// One of so many channels goes through the mixtures.
+        channel_parts: u32,
+        /// First epochs in which the architecture stays as it is.
+        still_epochs: u32,
+    },
+    /// Three stages of deeper and deeper supernets of fewer and fewer operations (Chen et al., 2019, P-DARTS). A
+    /// budget's epochs are those of each stage, its layers those of the first.
+    PDarts {
+        /// Layers that each stage has beyond the first.
+        extra_layers: [u32; 3],
+        /// Operations of each edge.
+        operations: [u32; 3],
+        /// Probability that a skip connection is dropped for an image, at the start of a stage. (The authors drop
+        /// elements.)
+        skip_dropout: [f64; 3],
+        /// First epochs of each stage in which the architecture stays as it is.
+        still_epochs: u32,
+        /// Most skip connections in the normal cell that is found.
+        most_skips: u32,
+    },
+}
+
+/// What the architecture's gradient is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// The loss at the weights.
+    First,
+    /// The loss behind a step of the weights, by a finite difference (Eq. 7 and 8).
+    Second,
+    /// The same with a slip of published code, which multiplies by ε where Eq. 8 divides, and so is almost of the
+    /// first order.
+    Published,
+}
+
+/// Temperatures of the first and the last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Temperatures {
+    /// Of the first.
+    pub first: f64,
+    /// Of the last.
+    pub last: f64,
+}
+
+/// A part of a search with a supernet of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Stage {
+    pub(super) layers: u32,
+    /// Operations of each edge.
+    pub(super) operations: usize,
+    /// Probability that a skip connection is dropped, at its start.
+    pub(super) skip_dropout: f64,
+}
+
+/// How far weights are moved for the finite difference, over the norm of what they are moved by.
+const DISTANCE: f32 = 0.01;
+
+/// How fast P-DARTS's dropout falls behind the epochs in which the architecture is still: by a factor e^-0.2 an epoch.
+const DROPOUT_FALL: f64 = 0.2;
+
+impl Order {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::First, Self::Second, Self::Published];
+
+    /// The name in keys.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+            Self::Published => "published",
+        }
+    }
+
+    fn difference(self) -> Option<Difference> {
+        match self {
+            Self::First => None,
+            Self::Second => Some(Difference::Quotient),
+            Self::Published => Some(Difference::Product),
+        }
+    }
+}
+
+impl Method {
+    /// The methods with their papers' settings, by the names that people give them.
+    pub const NAMED: [(&'static str, Self); 7] = [
+        ("darts-first", Self::Darts { order: Order::First }),
+        ("darts-second", Self::Darts { order: Order::Second }),
+        ("darts-published", Self::Darts { order: Order::Published }),
+        ("snas", Self::Snas { temperatures: Temperatures { first: 1.0, last: 0.03 } }),
+        ("gdas", Self::Gdas { temperatures: Temperatures { first: 10.0, last: 0.1 } }),
+        ("pc-darts", Self::PcDarts { channel_parts: 4, still_epochs: 15 }),
+        (
+            "p-darts",
+            Self::PDarts {
+                extra_layers: [0, 6, 12],
+                operations: [8, 5, 3],
+                skip_dropout: [0.0, 0.4, 0.7],
+                still_epochs: 10,
+                most_skips: 2,
+            },
+        ),
+    ];
+
+    /// The name in keys.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Darts { .. } => "darts",
+            Self::Snas { .. } => "snas",
+            Self::Gdas { .. } => "gdas",
+            Self::PcDarts { .. } => "pc-darts",
+            Self::PDarts { .. } => "p-darts",
+        }
+    }
+
+    /// The method and its settings as key fields.
+    pub(crate) fn fields(&self) -> Result<cache::Fields, Error> {
+        let fields = cache::Fields::new().with("method", self.name())?;
+        Ok(match *self {
+            Self::Darts { order } => fields.with("order", order.name())?,
+            Self::Snas { temperatures: Temperatures { first, last } }
+            | Self::Gdas { temperatures: Temperatures { first, last } } => {
+                fields.with("first_temperature", first)?.with("last_temperature", last)?
+            }
+            Self::PcDarts { channel_parts, still_epochs } => {
+                fields.with("channel_parts", channel_parts)?.with("still_epochs", still_epochs)?
+            }
+            Self::PDarts { extra_layers, operations, skip_dropout, still_epochs, most_skips } => {
+                let mut fields = fields.with("still_epochs", still_epochs)?.with("most_skips", most_skips)?;
+                for stage in 0..3 {
+                    fields.insert(&format!("extra_layers.{stage}"), extra_layers[stage])?;
+                    fields.insert(&format!("operations.{stage}"), operations[stage])?;
+                    fields.insert(&format!("skip_dropout.{stage}"), skip_dropout[stage])?;
+                }
+                fields
+            }
+        })
+    }
+
+    /// The settings that fit so many epochs, and a sentence for each that had to shrink: of few epochs the architecture stays as it
+    /// is in the share of the paper's.
+    pub fn fitting(mut self, epochs: u32) -> (Self, Vec<String>) {
+        let name = self.name();
+        let (still, most) = match &mut self {
+            // 15 of 50, and 10 of 25.
+            Self::PcDarts { still_epochs, .. } => (still_epochs, epochs * 3 / 10),
+            Self::PDarts { still_epochs, .. } => (still_epochs, epochs * 2 / 5),
+            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => return (self, Vec::new()),
+        };
+        if *still <= most {
+            return (self, Vec::new());
+        }
+        let shrunk = format!(
+            "search.{name}.still_epochs is {most} instead of {still}, for {epochs} epochs of the budget"
+        );
+        *still = most;
+        (self, vec![shrunk])
+    }
+
+    /// The step of a search in which the architecture, the group `architecture`, is trained.
+    pub fn step(&self, architecture: Group, recipe: &Recipe) -> Step {
+        match *self {
+            Self::Darts { order } => {
+                let [momentum, weight_decay] =
+                    [recipe.momentum, recipe.weight_decay].map(|number| number as f32);
+                let unrolled =
+                    |difference| Unrolled { momentum, weight_decay, distance: DISTANCE, difference };
+                Step::bilevel(architecture, order.difference().map(unrolled))
+            }
+            Self::Snas { .. } => Step::plain(2),
+            Self::Gdas { .. } | Self::PcDarts { .. } | Self::PDarts { .. } => {
+                Step::bilevel(architecture, None)
+            }
+        }
+    }
+
+    /// That of an epoch of a stage, from 0.
+    pub(super) fn step_of(
+        &self,
+        epoch: u32,
+        architecture: Group,
+        recipe: &Recipe,
+    ) -> Result<Step, kernels::Error> {
+        if epoch >= self.still_epochs() {
+            return Ok(self.step(architecture, recipe));
+        }
+        let batch = Part::Differentiate { stream: 0, running: RunningStatistics::Updated };
+        Step::new(vec![batch, Part::Update { group: Group::WEIGHTS }])
+    }
+
+    /// First epochs of a stage in which the architecture stays as it is.
+    fn still_epochs(&self) -> u32 {
+        match *self {
+            Self::PcDarts { still_epochs, .. } | Self::PDarts { still_epochs, .. } => still_epochs,
+            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => 0,
+        }
+    }
+
+    /// Vectors that its step keeps something in.
+    pub(super) fn extra_vectors(&self) -> usize {
+        match self {
+            Self::Darts { order: Order::Second | Order::Published } => Unrolled::EXTRA_VECTORS,
+            _ => 0,
+        }
+    }
+
+    /// How mixtures are drawn, if they are.
+    pub(super) fn draw(&self) -> Option<Draw> {
+        match self {
+            Self::Snas { .. } => Some(Draw::Concrete),
+            Self::Gdas { .. } => Some(Draw::OneHot),
+            Self::Darts { .. } | Self::PcDarts { .. } | Self::PDarts { .. } => None,
+        }
+    }
+
+    /// Whether weights and architecture see all images, instead of a half each.
+    pub(super) fn shares_images(&self) -> bool {
+        matches!(self, Self::Snas { .. })
+    }
+
+    /// One of so many channels goes through the mixtures.
+    pub(super) fn channel_parts(&self) -> usize {
+        match *self {
+            Self::PcDarts { channel_parts, .. } => (channel_parts as usize).max(1),
+            _ => 1,
+        }
+    }
+
+    /// Most skip connections of the normal cell that is found.
+    pub(super) fn most_skips(&self) -> usize {
+        match *self {
+            Self::PDarts { most_skips, .. } => most_skips as usize,
+            _ => usize::MAX,
+        }
+    }
+
+    /// The temperature of an epoch of so many.
+    pub(super) fn temperature(&self, epoch: u32, epochs: u32) -> f64 {
+        let done = f64::from(epoch) / f64::from(epochs.saturating_sub(1).max(1));
+        match *self {
+            Self::Snas { temperatures: Temperatures { first, last } } => first * (last / first).powf(done),
+            Self::Gdas { temperatures: Temperatures { first, last } } => first + (last - first) * done,
+            _ => 1.0,
+        }
+    }
+
+    /// Its supernets, one after the other.
+    pub(super) fn stages(&self, budget: &Budget) -> Vec<Stage> {
+        let all = Operation::ALL.len();
+        let Self::PDarts { extra_layers, operations, skip_dropout, .. } = *self else {
+            return vec![Stage { layers: budget.layers, operations: all, skip_dropout: 0.0 }];
+        };
+        let stage = |stage: usize| Stage {
+            layers: budget.layers.saturating_add(extra_layers[stage]),
+            operations: (operations[stage] as usize).clamp(1, all),
+            skip_dropout: skip_dropout[stage],
+        };
+        (0..3).map(stage).collect()
+    }
+
+    /// Probability that a skip connection is dropped in an epoch of a stage, of so many.
+    pub(super) fn skip_dropout(&self, stage: &Stage, epoch: u32, epochs: u32) -> f64 {
+        let left = match epoch.checked_sub(self.still_epochs()) {
+            None => f64::from(epochs.saturating_sub(epoch + 1)) / f64::from(epochs.max(1)),
+            Some(behind) => (-DROPOUT_FALL * f64::from(behind)).exp(),
+        };
+        stage.skip_dropout * left
+    }
+
+    /// How its paper trains the architecture.
+    pub fn architecture_recipe(&self) -> ArchitectureRecipe {
+        let darts = ArchitectureRecipe::default();
+        match self {
+            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => darts,
+            Self::PcDarts { .. } | Self::PDarts { .. } => {
+                ArchitectureRecipe { learning_rate: 6e-4, minimum_rate: 0.0, ..darts }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_architecture_is_trained_in_most_epochs_however_few_there_are() {
+        let method = |name| Method::NAMED.iter().find(|(known, _)| *known == name).expect("a method").1;
+        for (name, epochs, expected) in
+            [("pc-darts", 50, 15), ("pc-darts", 10, 3), ("p-darts", 1, 0), ("p-darts", 25, 10)]
+        {
+            let (fitting, shrunk) = method(name).fitting(epochs);
+            assert_eq!(fitting.still_epochs(), expected, "{name}");
+            assert_eq!(shrunk.is_empty(), fitting == method(name));
+        }
+        let (_, shrunk) = method("pc-darts").fitting(10);
+        assert_eq!(shrunk, ["search.pc-darts.still_epochs is 3 instead of 15, for a budget of epochs=10"]);
+    }
+
+    #[test]
+    fn temperatures_and_dropout_are_those_of_the_papers() {
+        let method = |name| Method::NAMED.iter().find(|(known, _)| *known == name).expect("a method").1;
+        let gdas = method("gdas");
+        assert!((gdas.temperature(0, 250) - 10.0).abs() < 1e-12);
+        assert!((gdas.temperature(249, 250) - 0.1).abs() < 1e-12);
+        assert!((method("snas").temperature(149, 150) - 0.03).abs() < 1e-12);
+        let pdarts = method("p-darts");
+        let stages = pdarts.stages(&Budget { layers: 5, ..Budget::NAMED[2].1 });
+        assert_eq!(stages.iter().map(|stage| stage.layers).collect::<Vec<_>>(), [5, 11, 17]);
+        let dropout = |epoch| pdarts.skip_dropout(&stages[1], epoch, 25);
+        assert!((dropout(0) - 0.4 * 24.0 / 25.0).abs() < 1e-12 && (dropout(10) - 0.4).abs() < 1e-12);
+        assert!((dropout(15) - 0.4 * (-1.0_f64).exp()).abs() < 1e-12);
+    }
+}

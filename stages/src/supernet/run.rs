@@ -1,0 +1,286 @@
+//! A search by a supernet, from its start or from a checkpoint.
+
+use std::time::Instant;
+
+use kernels::{Device, Epoch, EpochMetrics, Group, Part, Step, Stream, Trainer};
+
+use super::checkpoint::{Checkpoints, Standing};
+use super::decode::of_all;
+use super::job::{SearchInputs, Shares, SupernetJob};
+use super::method::Stage;
+use super::network::{Choices, MIXTURES, edge_mixtures};
+use super::result::{FinishedSupernet, SupernetEpoch, SupernetResult, genotypes};
+use crate::Error;
+use crate::data::Dataset;
+use crate::genotype::{EDGES, Operation};
+use crate::random::Random;
+use crate::train::{Adapter, Observer, TRAIN, cosine_rate, shuffle};
+
+/// The stream that weights are trained on, and that of the architecture.
+const WEIGHTS: usize = 0;
+const ARCHITECTURE: usize = 1;
+
+/// Searches, or goes on from the last checkpoint, which gives the same result. A checkpoint that cannot be used is
+/// left alone, and the observer told.
+///
+/// # Errors
+/// When the budget does not fit the supernet, there are too few images, the device fails, or the observer stops it.
+pub fn search(
+    job: &SupernetJob,
+    data: &Dataset,
+    device: &Device,
+    observer: &dyn Observer,
+    checkpoints: &dyn Checkpoints,
+) -> Result<FinishedSupernet, Error> {
+    let started = Instant::now();
+    let surroundings = Surroundings { job, data, device, observer, checkpoints };
+    let shares = Shares::new(job, data)?;
+    let (channels, classes) = (data.channels, data.classes.len());
+    let half = shares.halves[0].len();
+    let mut search = Search { surroundings, shares, epochs: Vec::new(), images_seen: 0, seconds: 0.0 };
+    let diverged_at = search.run()?;
+    let Search { epochs, images_seen, seconds, .. } = search;
+    let cost = job.supernet(0, &[], channels, classes)?.graph.cost();
+    let most_skips = job.method.most_skips();
+    let stages = job.method.stages(&job.budget).len();
+    // Accuracies of another supernet cannot be compared.
+    let behind = epochs.len().min((stages - 1) * job.budget.epochs as usize);
+    let last_stage = if behind < epochs.len() { &epochs[behind..] } else { &epochs[..] };
+    let [best, last] = genotypes(last_stage, most_skips, &initial_numbers(job, 0, Operation::ALL.len()));
+    let training_flops = job.size_after(&epochs, half, channels, classes)?.flops;
+    let result = SupernetResult {
+        epochs,
+        best,
+        last,
+        diverged_at,
+        parameters: cost.parameters,
+        mult_adds: cost.mult_adds,
+        training_flops,
+    };
+    Ok(FinishedSupernet {
+        result,
+        device: device.name(),
+        elapsed_ms: started.elapsed().as_millis() as u64,
+        images_per_second: (images_seen as f64 / seconds.max(1e-9)).round(),
+    })
+}
+
+/// The first numbers of the mixtures of a stage.
+fn initial_numbers(job: &SupernetJob, stage: usize, operations: usize) -> [Vec<f32>; 2] {
+    let mut random = Random::new(job.seed, "architecture numbers", stage as u64);
+    let deviation = job.architecture.initial_deviation;
+    MIXTURES.map(|_| (0..EDGES * operations).map(|_| (deviation * random.normal()) as f32).collect())
+}
+
+/// What a search is given.
+#[derive(Clone, Copy)]
+struct Surroundings<'a> {
+    job: &'a SupernetJob,
+    data: &'a Dataset,
+    device: &'a Device,
+    observer: &'a dyn Observer,
+    checkpoints: &'a dyn Checkpoints,
+}
+
+struct Search<'a> {
+    surroundings: Surroundings<'a>,
+    shares: Shares,
+    /// The epochs that are done.
+    epochs: Vec<SupernetEpoch>,
+    images_seen: u64,
+    seconds: f64,
+}
+
+/// The supernet of a stage in training.
+struct StageSearch {
+    number: usize,
+    stage: Stage,
+    choices: [Choices; 2],
+    trainer: Trainer,
+    architecture: Group,
+}
+
+impl StageSearch {
+    fn new(number: usize, epochs: &[SupernetEpoch], given: Surroundings<'_>) -> Result<Self, Error> {
+        let Surroundings { job, data, device, .. } = given;
+        let SearchInputs { supernet, settings, sets } = SearchInputs::new(job, number, epochs, data)?;
+        let mut trainer = Trainer::new(device, &supernet.graph, &settings, &sets)?;
+        let stage = job.method.stages(&job.budget)[number];
+        let initial = initial_numbers(job, number, stage.operations);
+        for (name, numbers) in MIXTURES.iter().zip(&initial) {
+            trainer.set_parameter(name, numbers)?;
+        }
+        let (choices, architecture) = (job.choices(number, epochs), supernet.architecture);
+        Ok(Self { number, stage, choices, trainer, architecture })
+    }
+
+    /// The numbers of the mixtures of operations, and those that weigh edges.
+    fn numbers(&mut self, weighs_edges: bool) -> Result<[[Vec<f32>; 2]; 2], Error> {
+        let mut found = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+        for (kind, name) in MIXTURES.iter().enumerate() {
+            found[0][kind] = of_all(&self.trainer.parameter(name)?, &self.choices[kind]);
+        }
+        if weighs_edges {
+            for (kind, names) in edge_mixtures().iter().enumerate() {
+                for name in names {
+                    found[1][kind].extend(self.trainer.parameter(name)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Search<'_> {
+    /// All stages that are left; the step at which the loss stopped being a number.
+    fn run(&mut self) -> Result<Option<u64>, Error> {
+        let Surroundings { job, observer, .. } = self.surroundings;
+        let mut resumed = self.resume()?;
+        let first = resumed.as_ref().map_or(0, |stage| stage.number);
+        for number in first..job.method.stages(&job.budget).len() {
+            let mut stage = match resumed.take() {
+                Some(stage) => stage,
+                None => StageSearch::new(number, &self.epochs, self.surroundings)?,
+            };
+            if number == first {
+                observer.begun();
+            }
+            if let Some(step) = self.run_stage(&mut stage)? {
+                return Ok(Some(step));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The stage that the last checkpoint is of, as it left it, if there is one that can be used.
+    fn resume(&mut self) -> Result<Option<StageSearch>, Error> {
+        let Surroundings { job, observer, checkpoints, .. } = self.surroundings;
+        let Some(bytes) = checkpoints.last() else { return Ok(None) };
+        let key = job.key()?;
+        let (stages, epochs) = (job.method.stages(&job.budget).len(), job.budget.epochs as usize);
+        let restored = match Standing::from_bytes(&bytes, key.digest()) {
+            Ok(standing) if epochs > 0 && (1..=stages * epochs).contains(&standing.epochs.len()) => {
+                let number = (standing.epochs.len() - 1) / epochs;
+                let before = &standing.epochs[..number * epochs];
+                let mut stage = StageSearch::new(number, before, self.surroundings)?;
+                let checkpoint = kernels::Checkpoint::from_bytes(&standing.trainer);
+                let restored = checkpoint.and_then(|checkpoint| stage.trainer.restore(&checkpoint));
+                restored.map(|()| (stage, standing.epochs)).map_err(|error| error.to_string())
+            }
+            Ok(standing) => Err(format!("it is behind {} epochs", standing.epochs.len())),
+            Err(problem) => Err(problem),
+        };
+        match restored {
+            Ok((stage, done)) => {
+                // What was done before counts as progress.
+                let half = self.shares.halves[0].len();
+                let images = |epochs: u32| job.images_of(0..epochs, stage.architecture, half);
+                let left = (done.len() - stage.number * epochs) as u32;
+                observer.images(images(job.budget.epochs)? * stage.number as u64 + images(left)?);
+                self.epochs = done;
+                Ok(Some(stage))
+            }
+            Err(problem) => {
+                observer.note(&format!(
+                    "the checkpoint of this search is not used, and the search begins anew: {problem}"
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// All epochs of a stage that are left; the step at which the loss stopped being a number.
+    fn run_stage(&mut self, stage: &mut StageSearch) -> Result<Option<u64>, Error> {
+        let Surroundings { job, observer, checkpoints, .. } = self.surroundings;
+        let key = job.key()?;
+        let epochs = job.budget.epochs;
+        let first = stage.number as u32 * epochs;
+        let images = self.shares.halves[0].len() * if job.method.shares_images() { 2 } else { 1 };
+        let steps = images.div_ceil(job.budget.batch_size as usize) as u64;
+        for epoch in self.epochs.len() as u32..first + epochs {
+            let step = job.method.step_of(epoch - first, stage.architecture, &job.recipe)?;
+            let started = Instant::now();
+            let metrics = match self.train(stage, epoch, &step) {
+                Err(Error::Network(kernels::Error::NonFinite { step, .. })) => {
+                    return Ok(Some(u64::from(first) * steps + step));
+                }
+                metrics => metrics?,
+            };
+            self.seconds += started.elapsed().as_secs_f64();
+            let loss = mean_loss(&step, &metrics, WEIGHTS).unwrap_or(f64::NAN);
+            // One loss is both where images are shared.
+            let of_both = if job.method.shares_images() { WEIGHTS } else { ARCHITECTURE };
+            let architecture_loss = mean_loss(&step, &metrics, of_both);
+            let (set, images) = &self.shares.scored;
+            let found = stage.trainer.evaluate(*set, images, &Adapter { observer, counts: false })?;
+            if !found.loss.is_finite() {
+                return Ok(Some(u64::from(epoch + 1) * steps));
+            }
+            let [operations, edges] = stage.numbers(job.method.channel_parts() > 1)?;
+            self.epochs.push(SupernetEpoch::new(
+                loss,
+                architecture_loss,
+                found.accuracy(),
+                operations,
+                edges,
+                job.method.most_skips(),
+            ));
+            let trainer = stage.trainer.checkpoint()?.to_bytes();
+            let standing = Standing { job: *key.digest(), epochs: self.epochs.clone(), trainer };
+            if let Err(error) = checkpoints.keep(&standing.to_bytes()?) {
+                // The search is as good without it.
+                observer.note(&format!("a checkpoint of this search could not be kept: {error}"));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Trains an epoch.
+    fn train(
+        &mut self,
+        stage: &mut StageSearch,
+        epoch: u32,
+        step: &Step,
+    ) -> Result<Vec<EpochMetrics>, Error> {
+        let Surroundings { job, observer, .. } = self.surroundings;
+        let (budget, architecture, method) = (&job.budget, &job.architecture, &job.method);
+        let mut orders = if method.shares_images() {
+            vec![self.shares.halves.concat()]
+        } else {
+            self.shares.halves.to_vec()
+        };
+        let reads = |part: &Part| matches!(part, Part::Differentiate { stream: ARCHITECTURE, .. });
+        if !step.parts().iter().any(reads) {
+            orders.truncate(1);
+        }
+        for (stream, order) in orders.iter_mut().enumerate() {
+            shuffle(order, job.seed, stream as u32, epoch);
+        }
+        let streams: Vec<Stream<'_>> = orders.iter().map(|order| Stream { set: TRAIN, order }).collect();
+        let in_stage = epoch - stage.number as u32 * budget.epochs;
+        let last = architecture.last_rate(budget.learning_rate);
+        let rate = last + cosine_rate(budget.learning_rate - last, in_stage, budget.epochs);
+        let learning_rates = [rate as f32, architecture.learning_rate as f32];
+        let epoch = Epoch {
+            streams: &streams,
+            number: epoch,
+            learning_rates: &learning_rates,
+            drop_path: method.skip_dropout(&stage.stage, in_stage, budget.epochs) as f32,
+            temperature: method.temperature(in_stage, budget.epochs) as f32,
+        };
+        let metrics = stage.trainer.run(step, &epoch, &Adapter { observer, counts: true })?;
+        self.images_seen += (metrics.len() * orders[0].len()) as u64;
+        Ok(metrics)
+    }
+}
+
+/// Mean loss of the batches of a stream in the last part of a step that reads it: before what it was differentiated
+/// for is updated. None where no part does.
+fn mean_loss(step: &Step, metrics: &[EpochMetrics], stream: usize) -> Option<f64> {
+    let read = step.parts().iter().filter_map(|part| match part {
+        Part::Differentiate { stream, .. } => Some(*stream),
+        _ => None,
+    });
+    let (_, EpochMetrics { losses, .. }) = read.zip(metrics).filter(|&(read, _)| read == stream).last()?;
+    Some(losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len().max(1) as f64)
+}

@@ -1,0 +1,62 @@
+//! What trainers are made from: image sets and settings, of trainings and of supernet searches.
+
+use kernels::{Graph, GroupSettings, ImageSet, NormInit, Preprocess, Shape, TrainerSettings};
+
+use super::TrainingJob;
+use crate::data::Dataset;
+use crate::recipe::{BnInit, Recipe};
+use crate::{Budget, Error, network};
+
+/// Image sets of a trainer.
+pub(crate) const TRAIN: usize = 0;
+pub(crate) const TEST: usize = 1;
+
+/// What the trainer of a job is made from.
+pub(super) struct TrainerInputs {
+    pub(super) graph: Graph,
+    pub(super) settings: TrainerSettings,
+    pub(super) sets: [ImageSet; 2],
+}
+
+impl TrainerInputs {
+    pub(super) fn new(job: &TrainingJob, data: &Dataset) -> Result<Self, Error> {
+        let (budget, recipe) = (&job.budget, &job.recipe);
+        let classes = data.classes.len();
+        let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
+        Ok(Self { graph, settings: settings(budget, recipe, data, job.seed), sets: image_sets(data)? })
+    }
+}
+
+/// Training and test images, by [`TRAIN`] and [`TEST`].
+pub(crate) fn image_sets(data: &Dataset) -> Result<[ImageSet; 2], Error> {
+    let shape = Shape::new(data.channels, data.height, data.width);
+    let classes = data.classes.len();
+    let [train, test] = [&data.train, &data.test]
+        .map(|images| ImageSet::new(shape, images.pixels.clone(), images.labels.clone(), classes));
+    Ok([train?, test?])
+}
+
+/// Settings of a training whose parameters are one group.
+pub(crate) fn settings(budget: &Budget, recipe: &Recipe, data: &Dataset, seed: u64) -> TrainerSettings {
+    let [momentum, weight_decay, grad_clip] =
+        [recipe.momentum, recipe.weight_decay, recipe.grad_clip].map(|number| number as f32);
+    TrainerSettings {
+        batch_size: budget.batch_size as usize,
+        groups: vec![GroupSettings::sgd(momentum, weight_decay, grad_clip)],
+        extra_vectors: 0,
+        label_smoothing: recipe.label_smoothing as f32,
+        float_bits: budget.float_bits,
+        preprocess: Preprocess {
+            image_size: budget.image_size as usize,
+            mean: data.mean.clone(),
+            std: data.std.clone(),
+            augment: recipe.augment,
+            cutout: if recipe.augment { budget.cutout as usize } else { 0 },
+        },
+        seed,
+        norm_init: match recipe.bn_init {
+            BnInit::Ones => NormInit::One,
+            BnInit::Uniform => NormInit::Uniform,
+        },
+    }
+}
