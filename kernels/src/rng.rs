@@ -28,10 +28,22 @@ pub enum Purpose {
 
 /// Four random words for one counter.
 pub fn random(seed: u64, purpose: Purpose, sub: u32, a: u32, b: u32) -> [u32; 4] {
+    random_lanes(seed, purpose, sub, a, [b]).map(|[word]| word)
+}
+
+/// The same for several counters that differ in the last number: word by word, of all counters.
+#[inline(always)]
+pub(crate) fn random_lanes<const N: usize>(
+    seed: u64,
+    purpose: Purpose,
+    sub: u32,
+    a: u32,
+    b: [u32; N],
+) -> [[u32; N]; 4] {
     pcg4d([
-        seed as u32 ^ (purpose as u32).wrapping_mul(0x9E37_79B9),
-        (seed >> 32) as u32 ^ sub.wrapping_mul(0x85EB_CA6B),
-        a,
+        [seed as u32 ^ (purpose as u32).wrapping_mul(0x9E37_79B9); N],
+        [(seed >> 32) as u32 ^ sub.wrapping_mul(0x85EB_CA6B); N],
+        [a; N],
         b,
     ])
 }
@@ -46,22 +58,28 @@ pub fn below(word: u32, bound: u32) -> u32 {
     ((u64::from(word) * u64::from(bound)) >> 32) as u32
 }
 
-fn pcg4d(mut v: [u32; 4]) -> [u32; 4] {
-    for word in &mut v {
+/// Loops over lanes, which a compiler makes vector instructions of.
+#[inline(always)]
+fn pcg4d<const N: usize>(mut v: [[u32; N]; 4]) -> [[u32; N]; 4] {
+    for word in v.as_flattened_mut() {
         *word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
     }
-    let mix = |v: &mut [u32; 4]| {
-        v[0] = v[0].wrapping_add(v[1].wrapping_mul(v[3]));
-        v[1] = v[1].wrapping_add(v[2].wrapping_mul(v[0]));
-        v[2] = v[2].wrapping_add(v[0].wrapping_mul(v[1]));
-        v[3] = v[3].wrapping_add(v[1].wrapping_mul(v[2]));
-    };
     mix(&mut v);
-    for word in &mut v {
+    for word in v.as_flattened_mut() {
         *word ^= *word >> 16;
     }
     mix(&mut v);
     v
+}
+
+#[inline(always)]
+fn mix<const N: usize>([x, y, z, w]: &mut [[u32; N]; 4]) {
+    for (((x, y), z), w) in x.iter_mut().zip(y).zip(z).zip(w) {
+        *x = x.wrapping_add(y.wrapping_mul(*w));
+        *y = y.wrapping_add(z.wrapping_mul(*x));
+        *z = z.wrapping_add(x.wrapping_mul(*y));
+        *w = w.wrapping_add(y.wrapping_mul(*z));
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::case::{CLASSES, Case, random_images};
 use super::cells::{
     Nodes, Operation, auxiliary_head, cell, edge, network, random_network, relu_conv_norm, stem,
 };
+use super::tiles::{TILES, parts, tiles};
 use super::trace::{Tolerance, Trace, differences, trace};
 use crate::device::Device;
 use crate::ops;
@@ -102,29 +103,6 @@ fn networks() -> Vec<Case> {
     vec![usual, deep, alone, small, large]
 }
 
-/// Separable convolutions that keep the size of the image or halve it, with rows of outputs that a processor goes through in
-/// tiles of four or eight pixels: one tile, two, and one with neighbours on both sides, and no whole tiles; the last in bands of
-/// rows, less than taps reach.
-fn whole_tiles() -> Vec<Case> {
-    use Operation::{Dilated, Separable};
-    let sizes =
-        [(4, 5, 1), (8, 5, 1), (12, 5, 1), (16, 3, 1), (24, 24, 1), (8, 5, 2), (16, 5, 2), (48, 16, 2)];
-    let mut cases = Vec::new();
-    for operation in [Separable(3), Separable(5), Dilated(3), Dilated(5)] {
-        for (size, channels, stride) in sizes {
-            let name = format!("{operation:?} of {channels} x {size} x {size}, stride {stride}");
-            cases.push(Case::new(&name, Shape::new(3, size, size), 2, 3, |graph, image| {
-                let stem = stem(graph, image, channels);
-                let (value, _) = edge(graph, "edge", operation, stem, stride);
-                // Not a normalisation last: the average of an image alone would not depend on anything before it.
-                let spec = ConvSpec { relu: true, ..ConvSpec::square(4, 1) };
-                graph.conv("conv", value, spec).unwrap()
-            }));
-        }
-    }
-    cases
-}
-
 /// Trains on `device` and compares with what the reference did.
 fn agree(device: &Device, case: &Case, expected: &Trace, tolerance: Tolerance) -> Result<(), String> {
     let found = case.backend(device).and_then(|mut backend| trace(&mut *backend, case, &case.initial()));
@@ -150,8 +128,8 @@ fn cpu_with_two_threads_agrees_with_the_reference() {
 }
 
 #[test]
-fn whole_tiles_agree_with_the_reference_on_every_instruction_set() {
-    let cases: Vec<_> = whole_tiles().into_iter().map(expected).collect();
+fn tiles_and_parts_agree_with_the_reference_on_every_instruction_set() {
+    let cases: Vec<_> = tiles(&TILES).into_iter().chain(parts()).map(expected).collect();
     for device in Device::with_every_isa() {
         agrees_on(&device, &cases);
     }

@@ -2,6 +2,7 @@
 
 use super::case::{CLASSES, Case, random_images};
 use super::cells::{Operation, edge, random_network, relu_conv_norm, stem};
+use super::tiles::{parts, tiles};
 use super::trace::{Trace, trace};
 use crate::backend::{Backend, Nobody, Stream};
 use crate::device::Device;
@@ -36,7 +37,8 @@ fn cpu_gives_the_same_bits_with_one_thread_two_and_three() {
 fn every_instruction_set_of_the_processor_gives_the_same_bits() {
     let devices = Device::with_every_isa();
     for bits in [32, 16] {
-        for mut case in (21..=22).map(random_network) {
+        let overlapping = tiles(&[(19, 3, 1)]);
+        for mut case in (21..=22).map(random_network).chain(overlapping).chain(parts()) {
             case.settings.float_bits = bits;
             let traces: Vec<Trace> = devices.iter().map(|device| run(device, &case)).collect();
             for other in &traces[1..] {

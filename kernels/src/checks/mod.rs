@@ -18,6 +18,7 @@ mod rounding;
 mod schedule;
 mod sizes;
 mod steps;
+mod tiles;
 mod trace;
 
 pub(crate) use case::{Case, devices};

@@ -37,6 +37,13 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// By how much the gradients of a step differ from those of the reference, as a share of these.
+fn error(case: &Case, backend: &mut dyn Backend) -> f64 {
+    let [expected, found] = gradients(case, &case.initial(), backend);
+    let difference: Vec<_> = expected.iter().zip(&found).map(|(a, b)| a - b).collect();
+    (dot(&difference, &difference) / dot(&expected, &expected)).sqrt()
+}
+
 /// By how much a gradient of a step strays from that of the reference in its direction: what is lost always, not now
 /// and then.
 fn stray(case: &Case, state: &State, parameter: &str, backend: &mut dyn Backend) -> f64 {
@@ -106,11 +113,34 @@ fn bands_add_up_with_16_bits() {
             case.settings.float_bits = 16;
             for device in Device::with_every_isa() {
                 let mut backend = case.backend(&device).unwrap();
-                let [expected, found] = gradients(&case, &case.initial(), &mut *backend);
-                let difference: Vec<_> = expected.iter().zip(&found).map(|(a, b)| a - b).collect();
-                let error = (dot(&difference, &difference) / dot(&expected, &expected)).sqrt();
+                let error = error(&case, &mut *backend);
                 assert!(error < 0.05, "{operation:?}, stride {stride}, {}: {error}", device.name());
             }
+        }
+    }
+}
+
+/// Tiles that overlap in a row give what they share once, and windows of several pixels add to what others gave.
+#[test]
+fn readers_of_one_value_add_up_with_16_bits() {
+    for size in [11, 14] {
+        let mut case = Case::new("readers", Shape::new(3, size, size), 3, 3, |graph, image| {
+            let stem = graph.conv("stem", image, ConvSpec::square(WIDTH, 1)).unwrap();
+            let mut read = Vec::new();
+            for (reader, operation) in
+                [Operation::Separable(3), Operation::Dilated(5)].into_iter().enumerate()
+            {
+                read.push(edge(graph, &format!("edge{reader}"), operation, stem, 1).0);
+                let spec = ConvSpec { relu: true, padding: [1; 2], ..ConvSpec::square(WIDTH, 3) };
+                read.push(graph.conv(&format!("dense{reader}"), stem, spec).unwrap());
+            }
+            let sum = graph.sum("sum", &read).unwrap();
+            graph.conv("conv", sum, ConvSpec { relu: true, ..ConvSpec::square(5, 1) }).unwrap()
+        });
+        case.settings.float_bits = 16;
+        for device in Device::with_every_isa() {
+            let error = error(&case, &mut *case.backend(&device).unwrap());
+            assert!(error < 0.05, "{size} pixels, {}: {error}", device.name());
         }
     }
 }

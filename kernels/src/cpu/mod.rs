@@ -34,7 +34,7 @@ pub(crate) use self::device::CpuDevice;
 pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
 pub(crate) use self::memory::{Buffer, Memory};
 pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
-pub(crate) use self::rows::{Rows, output_gradients, zero_margins};
+pub(crate) use self::rows::{OutputGradients, Rows, output_gradients, zero_margins};
 pub(crate) use self::simd::{Element, Portable, Vector, Work};
 pub(crate) use self::sink::{BlockSink, ChannelSink};
 pub(crate) use self::windows::{Side, Windows, pad_rows};

@@ -1,6 +1,6 @@
 //! Runs of pixels of several channels in scratch memory, and gradients as kernels read them into such.
 
-use super::context::Context;
+use super::context::{Context, Lanes};
 use super::simd::{Element, Vector};
 use crate::program::{Gradient, Tensor};
 use crate::shape::BLOCK;
@@ -28,34 +28,45 @@ impl<T> Rows<*mut T> {
     }
 }
 
-/// `dy` of a run of pixels, `[channel][pixel]`, zero in idle lanes.
-///
-/// # Safety
-/// The gradient (and the coefficients of its normalisation) must be there.
-#[inline(always)]
-pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
-    cx: &Context<'_>,
-    gradient: &Gradient,
+/// The gradient of a block of an operation's outputs, as kernels read it.
+pub(crate) struct OutputGradients<'a, V, E> {
+    cx: &'a Context<'a>,
+    gradient: &'a Gradient,
     block: usize,
-    first_pixel: usize,
-    pixels: usize,
-    to: Rows<*mut f32>,
-) {
-    let Tensor { shape, .. } = gradient.raw;
-    let from: *const E = cx.memory.tensor(gradient.tensor, block);
-    let raw: *const E = cx.memory.tensor(gradient.raw, block);
-    // SAFETY: the caller's promise.
-    unsafe {
-        let scale = cx.scale(gradient.scale, block);
-        let lanes = cx.lanes::<V>(block);
-        for channel in 0..shape.channels {
-            let place = (channel * shape.pixels() + first_pixel) * BLOCK;
-            let (from, raw) = (from.add(place), raw.add(place));
-            let to = to.at.add(channel * to.row);
-            let map = cx.gradient_map(gradient, channel);
+    from: *const E,
+    raw: *const E,
+    scale: [f32; BLOCK],
+    lanes: Lanes<V>,
+}
+
+impl<'a, V: Vector, E: Element> OutputGradients<'a, V, E> {
+    /// Of a block.
+    ///
+    /// # Safety
+    /// The gradient (and the coefficients of its normalisation) must be there.
+    #[inline(always)]
+    pub(crate) unsafe fn new(cx: &'a Context<'a>, gradient: &'a Gradient, block: usize) -> Self {
+        // SAFETY: the caller's promise.
+        let (scale, lanes) = unsafe { (cx.scale(gradient.scale, block), cx.lanes(block)) };
+        let place = |tensor: Tensor| -> *const E { cx.memory.tensor(tensor, block) };
+        let (from, raw) = (place(gradient.tensor), place(gradient.raw));
+        Self { cx, gradient, block, from, raw, scale, lanes }
+    }
+
+    /// Reads a run of pixels of a channel, zero in idle lanes.
+    ///
+    /// # Safety
+    /// They must be there, and room for them.
+    #[inline(always)]
+    pub(crate) unsafe fn read(&self, channel: usize, first_pixel: usize, pixels: usize, to: *mut f32) {
+        let place = (channel * self.gradient.raw.shape.pixels() + first_pixel) * BLOCK;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (from, raw) = (self.from.add(place), self.raw.add(place));
+            let map = self.cx.gradient_map(self.gradient, channel);
             for part in 0..V::PER_BLOCK {
                 let lane = part * V::LANES;
-                let scale = V::load(scale.as_ptr().add(lane));
+                let scale = V::load(self.scale.as_ptr().add(lane));
                 if let Some([a, b, c]) = map {
                     let scale = V::splat(a).mul(scale);
                     let (slope, constant) = (V::splat(b), V::splat(c));
@@ -70,13 +81,35 @@ pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
                         scale.mul(E::load::<V>(from.add(at))).store(to.add(at));
                     }
                 }
-                if cx.valid(block) < BLOCK {
+                if self.cx.valid(self.block) < BLOCK {
                     for pixel in 0..pixels {
                         let at = to.add(pixel * BLOCK + lane);
-                        lanes.keep(part, V::load(at)).store(at);
+                        self.lanes.keep(part, V::load(at)).store(at);
                     }
                 }
             }
+        }
+    }
+}
+
+/// `dy` of a run of pixels, `[channel][pixel]`, zero in idle lanes.
+///
+/// # Safety
+/// The gradient (and the coefficients of its normalisation) must be there.
+#[inline(always)]
+pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
+    cx: &Context<'_>,
+    gradient: &Gradient,
+    block: usize,
+    first_pixel: usize,
+    pixels: usize,
+    to: Rows<*mut f32>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let gradients = OutputGradients::<V, E>::new(cx, gradient, block);
+        for channel in 0..gradient.raw.shape.channels {
+            gradients.read(channel, first_pixel, pixels, to.at.add(channel * to.row));
         }
     }
 }

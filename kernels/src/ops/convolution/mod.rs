@@ -12,12 +12,18 @@
 //!
 //! | way | when | why |
 //! | --- | --- | --- |
-//! | pixel by pixel (`pixels.rs`) | 1×1, stride 1, no padding | products read and write activations where they lie |
-//! | rows in place (`same/`) | depthwise 3×3 and 5×5 that keep the size, on registers | no padded copy; a kernel for each place of a tile |
-//! | bands of columns (`columns.rs`) | every other one | a band's columns stay in the second-level cache |
+//! | pixel by pixel (`pixels.rs`) | 1×1, stride 1, no padding; forward of few channels only | products read and write activations where they lie |
+//! | taps in place (`implicit/`) | dense or grouped with windows of several pixels | a channel's rows are copied once, between zeros, and products read each tap there, instead of a column for each |
+//! | rows in place (`same/`) | depthwise 3×3 and 5×5 that keep the size or halve it, on registers, of nearly any width | no padded copy; a kernel for each place of a tile |
+//! | bands of columns (`columns.rs`) | every other one: depthwise of other kernels, 1×1 with a stride, 1×1 of many channels forward | a band's columns stay in the second-level cache |
 //! | wide (`wide.rs`) | dense, in one group, with one output pixel: linear layers | images of the whole batch are the run of the products, so that large weights are read once |
 //!
-//! Groups share all of it but the products, of which each has its own (`groups.rs`).
+//! Rows are cut into tiles of eight pixels (four where a block is two registers). Where the width is no multiple of that the
+//! last tile begins earlier and leaves out what the one before it did; rows of four and of seven pixels are one tile. Products
+//! go through the pixels of several rows as one run, so that no width is slow there.
+//!
+//! Groups share all of it but the products, of which each has its own (`groups.rs`). No way depends on the number of threads,
+//! nor does the order of any sum, which is the same on every instruction set.
 //!
 //! On a GPU (`gpu/`) a dense convolution is one kernel that reads its window; the depthwise part of a separable one goes
 //! through a workspace that the backward pass reads again. Weights are reordered into quads first. Sums of weights'

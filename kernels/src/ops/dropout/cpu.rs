@@ -4,16 +4,33 @@ use super::{Backward, Dropout, Forward};
 use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
 use crate::shape::BLOCK;
 
-/// Scales of one element for the images of a block; 1 in idle lanes.
-fn scales(cx: &Context<'_>, op: &Dropout, block: usize, element: usize) -> [f32; BLOCK] {
-    let mut scales = [1.0; BLOCK];
-    if op.rate > 0.0 {
-        for (lane, scale) in scales.iter_mut().enumerate().take(cx.valid(block)) {
-            let image = cx.batch[block * BLOCK + lane];
-            *scale = op.scale(cx.settings.seed, cx.epoch, image, element);
-        }
+/// What scales of a block are drawn from.
+struct Drawn<'a> {
+    cx: &'a Context<'a>,
+    op: &'a Dropout,
+    /// Numbers of the block's images.
+    images: [u32; BLOCK],
+    valid: usize,
+}
+
+impl<'a> Drawn<'a> {
+    fn new(cx: &'a Context<'a>, op: &'a Dropout, block: usize) -> Self {
+        let mut images = [0; BLOCK];
+        let valid = cx.valid(block);
+        images[..valid].copy_from_slice(&cx.batch[block * BLOCK..][..valid]);
+        Self { cx, op, images, valid }
     }
-    scales
+
+    /// Those of one element; 1 in idle lanes.
+    #[inline(always)]
+    fn scales(&self, element: usize) -> [f32; BLOCK] {
+        if self.op.rate == 0.0 {
+            return [1.0; BLOCK];
+        }
+        let mut scales = self.op.scales(self.cx.settings.seed, self.cx.epoch, self.images, element);
+        scales[self.valid..].fill(1.0);
+        scales
+    }
 }
 
 impl Kernel for Forward {
@@ -24,12 +41,13 @@ impl Kernel for Forward {
         let pixels = op.output.shape.pixels();
         let from: *const E = cx.memory.tensor(op.input.tensor, block.number);
         let to: *mut E = cx.memory.tensor(op.output, block.number);
+        let drawn = Drawn::new(cx, op, block.number);
         // SAFETY: the caller's promise; both tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 for element in channel * pixels..(channel + 1) * pixels {
-                    let scales = scales(cx, op, block.number, element);
+                    let scales = drawn.scales(element);
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let x = reading.apply(E::load::<V>(from.add(at)));
@@ -50,13 +68,14 @@ impl Kernel for Backward {
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
         let to = BlockSink::<E>::new(cx.memory, sink, block.number);
+        let drawn = Drawn::new(cx, op, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
                 let to = to.channel(channel);
                 for element in channel * pixels..(channel + 1) * pixels {
-                    let scales = scales(cx, op, block.number, element);
+                    let scales = drawn.scales(element);
                     for lane in (0..BLOCK).step_by(V::LANES) {
                         let at = element * BLOCK + lane;
                         let scale = V::load(scales.as_ptr().add(lane));

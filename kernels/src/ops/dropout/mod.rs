@@ -21,7 +21,7 @@ pub(super) use typical::typical;
 use crate::error::Error;
 use crate::graph::{Graph, Operation, Tape, ValueId};
 use crate::program::{Access, Accesses, Declare, Input, Placement, Sink, Tensor};
-use crate::rng::{Purpose, random, unit};
+use crate::rng::{Purpose, random_lanes, unit};
 
 /// Elements of an image that can be told apart.
 const ELEMENTS_MAX: usize = 1 << 24;
@@ -51,11 +51,17 @@ struct Backward {
 }
 
 impl Dropout {
-    /// 0, or 1 / keep probability, for an element of an image.
-    fn scale(&self, seed: u64, epoch: u32, image: u32, element: usize) -> f32 {
+    /// 0, or 1 / keep probability, for an element of some images.
+    #[inline(always)]
+    fn scales<const N: usize>(&self, seed: u64, epoch: u32, images: [u32; N], element: usize) -> [f32; N] {
         let sub = self.layer << 24 | element as u32;
-        let word = random(seed, Purpose::Dropout, sub, epoch, image)[0];
-        if unit(word) < self.rate { 0.0 } else { 1.0 / (1.0 - self.rate) }
+        let [words, ..] = random_lanes(seed, Purpose::Dropout, sub, epoch, images);
+        let kept = 1.0 / (1.0 - self.rate);
+        let mut scales = [0.0; N];
+        for (scale, word) in scales.iter_mut().zip(words) {
+            *scale = if unit(word) < self.rate { 0.0 } else { kept };
+        }
+        scales
     }
 }
 

@@ -11,7 +11,8 @@ fn scale(op: &Dropout, reference: &Reference, batch: Batch<'_>, values: &mut Arr
     let elements = values.shape.elements();
     for (image, values) in batch.images.iter().zip(values.values.chunks_mut(elements)) {
         for (element, value) in values.iter_mut().enumerate() {
-            *value *= f64::from(op.scale(reference.settings.seed, batch.epoch, *image, element));
+            let [scale] = op.scales(reference.settings.seed, batch.epoch, [*image], element);
+            *value *= f64::from(scale);
         }
     }
 }

@@ -170,22 +170,18 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
     let to = to.rows(bands, channel);
     // SAFETY: the caller's promise.
     unsafe {
-        if w.is_single_pixels() {
+        let Some(id) = op.depthwise else {
             return pixel_gradients::<V, E>(band, channel, to.plane());
+        };
+        let weights = cx.weights(id).add(channel * w.taps());
+        if let Some(same) = bands.same::<V>() {
+            let x = same.image_rows(scratch.padded, band.first, band.rows);
+            let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
+            let begin = (to.range.start - x.rows.start) * same.input_row();
+            let gate = op.input.relu.then(|| x.at.add(begin));
+            return same.backward::<V, E>(&d, weights, &Gated { gate, to }, prefetch);
         }
-        if let Some(id) = op.depthwise {
-            let weights = cx.weights(id).add(channel * w.taps());
-            if let Some(same) = bands.same::<V>() {
-                let x = same.image_rows(scratch.padded, band.first, band.rows);
-                let d = bands.gradient_rows(scratch, channel, band.first, band.rows);
-                let begin = (to.range.start - x.rows.start) * same.input_row();
-                let gate = op.input.relu.then(|| x.at.add(begin));
-                return same.backward::<V, E>(&d, weights, &Gated { gate, to }, prefetch);
-            }
-            slide_back::<V>(band, weights, channel, &to.range, prefetch);
-        } else {
-            scatter_back::<V>(band, channel, &to.range);
-        }
+        slide_back::<V>(band, weights, channel, &to.range, prefetch);
         write_rows::<V, E>(band, &to);
     }
 }
@@ -277,46 +273,6 @@ unsafe fn slide_back<V: Vector>(
                     columns * V::PER_BLOCK,
                     prefetch,
                 );
-            }
-        }
-    }
-}
-
-/// Input gradients of a dense convolution of several taps: every column's gradient is added where its tap reads.
-#[inline(always)]
-unsafe fn scatter_back<V: Vector>(band: &Band<'_>, channel: usize, range: &Range<usize>) {
-    let &Band { bands, scratch, .. } = band;
-    let w = &bands.windows;
-    let (width, stride) = (w.output.width, w.stride as isize);
-    let row = w.by_residue(w.input.width) * BLOCK;
-    // SAFETY: as above; rows and columns are clipped to the image.
-    unsafe {
-        let to = scratch.input_gradients;
-        std::slice::from_raw_parts_mut(to.add(range.start * row), range.len() * row).fill(0.0);
-        for ky in 0..w.kernel[0] {
-            for kx in 0..w.kernel[1] {
-                let column = channel * w.taps() + w.tap_number(ky, kx);
-                let from = scratch.column_gradients.add(column * bands.run);
-                // Output o adds to column first + o of this residue.
-                let x = kx as isize - w.origin[1];
-                let (residue, first) = (x.rem_euclid(stride) as usize, x.div_euclid(stride));
-                let end = (w.input.width.saturating_sub(residue)).div_ceil(w.stride) as isize;
-                let outputs = (-first).max(0)..(width as isize).min(end - first);
-                for r in 0..band.rows {
-                    let y = w.first_row(band.first + r) + ky as isize;
-                    if y < 0 || y >= w.input.height as isize {
-                        continue;
-                    }
-                    let to = to.add(y as usize * row + w.residue_offset(residue));
-                    for o in outputs.clone() {
-                        let to = to.add((first + o) as usize * BLOCK);
-                        let from = from.add((r * width + o as usize) * BLOCK);
-                        for v in 0..V::PER_BLOCK {
-                            let to = to.add(v * V::LANES);
-                            V::load(to).add(V::load(from.add(v * V::LANES))).store(to);
-                        }
-                    }
-                }
             }
         }
     }

@@ -57,17 +57,16 @@ pub(crate) unsafe fn slide<V: Vector>(
             slide_strip::<V, 1, 8>(taps, from, to, rows, j, prefetch);
             j += 8;
         }
-        while j + 4 <= vectors {
-            slide_strip::<V, 2, 4>(taps, from, to, rows, j, prefetch);
-            j += 4;
-        }
-        while j + 2 <= vectors {
-            slide_strip::<V, 2, 2>(taps, from, to, rows, j, prefetch);
-            j += 2;
-        }
-        while j < vectors {
-            slide_strip::<V, 1, 1>(taps, from, to, rows, j, prefetch);
-            j += 1;
+        // What is left, in as many rows as keep eight sums busy.
+        match vectors - j {
+            0 => {}
+            1 => slide_strip::<V, 8, 1>(taps, from, to, rows, j, prefetch),
+            2 => slide_strip::<V, 4, 2>(taps, from, to, rows, j, prefetch),
+            3 => slide_strip::<V, 2, 3>(taps, from, to, rows, j, prefetch),
+            4 => slide_strip::<V, 2, 4>(taps, from, to, rows, j, prefetch),
+            5 => slide_strip::<V, 1, 5>(taps, from, to, rows, j, prefetch),
+            6 => slide_strip::<V, 1, 6>(taps, from, to, rows, j, prefetch),
+            _ => slide_strip::<V, 1, 7>(taps, from, to, rows, j, prefetch),
         }
     }
 }

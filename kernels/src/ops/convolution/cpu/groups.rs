@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::Convolution;
 use super::matrix::{Weights, weight_gradient};
-use super::{Bands, Convolution};
 use crate::cpu::{Prefetcher, Rows, Vector};
 
 /// One group.
@@ -14,9 +14,9 @@ pub(super) struct Group {
 
 /// All of a convolution, which has a single one where it is not grouped.
 #[inline(always)]
-pub(super) fn groups(op: &Convolution, bands: &Bands) -> impl Iterator<Item = Group> {
+pub(super) fn groups(op: &Convolution) -> impl Iterator<Item = Group> {
     let count = op.groups();
-    let (columns, outputs) = (bands.columns / count, bands.outputs / count);
+    let (columns, outputs) = (op.columns_of_group(), op.output.shape.channels / count);
     (0..count).map(move |group| Group {
         columns: group * columns..(group + 1) * columns,
         outputs: group * outputs..(group + 1) * outputs,
@@ -51,14 +51,13 @@ impl Group {
 #[inline(always)]
 pub(super) unsafe fn weight_gradients<V: Vector>(
     op: &Convolution,
-    bands: &Bands,
     d: Rows<*const f32>,
     t: Rows<*const f32>,
     dw: *mut f32,
     pixels: usize,
     prefetch: &mut impl Prefetcher,
 ) {
-    for group in groups(op, bands) {
+    for group in groups(op) {
         let (columns, outputs) = (group.columns.len(), group.outputs.len());
         let (d, t) = (d.skip(group.outputs.start), t.skip(group.columns.start));
         // SAFETY: the caller's promise; groups lie one after the other.

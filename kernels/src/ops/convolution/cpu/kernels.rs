@@ -1,5 +1,8 @@
 //! The calls of a convolution as the native backend runs them.
 
+use std::marker::PhantomData;
+
+use super::implicit::{BackwardBands, ForwardBands, Implicit, is_implicit};
 use super::{Bands, Convolution, backward, forward, partials, wide};
 use crate::cpu::{Context, Element, Kernel, Memory, Piece, Sizes, Split, Unit, Vector};
 use crate::ops::convolution::Workspace;
@@ -13,6 +16,8 @@ fn split(op: &Convolution) -> Split {
 fn scratch_floats(op: &Convolution, sizes: &Sizes<'_>) -> usize {
     if wide::is_wide(op) {
         wide::scratch_floats(op, sizes.blocks)
+    } else if is_implicit(op) {
+        Implicit::new(op).scratch_floats(op)
     } else {
         Bands::new(op, sizes.halves).scratch_floats()
     }
@@ -58,6 +63,10 @@ impl Kernel for Forward {
         // SAFETY: the caller's promise.
         unsafe {
             match unit {
+                Unit::Block(block) if is_implicit(&self.op) => {
+                    let (op, block, element) = (&self.op, block.number, PhantomData::<E>);
+                    V::outlined(ForwardBands { cx, op, block, scratch, element });
+                }
                 Unit::Block(block) => forward::<V, E>(cx, &self.op, block.number, scratch),
                 Unit::Gather { block } => wide::gather_columns::<V, E>(cx, &self.op, block, scratch),
                 Unit::Part { part } => wide::forward::<V, E>(cx, &self.op, part, scratch),
@@ -83,6 +92,11 @@ impl Kernel for Backward {
     }
 
     fn first_reads(&self, memory: &Memory) -> Vec<Piece> {
+        if is_implicit(&self.op) {
+            let way = Implicit::new(&self.op);
+            let inputs = way.inputs(memory, &self.op, self.sink.as_ref(), 0);
+            return vec![way.gradients(memory, &self.gradient, 0), inputs];
+        }
         let bands = Bands::new(&self.op, memory.halves);
         let mut list = vec![Piece::of_gradient(memory, &self.gradient, 0, bands.rows)];
         if self.op.depthwise.is_none() {
@@ -101,6 +115,10 @@ impl Kernel for Backward {
         // SAFETY: the caller's promise.
         unsafe {
             match unit {
+                Unit::Block(block) if is_implicit(op) => {
+                    let (sink, element) = (sink.as_ref(), PhantomData::<E>);
+                    V::outlined(BackwardBands { cx, op, gradient, sink, block, scratch, element });
+                }
                 Unit::Block(block) => backward::<V, E>(cx, op, gradient, sink.as_ref(), block, scratch),
                 Unit::Gather { block } => wide::gather_gradients::<V, E>(cx, op, gradient, block),
                 Unit::Part { part } => wide::backward::<V, E>(cx, op, sink.as_ref(), part, scratch),

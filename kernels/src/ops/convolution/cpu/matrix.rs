@@ -3,7 +3,7 @@
 //! A run is `vectors` consecutive vectors of images (pixels of a row, of several rows, or of a whole batch).
 //! Rows of an operand lie `row` elements apart.
 
-use crate::cpu::{Element, Prefetcher, Rows, Vector};
+use crate::cpu::{Element, Prefetcher, Rows, Vector, Work};
 use crate::shape::BLOCK;
 
 /// A matrix of weights: element (i, k) at `at + i·row + k·column`.
@@ -85,6 +85,24 @@ pub(crate) unsafe fn multiply<V: Vector>(
             multiply_rows::<V, 1, 4>(w, bias, i, columns, vectors, t, y, prefetch);
             i += 1;
         }
+    }
+}
+
+/// [`multiply`] in a function of its own: its sums stay in registers, whatever its caller holds.
+pub(crate) struct Product<S, T> {
+    pub(crate) w: Weights,
+    pub(crate) bias: *const f32,
+    pub(crate) sizes: [usize; 3],
+    pub(crate) t: S,
+    pub(crate) y: T,
+}
+
+impl<V: Vector, S: Source<V>, T: Target<V>> Work<V> for Product<S, T> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Self { w, bias, sizes, t, y } = self;
+        // SAFETY: the caller's promise.
+        unsafe { multiply::<V>(w, bias, sizes, t, y, &mut ()) }
     }
 }
 

@@ -4,6 +4,7 @@
 mod columns;
 mod depthwise;
 mod groups;
+mod implicit;
 mod kernels;
 mod matrix;
 mod partials;
@@ -14,7 +15,7 @@ mod wide;
 
 use columns::{Band, LiveTaps, columns, depthwise_gradients, input_gradients};
 use groups::{groups, weight_gradients};
-use matrix::multiply;
+use matrix::{Product, multiply};
 use partials::Partials;
 use pixels::{PixelGradients, Pixels};
 use rows::BandSink;
@@ -36,6 +37,9 @@ const BAND_FLOATS: usize = 32 * 1024;
 /// Elements between columns: a cache line, or columns of a power of two of pixels would all fall into the same few sets
 /// of a cache.
 const RUN_PADDING: usize = BLOCK;
+
+/// Channels that products read where they lie: more fall into too few sets of a cache, a power of two of pixels apart.
+const IN_PLACE_CHANNELS: usize = 32;
 
 /// Places in the scratch memory of one thread.
 struct Scratch {
@@ -101,7 +105,7 @@ impl Bands {
     /// The convolution as one that needs no padded rows, where it is one.
     #[inline(always)]
     fn same<V: Vector>(&self) -> Option<Same> {
-        if V::IS_REGISTER { self.same } else { None }
+        self.same.filter(|same| V::IS_REGISTER && same.has_tiles::<V>())
     }
 
     /// Gradients of output rows `first ..` of a channel's columns.
@@ -224,37 +228,39 @@ unsafe fn forward<V: Vector, E: Element>(
     // SAFETY: bands tile the output; the scratch areas have the sizes that `Bands::sizes` says.
     unsafe {
         let output: *mut E = cx.memory.tensor(op.output, block);
-        if let (true, Some(weights)) = (w.is_pixel_by_pixel(), weights) {
-            for group in groups(op, &bands) {
-                let (columns, outputs) = (&group.columns, &group.outputs);
-                let sizes = [outputs.len(), columns.len(), w.output.pixels() * V::PER_BLOCK];
-                let x = Pixels::<E>::new(cx, op, block, columns.start, 0);
-                let y = Rows { at: output.add(outputs.start * plane), row: plane };
-                multiply::<V>(group.weights(weights), bias_of(outputs.start), sizes, x, y, &mut ());
+        let in_place = w.is_pixel_by_pixel() && bands.columns <= IN_PLACE_CHANNELS;
+        let taps = LiveTaps::new(cx, op, w);
+        for first in (0..w.output.height).step_by(bands.rows) {
+            let rows = bands.rows.min(w.output.height - first);
+            let vectors = rows * w.output.width * V::PER_BLOCK;
+            let y = Rows { at: output.add(first * w.output.width * BLOCK), row: plane };
+            if let (true, Some(weights)) = (in_place, weights) {
+                for group in groups(op) {
+                    let (columns, outputs) = (&group.columns, &group.outputs);
+                    let sizes = [outputs.len(), columns.len(), vectors];
+                    let x = Pixels::<E>::new(cx, op, block, columns.start, first * w.output.width);
+                    let y = y.skip(outputs.start);
+                    let (w, bias) = (group.weights(weights), bias_of(outputs.start));
+                    V::outlined(Product { w, bias, sizes, t: x, y });
+                }
+                continue;
             }
-        } else {
-            let taps = LiveTaps::new(cx, op, w);
-            for first in (0..w.output.height).step_by(bands.rows) {
-                let rows = bands.rows.min(w.output.height - first);
-                let (bands, taps, scratch) = (&bands, &taps, &scratch);
-                let band = Band { cx, op, bands, taps, scratch, block, first, rows };
-                for channel in 0..op.input.tensor.shape.channels {
-                    columns::<V, E>(&band, channel, true, &mut ());
+            let (bands, taps, scratch) = (&bands, &taps, &scratch);
+            let band = Band { cx, op, bands, taps, scratch, block, first, rows };
+            for channel in 0..op.input.tensor.shape.channels {
+                columns::<V, E>(&band, channel, true, &mut ());
+            }
+            let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
+            if let Some(weights) = weights {
+                for group in groups(op) {
+                    let (columns, outputs) = (&group.columns, &group.outputs);
+                    let (t, y) = (t.skip(columns.start), y.skip(outputs.start));
+                    let sizes = [outputs.len(), columns.len(), vectors];
+                    let (w, bias) = (group.weights(weights), bias_of(outputs.start));
+                    V::outlined(Product { w, bias, sizes, t, y });
                 }
-                let t = Rows { at: scratch.columns.cast_const(), row: bands.run };
-                let to = output.add(first * w.output.width * BLOCK);
-                let y = Rows { at: to, row: plane };
-                let vectors = rows * w.output.width * V::PER_BLOCK;
-                if let Some(weights) = weights {
-                    for group in groups(op, bands) {
-                        let (columns, outputs) = (&group.columns, &group.outputs);
-                        let (t, y) = (t.skip(columns.start), y.skip(outputs.start));
-                        let sizes = [outputs.len(), columns.len(), vectors];
-                        multiply::<V>(group.weights(weights), bias_of(outputs.start), sizes, t, y, &mut ());
-                    }
-                } else {
-                    copy::<V, E>(t, y, bands.outputs, vectors);
-                }
+            } else {
+                copy::<V, E>(t, y, bands.outputs, vectors);
             }
         }
         if let (Some(norm), true) = (op.norm, cx.mode == Mode::Train) {
@@ -311,7 +317,7 @@ unsafe fn backward<V: Vector, E: Element>(
             let t = Rows { at: scratch.columns, row: bands.run };
             if let (true, Some(sink), Some(weights)) = (windows.is_pixel_by_pixel(), sink, weights) {
                 let to = &BlockSink::new(cx.memory, sink, block);
-                for group in groups(op, &bands) {
+                for group in groups(op) {
                     let (columns, outputs) = (&group.columns, &group.outputs);
                     let input = Pixels::<E>::new(cx, op, block, columns.start, first * width);
                     let y = PixelGradients { input, t, to, first: first * width };
@@ -321,13 +327,13 @@ unsafe fn backward<V: Vector, E: Element>(
                 }
                 let t = Rows { at: t.at.cast_const(), row: t.row };
                 prefetch.soon([gradients(first + rows), inputs(first + rows)]);
-                weight_gradients::<V>(op, &bands, d, t, partials.weight, pixels, &mut prefetch);
+                weight_gradients::<V>(op, d, t, partials.weight, pixels, &mut prefetch);
                 continue;
             }
             prefetch.soon([inputs(first), gradients(first + rows)]);
             if let (true, Some(weights)) = (needs_column_gradients, weights) {
                 let dt = Rows { at: scratch.column_gradients, row: bands.run };
-                for group in groups(op, &bands) {
+                for group in groups(op) {
                     let (columns, outputs) = (&group.columns, &group.outputs);
                     let (w, d, dt) =
                         (group.transposed(weights), d.skip(outputs.start), dt.skip(columns.start));
@@ -368,7 +374,7 @@ unsafe fn backward<V: Vector, E: Element>(
             done = end;
             if op.weight.is_some() {
                 let t = Rows { at: t.at.cast_const(), row: t.row };
-                weight_gradients::<V>(op, &bands, d, t, partials.weight, pixels, &mut prefetch);
+                weight_gradients::<V>(op, d, t, partials.weight, pixels, &mut prefetch);
             }
         }
     }

@@ -15,7 +15,7 @@ use std::ops::Range;
 use self::slide::{Slide, SlideBack};
 use self::taps::{
     DilatedFive, DilatedThree, Five, HalvingDilatedFive, HalvingDilatedThree, HalvingFive, HalvingThree,
-    Three,
+    Three, has_tiles,
 };
 use self::weights::WeightGradients;
 use super::matrix::Target;
@@ -76,8 +76,7 @@ macro_rules! with_taps {
 }
 
 impl Same {
-    /// The windows as such a convolution, where they are one that is compiled: rows of outputs are one tile of four pixels or
-    /// tiles of eight.
+    /// The windows as such a convolution, where they are one that is compiled.
     pub(super) fn of(w: &Windows) -> Option<Self> {
         let taps = match (w.stride, w.kernel, w.dilation) {
             (1, [3, 3], 1) => Taps::Three,
@@ -94,8 +93,19 @@ impl Same {
         let (stride, reach, width) = (w.stride, (down.extent() - 1) / 2, w.output.width);
         let is_same = w.origin == [reach as isize; 2]
             && [w.input.height, w.input.width] == [stride * w.output.height, stride * width];
-        let is_tiles = width == 4 || width.is_multiple_of(8);
-        (is_same && is_tiles).then_some(Self { taps, stride, reach, width, height: w.input.height })
+        is_same.then_some(Self { taps, stride, reach, width, height: w.input.height })
+    }
+
+    /// Whether rows of so many pixels are tiles that are compiled.
+    #[inline(always)]
+    pub(super) fn has_tiles<V: Vector>(&self) -> bool {
+        has_tiles::<V>(self.width, self.tap_reach())
+    }
+
+    /// Pixels that a tap of a half row reaches at most, to the left and to the right.
+    #[inline(always)]
+    fn tap_reach(&self) -> usize {
+        self.reach.div_ceil(self.stride)
     }
 
     /// The rows that `rows` output rows from `first` on read, which lie at `at`.

@@ -36,7 +36,7 @@ impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Work<V> for Slide<'_, T
                 let half = same.width * BLOCK;
                 let list = &list.list[..list.count];
                 let mut row = SlidRow::<V, T, _, _> { list, half, r, to, prefetch, kinds: PhantomData };
-                for_tiles::<V>(same.width, &mut row);
+                for_tiles::<V>(same.width, same.tap_reach(), &mut row);
             }
         }
     }
@@ -70,11 +70,11 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_,
                 let gate = gate.map(|gate| gate.add(r * same.input_row()));
                 let (to, kinds) = (to.row(y), PhantomData);
                 let mut even = SlidBackRow::<V, T, E, _, 0> { list, gate, to, prefetch, kinds };
-                for_tiles::<V>(same.width, &mut even);
+                for_tiles::<V>(same.width, same.tap_reach(), &mut even);
                 if T::STRIDE == 2 {
                     let gate = gate.map(|gate| gate.add(same.width * BLOCK));
                     let mut odd = SlidBackRow::<V, T, E, _, 1> { list, gate, to, prefetch, kinds };
-                    for_tiles::<V>(same.width, &mut odd);
+                    for_tiles::<V>(same.width, same.tap_reach(), &mut odd);
                 }
             }
         }
@@ -118,7 +118,7 @@ struct SlidRow<'a, V, T, O, A> {
 
 impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Row for SlidRow<'_, V, T, O, A> {
     #[inline(always)]
-    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize) {
+    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize, _: usize) {
         // SAFETY: the rows are there, and taps outside the image are left out.
         unsafe {
             self.prefetch.ready();
@@ -149,7 +149,7 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher, const HALF: usize> Row
     for SlidBackRow<'_, V, T, E, A, HALF>
 {
     #[inline(always)]
-    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize) {
+    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize, skip: usize) {
         // SAFETY: as above.
         unsafe {
             self.prefetch.ready();
@@ -160,6 +160,10 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher, const HALF: usize> Row
                 T::add_back::<V, X, HALF, LEFT, RIGHT>(&mut sums, at.add(x * BLOCK), weights);
             }
             for (j, sums) in sums.iter().enumerate() {
+                // A branch for each, not a loop from `skip` on, in which sums would have to lie in memory.
+                if j < skip {
+                    continue;
+                }
                 for (part, &sum) in sums.iter().enumerate().take(V::PER_BLOCK) {
                     let lane = part * V::LANES;
                     let mut value = sum;

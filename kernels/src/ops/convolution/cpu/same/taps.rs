@@ -37,8 +37,8 @@ pub(super) trait RowTaps {
         weights: *const f32,
     );
 
-    /// Adds to sums of each tap, of even pixels and of odd ones, the products of the gradients of `X` pixels with what the tap
-    /// reads: of `P` vectors of a block from `part` on.
+    /// Adds to sums of each tap, of even pixels and of odd ones, the products of the gradients of `X` pixels, from pixel `skip`
+    /// on, with what the tap reads: of `P` vectors of a block from `part` on.
     ///
     /// # Safety
     /// As [`add`](Self::add).
@@ -48,6 +48,7 @@ pub(super) trait RowTaps {
         at: *const f32,
         half: usize,
         part: usize,
+        skip: usize,
     );
 }
 
@@ -109,6 +110,7 @@ macro_rules! row_taps {
                 at: *const f32,
                 half: usize,
                 part: usize,
+                skip: usize,
             ) {
                 let mut sums = sums.iter_mut();
                 // SAFETY: the caller's promise.
@@ -116,7 +118,7 @@ macro_rules! row_taps {
                     $(
                         if let Some(sums) = sums.next() {
                             let at = at.add($half * half);
-                            add_tap_products::<V, X, P, $shift, LEFT, RIGHT>(sums, d, at, part);
+                            add_tap_products::<V, X, P, $shift, LEFT, RIGHT>(sums, d, at, part, skip);
                         }
                     )*
                 }
@@ -174,11 +176,13 @@ unsafe fn add_tap_products<
     d: *const f32,
     at: *const f32,
     part: usize,
+    skip: usize,
 ) {
     // SAFETY: as the trait says; a block has at most two vectors.
     unsafe {
         for x in 0..X {
-            if is_inside::<X, LEFT, RIGHT>(x, SHIFT) {
+            // A tile that begins a row skips nothing, which is known when it is compiled.
+            if is_inside::<X, LEFT, RIGHT>(x, SHIFT) && (LEFT || x >= skip) {
                 let at = at.offset((x as isize + SHIFT) * BLOCK as isize);
                 for (p, sum) in sums[x % 2].iter_mut().enumerate().take(V::PER_BLOCK) {
                     let lane = (part + p) * V::LANES;
@@ -191,42 +195,57 @@ unsafe fn add_tap_products<
 
 /// What is done with each tile of a row.
 pub(super) trait Row {
-    /// Pixels `x .. x + X`. `LEFT`, `RIGHT`: the image ends there.
+    /// Pixels `x + skip .. x + X`; those before them were in the last tile. `LEFT`, `RIGHT`: the image ends there.
     ///
     /// # Safety
     /// As the row's fields say.
-    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize);
+    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize, skip: usize);
 }
 
-/// Goes through a row of `width` pixels in tiles: of eight where registers hold their sums.
+/// Pixels of a tile: its sums are as many as the registers hold.
+const fn tile<V: Vector>() -> usize {
+    if V::PER_BLOCK == 1 { 8 } else { 4 }
+}
+
+/// Whether a row of `width` pixels, whose taps reach `reach` pixels far, is one tile or is covered by several: one at each end,
+/// and such between them whose taps stay inside.
+pub(super) fn has_tiles<V: Vector>(width: usize, reach: usize) -> bool {
+    let tile = tile::<V>();
+    let (ends, inside) = (width >= tile + reach, width >= tile + 2 * reach);
+    matches!(width, 4 | 7) || width == tile || ends && (width <= 2 * tile || inside)
+}
+
+/// Goes through a row of `width` pixels in tiles, of which neighbours may overlap.
 ///
 /// # Safety
-/// As [`Row::tile`].
+/// As [`Row::tile`]; the row must [have](has_tiles) tiles.
 #[inline(always)]
-pub(super) unsafe fn for_tiles<V: Vector>(width: usize, row: &mut impl Row) {
+pub(super) unsafe fn for_tiles<V: Vector>(width: usize, reach: usize, row: &mut impl Row) {
     // SAFETY: the caller's promise.
     unsafe {
-        if width == 4 {
-            row.tile::<4, true, true>(0);
-        } else if V::PER_BLOCK == 1 {
-            for_tiles_of::<8>(width, row);
-        } else {
-            for_tiles_of::<4>(width, row);
+        match width {
+            4 => row.tile::<4, true, true>(0, 0),
+            7 => row.tile::<7, true, true>(0, 0),
+            _ if V::PER_BLOCK == 1 => for_tiles_of::<8>(width, reach, row),
+            _ => for_tiles_of::<4>(width, reach, row),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn for_tiles_of<const X: usize>(width: usize, row: &mut impl Row) {
+unsafe fn for_tiles_of<const X: usize>(width: usize, reach: usize, row: &mut impl Row) {
     // SAFETY: as above.
     unsafe {
         if width == X {
-            return row.tile::<X, true, true>(0);
+            return row.tile::<X, true, true>(0, 0);
         }
-        row.tile::<X, true, false>(0);
-        for x in (X..width - X).step_by(X) {
-            row.tile::<X, false, false>(x);
+        row.tile::<X, true, false>(0, 0);
+        let mut done = X;
+        while done + X < width {
+            let x = done.min(width - X - reach);
+            row.tile::<X, false, false>(x, done - x);
+            done = x + X;
         }
-        row.tile::<X, false, true>(width - X);
+        row.tile::<X, false, true>(width - X, done + X - width);
     }
 }

@@ -58,7 +58,7 @@ unsafe fn weight_gradients<V: Vector, T: RowTaps, const P: usize>(
                     let read = y * T::STRIDE + shift - same.reach;
                     let at = x.at.add((read - x.rows.start) * same.input_row());
                     let mut row = ProductsRow::<V, T, P> { d, at, half, part, sums, kinds: PhantomData };
-                    for_tiles::<V>(same.width, &mut row);
+                    for_tiles::<V>(same.width, same.tap_reach(), &mut row);
                     sums = row.sums;
                 }
                 for (total, [even, odd]) in totals.iter_mut().zip(sums).take(T::COUNT) {
@@ -84,12 +84,28 @@ struct ProductsRow<V, T, const P: usize> {
 
 impl<V: Vector, T: RowTaps, const P: usize> Row for ProductsRow<V, T, P> {
     #[inline(always)]
-    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize) {
+    unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize, skip: usize) {
         // SAFETY: both rows are there, and taps outside the image are left out.
         unsafe {
             let (d, at) = (self.d.add(x * BLOCK), self.at.add(x * BLOCK));
             let sums = &mut self.sums[..T::COUNT];
-            T::add_products::<V, X, P, LEFT, RIGHT>(sums, d, at, self.half, self.part);
+            // Even and odd are pixels of the row.
+            let is_odd = !x.is_multiple_of(2);
+            if is_odd {
+                swap_parity(sums);
+            }
+            T::add_products::<V, X, P, LEFT, RIGHT>(sums, d, at, self.half, self.part, skip);
+            if is_odd {
+                swap_parity(sums);
+            }
         }
+    }
+}
+
+/// Takes the sums of even pixels for those of odd ones.
+#[inline(always)]
+fn swap_parity<V, const P: usize>(sums: &mut [[[V; P]; 2]]) {
+    for sums in sums {
+        sums.swap(0, 1);
     }
 }
