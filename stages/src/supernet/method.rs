@@ -182,7 +182,7 @@ impl Method {
             return (self, Vec::new());
         }
         let shrunk = format!(
-            "search.{name}.still_epochs is {most} instead of {still}, for {epochs} epochs of the budget"
+            "search.{name}.still_epochs is {most} instead of {still}, for a budget of epochs={epochs}"
         );
         *still = most;
         (self, vec![shrunk])
