@@ -4,9 +4,9 @@
 //! and removed when the result is stored. Its hash stands before its bytes: what was damaged is as good as not there.
 //! It saves work and proves nothing: where it cannot be written or read, the computation begins anew.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{Digest, Error, Key, Result, Store, folder};
 
@@ -23,11 +23,14 @@ impl Store {
         let write = || -> io::Result<()> {
             let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
             fs::create_dir_all(parent)?;
-            let mut unfinished = folder::unfinished(parent)?;
-            unfinished.write_all(&hash(key, bytes).0)?;
-            unfinished.write_all(bytes)?;
-            unfinished.as_file().sync_all()?;
-            unfinished.persist(&path)?;
+            // Always under the same name, so that what a kill leaves is in the place of the next one. Where two processes write it
+            // after all, the hash tells.
+            let unfinished = unfinished(&path);
+            let mut file = File::create(&unfinished)?;
+            file.write_all(&hash(key, bytes).0)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)?;
             folder::try_sync_folder(parent)
         };
         write().map_err(Error::io("write", &path))
@@ -48,12 +51,19 @@ impl Store {
     /// # Errors
     /// When there is one and it cannot be removed.
     pub fn forget_checkpoint(&self, key: &Key) -> Result<()> {
-        folder::remove_file(&self.checkpoint_path(key))
+        let path = self.checkpoint_path(key);
+        folder::remove_file(&unfinished(&path))?;
+        folder::remove_file(&path)
     }
 
     fn checkpoint_path(&self, key: &Key) -> PathBuf {
         self.path().join("checkpoints").join(key.digest().to_string())
     }
+}
+
+/// What becomes a checkpoint when it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension(folder::UNFINISHED_SUFFIX)
 }
 
 /// Of a key and bytes, so that a file under another's name is damage too.
@@ -98,7 +108,12 @@ mod tests {
         assert_eq!(store.checkpoint(&key(2)), None, "that of another key");
 
         fs::write(&path, &whole).unwrap();
+        // A kill left one that was not whole.
+        fs::write(unfinished(&path), &whole[..9]).unwrap();
         store.forget_checkpoint(&key(1)).unwrap();
         assert_eq!(store.checkpoint(&key(1)), None);
+        let left: Vec<_> =
+            fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [store.checkpoint_path(&key(2))]);
     }
 }

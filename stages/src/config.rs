@@ -169,16 +169,16 @@ impl Config {
         let drawn = (1..=self.rounds()).map(budgets).fold(0, u64::saturating_add);
         let architectures = self.architectures.count as u64;
         let trainings = architectures
-            .saturating_mul(drawn.saturating_add(1))
+            .saturating_mul(drawn.saturating_add(2))
             .saturating_add(self.search.samples as u64)
             .saturating_add(1);
         if trainings <= TRAININGS_MAX {
             return Ok(());
         }
         let problem = format!(
-            "{architectures} architectures (architectures.count), fully and under {drawn} budgets \
-             (mip.budgets_per_round, in {} rounds), and {} of the search (search.samples) are {trainings} trainings; ask for at \
-             most {TRAININGS_MAX}",
+            "{architectures} architectures (architectures.count), fully, under {drawn} budgets (mip.budgets_per_round, in {} \
+             rounds) and once more under the one found, and {} of the search (search.samples) are {trainings} trainings; ask \
+             for at most {TRAININGS_MAX}",
             self.rounds(),
             self.search.samples
         );

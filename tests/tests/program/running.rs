@@ -22,7 +22,8 @@ fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
 
     let result = &first.json["result"];
     let found = ["budget", "cost_ratio", "diverged", "interval", "spearman"];
-    let others = ["architectures", "best", "diverged_fully", "diverged_trainings", "importances", "pareto"];
+    let mip = ["architectures", "diverged_fully", "diverged_trainings", "importances", "pareto"];
+    let others = [&mip[..], &["best", "confirmed", "search"]].concat();
     assert_eq!(names(result), [&found[..], &others].concat().into_iter().collect());
     assert_eq!(names(&result["budget"]), BUDGET.into());
     assert_eq!(names(&result["importances"]), BUDGET.into());
@@ -176,7 +177,7 @@ fn the_other_commands_answer_in_text_and_in_json() {
     // A run is named by the first digits of its id.
     let id = run["run"].as_str().unwrap();
     let one = sandbox.program(&["log", &id[..8], "--json"]).succeeded().json();
-    assert_eq!((&one["run"], one["nodes"].as_array().unwrap().len()), (&run["run"], 20));
+    assert_eq!((&one["run"], one["nodes"].as_array().unwrap().len()), (&run["run"], 24));
     let text = sandbox.program(&["log", &id[..8]]).succeeded().stdout;
     let key = &one["nodes"][1]["key"].as_str().unwrap()[..12];
     assert!(text.lines().any(|line| line.starts_with("train@full") && line.ends_with(key)), "{text}");
