@@ -50,7 +50,7 @@ fn a_dry_run_trains_nothing_and_says_what_and_why() {
     let sandbox = Sandbox::new();
     let plan = sandbox.program(&Sandbox::run_arguments(&["--dry-run"])).succeeded();
     let nodes = plan.json()["nodes"].as_array().unwrap().clone();
-    assert_eq!(nodes.len(), 20, "the whole graph, also past what is stale");
+    assert_eq!(nodes.len(), 24, "the whole graph, also past what is stale");
     for node in &nodes {
         assert_ne!(node["state"], "cached", "{node}");
         assert!(node["reason"].is_string(), "{node}");
