@@ -20,6 +20,12 @@ pub const EDGES: usize = 14;
 /// Inputs of a cell: the outputs of the two cells before it. Node `i` of a cell may read inputs `0..INPUTS + i`.
 pub const INPUTS: usize = 2;
 
+/// The edges into a node, counted from 0, among those of a fully connected cell, node by node.
+pub(crate) fn edges_into(node: usize) -> std::ops::Range<usize> {
+    let first = (0..node).map(|before| INPUTS + before).sum();
+    first..first + INPUTS + node
+}
+
 /// What an edge computes. The order is that of the 28-integer form, where `None` is 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Operation {

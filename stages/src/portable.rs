@@ -33,6 +33,18 @@ pub(crate) fn exp(x: f64) -> f64 {
     series * f64::from_bits(((power as i64 + 1023) as u64) << 52)
 }
 
+/// Softmax of numbers that are not NaN, in their place.
+pub(crate) fn softmax(numbers: &mut [f64]) {
+    let largest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    for number in numbers.iter_mut() {
+        *number = exp(*number - largest);
+    }
+    let sum: f64 = numbers.iter().sum();
+    for weight in numbers {
+        *weight /= sum;
+    }
+}
+
 /// cos(2πt) for t in [0, 1).
 pub(crate) fn cos_turns(t: f64) -> f64 {
     // Symmetry brings the angle into [0, π/2]; the series is used up to π/4 and its sine counterpart beyond.

@@ -9,13 +9,13 @@ use cache::{Digest, Fields, Key, Kind};
 use kernels::{Device, MemoryPlan, Monitor, Purpose, Trainer};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Split, holdout};
+use crate::data::Dataset;
 use crate::echo::shown;
 use crate::recipe::{Recipe, Scoring};
 use crate::{Budget, Error, Genotype, network};
 
 use self::inputs::TrainerInputs;
-pub(crate) use self::inputs::{TEST, TRAIN, image_sets, settings};
+pub(crate) use self::inputs::{TEST, TRAIN, image_sets, learnt_and_scored, settings};
 
 /// Version of what a training with so many bits computes. It is part of every key: raise it when the same job would give
 /// another result. With 16 bits the loss is scaled since version 2, and gradients are rounded once since version 3.
@@ -329,13 +329,7 @@ impl<'a> TrainingLoop<'a> {
         let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
         let cost = graph.cost();
         let trainer = Trainer::new(device, &graph, &settings, &sets)?;
-        let (train, scored) = match job.scoring {
-            Scoring::Holdout { fraction, seed } => {
-                let Split { train, validation } = holdout(data.train.count, fraction, seed);
-                (train, (TRAIN, validation))
-            }
-            Scoring::Published => (all(data.train.count), (TEST, all(data.test.count))),
-        };
+        let (train, scored) = learnt_and_scored(job.scoring, data);
         Ok(Self { job, trainer, cost, train, scored, images_seen: 0, seconds: 0.0 })
     }
 

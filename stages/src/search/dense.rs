@@ -2,7 +2,7 @@
 //! edges a node.
 
 use crate::Genotype;
-use crate::genotype::{Cell, EDGES, Edge, INPUTS, NODES, Operation};
+use crate::genotype::{Cell, EDGES, Edge, INPUTS, NODES, Operation, edges_into};
 use crate::random::Random;
 use crate::sample::EDGES_A_NODE;
 
@@ -40,11 +40,11 @@ impl DenseCells {
     /// The architecture of two edges a node, those with the most of `worth`; of equal ones the first.
     pub(super) fn pruned_by(&self, worth: impl Fn(usize) -> f64) -> Genotype {
         let mut kept = [false; ALL_EDGES];
-        for_each_node(|edges| {
-            let mut order: Vec<usize> = edges.collect();
+        for (cell, node) in [0, EDGES].into_iter().flat_map(|cell| (0..NODES).map(move |node| (cell, node))) {
+            let mut order: Vec<usize> = edges_into(node).map(|edge| cell + edge).collect();
             order.sort_by(|&a, &b| worth(b).total_cmp(&worth(a)));
             order.into_iter().take(EDGES_A_NODE).for_each(|edge| kept[edge] = true);
-        });
+        }
         self.keeping(|edge| kept[edge])
     }
 
@@ -71,15 +71,6 @@ impl DenseCells {
         };
         let normal = cell();
         Genotype { normal, reduce: cell() }.canonical()
-    }
-}
-
-/// Calls `visit` with the edges into each node of both cells.
-fn for_each_node(mut visit: impl FnMut(std::ops::Range<usize>)) {
-    let mut first = 0;
-    for node in (0..NODES).chain(0..NODES) {
-        visit(first..first + INPUTS + node);
-        first += INPUTS + node;
     }
 }
 

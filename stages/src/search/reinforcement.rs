@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::dense::{ALL_EDGES, CHOICES, DenseCells};
 use super::{Searcher, best};
 use crate::Genotype;
-use crate::portable::exp;
+use crate::portable::softmax;
 use crate::random::Random;
 use crate::sample::ArchitectureList;
 
@@ -65,7 +65,7 @@ impl ReinforcementSearch {
         let mut random = Random::new(self.seed, "reinforcement", number as u64);
         DenseCells(std::array::from_fn(|edge| {
             let mut left = random.uniform();
-            let probabilities = softmax(&self.logits[edge]);
+            let probabilities = probabilities(&self.logits[edge]);
             let drawn = probabilities.iter().position(|&probability| {
                 left -= probability;
                 left < 0.0
@@ -76,11 +76,10 @@ impl ReinforcementSearch {
     }
 }
 
-fn softmax(logits: &[f64; CHOICES]) -> [f64; CHOICES] {
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers = logits.map(|logit| exp(logit - most));
-    let sum: f64 = powers.iter().sum();
-    powers.map(|power| power / sum)
+fn probabilities(logits: &[f64; CHOICES]) -> [f64; CHOICES] {
+    let mut probabilities = *logits;
+    softmax(&mut probabilities);
+    probabilities
 }
 
 impl Searcher for ReinforcementSearch {
@@ -102,7 +101,7 @@ impl Searcher for ReinforcementSearch {
         let corrections = self.powers.map(|power| 1.0 - power);
         let advantage = score - self.mean / corrections[2];
         for edge in 0..ALL_EDGES {
-            let probabilities = softmax(&self.logits[edge]);
+            let probabilities = probabilities(&self.logits[edge]);
             for choice in 0..CHOICES {
                 // The derivative of the drawn operation's logarithmic probability.
                 let drawn = f64::from(u8::from(usize::from(cells.0[edge]) == choice));
@@ -123,7 +122,7 @@ impl Searcher for ReinforcementSearch {
     fn finish(&self) -> Vec<Genotype> {
         let Some(place) = best(&self.scores) else { return Vec::new() };
         let cells = self.asked[place];
-        let probability = |edge: usize| softmax(&self.logits[edge])[usize::from(cells.0[edge])];
+        let probability = |edge: usize| probabilities(&self.logits[edge])[usize::from(cells.0[edge])];
         vec![cells.pruned_by(probability)]
     }
 }

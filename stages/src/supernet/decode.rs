@@ -3,8 +3,8 @@
 use super::network::Choices;
 use super::result::SupernetEpoch;
 use crate::Genotype;
-use crate::genotype::{Cell, EDGES, INPUTS, NODES, Operation};
-use crate::portable;
+use crate::genotype::{Cell, EDGES, Edge, NODES, Operation, edges_into};
+use crate::portable::softmax;
 use crate::sample::strongest;
 
 /// Choices of an edge.
@@ -44,33 +44,19 @@ fn weights(numbers: &[f32], edges: &[f32]) -> Weights {
     for row in &mut weights {
         softmax(row);
     }
-    let mut first = 0;
     for node in 0..NODES {
-        let count = INPUTS + node;
-        if let Some(edges) = edges.get(first..first + count) {
+        let into = edges_into(node);
+        if let Some(edges) = edges.get(into.clone()) {
             let mut shares: Vec<f64> = edges.iter().map(|&number| f64::from(number)).collect();
             softmax(&mut shares);
-            for (row, share) in weights[first..].iter_mut().zip(shares) {
+            for (row, share) in weights[into].iter_mut().zip(shares) {
                 for weight in row {
                     *weight *= share;
                 }
             }
         }
-        first += count;
     }
     weights
-}
-
-/// With the same bits on every machine.
-fn softmax(row: &mut [f64]) {
-    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    for number in row.iter_mut() {
-        *number = portable::exp(*number - largest);
-    }
-    let sum: f64 = row.iter().sum();
-    for weight in row {
-        *weight /= sum;
-    }
 }
 
 fn skips(cell: &Cell) -> usize {
@@ -79,18 +65,13 @@ fn skips(cell: &Cell) -> usize {
 
 /// The number of the edge of a cell whose skip connection has the least weight.
 fn weakest_skip(cell: &Cell, weights: &Weights) -> Option<usize> {
-    let of_node = |(node, edges): (usize, &Vec<crate::genotype::Edge>)| {
-        let first: usize = (0..node).map(|before| INPUTS + before).sum();
-        let is_skip = |edge: &&crate::genotype::Edge| edge.operation == Operation::SkipConnect;
+    let of_node = |(node, edges): (usize, &Vec<Edge>)| {
+        let first = edges_into(node).start;
+        let is_skip = |edge: &&Edge| edge.operation == Operation::SkipConnect;
         edges.iter().filter(is_skip).map(|edge| first + edge.input).collect::<Vec<_>>()
     };
     let weight = |edge: &usize| weights[*edge][Operation::SkipConnect as usize];
     cell.nodes.iter().enumerate().flat_map(of_node).min_by(|a, b| weight(a).total_cmp(&weight(b)))
-}
-
-/// The share of a cell's edges that are skip connections.
-pub(super) fn skip_share(cell: &Cell) -> f64 {
-    skips(cell) as f64 / cell.nodes.iter().flatten().count().max(1) as f64
 }
 
 /// The `count` operations of each edge with the largest numbers, of equal ones the first.
@@ -123,7 +104,6 @@ pub(super) fn of_all(numbers: &[f32], choices: &Choices) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::Edge;
 
     fn numbers(of: &[(usize, Operation, f32)]) -> Vec<f32> {
         let mut numbers = vec![0.0; EDGES * CHOICES];
@@ -153,7 +133,7 @@ mod tests {
         );
         // Of equal weights the first wins.
         assert_eq!(decoded.reduce.nodes[0], [edge(0, Operation::MaxPool3x3), edge(1, Operation::MaxPool3x3)]);
-        assert!((skip_share(&decoded.normal) - 0.125).abs() < 1e-12 && skip_share(&Cell::default()) == 0.0);
+        assert!((decoded.normal.skips() - 0.125).abs() < 1e-12 && Cell::default().skips() == 0.0);
     }
 
     #[test]

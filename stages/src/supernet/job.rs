@@ -8,11 +8,11 @@ use super::method::{Method, Stage};
 use super::network::{self, Choices, Plan, Supernet};
 use super::recipe::ArchitectureRecipe;
 use super::result::SupernetEpoch;
-use crate::data::{Dataset, Split, held_out, holdout};
+use crate::data::{Dataset, held_out};
 use crate::genotype::Operation;
 use crate::random::Random;
 use crate::recipe::{Recipe, Scoring};
-use crate::train::{DataId, TEST, TRAIN, all, image_sets, settings};
+use crate::train::{DataId, image_sets, learnt_and_scored, settings};
 use crate::{Budget, Error};
 
 /// Version of what a search computes. It is part of every key: raise it when the same job would give another result.
@@ -251,13 +251,7 @@ pub(super) struct Shares {
 impl Shares {
     /// Of a set. Where the number of images to halve is odd, one is not used.
     pub(super) fn new(job: &SupernetJob, data: &Dataset) -> Result<Self, Error> {
-        let (mut train, scored) = match job.scoring {
-            Scoring::Holdout { fraction, seed } => {
-                let Split { train, validation } = holdout(data.train.count, fraction, seed);
-                (train, (TRAIN, validation))
-            }
-            Scoring::Published => (all(data.train.count), (TEST, all(data.test.count))),
-        };
+        let (mut train, scored) = learnt_and_scored(job.scoring, data);
         Random::new(job.seed, "supernet halves", 0).shuffle(&mut train);
         let half = train.len() / 2;
         if half == 0 {

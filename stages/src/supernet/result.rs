@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::{decode, decode_epoch, skip_share};
+use super::decode::{decode, decode_epoch};
 use crate::Genotype;
 use crate::train::{Divergence, Finished};
 
@@ -86,7 +86,7 @@ impl SupernetEpoch {
             reduce_edges,
             skip_share: 0.0,
         };
-        epoch.skip_share = skip_share(&decode_epoch(&epoch, most_skips).normal);
+        epoch.skip_share = decode_epoch(&epoch, most_skips).normal.skips();
         epoch
     }
 }

@@ -2,9 +2,9 @@
 
 use kernels::{Graph, GroupSettings, ImageSet, NormInit, Preprocess, Shape, TrainerSettings};
 
-use super::TrainingJob;
-use crate::data::Dataset;
-use crate::recipe::{BnInit, Recipe};
+use super::{TrainingJob, all};
+use crate::data::{Dataset, Split, holdout};
+use crate::recipe::{BnInit, Recipe, Scoring};
 use crate::{Budget, Error, network};
 
 /// Image sets of a trainer.
@@ -24,6 +24,17 @@ impl TrainerInputs {
         let classes = data.classes.len();
         let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
         Ok(Self { graph, settings: settings(budget, recipe, data, job.seed), sets: image_sets(data)? })
+    }
+}
+
+/// Which images a training learns from, and the set and the images that give its score.
+pub(crate) fn learnt_and_scored(scoring: Scoring, data: &Dataset) -> (Vec<u32>, (usize, Vec<u32>)) {
+    match scoring {
+        Scoring::Holdout { fraction, seed } => {
+            let Split { train, validation } = holdout(data.train.count, fraction, seed);
+            (train, (TRAIN, validation))
+        }
+        Scoring::Published => (all(data.train.count), (TEST, all(data.test.count))),
     }
 }
 
