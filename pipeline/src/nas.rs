@@ -8,9 +8,9 @@ use stages::mip::MipState;
 use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
-    Architectures, BudgetQuality, Budgets, CompareSearches, ComparedSearches, Evaluate, FitForest, Handle,
-    ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
-    SelectArchitecture, SelectBudget, Train,
+    Architectures, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches, Evaluate,
+    FitForest, GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles,
+    Sample, SampleBudgets, Search, SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -48,6 +48,9 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
     let probe = Genotype { normal: cell.clone(), reduce: cell };
     let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
     fits(&config.full)?;
+    if let Some(budget) = &config.search.budget {
+        fits(budget)?;
+    }
     let mut budgets = vec![config.space.cheapest()];
     for (index, row) in HYPERPARAMETERS.iter().enumerate() {
         if row.shapes_network() {
@@ -106,9 +109,13 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     }
 
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
-    let budget = dag.add("select-budget", stage);
+    let selected = dag.add("select-budget", stage);
     let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
-    let mip = dag.add("mip", Mip { truth, budget, rounds: found });
+    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found });
+    let budget = match config.search.budget {
+        Some(budget) => dag.add("given-budget", GivenBudget { budget }),
+        None => selected,
+    };
     // The winner's last training is on all training images, with none held out. Its test accuracy after the last epoch is what
     // is told; what a training of this kind calls its score is the best over the epochs, which nobody reads.
     let last = |number: u64| JobTemplate {
@@ -133,7 +140,12 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let confirming = dag.add("train@confirm", stage);
     let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
     let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
-    dag.add("nas-search", NasSearch { mip, search, trained, confirmed, scoring: config.train.scoring });
+    let source = match config.search.budget {
+        Some(_) => BudgetSource::Given(budget),
+        None => BudgetSource::Found { mip, confirmed },
+    };
+    let scoring = config.train.scoring;
+    dag.add("nas-search", NasSearch { budget: source, search, trained, scoring });
     dag.end_main();
 
     let CompareConfig { strategies, seeds } = &config.compare;

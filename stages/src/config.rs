@@ -43,7 +43,7 @@ pub struct Config {
     pub space: BudgetSpace,
     /// Section `[mip]`: minimum importance pruning.
     pub mip: MipConfig,
-    /// Section `[search]`: the architecture search with the budget found.
+    /// Section `[search]`: the architecture search.
     pub search: SearchConfig,
     /// Section `[compare]`: which strategies `compare-searches` compares.
     pub compare: CompareConfig,
@@ -93,6 +93,8 @@ pub struct MipConfig {
 /// The architecture search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchConfig {
+    /// The budget to search with; none for the one that minimum importance pruning finds.
+    pub budget: Option<Budget>,
     /// The strategy, with its settings.
     pub strategy: Strategy,
     /// Architectures that it may ask for.
@@ -219,6 +221,7 @@ impl Config {
                 seed: mip.seed("seed")?,
             },
             search: SearchConfig {
+                budget: given_budget(&search)?,
                 strategy: strategy(&search, "strategy", search.text("strategy")?)?,
                 samples: search.count("samples", 1, 1_000_000)?,
                 seed: search.seed("seed")?,
@@ -276,6 +279,15 @@ impl TrainConfig {
             },
         })
     }
+}
+
+/// The budget that a search is given, if it is.
+fn given_budget(section: &Section<'_>) -> Result<Option<Budget>, Error> {
+    let text = section.text("budget")?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error: Error| section.wrong("budget", error.to_string()))
 }
 
 /// A list of names of which none stands twice.

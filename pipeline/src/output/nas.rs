@@ -8,7 +8,7 @@ use stages::Budget;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::FixReason;
 use stages::recipe::Scoring;
-use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget};
+use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
 
 use super::diverged::DivergedJson;
 use super::format;
@@ -21,11 +21,25 @@ use crate::engine::basis::Basis;
 #[derive(Serialize)]
 pub(super) struct NasSearchJson {
     #[serde(flatten)]
-    mip: MipJson,
-    /// The budget found, ranked again with a seed that its choice has not seen.
-    confirmed: RankedJson,
+    budget: BudgetJson,
     search: SearchJson,
     best: BestJson,
+}
+
+/// The budget and where it comes from.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum BudgetJson {
+    Found {
+        #[serde(flatten)]
+        mip: Box<MipJson>,
+        /// The budget found, ranked again with a seed that its choice has not seen.
+        confirmed: RankedJson,
+    },
+    Given {
+        budget: Budget,
+        diverged_trainings: Vec<DivergedJson>,
+    },
 }
 
 /// The result of `mip`.
@@ -63,7 +77,7 @@ struct BestJson {
     diverged_at: Option<u64>,
     /// Whether no choice depends on these test images.
     unseen: bool,
-    /// Its score under the budget found.
+    /// Its score under the budget of the search.
     score: f64,
 }
 
@@ -71,8 +85,16 @@ impl NasSearchJson {
     pub(super) fn of(report: &NasSearchReport, search: Option<&Basis>) -> Self {
         let best = &report.best;
         Self {
-            mip: MipJson::of(&report.mip, &report.diverged),
-            confirmed: RankedJson::of(&report.confirmed),
+            budget: match &report.budget {
+                SearchBudget::Found { mip, confirmed } => BudgetJson::Found {
+                    mip: Box::new(MipJson::of(mip, &report.diverged)),
+                    confirmed: RankedJson::of(confirmed),
+                },
+                SearchBudget::Given(budget) => BudgetJson::Given {
+                    budget: *budget,
+                    diverged_trainings: report.diverged.iter().map(DivergedJson::of).collect(),
+                },
+            },
             search: SearchJson::of(&report.search, search),
             best: BestJson {
                 genotype: best.genotype.to_string(),
@@ -231,18 +253,25 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
             }
         ),
     };
-    let mut text = mip_text(&report.mip);
-    let confirmed = &report.confirmed;
+    let (mut text, which) = match &report.budget {
+        SearchBudget::Found { mip, confirmed } => {
+            let mut text = mip_text(mip);
+            let _ = writeln!(
+                text,
+                "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n",
+                super::heading("Budget confirmed"),
+                format::correlation(confirmed.trial.spearman),
+                format::interval(confirmed.interval),
+            );
+            (text, "found")
+        }
+        SearchBudget::Given(budget) => {
+            (format!("{}\n  {budget}\n\n", super::heading("Budget given")), "given")
+        }
+    };
     let _ = writeln!(
         text,
-        "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n",
-        super::heading("Budget confirmed"),
-        format::correlation(confirmed.trial.spearman),
-        format::interval(confirmed.interval),
-    );
-    let _ = writeln!(
-        text,
-        "{}\n  {}\n  {accuracy}\n  {}, {}\n  found by the strategy {} with {} under the budget found ({}), with a score of \
+        "{}\n  {}\n  {accuracy}\n  {}, {}\n  found by the strategy {} with {} under the budget {which} ({}), with a score of \
          {:.2}% of {}\n{}",
         super::heading("Best architecture"),
         best.genotype,

@@ -8,8 +8,9 @@ use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
     BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, FitForest,
-    Handle, Mip, MipReport, NasSearch, NasSearchReport, Prune, Rank, RankedBudget, Sample, SampleBudgets,
-    Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train, TrainedBudget,
+    GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport, Prune, Rank, RankedBudget, Sample,
+    SampleBudgets, Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train,
+    TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -113,6 +114,12 @@ impl Show for SelectBudget {
     }
 }
 
+impl Show for GivenBudget {
+    fn show(&self, budget: &Budget, _: &Known<'_>) -> Result {
+        shown(budget, format!("{budget}\n"))
+    }
+}
+
 impl Show for Mip {
     fn show(&self, report: &MipReport, _: &Known<'_>) -> Result {
         titled(MipJson::of(report, &report.diverged), mip_text(report) + &diverged_text(&report.diverged))
@@ -122,7 +129,7 @@ impl Show for Mip {
 impl Show for Search {
     fn show(&self, outcome: &SearchOutcome, known: &Known<'_>) -> Result {
         let text = format!(
-            "{}\nscore {:.2}% of {} under the budget found\nthe strategy {} scored {}{} ({})\n{}",
+            "{}\nscore {:.2}% of {} under the budget\nthe strategy {} scored {}{} ({})\n{}",
             outcome.best,
             outcome.training.score,
             scored_on(self.template.scoring),

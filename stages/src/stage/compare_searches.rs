@@ -21,12 +21,12 @@ pub struct ComparedSearches {
 /// Compares strategies; the output is a [`SearchComparison`].
 #[derive(Clone, Debug)]
 pub struct CompareSearches {
-    /// The budget found.
+    /// The budget that they search with.
     pub budget: Handle<Budget>,
-    /// The same architectures under full training, and under the budget found: what an evaluation costs with the one in place of the
-    /// other.
+    /// The same architectures under full training, and under the budget: what an evaluation costs with the one in place
+    /// of the other.
     pub full: Handle<Vec<TrainedBudget>>,
-    /// Those under the budget found.
+    /// Those under the budget.
     pub cheap: Handle<Vec<TrainedBudget>>,
     /// The strategies.
     pub strategies: Vec<ComparedSearches>,

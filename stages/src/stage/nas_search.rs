@@ -9,32 +9,56 @@ use super::{
 };
 use crate::recipe::Scoring;
 use crate::train::Divergence;
-use crate::{Error, Genotype};
+use crate::{Budget, Error, Genotype};
 
 /// Brings everything together. The output is a [`NasSearchReport`].
 #[derive(Clone, Copy, Debug)]
 pub struct NasSearch {
-    /// The budget found, and how.
-    pub mip: Handle<MipReport>,
+    /// The budget.
+    pub budget: BudgetSource,
     /// The search under it.
     pub search: Handle<SearchOutcome>,
     /// The winner's full training, with a seed that no choice has seen.
     pub trained: Handle<Vec<TrainedBudget>>,
-    /// The budget found, ranked once more with such a seed.
-    pub confirmed: Handle<Vec<RankedBudget>>,
     /// How the trainings that chose it were scored.
     pub scoring: Scoring,
+}
+
+/// Where the budget of a search comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum BudgetSource {
+    /// Minimum importance pruning.
+    Found {
+        /// What it found, and how.
+        mip: Handle<MipReport>,
+        /// The budget found, ranked once more with a seed that its choice has not seen.
+        confirmed: Handle<Vec<RankedBudget>>,
+    },
+    /// The configuration (`search.budget`).
+    Given(Handle<Budget>),
+}
+
+/// The budget of a search, by where it comes from, as [`BudgetSource`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SearchBudget {
+    /// What minimum importance pruning found.
+    Found {
+        /// The budget, and how it was found.
+        mip: MipReport,
+        /// The same budget, ranked by trainings with a seed that its choice has not seen.
+        confirmed: RankedBudget,
+    },
+    /// What the configuration gave.
+    Given(Budget),
 }
 
 /// What a run was for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NasSearchReport {
-    /// The budget found, and how.
-    pub mip: MipReport,
+    /// The budget.
+    pub budget: SearchBudget,
     /// How trainings were scored, in the choice of the budget and in the search.
     pub scoring: Scoring,
-    /// The same budget, ranked by trainings with a seed that its choice has not seen.
-    pub confirmed: RankedBudget,
     /// The search under it.
     pub search: SearchOutcome,
     /// The best architecture that the search found.
@@ -67,7 +91,7 @@ impl Stage for NasSearch {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -77,12 +101,14 @@ impl Stage for NasSearch {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        vec![
-            self.mip.role("mip"),
-            self.search.role("search"),
-            self.trained.role("trained"),
-            self.confirmed.role("confirmed"),
-        ]
+        let mut list = vec![self.search.role("search"), self.trained.role("trained")];
+        match self.budget {
+            BudgetSource::Found { mip, confirmed } => {
+                list.extend([mip.role("mip"), confirmed.role("confirmed")]);
+            }
+            BudgetSource::Given(budget) => list.push(budget.role("budget")),
+        }
+        list
     }
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
@@ -91,14 +117,20 @@ impl Stage for NasSearch {
         let [training] = trained.trainings.as_slice() else {
             return Err(inputs.unexpected(self.trained, "is not one training"));
         };
-        let mip = inputs.read(self.mip)?;
-        let confirmed = inputs.read_only(self.confirmed)?;
-        let diverged = [&mip.diverged, &search.diverged, &trained.diverged, &confirmed.diverged];
+        let mut diverged = [&search.diverged[..], &trained.diverged[..]].concat();
+        let budget = match self.budget {
+            BudgetSource::Found { mip, confirmed } => {
+                let (mip, confirmed) = (inputs.read(mip)?, inputs.read_only(confirmed)?);
+                diverged.splice(..0, mip.diverged.iter().cloned());
+                diverged.extend(confirmed.diverged.iter().cloned());
+                SearchBudget::Found { mip, confirmed }
+            }
+            BudgetSource::Given(budget) => SearchBudget::Given(inputs.read(budget)?),
+        };
         Ok(NasSearchReport {
-            diverged: diverged.into_iter().flatten().cloned().collect(),
-            mip,
+            diverged,
+            budget,
             scoring: self.scoring,
-            confirmed,
             best: BestArchitecture {
                 genotype: search.best.clone(),
                 parameters: training.parameters,

@@ -1,4 +1,4 @@
-//! Stage `search`: architectures proposed by a strategy, trained under the budget found, the best kept.
+//! Stage `search`: architectures proposed by a strategy, trained under a budget, the best kept.
 
 use cache::Fields;
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,10 @@ use crate::supernet::SupernetResult;
 use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
-/// Searches under the budget found; the output is a [`SearchOutcome`].
+/// Searches under a budget; the output is a [`SearchOutcome`].
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// The budget found.
+    /// The budget.
     pub budget: Handle<Budget>,
     /// What the trainings share.
     pub template: JobTemplate,
@@ -191,7 +191,7 @@ impl Stage for Search {
             found.ok_or_else(|| nothing("the strategy proposed no architecture with a score".to_owned()))?;
         if let Some(Divergence { step, .. }) = training.divergence {
             return Err(nothing(format!(
-                "every training under the budget found diverged, that of {best} at step {step}; leave learning rates \
+                "every training under the budget diverged, that of {best} at step {step}; leave learning rates \
                  that are too high, or 16 bits, out of the space"
             ))
             .into());

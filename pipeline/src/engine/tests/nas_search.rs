@@ -8,8 +8,8 @@ use stages::mip::Importances;
 use stages::recipe::Scoring;
 use stages::sample;
 use stages::stage::{
-    BudgetQualityReport, DrawnBudgets, EvaluatedBudget, NasSearchReport, RankedBudget, Round,
-    SearchComparison, SearchOutcome, decode,
+    BudgetQualityReport, DrawnBudgets, EvaluatedBudget, MipReport, NasSearchReport, RankedBudget, Round,
+    SearchBudget, SearchComparison, SearchOutcome, decode,
 };
 use stages::train::{Divergence, TrainingJob};
 
@@ -61,13 +61,40 @@ fn a_second_run_gives_the_same_bytes_and_trains_nothing() {
     assert_eq!(second.manifest.trainings, TrainingCount { run: 0, cached: all, diverged: 0 });
 }
 
+/// What was found of the budget.
+fn found(report: &NasSearchReport) -> (&MipReport, &RankedBudget) {
+    let SearchBudget::Found { mip, confirmed } = &report.budget else { panic!("the budget was given") };
+    (mip, confirmed)
+}
+
+#[test]
+fn a_budget_that_is_given_is_searched_with_as_one_that_was_found() {
+    let bench = Bench::new();
+    let found_dag = dag(&[]);
+    let first = bench.run(&found_dag, "nas-search", &FakeExecutor::default());
+    let report: NasSearchReport = output(&found_dag, &first, "nas-search");
+    let budget = found(&report).0.found.trial.budget;
+    let given_dag = dag(&[("search.budget", &budget.to_string())]);
+    let executor = FakeExecutor::default();
+    let second = bench.run(&given_dag, "nas-search", &executor);
+    let given: NasSearchReport = output(&given_dag, &second, "nas-search");
+    assert_eq!(given.budget, SearchBudget::Given(budget));
+    assert_eq!((given.search, given.best), (report.search, report.best));
+    assert!(executor.trained.into_inner().unwrap().is_empty());
+
+    // Without anything in the cache it trains what the search asks for and its winner, and nothing else.
+    let alone = Bench::new().run(&given_dag, "nas-search", &FakeExecutor::default());
+    assert_eq!(alone.manifest.trainings.run, 12 + 1);
+}
+
 #[test]
 fn the_report_is_complete() {
     let bench = Bench::new();
     let dag = dag(&[]);
     let outcome = bench.run(&dag, "nas-search", &FakeExecutor::default());
     let report: NasSearchReport = output(&dag, &outcome, "nas-search");
-    let rounds = &report.mip.rounds;
+    let (mip, confirmed) = found(&report);
+    let rounds = &mip.rounds;
     // Six hyper-parameters have a choice; the last two are fixed together.
     assert_eq!(rounds.len(), 5);
     assert_eq!(rounds.iter().map(|round| round.fixed.len()).sum::<usize>(), 6);
@@ -75,17 +102,17 @@ fn the_report_is_complete() {
     assert!(rounds.iter().all(|round| (shares(round) - 1.0).abs() < 1e-9));
     // Cutout and float bits have no choice here.
     assert!(rounds.iter().all(|round| round.importances[6..] == [None; 2]));
-    assert!(report.mip.found.trial.spearman.is_some());
-    assert!(report.mip.found.cost_ratio < 1.0);
+    assert!(mip.found.trial.spearman.is_some());
+    assert!(mip.found.cost_ratio < 1.0);
     let rises = |a: &RankedBudget, b: &RankedBudget| {
         a.cost_ratio < b.cost_ratio && a.trial.spearman < b.trial.spearman
     };
-    assert!(report.mip.pareto.is_sorted_by(rises));
+    assert!(mip.pareto.is_sorted_by(rises));
     assert_eq!((report.search.asked, report.search.evaluations.len()), (12, 12));
     assert!(report.diverged.is_empty());
     // The budget that was found, by other trainings.
-    assert_eq!(report.confirmed.trial.budget, report.mip.found.trial.budget);
-    assert!(report.confirmed.trial.spearman.is_some());
+    assert_eq!(confirmed.trial.budget, mip.found.trial.budget);
+    assert!(confirmed.trial.spearman.is_some());
 }
 
 #[test]
@@ -98,11 +125,10 @@ fn the_winner_alone_is_trained_on_all_images_and_seeds_that_choose_do_not_confir
     let (last, chosen_by): (Vec<_>, Vec<_>) = trained.into_iter().partition(|job| job.seed == 1000);
     let (on_all, confirming): (Vec<_>, Vec<_>) =
         last.into_iter().partition(|job| job.scoring == Scoring::Published);
+    let (mip, _) = found(&report);
     let [winner] = on_all.as_slice() else { panic!("{} are trained on all images", on_all.len()) };
     assert_eq!(winner.genotype, report.best.genotype);
-    assert!(
-        confirming.len() == 8 && confirming.iter().all(|job| job.budget == report.mip.found.trial.budget)
-    );
+    assert!(confirming.len() == 8 && confirming.iter().all(|job| job.budget == mip.found.trial.budget));
     assert!(chosen_by.iter().all(|job| job.seed == 1 && matches!(job.scoring, Scoring::Holdout { .. })));
 }
 
