@@ -3,6 +3,11 @@
 The generator is pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 2020).
 """
 
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,18 +31,64 @@ def pcg4d(v: list[int]) -> list[int]:
     return v
 
 
-def gumbel(shape: tuple[int, int], *, seed: int, mixture: int, epoch: int, image: int) -> Tensor:
-    """Noise of Gumbel's distribution for a mixture's numbers and a batch that begins with `image`: `shape`, binary64."""
-    words = [
-        pcg4d(
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn for: a mixture and a batch that begins with `image`."""
+
+    seed: int
+    mixture: int
+    epoch: int
+    image: int
+
+    def uniform(self, place: int) -> list[float]:
+        """Four uniform numbers for a place of the mixture."""
+        sub = self.mixture << 16 | place
+        words = pcg4d(
             [
-                (seed & MASK) ^ (PURPOSE * 0x9E3779B9 & MASK),
-                (seed >> 32) ^ ((mixture << 16 | number) * 0x85EBCA6B & MASK),
-                epoch,
-                image,
+                (self.seed & MASK) ^ (PURPOSE * 0x9E3779B9 & MASK),
+                (self.seed >> 32) ^ (sub * 0x85EBCA6B & MASK),
+                self.epoch,
+                self.image,
             ]
-        )[0]
-        for number in range(shape[0] * shape[1])
-    ]
-    uniform = (np.array([word >> 9 for word in words], dtype=np.float64) + 0.5) / 2.0**23
+        )
+        return [((word >> 9) + 0.5) / 2.0**23 for word in words]
+
+
+def gumbel(shape: tuple[int, int], drawn: Drawn) -> Tensor:
+    """Noise of Gumbel's distribution for a mixture's numbers: `shape`, binary64."""
+    uniform = np.array([drawn.uniform(number)[0] for number in range(shape[0] * shape[1])])
     return torch.from_numpy(-np.log(-np.log1p(-uniform))).reshape(shape)
+
+
+class GammaDraw(torch.autograd.Function):
+    """Draws of Gamma distributions of these shapes with the implicit gradient (Figurnov, Mohamed and Mnih, 2018)."""
+
+    @staticmethod
+    def forward(ctx: Any, shapes: Tensor, drawn: Drawn) -> Tensor:
+        values = [gamma(shape, number, drawn) for number, shape in enumerate(shapes.flatten().tolist())]
+        ctx.slopes = [slope(shape, value) for shape, value in zip(shapes.flatten().tolist(), values, strict=True)]
+        return torch.tensor(values, dtype=torch.float64).reshape(shapes.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * torch.tensor(ctx.slopes, dtype=torch.float64).reshape(gradient.shape), None
+
+
+def gamma(shape: float, number: int, drawn: Drawn) -> float:
+    """A draw for a number of a mixture (Marsaglia and Tsang, 2000)."""
+    d = (shape + 1 if shape < 1 else shape) - 1 / 3
+    for attempt in range(16):
+        radius, angle, accepted, lower = drawn.uniform(number << 4 | attempt)
+        normal = math.sqrt(-2 * math.log(radius)) * math.cos(2 * math.pi * angle)
+        v = (1 + normal / math.sqrt(9 * d)) ** 3
+        if v > 0 and math.log(accepted) < normal**2 / 2 + d - d * v + d * math.log(v):
+            return d * v * (lower ** (1 / shape) if shape < 1 else 1)
+    raise ArithmeticError("no try was accepted")
+
+
+def slope(shape: float, x: float) -> float:
+    """How a draw x changes with its shape: minus the distribution function's derivative by the shape over the density."""
+    with mpmath.workdps(30):
+        upper = mpmath.diff(lambda a: mpmath.gammainc(a, x, mpmath.inf, regularized=True), shape)
+        density = mpmath.mpf(x) ** (shape - 1) * mpmath.exp(-x) / mpmath.gamma(shape)
+        return float(upper / density)

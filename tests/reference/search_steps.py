@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam
 
 from golden import Case, make_batch, make_network, shorten
-from noise import gumbel
+from noise import Drawn
 
 STEPS = 4
 
@@ -37,13 +37,15 @@ class Rates:
     """How far weights are moved on both sides for the finite difference."""
     temperature: float = 0.5
     """Of mixtures that are drawn."""
+    divergence: float = 0.02
+    """Weight of the divergence of Dirichlet distributions from uniform ones."""
 
 
 def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = "") -> dict[str, Any]:
     """Losses of both kinds of batches, and the architecture and the weights' norm after the last step.
 
     Step k is in epoch k div 2, trains on batch k mod 2, and the architecture sees batch 2 + k mod 2. `draw` is how
-    mixtures are drawn, if they are: `concrete` or `one-hot`.
+    mixtures are drawn, if they are: `concrete`, `one-hot` or `dirichlet`.
     """
     network = make_network(case, torch.float64)
     batches = [make_batch(case, index, torch.float64) for index in range(4)]
@@ -56,14 +58,15 @@ def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = 
 
     def differentiate(batch: tuple[Tensor, Tensor], parameters: list[Tensor]) -> tuple[float, list[Tensor]]:
         loss = cross_entropy(network(batch[0])[0], batch[1])
-        return loss.item(), list(torch.autograd.grad(loss, parameters))
+        pull = torch.zeros(())
+        if draw == "dirichlet":
+            pull = rates.divergence * (network.normal.divergence() + network.reduce.divergence())
+        return loss.item(), list(torch.autograd.grad(loss + pull, parameters))
 
     def draw_mixtures(epoch: int, batch: int) -> None:
         for number, mixture in enumerate((network.normal, network.reduce)):
-            image = batch * case.budget.batch_size
-            shape = tuple(mixture.weight.shape)
-            mixture.noise = gumbel(shape, seed=0, mixture=number, epoch=epoch, image=image)
-            mixture.temperature, mixture.one_hot = rates.temperature, draw == "one-hot"
+            mixture.draw, mixture.temperature = draw, rates.temperature
+            mixture.drawn = Drawn(seed=0, mixture=number, epoch=epoch, image=batch * case.budget.batch_size)
 
     def move(to: list[Tensor]) -> None:
         for weight, value in zip(weights, to, strict=True):
@@ -116,5 +119,5 @@ def search_steps(case: Case) -> dict[str, Any]:
     """The JSON object of both orders."""
     rates = Rates()
     orders = {name: search(case, rates, second_order=name == "second") for name in ("first", "second")}
-    orders |= {name: search(case, rates, draw=name) for name in ("concrete", "one-hot")}
+    orders |= {name: search(case, rates, draw=name) for name in ("concrete", "one-hot", "dirichlet")}
     return {"steps": STEPS, "rates": asdict(rates), "orders": orders}

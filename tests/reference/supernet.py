@@ -6,9 +6,11 @@ are chosen so that `state_dict()` has the names that tests/tests/parity/supernet
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d, one_hot, relu
+from torch.distributions import Dirichlet, kl_divergence
+from torch.nn.functional import avg_pool2d, elu, max_pool2d, one_hot, relu
 
 from handmade import Classifier
+from noise import Drawn, GammaDraw, gumbel
 
 NODES = 2
 EDGES = sum(2 + node for node in range(NODES))
@@ -53,9 +55,7 @@ class Separable(nn.Module):
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
         super().__init__()
         padding = dilation * (kernel - 1) // 2
-        self.depthwise = nn.Conv2d(
-            channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False
-        )
+        self.depthwise = nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.bn = norm(channels)
 
@@ -100,9 +100,7 @@ class Cell(nn.Module):
         super().__init__()
         self.pre0, self.pre1 = (Preprocess(width, channels) for width in inputs)
         self.edges = nn.ModuleList(
-            Mixed(channels, 2 if reduction and source < 2 else 1)
-            for node in range(NODES)
-            for source in range(2 + node)
+            Mixed(channels, 2 if reduction and source < 2 else 1) for node in range(NODES) for source in range(2 + node)
         )
 
     def forward(self, s0: Tensor, s1: Tensor, weights: Tensor) -> Tensor:
@@ -118,24 +116,36 @@ class Cell(nn.Module):
 class Mixture(nn.Module):
     """The numbers whose softmax weighs the operations of each edge.
 
-    With `noise` the weights are drawn: softmax((α + noise) / temperature) (Xie et al., 2019, SNAS), or, `one_hot`, 1
-    for the largest of a row, which alone has a gradient, that of the softmax (Dong and Yang, 2019, GDAS).
+    Weights may be drawn: `concrete`, softmax((α + noise) / temperature) (Xie et al., 2019, SNAS); `one-hot`, 1 for the
+    largest of a row, which alone has a gradient, that of the softmax (Dong and Yang, 2019, GDAS); `dirichlet`, of
+    concentrations elu(α) + 1 (Chen et al., 2021, DrNAS).
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(EDGES, 8))
-        self.noise: Tensor | None = None
-        self.temperature, self.one_hot = 1.0, False
+        self.draw, self.drawn, self.temperature = "", Drawn(0, 0, 0, 0), 1.0
 
     def forward(self) -> Tensor:
-        if self.noise is None:
+        if not self.draw:
             return self.weight.softmax(dim=1)
-        soft = ((self.weight + self.noise) / self.temperature).softmax(dim=1)
-        if not self.one_hot:
+        if self.draw == "dirichlet":
+            values = GammaDraw.apply(self.concentrations(), self.drawn)
+            return (values / values.sum(dim=1, keepdim=True)).to(self.weight)
+        noise = gumbel(tuple(self.weight.shape), self.drawn)
+        soft = ((self.weight + noise) / self.temperature).softmax(dim=1)
+        if self.draw == "concrete":
             return soft
         hard = one_hot(soft.argmax(dim=1), soft.shape[1]).to(soft)
         return hard * (1 + soft - soft.detach())
+
+    def concentrations(self) -> Tensor:
+        return elu(self.weight) + 1
+
+    def divergence(self) -> Tensor:
+        """That of the Dirichlet distributions from uniform ones, summed."""
+        shapes = self.concentrations()
+        return kl_divergence(Dirichlet(shapes), Dirichlet(torch.ones_like(shapes))).sum()
 
 
 class Supernet(Classifier):

@@ -17,6 +17,8 @@ pub(crate) struct Example {
     pub(crate) classes: usize,
     pub(crate) drop_path: f32,
     pub(crate) label_smoothing: f32,
+    /// The parameter whose gradient goes through draws as their distribution does, which no differences of losses show.
+    pub(crate) drawn_from: Option<&'static str>,
     pub(crate) build: Build,
 }
 
@@ -32,6 +34,7 @@ pub(crate) fn example(
         classes: CLASSES,
         drop_path: 0.0,
         label_smoothing: 0.0,
+        drawn_from: None,
         build: Box::new(build),
     }
 }

@@ -123,7 +123,7 @@ fn steps_of_parts_agree_with_the_reference() {
 
 #[test]
 fn steps_whose_mixtures_are_drawn_agree_with_the_reference() {
-    for draw in [Draw::Concrete, Draw::OneHot] {
+    for draw in [Draw::Concrete, Draw::OneHot, Draw::Dirichlet { divergence: 0.1 }] {
         agrees(&supernet_drawn(Some(draw)), &format!("{draw:?}"), &Step::bilevel(ARCHITECTURE, None));
     }
 }

@@ -48,8 +48,8 @@ fn darts(section: &Section<'_>) -> Result<SupernetStrategy, Error> {
 /// The others that train a supernet.
 fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
     let section = |name| Section { document, name };
-    let [gdas, snas, pc_darts, p_darts] =
-        ["search.gdas", "search.snas", "search.pc-darts", "search.p-darts"].map(section);
+    let names = ["search.gdas", "search.snas", "search.pc-darts", "search.p-darts", "search.drnas"];
+    let [gdas, snas, pc_darts, p_darts, drnas] = names.map(section);
     let epochs =
         |section: &Section<'_>| section.count("still_epochs", 0, 1_000_000).map(|epochs| epochs as u32);
     let methods = [
@@ -71,6 +71,15 @@ fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
                 most_skips: p_darts.count("most_skips", 0, 8)? as u32,
             },
             p_darts,
+        ),
+        (
+            Method::DrNas {
+                operations: drnas.counts("operations", 2, Operation::ALL.len())?,
+                channel_parts: drnas.counts("channel_parts", 1, 1024)?,
+                still_epochs: epochs(&drnas)?,
+                divergence: drnas.real("divergence", |weight| weight >= 0.0, "not below 0")?,
+            },
+            drnas,
         ),
     ];
     methods

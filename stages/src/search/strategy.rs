@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::evolution::{EvolutionSearch, PRUNINGS};
 use super::reinforcement::ReinforcementSearch;
 use super::{Evolution, RandomSearch, Reinforcement, Searcher};
-use crate::Error;
 use crate::supernet::{ArchitectureRecipe, Method};
+use crate::{Budget, Error};
 
 /// A strategy, as a person chooses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Described {
 }
 
 /// All strategies.
-pub const STRATEGIES: [Described; 8] = [
+pub const STRATEGIES: [Described; 9] = [
     Described {
         name: "random",
         line: "trains random architectures and keeps the best",
@@ -61,6 +61,11 @@ pub const STRATEGIES: [Described; 8] = [
         name: "p-darts",
         line: "three supernets, deeper and deeper with fewer and fewer operations, and few skip connections",
         source: "Chen, Xie, Wu and Tian, 2019, Progressive differentiable architecture search",
+    },
+    Described {
+        name: "drnas",
+        line: "two supernets whose mixtures are drawn from Dirichlet distributions, the second with fewer operations",
+        source: "Chen, Wang, Cheng, Tang and Hsieh, 2021, DrNAS: Dirichlet neural architecture search",
     },
 ];
 
@@ -150,13 +155,13 @@ impl Strategy {
         }
     }
 
-    /// The settings that fit a search of `samples` architectures, or of a supernet for so many epochs, and a sentence for each that
-    /// had to shrink.
-    pub fn fitting(self, samples: usize, epochs: u32) -> (Self, Vec<String>) {
+    /// The settings that fit a search of `samples` architectures, or of a supernet under a budget, and a sentence for
+    /// each that had to shrink.
+    pub fn fitting(self, samples: usize, budget: &Budget) -> (Self, Vec<String>) {
         let asked = match self {
             Self::Evolution(asked) => asked,
             Self::Supernet(strategy) => {
-                let (method, shrunk) = strategy.method.fitting(epochs);
+                let (method, shrunk) = strategy.method.fitting(budget);
                 return (Self::Supernet(SupernetStrategy { method, ..strategy }), shrunk);
             }
             Self::Random | Self::Reinforcement(_) => return (self, Vec::new()),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::Budget;
 use crate::genotype::{Cell, Operation};
 use crate::random::Random;
 use crate::sample::{ArchitectureList, RandomArchitectures};
@@ -41,7 +42,7 @@ fn search(
     seed: u64,
     score: impl Fn(&Genotype) -> f64,
 ) -> (Vec<(Genotype, f64)>, (Genotype, f64)) {
-    let (strategy, _) = strategy.fitting(samples, 1);
+    let (strategy, _) = strategy.fitting(samples, &Budget::NAMED[0].1);
     let mut searcher = begin(strategy, samples, seed);
     let mut scored = Vec::new();
     loop {
@@ -236,7 +237,7 @@ fn reinforcement_keeps_the_likeliest_edges_of_its_best() {
 
 #[test]
 fn settings_shrink_to_what_fits_and_say_so() {
-    let (fitting, shrunk) = named("evolution").fitting(16, 1);
+    let (fitting, shrunk) = named("evolution").fitting(16, &Budget::NAMED[0].1);
     assert_eq!(fitting, Strategy::Evolution(Evolution { population: 8, tournament: 2, at_once: 8 }));
     assert_eq!(
         shrunk,
@@ -245,10 +246,10 @@ fn settings_shrink_to_what_fits_and_say_so() {
             "search.evolution.tournament is 2 instead of 10, for 16 evaluations"
         ]
     );
-    assert_eq!(named("evolution").fitting(100, 1), (named("evolution"), Vec::new()));
+    assert_eq!(named("evolution").fitting(100, &Budget::NAMED[0].1), (named("evolution"), Vec::new()));
     for samples in 1..200 {
         let (Strategy::Evolution(Evolution { population, tournament, .. }), _) =
-            named("evolution").fitting(samples, 1)
+            named("evolution").fitting(samples, &Budget::NAMED[0].1)
         else {
             unreachable!()
         };

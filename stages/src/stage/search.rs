@@ -173,7 +173,7 @@ impl Stage for Search {
 
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let budget = inputs.read(self.budget)?;
-        let (strategy, shrunk) = self.strategy.fitting(self.samples, budget.epochs);
+        let (strategy, shrunk) = self.strategy.fitting(self.samples, &budget);
         let (list, diverged) = (Vec::new(), Vec::new());
         let mut evaluations = Evaluations { template: &self.template, budget, jobs, list, diverged };
         let (found, supernet) = match strategy.begin(self.samples, self.seed) {

@@ -91,6 +91,12 @@ pub(super) fn all_choices() -> Choices {
     vec![Operation::ALL.to_vec(); EDGES]
 }
 
+/// The numbers of `choices`, where `all` are those of all operations.
+pub(super) fn of_choices(all: &[f32], choices: &Choices) -> Vec<f32> {
+    let rows = choices.iter().zip(all.chunks(CHOICES));
+    rows.flat_map(|(choices, row)| choices.iter().map(|&choice| row[choice as usize])).collect()
+}
+
 /// The numbers of all operations, where `numbers` are those of `choices`.
 pub(super) fn of_all(numbers: &[f32], choices: &Choices) -> Vec<f32> {
     let mut all = vec![DROPPED; EDGES * CHOICES];
@@ -170,6 +176,7 @@ mod tests {
         assert_eq!(kept[5], [Operation::MaxPool3x3, Operation::AvgPool3x3]);
         let few: Vec<f32> = (0..2 * EDGES).map(|number| number as f32).collect();
         let all = of_all(&few, &kept);
+        assert_eq!(of_choices(&all, &kept), few);
         assert_eq!(all[CHOICES + skip as usize], 2.0);
         assert_eq!(all[CHOICES], DROPPED);
         assert_eq!(super::kept(&all, 1)[1], [Operation::SepConv3x3]);

@@ -146,7 +146,8 @@ impl SupernetJob {
         Plan {
             choices,
             draw: self.method.draw(),
-            channel_parts: self.method.channel_parts(),
+            channel_parts: stage.channel_parts,
+            weighs_edges: self.method.weighs_edges(),
             drops_skips: stage.skip_dropout > 0.0,
             is_one_group: false,
         }

@@ -50,6 +50,19 @@ pub enum Method {
         /// Most skip connections in the normal cell that is found.
         most_skips: u32,
     },
+    /// Mixtures drawn from Dirichlet distributions, in two stages, of a part of the channels (Chen et al., 2021,
+    /// DrNAS). A budget's epochs are those of each stage. The second goes on with the numbers of the operations that
+    /// are kept, and begins with new weights. (The authors widen the trained ones.)
+    DrNas {
+        /// Operations of each edge.
+        operations: [u32; 2],
+        /// One of so many channels goes through the mixtures, in each stage.
+        channel_parts: [u32; 2],
+        /// First epochs of each stage in which the architecture stays as it is.
+        still_epochs: u32,
+        /// Weight of the divergence of the distributions from the uniform one.
+        divergence: f64,
+    },
 }
 
 /// What the architecture's gradient is of.
@@ -82,6 +95,8 @@ pub(super) struct Stage {
     pub(super) operations: usize,
     /// Probability that a skip connection is dropped, at its start.
     pub(super) skip_dropout: f64,
+    /// One of so many channels goes through the mixtures.
+    pub(super) channel_parts: usize,
 }
 
 /// How far weights are moved for the finite difference, over the norm of what they are moved by.
@@ -114,7 +129,7 @@ impl Order {
 
 impl Method {
     /// The methods with their papers' settings, by the names that people give them.
-    pub const NAMED: [(&'static str, Self); 7] = [
+    pub const NAMED: [(&'static str, Self); 8] = [
         ("darts-first", Self::Darts { order: Order::First }),
         ("darts-second", Self::Darts { order: Order::Second }),
         ("darts-published", Self::Darts { order: Order::Published }),
@@ -131,6 +146,10 @@ impl Method {
                 most_skips: 2,
             },
         ),
+        (
+            "drnas",
+            Self::DrNas { operations: [8, 4], channel_parts: [6, 4], still_epochs: 10, divergence: 1e-3 },
+        ),
     ];
 
     /// The name in keys.
@@ -141,6 +160,7 @@ impl Method {
             Self::Gdas { .. } => "gdas",
             Self::PcDarts { .. } => "pc-darts",
             Self::PDarts { .. } => "p-darts",
+            Self::DrNas { .. } => "drnas",
         }
     }
 
@@ -165,27 +185,51 @@ impl Method {
                 }
                 fields
             }
+            Self::DrNas { operations, channel_parts, still_epochs, divergence } => {
+                let mut fields = fields.with("still_epochs", still_epochs)?.with("divergence", divergence)?;
+                for stage in 0..2 {
+                    fields.insert(&format!("operations.{stage}"), operations[stage])?;
+                    fields.insert(&format!("channel_parts.{stage}"), channel_parts[stage])?;
+                }
+                fields
+            }
         })
     }
 
-    /// The settings that fit so many epochs, and a sentence for each that had to shrink: of few epochs the architecture stays as it
-    /// is in the share of the paper's.
-    pub fn fitting(mut self, epochs: u32) -> (Self, Vec<String>) {
-        let name = self.name();
-        let (still, most) = match &mut self {
+    /// The settings that fit a budget, and a sentence for each that had to shrink. Of few epochs the architecture stays
+    /// as it is in the share of the paper's. Channels are taken apart into as many parts as divide them.
+    pub fn fitting(mut self, budget: &Budget) -> (Self, Vec<String>) {
+        let (name, epochs, channels) = (self.name(), budget.epochs, budget.channels);
+        let (still, parts) = match &mut self {
             // 15 of 50, and 10 of 25.
-            Self::PcDarts { still_epochs, .. } => (still_epochs, epochs * 3 / 10),
-            Self::PDarts { still_epochs, .. } => (still_epochs, epochs * 2 / 5),
-            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => return (self, Vec::new()),
+            Self::PcDarts { channel_parts, still_epochs } => {
+                (Some((still_epochs, epochs * 3 / 10)), std::slice::from_mut(channel_parts))
+            }
+            Self::PDarts { still_epochs, .. } => (Some((still_epochs, epochs * 2 / 5)), &mut [][..]),
+            Self::DrNas { channel_parts, still_epochs, .. } => {
+                (Some((still_epochs, epochs * 2 / 5)), &mut channel_parts[..])
+            }
+            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => (None, &mut [][..]),
         };
-        if *still <= most {
-            return (self, Vec::new());
+        let mut shrunk = Vec::new();
+        let mut note = |key, to: u32, from: u32, hyperparameter, value: u32| {
+            shrunk.push(format!(
+                "search.{name}.{key} is {to} instead of {from}, for a budget of {hyperparameter}={value}"
+            ));
+        };
+        if let Some((still, most)) = still.filter(|(still, most)| **still > *most) {
+            note("still_epochs", most, *still, "epochs", epochs);
+            *still = most;
         }
-        let shrunk = format!(
-            "search.{name}.still_epochs is {most} instead of {still}, for a budget of epochs={epochs}"
-        );
-        *still = most;
-        (self, vec![shrunk])
+        for parts in parts {
+            let divides = |parts: &u32| channels % parts == 0;
+            let most = (1..=*parts).rev().find(divides).unwrap_or(1);
+            if most != *parts {
+                note("channel_parts", most, *parts, "channels", channels);
+                *parts = most;
+            }
+        }
+        (self, shrunk)
     }
 
     /// The step of a search in which the architecture, the group `architecture`, is trained.
@@ -199,7 +243,7 @@ impl Method {
                 Step::bilevel(architecture, order.difference().map(unrolled))
             }
             Self::Snas { .. } => Step::plain(2),
-            Self::Gdas { .. } | Self::PcDarts { .. } | Self::PDarts { .. } => {
+            Self::Gdas { .. } | Self::PcDarts { .. } | Self::PDarts { .. } | Self::DrNas { .. } => {
                 Step::bilevel(architecture, None)
             }
         }
@@ -222,7 +266,9 @@ impl Method {
     /// First epochs of a stage in which the architecture stays as it is.
     fn still_epochs(&self) -> u32 {
         match *self {
-            Self::PcDarts { still_epochs, .. } | Self::PDarts { still_epochs, .. } => still_epochs,
+            Self::PcDarts { still_epochs, .. }
+            | Self::PDarts { still_epochs, .. }
+            | Self::DrNas { still_epochs, .. } => still_epochs,
             Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => 0,
         }
     }
@@ -240,8 +286,14 @@ impl Method {
         match self {
             Self::Snas { .. } => Some(Draw::Concrete),
             Self::Gdas { .. } => Some(Draw::OneHot),
+            Self::DrNas { divergence, .. } => Some(Draw::Dirichlet { divergence: *divergence as f32 }),
             Self::Darts { .. } | Self::PcDarts { .. } | Self::PDarts { .. } => None,
         }
+    }
+
+    /// Whether a stage begins with the numbers that the one before had in the end.
+    pub(super) fn keeps_numbers(&self) -> bool {
+        matches!(self, Self::DrNas { .. })
     }
 
     /// Whether weights and architecture see all images, instead of a half each.
@@ -249,12 +301,9 @@ impl Method {
         matches!(self, Self::Snas { .. })
     }
 
-    /// One of so many channels goes through the mixtures.
-    pub(super) fn channel_parts(&self) -> usize {
-        match *self {
-            Self::PcDarts { channel_parts, .. } => (channel_parts as usize).max(1),
-            _ => 1,
-        }
+    /// Whether the edges of a node are weighed too, where a part of the channels goes through the mixtures.
+    pub(super) fn weighs_edges(&self) -> bool {
+        matches!(self, Self::PcDarts { channel_parts, .. } if *channel_parts > 1)
     }
 
     /// Most skip connections of the normal cell that is found.
@@ -278,15 +327,30 @@ impl Method {
     /// Its supernets, one after the other.
     pub(super) fn stages(&self, budget: &Budget) -> Vec<Stage> {
         let all = Operation::ALL.len();
-        let Self::PDarts { extra_layers, operations, skip_dropout, .. } = *self else {
-            return vec![Stage { layers: budget.layers, operations: all, skip_dropout: 0.0 }];
-        };
-        let stage = |stage: usize| Stage {
-            layers: budget.layers.saturating_add(extra_layers[stage]),
-            operations: (operations[stage] as usize).clamp(1, all),
-            skip_dropout: skip_dropout[stage],
-        };
-        (0..3).map(stage).collect()
+        let plain = Stage { layers: budget.layers, operations: all, skip_dropout: 0.0, channel_parts: 1 };
+        let operations_of = |count: u32| (count as usize).clamp(1, all);
+        let parts_of = |count: u32| (count as usize).max(1);
+        match *self {
+            Self::PDarts { extra_layers, operations, skip_dropout, .. } => (0..3)
+                .map(|stage| Stage {
+                    layers: budget.layers.saturating_add(extra_layers[stage]),
+                    operations: operations_of(operations[stage]),
+                    skip_dropout: skip_dropout[stage],
+                    ..plain
+                })
+                .collect(),
+            Self::DrNas { operations, channel_parts, .. } => (0..2)
+                .map(|stage| Stage {
+                    operations: operations_of(operations[stage]),
+                    channel_parts: parts_of(channel_parts[stage]),
+                    ..plain
+                })
+                .collect(),
+            Self::PcDarts { channel_parts, .. } => {
+                vec![Stage { channel_parts: parts_of(channel_parts), ..plain }]
+            }
+            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => vec![plain],
+        }
     }
 
     /// Probability that a skip connection is dropped in an epoch of a stage, of so many.
@@ -306,6 +370,10 @@ impl Method {
             Self::PcDarts { .. } | Self::PDarts { .. } => {
                 ArchitectureRecipe { learning_rate: 6e-4, minimum_rate: 0.0, ..darts }
             }
+            // The divergence stands in place of weight decay.
+            Self::DrNas { .. } => {
+                ArchitectureRecipe { learning_rate: 6e-4, minimum_rate: 0.0, weight_decay: 0.0, ..darts }
+            }
         }
     }
 }
@@ -317,15 +385,22 @@ mod tests {
     #[test]
     fn the_architecture_is_trained_in_most_epochs_however_few_there_are() {
         let method = |name| Method::NAMED.iter().find(|(known, _)| *known == name).expect("a method").1;
+        let of = |epochs, channels| Budget { epochs, channels, ..Budget::NAMED[2].1 };
         for (name, epochs, expected) in
             [("pc-darts", 50, 15), ("pc-darts", 10, 3), ("p-darts", 1, 0), ("p-darts", 25, 10)]
         {
-            let (fitting, shrunk) = method(name).fitting(epochs);
+            let (fitting, shrunk) = method(name).fitting(&of(epochs, 16));
             assert_eq!(fitting.still_epochs(), expected, "{name}");
             assert_eq!(shrunk.is_empty(), fitting == method(name));
         }
-        let (_, shrunk) = method("pc-darts").fitting(10);
+        let (_, shrunk) = method("pc-darts").fitting(&of(10, 16));
         assert_eq!(shrunk, ["search.pc-darts.still_epochs is 3 instead of 15, for a budget of epochs=10"]);
+        let (drnas, shrunk) = method("drnas").fitting(&of(25, 8));
+        assert_eq!(shrunk, ["search.drnas.channel_parts is 4 instead of 6, for a budget of channels=8"]);
+        let parts = drnas.stages(&of(25, 8)).into_iter().map(|stage| stage.channel_parts);
+        assert_eq!(parts.collect::<Vec<_>>(), [4, 4]);
+        let (drnas, shrunk) = method("drnas").fitting(&of(25, 36));
+        assert!(shrunk.is_empty() && drnas == method("drnas"));
     }
 
     #[test]

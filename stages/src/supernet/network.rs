@@ -27,8 +27,10 @@ pub(super) struct Plan {
     pub(super) choices: [Choices; 2],
     /// How mixtures are drawn, if they are.
     pub(super) draw: Option<Draw>,
-    /// One of so many channels goes through the mixtures; where not all do, the edges of a node are weighed too.
+    /// One of so many channels goes through the mixtures.
     pub(super) channel_parts: usize,
+    /// Whether the edges of a node are weighed too.
+    pub(super) weighs_edges: bool,
     /// Whether drop path applies to skip connections.
     pub(super) drops_skips: bool,
     /// Whether the architecture is trained with the weights, and not as a group of its own.
@@ -92,7 +94,7 @@ fn mixtures(graph: &mut Graph, plan: &Plan) -> Result<[CellMixtures; 2], kernels
             None => graph.mixture(MIXTURES[kind], EDGES, choices)?,
             Some(draw) => graph.drawn_mixture(MIXTURES[kind], EDGES, choices, draw)?,
         };
-        let weighed = if plan.channel_parts > 1 { NODES } else { 0 };
+        let weighed = if plan.weighs_edges { NODES } else { 0 };
         let edges = (0..weighed).map(|node| graph.mixture(&of_edges[kind][node], 1, INPUTS + node));
         Ok(CellMixtures { operations, edges: edges.collect::<Result<_, kernels::Error>>()? })
     };
@@ -123,9 +125,10 @@ impl Edges<'_> {
             for (input, &state) in states.iter().enumerate() {
                 let name = format!("{name}.edges.{edge}");
                 let stride = place.stride(input);
-                if let Some(&mixture) = self.mixtures.edges.get(node) {
+                let weight = self.mixtures.edges.get(node).map(|&mixture| (mixture, 0, input));
+                if self.plan.channel_parts > 1 {
                     let value = self.partial(graph, &name, edge, state, stride)?;
-                    terms.push(Term { value, drop: false, weight: Some((mixture, 0, input)) });
+                    terms.push(Term { value, drop: false, weight });
                 } else {
                     terms.extend(self.terms(graph, &name, edge, state, stride)?);
                 }

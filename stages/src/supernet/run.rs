@@ -5,7 +5,7 @@ use std::time::Instant;
 use kernels::{Device, Epoch, EpochMetrics, Group, Part, Step, Stream, Trainer};
 
 use super::checkpoint::{Checkpoints, Standing};
-use super::decode::of_all;
+use super::decode::{of_all, of_choices};
 use super::job::{SearchInputs, Shares, SupernetJob};
 use super::method::Stage;
 use super::network::{Choices, MIXTURES, edge_mixtures};
@@ -106,11 +106,16 @@ impl StageSearch {
         let SearchInputs { supernet, settings, sets } = SearchInputs::new(job, number, epochs, data)?;
         let mut trainer = Trainer::new(device, &supernet.graph, &settings, &sets)?;
         let stage = job.method.stages(&job.budget)[number];
-        let initial = initial_numbers(job, number, stage.operations);
+        let choices = job.choices(number, epochs);
+        let before = (number * job.budget.epochs as usize).checked_sub(1).and_then(|last| epochs.get(last));
+        let initial = match before.filter(|_| job.method.keeps_numbers()) {
+            Some(last) => [of_choices(&last.normal, &choices[0]), of_choices(&last.reduce, &choices[1])],
+            None => initial_numbers(job, number, stage.operations),
+        };
         for (name, numbers) in MIXTURES.iter().zip(&initial) {
             trainer.set_parameter(name, numbers)?;
         }
-        let (choices, architecture) = (job.choices(number, epochs), supernet.architecture);
+        let architecture = supernet.architecture;
         Ok(Self { number, stage, choices, trainer, architecture })
     }
 
@@ -216,7 +221,7 @@ impl Search<'_> {
             if !found.loss.is_finite() {
                 return Ok(Some(u64::from(epoch + 1) * steps));
             }
-            let [operations, edges] = stage.numbers(job.method.channel_parts() > 1)?;
+            let [operations, edges] = stage.numbers(job.method.weighs_edges())?;
             self.epochs.push(SupernetEpoch::new(
                 loss,
                 architecture_loss,

@@ -73,6 +73,9 @@ fn methods() -> Vec<(&'static str, Method)> {
             let (extra_layers, still_epochs, most_skips) = ([0, 1, 2], 1, 2);
             (name, Method::PDarts { extra_layers, operations, skip_dropout, still_epochs, most_skips })
         }
+        Method::DrNas { operations, divergence, .. } => {
+            (name, Method::DrNas { operations, divergence, channel_parts: [4, 2], still_epochs: 1 })
+        }
         method => (name, method),
     };
     Method::NAMED.into_iter().map(quick).collect()
@@ -190,7 +193,11 @@ fn a_search_is_as_large_as_it_says_and_the_same_with_two_threads() {
         let found = search(&job, &data, &cpu(1), &listener, &NoCheckpoints).unwrap().result;
         let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
         assert_eq!(listener.images.into_inner(), size.images, "{name}");
-        let stages = if matches!(method, Method::PDarts { .. }) { 3 } else { 1 };
+        let stages = match method {
+            Method::PDarts { .. } => 3,
+            Method::DrNas { .. } => 2,
+            _ => 1,
+        };
         // What is kept is not known before.
         assert!(found.training_flops == size.flops || stages > 1 && found.training_flops < size.flops);
         assert_eq!((found.epochs.len(), found.diverged_at), (3 * stages, None), "{name}");
@@ -226,6 +233,11 @@ fn the_architecture_is_still_for_as_long_as_a_method_says() {
     let least_kept = (0..8).filter(|&choice| row(3)[choice] > f32::MIN).map(|choice| row(2)[choice]);
     let most_dropped = (0..8).filter(|&choice| row(3)[choice] == f32::MIN).map(|choice| row(2)[choice]);
     assert!(least_kept.fold(f32::MAX, f32::min) >= most_dropped.fold(f32::MIN, f32::max));
+    // Numbers go on from one stage of DrNAS to the next, whose first epoch is a still one.
+    let found = whole(&tiny(method("drnas"), &data), &data, 2);
+    let [last, next] = [&found.epochs[2].normal, &found.epochs[3].normal];
+    assert_eq!(next.iter().filter(|&&a| a > f32::MIN).count(), 4 * EDGES);
+    assert!(last.iter().zip(next).all(|(last, next)| *next == f32::MIN || next == last));
 }
 
 #[test]
@@ -233,8 +245,9 @@ fn a_search_goes_on_from_its_checkpoint_and_from_no_other() {
     let data = dots(40, 8, 3);
     let job = |name| tiny(methods().into_iter().find(|(known, _)| *known == name).unwrap().1, &data);
     let other = job("snas");
-    // That of three stages in the middle of the second, and between it and the third.
-    let stops = [("darts-first", 1), ("darts-second", 2), ("gdas", 1), ("p-darts", 4), ("p-darts", 6)];
+    // Those of several stages in the middle of one, and between two.
+    let several = [("p-darts", 4), ("p-darts", 6), ("drnas", 3), ("drnas", 5)];
+    let stops = [("darts-first", 1), ("darts-second", 2), ("gdas", 1)].into_iter().chain(several);
     for (job, stops_after) in stops.map(|(name, stops_after)| (job(name), stops_after)) {
         let expected = whole(&job, &data, 1);
         let stopped = Listener::default();

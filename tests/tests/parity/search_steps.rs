@@ -34,6 +34,7 @@ struct Rates {
     architecture_decay: f32,
     distance: f32,
     temperature: f32,
+    divergence: f32,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +61,7 @@ fn hold_search(order: &str, choice: DeviceChoice) {
     let draw = match order {
         "concrete" => Some(Draw::Concrete),
         "one-hot" => Some(Draw::OneHot),
+        "dirichlet" => Some(Draw::Dirichlet { divergence: rates.divergence }),
         _ => None,
     };
     let expected = &orders[order];
@@ -127,4 +129,5 @@ on_each_device! { hold_search:
     second_order("second")
     drawn_from_a_concrete_distribution("concrete")
     drawn_one_by_one("one-hot")
+    drawn_from_dirichlet_distributions("dirichlet")
 }

@@ -85,18 +85,21 @@ fn a_search_meets_in_the_cache_what_another_has_trained() {
 
 #[test]
 fn killed_ten_times_a_search_has_the_history_of_one_that_was_not() {
-    let slow = ["--target=search", "--set=search.samples=16", "--set=data.train_images=2000"];
+    let slow = [
+        "--target=search",
+        "--set=search.samples=10",
+        "--set=search.budget=BPE-1,epochs=4,layers=3,channels=4,image_size=8",
+        "--set=data.train_images=600",
+    ];
     let listed = strategies(&Sandbox::new());
     for strategy in listed {
         let chosen = format!("--set=search.strategy={strategy}");
         let arguments = [&slow[..], &[&chosen]].concat();
         let clean = Sandbox::new();
-        clean.run(&["--target=select-budget", "--set=data.train_images=2000"]);
         let begun = Instant::now();
         let expected = clean.run(&arguments);
         let whole_ms = begun.elapsed().as_millis() as u64;
         let sandbox = Sandbox::new();
-        sandbox.run(&["--target=select-budget", "--set=data.train_images=2000"]);
         let mut random = Random(7);
         for kill in 0..10 {
             let mut child = sandbox.start(&arguments);
@@ -225,6 +228,12 @@ fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
         ("search.p-darts.operations=[8, 5]", &["search.p-darts.operations", "a list of 3"]),
         ("search.p-darts.operations=[8, 5, 9]", &["search.p-darts.operations", "from 2 to 8"]),
         ("search.p-darts.skip_dropout=[0.0, 0.4, 1.0]", &["search.p-darts.skip_dropout"]),
+        ("search.drnas.operations=[8]", &["search.drnas.operations", "a list of 2"]),
+        ("search.drnas.channel_parts=[6, 0]", &["search.drnas.channel_parts", "from 1"]),
+        ("search.drnas.divergence=-1", &["search.drnas.divergence", "not below 0"]),
+        ("search.budget=BPE-9", &["search.budget"]),
+        ("search.budget=BPE-1,epochs=0", &["search.budget", "epochs"]),
+        ("search.budget=BPE-1,layers=3,image_size=4000", &["search.budget"]),
     ] {
         refused(&sandbox, &["run", "--set", set], parts);
     }

@@ -1,5 +1,6 @@
 //! Softmaxes of mixtures.
 
+use super::dirichlet::{self, Place, Share};
 use super::{Backward, Draw, Softmax, Weights, gumbel, largest};
 use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector};
 use crate::program::WorkspaceId;
@@ -31,9 +32,18 @@ impl Kernel for Softmax {
                 std::slice::from_raw_parts_mut(cx.memory.workspace::<f32>(self.op.softmax), mixture.kept),
             )
         };
-        let first = self.op.concrete(numbers);
+        let first = self.op.factors(numbers);
         for (row, from) in from.chunks(choices).enumerate() {
             let at = row * choices;
+            if let Some(Draw::Dirichlet { .. }) = self.op.draw {
+                let (weights, slopes) = kept.split_at_mut(first);
+                let alphas: Vec<f64> = from.iter().map(|&a| f64::from(a)).collect();
+                let row = dirichlet::shares(&alphas, at, self.place(cx));
+                for ((weight, slope), share) in weights[at..].iter_mut().zip(&mut slopes[at..]).zip(row) {
+                    (*weight, *slope) = (share.weight as f32, share.slope as f32);
+                }
+                continue;
+            }
             let logits = self.logits(cx, at, from);
             let most = logits[largest(&logits)];
             let exponential = |a: f64| (a - most).exp();
@@ -59,6 +69,12 @@ impl Softmax {
         let noise = |choice: usize| gumbel(cx.settings.seed, mixture, at + choice, cx.epoch, image);
         let temperature = f64::from(cx.temperature);
         from.iter().enumerate().map(|(choice, &a)| (f64::from(a) + noise(choice)) / temperature).collect()
+    }
+
+    /// What is drawn for, if anything is.
+    fn place(&self, cx: &Context<'_>) -> Option<Place> {
+        let &image = cx.batch.first().filter(|_| self.is_drawn)?;
+        Some(Place { seed: cx.settings.seed, mixture: self.op.mixture, epoch: cx.epoch, image })
     }
 }
 
@@ -91,7 +107,25 @@ impl Kernel for Backward {
             let drawn = gradients.iter_mut().zip(weights);
             drawn.filter(|&(_, &weight)| weight == 0.0).for_each(|(gradient, _)| *gradient = 0.0);
         }
-        let weights = &weights[self.0.concrete(count)..];
+        let (shares, weights) = (weights, &weights[self.0.factors(count)..]);
+        if let Some(Draw::Dirichlet { divergence }) = self.0.draw {
+            // SAFETY: the caller's promise; the parameter has as many elements.
+            let numbers = unsafe { std::slice::from_raw_parts(cx.master(self.0.param), count) };
+            let rows = shares.chunks(choices).zip(weights.chunks(choices)).zip(gradients.chunks(choices));
+            for (((shares, slopes), gradients), (numbers, to)) in
+                rows.zip(numbers.chunks(choices).zip(to.chunks_mut(choices)))
+            {
+                let share = |(&weight, &slope): (&f32, &f32)| Share {
+                    weight: f64::from(weight),
+                    slope: f64::from(slope),
+                };
+                let row: Vec<Share> = shares.iter().zip(slopes).map(share).collect();
+                let alphas: Vec<f64> = numbers.iter().map(|&a| f64::from(a)).collect();
+                let found = dirichlet::gradients(&alphas, &row, gradients, f64::from(divergence));
+                to.iter_mut().zip(found).for_each(|(to, gradient)| *to = gradient as f32);
+            }
+            return;
+        }
         let slope = self.0.draw.map_or(1.0, |_| 1.0 / f64::from(cx.temperature));
         let rows = weights.chunks(choices).zip(gradients.chunks(choices)).zip(to.chunks_mut(choices));
         for ((weights, gradients), to) in rows {

@@ -9,13 +9,26 @@ const SOFTMAX: Shader = Shader {
     workgroup: 64,
     files: &[RNG, include_str!("gumbel.wgsl"), include_str!("softmax.wgsl")],
 };
+const POLYGAMMA: &str = include_str!("polygamma.wgsl");
+const DIRICHLET: Shader = Shader {
+    name: "dirichlet",
+    workgroup: 64,
+    files: &[RNG, include_str!("gumbel.wgsl"), POLYGAMMA, include_str!("dirichlet.wgsl")],
+};
 const TERMS: Shader =
     Shader { name: "mixture_terms", workgroup: 64, files: &[include_str!("mixture_terms.wgsl")] };
+const SUMS: &str = include_str!("mixture_sums.wgsl");
 const SOFTMAX_BACKWARD: Shader =
-    Shader { name: "softmax_backward", workgroup: 64, files: &[include_str!("softmax_backward.wgsl")] };
+    Shader { name: "softmax_backward", workgroup: 64, files: &[SUMS, include_str!("softmax_backward.wgsl")] };
+const DIRICHLET_BACKWARD: Shader = Shader {
+    name: "dirichlet_backward",
+    workgroup: 64,
+    files: &[SUMS, POLYGAMMA, include_str!("dirichlet_backward.wgsl")],
+};
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&SOFTMAX, &TERMS, &SOFTMAX_BACKWARD];
+pub(in crate::ops) const SHADERS: &[&Shader] =
+    &[&SOFTMAX, &DIRICHLET, &TERMS, &SOFTMAX_BACKWARD, &DIRICHLET_BACKWARD];
 
 impl Kernel for Softmax {
     fn lower(&self, lowering: &mut Lowering<'_>) {
@@ -31,11 +44,17 @@ impl Kernel for Softmax {
             .field("order", state.order)
             .field("mixture", op.mixture.0)
             .choice("DRAWN", *is_drawn)
-            .choice("ONE_HOT", op.draw == Some(Draw::OneHot))
             .field("numbers", state.parameters + lowering.layout.offset(op.param))
-            .field("weights", state.mixtures[op.mixture.0].weights)
-            .field("concrete", state.mixtures[op.mixture.0].weights + op.concrete(rows * choices));
-        lowering.push(0, launch(&SOFTMAX, parts, rows, 1));
+            .field("weights", state.mixtures[op.mixture.0].weights);
+        let factors = state.mixtures[op.mixture.0].weights + op.factors(rows * choices);
+        let launch = match op.draw {
+            Some(Draw::Dirichlet { .. }) => launch(&DIRICHLET, parts.field("slopes", factors), rows, 1),
+            Some(Draw::Concrete | Draw::OneHot) | None => {
+                let parts = parts.choice("ONE_HOT", op.draw == Some(Draw::OneHot)).field("concrete", factors);
+                launch(&SOFTMAX, parts, rows, 1)
+            }
+        };
+        lowering.push(0, launch);
     }
 }
 
@@ -54,13 +73,25 @@ impl Kernel for Backward {
                 .field("partials", words.partials)
         };
         let sums = launch(&TERMS, parts(), terms, 1);
-        let backward = parts()
-            .choice("DRAWN", self.0.draw.is_some())
-            .choice("ONE_HOT", self.0.draw == Some(Draw::OneHot))
-            .field("weights", words.weights)
-            .field("concrete", words.weights + self.0.concrete(rows * choices))
-            .field("gradient", state.gradients + lowering.layout.offset(self.0.param));
-        let backward = launch(&SOFTMAX_BACKWARD, backward, rows, 1);
+        let factors = words.weights + self.0.factors(rows * choices);
+        let at = lowering.layout.offset(self.0.param);
+        let backward = parts().field("weights", words.weights).field("gradient", state.gradients + at);
+        let backward = match self.0.draw {
+            Some(Draw::Dirichlet { divergence }) => {
+                let backward = backward
+                    .field("slopes", factors)
+                    .field("numbers", state.parameters + at)
+                    .field("divergence", divergence.to_bits() as usize);
+                launch(&DIRICHLET_BACKWARD, backward, rows, 1)
+            }
+            Some(Draw::Concrete | Draw::OneHot) | None => {
+                let backward = backward
+                    .choice("DRAWN", self.0.draw.is_some())
+                    .choice("ONE_HOT", self.0.draw == Some(Draw::OneHot))
+                    .field("concrete", factors);
+                launch(&SOFTMAX_BACKWARD, backward, rows, 1)
+            }
+        };
         lowering.push(0, sums);
         lowering.push(1, backward);
     }

@@ -5,10 +5,12 @@
 //! is in the sums of the normalisation already), and `dα = w · (dw - Σ w·dw)` by rows.
 //!
 //! Weights may be drawn instead, anew for each batch ([`Draw`]): `w = softmax((α + G)/τ)` with noise `G` of Gumbel's
-//! distribution and the epoch's temperature τ, or the one of them that is largest. The noise is a function of seed,
-//! epoch, the batch's first image and the place of the number, and is drawn nowhere in evaluation.
+//! distribution and the epoch's temperature τ, or the one of them that is largest; or from a Dirichlet distribution. What
+//! is drawn is a function of seed, epoch, the batch's first image and the place of the number, and nothing is drawn in
+//! evaluation.
 
 mod cpu;
+mod dirichlet;
 mod gpu;
 #[cfg(test)]
 mod reference;
@@ -31,7 +33,7 @@ use crate::program::{
 use crate::rng::{Purpose, random};
 
 /// How weights are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Draw {
     /// `softmax((α + G)/τ)`, the concrete distribution (Xie et al., 2019, SNAS, Eq. 4). In evaluation the softmax of α.
     Concrete,
@@ -39,6 +41,13 @@ pub enum Draw {
     /// concrete one, and nothing from the others (Dong and Yang, 2019, GDAS, Eq. 5 to 7). In evaluation the choice
     /// with the largest α.
     OneHot,
+    /// Dirichlet's distribution of concentration `elu(α) + 1`, with the gradient through the draw (Chen et al., 2021,
+    /// DrNAS, Eq. 4 to 7). In evaluation its mean.
+    Dirichlet {
+        /// What is added to the gradient of α is so many times that of the divergence
+        /// `KL(Dir(elu(α) + 1) ‖ Dir(1))`; it is in no loss.
+        divergence: f32,
+    },
 }
 
 /// Choices of a mixture, and mixtures, that noise can tell apart.
@@ -58,14 +67,18 @@ struct Weights {
 }
 
 impl Weights {
-    /// Where the concrete weights lie behind those that terms are multiplied by, in a mixture of so many; at the same
-    /// place where both are the same.
-    fn concrete(&self, numbers: usize) -> usize {
-        if self.draw == Some(Draw::OneHot) { numbers } else { 0 }
+    /// Where it lies behind the weights that terms are multiplied by, in a mixture of so many, what their gradients are
+    /// multiplied by: the concrete weights of one-hot ones, the slopes of a Dirichlet draw; of others the weights
+    /// themselves.
+    fn factors(&self, numbers: usize) -> usize {
+        match self.draw {
+            Some(Draw::OneHot | Draw::Dirichlet { .. }) => numbers,
+            Some(Draw::Concrete) | None => 0,
+        }
     }
 }
 
-/// The weights of a step; gradients of terms that the loss does not depend on stay the zeros that are put here.
+/// The weights of a step, softmaxes or shares; gradients of terms that the loss does not depend on stay the zeros that are put here.
 #[derive(Debug)]
 struct Softmax {
     op: Weights,
@@ -122,7 +135,10 @@ impl Declare for Backward {
 
     fn accesses(&self) -> Vec<Access> {
         let Weights { softmax: weights, partials, .. } = self.0;
-        let list = Accesses::default().reads(Resource::Workspace(weights));
+        let mut list = Accesses::default().reads(Resource::Workspace(weights));
+        if let Some(Draw::Dirichlet { .. }) = self.0.draw {
+            list = list.reads(Resource::Parameters);
+        }
         // A GPU sums the partial sums of a term in place.
         list.accumulates(Resource::Workspace(partials)).shares(Resource::ParameterGradients).list()
     }
@@ -132,9 +148,12 @@ impl Declare for Backward {
 fn gumbel(seed: u64, MixtureId(mixture): MixtureId, number: usize, epoch: u32, image: u32) -> f64 {
     let sub = (mixture as u32) << 16 | number as u32;
     let word = random(seed, Purpose::Mixture, sub, epoch, image)[0];
-    // Neither 0 nor 1, and exact in 32 bits.
-    let uniform = (f64::from(word >> 9) + 0.5) / f64::from(1 << 23);
-    -(-(-uniform).ln_1p()).ln()
+    -(-(-uniform(word)).ln_1p()).ln()
+}
+
+/// A uniform number that is neither 0 nor 1, and exact in 32 bits.
+fn uniform(word: u32) -> f64 {
+    (f64::from(word >> 9) + 0.5) / f64::from(1 << 23)
 }
 
 /// The first number that is largest.
@@ -179,8 +198,13 @@ impl Graph {
             return refused(format!("{rows} rows of {choices} choices are no mixture"));
         }
         let numbers = rows.saturating_mul(choices);
-        if draw.is_some() && numbers.max(self.tables.mixtures.len()) >= NUMBERS_MAX {
-            return refused(format!("{numbers} numbers: noise tells less than {NUMBERS_MAX} apart"));
+        let most = match draw {
+            Some(Draw::Dirichlet { .. }) => NUMBERS_MAX >> dirichlet::TRY_BITS,
+            Some(Draw::Concrete | Draw::OneHot) => NUMBERS_MAX,
+            None => usize::MAX,
+        };
+        if numbers >= most || draw.is_some() && self.tables.mixtures.len() >= NUMBERS_MAX {
+            return refused(format!("{numbers} numbers: noise tells less than {most} apart"));
         }
         let mixture = MixtureId(self.tables.mixtures.len());
         let param = self.param(name.to_owned(), vec![rows, choices], Init::Zero);
@@ -188,7 +212,7 @@ impl Graph {
         let partials = WorkspaceId(weights.0 + 1);
         let terms = Vec::new();
         let op = Weights { mixture, param, softmax: weights, partials, draw };
-        let kept = numbers + op.concrete(numbers);
+        let kept = numbers + op.factors(numbers);
         self.tables.mixtures.push(crate::program::Mixture { rows, choices, weights, kept, partials, terms });
         self.push(op);
         Ok(Mixture(mixture))

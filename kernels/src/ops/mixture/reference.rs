@@ -1,5 +1,6 @@
 //! Softmaxes of mixtures and their gradients.
 
+use super::dirichlet::{self, Place, Share};
 use super::{Backward, Draw, Softmax, gumbel, largest};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 
@@ -14,6 +15,19 @@ impl Kernel for Softmax {
             }
             _ => *a,
         };
+        if let Some(Draw::Dirichlet { .. }) = op.draw {
+            let image = batch.images.first().filter(|_| *is_drawn);
+            let place = image.map(|&image| Place { seed, mixture: op.mixture, epoch: batch.epoch, image });
+            let alphas = reference.param(op.param).chunks(choices).enumerate();
+            let rows = alphas.flat_map(|(row, alphas)| dirichlet::shares(alphas, row * choices, place));
+            let (weights, slopes): (Vec<f64>, Vec<f64>) =
+                rows.map(|share| (share.weight, share.slope)).unzip();
+            let kept = [weights, slopes].concat();
+            let terms = reference.tables.mixtures[op.mixture.0].terms.len();
+            memory.workspaces.insert(op.partials, vec![0.0; terms]);
+            memory.workspaces.insert(op.softmax, kept);
+            return;
+        }
         let logits: Vec<f64> = reference.param(op.param).iter().enumerate().map(logit).collect();
         let softmax = |row: &[f64]| -> Vec<f64> {
             let sum: f64 = row.iter().map(|a| a.exp()).sum();
@@ -47,7 +61,22 @@ impl Kernel for Backward {
             // The others were not drawn.
             found.iter_mut().zip(weights).for_each(|(gradient, weight)| *gradient *= weight);
         }
-        let weights = &weights[self.0.concrete(numbers)..];
+        let factors = &weights[self.0.factors(numbers)..];
+        if let Some(Draw::Dirichlet { divergence }) = self.0.draw {
+            let alphas = reference.param(self.0.param).to_vec();
+            let choices = mixture.choices;
+            let shares: Vec<Share> =
+                weights.iter().zip(factors).map(|(&weight, &slope)| Share { weight, slope }).collect();
+            let rows = alphas.chunks(choices).zip(shares.chunks(choices)).zip(found.chunks(choices));
+            let gradient: Vec<f64> = rows
+                .flat_map(|((alphas, row), found)| {
+                    dirichlet::gradients(alphas, row, found, f64::from(divergence))
+                })
+                .collect();
+            reference.put_gradient(self.0.param, &gradient);
+            return;
+        }
+        let weights = factors;
         let slope = if self.0.draw.is_some() { 1.0 / f64::from(batch.temperature) } else { 1.0 };
         let rows = weights.chunks(mixture.choices).zip(found.chunks(mixture.choices));
         let gradient = rows.flat_map(|(weights, found)| {

@@ -1,24 +1,5 @@
 // Gradient of what softmaxes are of, a row an invocation: w (dw - sum of w dw), where dw is the sum over the row's
-// terms. Where one choice is drawn only that one has a dw.
-
-// The sum over the terms of a weight, which stand side by side from `at` to before `end`.
-struct Sum {
-    value: f32,
-    at: u32,
-}
-
-fn sum_of(job: Job, weight: u32, begin: u32, end: u32) -> Sum {
-    var sum = Sum(0.0, begin);
-    while sum.at < end {
-        let entry = job.table + 2u * job.rows + 3u * sum.at;
-        if word_at(entry) != weight {
-            break;
-        }
-        sum.value += float_at(job.partials + word_at(entry + 1u));
-        sum.at += 1u;
-    }
-    return sum;
-}
+// terms (mixture_sums.wgsl). Where one choice is drawn only that one has a dw.
 
 fn drawn(job: Job, choice: u32, gradient: f32) -> f32 {
     if ONE_HOT {

@@ -5,8 +5,14 @@ use crate::checks::{Example, Operation, edge, example, relu_conv_norm};
 use crate::graph::{Graph, ValueId};
 use crate::{Draw, Mixture, Term};
 
-/// A node of all operations between two values, as in the supernet of a search.
-fn node(graph: &mut Graph, name: &str, from: [ValueId; 2], mixture: Mixture, stride: usize) -> ValueId {
+/// A node of all operations between values, as in the supernet of a search.
+fn node<const N: usize>(
+    graph: &mut Graph,
+    name: &str,
+    from: [ValueId; N],
+    mixture: Mixture,
+    stride: usize,
+) -> ValueId {
     use Operation::{Average, Dilated, Max, Separable, Skip};
     let mut terms = Vec::new();
     for (row, value) in from.into_iter().enumerate() {
@@ -50,5 +56,10 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
         let other = relu_conv_norm(graph, "other", value, graph.shape(value).channels, 1, 1);
         node(graph, "node", [value, other], mixture, 2)
     });
-    vec![shared, Example { drop_path: 0.3, ..uneven }, concrete]
+    let dirichlet = example("weights drawn from a Dirichlet distribution", 6, |graph, value| {
+        let mixture = graph.drawn_mixture("alpha", 1, 6, Draw::Dirichlet { divergence: 0.1 }).unwrap();
+        node(graph, "node", [value; 1], mixture, 1)
+    });
+    let dirichlet = Example { drawn_from: Some("alpha"), ..dirichlet };
+    vec![shared, Example { drop_path: 0.3, ..uneven }, concrete, dirichlet]
 }
