@@ -9,8 +9,8 @@ use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, BudgetQuality, Budgets, CompareSearches, ComparedSearches, Evaluate, FitForest, Handle,
-    ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
-    SelectArchitecture, SelectBudget, Train,
+    ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample,
+    SampleBudgets, Search, SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -48,6 +48,14 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
     let probe = Genotype { normal: cell.clone(), reduce: cell };
     let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
     fits(&config.full)?;
+    let one_shot = [("supernet_budget", config.one_shot.supernet_budget), ("budget", config.one_shot.budget)];
+    for (key, budget) in one_shot {
+        let wrong = |error: stages::Error| stages::Error::Config {
+            place: format!("one_shot.{key}"),
+            problem: error.to_string(),
+        };
+        fits(&budget).map_err(wrong)?;
+    }
     let mut budgets = vec![config.space.cheapest()];
     for (index, row) in HYPERPARAMETERS.iter().enumerate() {
         if row.shapes_network() {
@@ -135,6 +143,15 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
     dag.add("nas-search", NasSearch { mip, search, trained, confirmed, scoring: config.train.scoring });
     dag.end_main();
+
+    let stage = OneShotAnalysis {
+        architectures: drawn,
+        truth,
+        config: config.one_shot.clone(),
+        template: template.clone(),
+        interval_seed: seed,
+    };
+    dag.add("one-shot-analysis", stage);
 
     let CompareConfig { strategies, seeds } = &config.compare;
     let compared = strategies.iter().map(|&strategy| ComparedSearches {

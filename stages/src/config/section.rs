@@ -69,6 +69,15 @@ impl<'a> Section<'a> {
         self.value(key, read, &format!("a list of {N} whole numbers from {least} to {most}"))
     }
 
+    /// A list of whole numbers, of any length.
+    pub(super) fn whole_numbers(&self, key: &str, least: u32, most: u32) -> Result<Vec<u32>, Error> {
+        let one = |value: &Toml| {
+            value.as_integer().and_then(|n| u32::try_from(n).ok()).filter(|n| (least..=most).contains(n))
+        };
+        let read = |value: &'a Toml| value.as_array()?.iter().map(one).collect();
+        self.value(key, read, &format!("a list of whole numbers from {least} to {most}"))
+    }
+
     /// A share for each stage.
     pub(super) fn shares<const N: usize>(&self, key: &str) -> Result<[f64; N], Error> {
         let one = |value: &Toml| value.as_float().filter(|share| (0.0..1.0).contains(share));

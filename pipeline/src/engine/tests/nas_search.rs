@@ -8,7 +8,7 @@ use stages::mip::Importances;
 use stages::recipe::Scoring;
 use stages::sample;
 use stages::stage::{
-    BudgetQualityReport, DrawnBudgets, EvaluatedBudget, NasSearchReport, RankedBudget, Round,
+    BudgetQualityReport, DrawnBudgets, EvaluatedBudget, NasSearchReport, OneShotReport, RankedBudget, Round,
     SearchComparison, SearchOutcome, decode,
 };
 use stages::train::{Divergence, TrainingJob};
@@ -203,6 +203,52 @@ fn budgets_are_judged_by_what_is_found_with_them() {
     assert_eq!(outcome.manifest.node("budget-quality").unwrap().trainings.run, 5);
     assert_eq!(bench.run(&dag, "budget-quality", &FakeExecutor::default()).manifest.trainings.run, 0);
 }
+
+#[test]
+fn one_shot_supernets_are_ranked_and_weights_that_are_gone_are_not_trusted() {
+    let bench = Bench::new();
+    let set = [
+        ("one_shot.supernet_budget", "BPE-1,epochs=3"),
+        ("one_shot.epochs", "[1, 3]"),
+        ("one_shot.sub_networks", "4"),
+    ];
+    let run = |set: &[(&str, &str)]| {
+        let dag = dag(set);
+        let outcome = bench.run(&dag, "one-shot-analysis", &FakeExecutor::default());
+        assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+        let report: OneShotReport = output(&dag, &outcome, "one-shot-analysis");
+        (report, outcome.manifest.node("one-shot-analysis").unwrap().trainings)
+    };
+    let (report, trainings) = run(&set);
+    assert_eq!(report.rows.iter().map(|row| row.schedule.label()).collect::<Vec<_>>(), LABELS);
+    for row in &report.rows {
+        assert_eq!(row.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 3]);
+        // Made-up accuracies go by the architecture, and so do made-up trainings.
+        assert!(row.epochs.iter().all(|epoch| epoch.global.spearman > Some(0.3)), "{row:?}");
+        assert!(row.epochs.iter().all(|epoch| epoch.local.count == 4 && epoch.local.interval.is_some()));
+    }
+    // Three supernets, two lists after each of two epochs, and four sub-networks of each alone.
+    assert_eq!((trainings.run, trainings.cached), (3 + 12 + 24, 0));
+    assert_eq!(run(&set).0, report);
+
+    // More sub-networks: nothing is trained again but they, and the local lists evaluated.
+    let more = [&set[..2], &[("one_shot.sub_networks", "5")]].concat();
+    let (_, trainings) = run(&more);
+    assert_eq!((trainings.run, trainings.cached), (6 + 6, 3 + 6 + 24));
+
+    let folder = bench.store.path().join("weights");
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 6);
+    std::fs::write(&files[0], b"damaged").unwrap();
+    let less = [&set[..2], &[("one_shot.sub_networks", "3")]].concat();
+    // The supernet whose weights are damaged is trained again, and all lists of three are new.
+    let (_, trainings) = run(&less);
+    assert_eq!((trainings.run, trainings.cached), (1 + 6, 2 + 6 + 18));
+    assert!(files.iter().all(|path| std::fs::read(path).unwrap() != b"damaged"));
+}
+
+/// The schedules of a one-shot analysis.
+const LABELS: [&str; 3] = ["fair", "random", "random_10%"];
 
 /// Every other architecture, where the learning rate is high.
 fn diverges(job: &TrainingJob) -> bool {
