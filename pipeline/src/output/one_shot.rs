@@ -29,17 +29,25 @@ struct ScheduleJson {
 struct EpochJson {
     epoch: u32,
     loss: f64,
-    global: Correlation,
-    local: Correlation,
+    global: RankedJson,
+    local: RankedJson,
+}
+
+/// How the accuracies of some sub-networks rank them, and their mean in percent.
+#[derive(Serialize)]
+struct RankedJson {
+    #[serde(flatten)]
+    correlation: Correlation,
+    mean_accuracy: f64,
 }
 
 impl OneShotJson {
     pub(super) fn of(report: &OneShotReport) -> Self {
-        let epoch = |&RankedEpoch { epoch, loss, global, local }: &RankedEpoch| EpochJson {
-            epoch,
-            loss,
-            global,
-            local,
+        let epoch = |of: &RankedEpoch| EpochJson {
+            epoch: of.epoch,
+            loss: of.loss,
+            global: RankedJson { correlation: of.global, mean_accuracy: of.global_accuracy },
+            local: RankedJson { correlation: of.local, mean_accuracy: of.local_accuracy },
         };
         let schedule = |row: &OneShotRow| ScheduleJson {
             schedule: row.schedule.name(),
@@ -65,13 +73,13 @@ pub(super) fn one_shot_text(report: &OneShotReport) -> String {
     }
     let mut table = Table::new(&headings, 2);
     for row in &report.rows {
-        let kinds: [(&str, fn(&RankedEpoch) -> &Correlation); 2] =
-            [("global r_s", |epoch| &epoch.global), ("local r_s", |epoch| &epoch.local)];
-        for (place, (kind, of)) in kinds.into_iter().enumerate() {
-            let label = if place == 0 { row.schedule.label() } else { String::new() };
+        for is_global in [true, false] {
+            let label = if is_global { row.schedule.label() } else { String::new() };
+            let kind = if is_global { "global r_s" } else { "local r_s" };
             let mut cells = vec![label, kind.to_owned()];
             for number in &settings.epochs {
-                match row.epochs.iter().find(|epoch| epoch.epoch == *number).map(of) {
+                let ranked = row.epochs.iter().find(|epoch| epoch.epoch == *number);
+                match ranked.map(|epoch| if is_global { epoch.global } else { epoch.local }) {
                     Some(found) => cells.extend([
                         format::correlation(found.spearman),
                         found.interval.map_or_else(String::new, |interval| format::interval(Some(interval))),
@@ -85,7 +93,7 @@ pub(super) fn one_shot_text(report: &OneShotReport) -> String {
     let counts = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.global.count).max();
     format!(
         "{}\n{table}\n  global: {} with the supernet's weights, against full training\n  local: the last {} sub-networks \
-         that were trained, with the supernet's weights, against training alone under {}\n  supernet: {}\n",
+         just trained, with the supernet's weights, against training alone under {}\n  supernet: {}\n",
         super::heading("One-shot: how well a supernet ranks its sub-networks"),
         format::plural(counts.unwrap_or(0) as u64, "sampled architecture"),
         settings.sub_networks,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::section::Section;
 use crate::{Budget, Error};
 
-/// The one-shot analysis.
+/// The one-shot analysis. It is part of the stage's output, whose version goes up with its fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OneShotConfig {
     /// Size of the supernet, images and epochs.

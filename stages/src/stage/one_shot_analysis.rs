@@ -71,6 +71,10 @@ pub struct RankedEpoch {
     pub global: Correlation,
     /// Of the sub-networks just trained: accuracies with the supernet's weights against those under the budget.
     pub local: Correlation,
+    /// Mean accuracy of the sampled set with the supernet's weights, in percent.
+    pub global_accuracy: f64,
+    /// That of the sub-networks just trained.
+    pub local_accuracy: f64,
 }
 
 /// What is evaluated after an epoch of a supernet.
@@ -114,6 +118,10 @@ impl OneShotAnalysis {
 /// An accuracy that counts: where the loss was no number it is 0, as everywhere.
 fn scores(accuracies: Vec<Option<f64>>) -> Vec<f64> {
     accuracies.into_iter().map(|accuracy| accuracy.unwrap_or(0.0)).collect()
+}
+
+fn mean(accuracies: &[f64]) -> f64 {
+    accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64
 }
 
 impl Stage for OneShotAnalysis {
@@ -194,6 +202,8 @@ impl Stage for OneShotAnalysis {
                 loss: of.loss,
                 global: correlate(sampled, &truth, self.interval_seed)?,
                 local: correlate(local, &scores, self.interval_seed)?,
+                global_accuracy: mean(sampled),
+                local_accuracy: mean(local),
             });
         }
         Ok(OneShotReport { settings: self.config.clone(), rows, diverged: diverged(&grid, 0, &trained) })

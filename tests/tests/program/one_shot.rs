@@ -49,6 +49,7 @@ fn one_shot_supernets_are_judged_globally_and_locally_and_again_from_the_cache()
             assert_eq!((&epoch["global"]["count"], &epoch["local"]["count"]), (&3.into(), &3.into()));
             for kind in ["global", "local"] {
                 let found = &epoch[kind];
+                assert!((0.0..=100.0).contains(&found["mean_accuracy"].as_f64().unwrap()), "{found}");
                 assert!(
                     found["spearman"].is_null() || found["spearman"].as_f64().unwrap().abs() <= 1.0,
                     "{found}"
