@@ -93,7 +93,7 @@ pub(super) fn one_shot_text(report: &OneShotReport) -> String {
     let counts = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.global.count).max();
     format!(
         "{}\n{table}\n  global: {} with the supernet's weights, against full training\n  local: the last {} sub-networks \
-         just trained, with the supernet's weights, against training alone under {}\n  supernet: {}\n",
+         just trained, with the supernet's weights, against training alone\n  trained alone under {}\n  supernet under {}\n",
         super::heading("One-shot: how well a supernet ranks its sub-networks"),
         format::plural(counts.unwrap_or(0) as u64, "sampled architecture"),
         settings.sub_networks,
