@@ -37,6 +37,7 @@ mod stats;
 mod store;
 mod take_in;
 mod verify;
+mod weights;
 
 pub use claim::{Claim, Claimed, random_token};
 pub use codec::Codec;
@@ -51,6 +52,7 @@ pub use record::{Cost, Record};
 pub use stats::{KindStats, Stats};
 pub use store::Store;
 pub use verify::VerifyReport;
+pub use weights::WeightsReport;
 
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -92,10 +92,10 @@ pub(crate) enum Error {
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(#[source] std::io::Error),
     #[error(
-        "the cache is damaged: {records} records failed their checks, {unlisted} parts of the database could not be \
-         listed; what is lost is computed again when it is needed"
+        "the cache is damaged: {records} records and {weights} files of weights failed their checks, {unlisted} parts of the \
+         database could not be listed; what is lost is computed again when it is needed"
     )]
-    DamagedCache { records: u64, unlisted: u64 },
+    DamagedCache { records: u64, weights: u64, unlisted: u64 },
     #[error(
         "the database in {} could not be read, so nothing is known of its records; when no other process uses the \
          folder, run this again", folder.display()

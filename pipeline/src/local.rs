@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cache::Digest;
 use kernels::{Device, DeviceChoice, PACKED};
 use stages::Budget;
 use stages::data::{Dataset, held_out};
@@ -15,6 +16,7 @@ use stages::job::Job;
 use stages::network::{self, EdgeFlops};
 use stages::recipe::Scoring;
 use stages::stage::JobList;
+use stages::supernet::one_shot::WeightFiles;
 use stages::supernet::{Checkpoints, SearchSize};
 use stages::train::{Observer, TrainingJob};
 
@@ -147,16 +149,17 @@ impl Executor for LocalExecutor {
     }
 
     fn size(&self, job: &Job) -> Size {
+        let Dataset { train, test, channels, classes, .. } = &self.data;
         // A job that fits no network fails with its reason when it is trained.
         match job {
             Job::Network(job) => match (images(job, &self.data), self.flops(&job.budget)) {
                 (Ok(images), Ok(flops)) => Size::of(images, flops.of(&job.genotype)),
                 _ => Size::default(),
             },
-            Job::Supernet(job) => {
-                let data = &self.data;
-                let size = job.size(data.train.count, data.channels, data.classes.len());
-                size.map_or_else(|_| Size::default(), |SearchSize { images, flops }| Size { images, flops })
+            Job::Supernet(job) => of_supernet(job.size(train.count, *channels, classes.len())),
+            Job::OneShot(job) => of_supernet(job.size(train.count, *channels, classes.len())),
+            Job::SubNetworks(job) => {
+                of_supernet(job.size([train.count, test.count], *channels, classes.len()))
             }
         }
     }
@@ -171,10 +174,16 @@ impl Executor for LocalExecutor {
             return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
                 .execute();
         }
-        let run = |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer, observer);
+        let run =
+            |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer, observer, observer);
         processor::execute(jobs, workers, &run, stop, events);
         Ok(())
     }
+}
+
+/// The size of a job that a supernet is part of; none of one that does not fit.
+fn of_supernet(size: Result<SearchSize, stages::Error>) -> Size {
+    size.map_or_else(|_| Size::default(), |SearchSize { images, flops }| Size { images, flops })
 }
 
 /// How large a training is.
@@ -233,5 +242,15 @@ impl Checkpoints for JobObserver<'_> {
 
     fn keep(&self, bytes: &[u8]) -> Result<(), stages::Error> {
         Ok(self.events.keep_checkpoint(self.index, bytes)?)
+    }
+}
+
+impl WeightFiles for JobObserver<'_> {
+    fn weights(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.events.weights(digest)
+    }
+
+    fn keep_weights(&self, bytes: &[u8]) -> Result<Digest, stages::Error> {
+        Ok(self.events.keep_weights(bytes)?)
     }
 }

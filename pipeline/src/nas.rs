@@ -9,8 +9,8 @@ use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches, Evaluate,
-    FitForest, GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch, Prune, Rank, RoundHandles,
-    Sample, SampleBudgets, Search, SelectArchitecture, SelectBudget, Train,
+    FitForest, GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank,
+    RoundHandles, Sample, SampleBudgets, Search, SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -48,8 +48,17 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
     let probe = Genotype { normal: cell.clone(), reduce: cell };
     let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
     fits(&config.full)?;
-    if let Some(budget) = &config.search.budget {
-        fits(budget)?;
+    let named = [
+        ("search.budget", config.search.budget),
+        ("one_shot.supernet_budget", Some(config.one_shot.supernet_budget)),
+        ("one_shot.budget", Some(config.one_shot.budget)),
+    ];
+    for (key, budget) in named {
+        let wrong = |error: stages::Error| stages::Error::Config {
+            place: key.to_owned(),
+            problem: error.to_string(),
+        };
+        budget.as_ref().map_or(Ok(()), fits).map_err(wrong)?;
     }
     let mut budgets = vec![config.space.cheapest()];
     for (index, row) in HYPERPARAMETERS.iter().enumerate() {
@@ -147,6 +156,15 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let scoring = config.train.scoring;
     dag.add("nas-search", NasSearch { budget: source, search, trained, scoring });
     dag.end_main();
+
+    let stage = OneShotAnalysis {
+        architectures: drawn,
+        truth,
+        config: config.one_shot.clone(),
+        template: template.clone(),
+        interval_seed: seed,
+    };
+    dag.add("one-shot-analysis", stage);
 
     let CompareConfig { strategies, seeds } = &config.compare;
     let compared = strategies.iter().map(|&strategy| ComparedSearches {

@@ -1,6 +1,7 @@
 //! The configuration of a run: an embedded profile, overridden by a TOML file and by single values, checked and typed.
 
 mod document;
+mod one_shot;
 mod section;
 mod strategies;
 
@@ -16,6 +17,8 @@ use crate::recipe::{BnInit, Recipe, Scoring};
 use crate::search::{self, Strategies, Strategy};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error, suggest};
+
+pub use one_shot::OneShotConfig;
 
 /// The embedded profiles: name and TOML text. Each holds every key.
 pub static PROFILES: [(&str, &str); 3] = [
@@ -49,6 +52,8 @@ pub struct Config {
     pub compare: CompareConfig,
     /// Section `[quality]`: with how many budgets `budget-quality` searches.
     pub quality: QualityConfig,
+    /// Section `[one_shot]`: the one-shot analysis.
+    pub one_shot: OneShotConfig,
     /// The settings of all strategies, of which `search` and `compare` choose.
     pub strategies: Strategies,
     /// Section `[train]`: what trainings do beyond their budget.
@@ -236,6 +241,7 @@ impl Config {
             quality: QualityConfig {
                 budgets: Section { document, name: "quality" }.count("budgets", 2, 10_000)?,
             },
+            one_shot: OneShotConfig::typed(&Section { document, name: "one_shot" })?,
             strategies,
             train: TrainConfig::typed(&Section { document, name: "train" })?,
         })
@@ -283,11 +289,7 @@ impl TrainConfig {
 
 /// The budget that a search is given, if it is.
 fn given_budget(section: &Section<'_>) -> Result<Option<Budget>, Error> {
-    let text = section.text("budget")?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|error: Error| section.wrong("budget", error.to_string()))
+    if section.text("budget")?.is_empty() { Ok(None) } else { section.budget("budget").map(Some) }
 }
 
 /// A list of names of which none stands twice.

@@ -56,6 +56,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// Weights of a supernet that cannot be used.
+    #[error("the weights {digest} {problem}")]
+    Weights {
+        /// What they are kept under.
+        digest: cache::Digest,
+        /// What is wrong with them, and what to do.
+        problem: String,
+    },
+
     /// A training that failed.
     #[error(transparent)]
     Network(#[from] kernels::Error),

@@ -6,6 +6,9 @@ use kernels::{Device, MemoryPlan};
 
 use crate::data::Dataset;
 use crate::stage::TrainingSummary;
+use crate::supernet::one_shot::{
+    self, OneShotJob, OneShotResult, SubNetworksJob, SubNetworksResult, WeightFiles,
+};
 use crate::supernet::{self, Checkpoints, SupernetJob, SupernetResult};
 use crate::train::{Divergence, Finished, Observer, TrainingJob, TrainingResult};
 use crate::{Budget, Error};
@@ -17,6 +20,10 @@ pub enum Job {
     Network(TrainingJob),
     /// Trains a supernet, and reads architectures from it.
     Supernet(SupernetJob),
+    /// Trains a supernet's sub-networks, one a step, and keeps the weights that they share.
+    OneShot(OneShotJob),
+    /// Evaluates sub-networks with such weights.
+    SubNetworks(SubNetworksJob),
 }
 
 /// What a job gave: the same for the same job, whatever it ran on.
@@ -26,6 +33,10 @@ pub enum JobResult {
     Network(TrainingResult),
     /// Of [`Job::Supernet`].
     Supernet(Box<SupernetResult>),
+    /// Of [`Job::OneShot`]. It names files of weights, and is worth nothing without them.
+    OneShot(OneShotResult),
+    /// Of [`Job::SubNetworks`].
+    SubNetworks(SubNetworksResult),
 }
 
 /// What stages read of a job's result. The whole record lies in the cache.
@@ -35,6 +46,10 @@ pub enum JobSummary {
     Network(TrainingSummary),
     /// Of [`Job::Supernet`]: the digest of its key, and all of its result.
     Supernet(Digest, Box<SupernetResult>),
+    /// Of [`Job::OneShot`]: all of its result.
+    OneShot(OneShotResult),
+    /// Of [`Job::SubNetworks`]: all of its result.
+    SubNetworks(SubNetworksResult),
 }
 
 impl JobSummary {
@@ -43,6 +58,8 @@ impl JobSummary {
         match self {
             Self::Network(training) => training.divergence,
             Self::Supernet(_, result) => result.divergence(),
+            Self::OneShot(result) => result.divergence(),
+            Self::SubNetworks(_) => None,
         }
     }
 }
@@ -56,6 +73,8 @@ impl Job {
         match self {
             Self::Network(job) => job.key(),
             Self::Supernet(job) => job.key(),
+            Self::OneShot(job) => job.key(),
+            Self::SubNetworks(job) => job.key(),
         }
     }
 
@@ -64,6 +83,8 @@ impl Job {
         match self {
             Self::Network(job) => &job.budget,
             Self::Supernet(job) => &job.budget,
+            Self::OneShot(job) => &job.budget,
+            Self::SubNetworks(job) => job.budget(),
         }
     }
 
@@ -72,19 +93,25 @@ impl Job {
         match self {
             Self::Network(job) => job.genotype.to_string(),
             Self::Supernet(job) => format!("the supernet of {}", job.method.name()),
+            Self::OneShot(job) => format!("the one-shot supernet {}", job.schedule.label()),
+            Self::SubNetworks(job) => {
+                format!("{} sub-networks of the weights {}", job.sub_networks.len(), job.weights)
+            }
         }
     }
 
     /// Does it, or goes on where it was stopped, as far as its kind keeps checkpoints.
     ///
     /// # Errors
-    /// When the budget does not fit the network, the device fails, or the observer stops it.
+    /// When the budget does not fit the network, the device fails, weights are missing or cannot be kept, or the observer
+    /// stops it.
     pub fn run(
         &self,
         data: &Dataset,
         device: &Device,
         observer: &dyn Observer,
         checkpoints: &dyn Checkpoints,
+        files: &dyn WeightFiles,
     ) -> Result<Finished<JobResult>, Error> {
         match self {
             Self::Network(job) => {
@@ -92,6 +119,14 @@ impl Job {
             }
             Self::Supernet(job) => Ok(supernet::search(job, data, device, observer, checkpoints)?
                 .map(|result| JobResult::Supernet(Box::new(result)))),
+            Self::OneShot(job) => {
+                let trained = one_shot::train_one_shot(job, data, device, observer, checkpoints, files)?;
+                Ok(trained.map(JobResult::OneShot))
+            }
+            Self::SubNetworks(job) => {
+                let evaluated = one_shot::evaluate(job, data, device, observer, files)?;
+                Ok(evaluated.map(JobResult::SubNetworks))
+            }
         }
     }
 
@@ -103,6 +138,8 @@ impl Job {
         match self {
             Self::Network(job) => crate::train::memory_plan(job, data, device),
             Self::Supernet(job) => supernet::memory_plan(job, data, device),
+            Self::OneShot(job) => one_shot::one_shot_memory_plan(job, data, device),
+            Self::SubNetworks(job) => one_shot::sub_networks_memory_plan(job, data, device),
         }
     }
 
@@ -111,6 +148,8 @@ impl Job {
         match self {
             Self::Network(_) => record.value().ok().map(JobResult::Network),
             Self::Supernet(_) => record.value().ok().map(|result| JobResult::Supernet(Box::new(result))),
+            Self::OneShot(_) => record.value().ok().map(JobResult::OneShot),
+            Self::SubNetworks(_) => record.value().ok().map(JobResult::SubNetworks),
         }
     }
 }
@@ -124,6 +163,16 @@ impl JobResult {
         match self {
             Self::Network(result) => Record::of(key, result),
             Self::Supernet(result) => Record::of(key, &**result),
+            Self::OneShot(result) => Record::of(key, result),
+            Self::SubNetworks(result) => Record::of(key, result),
+        }
+    }
+
+    /// The files of weights that it names: without each of them it counts as not there.
+    pub fn weights(&self) -> Vec<Digest> {
+        match self {
+            Self::OneShot(result) => result.weights().copied().collect(),
+            Self::Network(_) | Self::Supernet(_) | Self::SubNetworks(_) => Vec::new(),
         }
     }
 
@@ -132,6 +181,8 @@ impl JobResult {
         match self {
             Self::Network(result) => result.training_flops,
             Self::Supernet(result) => result.training_flops,
+            Self::OneShot(result) => result.training_flops,
+            Self::SubNetworks(result) => result.flops,
         }
     }
 
@@ -140,6 +191,8 @@ impl JobResult {
         match self {
             Self::Network(result) => JobSummary::Network(TrainingSummary::new(*key.digest(), &result)),
             Self::Supernet(result) => JobSummary::Supernet(*key.digest(), result),
+            Self::OneShot(result) => JobSummary::OneShot(result),
+            Self::SubNetworks(result) => JobSummary::SubNetworks(result),
         }
     }
 }

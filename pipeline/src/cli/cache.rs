@@ -28,7 +28,7 @@ enum Action {
     #[command(after_help = "Example:
   pipeline cache stats --json")]
     Stats,
-    /// Check every record; damaged ones are set aside and computed again when they are needed
+    /// Check every record and every file of weights; damaged records are set aside and computed again when they are needed
     #[command(after_help = "Example:
   pipeline cache verify")]
     Verify,
@@ -53,6 +53,8 @@ struct StatsJson {
     superseded: u64,
     spooled: u64,
     set_aside: u64,
+    weights: u64,
+    weights_bytes: u64,
     disk_bytes: u64,
 }
 
@@ -77,6 +79,7 @@ impl Cache {
 fn stats(global: &Global) -> Result<(), Error> {
     let store = global.open()?;
     let stats = store.stats()?;
+    let weights = store.verify_weights()?;
     warn(&store);
     let folder = global.folder()?.display().to_string();
     if global.json {
@@ -96,6 +99,8 @@ fn stats(global: &Global) -> Result<(), Error> {
             superseded: stats.superseded,
             spooled: stats.spooled,
             set_aside: stats.set_aside,
+            weights: weights.files,
+            weights_bytes: weights.bytes,
             disk_bytes: stats.disk_bytes,
         });
     }
@@ -111,8 +116,11 @@ fn stats(global: &Global) -> Result<(), Error> {
         ]);
     }
     output::result(&format!(
-        "{table}\n{folder}: {} on disk, {} and {} in quarantine, {} waiting in the spool, {} unusable spool files\n",
+        "{table}\n{folder}: {} on disk, {} in {} of weights, {} and {} in quarantine, {} waiting in the spool, {} unusable \
+         spool files\n",
         format::large(stats.disk_bytes as f64, "B"),
+        format::large(weights.bytes as f64, "B"),
+        format::plural(weights.files, "file"),
         format::plural(stats.quarantined, "damaged record"),
         format::plural(stats.superseded, "superseded record"),
         format::count(stats.spooled),
@@ -131,16 +139,20 @@ struct VerifyJson {
     superseded: u64,
     spooled: u64,
     set_aside: u64,
+    weights: u64,
+    damaged_weights: Vec<String>,
     clean: bool,
 }
 
 fn verify(global: &Global) -> Result<(), Error> {
     let store = global.open()?;
     let report = store.verify()?;
+    let weights = store.verify_weights()?;
     warn(&store);
     let (damaged, unlisted) = (report.corrupt.len() as u64, report.unlisted.len() as u64);
     let unread = report.is_unread;
-    let clean = report.is_clean();
+    let damaged_weights = weights.damaged.len() as u64;
+    let clean = report.is_clean() && damaged_weights == 0;
     if global.json {
         output::json(&VerifyJson {
             records: report.records,
@@ -152,11 +164,16 @@ fn verify(global: &Global) -> Result<(), Error> {
             superseded: report.superseded,
             spooled: report.spooled,
             set_aside: report.set_aside,
+            weights: weights.files,
+            damaged_weights: weights.damaged,
             clean,
         })?;
     } else {
         for line in &report.corrupt {
             output::message(&format!("damaged: {line}"));
+        }
+        for name in &weights.damaged {
+            output::message(&format!("damaged: weights {name}"));
         }
         for line in &report.unlisted {
             output::message(&format!("could not be listed: {line}"));
@@ -164,6 +181,10 @@ fn verify(global: &Global) -> Result<(), Error> {
         let mut parts = vec![format!("{} intact", format::plural(report.records, "record"))];
         parts.push(format!("{} waiting in the spool", format::count(report.spooled)));
         parts.push(format!("{damaged} found damaged"));
+        if weights.files + damaged_weights > 0 {
+            let files = format::plural(weights.files, "file");
+            parts.push(format!("{files} of weights intact, {} damaged", format::count(damaged_weights)));
+        }
         if unlisted > 0 {
             parts.push(format!("{} of the database could not be listed", format::plural(unlisted, "part")));
         }
@@ -175,10 +196,12 @@ fn verify(global: &Global) -> Result<(), Error> {
         parts.push(format!("{damaged} and {superseded} in quarantine"));
         output::result(&parts.join(", "))?;
     }
-    match (unread, unlisted, damaged) {
-        (true, ..) => Err(Error::UnreadCache { folder: store.path().to_path_buf() }),
-        (_, 0, 0) => Ok(()),
-        (_, unlisted, records) => Err(Error::DamagedCache { records, unlisted }),
+    if unread {
+        return Err(Error::UnreadCache { folder: store.path().to_path_buf() });
+    }
+    match (damaged, damaged_weights, unlisted) {
+        (0, 0, 0) => Ok(()),
+        (records, weights, unlisted) => Err(Error::DamagedCache { records, weights, unlisted }),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use cache::{Claim, Claimed, PutOutcome, Store};
+use cache::{Claim, Claimed, Digest, PutOutcome, Store};
 use stages::job::JobResult;
 use stages::stage::JobList;
 use stages::train::Finished;
@@ -128,7 +128,7 @@ impl<'a> Collector<'a> {
         let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(stored) = read(&job, &record, self.devices)
+            && let Some(stored) = read(self.store, &job, &record, self.devices)
         {
             return Turn::Done(stored);
         }
@@ -201,6 +201,14 @@ impl Events for Collector<'_> {
         self.store.keep_checkpoint(&key, bytes)
     }
 
+    fn weights(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.store.weights(digest)
+    }
+
+    fn keep_weights(&self, bytes: &[u8]) -> Result<Digest, cache::Error> {
+        self.store.keep_weights(bytes)
+    }
+
     fn note(&self, job: usize, note: &str) {
         self.progress.note(&format!("{}: {note}", self.jobs.job(job).subject()));
     }
@@ -264,6 +272,14 @@ impl Events for Part<'_> {
 
     fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
         self.collector.keep_checkpoint(self.jobs[job], bytes)
+    }
+
+    fn weights(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.collector.weights(digest)
+    }
+
+    fn keep_weights(&self, bytes: &[u8]) -> Result<Digest, cache::Error> {
+        self.collector.keep_weights(bytes)
     }
 
     fn note(&self, job: usize, note: &str) {

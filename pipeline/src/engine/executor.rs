@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use cache::Digest;
 use stages::job::{Job, JobResult};
 use stages::stage::JobList;
 use stages::train::Finished;
@@ -64,6 +65,15 @@ pub(crate) trait Events: Sync {
     /// # Errors
     /// When it cannot be kept; the job goes on without.
     fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error>;
+
+    /// The weights under a digest, if they are there and whole.
+    fn weights(&self, digest: &Digest) -> Option<Vec<u8>>;
+
+    /// Keeps weights under their digest, which a job's result names.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    fn keep_weights(&self, bytes: &[u8]) -> Result<Digest, cache::Error>;
 
     /// Something about this job that a person should know, as one sentence.
     fn note(&self, job: usize, note: &str);

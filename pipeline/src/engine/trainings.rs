@@ -113,12 +113,16 @@ pub(super) fn remembered(
     key: &Key,
     devices: &Devices,
 ) -> Result<Option<Stored>, Error> {
-    Ok(store.get(key)?.and_then(|record| read(job, &record, devices)))
+    Ok(store.get(key)?.and_then(|record| read(store, job, &record, devices)))
 }
 
-/// The result of a job in a record, or `None` when it cannot be read; notes where it came from.
-pub(super) fn read(job: &Job, record: &Record, devices: &Devices) -> Option<Stored> {
+/// The result of a job in a record, or `None` when it cannot be read, or names weights that are missing or damaged; notes where
+/// it came from.
+pub(super) fn read(store: &Store, job: &Job, record: &Record, devices: &Devices) -> Option<Stored> {
     let result = job.read(record)?;
+    if !result.weights().iter().all(|digest| store.has_weights(digest)) {
+        return None;
+    }
     devices.note(record.provenance.get(DEVICE).map_or("", String::as_str));
     Some(Stored { summary: result.summary(&record.key), elapsed_ms: record.cost.elapsed_ms })
 }

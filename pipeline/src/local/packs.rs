@@ -55,7 +55,7 @@ impl Packs<'_> {
         let leave_out = |index| left_out.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         let train = |index: usize, seat: Device| {
             let observer = JobObserver { index, stop: self.stop, events: self.events, begun: &|| {} };
-            let trained = self.jobs.job(index).run(self.data, &seat, &observer, &observer);
+            let trained = self.jobs.job(index).run(self.data, &seat, &observer, &observer, &observer);
             match &trained {
                 Err(stages::Error::Network(
                     kernels::Error::OutOfMemory { .. } | kernels::Error::MemoryInUse { .. },
@@ -154,6 +154,14 @@ mod tests {
 
         fn keep_checkpoint(&self, _: usize, _: &[u8]) -> Result<(), cache::Error> {
             Ok(())
+        }
+
+        fn weights(&self, _: &cache::Digest) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn keep_weights(&self, bytes: &[u8]) -> Result<cache::Digest, cache::Error> {
+            Ok(cache::Digest::of("test", bytes))
         }
 
         fn note(&self, _: usize, _: &str) {}

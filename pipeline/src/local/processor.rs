@@ -202,6 +202,14 @@ mod tests {
             Ok(())
         }
 
+        fn weights(&self, _: &cache::Digest) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn keep_weights(&self, bytes: &[u8]) -> Result<cache::Digest, cache::Error> {
+            Ok(cache::Digest::of("test", bytes))
+        }
+
         fn note(&self, _: usize, _: &str) {}
 
         fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {

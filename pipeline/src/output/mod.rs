@@ -8,6 +8,7 @@ pub(crate) mod graph;
 pub(crate) mod importance;
 pub(crate) mod memory;
 mod nas;
+mod one_shot;
 pub(crate) mod operations;
 pub(crate) mod plan;
 pub(crate) mod progress;

@@ -8,9 +8,9 @@ use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
     BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, FitForest,
-    GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport, Prune, Rank, RankedBudget, Sample,
-    SampleBudgets, Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train,
-    TrainedBudget,
+    GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport, OneShotAnalysis, OneShotReport, Prune,
+    Rank, RankedBudget, Sample, SampleBudgets, Search, SearchComparison, SearchOutcome, SelectArchitecture,
+    SelectBudget, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -18,6 +18,7 @@ use super::conditions::scored_on;
 use super::diverged::diverged_text;
 use super::format;
 use super::nas::{MipJson, NasSearchJson, RankedJson, mip_text, nas_search_text, ranked_table};
+use super::one_shot::{OneShotJson, one_shot_text};
 use super::quality::{QualityJson, quality_text};
 use super::search::{ComparisonJson, SearchJson, Took, comparison_text, cost, remarks};
 use super::table::{Align, Table};
@@ -179,6 +180,12 @@ impl Show for CompareSearches {
 impl Show for BudgetQuality {
     fn show(&self, report: &BudgetQualityReport, _: &Known<'_>) -> Result {
         titled(QualityJson::of(report), quality_text(report) + &diverged_text(&report.diverged))
+    }
+}
+
+impl Show for OneShotAnalysis {
+    fn show(&self, report: &OneShotReport, _: &Known<'_>) -> Result {
+        titled(OneShotJson::of(report), one_shot_text(report) + &diverged_text(&report.diverged))
     }
 }
 

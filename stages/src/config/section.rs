@@ -4,7 +4,7 @@ use toml::Value as Toml;
 
 use super::document::{Document, wrong};
 use crate::echo::shown;
-use crate::{Error, suggest};
+use crate::{Budget, Error, suggest};
 
 /// A section whose keys the profiles hold.
 pub(super) struct Section<'a> {
@@ -52,6 +52,11 @@ impl<'a> Section<'a> {
         self.value(key, Toml::as_str, "a text")
     }
 
+    /// A budget in any text form.
+    pub(super) fn budget(&self, key: &str) -> Result<Budget, Error> {
+        self.text(key)?.parse().map_err(|error: Error| self.wrong(key, error.to_string()))
+    }
+
     /// A whole number for each stage.
     pub(super) fn counts<const N: usize>(
         &self,
@@ -67,6 +72,15 @@ impl<'a> Section<'a> {
             value.as_array()?.iter().map(one).collect::<Option<Vec<u32>>>()?.try_into().ok()
         };
         self.value(key, read, &format!("a list of {N} whole numbers from {least} to {most}"))
+    }
+
+    /// A list of whole numbers, of any length.
+    pub(super) fn whole_numbers(&self, key: &str, least: u32, most: u32) -> Result<Vec<u32>, Error> {
+        let one = |value: &Toml| {
+            value.as_integer().and_then(|n| u32::try_from(n).ok()).filter(|n| (least..=most).contains(n))
+        };
+        let read = |value: &'a Toml| value.as_array()?.iter().map(one).collect();
+        self.value(key, read, &format!("a list of whole numbers from {least} to {most}"))
     }
 
     /// A share for each stage.

@@ -30,6 +30,9 @@ fn profiles_are_valid_and_the_paper_asks_for_its_images() {
     assert_eq!(paper.full, "full".parse().unwrap());
     assert_eq!((paper.architectures.count, paper.mip.budgets_per_round), (100, 10));
     assert_eq!(paper.space.open().len(), COUNT);
+    // Table 4 of the paper.
+    assert_eq!((&paper.one_shot.epochs[..], paper.one_shot.share), (&[50, 200, 400, 600][..], 0.1));
+    assert_eq!(paper.one_shot.budget, "BPE-2".parse().unwrap());
     assert_eq!(paper.train.scoring, Scoring::default());
     assert_eq!(paper.train.recipe, Recipe::default());
 }
@@ -48,6 +51,10 @@ fn every_budget_of_every_profile_fits_a_network() {
                     assert!(cost.is_ok(), "{profile}: {budget}: {cost:?}");
                 }
             }
+        }
+        for budget in [config.one_shot.supernet_budget, config.one_shot.budget] {
+            let cost = crate::network::cost(&genotype, &budget, 3, 10);
+            assert!(cost.is_ok(), "{profile}: {budget}: {cost:?}");
         }
     }
 }

@@ -42,7 +42,7 @@ impl JobList for Vec<Job> {
 pub(super) fn train(runner: &dyn JobRunner, jobs: &JobGrid<'_>) -> Result<Vec<TrainingSummary>, StageError> {
     let training = |summary| match summary {
         JobSummary::Network(training) => Ok(training),
-        JobSummary::Supernet(..) => Err(StageError::OtherKind),
+        _ => Err(StageError::OtherKind),
     };
     runner.run(jobs)?.into_iter().map(training).collect()
 }
@@ -57,7 +57,7 @@ pub(super) fn train_supernets(
 ) -> Result<Vec<(Digest, SupernetResult)>, StageError> {
     let result = |summary| match summary {
         JobSummary::Supernet(key, result) => Ok((key, *result)),
-        JobSummary::Network(_) => Err(StageError::OtherKind),
+        _ => Err(StageError::OtherKind),
     };
     let jobs: Vec<Job> = jobs.into_iter().map(Job::Supernet).collect();
     runner.run(&jobs)?.into_iter().map(result).collect()

@@ -1,9 +1,9 @@
 //! What a search keeps after each epoch, so that a killed one goes on.
 
 use cache::{Digest, codec};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::result::SupernetEpoch;
 use crate::Error;
 
 /// Where a search keeps its last checkpoint.
@@ -35,18 +35,18 @@ impl Checkpoints for NoCheckpoints {
 /// The hash domain of checkpoints, with the version of their format.
 const DOMAIN: &str = "nas-pipeline supernet checkpoint 1";
 
-/// Where a search stands after an epoch.
+/// Where a search, or another training of a supernet, stands after an epoch.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct Standing<E> {
     /// Of which job: the digest of its key.
     pub(super) job: Digest,
     /// The epochs that are done.
-    pub(super) epochs: Vec<SupernetEpoch>,
+    pub(super) epochs: Vec<E>,
     /// The trainer's own checkpoint.
     pub(super) trainer: Vec<u8>,
 }
 
-impl Standing {
+impl<E: Serialize + DeserializeOwned> Standing<E> {
     /// Bytes that are checked as a whole before they are read.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         let payload = codec::encode(self)?;

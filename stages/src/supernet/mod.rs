@@ -9,6 +9,7 @@ mod decode;
 mod job;
 mod method;
 mod network;
+pub mod one_shot;
 mod recipe;
 mod result;
 mod run;

@@ -163,7 +163,7 @@ impl Search<'_> {
         let Some(bytes) = checkpoints.last() else { return Ok(None) };
         let key = job.key()?;
         let (stages, epochs) = (job.method.stages(&job.budget).len(), job.budget.epochs as usize);
-        let restored = match Standing::from_bytes(&bytes, key.digest()) {
+        let restored = match Standing::<SupernetEpoch>::from_bytes(&bytes, key.digest()) {
             Ok(standing) if epochs > 0 && (1..=stages * epochs).contains(&standing.epochs.len()) => {
                 let number = (standing.epochs.len() - 1) / epochs;
                 let before = &standing.epochs[..number * epochs];

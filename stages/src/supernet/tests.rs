@@ -18,7 +18,7 @@ use crate::train::{DataId, Observer, TrainingJob};
 use crate::{Error, Genotype};
 
 /// A set of images of two classes, told apart by where the second of two dots lies: to the right or below.
-fn dots(count: usize, size: usize, distance: usize) -> Dataset {
+pub(super) fn dots(count: usize, size: usize, distance: usize) -> Dataset {
     let mut random = Random::new(1, "dots", 0);
     let mut images = |count: usize| {
         let mut pixels = vec![0; count * size * size];
@@ -81,16 +81,16 @@ fn methods() -> Vec<(&'static str, Method)> {
     Method::NAMED.into_iter().map(quick).collect()
 }
 
-fn cpu(threads: usize) -> Device {
+pub(super) fn cpu(threads: usize) -> Device {
     Device::open(DeviceChoice::Cpu { threads }).unwrap()
 }
 
 /// Counts images, hears notes, and stops when it is told.
 #[derive(Default)]
-struct Listener {
-    images: AtomicU64,
+pub(super) struct Listener {
+    pub(super) images: AtomicU64,
     stops: AtomicBool,
-    notes: Mutex<Vec<String>>,
+    pub(super) notes: Mutex<Vec<String>>,
 }
 
 impl Observer for Listener {
@@ -108,14 +108,14 @@ impl Observer for Listener {
 }
 
 /// Keeps checkpoints in memory, and stops a search behind so many.
-struct Shelf<'a> {
-    kept: Mutex<Vec<Vec<u8>>>,
+pub(super) struct Shelf<'a> {
+    pub(super) kept: Mutex<Vec<Vec<u8>>>,
     stops_after: usize,
     listener: &'a Listener,
 }
 
 impl<'a> Shelf<'a> {
-    fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
+    pub(super) fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
         Self { kept: Mutex::new(kept), stops_after, listener }
     }
 }

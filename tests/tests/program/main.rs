@@ -11,6 +11,7 @@ mod inputs;
 mod limits;
 mod memory;
 mod nonsense;
+mod one_shot;
 mod published;
 mod replacing;
 mod running;

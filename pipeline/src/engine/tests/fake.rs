@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cache::{Fields, Store};
 use stages::job::{Job, JobResult, JobSummary};
 use stages::recipe::{Recipe, Scoring};
+use stages::search::DenseCells;
 use stages::stage::{Handle, Input, Inputs, JobList, JobRunner, Stage, StageError, TrainingSummary, decode};
+use stages::supernet::one_shot::{
+    OneShotEpoch, OneShotJob, OneShotResult, SubNetworksJob, SubNetworksResult,
+};
 use stages::supernet::{SupernetJob, SupernetResult};
 use stages::train::{DataId, EpochResult, Finished, FinishedTraining, TrainingJob, TrainingResult};
 use stages::{Budget, sample};
@@ -53,6 +57,20 @@ impl Executor for FakeExecutor {
                             index,
                             Ok(made_up_supernet(&job).map(|result| JobResult::Supernet(Box::new(result)))),
                         );
+                    }
+                    continue;
+                }
+                Job::OneShot(job) => {
+                    if events.wanted(index) {
+                        let result = made_up_one_shot(&job, events).unwrap();
+                        events.finished(index, Ok(made(JobResult::OneShot(result))));
+                    }
+                    continue;
+                }
+                Job::SubNetworks(job) => {
+                    if events.wanted(index) {
+                        assert!(events.weights(&job.weights).is_some());
+                        events.finished(index, Ok(made(JobResult::SubNetworks(made_up_accuracies(&job)))));
                     }
                     continue;
                 }
@@ -134,6 +152,32 @@ fn made_up_supernet(job: &SupernetJob) -> Finished<SupernetResult> {
         training_flops: 1_000_000,
     };
     Finished { result, device: "made up".to_owned(), elapsed_ms: 1, images_per_second: 1.0 }
+}
+
+/// A result that took no time.
+fn made(result: JobResult) -> Finished<JobResult> {
+    Finished { result, device: "made up".to_owned(), elapsed_ms: 1, images_per_second: 1.0 }
+}
+
+/// A supernet of ten steps an epoch.
+fn made_up_one_shot(job: &OneShotJob, events: &dyn Events) -> Result<OneShotResult, cache::Error> {
+    let epoch = |epoch: u32| {
+        let weights = format!("{} {} {epoch}", job.schedule.label(), job.seed);
+        let weights =
+            job.kept.contains(&epoch).then(|| events.keep_weights(weights.as_bytes())).transpose()?;
+        Ok(OneShotEpoch { loss: 2.0, steps: u64::from(epoch) * 10, weights })
+    };
+    let epochs = (1..=job.budget.epochs).map(epoch).collect::<Result<_, cache::Error>>()?;
+    Ok(OneShotResult { epochs, diverged_at: None, training_flops: 1_000_000 })
+}
+
+/// Accuracies that go by the architecture, and a little by the weights.
+fn made_up_accuracies(job: &SubNetworksJob) -> SubNetworksResult {
+    let accuracy = |cells: &DenseCells| {
+        let genotype = cells.genotype().to_string();
+        Some(hash(&genotype, 1000) / 50.0 + hash(&format!("{} {genotype}", job.weights), 1000) / 100.0)
+    };
+    SubNetworksResult { accuracies: job.sub_networks.iter().map(accuracy).collect(), flops: 1000 }
 }
 
 /// A training that had reached something before its loss stopped being a number.
@@ -306,7 +350,7 @@ impl Stage for Map {
         assert_eq!(trained.len(), jobs.len());
         let training = |summary| match summary {
             JobSummary::Network(training) => training,
-            JobSummary::Supernet(..) => panic!("no supernet was asked for"),
+            _ => panic!("no supernet was asked for"),
         };
         Ok(trained.into_iter().map(training).collect())
     }

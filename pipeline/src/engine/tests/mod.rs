@@ -7,5 +7,6 @@ mod failing;
 mod fake;
 mod history;
 mod nas_search;
+mod searches;
 mod staleness;
 mod training;

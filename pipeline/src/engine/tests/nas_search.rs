@@ -8,8 +8,7 @@ use stages::mip::Importances;
 use stages::recipe::Scoring;
 use stages::sample;
 use stages::stage::{
-    BudgetQualityReport, DrawnBudgets, EvaluatedBudget, MipReport, NasSearchReport, RankedBudget, Round,
-    SearchBudget, SearchComparison, SearchOutcome, decode,
+    DrawnBudgets, EvaluatedBudget, MipReport, NasSearchReport, RankedBudget, Round, SearchBudget, decode,
 };
 use stages::train::{Divergence, TrainingJob};
 
@@ -19,7 +18,7 @@ use crate::engine::node::Dag;
 use crate::engine::run::Outcome;
 use crate::nas;
 
-fn data() -> Dataset {
+pub(super) fn data() -> Dataset {
     let images = || Images { pixels: vec![0; 100 * 28 * 28].into(), labels: vec![0; 100].into(), count: 100 };
     Dataset {
         name: "black".to_owned(),
@@ -36,14 +35,14 @@ fn data() -> Dataset {
 }
 
 /// Sizes that the tests count on, whatever the profile says.
-const SIZES: [(&str, &str); 4] = [
+pub(super) const SIZES: [(&str, &str); 4] = [
     ("architectures.count", "8"),
     ("mip.budgets_per_round", "3"),
     ("search.samples", "12"),
     ("space.epochs", "[1, 2]"),
 ];
 
-fn dag(set: &[(&str, &str)]) -> Dag {
+pub(super) fn dag(set: &[(&str, &str)]) -> Dag {
     nas::dag(&Config::load("quick", None, &[&SIZES, set].concat()).unwrap(), &data())
 }
 
@@ -132,104 +131,6 @@ fn the_winner_alone_is_trained_on_all_images_and_seeds_that_choose_do_not_confir
     assert!(chosen_by.iter().all(|job| job.seed == 1 && matches!(job.scoring, Scoring::Holdout { .. })));
 }
 
-const STRATEGIES: [&str; 4] = ["random", "evolution", "reinforcement", "darts"];
-const COMPARED: &str = "[\"random\", \"evolution\", \"reinforcement\", \"darts\"]";
-
-#[test]
-fn every_strategy_runs_to_its_end_and_its_searches_share_one_cache() {
-    let bench = Bench::new();
-    for strategy in STRATEGIES {
-        let executor = FakeExecutor::default();
-        let dag = dag(&[("search.strategy", strategy)]);
-        let plan = bench.plan(&dag, "nas-search");
-        let outcome = bench.run(&dag, "nas-search", &executor);
-        assert!(outcome.failure.is_none(), "{strategy}: {:?}", outcome.failure);
-        assert!(plan.trainings().most() >= outcome.manifest.trainings.run);
-        let report: NasSearchReport = output(&dag, &outcome, "nas-search");
-        let SearchOutcome { best, evaluations, asked, .. } = &report.search;
-        let expected = if strategy == "darts" { 0 } else { 12 };
-        assert_eq!((report.search.strategy.name(), *asked), (strategy, expected));
-        assert!(best.normal.nodes.iter().chain(&best.reduce.nodes).all(|edges| edges.len() == 2), "{best}");
-        // What was found in the end has the best score of what was found, not of all: that was denser.
-        assert!(evaluations.iter().any(|evaluation| evaluation.genotype == *best));
-        let basis = &outcome.outputs[&dag.find("search").unwrap()[0]].basis;
-        assert_eq!(basis.log.len(), evaluations.len() + usize::from(report.search.supernet.is_some()));
-        assert_eq!(
-            basis.log.iter().filter(|log| log.ran).count() as u64,
-            outcome.manifest.node("search").unwrap().trainings.run
-        );
-        let again = bench.run(&dag, "nas-search", &FakeExecutor::default());
-        assert_eq!(again.manifest.trainings.run, 0);
-        let own = dag.find("search").unwrap()[0];
-        assert_eq!(again.outputs[&own].bytes, outcome.outputs[&own].bytes);
-        assert_eq!(again.outputs[&own].basis, outcome.outputs[&own].basis, "the log is remembered");
-    }
-}
-
-#[test]
-fn a_search_that_dies_goes_on_and_its_history_is_that_of_an_unbroken_one() {
-    for strategy in STRATEGIES {
-        let dag = dag(&[("search.strategy", strategy)]);
-        let search = |bench: &Bench| {
-            let outcome = bench.run(&dag, "search", &FakeExecutor::default());
-            output::<SearchOutcome>(&dag, &outcome, "search")
-        };
-        let unbroken = search(&Bench::new());
-        for die_after in 1..12 {
-            let bench = Bench::new();
-            bench.run(&dag, "select-budget", &FakeExecutor::default());
-            let dying = FakeExecutor { die_after: Some(die_after), ..FakeExecutor::default() };
-            let died =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bench.run(&dag, "search", &dying)));
-            // Of what it asks for first, some may be remembered from the rounds before.
-            if died.is_err() {
-                assert_eq!(search(&bench), unbroken, "{strategy}, after {die_after}");
-            }
-        }
-    }
-}
-
-#[test]
-fn strategies_are_compared_with_each_other_and_with_no_search() {
-    let bench = Bench::new();
-    let executor = FakeExecutor::default();
-    let dag = dag(&[("compare.seeds", "2"), ("compare.strategies", COMPARED)]);
-    // A stage's name means the nodes that the search is made from, not those of the comparison.
-    let trains = dag.find("train").unwrap();
-    assert!(trains.iter().all(|&node| !dag.nodes()[node].name.contains("evolution")), "{trains:?}");
-    let outcome = bench.run(&dag, "compare-searches", &executor);
-    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
-    let comparison: SearchComparison = output(&dag, &outcome, "compare-searches");
-    let names: Vec<Option<&str>> = comparison.rows.iter().map(|row| row.strategy.as_deref()).collect();
-    assert_eq!(names, STRATEGIES.into_iter().map(Some).chain([None]).collect::<Vec<_>>());
-    assert!(comparison.rows.iter().all(|row| row.found.len() == 2));
-    let trained = executor.trained.into_inner().unwrap();
-    let fully = trained.iter().filter(|job| job.scoring == Scoring::Published);
-    assert!(fully.clone().count() <= 10 && fully.clone().all(|job| [1000, 1001].contains(&job.seed)));
-    // The search of `nas-search` is one of them.
-    let alone = bench.run(&dag, "nas-search", &FakeExecutor::default());
-    let nodes = ["search", "train@best"].map(|name| alone.manifest.node(name).unwrap().trainings.run);
-    assert_eq!(nodes, [0, 0]);
-    assert_eq!(bench.run(&dag, "compare-searches", &FakeExecutor::default()).manifest.trainings.run, 0);
-}
-
-#[test]
-fn budgets_are_judged_by_what_is_found_with_them() {
-    let bench = Bench::new();
-    let dag = dag(&[("quality.budgets", "4")]);
-    let outcome = bench.run(&dag, "budget-quality", &FakeExecutor::default());
-    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
-    let report: BudgetQualityReport = output(&dag, &outcome, "budget-quality");
-    assert_eq!(report.searched.len(), 4);
-    assert!(report.searched.is_sorted_by(|a, b| a.spearman <= b.spearman));
-    // With one seed the made-up supernets all find the same, so that there is nothing to correlate.
-    assert!(report.searched.iter().all(|one| one.found.as_ref().is_some_and(|(_, found)| found.is_some())));
-    assert_eq!(report.correlation, None);
-    // Four supernets, and one architecture that all of them found.
-    assert_eq!(outcome.manifest.node("budget-quality").unwrap().trainings.run, 5);
-    assert_eq!(bench.run(&dag, "budget-quality", &FakeExecutor::default()).manifest.trainings.run, 0);
-}
-
 /// Every other architecture, where the learning rate is high.
 fn diverges(job: &TrainingJob) -> bool {
     job.budget.learning_rate > 0.05 && job.genotype.to_string().len().is_multiple_of(2)
@@ -304,7 +205,7 @@ fn every_value_is_observed_when_that_is_asked_for() {
     assert!(plan.trainings().most() >= outcome.manifest.trainings.run);
 }
 
-fn output<T: serde::de::DeserializeOwned>(dag: &Dag, outcome: &Outcome, node: &str) -> T {
+pub(super) fn output<T: serde::de::DeserializeOwned>(dag: &Dag, outcome: &Outcome, node: &str) -> T {
     decode(node, &outcome.outputs[&dag.find(node).unwrap()[0]].bytes).unwrap()
 }
 

@@ -1,0 +1,126 @@
+//! The training of a one-shot supernet: what its result depends on, its key, its size and its result.
+
+use cache::{Digest, Fields, Key, Kind};
+use kernels::{Device, MemoryPlan, Trainer};
+use serde::{Deserialize, Serialize};
+
+use super::draw::Schedule;
+use super::inputs::{OneShotInputs, supernet};
+use crate::data::{Dataset, held_out};
+use crate::recipe::{Recipe, Scoring};
+use crate::supernet::SearchSize;
+use crate::train::{DataId, Divergence};
+use crate::{Budget, Error};
+
+/// Version of what a training computes. It is part of every key: raise it when the same job would give another result.
+const VERSION: u64 = 1;
+
+/// All that the result of a training depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneShotJob {
+    /// What each step draws.
+    pub schedule: Schedule,
+    /// Size of the supernet, images and epochs. Numbers are of 32 bits: each step begins with the first loss scale.
+    pub budget: Budget,
+    /// The epochs after which the weights are kept: ascending, from 1, and at most the budget's.
+    pub kept: Vec<u32>,
+    /// Seed of initial numbers, of what is drawn, of the order of the images and of augmentation.
+    pub seed: u64,
+    /// The images.
+    pub data: DataId,
+    /// Which images are held out for scores, and so not trained on.
+    pub scoring: Scoring,
+    /// Optimiser, label smoothing and augmentation. A supernet has no auxiliary head, no drop path, and no weights of
+    /// normalisations.
+    pub recipe: Recipe,
+}
+
+/// One epoch of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OneShotEpoch {
+    /// Mean loss of the steps, each of the sub-network that it trained.
+    pub loss: f64,
+    /// Steps made by its end, from the start of the training.
+    pub steps: u64,
+    /// The weights after it, where they are kept.
+    pub weights: Option<Digest>,
+}
+
+/// What a training gave: the same for the same job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OneShotResult {
+    /// The epochs.
+    pub epochs: Vec<OneShotEpoch>,
+    /// Step at which the loss stopped being a number, if it did.
+    pub diverged_at: Option<u64>,
+    /// FLOPs of the whole training: forward and backward of one image through all operations, which are computed
+    /// whether they are chosen or not, times images, times epochs.
+    pub training_flops: u64,
+}
+
+impl OneShotResult {
+    /// Where it diverged, if it did. A supernet has no score of its own.
+    pub fn divergence(&self) -> Option<Divergence> {
+        self.diverged_at.map(|step| Divergence { step, best_score: None })
+    }
+
+    /// The weights that it names.
+    pub fn weights(&self) -> impl Iterator<Item = &Digest> {
+        self.epochs.iter().filter_map(|epoch| epoch.weights.as_ref())
+    }
+}
+
+impl OneShotJob {
+    /// The key of its result.
+    ///
+    /// # Errors
+    /// When a number of the recipe cannot be part of a key.
+    pub fn key(&self) -> Result<Key, Error> {
+        let recipe = &self.recipe;
+        let kept: Vec<String> = self.kept.iter().map(u32::to_string).collect();
+        let mut fields = Fields::new()
+            .with("job", "one-shot")?
+            .with("version", VERSION)?
+            .with("kept", kept.join(" ").as_str())?
+            .with("data", self.data.digest)?
+            .with("seed", self.seed)?
+            .with("momentum", recipe.momentum)?
+            .with("weight_decay", recipe.weight_decay)?
+            .with("grad_clip", recipe.grad_clip)?
+            .with("label_smoothing", recipe.label_smoothing)?
+            .with("augment", recipe.augment)?;
+        // Without augmentation nothing is cut out, whatever the budget says.
+        let cutout = if recipe.augment { self.budget.cutout } else { 0 };
+        let budget = Budget { cutout, ..self.budget };
+        for part in [budget.fields()?, self.scoring.fields()?, self.schedule.fields()?] {
+            for (name, value) in part.iter() {
+                fields.insert(name, value.clone())?;
+            }
+        }
+        Ok(Key::new(Kind::Training, fields))
+    }
+
+    /// How much it computes on a set of so many training images, colour channels and classes.
+    ///
+    /// # Errors
+    /// When the budget does not fit the supernet.
+    pub fn size(&self, images: usize, channels: usize, classes: usize) -> Result<SearchSize, Error> {
+        let kept_out = match self.scoring {
+            Scoring::Holdout { fraction, .. } => held_out(images, fraction),
+            Scoring::Published => 0,
+        };
+        let images = (images - kept_out) as u64 * u64::from(self.budget.epochs);
+        let cost = supernet(&self.budget, channels, classes)?.graph.cost();
+        Ok(SearchSize { images, flops: cost.training_flops.saturating_mul(images) })
+    }
+}
+
+/// The memory that a training would take on a device, as it is planned for it.
+///
+/// # Errors
+/// When the budget does not fit the supernet, or the training the device.
+pub fn one_shot_memory_plan(job: &OneShotJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
+    let inputs = OneShotInputs::new(&job.budget, &job.recipe, data, job.seed)?;
+    let settings = kernels::TrainerSettings { extra_vectors: super::run::EXTRA_VECTORS, ..inputs.settings };
+    Ok(Trainer::plan_memory(device, &inputs.supernet.graph, &settings, &inputs.sets)?)
+}
