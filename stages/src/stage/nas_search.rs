@@ -44,7 +44,7 @@ pub enum SearchBudget {
     /// What minimum importance pruning found.
     Found {
         /// The budget, and how it was found.
-        mip: MipReport,
+        mip: Box<MipReport>,
         /// The same budget, ranked by trainings with a seed that its choice has not seen.
         confirmed: RankedBudget,
     },
@@ -120,7 +120,7 @@ impl Stage for NasSearch {
         let mut diverged = [&search.diverged[..], &trained.diverged[..]].concat();
         let budget = match self.budget {
             BudgetSource::Found { mip, confirmed } => {
-                let (mip, confirmed) = (inputs.read(mip)?, inputs.read_only(confirmed)?);
+                let (mip, confirmed) = (Box::new(inputs.read(mip)?), inputs.read_only(confirmed)?);
                 diverged.splice(..0, mip.diverged.iter().cloned());
                 diverged.extend(confirmed.diverged.iter().cloned());
                 SearchBudget::Found { mip, confirmed }

@@ -1,7 +1,7 @@
-//! Draws of Dirichlet's distribution with gradients through them, as DrNAS has them (Chen et al., 2021, Eq. 4 to 6).
+//! Draws of Dirichlet's distribution with gradients through them, as DrNAS has them (Chen et al., 2021).
 //!
 //! Weights of a row are `w = g/Σg` with `g` of Gamma distributions of shapes `c = elu(α) + 1`. The gradient through a
-//! draw is the implicit one (Figurnov, Mohamed and Mnih, 2018, Eq. 5): `∂g/∂c = -(∂F/∂c)/(∂F/∂g)` for the distribution
+//! draw is the implicit one (Figurnov, Mohamed and Mnih, 2018): `∂g/∂c = -(∂F/∂c)/(∂F/∂g)` for the distribution
 //! function F, whatever way `g` was drawn.
 
 use super::{MixtureId, uniform};
@@ -165,21 +165,21 @@ mod tests {
 
     /// By mpmath in 40 digits: the derivative of the regularised upper incomplete gamma function over the density.
     const SLOPES: [(f64, f64, f64); 15] = [
-        (0.05, 1e-6, 0.000266353583),
-        (0.05, 0.7, 11.2031012),
-        (0.05, 14.0, 21.8087677),
-        (0.5, 0.02, 0.160423476),
-        (1.0, 0.7, 0.973218741),
-        (1.0, 8.9, 2.8651644),
-        (1.0, 9.5, 2.92449409),
-        (1.0, 14.0, 3.28320551),
-        (1.3, 2.5, 1.54630852),
-        (4.0, 0.7, 0.383645679),
-        (4.0, 8.9, 1.51370334),
-        (4.0, 40.0, 2.65286901),
-        (12.0, 2.5, 0.418095429),
-        (12.0, 14.0, 1.09415814),
-        (12.0, 40.0, 1.74302514),
+        (0.05, 1e-6, 0.000_266_353_583),
+        (0.05, 0.7, 11.203_101_2),
+        (0.05, 14.0, 21.808_767_7),
+        (0.5, 0.02, 0.160_423_476),
+        (1.0, 0.7, 0.973_218_741),
+        (1.0, 8.9, 2.865_164_4),
+        (1.0, 9.5, 2.924_494_09),
+        (1.0, 14.0, 3.283_205_51),
+        (1.3, 2.5, 1.546_308_52),
+        (4.0, 0.7, 0.383_645_679),
+        (4.0, 8.9, 1.513_703_34),
+        (4.0, 40.0, 2.652_869_01),
+        (12.0, 2.5, 0.418_095_429),
+        (12.0, 14.0, 1.094_158_14),
+        (12.0, 40.0, 1.743_025_14),
     ];
 
     #[test]

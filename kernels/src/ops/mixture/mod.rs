@@ -42,7 +42,7 @@ pub enum Draw {
     /// with the largest α.
     OneHot,
     /// Dirichlet's distribution of concentration `elu(α) + 1`, with the gradient through the draw (Chen et al., 2021,
-    /// DrNAS, Eq. 4 to 7). In evaluation its mean.
+    /// DrNAS). In evaluation its mean.
     Dirichlet {
         /// What is added to the gradient of α is so many times that of the divergence
         /// `KL(Dir(elu(α) + 1) ‖ Dir(1))`; it is in no loss.
