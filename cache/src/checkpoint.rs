@@ -4,11 +4,10 @@
 //! and removed when the result is stored. Its hash stands before its bytes: what was damaged is as good as not there.
 //! It saves work and proves nothing: where it cannot be written or read, the computation begins anew.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
-use crate::{Digest, Error, Key, Result, Store, folder};
+use crate::{Digest, Key, Result, Store, folder};
 
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -19,21 +18,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written; the earlier one is then still there.
     pub fn keep_checkpoint(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        let path = self.checkpoint_path(key);
-        let write = || -> io::Result<()> {
-            let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
-            fs::create_dir_all(parent)?;
-            // Always under the same name, so that what a kill leaves is in the place of the next one. Where two processes write it
-            // after all, the hash tells.
-            let unfinished = unfinished(&path);
-            let mut file = File::create(&unfinished)?;
-            file.write_all(&hash(key, bytes).0)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            folder::try_sync_folder(parent)
-        };
-        write().map_err(Error::io("write", &path))
+        folder::replace_file(&self.checkpoint_path(key), &[&hash(key, bytes).0, bytes])
     }
 
     /// The last checkpoint of the computation of a key's result, if there is one and it is whole.
@@ -52,18 +37,13 @@ impl Store {
     /// When there is one and it cannot be removed.
     pub fn forget_checkpoint(&self, key: &Key) -> Result<()> {
         let path = self.checkpoint_path(key);
-        folder::remove_file(&unfinished(&path))?;
+        folder::remove_file(&folder::unfinished_path(&path))?;
         folder::remove_file(&path)
     }
 
     fn checkpoint_path(&self, key: &Key) -> PathBuf {
         self.path().join("checkpoints").join(key.digest().to_string())
     }
-}
-
-/// What becomes a checkpoint when it is whole.
-fn unfinished(path: &Path) -> PathBuf {
-    path.with_extension(folder::UNFINISHED_SUFFIX)
 }
 
 /// Of a key and bytes, so that a file under another's name is damage too.
@@ -109,7 +89,7 @@ mod tests {
 
         fs::write(&path, &whole).unwrap();
         // A kill left one that was not whole.
-        fs::write(unfinished(&path), &whole[..9]).unwrap();
+        fs::write(folder::unfinished_path(&path), &whole[..9]).unwrap();
         store.forget_checkpoint(&key(1)).unwrap();
         assert_eq!(store.checkpoint(&key(1)), None);
         let left: Vec<_> =

@@ -181,6 +181,14 @@ impl Fields {
         Ok(self)
     }
 
+    /// Adds all fields of another and hands the fields back. Errors as in [`Fields::insert`].
+    pub fn with_all(mut self, other: &Self) -> Result<Self> {
+        for (name, value) in other.iter() {
+            self.insert(name, value.clone())?;
+        }
+        Ok(self)
+    }
+
     /// Adds a field. An error if the name is taken, if a number is NaN or if lists nest too deep.
     pub fn insert(&mut self, name: &str, value: impl Into<FieldValue>) -> Result<()> {
         let mut value = value.into();

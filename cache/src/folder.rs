@@ -17,7 +17,7 @@
 //! ```
 
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -116,6 +116,28 @@ pub(crate) fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(Error::io("rename", from))?;
     [from, to].into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+/// Writes a file whole or not at all, in the place of an earlier one, so that it survives a crash; its folder is made where
+/// it is missing. Until it is whole it lies at [`unfinished_path`], always the same, so that what a kill leaves is in the
+/// place of the next one. Where two processes write one file at once, what they leave may be damaged: it needs a hash.
+pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
+        fs::create_dir_all(parent)?;
+        let unfinished = unfinished_path(path);
+        let mut file = File::create(&unfinished)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        try_sync_folder(parent)
+    };
+    write().map_err(Error::io("write", path))
+}
+
+/// Where a file lies that [`replace_file`] has not finished.
+pub(crate) fn unfinished_path(path: &Path) -> PathBuf {
+    path.with_extension(UNFINISHED_SUFFIX)
 }
 
 /// Makes the names in a folder survive a crash.

@@ -4,8 +4,8 @@
 //! read: what was damaged is as good as not there. A record that names such a file is worth nothing without it, so who
 //! reads the record asks for the file, and computes both again where it is missing.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use crate::{Digest, Error, Result, Store, folder};
@@ -35,19 +35,7 @@ impl Store {
         if self.has_weights(&digest) {
             return Ok(digest);
         }
-        let path = self.weights_path(&digest);
-        let write = || -> io::Result<()> {
-            let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
-            fs::create_dir_all(parent)?;
-            // Always under the same name, so that what a kill leaves is in the place of the next one.
-            let unfinished = path.with_extension(folder::UNFINISHED_SUFFIX);
-            let mut file = File::create(&unfinished)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            folder::try_sync_folder(parent)
-        };
-        write().map_err(Error::io("write", &path))?;
+        folder::replace_file(&self.weights_path(&digest), &[bytes])?;
         Ok(digest)
     }
 
@@ -134,7 +122,7 @@ mod tests {
         assert!(!store.has_weights(&digest), "those of another digest");
         assert_eq!(store.verify_weights().unwrap().damaged, [digest.to_string()]);
         // What is damaged is replaced, whatever a kill left beside it.
-        fs::write(path.with_extension(folder::UNFINISHED_SUFFIX), b"ma").unwrap();
+        fs::write(folder::unfinished_path(&path), b"ma").unwrap();
         assert_eq!(store.keep_weights(b"many numbers").unwrap(), digest);
         assert!(store.has_weights(&digest));
         fs::remove_file(&path).unwrap();

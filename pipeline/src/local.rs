@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cache::Digest;
 use kernels::{Device, DeviceChoice, PACKED};
 use stages::Budget;
-use stages::data::{Dataset, held_out};
+use stages::data::Dataset;
 use stages::hyperparameter::Value;
 use stages::job::Job;
 use stages::network::{self, EdgeFlops};
@@ -197,16 +197,12 @@ pub(crate) fn size(job: &TrainingJob, data: &Dataset) -> Result<Size, stages::Er
 
 /// Images that a training learns from, over all epochs.
 fn images(job: &TrainingJob, data: &Dataset) -> Result<u64, stages::Error> {
-    let an_epoch = match job.scoring {
-        Scoring::Holdout { .. } if data.train.count < 2 => {
-            let problem = "one training image cannot be both trained on and held out".to_owned();
-            let place = format!("data set {}", data.name);
-            return Err(stages::Error::Config { place, problem });
-        }
-        Scoring::Holdout { fraction, .. } => data.train.count - held_out(data.train.count, fraction),
-        Scoring::Published => data.train.count,
-    };
-    Ok(an_epoch as u64 * u64::from(job.budget.epochs))
+    if matches!(job.scoring, Scoring::Holdout { .. }) && data.train.count < 2 {
+        let problem = "one training image cannot be both trained on and held out".to_owned();
+        let place = format!("data set {}", data.name);
+        return Err(stages::Error::Config { place, problem });
+    }
+    Ok(job.scoring.learnt(data.train.count) as u64 * u64::from(job.budget.epochs))
 }
 
 /// Passes on what a training tells.

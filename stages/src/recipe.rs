@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::data::held_out;
+use crate::{Budget, Error};
 
 /// How batch normalisation weights start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,11 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// A budget as far as a training depends on it: without augmentation nothing is cut out, whatever the budget says.
+    pub(crate) fn applied_to(&self, budget: &Budget) -> Budget {
+        Budget { cutout: if self.augment { budget.cutout } else { 0 }, ..*budget }
+    }
+
     /// The constants as key fields.
     pub fn fields(&self) -> Result<cache::Fields, Error> {
         Ok(cache::Fields::new()
@@ -96,6 +102,14 @@ impl Default for Scoring {
 }
 
 impl Scoring {
+    /// How many of so many training images a training learns from.
+    pub fn learnt(&self, images: usize) -> usize {
+        match *self {
+            Self::Holdout { fraction, .. } => images - held_out(images, fraction),
+            Self::Published => images,
+        }
+    }
+
     /// The mode and its settings as key fields.
     pub fn fields(&self) -> Result<cache::Fields, Error> {
         let fields = cache::Fields::new();

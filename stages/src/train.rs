@@ -55,19 +55,16 @@ impl TrainingJob {
     /// # Errors
     /// When a number of the recipe cannot be part of a key.
     pub fn key(&self) -> Result<Key, Error> {
-        let mut fields = Fields::new()
+        let fields = Fields::new()
             .with("version", version(self.budget.float_bits))?
             .with("genotype", self.genotype.canonical().to_string())?
             .with("data", self.data.digest)?
             .with("seed", self.seed)?;
-        // Without augmentation nothing is cut out, whatever the budget says.
-        let cutout = if self.recipe.augment { self.budget.cutout } else { 0 };
-        let budget = Budget { cutout, ..self.budget };
-        for part in [budget.fields()?, self.scoring.fields()?, self.recipe.fields()?] {
-            for (name, value) in part.iter() {
-                fields.insert(name, value.clone())?;
-            }
-        }
+        let budget = self.recipe.applied_to(&self.budget);
+        let fields = fields
+            .with_all(&budget.fields()?)?
+            .with_all(&self.scoring.fields()?)?
+            .with_all(&self.recipe.fields()?)?;
         Ok(Key::new(Kind::Training, fields))
     }
 }

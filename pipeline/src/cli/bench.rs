@@ -25,7 +25,7 @@ use crate::output::bench::{Bench as Report, Control, Kernels, Kind, Measured, Pa
 use crate::output::operations::Operation;
 
 /// Training images of CIFAR-10.
-const PAPER_IMAGES: u64 = 50_000;
+const PAPER_IMAGES: usize = 50_000;
 /// A budget that nobody asked for is measured when one of its steps is expected to take at most so many times the time
 /// of a measurement.
 const PATIENCE: f64 = 5.0;
@@ -92,7 +92,7 @@ impl Bench {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Error::Input)?;
         let paper = Config::load("paper", None, &[("data.set", "embedded")]).map_err(Error::Input)?;
-        let images = PAPER_IMAGES - held_out(&paper);
+        let images = paper.train.scoring.learnt(PAPER_IMAGES) as u64;
 
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let device = self.device.place.open(threads, &output::message)?;
@@ -232,14 +232,6 @@ fn plan(
         trainings: architectures * (drawn.len() as u64 + 1),
         seconds: budgets * architectures as f64,
     }))
-}
-
-/// Images of CIFAR-10 that the paper's profile holds out.
-fn held_out(paper: &Config) -> u64 {
-    match paper.train.scoring {
-        Scoring::Holdout { fraction, .. } => stages::data::held_out(PAPER_IMAGES as usize, fraction) as u64,
-        Scoring::Published => 0,
-    }
 }
 
 fn measured(speed: &Speed, budget: &Budget, control: &Control, (trainings, images): (u64, u64)) -> Measured {

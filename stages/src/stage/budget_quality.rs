@@ -95,9 +95,7 @@ impl Stage for BudgetQuality {
             .with("mip.seed", self.interval_seed)?
             .with("train.final_seed", self.last.seed)?;
         self.template.add_to(&mut fields)?;
-        for (name, value) in self.strategy.fields()?.iter() {
-            fields.insert(name, value.clone())?;
-        }
+        fields = fields.with_all(&self.strategy.fields()?)?;
         for (name, value) in self.full.fields()?.iter() {
             fields.insert(&format!("full.{name}"), value.clone())?;
         }

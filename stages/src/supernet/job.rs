@@ -8,7 +8,7 @@ use super::method::{Method, Stage};
 use super::network::{self, Choices, Plan, Supernet};
 use super::recipe::ArchitectureRecipe;
 use super::result::SupernetEpoch;
-use crate::data::{Dataset, held_out};
+use crate::data::Dataset;
 use crate::genotype::Operation;
 use crate::random::Random;
 use crate::recipe::{Recipe, Scoring};
@@ -60,7 +60,7 @@ impl SupernetJob {
     /// When a number of the recipe cannot be part of a key.
     pub fn key(&self) -> Result<Key, Error> {
         let recipe = &self.recipe;
-        let mut fields = Fields::new()
+        let fields = Fields::new()
             .with("job", "supernet")?
             .with("version", VERSION)?
             .with("data", self.data.digest)?
@@ -70,15 +70,12 @@ impl SupernetJob {
             .with("grad_clip", recipe.grad_clip)?
             .with("label_smoothing", recipe.label_smoothing)?
             .with("augment", recipe.augment)?;
-        // Without augmentation nothing is cut out, whatever the budget says.
-        let cutout = if recipe.augment { self.budget.cutout } else { 0 };
-        let budget = Budget { cutout, ..self.budget };
-        let (method, architecture) = (self.method.fields()?, self.architecture.fields()?);
-        for part in [budget.fields()?, self.scoring.fields()?, method, architecture] {
-            for (name, value) in part.iter() {
-                fields.insert(name, value.clone())?;
-            }
-        }
+        let budget = recipe.applied_to(&self.budget);
+        let fields = fields
+            .with_all(&budget.fields()?)?
+            .with_all(&self.scoring.fields()?)?
+            .with_all(&self.method.fields()?)?
+            .with_all(&self.architecture.fields()?)?;
         Ok(Key::new(Kind::Training, fields))
     }
 
@@ -88,11 +85,7 @@ impl SupernetJob {
     /// # Errors
     /// When the budget does not fit the supernet.
     pub fn size(&self, images: usize, channels: usize, classes: usize) -> Result<SearchSize, Error> {
-        let kept_out = match self.scoring {
-            Scoring::Holdout { fraction, .. } => held_out(images, fraction),
-            Scoring::Published => 0,
-        };
-        self.size_after(&[], (images - kept_out) / 2, channels, classes)
+        self.size_after(&[], self.scoring.learnt(images) / 2, channels, classes)
     }
 
     /// The size for halves of so many images, where some epochs are done.
@@ -164,11 +157,19 @@ impl SupernetJob {
         Ok(network::build(&budget, &plan, channels, classes)?.graph)
     }
 
+    /// The last epoch of the stage before, if there is one and it is done.
+    pub(super) fn before_stage<'a>(
+        &self,
+        number: usize,
+        epochs: &'a [SupernetEpoch],
+    ) -> Option<&'a SupernetEpoch> {
+        epochs.get((number * self.budget.epochs as usize).checked_sub(1)?)
+    }
+
     /// The operations of a stage: the best of the stage before; where that is not done, those that take most.
     pub(super) fn choices(&self, number: usize, epochs: &[SupernetEpoch]) -> [Choices; 2] {
         let Stage { operations, .. } = self.method.stages(&self.budget)[number];
-        let last = (number * self.budget.epochs as usize).checked_sub(1).and_then(|last| epochs.get(last));
-        match last {
+        match self.before_stage(number, epochs) {
             Some(last) => [&last.normal, &last.reduce].map(|numbers| kept(numbers, operations)),
             None => std::array::from_fn(|_| {
                 let costliest = |mut row: Vec<Operation>| {

@@ -107,8 +107,7 @@ impl StageSearch {
         let mut trainer = Trainer::new(device, &supernet.graph, &settings, &sets)?;
         let stage = job.method.stages(&job.budget)[number];
         let choices = job.choices(number, epochs);
-        let before = (number * job.budget.epochs as usize).checked_sub(1).and_then(|last| epochs.get(last));
-        let initial = match before.filter(|_| job.method.keeps_numbers()) {
+        let initial = match job.before_stage(number, epochs).filter(|_| job.method.keeps_numbers()) {
             Some(last) => [of_choices(&last.normal, &choices[0]), of_choices(&last.reduce, &choices[1])],
             None => initial_numbers(job, number, stage.operations),
         };

@@ -62,7 +62,7 @@ pub(crate) fn settings(budget: &Budget, recipe: &Recipe, data: &Dataset, seed: u
             mean: data.mean.clone(),
             std: data.std.clone(),
             augment: recipe.augment,
-            cutout: if recipe.augment { budget.cutout as usize } else { 0 },
+            cutout: recipe.applied_to(budget).cutout as usize,
         },
         seed,
         norm_init: match recipe.bn_init {

@@ -79,7 +79,7 @@ impl SubNetworksJob {
     /// When a number of the budget cannot be part of a key.
     pub fn key(&self) -> Result<Key, Error> {
         let operations: Vec<u8> = self.sub_networks.iter().flat_map(|cells| cells.0).collect();
-        let mut fields = Fields::new()
+        let fields = Fields::new()
             .with("job", "sub-networks")?
             .with("version", VERSION)?
             .with("weights", self.weights)?
@@ -87,13 +87,8 @@ impl SubNetworksJob {
             .with("data", self.data.digest)?
             .with("seed", self.seed)?
             .with("augment", self.recipe.augment)?;
-        let cutout = if self.recipe.augment { self.budget.cutout } else { 0 };
-        let budget = Budget { cutout, ..self.budget };
-        for part in [budget.fields()?, self.scoring.fields()?] {
-            for (name, value) in part.iter() {
-                fields.insert(name, value.clone())?;
-            }
-        }
+        let budget = self.recipe.applied_to(&self.budget);
+        let fields = fields.with_all(&budget.fields()?)?.with_all(&self.scoring.fields()?)?;
         Ok(Key::new(Kind::Training, fields))
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::Schedule;
 use super::inputs::{OneShotInputs, supernet};
-use crate::data::{Dataset, held_out};
+use crate::data::Dataset;
 use crate::recipe::{Recipe, Scoring};
 use crate::supernet::SearchSize;
 use crate::train::{DataId, Divergence};
@@ -78,7 +78,7 @@ impl OneShotJob {
     pub fn key(&self) -> Result<Key, Error> {
         let recipe = &self.recipe;
         let kept: Vec<String> = self.kept.iter().map(u32::to_string).collect();
-        let mut fields = Fields::new()
+        let fields = Fields::new()
             .with("job", "one-shot")?
             .with("version", VERSION)?
             .with("kept", kept.join(" ").as_str())?
@@ -89,14 +89,11 @@ impl OneShotJob {
             .with("grad_clip", recipe.grad_clip)?
             .with("label_smoothing", recipe.label_smoothing)?
             .with("augment", recipe.augment)?;
-        // Without augmentation nothing is cut out, whatever the budget says.
-        let cutout = if recipe.augment { self.budget.cutout } else { 0 };
-        let budget = Budget { cutout, ..self.budget };
-        for part in [budget.fields()?, self.scoring.fields()?, self.schedule.fields()?] {
-            for (name, value) in part.iter() {
-                fields.insert(name, value.clone())?;
-            }
-        }
+        let budget = recipe.applied_to(&self.budget);
+        let fields = fields
+            .with_all(&budget.fields()?)?
+            .with_all(&self.scoring.fields()?)?
+            .with_all(&self.schedule.fields()?)?;
         Ok(Key::new(Kind::Training, fields))
     }
 
@@ -105,11 +102,7 @@ impl OneShotJob {
     /// # Errors
     /// When the budget does not fit the supernet.
     pub fn size(&self, images: usize, channels: usize, classes: usize) -> Result<SearchSize, Error> {
-        let kept_out = match self.scoring {
-            Scoring::Holdout { fraction, .. } => held_out(images, fraction),
-            Scoring::Published => 0,
-        };
-        let images = (images - kept_out) as u64 * u64::from(self.budget.epochs);
+        let images = self.scoring.learnt(images) as u64 * u64::from(self.budget.epochs);
         let cost = supernet(&self.budget, channels, classes)?.graph.cost();
         Ok(SearchSize { images, flops: cost.training_flops.saturating_mul(images) })
     }
