@@ -151,6 +151,8 @@ pub(crate) trait Backend: Send {
     fn state(&mut self) -> Result<State, Error>;
     /// Replaces them, and clears what optimisers keep.
     fn set_state(&mut self, state: &State) -> Result<(), Error>;
+    /// Replaces the parameters from `offset` on, and nothing else.
+    fn set_parameters(&mut self, offset: usize, values: &[f32]) -> Result<(), Error>;
     /// What optimisers keep.
     fn moments(&mut self) -> Result<Moments, Error>;
     /// Replaces it.

@@ -93,6 +93,20 @@ impl Layout {
     pub(crate) fn offset(&self, param: ParamId) -> usize {
         self.offsets[param.0]
     }
+
+    /// The offset of the parameter of a name, which has `count` elements.
+    ///
+    /// # Errors
+    /// When there is none, or it has another number of elements.
+    pub(crate) fn offset_of(&self, name: &str, count: usize, tables: &Tables) -> Result<usize, Error> {
+        let found = tables.params.iter().position(|param| param.name == name);
+        let problem = match found.map(|index| (index, tables.params[index].elements())) {
+            Some((index, elements)) if elements == count => return Ok(self.offsets[index]),
+            Some((_, elements)) => format!("it has {elements} numbers, and {count} are given"),
+            None => "the network has no parameter of this name".to_owned(),
+        };
+        Err(Error::BadSize { op: "parameter", name: name.to_owned(), problem })
+    }
 }
 
 impl State {
@@ -144,31 +158,6 @@ impl State {
             self.set(name, values, tables, layout);
         }
         Ok(notes)
-    }
-
-    /// Replaces the numbers of a parameter.
-    pub(crate) fn set_parameter(
-        &mut self,
-        name: &str,
-        values: &[f32],
-        tables: &Tables,
-        layout: &Layout,
-    ) -> Result<(), Error> {
-        let found = tables.params.iter().position(|param| param.name == name);
-        match found.map(|index| (index, tables.params[index].elements())) {
-            Some((index, elements)) if elements == values.len() => {
-                self.parameters[layout.offset(ParamId(index))..][..elements].copy_from_slice(values);
-                Ok(())
-            }
-            Some((_, elements)) => {
-                let problem = format!("it has {elements} numbers, and {} are given", values.len());
-                Err(Error::BadSize { op: "parameter", name: name.to_owned(), problem })
-            }
-            None => {
-                let problem = "the network has no parameter of this name".to_owned();
-                Err(Error::BadSize { op: "parameter", name: name.to_owned(), problem })
-            }
-        }
     }
 
     fn set(&mut self, name: &str, values: &[f32], tables: &Tables, layout: &Layout) {

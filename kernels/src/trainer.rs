@@ -288,16 +288,13 @@ impl Trainer {
         found.ok_or_else(|| Error::BadSize { op: "parameter", name: name.to_owned(), problem })
     }
 
-    /// Replaces the numbers of a parameter, in row-major order, and clears what optimisers keep.
+    /// Replaces the numbers of a parameter, in row-major order. What optimisers keep of it stays.
     ///
     /// # Errors
     /// When there is no parameter of that name with so many numbers, or the device fails.
     pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
-        let mut state = self.backend.state()?;
-        state.set_parameter(name, values, &self.tables, &self.layout)?;
-        self.backend.set_state(&state)?;
-        self.updates.fill(0);
-        Ok(())
+        let offset = self.layout.offset_of(name, values.len(), &self.tables)?;
+        self.backend.set_parameters(offset, values)
     }
 
     /// Replaces weights and running statistics by those of a safetensors file and clears what optimisers keep. `former` gives

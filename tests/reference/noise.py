@@ -1,4 +1,4 @@
-"""Noise of mixtures whose weights are drawn, the numbers of the program: kernels/src/rng.rs and ops/mixture.
+"""Noise of mixtures whose weights are drawn, and of drop path: kernels/src/rng.rs, ops/mixture and ops/drop_path.
 
 The generator is pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 2020).
 """
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 MASK = 0xFFFFFFFF
-PURPOSE = 7
-"""That of noise of mixtures."""
+DROP_PATH, MIXTURE = 5, 7
+"""What words are for."""
 
 
 def pcg4d(v: list[int]) -> list[int]:
@@ -31,6 +31,19 @@ def pcg4d(v: list[int]) -> list[int]:
     return v
 
 
+def random(seed: int, purpose: int, sub: int, a: int, b: int) -> list[int]:
+    """Four random words for a counter."""
+    first = (seed & MASK) ^ (purpose * 0x9E3779B9 & MASK)
+    return pcg4d([first, (seed >> 32) ^ (sub * 0x85EBCA6B & MASK), a, b])
+
+
+def drop_path(probability: float, edge: int, epoch: int, images: range) -> Tensor:
+    """What drop path multiplies an edge by, for each image: 0, or 1 / keep probability (N, 1, 1, 1), binary64."""
+    words = [random(0, DROP_PATH, edge, epoch, image)[0] for image in images]
+    kept = torch.tensor([(word >> 8) / 2.0**24 >= probability for word in words])
+    return (kept.double() / (1 - probability)).reshape(-1, 1, 1, 1)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """What is drawn for: a mixture and a batch that begins with `image`."""
@@ -42,15 +55,7 @@ class Drawn:
 
     def uniform(self, place: int) -> list[float]:
         """Four uniform numbers for a place of the mixture."""
-        sub = self.mixture << 16 | place
-        words = pcg4d(
-            [
-                (self.seed & MASK) ^ (PURPOSE * 0x9E3779B9 & MASK),
-                (self.seed >> 32) ^ (sub * 0x85EBCA6B & MASK),
-                self.epoch,
-                self.image,
-            ]
-        )
+        words = random(self.seed, MIXTURE, self.mixture << 16 | place, self.epoch, self.image)
         return [((word >> 9) + 0.5) / 2.0**23 for word in words]
 
 

@@ -2,7 +2,8 @@
 
 Weights are trained by SGD on one stream of batches, after the architecture by Adam on another, at the weights (first
 order) or at weights that have gone a step of their own (second order; Eq. 7, with the finite difference of Eq. 8).
-Mixtures may be drawn, anew for each batch (Xie et al., 2019, SNAS; Dong and Yang, 2019, GDAS).
+Mixtures may be drawn, anew for each batch (Xie et al., 2019, SNAS; Dong and Yang, 2019, GDAS), and skip connections be
+dropped (Chen et al., 2019, P-DARTS).
 """
 
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam
 
 from golden import Case, make_batch, make_network, shorten
-from noise import Drawn
+from noise import Drawn, drop_path
 
 STEPS = 4
 
@@ -39,13 +40,18 @@ class Rates:
     """Of mixtures that are drawn."""
     divergence: float = 0.02
     """Weight of the divergence of Dirichlet distributions from uniform ones."""
+    skip_dropout: float = 0.4
+    """Probability that a skip connection is dropped for an image, where skip connections are."""
 
 
-def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = "") -> dict[str, Any]:
+def search(
+    case: Case, rates: Rates, *, second_order: bool = False, draw: str = "", drops: bool = False
+) -> dict[str, Any]:
     """Losses of both kinds of batches, and the architecture and the weights' norm after the last step.
 
     Step k is in epoch k div 2, trains on batch k mod 2, and the architecture sees batch 2 + k mod 2. `draw` is how
-    mixtures are drawn, if they are: `concrete`, `one-hot` or `dirichlet`.
+    mixtures are drawn, if they are: `concrete`, `one-hot` or `dirichlet`. `drops` is whether skip connections are
+    dropped.
     """
     network = make_network(case, torch.float64)
     batches = [make_batch(case, index, torch.float64) for index in range(4)]
@@ -63,10 +69,15 @@ def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = 
             pull = rates.divergence * (network.normal.divergence() + network.reduce.divergence())
         return loss.item(), list(torch.autograd.grad(loss + pull, parameters))
 
-    def draw_mixtures(epoch: int, batch: int) -> None:
-        for number, mixture in enumerate((network.normal, network.reduce)):
+    def draw_noise(epoch: int, batch: int) -> None:
+        first = batch * case.budget.batch_size
+        for number, mixture in enumerate((network.normal, network.reduce) if draw else ()):
             mixture.draw, mixture.temperature = draw, rates.temperature
-            mixture.drawn = Drawn(seed=0, mixture=number, epoch=epoch, image=batch * case.budget.batch_size)
+            mixture.drawn = Drawn(seed=0, mixture=number, epoch=epoch, image=first)
+        edges = [edge for cell in network.cells for edge in cell.edges] if drops else []
+        for number, edge in enumerate(edges):
+            images = range(first, first + case.budget.batch_size)
+            edge.skip_scale = drop_path(rates.skip_dropout, number, epoch, images)
 
     def move(to: list[Tensor]) -> None:
         for weight, value in zip(weights, to, strict=True):
@@ -83,8 +94,7 @@ def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = 
                 full = rates.momentum * moment + slope + rates.weight_decay * weight.detach()
                 ahead.append(weight.detach() - rates.learning_rate * full)
             move(ahead)
-        if draw:
-            draw_mixtures(step // 2, 2 + step % 2)
+        draw_noise(step // 2, 2 + step % 2)
         loss, both = differentiate(valid, architecture + weights)
         found["valid"].append(loss)
         toward, vector = both[: len(architecture)], both[len(architecture) :]
@@ -102,8 +112,7 @@ def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = 
         for alpha, slope in zip(architecture, toward, strict=True):
             alpha.grad = slope
         adam.step()
-        if draw:
-            draw_mixtures(step // 2, step % 2)
+        draw_noise(step // 2, step % 2)
         loss, slopes = differentiate(train, weights)
         found["train"].append(loss)
         for weight, slope in zip(weights, slopes, strict=True):
@@ -116,8 +125,9 @@ def search(case: Case, rates: Rates, *, second_order: bool = False, draw: str = 
 
 
 def search_steps(case: Case) -> dict[str, Any]:
-    """The JSON object of both orders."""
+    """The JSON object of both orders, of the ways of drawing, and with skip connections that are dropped."""
     rates = Rates()
     orders = {name: search(case, rates, second_order=name == "second") for name in ("first", "second")}
     orders |= {name: search(case, rates, draw=name) for name in ("concrete", "one-hot", "dirichlet")}
+    orders["dropped-skips"] = search(case, rates, drops=True)
     return {"steps": STEPS, "rates": asdict(rates), "orders": orders}

@@ -76,9 +76,13 @@ class Mixed(nn.Module):
             self.add_module(f"sep{kernel}", nn.Sequential(*twice))
         for kernel in (3, 5):
             self.add_module(f"dil{kernel}", Separable(channels, kernel, stride, 2))
+        self.skip_scale: Tensor | float = 1.0
+        """What the skip connection is multiplied by, for each image (Chen et al., 2019, P-DARTS)."""
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        return sum(weight * operation(x) for weight, operation in zip(weights[1:], self.children(), strict=True))
+        scales = [self.skip_scale if operation is self.skip else 1.0 for operation in self.children()]
+        terms = zip(weights[1:], scales, self.children(), strict=True)
+        return sum(weight * scale * operation(x) for weight, scale, operation in terms)
 
 
 class Preprocess(nn.Module):

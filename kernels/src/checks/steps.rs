@@ -31,9 +31,14 @@ fn supernet_drawn(draw: Option<Draw>) -> Case {
             Some(draw) => graph.drawn_mixture("alpha", 1, 3, draw),
         });
         let mixture = mixture.unwrap();
-        let pooled = graph.pool("pool", stem, PoolKind::Average, 1).unwrap();
-        let pooled = graph.batch_norm("pool.bn", pooled).unwrap();
-        let conv = relu_conv_norm(graph, "conv", stem, 4, 1, 1);
+        let pooled = graph.serving("pool", (mixture, 0, 0), |graph| {
+            let pooled = graph.pool("pool", stem, PoolKind::Average, 1)?;
+            graph.batch_norm("pool.bn", pooled)
+        });
+        let pooled = pooled.unwrap();
+        let conv = graph
+            .serving("conv", (mixture, 0, 2), |graph| Ok(relu_conv_norm(graph, "conv", stem, 4, 1, 1)))
+            .unwrap();
         let term = |choice, value| Term { value, drop: false, weight: Some((mixture, 0, choice)) };
         let concat = graph.concat(1, graph.shape(stem));
         let terms = [term(0, pooled), term(1, stem), term(2, conv)];
@@ -310,7 +315,7 @@ fn a_search_goes_on_from_its_checkpoint() {
 }
 
 #[test]
-fn a_parameter_is_replaced_and_moments_are_cleared() {
+fn a_parameter_is_replaced_and_all_else_stays() {
     let case = supernet();
     let order = case.order();
     let sets = std::slice::from_ref(&case.images);
@@ -320,10 +325,15 @@ fn a_parameter_is_replaced_and_moments_are_cleared() {
         let epoch = Epoch { streams, number: 0, learning_rates: &RATES, drop_path: 0.0, temperature: 1.0 };
         trainer.run(&Step::plain(2), &epoch, &Nobody).unwrap();
         let weight = trainer.parameter("conv.weight").unwrap();
+        let norms = |trainer: &mut Trainer| {
+            [WEIGHTS, ARCHITECTURE].map(|group| trainer.norm(group, Vector::Momenta).unwrap())
+        };
+        let momenta = norms(&mut trainer);
         trainer.set_parameter("alpha", &[1.0, -2.0, 0.5]).unwrap();
         assert_eq!(trainer.parameter("alpha").unwrap(), [1.0, -2.0, 0.5]);
         assert_eq!(trainer.parameter("conv.weight").unwrap(), weight);
-        assert!(trainer.norm(WEIGHTS, Vector::Momenta).unwrap() == 0.0);
+        assert!(momenta.iter().all(|&norm| norm > 0.0));
+        assert_eq!(norms(&mut trainer), momenta);
         for (name, problem) in [("alpha", "it has 3 numbers, and 2"), ("beta", "no parameter of this name")] {
             let error = trainer.set_parameter(name, &[0.0; 2]).unwrap_err();
             assert!(error.to_string().contains(problem), "{error}");

@@ -6,7 +6,7 @@ use super::sink::ChannelSink;
 use crate::backend::TrainerSettings;
 use crate::optimiser::Rates;
 use crate::preprocess::{ImageSet, Resize};
-use crate::program::{DropId, Gradient, Input, Mixed, Mode, ParamId, Tables};
+use crate::program::{DropId, Gradient, Guard, Input, Mixed, Mode, ParamId, Tables};
 use crate::shape::{BLOCK, blocks};
 use crate::state::Layout;
 use crate::step::{self, Group, RunningStatistics};
@@ -112,6 +112,15 @@ impl Context<'_> {
     pub(crate) unsafe fn mixture_weight(&self, mixed: Option<Mixed>) -> f32 {
         // SAFETY: the caller's promise.
         mixed.map_or(1.0, |mixed| unsafe { *self.memory.workspace::<f32>(mixed.weights).add(mixed.choice) })
+    }
+
+    /// Whether what stands behind a guard is run in this step.
+    ///
+    /// # Safety
+    /// The weights must be there.
+    pub(crate) unsafe fn is_open(&self, guard: Guard) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { *self.memory.workspace::<f32>(guard.weights).add(guard.choice) != 0.0 }
     }
 
     /// Where the partial sums of the gradient of a weight lie, one a block.

@@ -31,6 +31,7 @@ use rayon::prelude::*;
 pub use self::address_space::save_address_space;
 pub(crate) use self::context::{Context, Reading, SEGMENT, segments};
 pub(crate) use self::device::CpuDevice;
+pub(crate) use self::isa::Isa;
 pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
 pub(crate) use self::memory::{Buffer, Memory};
 pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
@@ -40,7 +41,6 @@ pub(crate) use self::sink::{BlockSink, ChannelSink};
 pub(crate) use self::windows::{Side, Windows, pad_rows};
 
 use self::context::CHUNKS;
-use self::isa::Isa;
 use self::memory::{NormArrays, Parameters};
 use self::phases::{Link, Phase, Prepared};
 use crate::backend::{
@@ -296,6 +296,11 @@ impl Backend for CpuBackend {
         let Parameters { momentum, second, .. } = &mut self.parameters;
         [momentum].into_iter().chain(second).for_each(|moments| moments.as_floats_mut().fill(0.0));
         self.set_loss_scale(LossScale::INITIAL);
+        Ok(())
+    }
+
+    fn set_parameters(&mut self, offset: usize, values: &[f32]) -> Result<(), Error> {
+        self.parameters.master.as_floats_mut()[offset..][..values.len()].copy_from_slice(values);
         Ok(())
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::images::ImageSplit;
 use super::memory::{Arena, Held, StateWords};
 use super::record::Launch;
+use super::source::GUARD;
 use super::tiles::Style;
 use super::views::Places;
 use crate::backend::{Setup, TrainerSettings};
 use crate::preprocess::ImageSet;
-use crate::program::{Access, Accesses, Declare, Mode, Program, WorkspaceId};
+use crate::program::{Access, Accesses, Declare, Guard, Mode, Program, WorkspaceId};
 use crate::state::Layout;
 use crate::step::{Group, Vector};
 
@@ -44,8 +45,9 @@ pub(crate) struct Lowering<'a> {
     /// Number of the training among those that share dispatches.
     training: usize,
     launches: Vec<Lowered>,
-    /// The call that is lowered.
+    /// The call that is lowered, and what it stands behind.
     call: usize,
+    guard: Option<Guard>,
 }
 
 /// A launch of a call.
@@ -92,8 +94,18 @@ impl Lowerer<'_> {
             half,
         };
         let launches = Vec::new();
-        let mut lowering =
-            Lowering { places, layout, settings, sets, splits, style, training, launches, call: 0 };
+        let mut lowering = Lowering {
+            places,
+            layout,
+            settings,
+            sets,
+            splits,
+            style,
+            training,
+            launches,
+            call: 0,
+            guard: None,
+        };
         for (index, call) in calls.iter().enumerate() {
             lowering.call = index;
             call.lower(&mut lowering);
@@ -142,12 +154,26 @@ impl Lowering<'_> {
         self.add(stage, None, launch, accesses);
     }
 
+    /// What `lower` adds is not run where a weight of a mixture is 0.
+    pub(crate) fn behind(&mut self, guard: Guard, lower: impl FnOnce(&mut Self)) {
+        self.guard = Some(guard);
+        lower(self);
+        self.guard = None;
+    }
+
     fn add(&mut self, stage: usize, set: Option<usize>, launch: Launch, accesses: Option<Vec<Access>>) {
+        let accesses = accesses.map(|mut list| {
+            list.extend(self.guard.map(Access::to_guard));
+            list
+        });
         let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
         if self.style.coarse {
             launch.fix_choices();
         }
         launch.fields.push(("training", self.training as u32));
+        if let Some(guard) = self.guard {
+            launch.fields.push((GUARD, self.places.guard(guard) as u32));
+        }
         self.launches.push(Lowered { call: self.call, stage, set, accesses, launch });
     }
 }

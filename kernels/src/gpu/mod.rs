@@ -322,6 +322,17 @@ impl GpuBackend {
         self.gpu.check()
     }
 
+    pub(crate) fn set_parameters_of(
+        &mut self,
+        member: usize,
+        offset: usize,
+        values: &[f32],
+    ) -> Result<(), Error> {
+        self.write(self.members[member].state.parameters + offset, values);
+        self.gpu.queue.submit([]);
+        self.gpu.check()
+    }
+
     pub(crate) fn moments_of(&mut self, member: usize) -> Result<Moments, Error> {
         let (Member { state, .. }, Setup { layout, .. }) = self.member(member);
         let second = if state.has_second() { layout.trained } else { 0 };

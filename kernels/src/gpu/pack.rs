@@ -381,6 +381,10 @@ impl Backend for SeatBackend {
         self.with(|backend, member| backend.set_state_of(member, state))
     }
 
+    fn set_parameters(&mut self, offset: usize, values: &[f32]) -> Result<(), Error> {
+        self.with(|backend, member| backend.set_parameters_of(member, offset, values))
+    }
+
     fn moments(&mut self) -> Result<Moments, Error> {
         self.with(GpuBackend::moments_of)
     }

@@ -52,6 +52,8 @@ pub(crate) struct Source {
     own: Arc<str>,
     /// Quads of words of a job record.
     quads: usize,
+    /// Whether a job may not have to run.
+    is_guarded: bool,
 }
 
 impl PartialEq for Source {
@@ -108,6 +110,15 @@ impl Source {
             let _ = writeln!(own, "var<private> {name}: {kind};");
             let _ = writeln!(set, "    {name} = {}{read};", word(fields.len() + place));
         }
+        let guard = fields.iter().position(|&field| field == GUARD);
+        if let Some(place) = guard {
+            let _ = write!(
+                own,
+                "fn is_open(index: u32) -> bool {{\n    let at = job_place(index) * {quads}u;\n    return \
+                 float_at({}) != 0.0;\n}}\n",
+                word(place)
+            );
+        }
         let words: Vec<String> = (0..fields.len()).map(word).collect();
         let _ = write!(
             own,
@@ -121,7 +132,7 @@ impl Source {
             declare(&mut own, number, kind, format);
             access(&mut own, number, name, kind, format);
         }
-        Self { kernel, format, workgroup, own: own.into(), quads }
+        Self { kernel, format, workgroup, own: own.into(), quads, is_guarded: guard.is_some() }
     }
 
     /// Name of its kernel.
@@ -161,7 +172,12 @@ const NUMBERS: u32 = {NUMBERS}u;
         text.push_str(&self.own);
         text.push_str(COMMON);
         self.kernel.files.iter().for_each(|file| text.push_str(file));
-        text.push_str(MAIN);
+        let shares = self.kernel.files.iter().any(|file| file.contains("var<workgroup>"));
+        text.push_str(match (self.is_guarded, shares) {
+            (false, _) => MAIN,
+            (true, false) => GUARDED_MAIN,
+            (true, true) => GUARDED_SHARING_MAIN,
+        });
         text
     }
 }
@@ -172,6 +188,31 @@ fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index
     invoke(place.zyx, local);
 }
 ";
+
+/// The same for jobs that are not run where a weight of a mixture is 0.
+const GUARDED_MAIN: &str = "@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    if is_open(place.x) {
+        invoke(place.zyx, local);
+    }
+}
+";
+
+/// The same where invocations of a workgroup wait for each other, which they may only where all of them are known to.
+const GUARDED_SHARING_MAIN: &str = "var<workgroup> opened: u32;
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) place: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    if local == 0u {
+        opened = select(0u, 1u, is_open(place.x));
+    }
+    if workgroupUniformLoad(&opened) == 1u {
+        invoke(place.zyx, local);
+    }
+}
+";
+
+/// The word of the job record that says where the weight lies without which a job is not run.
+pub(super) const GUARD: &str = "guard";
 
 /// The bindings' numbers of a launch's slots: lanes from the first on, words from the last back, so that a number means the same
 /// to every kernel.

@@ -6,7 +6,7 @@ use super::memory::{Arena, Block, Place, StateWords};
 use super::record::Page;
 use super::source::{Choice, Const};
 use crate::program::{
-    Channels, Content, DropId, Gradient, Input, Mixed, Mode, NormId, Sink, Storage, StorageId, Tables,
+    Channels, Content, DropId, Gradient, Guard, Input, Mixed, Mode, NormId, Sink, Storage, StorageId, Tables,
     Tensor, WorkspaceId,
 };
 use crate::shape::{BLOCK, Shape, blocks};
@@ -75,7 +75,7 @@ impl Places<'_> {
     }
 
     pub(crate) fn tensor(&self, tensor: Tensor) -> View {
-        let Storage { shape: storage, content } = self.storages[tensor.storage.0];
+        let Storage { shape: storage, content, .. } = self.storages[tensor.storage.0];
         let whole = self.lanes(Block::Storage(tensor.storage), storage, content);
         let base = whole.base + (tensor.channel * storage.pixels() * 4) as u32;
         View { base, shape: tensor.shape, ..whole }
@@ -140,6 +140,11 @@ impl Places<'_> {
         let Mixed { mixture, choice, term, .. } = mixed?;
         let words = &self.state.mixtures[mixture.0];
         Some(WeightWords { weight: words.weights + choice, partials: words.partials + words.firsts[term] })
+    }
+
+    /// The word that holds the weight that a guard asks for.
+    pub(crate) fn guard(&self, guard: Guard) -> usize {
+        self.state.mixtures[guard.mixture.0].weights + guard.choice
     }
 
     pub(crate) fn input(&self, input: Input) -> Read {

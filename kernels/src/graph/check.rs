@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use super::{Call, Graph};
 use crate::error::Error;
-use crate::program::{AccessKind, Program, Resource, Tensor, WorkspaceId};
+use crate::program::{AccessKind, Guard, Mixed, Program, Resource, Tensor, WorkspaceId};
 
 impl Graph {
     /// # Errors
     /// When the network reads no image or tells no class, has no head, or two of its tensors have one name; or `evaluate`, its
-    /// program without what is there in training only, reads what that would write.
+    /// program without what is there in training only, reads what that would write; or something reads what is not there
+    /// in every step.
     pub(crate) fn check(&self, evaluate: &Program<dyn Call>) -> Result<(), Error> {
         let refused =
             |op, name: &str, problem: String| Err(Error::BadSize { op, name: name.to_owned(), problem });
@@ -26,6 +27,20 @@ impl Graph {
         for param in &self.tables.params {
             if !names.insert(&param.name) {
                 return refused("parameter", &param.name, "two layers have this name".to_owned());
+            }
+        }
+        for node in &self.nodes {
+            let serves: Vec<_> = node.op.weights().into_iter().filter_map(Mixed::guard).collect();
+            let is_there = |guard: &Guard| node.guard == Some(*guard) || serves.contains(guard);
+            let reads = node.op.inputs();
+            if reads
+                .iter()
+                .filter_map(|input| self.storages[input.tensor.storage.0].guard)
+                .any(|g| !is_there(&g))
+            {
+                let problem = "something reads what is not there in every step, as it serves one weight of a mixture; \
+                               build that in the same Graph::serving, or read it as a term with the weight";
+                return refused("mixture", "a value", problem.to_owned());
             }
         }
         match first_unwritten(evaluate) {

@@ -2,7 +2,8 @@
 
 use super::Graph;
 
-/// What a network costs for one image.
+/// What a network costs for one image. What is run only where a choice is drawn ([`Graph::serving`]) counts as if each
+/// choice were drawn as often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Trained parameters of the network, without the auxiliary head.
@@ -23,12 +24,15 @@ impl Graph {
         let mut forward = 0;
         let mut auxiliary = vec![false; self.tables.params.len()];
         for node in &self.nodes {
-            let flops = 2 * node.op.mult_adds() + node.op.elementwise_flops();
+            // Of what one choice of several serves, its share on the average of choices.
+            let share = node.guard.map_or(1, |guard| self.tables.mixtures[guard.mixture.0].choices as u64);
+            let mult_adds = node.op.mult_adds() / share;
+            let flops = 2 * mult_adds + node.op.elementwise_flops() / share;
             forward += flops;
             if node.training_only {
                 node.op.params().into_iter().for_each(|param| auxiliary[param.0] = true);
             } else {
-                cost.mult_adds += node.op.mult_adds();
+                cost.mult_adds += mult_adds;
                 cost.inference_flops += flops;
             }
         }

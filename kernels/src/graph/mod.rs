@@ -7,6 +7,7 @@
 mod call;
 mod check;
 mod cost;
+mod guarded;
 mod operation;
 mod tape;
 
@@ -19,8 +20,8 @@ pub(crate) use tape::Tape;
 
 use crate::error::Error;
 use crate::program::{
-    Channels, Content, Init, Input, Mode, Norm, NormId, Param, ParamId, Program, Sink, Storage, StorageId,
-    Tables, Tensor, WorkspaceId,
+    Channels, Content, Guard, Init, Input, Mode, Norm, NormId, Param, ParamId, Program, Sink, Storage,
+    StorageId, Tables, Tensor, WorkspaceId,
 };
 use crate::shape::Shape;
 use crate::step::Group;
@@ -50,6 +51,8 @@ pub(crate) enum SumsBy {
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) op: Arc<dyn Operation>,
+    /// What it stands behind.
+    guard: Option<Guard>,
     /// Belongs to the auxiliary head: there in training only, and not counted as part of the network.
     pub(crate) training_only: bool,
 }
@@ -63,6 +66,8 @@ pub struct Graph {
     pub(crate) training_only: bool,
     /// The group of parameters that are built now.
     group: Group,
+    /// What is built now stands behind this.
+    pub(crate) guard: Option<Guard>,
     storages: Vec<Storage>,
     /// How each value is read.
     values: Vec<Input>,
@@ -89,6 +94,7 @@ impl Graph {
             nodes: Vec::new(),
             training_only: false,
             group: Group::WEIGHTS,
+            guard: None,
             storages: Vec::new(),
             values: Vec::new(),
         };
@@ -205,7 +211,7 @@ impl Graph {
     }
 
     pub(crate) fn storage(&mut self, shape: Shape, content: Content) -> StorageId {
-        self.storages.push(Storage { shape, content });
+        self.storages.push(Storage { shape, content, guard: self.guard });
         StorageId(self.storages.len() - 1)
     }
 
@@ -228,7 +234,8 @@ impl Graph {
     }
 
     pub(crate) fn push(&mut self, op: impl Operation + 'static) {
-        self.nodes.push(Node { op: Arc::new(op), training_only: self.training_only });
+        let (training_only, guard) = (self.training_only, self.guard);
+        self.nodes.push(Node { op: Arc::new(op), guard, training_only });
     }
 
     /// Adds an operation that writes `output`; the value of that.
@@ -283,11 +290,16 @@ impl Graph {
         let readers = self.nodes.iter().flat_map(|node| node.op.inputs()).collect();
         let mut tape = Tape::new(mode, &self.tables, &self.storages, readers, zeros, whole);
         let nodes = || self.nodes.iter().filter(|node| training || !node.training_only);
-        nodes().for_each(|node| node.op.forward(&mut tape));
+        nodes().for_each(|node| tape.behind(node.guard, |tape| node.op.forward(tape)));
         if training {
-            nodes().rev().for_each(|node| node.op.backward(&mut tape));
+            nodes().rev().for_each(|node| tape.behind(node.guard, |tape| node.op.backward(tape)));
         }
         tape
+    }
+
+    /// Whether some of it is not run in every step.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.nodes.iter().any(|node| node.guard.is_some())
     }
 }
 

@@ -4,12 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::tape::Tape;
-use crate::program::{Input, NormId, ParamId, Tensor};
+use crate::program::{Input, Mixed, NormId, ParamId, Tensor};
 
 /// One operation of a graph: what it reads and writes, what it costs, and its calls.
 pub(crate) trait Operation: fmt::Debug + Send + Sync {
     /// The values that it reads.
     fn inputs(&self) -> Vec<Input>;
+
+    /// The weights that the values are multiplied by.
+    fn weights(&self) -> Vec<Mixed> {
+        Vec::new()
+    }
 
     /// The value that it writes, if it writes one.
     fn output(&self) -> Option<Tensor>;

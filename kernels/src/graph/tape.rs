@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use super::call::Call;
+use super::guarded::Guarded;
 use crate::program::{
-    Channels, Content, DropId, Gradient, Input, Mixed, MixtureId, Mode, Norm, NormId, ParamId, Program, Sink,
-    Storage, StorageId, Tables, Tensor,
+    Channels, Content, DropId, Gradient, Guard, Input, Mixed, MixtureId, Mode, Norm, NormId, ParamId,
+    Program, Sink, Storage, StorageId, Tables, Tensor,
 };
 use crate::shape::Shape;
 
@@ -37,6 +38,8 @@ pub(crate) struct Tape {
     through: Vec<bool>,
     /// Mixtures that the loss depends on.
     weighed: Vec<bool>,
+    /// What calls stand behind that are added now.
+    guard: Option<Guard>,
 }
 
 /// A gradient times the factors of an edge.
@@ -105,6 +108,7 @@ impl Tape {
             aliases: Vec::new(),
             through: vec![false; tables.norms.len()],
             weighed: vec![false; tables.mixtures.len()],
+            guard: None,
             input: StorageId(0),
             readers,
             zeros,
@@ -153,7 +157,22 @@ impl Tape {
 
     /// Adds a call.
     pub(crate) fn push(&mut self, call: impl Call + 'static) {
-        self.program.calls.push(Arc::new(call));
+        self.add(Arc::new(call), self.guard);
+    }
+
+    fn add(&mut self, call: Arc<dyn Call>, guard: Option<Guard>) {
+        self.program.calls.push(match guard {
+            Some(guard) => Arc::new(Guarded { call, guard }),
+            None => call,
+        });
+    }
+
+    /// What `rule` adds stands behind a guard, where there is one.
+    pub(crate) fn behind(&mut self, guard: Option<Guard>, rule: impl FnOnce(&mut Self)) {
+        let outer = self.guard;
+        self.guard = guard.or(outer);
+        rule(self);
+        self.guard = outer;
     }
 
     /// Adds a call that is run once before the first step of a pass over images.
@@ -273,17 +292,27 @@ impl Tape {
                 let whole = Channels { first: 0, count };
                 let sink = self.sink_at(value, from, part, run[0] == Written::Sum, whole);
                 let zeros = (self.zeros)(sink);
-                self.program.calls.push(zeros);
+                self.add(zeros, self.guard_of(value));
             }
         }
     }
 
+    /// What all that reads and writes a value stands behind, but for the sum that it is a term of.
+    fn guard_of(&self, value: Value) -> Option<Guard> {
+        self.program.storages[value.tensor.storage.0].guard
+    }
+
     fn sink_of(&mut self, value: Value) -> Sink {
         let shape = value.tensor.shape;
+        // What may be skipped neither begins a gradient that others give to, nor ends it.
+        let is_optional = self.guard != self.guard_of(value);
         let all = Channels { first: 0, count: shape.channels };
-        let whole = self.whole.as_ref().map_or(all, |whole| whole[self.given.len()]);
+        let whole = self.whole.as_ref().map_or(all, |whole| match is_optional {
+            true => Channels { first: 0, count: 0 },
+            false => whole[self.given.len()],
+        });
         self.given.push(value);
-        let accumulate = self.is_known(value);
+        let accumulate = is_optional || self.is_known(value);
         if accumulate {
             let apart = self.whole.is_some();
             self.fill(value, if apart { Written::Sum } else { Written::Gradient });
@@ -320,7 +349,8 @@ impl Tape {
         let found = if content == Content::Sum { &mut gathered.sum } else { &mut gathered.storage };
         let storage = *found.get_or_insert(next);
         if storage == next {
-            self.program.storages.push(Storage { shape, content });
+            let guard = self.guard_of(value);
+            self.program.storages.push(Storage { shape, content, guard });
         }
         storage
     }

@@ -34,12 +34,18 @@ pub(crate) use typical::{BATCH, Build, IMAGE, Own, Typical};
 
 use crate::graph::{Call, Graph};
 use crate::program::{Mode, Program};
-use crate::step::{Part, VectorWork};
+use crate::step::{Group, Part, Vector, VectorWork};
 
 /// The calls of a graph, whose activations have so many bits: in training those that differentiate.
 pub(crate) fn program(graph: &Graph, mode: Mode, float_bits: u32) -> Program<dyn Call> {
     let mut program = graph.lower(mode, float_bits == 16, |sink| Arc::new(node_sum::zeros(sink)));
     if mode == Mode::Train {
+        if graph.is_guarded() {
+            // Calls that are not run give no gradients of their parameters.
+            let groups = (0..graph.tables.groups).map(Group);
+            let clears = groups.flat_map(|group| vector::clear(group, Vector::Gradients));
+            program.calls.splice(0..0, clears);
+        }
         program.calls.extend(loss_scale::calls());
     }
     program

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::tensor::{Gradient, Input, Mixed, NormId, Sink, StorageId, Tensor, WorkspaceId};
+use super::tensor::{Gradient, Guard, Input, Mixed, NormId, Sink, StorageId, Tensor, WorkspaceId};
 
 /// Something that calls read and write.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,6 +111,11 @@ impl Resource {
 }
 
 impl Access {
+    /// That of a call that asks whether it is to run.
+    pub(crate) fn to_guard(guard: Guard) -> Self {
+        Self { resource: Resource::Workspace(guard.weights), kind: AccessKind::Read }
+    }
+
     /// Whether the later one of two accesses must see the earlier one done.
     pub(crate) fn waits_for(self, earlier: Self) -> bool {
         let both = |kind| self.kind == kind && earlier.kind == kind;

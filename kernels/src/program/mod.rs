@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) use access::{Access, AccessKind, Accesses, Declare, Placement, Resource};
 pub(crate) use tables::{Head, Init, Mixture, MixtureTerm, Norm, Param, Tables};
 pub(crate) use tensor::{
-    Channels, DropId, Gradient, Input, Mixed, MixtureId, NormId, ParamId, Sink, StorageId, Tensor,
+    Channels, DropId, Gradient, Guard, Input, Mixed, MixtureId, NormId, ParamId, Sink, StorageId, Tensor,
     WorkspaceId,
 };
 
@@ -54,6 +54,8 @@ impl Content {
 pub(crate) struct Storage {
     pub(crate) shape: Shape,
     pub(crate) content: Content,
+    /// What writes it and reads it stands behind this.
+    pub(crate) guard: Option<Guard>,
 }
 
 /// The list of calls, in an order in which they may be run one by one.

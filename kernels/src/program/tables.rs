@@ -65,6 +65,8 @@ pub(crate) struct Mixture {
     /// Partial sums of the gradients of the weights, by term.
     pub(crate) partials: WorkspaceId,
     pub(crate) terms: Vec<MixtureTerm>,
+    /// Whether one weight of a row is 1 and all others are 0.
+    pub(crate) is_one_hot: bool,
 }
 
 /// A term of a sum that a mixture weighs.

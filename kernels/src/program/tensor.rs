@@ -35,6 +35,27 @@ pub(crate) struct Mixed {
     /// Where the weights of a step lie, and where partial sums of their gradients.
     pub(crate) weights: WorkspaceId,
     pub(crate) partials: WorkspaceId,
+    /// Whether one weight of a row is 1 and all others are 0.
+    pub(crate) is_one_hot: bool,
+}
+
+impl Mixed {
+    /// What need not run where the weight is 0.
+    pub(crate) fn guard(self) -> Option<Guard> {
+        let Self { mixture, choice, weights, .. } = self;
+        self.is_one_hot.then_some(Guard { mixture, choice, weights })
+    }
+}
+
+/// A weight of a one-hot mixture. What stands behind it is not run in a step in which the weight is 0: its values and their
+/// gradients are not there then, and nothing reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guard {
+    pub(crate) mixture: MixtureId,
+    /// Which of its weights.
+    pub(crate) choice: usize,
+    /// Where the weights of a step lie.
+    pub(crate) weights: WorkspaceId,
 }
 
 /// Memory that an operation needs for itself, as large as its machine wants it.

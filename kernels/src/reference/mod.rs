@@ -355,6 +355,12 @@ impl Backend for Reference {
         Ok(())
     }
 
+    fn set_parameters(&mut self, offset: usize, values: &[f32]) -> Result<(), Error> {
+        let to = &mut self.parameters[offset..][..values.len()];
+        to.iter_mut().zip(values).for_each(|(to, &value)| *to = f64::from(value));
+        Ok(())
+    }
+
     fn moments(&mut self) -> Result<Moments, Error> {
         let single = |moments: &[f64]| moments[..self.layout.trained].iter().map(|&m| m as f32).collect();
         let (first, second) = (single(&self.momentum), single(&self.second));

@@ -131,6 +131,10 @@ impl Stage for OneShotAnalysis {
         "one-shot-analysis"
     }
 
+    fn version(&self) -> u32 {
+        2
+    }
+
     fn parameters(&self) -> Result<Fields, Error> {
         let OneShotConfig { supernet_budget, epochs, share, sub_networks, budget, seed } = &self.config;
         let epochs: Vec<String> = epochs.iter().map(u32::to_string).collect();

@@ -155,7 +155,7 @@ impl Stage for Search {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn parameters(&self) -> Result<Fields, Error> {

@@ -15,9 +15,6 @@ use crate::recipe::{Recipe, Scoring};
 use crate::train::{DataId, image_sets, learnt_and_scored, settings};
 use crate::{Budget, Error};
 
-/// Version of what a search computes. It is part of every key: raise it when the same job would give another result.
-const VERSION: u64 = 1;
-
 /// Adam's ε.
 const EPSILON: f32 = 1e-8;
 
@@ -62,7 +59,7 @@ impl SupernetJob {
         let recipe = &self.recipe;
         let fields = Fields::new()
             .with("job", "supernet")?
-            .with("version", VERSION)?
+            .with("version", self.method.version())?
             .with("data", self.data.digest)?
             .with("seed", self.seed)?
             .with("momentum", recipe.momentum)?

@@ -22,8 +22,8 @@ pub enum Method {
         /// The concrete distribution's, by epoch in equal ratios.
         temperatures: Temperatures,
     },
-    /// One operation drawn for each edge (Dong and Yang, 2019, GDAS). All are computed here, and only what was drawn
-    /// counts; so running statistics are kept of all, and a step takes as long as one of DARTS.
+    /// One operation drawn for each edge (Dong and Yang, 2019, GDAS). Only that is computed, and only its running
+    /// statistics are updated.
     Gdas {
         /// The concrete distribution's, by epoch in equal differences.
         temperatures: Temperatures,
@@ -128,6 +128,15 @@ impl Order {
 }
 
 impl Method {
+    /// Version of what a search computes. It is part of every key: raise it when the same job would give another
+    /// result.
+    pub(super) const fn version(&self) -> u64 {
+        match self {
+            Self::Gdas { .. } => 2,
+            _ => 1,
+        }
+    }
+
     /// The methods with their papers' settings, by the names that people give them.
     pub const NAMED: [(&'static str, Self); 8] = [
         ("darts-first", Self::Darts { order: Order::First }),

@@ -151,9 +151,12 @@ impl Edges<'_> {
         let choices = self.choices[edge].iter().enumerate();
         let term = |(choice, &operation): (usize, &Operation)| {
             let name = format!("{name}.{operation}");
-            let value = layers::operation(graph, &name, operation, input, stride, NORMALISE)?;
+            let weight = (self.mixtures.operations, edge, choice);
+            let value = graph.serving(&name, weight, |graph| {
+                layers::operation(graph, &name, operation, input, stride, NORMALISE)
+            })?;
             let drop = self.plan.drops_skips && operation == Operation::SkipConnect;
-            Ok(Term { value, drop, weight: Some((self.mixtures.operations, edge, choice)) })
+            Ok(Term { value, drop, weight: Some(weight) })
         };
         choices.filter(|(_, operation)| **operation != Operation::None).map(term).collect()
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::golden::{self, Golden};
 use crate::handmade::classified;
-use crate::supernet::supernet_with;
+use crate::supernet::{SupernetPlan, supernet_with};
 use crate::{on_each_device, settings};
 
 #[derive(Deserialize)]
@@ -35,6 +35,7 @@ struct Rates {
     distance: f32,
     temperature: f32,
     divergence: f32,
+    skip_dropout: f32,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +68,9 @@ fn hold_search(order: &str, choice: DeviceChoice) {
     let expected = &orders[order];
     let (mut graph, image) = Graph::new(golden.input(), golden.classes);
     let architecture = graph.group();
-    let graph = classified(&golden, graph, |graph| supernet_with(graph, image, architecture, draw)).unwrap();
+    let drops_skips = order == "dropped-skips";
+    let plan = SupernetPlan { group: architecture, draw, drops_skips };
+    let graph = classified(&golden, graph, |graph| supernet_with(graph, image, plan)).unwrap();
     let adam = Optimiser::Adam { beta1: rates.beta1, beta2: rates.beta2, epsilon: rates.epsilon };
     let (weight_decay, grad_clip) = (rates.architecture_decay, f32::INFINITY);
     let groups = vec![
@@ -97,7 +100,7 @@ fn hold_search(order: &str, choice: DeviceChoice) {
             streams: &streams,
             number: number as u32,
             learning_rates: &learning_rates,
-            drop_path: 0.0,
+            drop_path: if drops_skips { rates.skip_dropout } else { 0.0 },
             temperature: rates.temperature,
         };
         let metrics = trainer.run(&step, &epoch, &Nobody).unwrap();
@@ -130,4 +133,5 @@ on_each_device! { hold_search:
     drawn_from_a_concrete_distribution("concrete")
     drawn_one_by_one("one-hot")
     drawn_from_dirichlet_distributions("dirichlet")
+    with_skips_that_are_dropped("dropped-skips")
 }

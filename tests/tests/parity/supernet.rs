@@ -18,15 +18,24 @@ const NODES: usize = 2;
 const CHANNELS: usize = 4;
 
 fn supernet(graph: &mut Graph, image: ValueId) -> Result<ValueId, Error> {
-    supernet_with(graph, image, Group::WEIGHTS, None)
+    supernet_with(graph, image, SupernetPlan { group: Group::WEIGHTS, draw: None, drops_skips: false })
 }
 
-/// With the numbers of its mixtures in a group, and weights that may be drawn.
+/// How a supernet is searched.
+#[derive(Clone, Copy)]
+pub(crate) struct SupernetPlan {
+    /// Of the numbers of its mixtures.
+    pub(crate) group: Group,
+    /// How their weights are drawn, if they are.
+    pub(crate) draw: Option<Draw>,
+    /// Whether drop path applies to skip connections.
+    pub(crate) drops_skips: bool,
+}
+
 pub(crate) fn supernet_with(
     graph: &mut Graph,
     image: ValueId,
-    group: Group,
-    draw: Option<Draw>,
+    SupernetPlan { group, draw, drops_skips }: SupernetPlan,
 ) -> Result<ValueId, Error> {
     let spec = ConvSpec { padding: [1, 1], ..ConvSpec::square(CHANNELS, 3) };
     let stem = graph.conv("stem", image, spec)?;
@@ -38,8 +47,17 @@ pub(crate) fn supernet_with(
             Some(draw) => graph.drawn_mixture(name, edges, 8, draw),
         })
     });
-    let first = cell(graph, "cells.0", [stem, stem], normal?, 1)?;
-    cell(graph, "cells.1", [stem, first], reduce?, 2)
+    let first = cell(graph, "cells.0", [stem, stem], Edges { mixture: normal?, stride: 1, drops_skips })?;
+    cell(graph, "cells.1", [stem, first], Edges { mixture: reduce?, stride: 2, drops_skips })
+}
+
+/// What the edges of a cell are made of.
+#[derive(Clone, Copy)]
+struct Edges {
+    mixture: Mixture,
+    /// Of those that read the cell's inputs.
+    stride: usize,
+    drops_skips: bool,
 }
 
 /// Nodes that sum an edge from each of the two inputs and each node before; concatenated.
@@ -47,8 +65,7 @@ fn cell(
     graph: &mut Graph,
     name: &str,
     inputs: [ValueId; 2],
-    mixture: Mixture,
-    stride: usize,
+    edges: Edges,
 ) -> Result<ValueId, Error> {
     let mut states = Vec::new();
     for (number, input) in inputs.into_iter().enumerate() {
@@ -57,20 +74,20 @@ fn cell(
         let raw = graph.conv(&format!("{name}.conv"), input, spec)?;
         states.push(graph.batch_norm_plain(&format!("{name}.bn"), raw)?);
     }
-    let size = graph.shape(states[1]).height / stride;
+    let size = graph.shape(states[1]).height / edges.stride;
     let concat = graph.concat(NODES, Shape::new(CHANNELS, size, size));
     let mut edge = 0;
     for node in 0..NODES {
         let mut terms = Vec::new();
         for (source, &state) in states.iter().enumerate() {
-            let stride = if source < 2 { stride } else { 1 };
-            let values = operations(graph, &format!("{name}.edges.{edge}"), state, stride)?;
-            // The first choice is no operation.
-            terms.extend((1..).zip(values).map(|(choice, value)| Term {
-                value,
-                drop: false,
-                weight: Some((mixture, edge, choice)),
-            }));
+            let stride = if source < 2 { edges.stride } else { 1 };
+            for (choice, operation) in (1..).zip(OPERATIONS) {
+                let (name, weight) = (format!("{name}.edges.{edge}"), (edges.mixture, edge, choice));
+                let build = |graph: &mut Graph| operation(graph, &name, state, stride);
+                let value = graph.serving(&name, weight, build)?;
+                let drop = edges.drops_skips && choice == SKIP;
+                terms.push(Term { value, drop, weight: Some(weight) });
+            }
             edge += 1;
         }
         states.push(graph.weighted_sum(&format!("{name}.{node}"), &terms, concat, node)?);
@@ -78,28 +95,52 @@ fn cell(
     graph.concat_value(concat)
 }
 
-/// All operations but none.
-fn operations(graph: &mut Graph, name: &str, input: ValueId, stride: usize) -> Result<Vec<ValueId>, Error> {
-    let mut values = Vec::new();
-    for (kind, part) in [(PoolKind::Max, "max"), (PoolKind::Average, "average")] {
-        let raw = graph.pool(&format!("{name}.{part}"), input, kind, stride)?;
-        values.push(graph.batch_norm_plain(&format!("{name}.{part}.bn"), raw)?);
+/// Adds an operation with a name, of a value, with a stride.
+type Build = fn(&mut Graph, &str, ValueId, usize) -> Result<ValueId, Error>;
+
+/// All operations but none, which is the first choice.
+const OPERATIONS: [Build; 7] = [
+    |graph, name, input, stride| pool(graph, &format!("{name}.max"), input, PoolKind::Max, stride),
+    |graph, name, input, stride| pool(graph, &format!("{name}.average"), input, PoolKind::Average, stride),
+    skip,
+    |graph, name, input, stride| twice(graph, &format!("{name}.sep3"), input, 3, stride),
+    |graph, name, input, stride| twice(graph, &format!("{name}.sep5"), input, 5, stride),
+    |graph, name, input, stride| separable(graph, &format!("{name}.dil3"), input, 3, stride, 2),
+    |graph, name, input, stride| separable(graph, &format!("{name}.dil5"), input, 5, stride, 2),
+];
+
+/// The choice that is a skip connection.
+const SKIP: usize = 3;
+
+fn pool(
+    graph: &mut Graph,
+    name: &str,
+    input: ValueId,
+    kind: PoolKind,
+    stride: usize,
+) -> Result<ValueId, Error> {
+    let raw = graph.pool(name, input, kind, stride)?;
+    graph.batch_norm_plain(&format!("{name}.bn"), raw)
+}
+
+fn skip(graph: &mut Graph, name: &str, input: ValueId, stride: usize) -> Result<ValueId, Error> {
+    if stride == 1 {
+        return Ok(input);
     }
-    values.push(if stride == 1 {
-        input
-    } else {
-        let [first, second] = ["first", "second"].map(|half| format!("{name}.skip.{half}"));
-        let raw = graph.factorized_reduce(&first, &second, input, CHANNELS)?;
-        graph.batch_norm_plain(&format!("{name}.skip.bn"), raw)?
-    });
-    for kernel in [3, 5] {
-        let half = separable(graph, &format!("{name}.sep{kernel}.0"), input, kernel, stride, 1)?;
-        values.push(separable(graph, &format!("{name}.sep{kernel}.1"), half, kernel, 1, 1)?);
-    }
-    for kernel in [3, 5] {
-        values.push(separable(graph, &format!("{name}.dil{kernel}"), input, kernel, stride, 2)?);
-    }
-    Ok(values)
+    let [first, second] = ["first", "second"].map(|half| format!("{name}.skip.{half}"));
+    let raw = graph.factorized_reduce(&first, &second, input, CHANNELS)?;
+    graph.batch_norm_plain(&format!("{name}.skip.bn"), raw)
+}
+
+fn twice(
+    graph: &mut Graph,
+    name: &str,
+    input: ValueId,
+    kernel: usize,
+    stride: usize,
+) -> Result<ValueId, Error> {
+    let first = separable(graph, &format!("{name}.0"), input, kernel, stride, 1)?;
+    separable(graph, &format!("{name}.1"), first, kernel, 1, 1)
 }
 
 fn separable(

@@ -57,7 +57,10 @@ impl Graph {
     /// One more edge with drop path.
     pub(super) fn drop_path(&mut self) -> DropId {
         if self.tables.drops == 0 {
+            // All scales are drawn together, whatever the first is for.
+            let guard = self.guard.take();
             self.push(DropPath);
+            self.guard = guard;
         }
         self.tables.drops += 1;
         DropId(self.tables.drops - 1)

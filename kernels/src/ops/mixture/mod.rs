@@ -27,8 +27,8 @@ pub(super) use typical::typical;
 use crate::error::Error;
 use crate::graph::{Graph, Operation, Tape};
 use crate::program::{
-    Access, Accesses, Declare, Init, Input, Mixed, MixtureId, MixtureTerm, ParamId, Resource, Tensor,
-    WorkspaceId,
+    self, Access, Accesses, Declare, Guard, Init, Input, Mixed, MixtureId, MixtureTerm, ParamId, Resource,
+    Tensor, WorkspaceId,
 };
 use crate::rng::{Purpose, random};
 
@@ -213,7 +213,9 @@ impl Graph {
         let terms = Vec::new();
         let op = Weights { mixture, param, softmax: weights, partials, draw };
         let kept = numbers + op.factors(numbers);
-        self.tables.mixtures.push(crate::program::Mixture { rows, choices, weights, kept, partials, terms });
+        let is_one_hot = draw == Some(Draw::OneHot);
+        let mixture_table = program::Mixture { rows, choices, weights, kept, partials, terms, is_one_hot };
+        self.tables.mixtures.push(mixture_table);
         self.push(op);
         Ok(Mixture(mixture))
     }
@@ -227,17 +229,53 @@ impl Graph {
         choice: usize,
         channels: usize,
     ) -> Result<Mixed, Error> {
+        let choice = self.weight_number(name, Mixture(mixture), row, choice)?;
         let found = &mut self.tables.mixtures[mixture.0];
-        if row >= found.rows || choice >= found.choices {
-            let problem = format!(
-                "there is no weight {choice} in row {row} of {} rows of {}",
-                found.rows, found.choices
-            );
-            return Err(Error::BadSize { op: "mixture", name: name.to_owned(), problem });
-        }
-        let choice = row * found.choices + choice;
         found.terms.push(MixtureTerm { choice, channels });
         let (term, weights, partials) = (found.terms.len() - 1, found.weights, found.partials);
-        Ok(Mixed { mixture, choice, term, weights, partials })
+        Ok(Mixed { mixture, choice, term, weights, partials, is_one_hot: found.is_one_hot })
+    }
+
+    /// The number of a weight among those of its mixture, for what is called `name`.
+    fn weight_number(
+        &self,
+        name: &str,
+        Mixture(mixture): Mixture,
+        row: usize,
+        choice: usize,
+    ) -> Result<usize, Error> {
+        let program::Mixture { rows, choices, .. } = self.tables.mixtures[mixture.0];
+        if row < rows && choice < choices {
+            return Ok(row * choices + choice);
+        }
+        let problem = format!("there is no weight {choice} in row {row} of {rows} rows of {choices}");
+        Err(Error::BadSize { op: "mixture", name: name.to_owned(), problem })
+    }
+
+    /// What `build` adds serves a weight of a mixture alone: a value of it may be read by more that serves the weight, and by a
+    /// [`Term`](crate::Term) with it. In a mixture of [`Draw::OneHot`] it costs nothing in steps in which another choice is
+    /// drawn: it is not computed, its running statistics stay, and the gradients of its parameters are 0.
+    ///
+    /// # Errors
+    /// When the mixture does not have the weight, this is called inside of itself, or `build` fails.
+    pub fn serving<T>(
+        &mut self,
+        name: &str,
+        (mixture, row, choice): (Mixture, usize, usize),
+        build: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let choice = self.weight_number(name, mixture, row, choice)?;
+        let program::Mixture { weights, is_one_hot, .. } = self.tables.mixtures[mixture.0.0];
+        if !is_one_hot {
+            return build(self);
+        }
+        if self.guard.is_some() {
+            let problem = "it serves a weight of a mixture, and so does what it is a part of".to_owned();
+            return Err(Error::BadSize { op: "mixture", name: name.to_owned(), problem });
+        }
+        self.guard = Some(Guard { mixture: mixture.0, choice, weights });
+        let built = build(self);
+        self.guard = None;
+        built
     }
 }

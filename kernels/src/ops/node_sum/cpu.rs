@@ -96,19 +96,20 @@ unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block:
     // SAFETY: the caller's promise.
     unsafe {
         let lanes = cx.lanes::<V>(block);
+        let weighed = op.edges.iter().map(|edge| (edge, cx.mixture_weight(edge.mixed)));
+        let there: Vec<(&Edge, f32)> = weighed.filter(|&(_, weight)| weight != 0.0).collect();
         for channel in 0..op.output.shape.channels {
             let to = to.add(channel * pixels * BLOCK);
             let sum = if E::ROUNDS { scratch } else { to.cast() };
             // Edges are summed in registers, a group at a time.
-            let groups = op.edges.len().div_ceil(EDGES);
-            for (group, edges) in op.edges.chunks(EDGES).enumerate() {
+            let groups = there.len().div_ceil(EDGES);
+            for (group, edges) in there.chunks(EDGES).enumerate() {
                 let to = ChannelSink { to, sum, accumulate: group > 0, is_whole: group + 1 == groups };
                 let mut terms = [None; EDGES];
-                for (term, &Edge { input, drop, mixed }) in terms.iter_mut().zip(edges) {
+                for (term, &(Edge { input, drop, .. }, weight)) in terms.iter_mut().zip(edges) {
                     let from: *const E = cx.memory.tensor(input.tensor, block);
-                    let reading = cx.reading::<V>(input, channel);
-                    let weight = cx.mixture_weight(mixed);
-                    let scale = cx.scale(drop, block).map(|scale| scale * weight);
+                    let reading = cx.reading::<V>(*input, channel);
+                    let scale = cx.scale(*drop, block).map(|scale| scale * weight);
                     *term = Some((from.add(channel * pixels * BLOCK), reading, scale));
                 }
                 for part in 0..V::PER_BLOCK {
@@ -124,7 +125,7 @@ unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block:
                     }
                 }
             }
-            if op.edges.is_empty() {
+            if there.is_empty() {
                 for v in 0..pixels * V::PER_BLOCK {
                     E::store(V::splat(0.0), to.add(v * V::LANES));
                 }

@@ -1,6 +1,6 @@
 //! The sum of a node's edges: `y = Σ_e scale_e · x_e`, where `x_e` is read through its normalisation and
 //! `scale_e` is the edge's drop-path mask, one number an image (0 or 1 / keep probability), and the weight of a mixture where it
-//! has one.
+//! has one. An edge whose weight is 0 adds nothing, whatever its value, which may not be there.
 //!
 //! Backward: each `x_e` gets `scale_e · dy`. Where an edge is the only reader of what it reads, that is no call: who needs the
 //! gradient of `x_e` reads `dy`.
@@ -84,6 +84,10 @@ impl Operation for NodeSum {
         self.edges.iter().map(|edge| edge.input).collect()
     }
 
+    fn weights(&self) -> Vec<Mixed> {
+        self.edges.iter().filter_map(|edge| edge.mixed).collect()
+    }
+
     fn output(&self) -> Option<Tensor> {
         Some(self.output)
     }
@@ -111,12 +115,14 @@ impl Operation for NodeSum {
                 tape.alias(input, gradient);
                 continue;
             }
-            if let Some(mixed) = mixed {
-                tape.push(WeightGradient { gradient, input, mixed });
-            }
-            if let Some(sink) = tape.sink(input) {
-                tape.push(EdgeBackward { gradient, gate: input.relu.then_some(input), sink });
-            }
+            tape.behind(mixed.and_then(Mixed::guard), |tape| {
+                if let Some(mixed) = mixed {
+                    tape.push(WeightGradient { gradient, input, mixed });
+                }
+                if let Some(sink) = tape.sink(input) {
+                    tape.push(EdgeBackward { gradient, gate: input.relu.then_some(input), sink });
+                }
+            });
         }
     }
 }

@@ -9,9 +9,12 @@ impl Kernel for Forward {
         let Self { op } = self;
         let mut sum = Array::filled(batch.images.len(), op.output.shape, 0.0);
         for &Edge { input, drop, mixed } in &op.edges {
+            let weight = weight(memory, mixed);
+            if weight == 0.0 {
+                continue;
+            }
             let edge = reference.read(memory, input);
             let edge = scaled(memory, edge, drop);
-            let weight = weight(memory, mixed);
             sum.values.iter_mut().zip(&edge.values).for_each(|(sum, value)| *sum += weight * value);
         }
         reference.put(memory, op.output, &sum);

@@ -1,6 +1,6 @@
 //! Vectors segment by segment.
 
-use super::{AddScaled, CopyVector, DotProducts, SquareSums};
+use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
 use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector, segments};
 use crate::step::{self, Group, NORM_EPSILON, Norm};
 
@@ -68,6 +68,20 @@ impl Kernel for DotProducts {
             // SAFETY: the caller's promise.
             unsafe { put_product_sum(cx, self.group, part, self.vectors) }
         }
+    }
+}
+
+impl Kernel for ClearVector {
+    fn split(&self, sizes: &Sizes<'_>) -> Split {
+        sizes.by_segment(self.group)
+    }
+
+    #[inline(always)]
+    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+        let Unit::Part { part } = unit else { return };
+        let (begin, count) = cx.segment(self.group, part);
+        // SAFETY: segments lie inside the vector, and no other thread touches this one; all bits zero are 0.
+        unsafe { cx.vector(self.of).add(begin).write_bytes(0, count) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Launches over vectors: each workgroup has a run of a group's numbers.
 
-use super::{AddScaled, CopyVector, DotProducts, SquareSums};
+use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
 use crate::gpu::{Kernel, Lowering, MAX_RUNS, Parts, RATES, Shader, TOTALS};
 use crate::step::{Group, NORM_EPSILON};
 
@@ -11,13 +11,15 @@ pub(in crate::ops) const NORM: [&str; 3] = [TOTALS, LARGE, include_str!("norm.wg
 const SQUARES: Shader =
     Shader { name: "squares", workgroup: 256, files: &[TOTALS, LARGE, include_str!("squares.wgsl")] };
 const DOT: Shader = Shader { name: "dot", workgroup: 256, files: &[TOTALS, include_str!("dot.wgsl")] };
+const CLEAR: Shader =
+    Shader { name: "clear_vector", workgroup: 256, files: &[include_str!("clear_vector.wgsl")] };
 const COPY: Shader =
     Shader { name: "copy_vector", workgroup: 256, files: &[include_str!("copy_vector.wgsl")] };
 const AXPY: Shader =
     Shader { name: "axpy", workgroup: 256, files: &[NORM[0], NORM[1], NORM[2], include_str!("axpy.wgsl")] };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&SQUARES, &DOT, &COPY, &AXPY];
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&SQUARES, &DOT, &CLEAR, &COPY, &AXPY];
 
 /// Least number of elements of a run.
 const LEAST_RUN: usize = 1024;
@@ -55,6 +57,13 @@ impl Kernel for DotProducts {
             .field("right", right)
             .field("products", lowering.places.state.products);
         push(lowering, &DOT, self.group, parts);
+    }
+}
+
+impl Kernel for ClearVector {
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let of = lowering.vector(self.group, self.of);
+        push(lowering, &CLEAR, self.group, Parts::default().field("result", of));
     }
 }
 

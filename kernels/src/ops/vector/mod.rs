@@ -1,5 +1,5 @@
-//! What steps do with whole vectors of a group's numbers ([`Part`](crate::Part)): copy, add, and the norm and the dot product
-//! that scales and callers want.
+//! What steps do with whole vectors of a group's numbers ([`Part`](crate::Part)): clear, copy, add, and the norm and the dot
+//! product that scales and callers want.
 
 mod cpu;
 mod gpu;
@@ -40,6 +40,13 @@ struct CopyVector {
     to: Vector,
 }
 
+/// `of = 0`.
+#[derive(Debug)]
+struct ClearVector {
+    group: Group,
+    of: Vector,
+}
+
 /// `to += scale · from`.
 #[derive(Debug)]
 struct AddScaled {
@@ -54,6 +61,11 @@ struct AddScaled {
 struct DotProducts {
     group: Group,
     vectors: [Vector; 2],
+}
+
+/// The calls that clear a vector.
+pub(super) fn clear(group: Group, of: Vector) -> Vec<Arc<dyn Call>> {
+    vec![Arc::new(ClearVector { group, of })]
 }
 
 /// The calls of a copy.
@@ -100,6 +112,17 @@ impl Declare for CopyVector {
     fn accesses(&self) -> Vec<Access> {
         // Other groups' parts of what is written stay.
         Accesses::default().reads(resource(self.from)).accumulates(resource(self.to)).list()
+    }
+}
+
+impl Declare for ClearVector {
+    fn kind(&self) -> &'static str {
+        "vectors: clear"
+    }
+
+    fn accesses(&self) -> Vec<Access> {
+        // Other groups' parts of it stay.
+        Accesses::default().accumulates(resource(self.of)).list()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Vectors in double precision.
 
-use super::{AddScaled, CopyVector, DotProducts, SquareSums};
+use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 use crate::step::{Group, NORM_EPSILON, Vector};
 
@@ -17,6 +17,12 @@ impl Kernel for SquareSums {
 impl Kernel for DotProducts {
     /// As above.
     fn run(&self, _: &mut Reference, _: &mut Memory, _: Batch<'_>) {}
+}
+
+impl Kernel for ClearVector {
+    fn run(&self, reference: &mut Reference, _: &mut Memory, _: Batch<'_>) {
+        reference.vector(self.group, self.of).fill(0.0);
+    }
 }
 
 impl Kernel for CopyVector {

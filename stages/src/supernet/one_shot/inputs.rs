@@ -1,6 +1,6 @@
 //! What the trainers of a one-shot supernet are made from, and how a sub-network is chosen in it.
 
-use kernels::{GroupSettings, ImageSet, Trainer, TrainerSettings};
+use kernels::{Draw, GroupSettings, ImageSet, Trainer, TrainerSettings};
 
 use crate::data::Dataset;
 use crate::genotype::{Cell, EDGES, INPUTS, Operation, edges_into};
@@ -11,8 +11,8 @@ use crate::supernet::network::{self, MIXTURES, Plan, Supernet};
 use crate::train::{image_sets, settings};
 use crate::{Budget, Error, Genotype};
 
-/// The number of an operation that is not chosen, where that of the chosen one is 0: so low that its weight,
-/// `exp(-10000)` over a sum of at least 1, is 0 in 32 bits, and that of the chosen one 1.
+/// The number of an operation that is not chosen, where that of the chosen one is 0: far below what noise of Gumbel's
+/// distribution reaches, which is at most 17 in 32 bits.
 const NOT_CHOSEN: f32 = -1e4;
 
 /// The supernet of all operations under a budget.
@@ -20,7 +20,8 @@ pub(super) fn supernet(budget: &Budget, channels: usize, classes: usize) -> Resu
     let choices = [all_choices(), all_choices()];
     let plan = Plan {
         choices,
-        draw: None,
+        // What is chosen is far above all noise, and the others need not be computed.
+        draw: Some(Draw::OneHot),
         channel_parts: 1,
         weighs_edges: false,
         drops_skips: false,
@@ -46,7 +47,7 @@ impl OneShotInputs {
     }
 }
 
-/// Chooses a sub-network: its operations have a weight of exactly 1, and all others of exactly 0. Momenta are cleared.
+/// Chooses a sub-network: its operations have a weight of 1, and all others of 0.
 pub(super) fn choose(trainer: &mut Trainer, cells: &DenseCells) -> Result<(), Error> {
     for (name, edges) in MIXTURES.iter().zip(cells.0.chunks(EDGES)) {
         let mut numbers = vec![NOT_CHOSEN; EDGES * Operation::ALL.len()];

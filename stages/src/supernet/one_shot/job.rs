@@ -13,7 +13,7 @@ use crate::train::{DataId, Divergence};
 use crate::{Budget, Error};
 
 /// Version of what a training computes. It is part of every key: raise it when the same job would give another result.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// All that the result of a training depends on.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +113,7 @@ impl OneShotJob {
 /// # Errors
 /// When the budget does not fit the supernet, or the training the device.
 pub fn one_shot_memory_plan(job: &OneShotJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
-    let inputs = OneShotInputs::new(&job.budget, &job.recipe, data, job.seed)?;
-    let settings = kernels::TrainerSettings { extra_vectors: super::run::EXTRA_VECTORS, ..inputs.settings };
-    Ok(Trainer::plan_memory(device, &inputs.supernet.graph, &settings, &inputs.sets)?)
+    let OneShotInputs { supernet, settings, sets } =
+        OneShotInputs::new(&job.budget, &job.recipe, data, job.seed)?;
+    Ok(Trainer::plan_memory(device, &supernet.graph, &settings, &sets)?)
 }

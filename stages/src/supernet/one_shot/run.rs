@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kernels::{Device, Epoch, Group, Part, RunningStatistics, Step, Stream, Trainer, Vector};
+use kernels::{Device, Epoch, Group, Part, RunningStatistics, Step, Stream, Trainer};
 
 use super::WeightFiles;
 use super::draw::Draws;
@@ -13,12 +13,6 @@ use crate::data::Dataset;
 use crate::search::DenseCells;
 use crate::supernet::checkpoint::{Checkpoints, Standing};
 use crate::train::{Adapter, Finished, Observer, TRAIN, cosine_rate, learnt_and_scored, shuffle};
-
-/// Vectors that steps keep something in.
-pub(super) const EXTRA_VECTORS: usize = 1;
-
-/// Where momenta are kept while a sub-network is chosen, which clears them.
-const MOMENTA: Vector = Vector::Extra(0);
 
 /// Trains, or goes on from the last checkpoint, which gives the same result. A checkpoint that cannot be used is left
 /// alone, and the observer told.
@@ -37,10 +31,10 @@ pub fn train_one_shot(
     files: &dyn WeightFiles,
 ) -> Result<Finished<OneShotResult>, Error> {
     let started = Instant::now();
-    let inputs = OneShotInputs::new(&job.budget, &job.recipe, data, job.seed)?;
-    let settings = kernels::TrainerSettings { extra_vectors: EXTRA_VECTORS, ..inputs.settings };
-    let cost = inputs.supernet.graph.cost();
-    let trainer = Trainer::new(device, &inputs.supernet.graph, &settings, &inputs.sets)?;
+    let OneShotInputs { supernet, settings, sets } =
+        OneShotInputs::new(&job.budget, &job.recipe, data, job.seed)?;
+    let cost = supernet.graph.cost();
+    let trainer = Trainer::new(device, &supernet.graph, &settings, &sets)?;
     let (train, _) = learnt_and_scored(job.scoring, data);
     let images = train.len() as u64 * u64::from(job.budget.epochs);
     let (epochs, draws) = (Vec::new(), Draws::new(job.schedule, job.seed));
@@ -100,7 +94,7 @@ impl Training<'_> {
             Ok((standing.epochs, checkpoint.map_err(|error| error.to_string())?))
         });
         let restored = match standing {
-            Ok((epochs, checkpoint)) => match self.restore(&checkpoint) {
+            Ok((epochs, checkpoint)) => match self.trainer.restore(&checkpoint) {
                 // One of another network has changed nothing.
                 Err(kernels::Error::Checkpoint { problem }) => Err(problem),
                 restored => restored.map(|()| Ok(epochs))?,
@@ -120,18 +114,6 @@ impl Training<'_> {
             )),
         }
         Ok(())
-    }
-
-    /// Brings the trainer to a checkpoint, with the momenta where steps look for them.
-    fn restore(&mut self, checkpoint: &kernels::Checkpoint) -> Result<(), kernels::Error> {
-        self.trainer.restore(checkpoint)?;
-        let copy = Part::Copy { group: Group::WEIGHTS, from: Vector::Momenta, to: MOMENTA };
-        let nothing =
-            Epoch { streams: &[], number: 0, learning_rates: &[0.0; 2], drop_path: 0.0, temperature: 1.0 };
-        let monitor = Adapter { observer: self.surroundings.observer, counts: false };
-        self.trainer.run(&Step::new(vec![copy])?, &nothing, &monitor)?;
-        // Copying counts as a step, which the training that did not stop has not made.
-        self.trainer.restore(checkpoint)
     }
 
     /// All epochs that are left; the step at which the loss stopped being a number.
@@ -183,13 +165,10 @@ impl Training<'_> {
     /// Trains a sub-network by a batch; its loss.
     fn step(&mut self, cells: &DenseCells, batch: &[u32], epoch: u32, rate: f32) -> Result<f32, Error> {
         choose(&mut self.trainer, cells)?;
-        let group = Group::WEIGHTS;
         let step = Step::new(vec![
-            Part::Copy { group, from: MOMENTA, to: Vector::Momenta },
             // Statistics of all sub-networks together are of no use to any of them; see `evaluate`.
             Part::Differentiate { stream: 0, running: RunningStatistics::Kept },
-            Part::Update { group },
-            Part::Copy { group, from: Vector::Momenta, to: MOMENTA },
+            Part::Update { group: Group::WEIGHTS },
         ])?;
         let epoch = Epoch {
             streams: &[Stream { set: TRAIN, order: batch }],
