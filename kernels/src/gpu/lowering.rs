@@ -10,7 +10,7 @@ use super::views::Places;
 use crate::backend::{Setup, TrainerSettings};
 use crate::preprocess::ImageSet;
 use crate::program::{Access, Accesses, Declare, Mode, Program, WorkspaceId};
-use crate::state::Layout;
+use crate::state::ParameterLayout;
 use crate::step::{Group, Vector};
 
 /// A call as this machine runs it.
@@ -29,27 +29,27 @@ pub(crate) struct Sizes {
     /// Images of a whole batch.
     pub(crate) batch: usize,
     /// Whether activations have 16 bits.
-    pub(crate) half: bool,
+    pub(crate) half_precision: bool,
     pub(crate) style: Style,
 }
 
 /// State of the lowering of one program.
 pub(crate) struct Lowering<'a> {
     pub(crate) places: Places<'a>,
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a ParameterLayout,
     pub(crate) settings: &'a TrainerSettings,
     pub(crate) sets: &'a [ImageSet],
     pub(crate) splits: &'a [ImageSplit],
     pub(crate) style: Style,
     /// Number of the training among those that share dispatches.
     training: usize,
-    launches: Vec<Lowered>,
+    launches: Vec<CallLaunch>,
     /// The call that is lowered.
     call: usize,
 }
 
 /// A launch of a call.
-pub(crate) struct Lowered {
+pub(crate) struct CallLaunch {
     pub(crate) call: usize,
     /// Launches of one call and stage are independent of each other, and wait for those of the stages before.
     pub(crate) stage: usize,
@@ -78,10 +78,10 @@ impl Lowerer<'_> {
         program: &Program<dyn Kernel>,
         calls: &[Arc<dyn Kernel>],
         arena: &Arena,
-    ) -> Vec<Lowered> {
+    ) -> Vec<CallLaunch> {
         let Self { setup, training, state, splits, style } = *self;
         let Setup { tables, layout, settings, sets, .. } = setup;
-        let half = settings.float_bits == 16;
+        let half_precision = settings.float_bits == 16;
         let places = Places {
             tables,
             storages: &program.storages,
@@ -89,7 +89,7 @@ impl Lowerer<'_> {
             state,
             arena,
             batch: settings.batch_size,
-            half,
+            half_precision,
         };
         let launches = Vec::new();
         let mut lowering =
@@ -143,11 +143,11 @@ impl Lowering<'_> {
     }
 
     fn add(&mut self, stage: usize, set: Option<usize>, launch: Launch, accesses: Option<Vec<Access>>) {
-        let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
+        let mut launch = Launch { format: self.style.format(self.places.half_precision), ..launch };
         if self.style.coarse {
             launch.fix_choices();
         }
         launch.fields.push(("training", self.training as u32));
-        self.launches.push(Lowered { call: self.call, stage, set, accesses, launch });
+        self.launches.push(CallLaunch { call: self.call, stage, set, accesses, launch });
     }
 }

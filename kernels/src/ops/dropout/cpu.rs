@@ -1,7 +1,7 @@
 //! Dropout on one block of images.
 
 use super::{Backward, Dropout, Forward};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
 use crate::shape::BLOCK;
 
 /// What scales of a block are drawn from.
@@ -35,7 +35,7 @@ impl<'a> Drawn<'a> {
 
 impl Kernel for Forward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let pixels = op.output.shape.pixels();
@@ -61,7 +61,7 @@ impl Kernel for Forward {
 
 impl Kernel for Backward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let pixels = op.output.shape.pixels();

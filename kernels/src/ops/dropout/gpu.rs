@@ -1,7 +1,7 @@
 //! Launches of dropout.
 
 use super::{Backward, Dropout, Forward};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, RNG, SINK, Shader, X_SHAPE};
+use crate::gpu::{Arguments, INPUT, Kernel, Lowering, RNG, SINK, Shader, X_SHAPE};
 use crate::rng::Purpose;
 
 /// Draws the scale of an element.
@@ -21,8 +21,8 @@ const DROPOUT_BACKWARD: Shader = Shader {
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&DROPOUT, &DROPOUT_BACKWARD];
 
 /// What drawing needs.
-fn drawn(op: &Dropout, lowering: &Lowering<'_>) -> Parts {
-    Parts::default()
+fn drawn(op: &Dropout, lowering: &Lowering<'_>) -> Arguments {
+    Arguments::default()
         .constant("DROPOUT", Purpose::Dropout as usize)
         .field("order", lowering.places.state.order)
         .field("layer", op.layer as usize)
@@ -32,12 +32,12 @@ fn drawn(op: &Dropout, lowering: &Lowering<'_>) -> Parts {
 impl Kernel for Forward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let shape = self.0.output.shape;
-        let parts = drawn(&self.0, lowering)
+        let arguments = drawn(&self.0, lowering)
             .shape(X_SHAPE, shape)
             .field("channels", shape.channels)
             .read(lowering.places.input(self.0.input))
             .view("y", "y_block", lowering.places.tensor(self.0.output));
-        lowering.push(0, lowering.launch_over(&DROPOUT, parts, shape, 1, shape.channels));
+        lowering.push(0, lowering.launch_over(&DROPOUT, arguments, shape, 1, shape.channels));
     }
 }
 
@@ -45,12 +45,12 @@ impl Kernel for Backward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { op, gradient, sink } = self;
         let shape = op.output.shape;
-        let parts = drawn(op, lowering)
+        let arguments = drawn(op, lowering)
             .shape(X_SHAPE, shape)
             .field("channels", shape.channels)
             .read(lowering.places.input(op.input))
             .view("g", "g_block", lowering.places.tensor(*gradient))
             .sink(lowering.places.sink(*sink));
-        lowering.push(0, lowering.launch_over(&DROPOUT_BACKWARD, parts, shape, 1, shape.channels));
+        lowering.push(0, lowering.launch_over(&DROPOUT_BACKWARD, arguments, shape, 1, shape.channels));
     }
 }

@@ -1,7 +1,7 @@
 //! Networks whose sums a mixture weighs: of what only they read, what others read too, and what is not normalised; in cells that
 //! share it.
 
-use crate::checks::{Example, Operation, edge, example, relu_conv_norm};
+use crate::checks::{CellOperation, Example, edge, example, relu_conv_norm};
 use crate::graph::{Graph, ValueId};
 use crate::{Draw, Mixture, Term};
 
@@ -13,7 +13,7 @@ fn node<const N: usize>(
     mixture: Mixture,
     stride: usize,
 ) -> ValueId {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
+    use CellOperation::{Average, Dilated, Max, Separable, Skip};
     let mut terms = Vec::new();
     for (row, value) in from.into_iter().enumerate() {
         // The first choice is none of them.

@@ -1,7 +1,7 @@
 //! The logistic function on one block of images.
 
 use super::{Backward, Forward};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
 use crate::shape::BLOCK;
 
 /// `1.5 · 2²³`: what is added to it is rounded to a whole number, which is then in its last bits.
@@ -29,7 +29,7 @@ fn sigmoid(lanes: &mut [f32; BLOCK]) {
 
 impl Kernel for Forward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -56,7 +56,7 @@ impl Kernel for Forward {
 
 impl Kernel for Backward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;
