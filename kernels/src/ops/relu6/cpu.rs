@@ -1,10 +1,11 @@
 //! ReLU6 on one block of images.
 
-use super::{Backward, Forward, SIX};
+use super::{Relu6, SIX};
 use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
+use crate::ops::unary::{Backward, Forward};
 use crate::shape::BLOCK;
 
-impl Kernel for Forward {
+impl Kernel for Forward<Relu6> {
     #[inline(always)]
     unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
@@ -27,7 +28,7 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<Relu6> {
     #[inline(always)]
     unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
