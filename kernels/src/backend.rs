@@ -8,7 +8,7 @@ use crate::preprocess::{ImageSet, Preprocess};
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::program::{Program, Tables};
-use crate::state::{Layout, Moments, NormInit, State};
+use crate::state::{Moments, NormInit, ParameterLayout, State};
 use crate::step::{Group, Step, Vector, VectorWork};
 
 /// What one training does beside its network and images.
@@ -89,9 +89,9 @@ pub struct Stream<'a> {
     pub order: &'a [u32],
 }
 
-/// Steps over images.
+/// One pass over the data: a step for each batch of its streams.
 #[derive(Clone)]
-pub(crate) struct Pass<'a> {
+pub(crate) struct DataPass<'a> {
     /// What each step does.
     pub(crate) step: Step,
     /// What it reads; all have as many batches.
@@ -109,7 +109,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) monitor: &'a dyn Monitor,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> DataPass<'a> {
     /// One that evaluates.
     pub(crate) fn evaluation(stream: Stream<'a>, monitor: &'a dyn Monitor) -> Self {
         let (streams, progress) = (vec![stream], Vec::new());
@@ -144,7 +144,7 @@ impl<'a> Pass<'a> {
 /// What a device does for one training.
 pub(crate) trait Backend: Send {
     /// Makes all steps; the last batch of a stream may be smaller. What each part gave that differentiates.
-    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error>;
+    fn train(&mut self, pass: &DataPass<'_>) -> Result<Vec<EpochMetrics>, Error>;
     /// Evaluates with running statistics.
     fn evaluate(&mut self, images: Stream<'_>, monitor: &dyn Monitor) -> Result<Evaluation, Error>;
     /// Parameters and running statistics.
@@ -179,7 +179,7 @@ pub(crate) type VectorCalls<C> = Arc<dyn Fn(VectorWork) -> Vec<Arc<C>> + Send + 
 /// What a backend is built from.
 pub(crate) struct Setup<C: ?Sized> {
     pub(crate) tables: Tables,
-    pub(crate) layout: Layout,
+    pub(crate) layout: ParameterLayout,
     pub(crate) train: Program<C>,
     pub(crate) evaluate: Program<C>,
     pub(crate) vectors: VectorCalls<C>,

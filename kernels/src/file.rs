@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// Those of the file system.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Place::File(path) = Place::of(path)? else { return fs::write(path, bytes) };
+    let Destination::File(path) = Destination::of(path)? else { return fs::write(path, bytes) };
     let mut unfinished = create_beside(&path)?;
     unfinished.write_all(bytes)?;
     if let Ok(old) = fs::metadata(&path) {
@@ -33,19 +33,19 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn check(path: &Path) -> io::Result<()> {
-    let Place::File(path) = Place::of(path)? else { return Ok(()) };
+    let Destination::File(path) = Destination::of(path)? else { return Ok(()) };
     create_beside(&path)?.close()
 }
 
 /// What a path leads to.
-enum Place {
+enum Destination {
     /// A file, or nothing yet; what a link leads to, so that the link stays one.
     File(PathBuf),
     /// A device or a pipe, which no other file can take the place of.
     Other,
 }
 
-impl Place {
+impl Destination {
     fn of(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
             Ok(found) if found.is_file() => {

@@ -102,12 +102,12 @@ enum Version {
 }
 
 /// A control group: its folder.
-struct Group {
+struct ControlGroup {
     version: Version,
     folder: PathBuf,
 }
 
-impl Group {
+impl ControlGroup {
     /// Bytes that it may take, and those that it has taken but for cached files, which the kernel gives back; none without
     /// a limit. The second version has two: beyond `memory.max` a process is ended, and beyond `memory.high` it is slowed down
     /// until it hardly moves.
@@ -141,7 +141,7 @@ impl Group {
 }
 
 /// The control groups that bound this process's memory: its own, and those above, as far as they can be seen from here.
-fn groups(root: &Path) -> Vec<Group> {
+fn groups(root: &Path) -> Vec<ControlGroup> {
     let (own, mounts) = (read(root, "proc/self/cgroup"), read(root, "proc/self/mountinfo"));
     let mut groups = Vec::new();
     for (version, path) in own.lines().filter_map(membership) {
@@ -153,7 +153,7 @@ fn groups(root: &Path) -> Vec<Group> {
         let top = root.join(mount.trim_start_matches('/'));
         let folder = top.join(inner);
         let above = folder.ancestors().take_while(|folder| folder.starts_with(&top));
-        groups.extend(above.map(|folder| Group { version, folder: folder.to_path_buf() }));
+        groups.extend(above.map(|folder| ControlGroup { version, folder: folder.to_path_buf() }));
     }
     groups
 }

@@ -21,7 +21,7 @@ pub enum NormInit {
 /// Parameters of a network in one flat array, and the running statistics of its normalisations in another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// Parameters, each at the offset that [`Layout`] gives it, zeros between.
+    /// Parameters, each at the offset that [`ParameterLayout`] gives it, zeros between.
     pub(crate) parameters: Vec<f32>,
     /// Running means of all normalisations' channels.
     pub(crate) running_mean: Vec<f32>,
@@ -58,7 +58,7 @@ impl LossScale {
 
 /// Offsets of the parameters in the flat array.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout {
+pub(crate) struct ParameterLayout {
     offsets: Vec<usize>,
     /// Elements of each group's trained parameters.
     pub(crate) groups: Vec<Range<usize>>,
@@ -71,7 +71,7 @@ pub(crate) struct Layout {
 /// Parameters begin at multiples of this many elements (one cache line).
 const PARAM_ALIGNMENT: usize = 16;
 
-impl Layout {
+impl ParameterLayout {
     pub(crate) fn new(tables: &Tables, trained: &[bool]) -> Self {
         let mut offsets = vec![0; tables.params.len()];
         let mut next = 0;
@@ -112,7 +112,7 @@ impl Layout {
 impl State {
     /// Initial values: convolutions and linear layers uniform in ±1/√fan-in, normalisations scale `norm_init`
     /// and shift 0. A parameter's values depend on the seed and its place in the network alone.
-    pub(crate) fn initial(tables: &Tables, layout: &Layout, seed: u64, norm_init: NormInit) -> Self {
+    pub(crate) fn initial(tables: &Tables, layout: &ParameterLayout, seed: u64, norm_init: NormInit) -> Self {
         let mut parameters = vec![0.0; layout.elements];
         for (index, param) in tables.params.iter().enumerate() {
             let values = &mut parameters[layout.offset(ParamId(index))..][..param.elements()];
@@ -132,7 +132,7 @@ impl State {
     }
 
     /// All tensors by name, in the names of the reference network.
-    pub(crate) fn tensors(&self, tables: &Tables, layout: &Layout) -> Tensors {
+    pub(crate) fn tensors(&self, tables: &Tables, layout: &ParameterLayout) -> Tensors {
         let mut tensors = parameter_tensors(&self.parameters, tables, layout);
         for norm in &tables.norms {
             let channels = norm.raw.shape.channels;
@@ -151,7 +151,7 @@ impl State {
         path: &Path,
         former: &dyn Fn(&str) -> String,
         tables: &Tables,
-        layout: &Layout,
+        layout: &ParameterLayout,
     ) -> Result<Vec<String>, Error> {
         let (tensors, notes) = tensors::load(path, &self.tensors(tables, layout), former)?;
         for (name, (_, values)) in &tensors {
@@ -160,7 +160,7 @@ impl State {
         Ok(notes)
     }
 
-    fn set(&mut self, name: &str, values: &[f32], tables: &Tables, layout: &Layout) {
+    fn set(&mut self, name: &str, values: &[f32], tables: &Tables, layout: &ParameterLayout) {
         let target = if let Some(index) = tables.params.iter().position(|param| param.name == name) {
             &mut self.parameters[layout.offset(ParamId(index))..]
         } else {
@@ -176,7 +176,7 @@ impl State {
 }
 
 /// The tensors of a flat array laid out like the parameters (weights, or their gradients) by name.
-pub(crate) fn parameter_tensors(flat: &[f32], tables: &Tables, layout: &Layout) -> Tensors {
+pub(crate) fn parameter_tensors(flat: &[f32], tables: &Tables, layout: &ParameterLayout) -> Tensors {
     let tensor = |(index, param): (usize, &Param)| {
         let values = flat[layout.offset(ParamId(index))..][..param.elements()].to_vec();
         (param.name.clone(), (param.shape.clone(), values))

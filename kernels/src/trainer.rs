@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings};
+use crate::backend::{Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream, TrainerSettings};
 use crate::checkpoint::Checkpoint;
 use crate::device::Device;
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::program::{Mode, Tables};
 use crate::shape::Shape;
-use crate::state::{Layout, Moments, State, parameter_tensors};
+use crate::state::{Moments, ParameterLayout, State, parameter_tensors};
 use crate::step::{Group, Part, Step, Vector, VectorWork};
 use crate::tensors::save;
 
@@ -74,7 +74,7 @@ pub(crate) fn unchecked_setup(
 ) -> Setup<dyn Call> {
     let train = ops::program(graph, Mode::Train, settings.float_bits);
     let evaluate = ops::program(graph, Mode::Evaluate, settings.float_bits);
-    let layout = Layout::new(&graph.tables, &train.trained);
+    let layout = ParameterLayout::new(&graph.tables, &train.trained);
     let (settings, sets) = (settings.clone(), sets.to_vec());
     let vectors = Arc::new(ops::vector_calls);
     Setup { tables: graph.tables.clone(), layout, train, evaluate, vectors, settings, sets }
@@ -98,7 +98,7 @@ pub struct Epoch<'a> {
 /// A network in training.
 pub struct Trainer {
     tables: Tables,
-    layout: Layout,
+    layout: ParameterLayout,
     backend: Box<dyn Backend>,
     /// Images of each set.
     images: Vec<usize>,
@@ -221,7 +221,7 @@ impl Trainer {
     ) -> Result<Vec<EpochMetrics>, Error> {
         self.check_step(step, epoch)?;
         let progress = epoch.learning_rates.iter().zip(&self.updates);
-        let pass = Pass {
+        let pass = DataPass {
             step: step.clone(),
             streams: epoch.streams.to_vec(),
             epoch: epoch.number,

@@ -96,10 +96,11 @@ fn agree(index: usize, case: &Case, golden: &Ran, own: &Ran) -> Result<bool, Fai
     let offs: Vec<f64> = golden.losses.iter().zip(&own.losses).map(off).collect();
     let most = offs.iter().copied().max_by(f64::total_cmp).unwrap_or(f64::NAN);
     let offs = [offs[0], offs[1], most];
-    let half = case.budget.float_bits == 16;
+    let half_precision = case.budget.float_bits == 16;
     let tested_off = (golden.loss - own.loss).abs() / golden.loss;
-    let agrees = offs.iter().zip(if half { OFF_16_BITS } else { OFF }).all(|(&off, most)| off <= most)
-        && tested_off <= TESTED_OFF;
+    let agrees =
+        offs.iter().zip(if half_precision { OFF_16_BITS } else { OFF }).all(|(&off, most)| off <= most)
+            && tested_off <= TESTED_OFF;
     say(&format!(
         "  network {index}, {} bits: losses off by {:.0e} and {:.0e}, at most {:.0e}; tested {:.4} and {:.4}, {} and {} right{}",
         case.budget.float_bits,

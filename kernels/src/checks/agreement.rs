@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::case::{CLASSES, Case, random_images};
 use super::cells::{
-    Nodes, Operation, auxiliary_head, cell, edge, network, random_network, relu_conv_norm, stem,
+    CellOperation, Nodes, auxiliary_head, cell, edge, network, random_network, relu_conv_norm, stem,
 };
 use super::tiles::{TILES, parts, tiles};
 use super::trace::{Tolerance, Trace, differences, trace};
@@ -49,7 +49,7 @@ fn operations() -> Vec<Case> {
 }
 
 fn usual_nodes() -> [Nodes; 2] {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
+    use CellOperation::{Average, Dilated, Max, Separable, Skip};
     let normal = vec![
         vec![(Separable(3), 0), (Skip, 1)],
         vec![(Max, 0), (Dilated(3), 2)],
@@ -85,20 +85,20 @@ fn networks() -> Vec<Case> {
     });
     let mut alone = Case::new("one image a step", Shape::new(3, 7, 7), 1, 3, |graph, image| {
         let stem = stem(graph, image, 4);
-        let value = edge(graph, "edge", Operation::Separable(3), stem, 2);
+        let value = edge(graph, "edge", CellOperation::Separable(3), stem, 2);
         relu_conv_norm(graph, "conv", value.0, 9, 1, 1)
     });
     alone.settings.preprocess.augment = true;
     let small = Case::new("8 pixels", Shape::new(3, 8, 8), 2, 2, |graph, image| {
         let stem = stem(graph, image, 4);
-        edge(graph, "edge", Operation::Separable(3), stem, 2).0
+        edge(graph, "edge", CellOperation::Separable(3), stem, 2).0
     });
     let large = Case::new("224 pixels", Shape::new(3, 224, 224), 2, 2, |graph, image| {
         let spec = ConvSpec { stride: 2, padding: [1; 2], ..ConvSpec::square(3, 3) };
         let stem = graph.conv("stem", image, spec).unwrap();
         let pooled = graph.pool("pool", stem, PoolKind::Max, 2).unwrap();
         let halved = relu_conv_norm(graph, "conv", pooled, 4, 3, 2);
-        edge(graph, "edge", Operation::Separable(5), halved, 2).0
+        edge(graph, "edge", CellOperation::Separable(5), halved, 2).0
     });
     vec![usual, deep, alone, small, large]
 }
@@ -163,9 +163,9 @@ fn sixteen_bits_agree_within_their_rounding() {
         let sees = |case: &Case| name == "processor" || case.name == "usual network";
         let cases = &CASES[..CASES.len() - RANDOM_NETWORKS as usize];
         for (case, expected) in cases.iter().filter(|(case, _)| sees(case)) {
-            let mut half = case.clone();
-            half.settings.float_bits = 16;
-            if let Err(list) = agree(&device, &half, expected, HALF_TOLERANCE) {
+            let mut half_precision = case.clone();
+            half_precision.settings.float_bits = 16;
+            if let Err(list) = agree(&device, &half_precision, expected, HALF_TOLERANCE) {
                 panic!("{name}: {list}");
             }
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Nobody, Pass, Setup, Stream, TrainerSettings};
+use crate::backend::{Backend, DataPass, Nobody, Setup, Stream, TrainerSettings};
 use crate::device::{Device, DeviceChoice};
 use crate::graph::{Call, Graph, ValueId};
 use crate::ops;
@@ -10,7 +10,7 @@ use crate::optimiser::{GroupSettings, Progress};
 use crate::program::{Mode, ParamId};
 use crate::reference::{Batch, Reference, Rounding};
 use crate::rng::{Purpose, below, random};
-use crate::state::{Layout, NormInit, State};
+use crate::state::{NormInit, ParameterLayout, State};
 use crate::step::{RunningStatistics, Step};
 use crate::trainer::unchecked_setup;
 use crate::{Error, ImageSet, Preprocess, Shape};
@@ -99,8 +99,8 @@ impl Case {
         Self { name: name.to_owned(), graph, settings, images, learning_rate: 0.05, drop_path: 0.0 }
     }
 
-    pub(crate) fn layout(&self) -> Layout {
-        Layout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train, 32).trained)
+    pub(crate) fn layout(&self) -> ParameterLayout {
+        ParameterLayout::new(&self.graph.tables, &ops::program(&self.graph, Mode::Train, 32).trained)
     }
 
     pub(crate) fn initial(&self) -> State {
@@ -146,9 +146,9 @@ impl Case {
         order
     }
 
-    pub(crate) fn pass<'a>(&self, order: &'a [u32], epoch: u32, first_step: u64) -> Pass<'a> {
+    pub(crate) fn pass<'a>(&self, order: &'a [u32], epoch: u32, first_step: u64) -> DataPass<'a> {
         let groups = self.settings.groups.len();
-        Pass {
+        DataPass {
             step: Step::plain(groups),
             streams: vec![Stream { set: 0, order }],
             epoch,

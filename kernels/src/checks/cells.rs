@@ -6,7 +6,7 @@ use crate::graph::{Graph, ValueId};
 use crate::{ConvSpec, PoolKind, SeparableSpec, Shape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+pub(crate) enum CellOperation {
     Max,
     Average,
     Skip,
@@ -14,14 +14,14 @@ pub(crate) enum Operation {
     Dilated(usize),
 }
 
-pub(crate) const OPERATIONS: [Operation; 7] = [
-    Operation::Max,
-    Operation::Average,
-    Operation::Skip,
-    Operation::Separable(3),
-    Operation::Separable(5),
-    Operation::Dilated(3),
-    Operation::Dilated(5),
+pub(crate) const OPERATIONS: [CellOperation; 7] = [
+    CellOperation::Max,
+    CellOperation::Average,
+    CellOperation::Skip,
+    CellOperation::Separable(3),
+    CellOperation::Separable(5),
+    CellOperation::Dilated(3),
+    CellOperation::Dilated(5),
 ];
 
 /// ReLU, a k×k convolution and its normalisation.
@@ -76,32 +76,32 @@ pub(crate) fn separable(
 pub(crate) fn edge(
     graph: &mut Graph,
     name: &str,
-    operation: Operation,
+    operation: CellOperation,
     input: ValueId,
     stride: usize,
 ) -> (ValueId, bool) {
     let value = match operation {
-        Operation::Skip if stride == 1 => return (input, false),
-        Operation::Skip => {
+        CellOperation::Skip if stride == 1 => return (input, false),
+        CellOperation::Skip => {
             let channels = graph.shape(input).channels;
             halve(graph, name, input, channels)
         }
-        Operation::Max | Operation::Average => {
-            let kind = if operation == Operation::Max { PoolKind::Max } else { PoolKind::Average };
+        CellOperation::Max | CellOperation::Average => {
+            let kind = if operation == CellOperation::Max { PoolKind::Max } else { PoolKind::Average };
             let value = graph.pool(name, input, kind, stride).unwrap();
             graph.batch_norm(&format!("{name}.bn"), value).unwrap()
         }
-        Operation::Separable(kernel) => {
+        CellOperation::Separable(kernel) => {
             let half = separable(graph, &format!("{name}.a"), input, kernel, stride, 1);
             separable(graph, &format!("{name}.b"), half, kernel, 1, 1)
         }
-        Operation::Dilated(kernel) => separable(graph, name, input, kernel, stride, 2),
+        CellOperation::Dilated(kernel) => separable(graph, name, input, kernel, stride, 2),
     };
     (value, true)
 }
 
 /// Edges of each node: operations and which earlier values they read (0 and 1 are the cell's inputs).
-pub(crate) type Nodes = Vec<Vec<(Operation, usize)>>;
+pub(crate) type Nodes = Vec<Vec<(CellOperation, usize)>>;
 
 pub(crate) fn random_nodes(dice: &mut Dice, most_edges: usize) -> Nodes {
     let node = |node: usize, dice: &mut Dice| {

@@ -2,7 +2,7 @@
 //! other frameworks; statistics of what is computed anyway go on.
 
 use super::case::Case;
-use super::cells::{Operation, edge, relu_conv_norm, stem};
+use super::cells::{CellOperation, edge, relu_conv_norm, stem};
 use crate::backend::Backend;
 use crate::ops;
 use crate::program::{Mode, ParamId};
@@ -16,13 +16,13 @@ fn case() -> Case {
         let stem = stem(graph, image, 5);
         let concat = graph.concat(3, graph.shape(stem));
         let node = graph.node_sum("node", &[(stem, false)], concat, 0).unwrap();
-        let dead = edge(graph, "dead.edge", Operation::Separable(3), node, 1);
+        let dead = edge(graph, "dead.edge", CellOperation::Separable(3), node, 1);
         let mixture = graph.mixture("dead.mixture", 1, 2).unwrap();
         let terms = [dead.0, stem].into_iter().enumerate();
         let terms =
             terms.map(|(choice, value)| Term { value, drop: true, weight: Some((mixture, 0, choice)) });
         let dead = graph.weighted_sum("dead.node", &terms.collect::<Vec<_>>(), concat, 1).unwrap();
-        let dead = edge(graph, "dead.last", Operation::Max, dead, 1);
+        let dead = edge(graph, "dead.last", CellOperation::Max, dead, 1);
         graph.node_sum("dead.sum", &[dead], concat, 2).unwrap();
         let whole = graph.concat_value(concat).unwrap();
         relu_conv_norm(graph, "dead.conv", whole, 4, 1, 1);

@@ -9,7 +9,7 @@ use crate::program::{Access, AccessKind, Declare, Resource};
 pub(crate) const POISON: u8 = 0xFF;
 
 /// A part of a machine's memory, by number, and some of its bytes.
-pub(crate) type Bytes = (usize, Range<usize>);
+pub(crate) type ByteRange = (usize, Range<usize>);
 
 /// The content of all parts.
 pub(crate) type Image = Vec<Vec<u8>>;
@@ -19,9 +19,9 @@ pub(crate) trait Exposed {
     fn take(&self) -> Image;
     fn put(&self, image: &Image);
     /// The bytes of a resource.
-    fn bytes(&self, resource: Resource) -> Vec<Bytes>;
+    fn bytes(&self, resource: Resource) -> Vec<ByteRange>;
     /// Those that calls read and write without a word.
-    fn undeclared(&self) -> Vec<Bytes>;
+    fn undeclared(&self) -> Vec<ByteRange>;
 }
 
 /// Runs a call of a training `name` by `run`, twice: as it is, and with poison in all that `accesses` do not say.
@@ -34,7 +34,7 @@ pub(crate) fn check_call<C: Declare + ?Sized>(
 ) {
     let all = |access: &Access| machine.bytes(access.resource);
     let is_written = |access: &&Access| access.kind != AccessKind::Read;
-    let written: Vec<Bytes> = accesses.iter().filter(is_written).flat_map(all).collect();
+    let written: Vec<ByteRange> = accesses.iter().filter(is_written).flat_map(all).collect();
     let undeclared = machine.undeclared();
     let before = machine.take();
     run();

@@ -1,7 +1,7 @@
 //! Results do not depend on threads, on what ran before, or (where the batch does not enter the mathematics) on batches.
 
 use super::case::{CLASSES, Case, random_images};
-use super::cells::{Operation, edge, random_network, relu_conv_norm, stem};
+use super::cells::{CellOperation, edge, random_network, relu_conv_norm, stem};
 use super::tiles::{parts, tiles};
 use super::trace::{Trace, trace};
 use crate::backend::{Backend, Nobody, Stream};
@@ -76,7 +76,7 @@ fn software_gpu_gives_the_same_bits_in_any_company() {
             edge(graph, "edge", operation, stem, 2).0
         })
     };
-    let (case, other) = (small(Operation::Separable(3)), small(Operation::Max));
+    let (case, other) = (small(CellOperation::Separable(3)), small(CellOperation::Max));
     same_bits_in_any_company(DeviceChoice::Software, &case, &other);
 }
 
@@ -116,7 +116,7 @@ fn draws_are_those_of_the_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
 fn evaluation_is_that_of_each_image(open: &dyn Fn(&Case) -> Box<dyn Backend>) {
     let mut case = Case::new("evaluation", Shape::new(3, 7, 7), 1, 37, |graph, image| {
         let stem = stem(graph, image, 5);
-        let value = edge(graph, "edge", Operation::Separable(3), stem, 2);
+        let value = edge(graph, "edge", CellOperation::Separable(3), stem, 2);
         relu_conv_norm(graph, "conv", value.0, 6, 1, 1)
     });
     case.settings.preprocess.augment = true;

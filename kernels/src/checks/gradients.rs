@@ -1,7 +1,7 @@
 //! Gradients of the whole loss against central differences of fourth order, in double precision.
 
 use super::case::Case;
-use super::cells::{Operation, cell, network, stem};
+use super::cells::{CellOperation, cell, network, stem};
 use super::example::Example;
 use crate::Shape;
 use crate::ops;
@@ -78,7 +78,7 @@ fn of_all_operations() {
 
 #[test]
 fn normal_and_reduction_cells_of_all_operations() {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
+    use CellOperation::{Average, Dilated, Max, Separable, Skip};
     let nodes = vec![
         vec![(Separable(3), 0), (Skip, 1), (Dilated(5), 1)],
         vec![(Max, 0), (Average, 2), (Skip, 0)],
@@ -98,7 +98,7 @@ fn normal_and_reduction_cells_of_all_operations() {
 
 #[test]
 fn whole_network_with_everything() {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
+    use CellOperation::{Average, Dilated, Max, Separable, Skip};
     let normal = vec![
         vec![(Separable(3), 0), (Skip, 1)],
         vec![(Max, 0), (Dilated(3), 2)],

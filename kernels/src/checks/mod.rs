@@ -22,8 +22,10 @@ mod tiles;
 mod trace;
 
 pub(crate) use case::{Case, devices};
-pub(crate) use cells::{Operation, auxiliary_head, edge, halve, random_network, relu_conv_norm, separable};
-pub(crate) use declared::{Bytes, Exposed, Image, POISON, check_call};
+pub(crate) use cells::{
+    CellOperation, auxiliary_head, edge, halve, random_network, relu_conv_norm, separable,
+};
+pub(crate) use declared::{ByteRange, Exposed, Image, POISON, check_call};
 pub(crate) use example::{Example, example};
 pub(crate) use gradients::check_gradients;
 pub(crate) use readers::readers;

@@ -2,7 +2,7 @@
 //! with 32.
 
 use super::case::{Case, devices};
-use super::cells::{Operation, edge, random_network};
+use super::cells::{CellOperation, edge, random_network};
 use super::trace::{Snapshot, trace};
 use crate::backend::Backend;
 use crate::device::Device;
@@ -101,7 +101,7 @@ fn gradients_that_eight_operations_add_to_are_rounded_once() {
 /// Rows of the input that several bands of outputs read.
 #[test]
 fn bands_add_up_with_16_bits() {
-    for operation in [Operation::Separable(3), Operation::Separable(5), Operation::Dilated(5)] {
+    for operation in [CellOperation::Separable(3), CellOperation::Separable(5), CellOperation::Dilated(5)] {
         for stride in [1, 2] {
             let mut case = Case::new("bands", Shape::new(3, 48, 48), 3, 3, |graph, image| {
                 let stem = graph.conv("stem", image, ConvSpec::square(WIDTH, 1)).unwrap();
@@ -128,7 +128,7 @@ fn readers_of_one_value_add_up_with_16_bits() {
             let stem = graph.conv("stem", image, ConvSpec::square(WIDTH, 1)).unwrap();
             let mut read = Vec::new();
             for (reader, operation) in
-                [Operation::Separable(3), Operation::Dilated(5)].into_iter().enumerate()
+                [CellOperation::Separable(3), CellOperation::Dilated(5)].into_iter().enumerate()
             {
                 read.push(edge(graph, &format!("edge{reader}"), operation, stem, 1).0);
                 let spec = ConvSpec { relu: true, padding: [1; 2], ..ConvSpec::square(WIDTH, 3) };

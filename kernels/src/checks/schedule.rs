@@ -28,7 +28,7 @@ fn by_image(case: &Case, calls: &[Arc<dyn Call>]) -> Vec<bool> {
         blocks: 2,
         chunks: 2,
         layout: &case.layout(),
-        halves: true,
+        half_precision: true,
         sources: &[case.images.shape()],
     };
     calls.iter().map(|call| RunKernel::split(&**call, &sizes) == Split::Blocks).collect()

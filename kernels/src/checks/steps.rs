@@ -2,7 +2,7 @@
 
 use super::case::{Case, devices};
 use super::cells::{relu_conv_norm, stem};
-use crate::backend::{Backend, Nobody, Pass, Stream};
+use crate::backend::{Backend, DataPass, Nobody, Stream};
 use crate::optimiser::{GroupSettings, Optimiser, Progress};
 use crate::reference::Rounding;
 use crate::step::{Difference, Group, Part, RunningStatistics, Scale, Step, Unrolled, Vector};
@@ -91,8 +91,8 @@ fn accumulated() -> Step {
     Step::new(parts).unwrap()
 }
 
-fn pass<'a>(step: &Step, streams: &[&'a [u32]]) -> Pass<'a> {
-    Pass {
+fn pass<'a>(step: &Step, streams: &[&'a [u32]]) -> DataPass<'a> {
+    DataPass {
         step: step.clone(),
         streams: streams.iter().map(|order| Stream { set: 0, order }).collect(),
         epoch: 1,
@@ -254,7 +254,7 @@ fn accumulated_gradients_are_those_of_the_whole_batch() {
         let mut halves = half.backend(&device).unwrap();
         let (first, second) = order.split_at(8);
         let progress = vec![Progress { learning_rate: case.learning_rate, updates: 0 }];
-        halves.train(&Pass { progress, ..pass(&step, &[first, second]) }).unwrap();
+        halves.train(&DataPass { progress, ..pass(&step, &[first, second]) }).unwrap();
         let [whole, halves] = [whole, halves].map(|mut backend| backend.state().unwrap().parameters);
         for (a, b) in whole.iter().zip(&halves) {
             assert!((a - b).abs() < 1e-6, "{}: {a} and {b}", device.name());

@@ -1,7 +1,7 @@
 //! Convolutions that a processor cuts into tiles of a row and into parts of their channels.
 
 use super::case::Case;
-use super::cells::{Operation, edge, stem};
+use super::cells::{CellOperation, edge, stem};
 use crate::{ConvSpec, Shape};
 
 /// Pixels of a map's side, channels and stride: rows of outputs that are one tile of four, seven or eight pixels, two,
@@ -22,7 +22,7 @@ pub(super) const TILES: [(usize, usize, usize); 10] = [
 
 /// Separable convolutions of such maps that keep their size or halve it.
 pub(super) fn tiles(sizes: &[(usize, usize, usize)]) -> Vec<Case> {
-    use Operation::{Dilated, Separable};
+    use CellOperation::{Dilated, Separable};
     let mut cases = Vec::new();
     for operation in [Separable(3), Separable(5), Dilated(3), Dilated(5)] {
         for &(size, channels, stride) in sizes {

@@ -1,14 +1,14 @@
 //! What a kernel sees: memory of the program, parameters, normalisations, and the batch.
 
 use super::memory::{Buffer, Memory, NormArrays, Parameters};
-use super::simd::{Element, Vector};
+use super::simd::{Element, Simd};
 use super::sink::ChannelSink;
 use crate::backend::TrainerSettings;
 use crate::optimiser::Rates;
 use crate::preprocess::{ImageSet, Resize};
 use crate::program::{DropId, Gradient, Guard, Input, Mixed, Mode, ParamId, Tables};
 use crate::shape::{BLOCK, blocks};
-use crate::state::Layout;
+use crate::state::ParameterLayout;
 use crate::step::{self, Group, RunningStatistics};
 
 /// Most chunks that the blocks of a batch are split into: the grain of parallel work and of the weights' partial sums, which take
@@ -43,7 +43,7 @@ pub(crate) struct Context<'a> {
     pub(crate) drop_path: f32,
     pub(crate) temperature: f32,
     /// Where parameters lie.
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a ParameterLayout,
     /// The batch: numbers of its images in the set.
     pub(crate) batch: &'a [u32],
 }
@@ -64,7 +64,7 @@ impl Context<'_> {
     /// # Safety
     /// The map of its normalisation must be there.
     #[inline(always)]
-    pub(crate) unsafe fn reading<V: Vector>(&self, input: Input, channel: usize) -> Reading<V> {
+    pub(crate) unsafe fn reading<V: Simd>(&self, input: Input, channel: usize) -> Reading<V> {
         // SAFETY: the caller's promise.
         unsafe { Reading::new(self.norms, self.memory.input_channel(input), channel, input.relu) }
     }
@@ -78,9 +78,9 @@ impl Context<'_> {
     /// Which lanes of a block hold images.
     ///
     /// # Safety
-    /// As [`Vector`].
+    /// As [`Simd`].
     #[inline(always)]
-    pub(crate) unsafe fn lanes<V: Vector>(&self, block: usize) -> Lanes<V> {
+    pub(crate) unsafe fn lanes<V: Simd>(&self, block: usize) -> Lanes<V> {
         let valid = self.valid(block);
         if valid == BLOCK {
             return Lanes(None);
@@ -185,11 +185,11 @@ impl Context<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes<V>(Option<[V; 2]>);
 
-impl<V: Vector> Lanes<V> {
+impl<V: Simd> Lanes<V> {
     /// Part `part` of the lanes where they hold images, and 0 in idle ones, whatever is in them.
     ///
     /// # Safety
-    /// As [`Vector`].
+    /// As [`Simd`].
     #[inline(always)]
     pub(crate) unsafe fn keep(self, part: usize, value: V) -> V {
         let Some(there) = self.0 else { return value };
@@ -208,7 +208,7 @@ pub(crate) struct Reading<V> {
     relu: bool,
 }
 
-impl<V: Vector> Reading<V> {
+impl<V: Simd> Reading<V> {
     /// How channel `channel` of an input is read; `first` is its first channel in the arrays of
     /// normalisations.
     ///
@@ -227,7 +227,7 @@ impl<V: Vector> Reading<V> {
     /// The value as the operation sees it.
     ///
     /// # Safety
-    /// As [`Vector`].
+    /// As [`Simd`].
     #[inline(always)]
     pub(crate) unsafe fn apply(self, mut x: V) -> V {
         // SAFETY: the caller's promise.
@@ -243,7 +243,7 @@ impl<V: Vector> Reading<V> {
     /// Gives the gradient of the value that is read at `at` from `from`, through the gate of the ReLU.
     ///
     /// # Safety
-    /// As [`Vector`]; a vector must be at that place, and in the sink.
+    /// As [`Simd`]; a vector must be at that place, and in the sink.
     #[inline(always)]
     pub(crate) unsafe fn give<E: Element>(
         self,
@@ -265,7 +265,7 @@ impl<V: Vector> Reading<V> {
     /// Reads `count` blocks of images that lie `step` blocks apart, and leaves them side by side.
     ///
     /// # Safety
-    /// As [`Vector`]; `to` must have room.
+    /// As [`Simd`]; `to` must have room.
     #[inline(always)]
     pub(crate) unsafe fn read<E: Element>(self, from: *const E, step: usize, to: *mut f32, count: usize) {
         // SAFETY: the caller's promise.

@@ -9,10 +9,10 @@ use super::memory::Memory;
 use super::prefetch::{Later, Piece};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Avx512};
-use super::simd::{Element, Half, Portable, Vector, Work};
+use super::simd::{Element, Half, Portable, Simd, Work};
 use crate::program::{Declare, Tables, WorkspaceId};
 use crate::shape::Shape;
-use crate::state::Layout;
+use crate::state::ParameterLayout;
 use crate::step::Group;
 
 /// How the work of a call is split. What one unit writes no other one touches.
@@ -59,9 +59,9 @@ pub(crate) struct Sizes<'a> {
     /// Partial sums of a call that is split into blocks.
     pub(crate) chunks: usize,
     /// Where parameters lie.
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a ParameterLayout,
     /// Whether activations have 16 bits.
-    pub(crate) halves: bool,
+    pub(crate) half_precision: bool,
     /// Shapes of the images of each set.
     pub(crate) sources: &'a [Shape],
 }
@@ -103,8 +103,8 @@ pub(crate) trait Kernel: Declare {
     ///
     /// # Safety
     /// `scratch` must have as many elements as the kernel says, all that the call reads be written, and no other thread touch
-    /// what the unit writes: the schedule's promise. As [`Vector`] besides.
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32)
+    /// what the unit writes: the schedule's promise. As [`Simd`] besides.
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32)
     where
         Self: Sized;
 }
@@ -152,24 +152,24 @@ impl<K: Kernel> RunKernel for K {
     unsafe fn run_on(&self, isa: Isa, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         // SAFETY: `Isa::detect` found the instructions; the rest is the caller's promise.
         unsafe {
-            match (isa, cx.memory.halves) {
+            match (isa, cx.memory.half_precision) {
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, false) => Avx512::outlined(Run::<K, f32>::new(self, cx, unit, scratch)),
+                (Isa::Avx512, false) => Avx512::outlined(Task::<K, f32>::new(self, cx, unit, scratch)),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, true) => Avx512::outlined(Run::<K, Half>::new(self, cx, unit, scratch)),
+                (Isa::Avx512, true) => Avx512::outlined(Task::<K, Half>::new(self, cx, unit, scratch)),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, false) => Avx2::outlined(Run::<K, f32>::new(self, cx, unit, scratch)),
+                (Isa::Avx2, false) => Avx2::outlined(Task::<K, f32>::new(self, cx, unit, scratch)),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, true) => Avx2::outlined(Run::<K, Half>::new(self, cx, unit, scratch)),
-                (Isa::Portable, false) => Portable::outlined(Run::<K, f32>::new(self, cx, unit, scratch)),
-                (Isa::Portable, true) => Portable::outlined(Run::<K, Half>::new(self, cx, unit, scratch)),
+                (Isa::Avx2, true) => Avx2::outlined(Task::<K, Half>::new(self, cx, unit, scratch)),
+                (Isa::Portable, false) => Portable::outlined(Task::<K, f32>::new(self, cx, unit, scratch)),
+                (Isa::Portable, true) => Portable::outlined(Task::<K, Half>::new(self, cx, unit, scratch)),
             }
         }
     }
 }
 
-/// A unit of a kernel for some instructions and one precision.
-struct Run<'a, K, E> {
+/// A unit of a kernel, as work for some instructions and one precision.
+struct Task<'a, K, E> {
     kernel: &'a K,
     cx: &'a Context<'a>,
     unit: Unit<'a>,
@@ -177,13 +177,13 @@ struct Run<'a, K, E> {
     element: PhantomData<E>,
 }
 
-impl<'a, K, E> Run<'a, K, E> {
+impl<'a, K, E> Task<'a, K, E> {
     fn new(kernel: &'a K, cx: &'a Context<'a>, unit: Unit<'a>, scratch: *mut f32) -> Self {
         Self { kernel, cx, unit, scratch, element: PhantomData }
     }
 }
 
-impl<V: Vector, E: Element, K: Kernel> Work<V> for Run<'_, K, E> {
+impl<V: Simd, E: Element, K: Kernel> Work<V> for Task<'_, K, E> {
     #[inline(always)]
     unsafe fn run(self) {
         // SAFETY: the caller's promise.

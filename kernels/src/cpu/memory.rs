@@ -10,7 +10,7 @@ use crate::program::plan::{ALIGNMENT, Lifetime, plan};
 use crate::program::{DropId, Input, NormId, ParamId, Storage, StorageId, Tables, Tensor, WorkspaceId};
 use crate::reservation::memory_for_trainings;
 use crate::shape::BLOCK;
-use crate::state::{Layout, LossScale};
+use crate::state::{LossScale, ParameterLayout};
 
 /// A huge page of Linux. A step goes through more memory than a processor remembers the translations of with pages of
 /// 4 KiB, so buffers that fill such a page begin at one.
@@ -174,9 +174,9 @@ impl Parameters {
     }
 }
 
-/// Place of a storage in the arena.
+/// Where a storage lies in the arena: its first byte, and strides.
 #[derive(Clone, Copy)]
-struct Place {
+struct StorageLayout {
     offset: usize,
     block_bytes: usize,
     channel_bytes: usize,
@@ -195,7 +195,7 @@ pub(crate) struct Memory {
     /// Pieces that lie in the arena, and their bytes if none shared memory with another.
     pub(crate) buffers: usize,
     pub(crate) unshared: usize,
-    places: Vec<Place>,
+    layouts: Vec<StorageLayout>,
     /// Offset of each workspace.
     workspaces: Vec<usize>,
     /// First channel of each normalisation in the arrays, less the first channel of what it normalises.
@@ -203,26 +203,26 @@ pub(crate) struct Memory {
     params: Vec<(usize, usize)>,
     drops: Buffer,
     blocks_max: usize,
-    pub(crate) halves: bool,
+    pub(crate) half_precision: bool,
 }
 
 impl Memory {
     /// Plans the arena for batches of up to `blocks` blocks and calls that touch `touched`.
     pub(super) fn new(
         tables: &Tables,
-        layout: &Layout,
+        layout: &ParameterLayout,
         storages: &[Storage],
         touched: &[Touched],
         blocks: usize,
-        halves: bool,
+        half_precision: bool,
     ) -> Result<Self, Error> {
         let unused = |bytes| Lifetime { bytes, first: usize::MAX, last: 0 };
         let mut lifetimes: Vec<Lifetime> = Vec::new();
-        let mut places = Vec::new();
+        let mut layouts = Vec::new();
         for storage in storages {
-            let channel_bytes = storage.shape.pixels() * BLOCK * storage.content.bytes(halves);
+            let channel_bytes = storage.shape.pixels() * BLOCK * storage.content.bytes(half_precision);
             let block_bytes = channel_bytes * storage.shape.channels;
-            places.push(Place { offset: 0, block_bytes, channel_bytes });
+            layouts.push(StorageLayout { offset: 0, block_bytes, channel_bytes });
             lifetimes.push(unused(block_bytes * blocks));
         }
         lifetimes.resize(storages.len() + tables.workspaces, unused(0));
@@ -240,14 +240,14 @@ impl Memory {
             }
         }
         let plan = plan(&lifetimes);
-        for (place, &offset) in places.iter_mut().zip(&plan.offsets) {
-            place.offset = offset;
+        for (storage, &offset) in layouts.iter_mut().zip(&plan.offsets) {
+            storage.offset = offset;
         }
         Ok(Self {
             arena: Arc::new(Buffer::planned(plan.bytes)?),
             buffers: lifetimes.iter().filter(|life| life.bytes > 0).count(),
             unshared: lifetimes.iter().map(|life| life.bytes).fold(0, usize::saturating_add),
-            places,
+            layouts,
             workspaces: plan.offsets[storages.len()..].to_vec(),
             norm_offsets: tables.norms.iter().map(|norm| (norm.offset, norm.raw.channel)).collect(),
             params: (tables.params.iter().enumerate())
@@ -255,15 +255,15 @@ impl Memory {
                 .collect(),
             drops: Buffer::floats(tables.drops * blocks * BLOCK)?,
             blocks_max: blocks,
-            halves,
+            half_precision,
         })
     }
 
     /// Byte of the arena where a tensor's part of block 0 begins, and bytes from block to block.
     #[inline(always)]
     pub(crate) fn place(&self, tensor: Tensor) -> (usize, usize) {
-        let place = self.places[tensor.storage.0];
-        (place.offset + tensor.channel * place.channel_bytes, place.block_bytes)
+        let layout = self.layouts[tensor.storage.0];
+        (layout.offset + tensor.channel * layout.channel_bytes, layout.block_bytes)
     }
 
     /// First element of a tensor's part of a block.
@@ -277,8 +277,8 @@ impl Memory {
     /// Small numbers of a block.
     #[inline(always)]
     pub(crate) fn bytes(&self, storage: StorageId, block: usize) -> *mut u8 {
-        let place = self.places[storage.0];
-        self.arena.pointer::<u8>().wrapping_add(place.offset + block * place.block_bytes)
+        let layout = self.layouts[storage.0];
+        self.arena.pointer::<u8>().wrapping_add(layout.offset + block * layout.block_bytes)
     }
 
     /// An operation's own memory, at a cache line.
@@ -320,7 +320,7 @@ impl Memory {
 
     /// Bytes of a channel of a block.
     pub(super) fn channel_bytes(&self, storage: StorageId) -> usize {
-        self.places[storage.0].channel_bytes
+        self.layouts[storage.0].channel_bytes
     }
 
     /// The drop-path scales.

@@ -36,7 +36,7 @@ pub(crate) use self::kernel::{Block, Kernel, RunKernel, Sizes, Split, Unit};
 pub(crate) use self::memory::{Buffer, Memory};
 pub(crate) use self::prefetch::{Piece, Prefetch, Prefetcher};
 pub(crate) use self::rows::{OutputGradients, Rows, output_gradients, zero_margins};
-pub(crate) use self::simd::{Element, Portable, Vector, Work};
+pub(crate) use self::simd::{Element, Portable, Simd, Work};
 pub(crate) use self::sink::{BlockSink, ChannelSink};
 pub(crate) use self::windows::{Side, Windows, pad_rows};
 
@@ -44,7 +44,7 @@ use self::context::CHUNKS;
 use self::memory::{NormArrays, Parameters};
 use self::phases::{Link, Phase, Prepared};
 use crate::backend::{
-    Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings, VectorCalls,
+    Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream, TrainerSettings, VectorCalls,
 };
 use crate::error::Error;
 use crate::optimiser::has_second_moments;
@@ -54,8 +54,8 @@ use crate::program::plan::MemoryPlan;
 use crate::program::{Program, Tables};
 use crate::reservation::Reservation;
 use crate::shape::{BLOCK, blocks};
-use crate::state::{Layout, LossScale, Moments, State};
-use crate::step::{Group, Part, Step, Vector as Numbers, VectorWork};
+use crate::state::{LossScale, Moments, ParameterLayout, State};
+use crate::step::{Group, Part, Step, Vector, VectorWork};
 
 /// How errors name this device.
 const CPU: &str = "cpu";
@@ -78,7 +78,7 @@ pub(crate) struct CpuBackend {
     metrics: Buffer,
     /// One area of scratch memory a thread.
     scratch: Vec<Buffer>,
-    layout: Layout,
+    layout: ParameterLayout,
     /// Times kernels while there is one.
     profile: Option<Profile>,
     memory_plan: MemoryPlan,
@@ -111,14 +111,14 @@ impl CpuBackend {
     fn plan(device: &CpuDevice, setup: Setup<dyn RunKernel>) -> Result<Self, Error> {
         let Setup { tables, layout, train, evaluate, vectors, settings, sets } = setup;
         let blocks = blocks(settings.batch_size);
-        let halves = settings.float_bits == 16;
+        let half_precision = settings.float_bits == 16;
         let sources: Vec<_> = sets.iter().map(ImageSet::shape).collect();
         let sizes = Sizes {
             tables: &tables,
             blocks,
             chunks: CHUNKS.min(blocks),
             layout: &layout,
-            halves,
+            half_precision,
             sources: &sources,
         };
         let prepare = |program: Program<dyn RunKernel>| {
@@ -143,7 +143,7 @@ impl CpuBackend {
             vector_calls: vectors,
             parameters: Parameters {
                 master: parameters()?,
-                rounded: halves.then(parameters).transpose()?,
+                rounded: half_precision.then(parameters).transpose()?,
                 momentum: parameters()?,
                 second: has_second_moments(&settings.groups).then(parameters).transpose()?,
                 gradients: parameters()?,
@@ -267,7 +267,7 @@ impl CpuBackend {
 }
 
 impl Backend for CpuBackend {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+    fn train(&mut self, pass: &DataPass<'_>) -> Result<Vec<EpochMetrics>, Error> {
         self.in_pool(|backend| backend.train_steps(pass))
     }
 
@@ -326,7 +326,7 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    fn dot(&mut self, group: Group, vectors: [Numbers; 2]) -> Result<f64, Error> {
+    fn dot(&mut self, group: Group, vectors: [Vector; 2]) -> Result<f64, Error> {
         let work = VectorWork::Dot { group, vectors };
         self.prepare(work)?;
         self.parameters.products.as_floats_mut().fill(0.0);

@@ -61,7 +61,7 @@ impl Prepared {
         };
         let touched: Vec<_> = calls.iter().zip(&times).map(touch).collect();
         let memory =
-            Memory::new(sizes.tables, sizes.layout, &storages, &touched, sizes.blocks, sizes.halves)?;
+            Memory::new(sizes.tables, sizes.layout, &storages, &touched, sizes.blocks, sizes.half_precision)?;
         let mut phases = Vec::new();
         for time in 0..=times.iter().copied().max().unwrap_or(0) {
             let together: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();

@@ -8,7 +8,7 @@ use crate::preprocess::ImageSet;
 use crate::program::plan::MemoryPlan;
 
 /// All buffers but the arenas, by what they are for.
-struct Parts<'a> {
+struct BuffersByUse<'a> {
     /// What lasts from step to step.
     state: Vec<&'a mut Buffer>,
     gradients: &'a mut Buffer,
@@ -16,13 +16,13 @@ struct Parts<'a> {
 }
 
 impl CpuBackend {
-    fn parts(&mut self) -> Parts<'_> {
+    fn parts(&mut self) -> BuffersByUse<'_> {
         let Self { parameters, norms, metrics, scratch, train, evaluate, .. } = self;
         let Parameters { master, rounded, momentum, second, gradients, extra, products, loss_scale } =
             parameters;
         let (norm_state, norm_sums) = norms.state_and_sums();
         let drops = [train.memory.drops(), evaluate.memory.drops()];
-        Parts {
+        BuffersByUse {
             state: [master, momentum].into_iter().chain(rounded).chain(second).chain(norm_state).collect(),
             gradients,
             scratch: scratch
@@ -43,7 +43,7 @@ impl CpuBackend {
     /// What will be allocated, part by part.
     pub(super) fn planned(&mut self) -> MemoryPlan {
         let bytes = |buffers: &[&mut Buffer]| buffers.iter().map(|buffer| buffer.bytes() as u64).sum::<u64>();
-        let Parts { state, gradients, scratch } = self.parts();
+        let BuffersByUse { state, gradients, scratch } = self.parts();
         let (state, gradients, scratch) = (bytes(&state), gradients.bytes() as u64, bytes(&scratch));
         let (train, evaluate) = (&self.train.memory, &self.evaluate.memory);
         MemoryPlan {
@@ -74,7 +74,7 @@ impl CpuBackend {
         } else if !own(evaluate) {
             return false;
         }
-        let Parts { state, gradients, scratch } = self.parts();
+        let BuffersByUse { state, gradients, scratch } = self.parts();
         state.into_iter().chain([gradients]).chain(scratch).all(Buffer::allocate)
     }
 }

@@ -195,13 +195,13 @@ mod tests {
     use crate::cpu::phases::{Phase, Prepared};
     use crate::program::{Access, AccessKind, Mode, Resource};
     use crate::shape::BLOCK;
-    use crate::state::Layout;
+    use crate::state::ParameterLayout;
     use crate::{ConvSpec, Graph, PoolKind, Shape, ops};
 
     const BLOCKS: usize = 3;
 
     /// A small network.
-    fn prepared(halves: bool) -> Prepared {
+    fn prepared(half_precision: bool) -> Prepared {
         let (mut graph, image) = Graph::new(Shape::new(3, 8, 8), 4);
         let conv = |kernel| ConvSpec { padding: [kernel / 2; 2], relu: true, ..ConvSpec::square(8, kernel) };
         let mut value = image;
@@ -213,10 +213,11 @@ mod tests {
         value = graph.global_average(value);
         let logits = graph.linear("linear", value, 4, false).unwrap();
         graph.head(logits, 1.0).unwrap();
-        let program = ops::program(&graph, Mode::Train, if halves { 16 } else { 32 });
+        let program = ops::program(&graph, Mode::Train, if half_precision { 16 } else { 32 });
         let (tables, sources) = (&graph.tables, [graph.tables.input]);
-        let layout = &Layout::new(tables, &program.trained);
-        let sizes = Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, layout, halves, sources: &sources };
+        let layout = &ParameterLayout::new(tables, &program.trained);
+        let sizes =
+            Sizes { tables, blocks: BLOCKS, chunks: BLOCKS, layout, half_precision, sources: &sources };
         Prepared::new(program.map(|call| call as _), &sizes, 0).unwrap()
     }
 
@@ -235,8 +236,8 @@ mod tests {
 
     #[test]
     fn what_later_calls_read_is_asked_for_where_it_lies() {
-        for halves in [false, true] {
-            let prepared = prepared(halves);
+        for half_precision in [false, true] {
+            let prepared = prepared(half_precision);
             let (memory, calls) = (&prepared.memory, &prepared.calls);
             let mut asked = [0, 0];
             for phase in &prepared.phases {

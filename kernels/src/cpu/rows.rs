@@ -1,7 +1,7 @@
 //! Runs of pixels of several channels in scratch memory, and gradients as kernels read them into such.
 
 use super::context::{Context, Lanes};
-use super::simd::{Element, Vector};
+use super::simd::{Element, Simd};
 use crate::program::{Gradient, Tensor};
 use crate::shape::BLOCK;
 
@@ -39,7 +39,7 @@ pub(crate) struct OutputGradients<'a, V, E> {
     lanes: Lanes<V>,
 }
 
-impl<'a, V: Vector, E: Element> OutputGradients<'a, V, E> {
+impl<'a, V: Simd, E: Element> OutputGradients<'a, V, E> {
     /// Of a block.
     ///
     /// # Safety
@@ -97,7 +97,7 @@ impl<'a, V: Vector, E: Element> OutputGradients<'a, V, E> {
 /// # Safety
 /// The gradient (and the coefficients of its normalisation) must be there.
 #[inline(always)]
-pub(crate) unsafe fn output_gradients<V: Vector, E: Element>(
+pub(crate) unsafe fn output_gradients<V: Simd, E: Element>(
     cx: &Context<'_>,
     gradient: &Gradient,
     block: usize,

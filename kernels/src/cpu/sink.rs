@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::memory::Memory;
-use super::simd::{Element, Vector};
+use super::simd::{Element, Simd};
 use crate::program::Sink;
 
 /// A block's part of a sink.
@@ -50,9 +50,9 @@ impl<E: Element> ChannelSink<E> {
     /// Gives a vector of the gradient.
     ///
     /// # Safety
-    /// As [`Vector`]; a vector must be at `at`.
+    /// As [`Simd`]; a vector must be at `at`.
     #[inline(always)]
-    pub(crate) unsafe fn put<V: Vector>(self, at: usize, value: V) {
+    pub(crate) unsafe fn put<V: Simd>(self, at: usize, value: V) {
         // SAFETY: the caller's promise.
         unsafe {
             let sum = if self.accumulate { value.add(V::load(self.sum.add(at))) } else { value };
@@ -65,7 +65,7 @@ impl<E: Element> ChannelSink<E> {
     /// # Safety
     /// As [`put`](Self::put).
     #[inline(always)]
-    pub(crate) unsafe fn store<V: Vector>(self, at: usize, sum: V) {
+    pub(crate) unsafe fn store<V: Simd>(self, at: usize, sum: V) {
         // SAFETY: the caller's promise.
         unsafe {
             if self.is_whole || !E::ROUNDS {

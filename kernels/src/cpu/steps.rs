@@ -3,7 +3,7 @@
 use super::kernel::Sizes;
 use super::phases::Prepared;
 use super::{Context, CpuBackend, Memory};
-use crate::backend::{EpochMetrics, Evaluation, Monitor, Pass, Stream};
+use crate::backend::{DataPass, EpochMetrics, Evaluation, Monitor, Stream};
 use crate::error::Error;
 use crate::optimiser::{Rates, rates};
 use crate::preprocess::ImageSet;
@@ -69,8 +69,8 @@ impl CpuBackend {
         let calls = (self.vector_calls)(work);
         let sources: Vec<_> = self.sets.iter().map(ImageSet::shape).collect();
         let blocks = blocks(self.settings.batch_size);
-        let (tables, layout, halves) = (&self.tables, &self.layout, self.train.memory.halves);
-        let sizes = Sizes { tables, blocks, chunks: 1, layout, halves, sources: &sources };
+        let (tables, layout, half_precision) = (&self.tables, &self.layout, self.train.memory.half_precision);
+        let sizes = Sizes { tables, blocks, chunks: 1, layout, half_precision, sources: &sources };
         let prepared = Prepared::of_vectors(calls, &sizes)?;
         if let Some(profile) = &mut self.profile {
             profile.know(prepared.kinds());
@@ -79,7 +79,7 @@ impl CpuBackend {
         Ok(())
     }
 
-    pub(super) fn train_steps(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+    pub(super) fn train_steps(&mut self, pass: &DataPass<'_>) -> Result<Vec<EpochMetrics>, Error> {
         for &part in pass.step.parts() {
             self.prepare(VectorWork::Part(part))?;
         }
@@ -120,7 +120,7 @@ impl CpuBackend {
     /// Forward and backward pass over a batch: its loss, and how many images were told rightly.
     fn differentiate(
         &mut self,
-        pass: &Pass<'_>,
+        pass: &DataPass<'_>,
         stream: usize,
         batch: &[u32],
         running: RunningStatistics,
@@ -128,7 +128,7 @@ impl CpuBackend {
         self.round_weights();
         self.metrics.as_floats_mut().fill(0.0);
         let set = pass.streams[stream].set;
-        let Pass { epoch, drop_path, temperature, .. } = *pass;
+        let DataPass { epoch, drop_path, temperature, .. } = *pass;
         let now = Now { mode: Mode::Train, set, batch, epoch, drop_path, temperature, running, rates: &[] };
         let cx = self.context(&self.train.memory, &now);
         self.run_phases(&cx, &self.train, &self.train.phases);

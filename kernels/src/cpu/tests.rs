@@ -9,7 +9,7 @@ use super::phases::{Phase, Prepared};
 use super::steps::Now;
 use super::{Block, Context, CpuBackend, CpuDevice, RunKernel, Sizes, Split, Unit};
 use crate::backend::Backend;
-use crate::checks::{Bytes, Case, Exposed, Image, POISON, check_call, random_network};
+use crate::checks::{ByteRange, Case, Exposed, Image, POISON, check_call, random_network};
 use crate::ops;
 use crate::optimiser::{Optimiser, Progress, rates};
 use crate::program::{Mode, Resource};
@@ -45,7 +45,7 @@ const LOSS_SCALE: usize = 16;
 /// Optional ones begin here: rounded weights, second moments, extra vectors.
 const OPTIONAL: usize = 17;
 
-fn whole(backend: &CpuBackend, buffer: usize) -> Vec<Bytes> {
+fn whole(backend: &CpuBackend, buffer: usize) -> Vec<ByteRange> {
     buffers(backend).get(buffer).map(|found| (buffer, 0..found.bytes())).into_iter().collect()
 }
 
@@ -60,7 +60,7 @@ fn optional(backend: &CpuBackend) -> [Range<usize>; 3] {
 }
 
 /// The bytes of a resource.
-fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]) -> Vec<Bytes> {
+fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]) -> Vec<ByteRange> {
     let memory = &backend.train.memory;
     let blocks = memory.blocks_max();
     let norm_range = |norm: usize, each: usize| {
@@ -102,12 +102,12 @@ fn bytes(backend: &CpuBackend, resource: Resource, workspaces: &[(usize, usize)]
 }
 
 /// A training, and the bytes of each workspace that the call touches which is run.
-struct Memory<'a> {
+struct ExposedMemory<'a> {
     backend: &'a CpuBackend,
     workspaces: Vec<(usize, usize)>,
 }
 
-impl Exposed for Memory<'_> {
+impl Exposed for ExposedMemory<'_> {
     fn take(&self) -> Image {
         let copy = |buffer: &&Buffer| {
             // SAFETY: no kernel runs.
@@ -124,12 +124,12 @@ impl Exposed for Memory<'_> {
         }
     }
 
-    fn bytes(&self, resource: Resource) -> Vec<Bytes> {
+    fn bytes(&self, resource: Resource) -> Vec<ByteRange> {
         bytes(self.backend, resource, &self.workspaces)
     }
 
     /// Running statistics are not among the buffers.
-    fn undeclared(&self) -> Vec<Bytes> {
+    fn undeclared(&self) -> Vec<ByteRange> {
         Vec::new()
     }
 }
@@ -212,14 +212,15 @@ fn check(case: &Case) {
 fn check_program(case: &Case, backend: &CpuBackend, prepared: &Prepared, now: &Now<'_>) {
     let sources = [case.images.shape()];
     let blocks = backend.train.memory.blocks_max();
-    let (tables, layout, halves) = (&backend.tables, &backend.layout, backend.train.memory.halves);
-    let sizes = Sizes { tables, blocks, chunks: blocks, layout, halves, sources: &sources };
+    let (tables, layout, half_precision) =
+        (&backend.tables, &backend.layout, backend.train.memory.half_precision);
+    let sizes = Sizes { tables, blocks, chunks: blocks, layout, half_precision, sources: &sources };
     let cx = backend.context(&prepared.memory, now);
     for call in order(&prepared.phases) {
         let kernel = &prepared.calls[call];
         let workspaces = kernel.workspaces_touched().into_iter();
         let workspaces: Vec<_> = workspaces.map(|id| (id.0, sized(backend, &sizes, id.0))).collect();
-        let memory = Memory { backend, workspaces };
+        let memory = ExposedMemory { backend, workspaces };
         check_call(&case.name, &**kernel, &kernel.accesses(), &memory, || {
             run(backend, &cx, &**kernel, kernel.split(&sizes));
         });

@@ -4,7 +4,7 @@
 //! …, then those at 1, s + 1, …. What one tap reads for consecutive outputs is then contiguous.
 
 use super::context::Reading;
-use super::simd::{Element, Vector};
+use super::simd::{Element, Simd};
 use crate::shape::{BLOCK, Shape};
 
 /// Windows of an operation: output pixel (y, x) reads pixels `(y·stride - origin[0] + ky·dilation, …)`.
@@ -150,7 +150,7 @@ impl Windows {
 /// # Safety
 /// `from` must be a channel of `windows.input`, `to` have room for `rows` padded rows.
 #[inline(always)]
-pub(crate) unsafe fn pad_rows<V: Vector, E: Element>(
+pub(crate) unsafe fn pad_rows<V: Simd, E: Element>(
     windows: &Windows,
     from: *const E,
     reading: Reading<V>,

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::lowering::{Kernel, Lowered};
+use super::lowering::{CallLaunch, Kernel};
 use crate::program::Access;
 use crate::program::schedule::Bin;
 
 /// The launches that must be done right before each one, of those that are listed in the order of calls and their stages.
-pub(super) fn before(calls: &[Arc<dyn Kernel>], launches: &[Lowered]) -> Vec<Vec<usize>> {
+pub(super) fn before(calls: &[Arc<dyn Kernel>], launches: &[CallLaunch]) -> Vec<Vec<usize>> {
     // Earlier accesses to what a launch touches; only those can make it wait.
     let mut earlier: HashMap<Bin, Vec<(usize, Access)>> = HashMap::new();
     let mut before: Vec<Vec<usize>> = Vec::with_capacity(launches.len());
@@ -24,7 +24,7 @@ pub(super) fn before(calls: &[Arc<dyn Kernel>], launches: &[Lowered]) -> Vec<Vec
             let met = earlier.get(&mine.resource.bin()).into_iter().flatten();
             direct.extend(met.filter(|(_, theirs)| mine.waits_for(*theirs)).map(|(other, _)| *other));
         }
-        let together = |other: &Lowered| other.call == launch.call && other.stage == launch.stage;
+        let together = |other: &CallLaunch| other.call == launch.call && other.stage == launch.stage;
         direct.retain(|&other| !together(&launches[other]));
         direct.sort_unstable();
         direct.dedup();

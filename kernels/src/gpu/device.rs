@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
+use super::binding_layout::{self, BindingLayout, LANE_SLOTS};
 use super::format::{Format, Holds, ROW};
-use super::layout::{self, LANE_SLOTS, Layout};
-use super::source::{Source, runtime_checks};
+use super::source::{ShaderSource, runtime_checks};
 use super::tiles::Style;
 use super::vulkan::Vulkan;
 use crate::backend::DeviceInfo;
@@ -37,7 +37,7 @@ pub(crate) struct GpuDevice {
     /// Of the step's record and the window of job records, which every dispatch binds anew.
     pub(super) records_layout: wgpu::BindGroupLayout,
     /// By whether activations have 16 bits.
-    layouts: [Layout; 2],
+    layouts: [BindingLayout; 2],
     /// Largest size of one page of memory, in bytes.
     pub(super) page_bytes: u64,
     /// How it likes its work.
@@ -47,7 +47,7 @@ pub(crate) struct GpuDevice {
     /// Whether dispatches of one time are recorded from the last to the first, which changes nothing.
     #[cfg(test)]
     pub(super) turned: bool,
-    pipelines: Arc<Mutex<HashMap<Source, wgpu::ComputePipeline>>>,
+    pipelines: Arc<Mutex<HashMap<ShaderSource, wgpu::ComputePipeline>>>,
     pub(super) images: Arc<Mutex<Vec<Resident>>>,
     failure: Arc<Mutex<Option<String>>>,
 }
@@ -121,7 +121,7 @@ impl GpuDevice {
             max_buffer_size: available.max_buffer_size,
             max_texture_dimension_2d: available.max_texture_dimension_2d,
             max_storage_textures_per_shader_stage: available.max_storage_textures_per_shader_stage,
-            max_immediate_size: layout::immediate_bytes(style.textured),
+            max_immediate_size: binding_layout::immediate_bytes(style.textured),
             ..wgpu::Limits::default()
         };
         let descriptor = wgpu::DeviceDescriptor {
@@ -148,8 +148,9 @@ impl GpuDevice {
                 lost(format!("the device was lost ({message}); start the training again"));
             }
         });
-        let records_layout = layout::records(&device);
-        let layouts = [false, true].map(|half| Layout::new(&device, &records_layout, style.format(half)));
+        let records_layout = binding_layout::records(&device);
+        let layouts = [false, true]
+            .map(|half_precision| BindingLayout::new(&device, &records_layout, style.format(half_precision)));
         let texels = u64::from(ROW) * u64::from(required_limits.max_texture_dimension_2d);
         let texture_bytes = texels * Holds::State.texel_bytes();
         // A page ends at a whole block of 256 bytes.
@@ -184,8 +185,9 @@ impl GpuDevice {
     #[cfg(test)]
     pub(super) fn software_with(page_bytes: u64, mut style: Style) -> Result<Self, Error> {
         let software = Self::software()?;
-        let layouts = [false, true]
-            .map(|half| Layout::new(&software.device, &software.records_layout, style.format(half)));
+        let layouts = [false, true].map(|half_precision| {
+            BindingLayout::new(&software.device, &software.records_layout, style.format(half_precision))
+        });
         Ok(Self {
             page_bytes: page_bytes.min(software.page_bytes),
             vulkan: overlapping(&software.device, &mut style),
@@ -258,8 +260,8 @@ impl GpuDevice {
     }
 
     /// What kernels of a format bind.
-    pub(super) fn layout(&self, format: Format) -> &Layout {
-        &self.layouts[usize::from(format.half)]
+    pub(super) fn layout(&self, format: Format) -> &BindingLayout {
+        &self.layouts[usize::from(format.half_precision)]
     }
 
     /// An error of this device.
@@ -300,9 +302,10 @@ impl GpuDevice {
     }
 
     /// Compiled pipelines of `sources`, in their order; each is compiled once a device, several at a time.
-    pub(super) fn pipelines(&self, sources: &[Source]) -> Result<Vec<wgpu::ComputePipeline>, Error> {
+    pub(super) fn pipelines(&self, sources: &[ShaderSource]) -> Result<Vec<wgpu::ComputePipeline>, Error> {
         let known = lock(&self.pipelines).clone();
-        let missing: Vec<&Source> = sources.iter().filter(|source| !known.contains_key(*source)).collect();
+        let missing: Vec<&ShaderSource> =
+            sources.iter().filter(|source| !known.contains_key(*source)).collect();
         let compiled: Vec<_> =
             missing.into_par_iter().map(|source| (source.clone(), self.compile(source))).collect();
         self.check()?;
@@ -311,7 +314,7 @@ impl GpuDevice {
         Ok(sources.iter().filter_map(|source| pipelines.get(source).cloned()).collect())
     }
 
-    fn compile(&self, source: &Source) -> wgpu::ComputePipeline {
+    fn compile(&self, source: &ShaderSource) -> wgpu::ComputePipeline {
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(source.kernel()),
             source: wgpu::ShaderSource::Wgsl(source.text().into()),
@@ -353,10 +356,10 @@ const TIMESTAMPS: wgpu::Features =
 /// Whether all memory of kernels can be textures, with immediates beside them.
 fn has_textures(adapter: &wgpu::Adapter) -> bool {
     let can = wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE;
-    let all = [Holds::State, Holds::Lanes { half: false }, Holds::Lanes { half: true }];
+    let all = [Holds::State, Holds::Lanes { half_precision: false }, Holds::Lanes { half_precision: true }];
     adapter.features().contains(TEXTURES)
         && all.iter().all(|holds| adapter.get_texture_format_features(holds.texel()).flags.contains(can))
         && adapter.limits().max_storage_textures_per_shader_stage as usize > LANE_SLOTS
         && adapter.limits().max_texture_dimension_2d >= ROW
-        && adapter.limits().max_immediate_size >= layout::immediate_bytes(true)
+        && adapter.limits().max_immediate_size >= binding_layout::immediate_bytes(true)
 }

@@ -17,7 +17,7 @@ pub(crate) const ROW: u32 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Format {
     /// Whether activations have 16 bits.
-    pub(crate) half: bool,
+    pub(crate) half_precision: bool,
     /// Whether quads of lanes, and the words of the state, are texels of textures instead of elements of buffers.
     pub(crate) textured: bool,
 }
@@ -32,7 +32,7 @@ pub(crate) enum Holds {
     /// A page of quads of lanes.
     Lanes {
         /// Of 16 bits a lane.
-        half: bool,
+        half_precision: bool,
     },
 }
 
@@ -41,8 +41,8 @@ impl Holds {
     pub(crate) fn texel(self) -> wgpu::TextureFormat {
         match self {
             Self::State | Self::Words => wgpu::TextureFormat::R32Uint,
-            Self::Lanes { half: false } => wgpu::TextureFormat::Rgba32Float,
-            Self::Lanes { half: true } => wgpu::TextureFormat::Rg32Uint,
+            Self::Lanes { half_precision: false } => wgpu::TextureFormat::Rgba32Float,
+            Self::Lanes { half_precision: true } => wgpu::TextureFormat::Rg32Uint,
         }
     }
 
@@ -50,8 +50,8 @@ impl Holds {
     pub(crate) fn texel_bytes(self) -> u64 {
         match self {
             Self::State | Self::Words => 4,
-            Self::Lanes { half: true } => 8,
-            Self::Lanes { half: false } => 16,
+            Self::Lanes { half_precision: true } => 8,
+            Self::Lanes { half_precision: false } => 16,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::views::Places;
 use crate::backend::{Setup, TrainerSettings};
 use crate::preprocess::ImageSet;
 use crate::program::{Access, Accesses, Declare, Guard, Mode, Program, WorkspaceId};
-use crate::state::Layout;
+use crate::state::ParameterLayout;
 use crate::step::{Group, Vector};
 
 /// A call as this machine runs it.
@@ -30,28 +30,28 @@ pub(crate) struct Sizes {
     /// Images of a whole batch.
     pub(crate) batch: usize,
     /// Whether activations have 16 bits.
-    pub(crate) half: bool,
+    pub(crate) half_precision: bool,
     pub(crate) style: Style,
 }
 
 /// State of the lowering of one program.
 pub(crate) struct Lowering<'a> {
     pub(crate) places: Places<'a>,
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a ParameterLayout,
     pub(crate) settings: &'a TrainerSettings,
     pub(crate) sets: &'a [ImageSet],
     pub(crate) splits: &'a [ImageSplit],
     pub(crate) style: Style,
     /// Number of the training among those that share dispatches.
     training: usize,
-    launches: Vec<Lowered>,
+    launches: Vec<CallLaunch>,
     /// The call that is lowered, and what it stands behind.
     call: usize,
     guard: Option<Guard>,
 }
 
 /// A launch of a call.
-pub(crate) struct Lowered {
+pub(crate) struct CallLaunch {
     pub(crate) call: usize,
     /// Launches of one call and stage are independent of each other, and wait for those of the stages before.
     pub(crate) stage: usize,
@@ -80,10 +80,10 @@ impl Lowerer<'_> {
         program: &Program<dyn Kernel>,
         calls: &[Arc<dyn Kernel>],
         arena: &Arena,
-    ) -> Vec<Lowered> {
+    ) -> Vec<CallLaunch> {
         let Self { setup, training, state, splits, style } = *self;
         let Setup { tables, layout, settings, sets, .. } = setup;
-        let half = settings.float_bits == 16;
+        let half_precision = settings.float_bits == 16;
         let places = Places {
             tables,
             storages: &program.storages,
@@ -91,7 +91,7 @@ impl Lowerer<'_> {
             state,
             arena,
             batch: settings.batch_size,
-            half,
+            half_precision,
         };
         let launches = Vec::new();
         let mut lowering = Lowering {
@@ -166,7 +166,7 @@ impl Lowering<'_> {
             list.extend(self.guard.map(Access::to_guard));
             list
         });
-        let mut launch = Launch { format: self.style.format(self.places.half), ..launch };
+        let mut launch = Launch { format: self.style.format(self.places.half_precision), ..launch };
         if self.style.coarse {
             launch.fix_choices();
         }
@@ -174,6 +174,6 @@ impl Lowering<'_> {
         if let Some(guard) = self.guard {
             launch.fields.push((GUARD, self.places.guard(guard) as u32));
         }
-        self.launches.push(Lowered { call: self.call, stage, set, accesses, launch });
+        self.launches.push(CallLaunch { call: self.call, stage, set, accesses, launch });
     }
 }

@@ -3,9 +3,9 @@
 use super::format::STEP_STRIDE;
 use super::lowering::Kernel;
 use super::memory::StateWords;
-use super::prepare;
-use super::run::{Outcome, Share};
-use crate::backend::{EpochMetrics, Evaluation, Pass, Setup};
+use super::prepare::PreparedMember;
+use super::run::{MemberPass, Outcome};
+use crate::backend::{DataPass, EpochMetrics, Evaluation, Setup};
 use crate::error::Error;
 use crate::preprocess::ImageSet;
 use crate::program::plan::MemoryPlan;
@@ -20,9 +20,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(setup: &Setup<dyn Kernel>, prepared: prepare::Member, dispatches: usize) -> Self {
+    pub(super) fn new(setup: &Setup<dyn Kernel>, prepared: PreparedMember, dispatches: usize) -> Self {
         let Setup { tables, settings, sets, .. } = setup;
-        let prepare::Member { state, arena_bytes, buffers, unshared, .. } = prepared;
+        let PreparedMember { state, arena_bytes, buffers, unshared, .. } = prepared;
         let [state_bytes, gradients, small] = state.bytes();
         let labels = sets.iter().map(|set| size_of_val(set.labels()) as u64).sum::<u64>();
         let memory_plan = MemoryPlan {
@@ -46,13 +46,17 @@ impl Member {
         }
     }
 
-    pub(super) fn share<'a>(&'a self, setup: &'a Setup<dyn Kernel>, pass: &'a Pass<'a>) -> Share<'a> {
+    pub(super) fn in_pass<'a>(
+        &'a self,
+        setup: &'a Setup<dyn Kernel>,
+        pass: &'a DataPass<'a>,
+    ) -> MemberPass<'a> {
         let Self { state, heads, batch, .. } = self;
         let (groups, seed) = (&setup.settings.groups[..], setup.settings.seed);
-        Share { pass, groups, state, batch: *batch, heads: heads.len(), seed }
+        MemberPass { pass, groups, state, batch: *batch, heads: heads.len(), seed }
     }
 
-    pub(super) fn trained(&self, pass: &Pass<'_>, outcome: Outcome) -> Result<Vec<EpochMetrics>, Error> {
+    pub(super) fn trained(&self, pass: &DataPass<'_>, outcome: Outcome) -> Result<Vec<EpochMetrics>, Error> {
         let Outcome { rows, cancelled } = outcome;
         if cancelled {
             return Err(Error::Cancelled);
@@ -75,7 +79,7 @@ impl Member {
         Ok(metrics)
     }
 
-    pub(super) fn evaluated(&self, pass: &Pass<'_>, outcome: Outcome) -> Result<Evaluation, Error> {
+    pub(super) fn evaluated(&self, pass: &DataPass<'_>, outcome: Outcome) -> Result<Evaluation, Error> {
         let Outcome { rows, cancelled } = outcome;
         if cancelled {
             return Err(Error::Cancelled);

@@ -9,7 +9,7 @@ use crate::preprocess::{ImageSet, Resize};
 use crate::program::plan::{ALIGNMENT, Lifetime};
 use crate::program::{Content, Mixture, Storage, StorageId, Tables, WorkspaceId};
 use crate::shape::{BLOCK, blocks};
-use crate::state::{Layout, LossScale};
+use crate::state::{LossScale, ParameterLayout};
 use crate::step::DIFFERENTIATIONS;
 
 /// Words of the rates of one group.
@@ -85,7 +85,7 @@ impl StateWords {
     pub(crate) fn new(
         first: usize,
         tables: &Tables,
-        layout: &Layout,
+        layout: &ParameterLayout,
         settings: &TrainerSettings,
         sets: &[ImageSet],
     ) -> (Self, Vec<(usize, Vec<u32>)>) {
@@ -190,11 +190,11 @@ pub(crate) enum Held {
 }
 
 impl Held {
-    /// Bytes of it, where activations have 16 bits (`half`) or 32.
-    pub(crate) fn bytes(self, half: bool) -> usize {
+    /// Bytes of it, where activations have 16 bits (`half_precision`) or 32.
+    pub(crate) fn bytes(self, half_precision: bool) -> usize {
         match self {
-            Self::Quads(quads) => 4 * quads * Content::Activation.bytes(half),
-            Self::Sums(quads) => 4 * quads * Content::Sum.bytes(half),
+            Self::Quads(quads) => 4 * quads * Content::Activation.bytes(half_precision),
+            Self::Sums(quads) => 4 * quads * Content::Sum.bytes(half_precision),
             Self::Words(words) => 4 * words,
         }
     }
@@ -209,16 +209,16 @@ pub(crate) struct Needs {
     pub(crate) touched_workspaces: Vec<WorkspaceId>,
 }
 
-/// Something that needs memory in the arena.
+/// What has memory in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Block {
+pub(crate) enum Allocation {
     Storage(StorageId),
     Workspace(WorkspaceId),
 }
 
-/// A page of the arena (of its lanes or of its words) and a byte offset in it.
+/// Where an allocation begins: a page of the arena, of its lanes or of its words, and a byte offset in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Address {
     pub(crate) page: usize,
     pub(crate) bytes: usize,
 }
@@ -226,26 +226,26 @@ pub(crate) struct Place {
 /// Where what a program holds lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Arena {
-    pub(crate) places: HashMap<Block, Place>,
+    pub(crate) addresses: HashMap<Allocation, Address>,
     /// Which of them are words, and not quads of lanes.
-    words_of: HashSet<Block>,
+    words_of: HashSet<Allocation>,
     /// Bytes of each page with quads of lanes.
     pub(crate) lanes: Vec<usize>,
     /// Bytes of each page with words.
     pub(crate) words: Vec<usize>,
-    /// Bytes of the largest single block.
+    /// Bytes of the largest single allocation.
     pub(crate) largest: usize,
-    /// Bytes of all blocks, if none shared memory with another.
+    /// Bytes of all allocations, if none shared memory with another.
     pub(crate) unshared: usize,
     #[cfg(test)]
-    lives: HashMap<Block, Lifetime>,
+    lives: HashMap<Allocation, Lifetime>,
 }
 
 impl Arena {
     /// Of a program whose memory is not planned yet: all lies at the start of the first page.
     pub(crate) fn unplanned() -> Self {
         Self {
-            places: HashMap::new(),
+            addresses: HashMap::new(),
             words_of: HashSet::new(),
             lanes: Vec::new(),
             words: Vec::new(),
@@ -257,21 +257,21 @@ impl Arena {
     }
 
     /// Plans a program of `storages` for `batch` images on pages of at most `page_bytes`. `needs` are those of its calls that have
-    /// launches; `half` says whether activations have 16 bits.
+    /// launches; `half_precision` says whether activations have 16 bits.
     pub(crate) fn new(
         storages: &[Storage],
         needs: &[Needs],
         batch: usize,
-        half: bool,
+        half_precision: bool,
         page_bytes: usize,
     ) -> Self {
         let lanes = blocks(batch) * BLOCK;
         let mut words_of = HashSet::new();
-        let mut held: Vec<(Block, Lifetime)> = Vec::new();
-        let mut numbers: HashMap<Block, usize> = HashMap::new();
-        let mut hold = |block: Block, bytes: usize, (first, last): (usize, usize)| {
-            let number = *numbers.entry(block).or_insert_with(|| {
-                held.push((block, Lifetime { bytes, first, last }));
+        let mut held: Vec<(Allocation, Lifetime)> = Vec::new();
+        let mut numbers: HashMap<Allocation, usize> = HashMap::new();
+        let mut hold = |allocation: Allocation, bytes: usize, (first, last): (usize, usize)| {
+            let number = *numbers.entry(allocation).or_insert_with(|| {
+                held.push((allocation, Lifetime { bytes, first, last }));
                 held.len() - 1
             });
             let life = &mut held[number].1;
@@ -282,22 +282,26 @@ impl Arena {
         let needed: HashSet<WorkspaceId> = needed.collect();
         for Needs { times, storages: touched, workspaces, touched_workspaces } in needs {
             for &id in touched {
-                let (block, storage) = (Block::Storage(id), storages[id.0]);
+                let (allocation, storage) = (Allocation::Storage(id), storages[id.0]);
                 if storage.content == Content::Bytes {
-                    words_of.insert(block);
+                    words_of.insert(allocation);
                 }
-                hold(block, storage.shape.elements() * lanes * storage.content.bytes(half), *times);
+                hold(
+                    allocation,
+                    storage.shape.elements() * lanes * storage.content.bytes(half_precision),
+                    *times,
+                );
             }
             for &id in touched_workspaces.iter().filter(|id| needed.contains(id)) {
-                hold(Block::Workspace(id), 0, *times);
+                hold(Allocation::Workspace(id), 0, *times);
             }
             for &(id, what) in workspaces {
-                let block = Block::Workspace(id);
+                let allocation = Allocation::Workspace(id);
                 match what {
-                    Held::Quads(_) | Held::Sums(_) => hold(block, what.bytes(half), *times),
+                    Held::Quads(_) | Held::Sums(_) => hold(allocation, what.bytes(half_precision), *times),
                     Held::Words(_) => {
-                        words_of.insert(block);
-                        hold(block, what.bytes(half), *times);
+                        words_of.insert(allocation);
+                        hold(allocation, what.bytes(half_precision), *times);
                     }
                 }
             }
@@ -306,17 +310,17 @@ impl Arena {
         let unshared = held.iter().map(|(_, life)| life.bytes).sum();
         #[cfg(test)]
         let lives = held.iter().copied().collect();
-        let mut places = HashMap::new();
+        let mut addresses = HashMap::new();
         let (words, lanes): (Vec<_>, Vec<_>) =
-            held.into_iter().partition(|(block, _)| words_of.contains(block));
+            held.into_iter().partition(|(allocation, _)| words_of.contains(allocation));
         let [words, lanes] = [words, lanes].map(|held| {
             let lives: Vec<Lifetime> = held.iter().map(|&(_, life)| life).collect();
             let (found, pages) = split(&lives, page_bytes);
-            places.extend(held.iter().map(|&(block, _)| block).zip(found));
+            addresses.extend(held.iter().map(|&(allocation, _)| allocation).zip(found));
             pages
         });
         Self {
-            places,
+            addresses,
             words_of,
             lanes,
             words,
@@ -327,34 +331,36 @@ impl Arena {
         }
     }
 
-    /// Whether a block is words, and not quads of lanes.
+    /// Whether an allocation is words, and not quads of lanes.
     #[cfg(test)]
-    pub(super) fn is_words(&self, block: Block) -> bool {
-        self.words_of.contains(&block)
+    pub(super) fn is_words(&self, allocation: Allocation) -> bool {
+        self.words_of.contains(&allocation)
     }
 
     /// When what lies in it is needed, where it lies, and whether that is a page of words.
     #[cfg(test)]
-    pub(super) fn lives(&self) -> Vec<(Lifetime, Place, bool)> {
-        let live = |(block, &life): (&Block, _)| (life, self.places[block], self.words_of.contains(block));
+    pub(super) fn lives(&self) -> Vec<(Lifetime, Address, bool)> {
+        let live = |(allocation, &life): (&Allocation, _)| {
+            (life, self.addresses[allocation], self.words_of.contains(allocation))
+        };
         self.lives.iter().map(live).collect()
     }
 
-    /// Moves each of its pages, of lanes and of words, to a place on the pages that trainings share.
-    pub(crate) fn move_to(&mut self, lanes: &[Place], words: &[Place]) {
-        for (block, place) in &mut self.places {
-            let pages = if self.words_of.contains(block) { words } else { lanes };
-            let Place { page, bytes } = pages[place.page];
-            *place = Place { page, bytes: bytes + place.bytes };
+    /// Moves each of its pages, of lanes and of words, to an address on the pages that trainings share.
+    pub(crate) fn move_to(&mut self, lanes: &[Address], words: &[Address]) {
+        for (allocation, address) in &mut self.addresses {
+            let pages = if self.words_of.contains(allocation) { words } else { lanes };
+            let Address { page, bytes } = pages[address.page];
+            *address = Address { page, bytes: bytes + address.bytes };
         }
     }
 }
 
 /// Plans greedily, largest first, each on the first page and at the lowest offset that is free during its whole lifetime.
-fn split(lives: &[Lifetime], page_bytes: usize) -> (Vec<Place>, Vec<usize>) {
+fn split(lives: &[Lifetime], page_bytes: usize) -> (Vec<Address>, Vec<usize>) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(lives[i].bytes), lives[i].first, i));
-    let mut places = vec![Place { page: 0, bytes: 0 }; lives.len()];
+    let mut addresses = vec![Address { page: 0, bytes: 0 }; lives.len()];
     // What lies on each page, by offset.
     let mut pages: Vec<Vec<usize>> = Vec::new();
     for index in order {
@@ -367,23 +373,23 @@ fn split(lives: &[Lifetime], page_bytes: usize) -> (Vec<Place>, Vec<usize>) {
                 if there.first > life.last || life.first > there.last {
                     continue;
                 }
-                if places[other].bytes >= offset + size {
+                if addresses[other].bytes >= offset + size {
                     break;
                 }
-                offset = offset.max(places[other].bytes + there.bytes.next_multiple_of(ALIGNMENT));
+                offset = offset.max(addresses[other].bytes + there.bytes.next_multiple_of(ALIGNMENT));
             }
             offset
         };
         let found = pages.iter().map(gap).enumerate().find(|(_, offset)| offset + size <= page_bytes);
         let (page, bytes) = found.unwrap_or((pages.len(), 0));
-        places[index] = Place { page, bytes };
+        addresses[index] = Address { page, bytes };
         if page == pages.len() {
             pages.push(Vec::new());
         }
-        let position = pages[page].partition_point(|&other| places[other].bytes <= bytes);
+        let position = pages[page].partition_point(|&other| addresses[other].bytes <= bytes);
         pages[page].insert(position, index);
     }
-    let end = |&index: &usize| places[index].bytes + lives[index].bytes.next_multiple_of(ALIGNMENT);
+    let end = |&index: &usize| addresses[index].bytes + lives[index].bytes.next_multiple_of(ALIGNMENT);
     let sizes = pages.iter().map(|page| page.iter().map(end).max().unwrap_or(0)).collect();
-    (places, sizes)
+    (addresses, sizes)
 }

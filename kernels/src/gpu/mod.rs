@@ -11,14 +11,15 @@
     allow(dead_code, reason = "dispatches overlap on Vulkan only")
 )]
 
+mod binding_layout;
 mod copy;
 mod dependencies;
 mod device;
+mod device_memory;
 mod driver;
 mod format;
 mod grid;
 mod images;
-mod layout;
 mod lowering;
 mod member;
 mod memory;
@@ -37,7 +38,6 @@ mod run;
 mod shader;
 mod source;
 mod stopwatch;
-mod storage;
 mod tiles;
 mod views;
 #[cfg_attr(
@@ -61,11 +61,11 @@ pub(crate) use memory::{Held, MAX_RUNS, RATES, SetWords};
 pub(crate) use record::{Launch, Page};
 pub(crate) use shader::{GRADIENT, INPUT, RNG, SINK, Shader, TOTALS, WORKGROUP_SUMS};
 pub(crate) use tiles::{STRIP, SUMS_AT_ONCE, Style, VECTOR, divisor, quads, strip};
-pub(crate) use views::{Parts, Read, SinkViews, View, X_SHAPE, Y_SHAPE};
+pub(crate) use views::{Arguments, Read, SinkViews, View, X_SHAPE, Y_SHAPE};
 
 use std::sync::Arc;
 
-use crate::backend::{EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream};
+use crate::backend::{DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream};
 use crate::error::Error;
 use crate::limits::Limit;
 use crate::profile::KernelTime;
@@ -75,6 +75,7 @@ use crate::reservation::Reservation;
 use crate::state::{LossScale, Moments, State};
 use crate::step::{Group, Part, Step, Vector, VectorWork};
 
+use device_memory::Buffers;
 use format::{Holds, STEP_STRIDE};
 use images::{ImageSplit, ResidentImages};
 use member::Member;
@@ -83,7 +84,6 @@ use record::Recording;
 use replay::{Replay, Submission, commands};
 use run::{Outcome, Run};
 use stopwatch::Stopwatch;
-use storage::Buffers;
 
 /// A pack of trainings on a device, which share dispatches.
 pub(crate) struct GpuBackend {
@@ -129,17 +129,19 @@ impl GpuBackend {
         let reservation = Reservation::new(&gpu.name(), on_host.saturating_add(own))?;
         let mut sizes = vec![(Holds::State, 4 * words as u64)];
         sizes.extend(words_pages.iter().map(|&bytes| (Holds::Words, bytes)));
-        sizes.extend(lanes_pages.iter().map(|&(half, bytes)| (Holds::Lanes { half }, bytes)));
-        let mut storages = gpu.storages(&sizes)?;
-        let lanes = storages.split_off(1 + words_pages.len());
-        let words = storages.split_off(1);
+        sizes.extend(
+            lanes_pages.iter().map(|&(half_precision, bytes)| (Holds::Lanes { half_precision }, bytes)),
+        );
+        let mut memories = gpu.allocate(&sizes)?;
+        let lanes = memories.split_off(1 + words_pages.len());
+        let words = memories.split_off(1);
         let rows = members.iter().map(|member| member.state.segment_rows).max().unwrap_or(0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let steps = gpu.buffers(&[rows as u64 * STEP_STRIDE], usage)?.remove(0);
         let buffers = Buffers {
-            state: storages.remove(0),
+            state: memories.remove(0),
             words,
-            lanes: lanes_pages.iter().map(|&(half, _)| half).zip(lanes).collect(),
+            lanes: lanes_pages.iter().map(|&(half_precision, _)| half_precision).zip(lanes).collect(),
             steps,
         };
         for (offset, words) in constants {
@@ -206,9 +208,9 @@ impl GpuBackend {
     /// Runs the passes of those trainings that have one, which make the same steps; what `result` makes of their outcomes.
     fn run<T>(
         &mut self,
-        passes: &[Option<Pass<'_>>],
+        passes: &[Option<DataPass<'_>>],
         mode: Mode,
-        result: impl Fn(&Member, &Pass<'_>, Outcome) -> Result<T, Error>,
+        result: impl Fn(&Member, &DataPass<'_>, Outcome) -> Result<T, Error>,
     ) -> Result<Vec<Ran<T>>, Error> {
         let training = mode == Mode::Train;
         let mut stopwatch = self.stopwatch.take();
@@ -219,15 +221,15 @@ impl GpuBackend {
             _ => vec![(&self.evaluate, 0)],
         };
         let members = self.members.iter().zip(&self.setups).zip(passes);
-        let shares = members
-            .map(|((member, setup), pass)| pass.as_ref().map(|pass| member.share(setup, pass)))
+        let members = members
+            .map(|((member, setup), pass)| pass.as_ref().map(|pass| member.in_pass(setup, pass)))
             .collect();
         let run = Run {
             gpu: &self.gpu,
             prologue: (!training).then_some(&self.prologue),
             programs,
             buffers: &self.buffers,
-            shares,
+            members,
         };
         let outcomes = run.run(&mut steps_per_submission, stopwatch.as_mut().filter(|_| training));
         self.stopwatch = stopwatch;
@@ -244,7 +246,7 @@ impl GpuBackend {
     /// When the device fails, which concerns all.
     pub(crate) fn train_all(
         &mut self,
-        passes: &[Option<Pass<'_>>],
+        passes: &[Option<DataPass<'_>>],
     ) -> Result<Vec<Ran<Vec<EpochMetrics>>>, Error> {
         let mut steps: Vec<&Step> = Vec::new();
         for pass in passes.iter().flatten() {
@@ -275,7 +277,7 @@ impl GpuBackend {
     ) -> Result<Vec<Ran<Evaluation>>, Error> {
         let passes: Vec<_> = images
             .iter()
-            .map(|images| images.map(|(stream, monitor)| Pass::evaluation(stream, monitor)))
+            .map(|images| images.map(|(stream, monitor)| DataPass::evaluation(stream, monitor)))
             .collect();
         self.run(&passes, Mode::Evaluate, Member::evaluated)
     }
@@ -385,7 +387,7 @@ impl GpuBackend {
 
 fn too_large(gpu: &GpuDevice, reason: TooLarge) -> Error {
     match reason {
-        TooLarge::Block(bytes) => Error::OutOfMemory {
+        TooLarge::Allocation(bytes) => Error::OutOfMemory {
             device: gpu.name(),
             needed_mib: bytes.div_ceil(1 << 20),
             available_mib: gpu.page_bytes >> 20,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::device::GpuDevice;
+use super::device_memory::Buffers;
 use super::images::ResidentImages;
 use super::record::Recording;
 use super::stopwatch::Stopwatch;
-use super::storage::Buffers;
 use crate::error::Error;
 
 pub(super) enum Overlapping {}

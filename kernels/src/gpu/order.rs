@@ -24,36 +24,36 @@ pub(super) struct Draft {
 /// Times of the launches of each program; launches of one time are independent of each other and, unless dispatches overlap,
 /// have one shader.
 pub(super) fn order(programs: &[Draft], overlaps: bool) -> Vec<Vec<usize>> {
-    let mut nodes = Nodes::new(programs);
+    let mut graph = LaunchGraph::new(programs);
     let mut times: Vec<Vec<usize>> = programs.iter().map(|draft| vec![0; draft.shaders.len()]).collect();
-    let length = nodes.nodes.iter().map(|node| node.height + 1).max().unwrap_or(0);
+    let length = graph.nodes.iter().map(|node| node.height + 1).max().unwrap_or(0);
     let mut time = 0;
     loop {
-        let shaders = if overlaps { nodes.due(length - time) } else { nodes.choose().into_iter().collect() };
+        let shaders = if overlaps { graph.due(length - time) } else { graph.choose().into_iter().collect() };
         if shaders.is_empty() {
             break;
         }
-        let ready = shaders.into_iter().map(|shader| std::mem::take(&mut nodes.shaders[shader].ready));
+        let ready = shaders.into_iter().map(|shader| std::mem::take(&mut graph.shaders[shader].ready));
         let going: Vec<usize> = ready.flatten().collect();
         for &node in &going {
-            let Node { program, launch, .. } = nodes.nodes[node];
+            let LaunchNode { program, launch, .. } = graph.nodes[node];
             times[program][launch] = time;
         }
         for node in going {
-            nodes.done(node);
+            graph.done(node);
         }
         time += 1;
     }
     times
 }
 
-/// All launches of all programs.
-struct Nodes {
-    nodes: Vec<Node>,
-    shaders: Vec<Shader>,
+/// All launches of all programs, and which wait for which.
+struct LaunchGraph {
+    nodes: Vec<LaunchNode>,
+    shaders: Vec<ShaderQueue>,
 }
 
-struct Node {
+struct LaunchNode {
     program: usize,
     launch: usize,
     shader: usize,
@@ -68,17 +68,17 @@ struct Node {
 }
 
 #[derive(Default)]
-struct Shader {
+struct ShaderQueue {
     ready: Vec<usize>,
     /// Launches that wait for no other launch of this shader.
     front: usize,
 }
 
-impl Nodes {
+impl LaunchGraph {
     fn new(programs: &[Draft]) -> Self {
         let shaders = programs.iter().flat_map(|draft| &draft.shaders).map(|shader| shader + 1).max();
         let mut all = Self { nodes: Vec::new(), shaders: Vec::new() };
-        all.shaders.resize_with(shaders.unwrap_or(0), Shader::default);
+        all.shaders.resize_with(shaders.unwrap_or(0), ShaderQueue::default);
         for (program, draft) in programs.iter().enumerate() {
             let first = all.nodes.len();
             let before = &draft.before;
@@ -93,7 +93,7 @@ impl Nodes {
                 for &other in &same_before {
                     all.nodes[first + other].same_after.push(first + launch);
                 }
-                all.nodes.push(Node {
+                all.nodes.push(LaunchNode {
                     program,
                     launch,
                     shader,
@@ -121,7 +121,7 @@ impl Nodes {
 
     /// The shader whose turn it is.
     fn choose(&self) -> Option<usize> {
-        let worth = |shader: &Shader| {
+        let worth = |shader: &ShaderQueue| {
             let ready = shader.ready.len() as f64;
             let heights = || shader.ready.iter().map(|&node| self.nodes[node].height);
             let (mean, longest) =
@@ -139,7 +139,7 @@ impl Nodes {
     /// The shaders whose turn it is where so many times are left and dispatches overlap: those of which a launch can wait no
     /// longer, or which gain too little by waiting.
     fn due(&self, left: usize) -> Vec<usize> {
-        let is_due = |shader: &Shader| {
+        let is_due = |shader: &ShaderQueue| {
             let ready = &shader.ready;
             ready.iter().any(|&node| self.nodes[node].height + 1 >= left)
                 || !ready.is_empty() && ready.len() as f64 >= SHARE * shader.front as f64

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use wgpu::hal::api::Vulkan as Api;
 use wgpu::hal::{self, CommandEncoder as _, vulkan};
 
+use super::binding_layout::JOB_WINDOW;
 use super::device::GpuDevice;
+use super::device_memory::{Buffers, DeviceMemory, all_bound};
 use super::format::STEP_STRIDE;
 use super::images::ResidentImages;
-use super::layout::JOB_WINDOW;
 use super::record::{Page, Recording};
 use super::stopwatch::Stopwatch;
-use super::storage::{Buffers, Storage, all_bound};
 use super::vulkan::{Bound, Owned, Raw, RawEncoder, Vulkan, finish};
 use crate::error::Error;
 
@@ -24,7 +24,7 @@ pub(super) struct Overlapping {
     /// The records of a step and of jobs, at offsets that each dispatch says.
     records: Owned<vulkan::BindGroup>,
     /// All buffers of `memories`, and of `records`.
-    storages: Vec<Raw>,
+    memory_buffers: Vec<Raw>,
     uniforms: [Raw; 2],
     vulkan: Arc<Vulkan>,
     device: wgpu::Device,
@@ -58,12 +58,12 @@ impl Overlapping {
     ) -> Option<Self> {
         let vulkan = Arc::clone(gpu.vulkan.as_ref()?);
         let pipelines = vulkan.pipelines(&recording.sources)?;
-        let storage = |storage: &Storage| match storage {
-            Storage::Buffer(buffer) => Raw::new(buffer),
-            Storage::Texture(..) => None,
+        let raw = |memory: &DeviceMemory| match memory {
+            DeviceMemory::Buffer(buffer) => Raw::new(buffer),
+            DeviceMemory::Texture(..) => None,
         };
         // The state comes first.
-        let mut storages = vec![storage(&buffers.state)?];
+        let mut memory_buffers = vec![raw(&buffers.state)?];
         let mut numbers: HashMap<Page, usize> = HashMap::new();
         let mut memories = Vec::new();
         let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
@@ -75,22 +75,24 @@ impl Overlapping {
                 let number = if let Some(&number) = numbers.get(&page) {
                     number
                 } else {
-                    storages.push(match page {
-                        Page::Lanes(page) => storage(&buffers.lanes[page].1)?,
-                        Page::Words(page) => storage(&buffers.words[page])?,
+                    memory_buffers.push(match page {
+                        Page::Lanes(page) => raw(&buffers.lanes[page].1)?,
+                        Page::Words(page) => raw(&buffers.words[page])?,
                         Page::Images { set, page } => Raw::new(&sets[set][page])?,
-                        Page::Unused => storage(&buffers.words[0])?,
+                        Page::Unused => raw(&buffers.words[0])?,
                     });
-                    numbers.insert(page, storages.len() - 1);
-                    storages.len() - 1
+                    numbers.insert(page, memory_buffers.len() - 1);
+                    memory_buffers.len() - 1
                 };
                 bound.push(number);
             }
             let memory = if let Some(&memory) = known.get(&bound) {
                 memory
             } else {
-                let all: Vec<_> =
-                    bound.iter().map(|&number| Bound { buffer: &storages[number], bytes: None }).collect();
+                let all: Vec<_> = bound
+                    .iter()
+                    .map(|&number| Bound { buffer: &memory_buffers[number], bytes: None })
+                    .collect();
                 memories.push(vulkan.bind_memory(&all)?);
                 known.insert(bound, memories.len() - 1);
                 memories.len() - 1
@@ -115,7 +117,7 @@ impl Overlapping {
             dispatches.chunk_by_mut(|a, b| a.time == b.time).for_each(<[Ready]>::reverse);
         }
         let device = gpu.device.clone();
-        Some(Self { dispatches, memories, records, storages, uniforms, vulkan, device })
+        Some(Self { dispatches, memories, records, memory_buffers, uniforms, vulkan, device })
     }
 
     pub(super) fn dispatches(&self) -> usize {
@@ -126,7 +128,7 @@ impl Overlapping {
     fn begin(&self, encoder: &mut RawEncoder) {
         let before = wgpu::BufferUses::COPY_DST | wgpu::BufferUses::COPY_SRC;
         let written = wgpu::BufferUses::STORAGE_READ_WRITE;
-        barrier(encoder, &self.storages, before | written, written);
+        barrier(encoder, &self.memory_buffers, before | written, written);
         barrier(encoder, &self.uniforms, before, wgpu::BufferUses::UNIFORM);
     }
 
@@ -134,7 +136,7 @@ impl Overlapping {
     fn end(&self, encoder: &mut RawEncoder) {
         let after = wgpu::BufferUses::COPY_DST | wgpu::BufferUses::COPY_SRC;
         let written = wgpu::BufferUses::STORAGE_READ_WRITE;
-        barrier(encoder, &self.storages, written, after | written);
+        barrier(encoder, &self.memory_buffers, written, after | written);
         barrier(encoder, &self.uniforms, wgpu::BufferUses::UNIFORM, after);
     }
 
@@ -159,7 +161,7 @@ impl Overlapping {
             }
             if time != Some(ready.time) || stopwatch.is_some() {
                 let written = wgpu::BufferUses::STORAGE_READ_WRITE;
-                barrier(encoder, &self.storages, written, written);
+                barrier(encoder, &self.memory_buffers, written, written);
                 time = Some(ready.time);
             }
             // SAFETY: a pass is open; pipeline, layout and groups are of the encoder's device and fit each other, offsets are

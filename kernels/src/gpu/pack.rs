@@ -8,9 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::lowering::Kernel;
-use super::request::{Answer, OwnedPass, OwnedStream, Relay, Request};
+use super::request::{Answer, OwnedDataPass, OwnedStream, Relay, Request};
 use super::{GpuBackend, GpuDevice};
-use crate::backend::{Backend, EpochMetrics, Evaluation, Monitor, Nobody, Pass, Setup, Stream};
+use crate::backend::{Backend, DataPass, EpochMetrics, Evaluation, Monitor, Nobody, Setup, Stream};
 use crate::error::Error;
 use crate::lock::lock;
 use crate::profile::KernelTime;
@@ -29,14 +29,14 @@ struct Pack {
 }
 
 struct Board {
-    seats: Vec<Place>,
+    seats: Vec<SeatState>,
     /// Number of each seat's training in the backend.
     members: Vec<Option<usize>>,
     backend: Option<GpuBackend>,
 }
 
 /// What a seat is at.
-enum Place {
+enum SeatState {
     /// Its thread does something else, and will ask for more.
     Away,
     Asks(Request),
@@ -49,8 +49,11 @@ enum Place {
 
 /// Seats for so many trainings.
 pub(crate) fn pack(gpu: &GpuDevice, count: usize) -> Vec<Arc<Seat>> {
-    let board =
-        Board { seats: (0..count).map(|_| Place::Away).collect(), members: vec![None; count], backend: None };
+    let board = Board {
+        seats: (0..count).map(|_| SeatState::Away).collect(),
+        members: vec![None; count],
+        backend: None,
+    };
     let pack = Arc::new(Pack { gpu: gpu.clone(), board: Mutex::new(board), changed: Condvar::new() });
     (0..count).map(|number| Arc::new(Seat { pack: Arc::clone(&pack), number })).collect()
 }
@@ -64,11 +67,12 @@ impl Pack {
     /// Waits with a request until it was run, by this thread or another.
     fn ask(&self, seat: usize, request: Request, relay: &Relay, monitor: &dyn Monitor) -> Answer {
         let mut board = self.board();
-        board.seats[seat] = Place::Asks(request);
+        board.seats[seat] = SeatState::Asks(request);
         self.changed.notify_all();
         loop {
-            if let Place::Answered(_) = board.seats[seat]
-                && let Place::Answered(answer) = std::mem::replace(&mut board.seats[seat], Place::Away)
+            if let SeatState::Answered(_) = board.seats[seat]
+                && let SeatState::Answered(answer) =
+                    std::mem::replace(&mut board.seats[seat], SeatState::Away)
             {
                 drop(board);
                 relay.exchange(monitor);
@@ -89,17 +93,17 @@ impl Pack {
             relay.exchange(monitor);
             // What nobody runs yet can be taken back.
             if relay.cancelled()
-                && let Place::Asks(request) = &board.seats[seat]
+                && let SeatState::Asks(request) = &board.seats[seat]
                 && let Some(failed) = request.failed(Error::Cancelled)
             {
-                board.seats[seat] = Place::Away;
+                board.seats[seat] = SeatState::Away;
                 return failed;
             }
         }
     }
 
     fn leave(&self, seat: usize) {
-        self.board().seats[seat] = Place::Gone;
+        self.board().seats[seat] = SeatState::Gone;
         self.changed.notify_all();
     }
 }
@@ -107,15 +111,15 @@ impl Pack {
 impl Board {
     /// Whether every seat that is not gone waits.
     fn all_ask(&self) -> bool {
-        self.seats.iter().all(|seat| matches!(seat, Place::Asks(_) | Place::Gone))
+        self.seats.iter().all(|seat| matches!(seat, SeatState::Asks(_) | SeatState::Gone))
     }
 
     /// The requests, with their seats.
     fn take(&mut self) -> Vec<(usize, Request)> {
         let mut requests = Vec::new();
         for (number, seat) in self.seats.iter_mut().enumerate() {
-            if let Place::Asks(_) = seat
-                && let Place::Asks(request) = std::mem::replace(seat, Place::Runs)
+            if let SeatState::Asks(_) = seat
+                && let SeatState::Asks(request) = std::mem::replace(seat, SeatState::Runs)
             {
                 requests.push((number, request));
             }
@@ -129,7 +133,7 @@ struct Lead<'a> {
     pack: &'a Pack,
     backend: Option<GpuBackend>,
     builds: Vec<(usize, Box<Setup<dyn Kernel>>)>,
-    trains: Vec<(usize, Box<OwnedPass>)>,
+    trains: Vec<(usize, Box<OwnedDataPass>)>,
     evaluates: Vec<(usize, OwnedStream, Arc<Relay>)>,
     answers: Vec<(usize, Answer)>,
 }
@@ -194,9 +198,9 @@ impl<'a> Lead<'a> {
         let (members, mut all) = self.seats();
         for (seat, pass) in &passes {
             let Some(member) = members[*seat] else { continue };
-            let OwnedPass { step, streams, epoch, first_step, progress, drop_path, temperature, relay } =
+            let OwnedDataPass { step, streams, epoch, first_step, progress, drop_path, temperature, relay } =
                 &**pass;
-            all[member] = Some(Pass {
+            all[member] = Some(DataPass {
                 step: step.clone(),
                 streams: streams.iter().map(OwnedStream::stream).collect(),
                 epoch: *epoch,
@@ -262,12 +266,12 @@ impl Drop for Lead<'_> {
         let mut board = self.pack.board();
         board.backend = self.backend.take();
         for (seat, answer) in self.answers.drain(..) {
-            board.seats[seat] = Place::Answered(answer);
+            board.seats[seat] = SeatState::Answered(answer);
         }
         for seat in &mut board.seats {
-            if matches!(seat, Place::Runs) {
+            if matches!(seat, SeatState::Runs) {
                 let error = self.failure("a training of the pack failed; see the message before this one");
-                *seat = Place::Answered(Answer::Built(Err(error)));
+                *seat = SeatState::Answered(Answer::Built(Err(error)));
             }
         }
         self.pack.changed.notify_all();
@@ -298,7 +302,7 @@ impl Seat {
 
     /// Builds its training together with those of the other seats.
     pub(crate) fn training(self: &Arc<Self>, setup: Setup<dyn Kernel>) -> Result<SeatBackend, Error> {
-        if !matches!(self.pack.board().seats[self.number], Place::Away)
+        if !matches!(self.pack.board().seats[self.number], SeatState::Away)
             || self.pack.board().members[self.number].is_some()
         {
             let problem = "a seat of a pack is for one training; begin another on a new seat".into();
@@ -341,12 +345,12 @@ impl SeatBackend {
 }
 
 impl Backend for SeatBackend {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+    fn train(&mut self, pass: &DataPass<'_>) -> Result<Vec<EpochMetrics>, Error> {
         let relay = Arc::new(Relay::default());
-        let Pass { step, streams, epoch, first_step, progress, drop_path, temperature, monitor } =
+        let DataPass { step, streams, epoch, first_step, progress, drop_path, temperature, monitor } =
             pass.clone();
         let streams = streams.into_iter().map(OwnedStream::new).collect();
-        let owned = OwnedPass {
+        let owned = OwnedDataPass {
             step,
             streams,
             epoch,

@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use super::dependencies::before;
 use super::images::ImageSplit;
-use super::lowering::{Kernel, Lowered, Lowerer, Sizes};
-use super::memory::{Arena, Needs, Place, StateWords};
+use super::lowering::{CallLaunch, Kernel, Lowerer, Sizes};
+use super::memory::{Address, Arena, Needs, StateWords};
 use super::order::{Draft, order};
 use super::record::{MAX_GROUPS, Recorder, Recording};
-use super::source::Source;
+use super::source::ShaderSource;
 use super::tiles::Style;
 use crate::backend::Setup;
 use crate::program::Program;
 use crate::step::VectorWork;
 
 pub(super) struct Prepared {
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<PreparedMember>,
     /// Words of all states.
     pub(super) words: usize,
     /// Pages of words, and pages of lanes, which those of 16 bits share with each other only; enough for either program.
@@ -29,11 +29,11 @@ pub(super) struct Prepared {
     pub(super) prologue: Recording,
     /// Of each training's arena of a training step.
     #[cfg(test)]
-    pub(super) lives: Vec<Vec<(crate::program::plan::Lifetime, Place, bool)>>,
+    pub(super) lives: Vec<Vec<(crate::program::plan::Lifetime, Address, bool)>>,
 }
 
 /// One training of a pack.
-pub(super) struct Member {
+pub(super) struct PreparedMember {
     pub(super) state: StateWords,
     /// Words of the state that never change, by offset.
     pub(super) constants: Vec<(usize, Vec<u32>)>,
@@ -44,11 +44,11 @@ pub(super) struct Member {
     pub(super) unshared: usize,
 }
 
-/// Why trainings do not fit: a block of so many bytes, a grid of too many workgroups, or maps that no loop of the device goes
-/// through.
+/// Why trainings do not fit: an allocation of so many bytes, a grid of too many workgroups, or maps that no loop of the
+/// device goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooLarge {
-    Block(u64),
+    Allocation(u64),
     Grid,
     Loop,
 }
@@ -62,15 +62,15 @@ impl Prepared {
         splits: &[ImageSplit],
         style: Style,
     ) -> Result<Self, TooLarge> {
-        let mut members: Vec<Member> = Vec::with_capacity(setups.len());
+        let mut members: Vec<PreparedMember> = Vec::with_capacity(setups.len());
         let mut words = 0;
         for Setup { tables, layout, settings, sets, .. } in setups {
             let (state, constants) = StateWords::new(words, tables, layout, settings, sets);
             words = state.words;
-            members.push(Member { state, constants, arena_bytes: 0, buffers: 0, unshared: 0 });
+            members.push(PreparedMember { state, constants, arena_bytes: 0, buffers: 0, unshared: 0 });
         }
         if 4 * words as u64 > page_bytes {
-            return Err(TooLarge::Block(4 * words as u64));
+            return Err(TooLarge::Allocation(4 * words as u64));
         }
         let train: Vec<&Program<dyn Kernel>> = setups.iter().map(|setup| &setup.train).collect();
         let evaluate: Vec<&Program<dyn Kernel>> = setups.iter().map(|setup| &setup.evaluate).collect();
@@ -85,26 +85,26 @@ impl Prepared {
             if setup.train.storages.iter().any(|storage| !style.loops_through(storage.shape, batch)) {
                 return Err(TooLarge::Loop);
             }
-            let half = setup.settings.float_bits == 16;
-            let sizes = Sizes { batch, half, style };
+            let half_precision = setup.settings.float_bits == 16;
+            let sizes = Sizes { batch, half_precision, style };
             let mut own = [0, 1].map(|mode: usize| {
                 let (program, spans) = (programs[mode][index], times[mode][index].spans());
                 let needs = needs(&program.calls, &sizes, &spans);
-                Arena::new(&program.storages, &needs, sizes.batch, half, page_bytes as usize)
+                Arena::new(&program.storages, &needs, sizes.batch, half_precision, page_bytes as usize)
             });
             let largest = own.iter().map(|arena| arena.largest).max().unwrap_or(0);
             if largest as u64 > page_bytes {
-                return Err(TooLarge::Block(largest as u64));
+                return Err(TooLarge::Allocation(largest as u64));
             }
             let lanes = larger(own.each_ref().map(|arena| &arena.lanes[..]));
             let words = larger(own.each_ref().map(|arena| &arena.words[..]));
             member.arena_bytes = lanes.iter().chain(&words).sum();
-            let lanes = lanes_pages.take_all(half, &lanes);
+            let lanes = lanes_pages.take_all(half_precision, &lanes);
             let words = words_pages.take_all(false, &words);
             for arena in &mut own {
                 arena.move_to(&lanes, &words);
             }
-            member.buffers = own.iter().map(|arena| arena.places.len()).sum();
+            member.buffers = own.iter().map(|arena| arena.addresses.len()).sum();
             member.unshared = own[0].unshared;
             for (all, arena) in arenas.iter_mut().zip(own) {
                 all.push(arena);
@@ -216,19 +216,19 @@ impl Times {
 fn times(
     setups: &[Setup<dyn Kernel>],
     programs: &[&Program<dyn Kernel>],
-    members: &[Member],
+    members: &[PreparedMember],
     splits: &[ImageSplit],
     style: Style,
 ) -> Vec<Times> {
     // Where memory lies depends on the order, and shaders on neither.
     let arena = Arena::unplanned();
-    let mut shaders: HashMap<Source, usize> = HashMap::new();
+    let mut shaders: HashMap<ShaderSource, usize> = HashMap::new();
     let mut drafts: Vec<Draft> = Vec::with_capacity(setups.len());
     let mut calls: Vec<Vec<usize>> = Vec::with_capacity(setups.len());
     for (index, (setup, program)) in setups.iter().zip(programs).enumerate() {
         let lowerer = Lowerer { setup, training: index, state: &members[index].state, splits, style };
         let launches = lowerer.lower(program, &program.calls, &arena);
-        let number = |lowered: &Lowered| {
+        let number = |lowered: &CallLaunch| {
             let count = shaders.len();
             *shaders.entry(lowered.launch.source()).or_insert(count)
         };
@@ -257,19 +257,20 @@ struct Pages {
 }
 
 impl Pages {
-    fn take_all(&mut self, half: bool, pages: &[usize]) -> Vec<Place> {
-        pages.iter().map(|&bytes| self.take(half, bytes as u64)).collect()
+    fn take_all(&mut self, half_precision: bool, pages: &[usize]) -> Vec<Address> {
+        pages.iter().map(|&bytes| self.take(half_precision, bytes as u64)).collect()
     }
 
-    fn take(&mut self, half: bool, bytes: u64) -> Place {
-        let fits = |&(precision, size): &(bool, u64)| precision == half && size + bytes <= self.most;
+    fn take(&mut self, half_precision: bool, bytes: u64) -> Address {
+        let fits =
+            |&(precision, size): &(bool, u64)| precision == half_precision && size + bytes <= self.most;
         let page = self.sizes.iter().position(fits).unwrap_or(self.sizes.len());
         if page == self.sizes.len() {
-            self.sizes.push((half, 0));
+            self.sizes.push((half_precision, 0));
         }
         let size = &mut self.sizes[page].1;
-        let place = Place { page, bytes: *size as usize };
+        let address = Address { page, bytes: *size as usize };
         *size += bytes;
-        place
+        address
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::binding_layout::{JOB_WINDOW, SLOTS};
 use super::format::{Format, SlotKind};
-use super::layout::{JOB_WINDOW, SLOTS};
 use super::shader::Shader;
-use super::source::{Choice, Const, Source, slot_numbers};
+use super::source::{Choice, Const, ShaderSource, slot_numbers};
 use super::tiles::Style;
 
 /// Most workgroups along one dimension of a dispatch.
@@ -95,7 +95,7 @@ pub(crate) struct Dispatch {
 #[derive(Default)]
 pub(crate) struct Recording {
     pub(crate) dispatches: Vec<Dispatch>,
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<ShaderSource>,
     pub(crate) jobs: Vec<u32>,
 }
 
@@ -168,12 +168,12 @@ impl Dispatch {
 /// The shaders of a recording, each once.
 #[derive(Default)]
 struct Shaders {
-    all: Vec<Source>,
-    numbers: HashMap<Source, usize>,
+    all: Vec<ShaderSource>,
+    numbers: HashMap<ShaderSource, usize>,
 }
 
 impl Shaders {
-    fn number(&mut self, source: Source) -> usize {
+    fn number(&mut self, source: ShaderSource) -> usize {
         let Self { all, numbers } = self;
         *numbers.entry(source).or_insert_with_key(|source| {
             all.push(source.clone());
@@ -219,10 +219,18 @@ impl Launch {
     }
 
     /// Its shader.
-    pub(crate) fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> ShaderSource {
         let fields: Vec<&'static str> = self.fields.iter().map(|field| field.0).collect();
         let slots: Vec<_> = self.slots.iter().map(|&(name, kind, _)| (name, kind)).collect();
-        Source::new(self.kernel, &self.constants, &fields, &self.choices, &slots, self.workgroup, self.format)
+        ShaderSource::new(
+            self.kernel,
+            &self.constants,
+            &fields,
+            &self.choices,
+            &slots,
+            self.workgroup,
+            self.format,
+        )
     }
 
     /// Whether the two may share a grid: one job's workgroups are not many times the other's, which would mostly idle.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::binding_layout::{JOB_WINDOW, NUMBERS};
 use super::device::GpuDevice;
+use super::device_memory::{Buffers, all_bound};
 use super::format::{Format, STEP_STRIDE};
 use super::images::ResidentImages;
-use super::layout::{JOB_WINDOW, NUMBERS};
 use super::overlap::{self, Overlapping};
 use super::record::{Grouping, Page, Recording};
 use super::stopwatch::Stopwatch;
-use super::storage::{Buffers, all_bound};
 use crate::error::Error;
 
 /// Programs that are submitted at once, one after the other, each with the row of its step records.

@@ -12,7 +12,7 @@ use crate::step::Step;
 /// What a seat asks for.
 pub(super) enum Request {
     Build(Box<Setup<dyn Kernel>>),
-    Train(Box<OwnedPass>),
+    Train(Box<OwnedDataPass>),
     Evaluate(OwnedStream, Arc<Relay>),
 }
 
@@ -29,8 +29,8 @@ pub(super) struct OwnedStream {
     order: Vec<u32>,
 }
 
-/// A pass that other threads can run.
-pub(super) struct OwnedPass {
+/// A [`DataPass`](crate::backend::DataPass) that other threads can run.
+pub(super) struct OwnedDataPass {
     pub(super) step: Step,
     pub(super) streams: Vec<OwnedStream>,
     pub(super) epoch: u32,

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::device::GpuDevice;
+use super::device_memory::Buffers;
 use super::format::STEP_STRIDE;
 use super::memory::StateWords;
 use super::replay::{Replay, Submission, commands};
 use super::stopwatch::Stopwatch;
-use super::storage::Buffers;
-use crate::backend::Pass;
+use crate::backend::DataPass;
 use crate::error::Error;
 use crate::optimiser::{GroupSettings, Rates, rates};
 use crate::step::RunningStatistics;
@@ -44,8 +44,8 @@ pub(super) struct StepRecord {
 }
 
 /// What one training of a pack does in a pass, and where its state lies.
-pub(super) struct Share<'a> {
-    pub(super) pass: &'a Pass<'a>,
+pub(super) struct MemberPass<'a> {
+    pub(super) pass: &'a DataPass<'a>,
     pub(super) groups: &'a [GroupSettings],
     pub(super) state: &'a StateWords,
     pub(super) batch: usize,
@@ -53,7 +53,7 @@ pub(super) struct Share<'a> {
     pub(super) seed: u64,
 }
 
-impl Share<'_> {
+impl MemberPass<'_> {
     /// Rows of a step: one for each batch that it reads.
     fn rows_a_step(&self) -> usize {
         self.pass.step.differentiations().count().max(1)
@@ -131,13 +131,13 @@ impl Share<'_> {
 }
 
 /// Loss sum and hits of one head in one row.
-pub(super) type Sums = [f32; 2];
+pub(super) type HeadSums = [f32; 2];
 
 /// What a pass gave to one training.
 #[derive(Default)]
 pub(super) struct Outcome {
     /// Of each row and head.
-    pub(super) rows: Vec<Vec<Sums>>,
+    pub(super) rows: Vec<Vec<HeadSums>>,
     /// Its monitor said stop.
     pub(super) cancelled: bool,
 }
@@ -150,7 +150,7 @@ pub(super) struct Run<'a> {
     /// What a step runs, each with the number of its row in the step.
     pub(super) programs: Vec<(&'a Replay, usize)>,
     pub(super) buffers: &'a Buffers,
-    pub(super) shares: Vec<Option<Share<'a>>>,
+    pub(super) members: Vec<Option<MemberPass<'a>>>,
 }
 
 impl Run<'_> {
@@ -161,20 +161,21 @@ impl Run<'_> {
         steps_per_submission: &mut usize,
         mut stopwatch: Option<&mut Stopwatch>,
     ) -> Result<Vec<Outcome>, Error> {
-        let mut outcomes: Vec<Outcome> = self.shares.iter().map(|_| Outcome::default()).collect();
-        let segments = self.shares.iter().flatten().map(Share::segments).max().unwrap_or(0);
+        let mut outcomes: Vec<Outcome> = self.members.iter().map(|_| Outcome::default()).collect();
+        let segments = self.members.iter().flatten().map(MemberPass::segments).max().unwrap_or(0);
         for segment in 0..segments {
             let steps = self.upload(segment);
             self.submit(segment, steps, steps_per_submission, stopwatch.as_deref_mut(), &mut outcomes)?;
-            for (share, outcome) in self.shares.iter().zip(&mut outcomes) {
-                let Some(share) = share else { continue };
-                let rows = share.steps(segment) * share.pass.step.differentiations().count();
+            for (member, outcome) in self.members.iter().zip(&mut outcomes) {
+                let Some(member) = member else { continue };
+                let rows = member.steps(segment) * member.pass.step.differentiations().count();
                 if rows == 0 || outcome.cancelled {
                     continue;
                 }
-                let words = self.buffers.state.read(self.gpu, share.state.metrics, 2 * rows * share.heads)?;
+                let words =
+                    self.buffers.state.read(self.gpu, member.state.metrics, 2 * rows * member.heads)?;
                 let values: Vec<f32> = bytemuck::cast_vec(words);
-                let rows = values.chunks(2 * share.heads);
+                let rows = values.chunks(2 * member.heads);
                 outcome
                     .rows
                     .extend(rows.map(|row| row.chunks(2).map(|pair| [pair[0], pair[1]]).collect::<Vec<_>>()));
@@ -187,46 +188,46 @@ impl Run<'_> {
     }
 
     fn all_cancelled(&self, outcomes: &[Outcome]) -> bool {
-        self.shares.iter().zip(outcomes).all(|(share, outcome)| share.is_none() || outcome.cancelled)
+        self.members.iter().zip(outcomes).all(|(member, outcome)| member.is_none() || outcome.cancelled)
     }
 
     /// A segment's orders, rates and step records; the number of its steps.
     fn upload(&self, segment: usize) -> usize {
         let all: Vec<_> =
-            self.shares.iter().map(|share| share.as_ref().map(|share| share.records(segment))).collect();
+            self.members.iter().map(|member| member.as_ref().map(|member| member.records(segment))).collect();
         let rows = all.iter().flatten().map(Vec::len).max().unwrap_or(0);
         let mut bytes = vec![0_u8; rows * STEP_STRIDE as usize];
-        for (index, (share, records)) in self.shares.iter().zip(&all).enumerate() {
-            let (Some(share), Some(records)) = (share, records) else { continue };
-            for stream in 0..share.pass.streams.len() {
-                let first = stream * share.steps_a_segment() * share.batch;
-                let order = share.segment(stream, segment);
-                self.buffers.state.write(self.gpu, share.state.order + first, order);
+        for (index, (member, records)) in self.members.iter().zip(&all).enumerate() {
+            let (Some(member), Some(records)) = (member, records) else { continue };
+            for stream in 0..member.pass.streams.len() {
+                let first = stream * member.steps_a_segment() * member.batch;
+                let order = member.segment(stream, segment);
+                self.buffers.state.write(self.gpu, member.state.order + first, order);
             }
-            let rates = share.rates(segment);
-            self.buffers.state.write(self.gpu, share.state.rates, bytemuck::cast_slice(&rates));
+            let rates = member.rates(segment);
+            self.buffers.state.write(self.gpu, member.state.rates, bytemuck::cast_slice(&rates));
             for (record, row) in records.iter().zip(bytes.chunks_mut(STEP_STRIDE as usize)) {
                 let own = index * size_of::<StepRecord>()..(index + 1) * size_of::<StepRecord>();
                 row[own].copy_from_slice(bytemuck::bytes_of(record));
             }
         }
         self.gpu.queue.write_buffer(&self.buffers.steps, 0, &bytes);
-        self.shares.iter().flatten().map(|share| share.steps(segment)).max().unwrap_or(0)
+        self.members.iter().flatten().map(|member| member.steps(segment)).max().unwrap_or(0)
     }
 
     /// Marks the trainings whose monitors say stop.
     fn ask(&self, outcomes: &mut [Outcome]) {
-        for (share, outcome) in self.shares.iter().zip(outcomes) {
-            outcome.cancelled |= share.as_ref().is_some_and(|share| share.pass.monitor.cancelled());
+        for (member, outcome) in self.members.iter().zip(outcomes) {
+            outcome.cancelled |= member.as_ref().is_some_and(|member| member.pass.monitor.cancelled());
         }
     }
 
     /// Tells monitors of the images of the steps from `first` to before `last`.
     fn tell(&self, segment: usize, first: usize, last: usize) {
-        for share in self.shares.iter().flatten() {
-            let images = share.images(segment, first, last);
+        for member in self.members.iter().flatten() {
+            let images = member.images(segment, first, last);
             if images > 0 {
-                share.pass.monitor.progress(images as u64);
+                member.pass.monitor.progress(images as u64);
             }
         }
     }
@@ -240,9 +241,9 @@ impl Run<'_> {
         outcomes: &mut [Outcome],
     ) -> Result<(), Error> {
         let gpu = self.gpu;
-        let streams = self.shares.iter().flatten().flat_map(|share| &share.pass.streams);
+        let streams = self.members.iter().flatten().flat_map(|member| &member.pass.streams);
         let sets: Vec<usize> = streams.map(|stream| stream.set).collect();
-        let rows = self.shares.iter().flatten().map(Share::rows_a_step).max().unwrap_or(1);
+        let rows = self.members.iter().flatten().map(MemberPass::rows_a_step).max().unwrap_or(1);
         let mut waiting: VecDeque<(wgpu::SubmissionIndex, usize)> = VecDeque::new();
         let mut done_before = Instant::now();
         let mut done = 0;

@@ -12,11 +12,11 @@ pub(crate) struct Shader {
 /// What every kernel shares.
 pub(super) const COMMON: &str = include_str!("wgsl/common.wgsl");
 
-/// Reads the value in slot x, behind its normalisation and ReLU ([`Parts::read`](super::Parts::read)).
+/// Reads the value in slot x, behind its normalisation and ReLU ([`Arguments::read`](super::Arguments::read)).
 pub(crate) const INPUT: &str = include_str!("wgsl/input.wgsl");
-/// Reads the gradient in slot g ([`Parts::gradient`](super::Parts::gradient)).
+/// Reads the gradient in slot g ([`Arguments::gradient`](super::Arguments::gradient)).
 pub(crate) const GRADIENT: &str = include_str!("wgsl/gradient.wgsl");
-/// Gives a gradient to slot sink or slot sum ([`Parts::sink`](super::Parts::sink)).
+/// Gives a gradient to slot sink or slot sum ([`Arguments::sink`](super::Arguments::sink)).
 pub(crate) const SINK: &str = include_str!("wgsl/sink.wgsl");
 /// Random numbers.
 pub(crate) const RNG: &str = include_str!("wgsl/rng.wgsl");

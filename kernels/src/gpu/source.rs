@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use super::binding_layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
 use super::format::{Format, PACKED, ROW, SlotKind};
-use super::layout::{JOB_WINDOW, NUMBERS, SLOTS, slot_binding};
 use super::shader::{COMMON, Shader};
 use super::tiles::SUMS_AT_ONCE;
 
@@ -44,7 +44,7 @@ impl Choice {
 
 /// A shader: a kernel with its constants, job record and slots.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct ShaderSource {
     kernel: &'static Shader,
     format: Format,
     workgroup: u32,
@@ -56,16 +56,16 @@ pub(crate) struct Source {
     is_guarded: bool,
 }
 
-impl PartialEq for Source {
+impl PartialEq for ShaderSource {
     fn eq(&self, other: &Self) -> bool {
         let what = |source: &Self| (source.kernel.name, source.format, source.workgroup);
         what(self) == what(other) && self.own == other.own
     }
 }
 
-impl Eq for Source {}
+impl Eq for ShaderSource {}
 
-impl std::hash::Hash for Source {
+impl std::hash::Hash for ShaderSource {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         (self.kernel.name, &self.own).hash(state);
     }
@@ -79,7 +79,7 @@ const STEP: &str = "struct Step {
 }
 ";
 
-impl Source {
+impl ShaderSource {
     /// `fields` are the names of the job record's words, which `choices` follow, `workgroup` the invocations of a workgroup.
     pub(crate) fn new(
         kernel: &'static Shader,
@@ -163,7 +163,7 @@ const NUMBERS: u32 = {NUMBERS}u;
 @group(1) @binding(0) var<uniform> steps: array<Step, {PACKED}>;
 @group(1) @binding(1) var<uniform> jobs: array<vec4<u32>, {}>;
 ",
-            if self.format.half { 16 } else { 32 },
+            if self.format.half_precision { 16 } else { 32 },
             self.workgroup,
             super::format::NORM_RECORD,
             JOB_WINDOW / 16,
@@ -252,18 +252,18 @@ fn job_place(index: u32) -> u32 {
 ";
 
 /// Type of the elements of a slot in the shader.
-enum Element {
+enum WgslElement {
     Buffer(&'static str),
     Texture(&'static str),
 }
 
-fn element(kind: SlotKind, format: Format) -> Element {
-    match (kind, format.textured, format.half) {
-        (SlotKind::Words, _, _) => Element::Buffer("u32"),
-        (_, false, false) => Element::Buffer("vec4<f32>"),
-        (_, false, true) => Element::Buffer("vec2<u32>"),
-        (_, true, false) => Element::Texture("rgba32float"),
-        (_, true, true) => Element::Texture("rg32uint"),
+fn element(kind: SlotKind, format: Format) -> WgslElement {
+    match (kind, format.textured, format.half_precision) {
+        (SlotKind::Words, _, _) => WgslElement::Buffer("u32"),
+        (_, false, false) => WgslElement::Buffer("vec4<f32>"),
+        (_, false, true) => WgslElement::Buffer("vec2<u32>"),
+        (_, true, false) => WgslElement::Texture("rgba32float"),
+        (_, true, true) => WgslElement::Texture("rg32uint"),
     }
 }
 
@@ -271,11 +271,11 @@ fn element(kind: SlotKind, format: Format) -> Element {
 fn declare(text: &mut String, number: usize, kind: SlotKind, format: Format) {
     let Some(binding) = slot_binding(number, kind, format) else { return };
     let _ = match element(kind, format) {
-        Element::Buffer(element) => writeln!(
+        WgslElement::Buffer(element) => writeln!(
             text,
             "@group(0) @binding({binding}) var<storage, read_write> slot_{number}: array<{element}>;"
         ),
-        Element::Texture(texel) => writeln!(
+        WgslElement::Texture(texel) => writeln!(
             text,
             "@group(0) @binding({binding}) var slot_{number}: texture_storage_2d<{texel}, read_write>;"
         ),
@@ -287,20 +287,20 @@ fn access(text: &mut String, number: usize, name: &str, kind: SlotKind, format: 
     let element = element(kind, format);
     let value = if kind == SlotKind::Words { "u32" } else { "vec4<f32>" };
     let get = |index: &str| match element {
-        Element::Buffer(_) => format!("slot_{number}[{index}]"),
-        Element::Texture(_) => format!("textureLoad(slot_{number}, texel_at({index}))"),
+        WgslElement::Buffer(_) => format!("slot_{number}[{index}]"),
+        WgslElement::Texture(_) => format!("textureLoad(slot_{number}, texel_at({index}))"),
     };
     let set = |index: &str, words: &str| match element {
-        Element::Buffer(_) => format!("slot_{number}[{index}] = {words}"),
-        Element::Texture(_) => format!("textureStore(slot_{number}, texel_at({index}), {words})"),
+        WgslElement::Buffer(_) => format!("slot_{number}[{index}] = {words}"),
+        WgslElement::Texture(_) => format!("textureStore(slot_{number}, texel_at({index}), {words})"),
     };
     // Two words, of which a texel has four.
     let pair = |words: &str| match element {
-        Element::Buffer(_) => format!("vec2<u32>({words})"),
-        Element::Texture(_) => format!("vec4<u32>({words}, 0u, 0u)"),
+        WgslElement::Buffer(_) => format!("vec2<u32>({words})"),
+        WgslElement::Texture(_) => format!("vec4<u32>({words}, 0u, 0u)"),
     };
     let (load, store) = match kind {
-        SlotKind::Lanes if format.half => {
+        SlotKind::Lanes if format.half_precision => {
             let load = format!(
                 "let word = {};\n    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));",
                 get("index")
@@ -308,7 +308,7 @@ fn access(text: &mut String, number: usize, name: &str, kind: SlotKind, format: 
             let packed = pair("pack2x16float(value.xy), pack2x16float(value.zw)");
             (load, format!("{};", set("index", &packed)))
         }
-        SlotKind::Sums if format.half => {
+        SlotKind::Sums if format.half_precision => {
             let [first, second] = ["2u * index", "2u * index + 1u"];
             let load =
                 format!("return bitcast<vec4<f32>>(vec4<u32>({}.xy, {}.xy));", get(first), get(second));

@@ -35,8 +35,8 @@ impl Style {
     pub(crate) const HARDWARE: Self = Self { coarse: false, textured: false, overlaps: true };
     pub(crate) const SOFTWARE: Self = Self { coarse: true, textured: true, overlaps: false };
 
-    pub(crate) fn format(self, half: bool) -> Format {
-        Format { half, textured: self.textured }
+    pub(crate) fn format(self, half_precision: bool) -> Format {
+        Format { half_precision, textured: self.textured }
     }
 
     /// Invocations of a workgroup of `kernel`.

@@ -2,7 +2,7 @@
 //! with reading one.
 
 use super::format::{NORM_RECORD, SlotKind};
-use super::memory::{Arena, Block, Place, StateWords};
+use super::memory::{Address, Allocation, Arena, StateWords};
 use super::record::Page;
 use super::source::{Choice, Const};
 use crate::program::{
@@ -48,7 +48,7 @@ pub(crate) struct SinkViews {
     sum: View,
     accumulate: bool,
     whole: Channels,
-    half: bool,
+    half_precision: bool,
 }
 
 /// A weight of a mixture: the word that holds it, and the first of the words of its term's partial sums.
@@ -58,7 +58,7 @@ pub(crate) struct WeightWords {
     pub(crate) partials: usize,
 }
 
-/// All that places depend on.
+/// Where what calls name lies: all that this depends on.
 pub(crate) struct Places<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) storages: &'a [Storage],
@@ -66,39 +66,45 @@ pub(crate) struct Places<'a> {
     pub(crate) state: &'a StateWords,
     pub(crate) arena: &'a Arena,
     pub(crate) batch: usize,
-    pub(crate) half: bool,
+    pub(crate) half_precision: bool,
 }
 
 impl Places<'_> {
-    fn place(&self, block: Block) -> Place {
-        self.arena.places.get(&block).copied().unwrap_or(Place { page: 0, bytes: 0 })
+    fn address(&self, allocation: Allocation) -> Address {
+        self.arena.addresses.get(&allocation).copied().unwrap_or(Address { page: 0, bytes: 0 })
     }
 
     pub(crate) fn tensor(&self, tensor: Tensor) -> View {
         let Storage { shape: storage, content, .. } = self.storages[tensor.storage.0];
-        let whole = self.lanes(Block::Storage(tensor.storage), storage, content);
+        let whole = self.lanes(Allocation::Storage(tensor.storage), storage, content);
         let base = whole.base + (tensor.channel * storage.pixels() * 4) as u32;
         View { base, shape: tensor.shape, ..whole }
     }
 
     /// A workspace that holds quads of lanes, of `shape` an image.
     pub(crate) fn workspace(&self, workspace: WorkspaceId, shape: Shape) -> View {
-        self.lanes(Block::Workspace(workspace), shape, Content::Activation)
+        self.lanes(Allocation::Workspace(workspace), shape, Content::Activation)
     }
 
     /// A workspace that holds sums, of `shape` an image.
     pub(crate) fn sums(&self, workspace: WorkspaceId, shape: Shape) -> View {
-        self.lanes(Block::Workspace(workspace), shape, Content::Sum)
+        self.lanes(Allocation::Workspace(workspace), shape, Content::Sum)
     }
 
     pub(crate) fn sink(&self, Sink { tensor, sum, accumulate, whole }: Sink) -> SinkViews {
-        SinkViews { to: self.tensor(tensor), sum: self.tensor(sum), accumulate, whole, half: self.half }
+        SinkViews {
+            to: self.tensor(tensor),
+            sum: self.tensor(sum),
+            accumulate,
+            whole,
+            half_precision: self.half_precision,
+        }
     }
 
     /// A sink that only one launch gives to.
     pub(crate) fn own_sink(&self, to: View) -> SinkViews {
         let whole = Channels { first: 0, count: to.shape.channels };
-        SinkViews { to, sum: to, accumulate: false, whole, half: self.half }
+        SinkViews { to, sum: to, accumulate: false, whole, half_precision: self.half_precision }
     }
 
     /// A workspace that holds quads of lanes, which no image has a part of.
@@ -108,22 +114,22 @@ impl Places<'_> {
 
     /// Page and word offset of a workspace that holds words.
     pub(crate) fn words(&self, workspace: WorkspaceId) -> (Page, u32) {
-        let place = self.place(Block::Workspace(workspace));
-        (Page::Words(place.page), (place.bytes / 4) as u32)
+        let address = self.address(Allocation::Workspace(workspace));
+        (Page::Words(address.page), (address.bytes / 4) as u32)
     }
 
-    fn lanes(&self, block: Block, shape: Shape, content: Content) -> View {
-        let place = self.place(block);
-        let unit = 4 * content.bytes(self.half);
+    fn lanes(&self, allocation: Allocation, shape: Shape, content: Content) -> View {
+        let address = self.address(allocation);
+        let unit = 4 * content.bytes(self.half_precision);
         let block = (shape.elements() * 4) as u32;
-        View { page: Page::Lanes(place.page), base: (place.bytes / unit) as u32, block, shape }
+        View { page: Page::Lanes(address.page), base: (address.bytes / unit) as u32, block, shape }
     }
 
     /// Small numbers, four lanes a word.
     pub(crate) fn bytes(&self, storage: StorageId, shape: Shape) -> View {
-        let place = self.place(Block::Storage(storage));
+        let address = self.address(Allocation::Storage(storage));
         let block = (shape.elements() * 4) as u32;
-        View { page: Page::Words(place.page), base: (place.bytes / 4) as u32, block, shape }
+        View { page: Page::Words(address.page), base: (address.bytes / 4) as u32, block, shape }
     }
 
     /// Word offset of the records of `norm`, from the channel on that `tensor` begins with.
@@ -163,16 +169,16 @@ impl Places<'_> {
     }
 }
 
-/// What a launch is put together from.
+/// The arguments of a launch: constants of its shader, words of its record, and what lies in its slots.
 #[derive(Default)]
-pub(crate) struct Parts {
+pub(crate) struct Arguments {
     pub(crate) constants: Vec<(&'static str, Const)>,
     pub(crate) choices: Vec<(&'static str, Choice)>,
     pub(crate) fields: Vec<(&'static str, u32)>,
     pub(crate) slots: Vec<(&'static str, SlotKind, Page)>,
 }
 
-impl Parts {
+impl Arguments {
     pub(crate) fn constant(mut self, name: &'static str, value: usize) -> Self {
         self.constants.push((name, Const::Uint(value)));
         self
@@ -225,9 +231,9 @@ impl Parts {
 
     /// What `sink.wgsl` needs, of slots sink and sum.
     pub(crate) fn sink(self, sink: SinkViews) -> Self {
-        let SinkViews { to, sum, accumulate, whole: Channels { first, count }, half } = sink;
-        let parts = self.view("sink", "sink_block", to).sums("sum", sum).choice("ACCUMULATE", accumulate);
-        parts.rounded(half, count > 0).field("whole_first", first).field("whole_count", count)
+        let SinkViews { to, sum, accumulate, whole: Channels { first, count }, half_precision } = sink;
+        let arguments = self.view("sink", "sink_block", to).sums("sum", sum).choice("ACCUMULATE", accumulate);
+        arguments.rounded(half_precision, count > 0).field("whole_first", first).field("whole_count", count)
     }
 
     /// A view of sums in slot `name`, with job word `name`.
@@ -238,8 +244,8 @@ impl Parts {
     }
 
     /// Whether what is found goes where it is rounded, and not to a sum; with 32 bits nothing is.
-    pub(crate) fn rounded(self, half: bool, is_rounded: bool) -> Self {
-        if half { self.choice("ROUNDED", is_rounded) } else { self.flag("ROUNDED", false) }
+    pub(crate) fn rounded(self, half_precision: bool, is_rounded: bool) -> Self {
+        if half_precision { self.choice("ROUNDED", is_rounded) } else { self.flag("ROUNDED", false) }
     }
 
     /// What `input.wgsl` needs, of slot x.

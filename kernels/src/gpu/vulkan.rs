@@ -12,9 +12,9 @@ use wgpu::hal::api::Vulkan as Api;
 use wgpu::hal::{self, CommandEncoder as _, Device as _, vulkan};
 use wgpu::naga;
 
+use super::binding_layout;
 use super::format::{Format, IN_SET, STAMP_BYTES};
-use super::layout;
-use super::source::{Source, runtime_checks};
+use super::source::{ShaderSource, runtime_checks};
 use crate::lock::lock;
 
 /// What records commands that wgpu does not.
@@ -98,14 +98,14 @@ pub(super) struct Bound<'a> {
 /// Pipelines of a device, and their layouts.
 pub(super) struct Vulkan {
     device: wgpu::Device,
-    pipelines: Mutex<HashMap<Source, Arc<Owned<vulkan::ComputePipeline>>>>,
+    pipelines: Mutex<HashMap<ShaderSource, Arc<Owned<vulkan::ComputePipeline>>>>,
     pub(super) layout: Owned<vulkan::PipelineLayout>,
     memory: Owned<vulkan::BindGroupLayout>,
     records: Owned<vulkan::BindGroupLayout>,
 }
 
 /// Memory of kernels, which is buffers here: of activations of both precisions the same.
-const FORMAT: Format = Format { half: false, textured: false };
+const FORMAT: Format = Format { half_precision: false, textured: false };
 
 impl Vulkan {
     /// Of a device that is one of Vulkan.
@@ -118,8 +118,8 @@ impl Vulkan {
             // SAFETY: the entries are those that wgpu was given, who found them right for this device.
             unsafe { raw.create_bind_group_layout(&descriptor) }.ok().map(|layout| owned(device, layout))
         };
-        let memory = bindings(&layout::memory_entries(FORMAT))?;
-        let records = bindings(&layout::record_entries())?;
+        let memory = bindings(&binding_layout::memory_entries(FORMAT))?;
+        let records = bindings(&binding_layout::record_entries())?;
         let descriptor = hal::PipelineLayoutDescriptor {
             label: None,
             flags: hal::PipelineLayoutFlags::empty(),
@@ -133,9 +133,13 @@ impl Vulkan {
     }
 
     /// Compiled pipelines of `sources`, in their order; each is compiled once a device, several at a time.
-    pub(super) fn pipelines(&self, sources: &[Source]) -> Option<Vec<Arc<Owned<vulkan::ComputePipeline>>>> {
+    pub(super) fn pipelines(
+        &self,
+        sources: &[ShaderSource],
+    ) -> Option<Vec<Arc<Owned<vulkan::ComputePipeline>>>> {
         let known = lock(&self.pipelines).clone();
-        let missing: Vec<&Source> = sources.iter().filter(|source| !known.contains_key(*source)).collect();
+        let missing: Vec<&ShaderSource> =
+            sources.iter().filter(|source| !known.contains_key(*source)).collect();
         let compiled: Option<Vec<_>> = missing
             .into_par_iter()
             .map(|source| Some((source.clone(), Arc::new(self.compile(source)?))))
@@ -146,7 +150,7 @@ impl Vulkan {
     }
 
     /// As wgpu does it, from the same text with the same checks.
-    fn compile(&self, source: &Source) -> Option<Owned<vulkan::ComputePipeline>> {
+    fn compile(&self, source: &ShaderSource) -> Option<Owned<vulkan::ComputePipeline>> {
         let module = naga::front::wgsl::parse_str(&source.text()).ok()?;
         let capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
         let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);

@@ -20,8 +20,8 @@ pub(crate) use tape::Tape;
 
 use crate::error::Error;
 use crate::program::{
-    Channels, Content, Guard, Init, Input, Mode, Norm, NormId, Param, ParamId, Program, Sink, Storage,
-    StorageId, Tables, Tensor, WorkspaceId,
+    Channels, Content, Guard, Init, Input, Mode, NormId, Normalisation, Param, ParamId, Program, Sink,
+    Storage, StorageId, Tables, Tensor, WorkspaceId,
 };
 use crate::shape::Shape;
 use crate::step::Group;
@@ -44,8 +44,8 @@ pub struct Concat {
 pub(crate) enum SumsBy {
     /// What produces the value, on its way.
     Producers,
-    /// A pass over the value.
-    Pass,
+    /// A call of its own, which reads the value again.
+    OwnCall,
 }
 
 #[derive(Clone, Debug)]
@@ -255,7 +255,7 @@ impl Graph {
             op.output().filter(|&output| raw.contains(output)).and_then(|_| op.normalised(norm))
         };
         let normalised: Option<Vec<_>> = makers.iter().map(normalised).collect();
-        let sums_by = if normalised.is_some() { SumsBy::Producers } else { SumsBy::Pass };
+        let sums_by = if normalised.is_some() { SumsBy::Producers } else { SumsBy::OwnCall };
         for (maker, op) in makers.into_iter().zip(normalised.unwrap_or_default()) {
             self.nodes[maker].op = op;
         }
@@ -268,20 +268,20 @@ impl Graph {
         }
         let offset = self.tables.norm_channels;
         self.tables.norm_channels += channels;
-        self.tables.norms.push(Norm { name: name.to_owned(), scale, shift, raw, offset });
+        self.tables.norms.push(Normalisation { name: name.to_owned(), scale, shift, raw, offset });
         (norm, sums_by)
     }
 
-    /// The calls of all operations, forward and, in training, backward. Where activations have 16 bits (`halves`),
+    /// The calls of all operations, forward and, in training, backward. Where activations have 16 bits (`half_precision`),
     /// gradients are summed apart from where they lie. `zeros` makes the call that gives zeros.
     pub(crate) fn lower(
         &self,
         mode: Mode,
-        halves: bool,
+        half_precision: bool,
         zeros: fn(Sink) -> Arc<dyn Call>,
     ) -> Program<dyn Call> {
         // Who gives last is known when all have given.
-        let whole = (halves && mode == Mode::Train).then(|| self.tape(mode, zeros, None).whole());
+        let whole = (half_precision && mode == Mode::Train).then(|| self.tape(mode, zeros, None).whole());
         self.tape(mode, zeros, whole).finish()
     }
 

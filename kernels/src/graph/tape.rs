@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::call::Call;
 use super::guarded::Guarded;
 use crate::program::{
-    Channels, Content, DropId, Gradient, Guard, Input, Mixed, MixtureId, Mode, Norm, NormId, ParamId,
-    Program, Sink, Storage, StorageId, Tables, Tensor,
+    Channels, Content, DropId, Gradient, Guard, Input, Mixed, MixtureId, Mode, NormId, Normalisation,
+    ParamId, Program, Sink, Storage, StorageId, Tables, Tensor,
 };
 use crate::shape::Shape;
 
@@ -29,9 +29,9 @@ pub(crate) struct Tape {
     /// adds to.
     whole: Option<Vec<Channels>>,
     /// Gradients of what each storage of the graph holds, as it was produced.
-    produced: Vec<Gathered>,
+    produced: Vec<AccumulatedGradient>,
     /// Gradients of what each normalisation makes of what it normalises, and the first channel of that.
-    normalised: Vec<(usize, Gathered)>,
+    normalised: Vec<(usize, AccumulatedGradient)>,
     /// Gradients of normalised values that are read from a node's sum.
     aliases: Vec<(NormId, Tensor, Scaled)>,
     /// Normalisations that the gradient of what they normalise goes through where it is read.
@@ -51,7 +51,7 @@ struct Scaled {
 }
 
 /// The gradient of channels, as far as it is known.
-struct Gathered {
+struct AccumulatedGradient {
     shape: Shape,
     /// Its memory, and that of its sum where it lies apart, once something wrote to them.
     storage: Option<StorageId>,
@@ -101,9 +101,9 @@ impl Tape {
         zeros: fn(Sink) -> Arc<dyn Call>,
         whole: Option<Vec<Channels>>,
     ) -> Self {
-        let normalised = |norm: &Norm| (norm.raw.channel, Gathered::new(norm.raw.shape));
+        let normalised = |norm: &Normalisation| (norm.raw.channel, AccumulatedGradient::new(norm.raw.shape));
         Self {
-            produced: storages.iter().map(|storage| Gathered::new(storage.shape)).collect(),
+            produced: storages.iter().map(|storage| AccumulatedGradient::new(storage.shape)).collect(),
             normalised: tables.norms.iter().map(normalised).collect(),
             aliases: Vec::new(),
             through: vec![false; tables.norms.len()],
@@ -229,7 +229,7 @@ impl Tape {
     /// Whether `input` is the only reader of a normalised value, and reads all of it as it is.
     pub(crate) fn is_only_reader(&self, input: Input) -> bool {
         let Some(NormId(norm)) = input.norm else { return false };
-        let (first, Gathered { shape, .. }) = &self.normalised[norm];
+        let (first, AccumulatedGradient { shape, .. }) = &self.normalised[norm];
         let is_whole = (*first, *shape) == (input.tensor.channel, input.tensor.shape);
         let meets = |other: &&Input| other.tensor.overlaps(input.tensor);
         is_whole && !input.relu && self.readers.iter().filter(meets).count() == 1
@@ -255,34 +255,34 @@ impl Tape {
             return None;
         }
         self.fill(value, Written::Gradient);
-        let (gathered, channel) = self.gathered(value);
-        let tensor = Tensor { storage: gathered.storage?, channel, shape: tensor.shape };
+        let (accumulated, channel) = self.accumulated(value);
+        let tensor = Tensor { storage: accumulated.storage?, channel, shape: tensor.shape };
         Some(Scaled { tensor, scale: None, mixed: None })
     }
 
     /// The gradient that a value is a part of, and its first channel there.
-    fn gathered(&mut self, Value { tensor, norm }: Value) -> (&mut Gathered, usize) {
+    fn accumulated(&mut self, Value { tensor, norm }: Value) -> (&mut AccumulatedGradient, usize) {
         match norm {
             None => (&mut self.produced[tensor.storage.0], tensor.channel),
             Some(norm) => {
-                let (first, gathered) = &mut self.normalised[norm.0];
-                (gathered, tensor.channel - *first)
+                let (first, accumulated) = &mut self.normalised[norm.0];
+                (accumulated, tensor.channel - *first)
             }
         }
     }
 
     /// Whether some of its gradient lies in memory.
     fn is_known(&mut self, value: Value) -> bool {
-        let (gathered, channel) = self.gathered(value);
-        gathered.written[channel..][..value.tensor.shape.channels].iter().any(|&w| w != Written::Nothing)
+        let (accumulated, channel) = self.accumulated(value);
+        accumulated.written[channel..][..value.tensor.shape.channels].iter().any(|&w| w != Written::Nothing)
     }
 
     /// Puts zeros where nothing wrote the gradient of a value, of which some is written; to the sum, or to the
     /// gradient, which is then made of the sum where that is all there is.
     fn fill(&mut self, value: Value, to: Written) {
         let shape = value.tensor.shape;
-        let (gathered, first) = self.gathered(value);
-        let written = gathered.written[first..][..shape.channels].to_vec();
+        let (accumulated, first) = self.accumulated(value);
+        let written = accumulated.written[first..][..shape.channels].to_vec();
         let mut channel = first;
         for run in written.chunk_by(|a, b| a == b) {
             let (from, part) = (channel, shape.with_channels(run.len()));
@@ -317,7 +317,7 @@ impl Tape {
             let apart = self.whole.is_some();
             self.fill(value, if apart { Written::Sum } else { Written::Gradient });
         }
-        let (_, channel) = self.gathered(value);
+        let (_, channel) = self.accumulated(value);
         self.sink_at(value, channel, shape, accumulate, whole)
     }
 
@@ -334,8 +334,8 @@ impl Tape {
         let has_sum = self.whole.is_some() && (accumulate || whole.count < shape.channels);
         let sum = if has_sum { self.memory(value, Content::Sum) } else { tensor.storage };
         let sink = Sink { tensor, sum: Tensor { storage: sum, ..tensor }, accumulate, whole };
-        let (gathered, _) = self.gathered(value);
-        let written = &mut gathered.written[channel..][..shape.channels];
+        let (accumulated, _) = self.accumulated(value);
+        let written = &mut accumulated.written[channel..][..shape.channels];
         written.fill(Written::Sum);
         written[sink.whole.range()].fill(Written::Gradient);
         sink
@@ -344,9 +344,9 @@ impl Tape {
     /// Memory of the gradient that a value is a part of, or of its sum.
     fn memory(&mut self, value: Value, content: Content) -> StorageId {
         let next = StorageId(self.program.storages.len());
-        let (gathered, _) = self.gathered(value);
-        let shape = gathered.shape;
-        let found = if content == Content::Sum { &mut gathered.sum } else { &mut gathered.storage };
+        let (accumulated, _) = self.accumulated(value);
+        let shape = accumulated.shape;
+        let found = if content == Content::Sum { &mut accumulated.sum } else { &mut accumulated.storage };
         let storage = *found.get_or_insert(next);
         if storage == next {
             let guard = self.guard_of(value);
@@ -356,7 +356,7 @@ impl Tape {
     }
 }
 
-impl Gathered {
+impl AccumulatedGradient {
     fn new(shape: Shape) -> Self {
         Self { shape, storage: None, sum: None, written: vec![Written::Nothing; shape.channels] }
     }

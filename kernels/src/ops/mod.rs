@@ -1,6 +1,8 @@
 //! The operations, one folder each: what it is (shape rule, parameters, FLOPs), its calls with what they read and write and the
 //! backward rule, its kernels on each machine, its plain double-precision reference, its tests, and at what size it is measured.
 //!
+//! What several share is beside them: the rule of windows, operations of one value.
+//!
 //! Everything else knows operations as [`Operation`] and [`Call`] only. A new one is a folder here, its module, and its name in
 //! the list below.
 
@@ -19,6 +21,7 @@ mod pool;
 mod relu6;
 mod sigmoid;
 mod typical;
+mod unary;
 mod update;
 mod vector;
 mod window_average;

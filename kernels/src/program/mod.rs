@@ -10,7 +10,7 @@ mod tensor;
 use std::sync::Arc;
 
 pub(crate) use access::{Access, AccessKind, Accesses, Declare, Placement, Resource};
-pub(crate) use tables::{Head, Init, Mixture, MixtureTerm, Norm, Param, Tables};
+pub(crate) use tables::{Head, Init, Mixture, MixtureTerm, Normalisation, Param, Tables};
 pub(crate) use tensor::{
     Channels, DropId, Gradient, Guard, Input, Mixed, MixtureId, NormId, ParamId, Sink, StorageId, Tensor,
     WorkspaceId,
@@ -39,10 +39,10 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Bytes of an element, where activations have 16 bits (`halves`) or 32.
-    pub(crate) fn bytes(self, halves: bool) -> usize {
+    /// Bytes of an element, where activations have 16 bits (`half_precision`) or 32.
+    pub(crate) fn bytes(self, half_precision: bool) -> usize {
         match self {
-            Self::Activation if halves => 2,
+            Self::Activation if half_precision => 2,
             Self::Activation | Self::Sum => 4,
             Self::Bytes => 1,
         }

@@ -34,7 +34,7 @@ impl Param {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Norm {
+pub(crate) struct Normalisation {
     /// Prefix of its tensors' names: `<name>.weight`, `.bias`, `.running_mean`, `.running_var`.
     pub(crate) name: String,
     pub(crate) scale: ParamId,
@@ -45,7 +45,7 @@ pub(crate) struct Norm {
     pub(crate) offset: usize,
 }
 
-impl Norm {
+impl Normalisation {
     /// Place of a tensor's first channel, a part of what it normalises, in the arrays of all normalisations.
     pub(crate) fn channel(&self, tensor: Tensor) -> usize {
         self.offset + tensor.channel - self.raw.channel
@@ -93,7 +93,7 @@ pub(crate) struct Tables {
     pub(crate) input: Shape,
     pub(crate) classes: usize,
     pub(crate) params: Vec<Param>,
-    pub(crate) norms: Vec<Norm>,
+    pub(crate) norms: Vec<Normalisation>,
     /// Channels of all normalisations together.
     pub(crate) norm_channels: usize,
     pub(crate) heads: Vec<Head>,

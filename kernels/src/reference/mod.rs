@@ -12,7 +12,7 @@ pub(crate) use array::Array;
 pub(crate) use memory::{Kinks, Memory, NormMemory};
 
 use crate::backend::{
-    Backend, EpochMetrics, Evaluation, Monitor, Pass, Setup, Stream, TrainerSettings, VectorCalls,
+    Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream, TrainerSettings, VectorCalls,
 };
 use crate::error::Error;
 use crate::optimiser::Progress;
@@ -21,7 +21,7 @@ use crate::program::plan::MemoryPlan;
 use crate::program::{
     Content, Declare, DropId, Gradient, Input, Mixed, ParamId, Program, Sink, StorageId, Tables, Tensor,
 };
-use crate::state::{Layout, LossScale, Moments, State};
+use crate::state::{LossScale, Moments, ParameterLayout, State};
 use crate::step::{Group, Part, RunningStatistics, Vector, VectorWork};
 
 /// A call as this machine runs it.
@@ -46,7 +46,7 @@ pub(crate) enum Rounding {
 /// One training in textbook loops.
 pub(crate) struct Reference {
     pub(crate) tables: Tables,
-    pub(crate) layout: Layout,
+    pub(crate) layout: ParameterLayout,
     pub(crate) settings: TrainerSettings,
     pub(crate) sets: Vec<ImageSet>,
     rounding: Rounding,
@@ -268,7 +268,7 @@ pub(crate) fn scaled(memory: &Memory, mut values: Array, drop: Option<DropId>) -
 }
 
 impl Backend for Reference {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<Vec<EpochMetrics>, Error> {
+    fn train(&mut self, pass: &DataPass<'_>) -> Result<Vec<EpochMetrics>, Error> {
         let calls = self.train.calls.clone();
         let mut metrics = pass.metrics();
         let size = self.settings.batch_size;
@@ -286,7 +286,7 @@ impl Backend for Reference {
             for &part in pass.step.parts() {
                 if let Part::Differentiate { stream, running } = part {
                     let images = pass.batch(stream, step, size);
-                    let Pass { epoch, drop_path, temperature, .. } = *pass;
+                    let DataPass { epoch, drop_path, temperature, .. } = *pass;
                     let (set, training) = (pass.streams[stream].set, true);
                     let progress = &[];
                     let batch =

@@ -61,12 +61,7 @@ struct Edges {
 }
 
 /// Nodes that sum an edge from each of the two inputs and each node before; concatenated.
-fn cell(
-    graph: &mut Graph,
-    name: &str,
-    inputs: [ValueId; 2],
-    edges: Edges,
-) -> Result<ValueId, Error> {
+fn cell(graph: &mut Graph, name: &str, inputs: [ValueId; 2], edges: Edges) -> Result<ValueId, Error> {
     let mut states = Vec::new();
     for (number, input) in inputs.into_iter().enumerate() {
         let name = format!("{name}.pre{number}");

@@ -11,7 +11,7 @@ use crate::shape::BLOCK;
 /// # Safety
 /// All methods of an implementation may be called only where the processor has its instructions; loads and
 /// stores only where `LANES` elements may be read or written.
-pub(crate) trait Vector: Copy {
+pub(crate) trait Simd: Copy {
     /// Lanes of one vector; divides [`BLOCK`].
     const LANES: usize;
     /// Vectors of one block of images.
@@ -59,7 +59,7 @@ pub(crate) trait Work<V> {
     /// Does it; always inlined.
     ///
     /// # Safety
-    /// As [`Vector`], and what the work's fields say.
+    /// As [`Simd`], and what the work's fields say.
     unsafe fn run(self);
 }
 
@@ -71,26 +71,26 @@ pub(crate) trait Element: Copy + Send + Sync {
     /// Loads a vector.
     ///
     /// # Safety
-    /// As [`Vector::load`].
-    unsafe fn load<V: Vector>(from: *const Self) -> V;
+    /// As [`Simd::load`].
+    unsafe fn load<V: Simd>(from: *const Self) -> V;
     /// Stores a vector.
     ///
     /// # Safety
-    /// As [`Vector::store`].
-    unsafe fn store<V: Vector>(value: V, to: *mut Self);
+    /// As [`Simd::store`].
+    unsafe fn store<V: Simd>(value: V, to: *mut Self);
 }
 
 impl Element for f32 {
     const ROUNDS: bool = false;
 
     #[inline(always)]
-    unsafe fn load<V: Vector>(from: *const Self) -> V {
+    unsafe fn load<V: Simd>(from: *const Self) -> V {
         // SAFETY: the caller's promise.
         unsafe { V::load(from) }
     }
 
     #[inline(always)]
-    unsafe fn store<V: Vector>(value: V, to: *mut Self) {
+    unsafe fn store<V: Simd>(value: V, to: *mut Self) {
         // SAFETY: the caller's promise.
         unsafe { value.store(to) }
     }
@@ -105,13 +105,13 @@ impl Element for Half {
     const ROUNDS: bool = true;
 
     #[inline(always)]
-    unsafe fn load<V: Vector>(from: *const Self) -> V {
+    unsafe fn load<V: Simd>(from: *const Self) -> V {
         // SAFETY: the caller's promise; `Half` is transparent.
         unsafe { V::load_half(from.cast()) }
     }
 
     #[inline(always)]
-    unsafe fn store<V: Vector>(value: V, to: *mut Self) {
+    unsafe fn store<V: Simd>(value: V, to: *mut Self) {
         // SAFETY: the caller's promise; `Half` is transparent.
         unsafe { value.store_half(to.cast()) }
     }
@@ -128,7 +128,7 @@ impl Portable {
     }
 }
 
-impl Vector for Portable {
+impl Simd for Portable {
     const LANES: usize = BLOCK;
     const IS_REGISTER: bool = false;
 

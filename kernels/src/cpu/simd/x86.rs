@@ -15,7 +15,7 @@ use std::arch::x86_64::{
     _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::{Vector, Work};
+use super::{Simd, Work};
 
 /// Eight lanes.
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ unsafe fn sum8(v: __m256) -> f32 {
 // SAFETY (every block below): the trait's contract, that the processor has the instructions and that the
 // memory may be accessed, is the instructions' whole contract: unaligned forms are used throughout.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
-impl Vector for Avx2 {
+impl Simd for Avx2 {
     const LANES: usize = 8;
 
     #[inline(always)]
@@ -161,7 +161,7 @@ impl Vector for Avx2 {
 
 // SAFETY (every block below): as above.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
-impl Vector for Avx512 {
+impl Simd for Avx512 {
     const LANES: usize = 16;
 
     #[inline(always)]

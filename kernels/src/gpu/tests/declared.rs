@@ -5,17 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::backend::Setup;
-use crate::checks::{Bytes, Case, Exposed, Image, check_call, random_network};
+use crate::checks::{ByteRange, Case, Exposed, Image, check_call, random_network};
+use crate::gpu::device_memory::{Buffers, DeviceMemory};
 use crate::gpu::format::NORM_RECORD;
 use crate::gpu::format::{Holds, STEP_STRIDE};
 use crate::gpu::images::{ImageSplit, ResidentImages};
 use crate::gpu::lowering::Lowerer;
-use crate::gpu::memory::{Arena, Block, StateWords};
+use crate::gpu::memory::{Allocation, Arena, StateWords};
 use crate::gpu::prepare::needs;
 use crate::gpu::record::Recorder;
 use crate::gpu::replay::{Replay, Submission, commands};
-use crate::gpu::run::{Share, StepRecord};
-use crate::gpu::storage::{Buffers, Storage};
+use crate::gpu::run::{MemberPass, StepRecord};
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuDevice, Kernel, Sizes};
 use crate::ops;
@@ -25,45 +25,45 @@ use crate::state::LossScale;
 use crate::step::{Group, Part, Scale, Vector, VectorWork};
 
 /// A training whose calls are run one by one. Nothing of it shares memory with anything else.
-struct Training {
+struct ExposedTraining {
     gpu: GpuDevice,
     setup: Setup<dyn Kernel>,
     state: StateWords,
     arena: Arena,
     /// Bytes of each workspace that lies in the arena.
-    workspaces: HashMap<Block, usize>,
+    workspaces: HashMap<Allocation, usize>,
     buffers: Buffers,
     resident: Vec<Arc<ResidentImages>>,
     splits: Vec<ImageSplit>,
-    half: bool,
+    half_precision: bool,
 }
 
-impl Training {
+impl ExposedTraining {
     fn new(gpu: &GpuDevice, case: &Case) -> Self {
         let setup: Setup<dyn Kernel> = case.setup().map(|call| call as _);
         let Setup { tables, layout, settings, sets, train, .. } = &setup;
-        let half = settings.float_bits == 16;
+        let half_precision = settings.float_bits == 16;
         let (state, constants) = StateWords::new(0, tables, layout, settings, sets);
-        let sizes = Sizes { batch: settings.batch_size, half, style: gpu.style };
+        let sizes = Sizes { batch: settings.batch_size, half_precision, style: gpu.style };
         let always = vec![Some((0, 1)); train.calls.len()];
         let needs = needs(&train.calls, &sizes, &always);
-        let arena = Arena::new(&train.storages, &needs, settings.batch_size, half, 1 << 30);
-        let mut workspaces: HashMap<Block, usize> = HashMap::new();
+        let arena = Arena::new(&train.storages, &needs, settings.batch_size, half_precision, 1 << 30);
+        let mut workspaces: HashMap<Allocation, usize> = HashMap::new();
         for (id, held) in needs.iter().flat_map(|needs| needs.workspaces.iter().copied()) {
-            let most = workspaces.entry(Block::Workspace(id)).or_default();
-            *most = held.bytes(half).max(*most);
+            let most = workspaces.entry(Allocation::Workspace(id)).or_default();
+            *most = held.bytes(half_precision).max(*most);
         }
         let words: Vec<u64> = arena.words.iter().map(|&bytes| bytes as u64).collect();
         let mut pages = vec![(Holds::State, 4 * state.words as u64)];
         pages.extend(words.iter().chain(words.is_empty().then_some(&0)).map(|&bytes| (Holds::Words, bytes)));
         let lanes_at = pages.len();
-        pages.extend(arena.lanes.iter().map(|&bytes| (Holds::Lanes { half }, bytes as u64)));
-        let mut storages = gpu.storages(&pages).unwrap();
-        let lanes = storages.split_off(lanes_at).into_iter().map(|page| (half, page)).collect();
-        let words = storages.split_off(1);
+        pages.extend(arena.lanes.iter().map(|&bytes| (Holds::Lanes { half_precision }, bytes as u64)));
+        let mut memories = gpu.allocate(&pages).unwrap();
+        let lanes = memories.split_off(lanes_at).into_iter().map(|page| (half_precision, page)).collect();
+        let words = memories.split_off(1);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let steps = gpu.buffers(&[STEP_STRIDE], usage).unwrap().remove(0);
-        let buffers = Buffers { state: storages.remove(0), words, lanes, steps };
+        let buffers = Buffers { state: memories.remove(0), words, lanes, steps };
         let initial = case.initial();
         let write = |offset: usize, numbers: &[f32]| {
             buffers.state.write(gpu, offset, bytemuck::cast_slice(numbers));
@@ -79,7 +79,7 @@ impl Training {
         let order = &order[..settings.batch_size];
         buffers.state.write(gpu, state.order, order);
         let pass = case.pass(order, 0, 0);
-        let share = Share {
+        let member = MemberPass {
             pass: &pass,
             groups: &settings.groups,
             state: &state,
@@ -87,42 +87,42 @@ impl Training {
             heads: tables.heads.len(),
             seed: settings.seed,
         };
-        write(state.rates, bytemuck::cast_slice(&share.rates(0)));
-        let records: Vec<StepRecord> = share.records(0);
+        write(state.rates, bytemuck::cast_slice(&member.rates(0)));
+        let records: Vec<StepRecord> = member.records(0);
         gpu.queue.write_buffer(&buffers.steps, 0, bytemuck::bytes_of(&records[0]));
         let resident = sets.iter().map(|set| gpu.resident(set).unwrap()).collect();
         let splits = sets.iter().map(|set| ImageSplit::new(set, gpu.page_bytes)).collect();
         let gpu = gpu.clone();
-        Self { gpu, setup, state, arena, workspaces, buffers, resident, splits, half }
+        Self { gpu, setup, state, arena, workspaces, buffers, resident, splits, half_precision }
     }
 
     fn buffers(&self) -> Vec<wgpu::Buffer> {
         let Buffers { state, words, lanes, .. } = &self.buffers;
-        let storages = std::iter::once(state).chain(words).chain(lanes.iter().map(|(_, page)| page));
-        let buffer = |storage: &'_ Storage| match storage {
-            Storage::Buffer(buffer) => buffer.clone(),
-            Storage::Texture(..) => panic!("memory is buffers here"),
+        let memories = std::iter::once(state).chain(words).chain(lanes.iter().map(|(_, page)| page));
+        let buffer = |memory: &'_ DeviceMemory| match memory {
+            DeviceMemory::Buffer(buffer) => buffer.clone(),
+            DeviceMemory::Texture(..) => panic!("memory is buffers here"),
         };
-        storages.map(buffer).collect()
+        memories.map(buffer).collect()
     }
 
-    fn words(first: usize, count: usize) -> Vec<Bytes> {
+    fn words(first: usize, count: usize) -> Vec<ByteRange> {
         vec![(0, 4 * first..4 * (first + count))]
     }
 
     /// Words of the records of a normalisation, of each channel some.
-    fn records(&self, norm: usize, of_each: Range<usize>) -> Vec<Bytes> {
+    fn records(&self, norm: usize, of_each: Range<usize>) -> Vec<ByteRange> {
         let norm = &self.setup.tables.norms[norm];
         let channels = norm.offset..norm.offset + norm.raw.shape.channels;
         let record = |channel| self.state.norms + NORM_RECORD * channel;
         channels.flat_map(|channel| Self::words(record(channel) + of_each.start, of_each.len())).collect()
     }
 
-    /// The number of the memory that a block lies in, and its first byte there.
-    fn place(&self, block: Block, is_words: bool) -> Option<(usize, usize)> {
-        let place = self.arena.places.get(&block)?;
+    /// The number of the memory that an allocation lies in, and its first byte there.
+    fn place(&self, allocation: Allocation, is_words: bool) -> Option<(usize, usize)> {
+        let address = self.arena.addresses.get(&allocation)?;
         let first = if is_words { 1 } else { 1 + self.buffers.words.len() };
-        Some((first + place.page, place.bytes))
+        Some((first + address.page, address.bytes))
     }
 
     /// Checks each of some calls, which all run, and depend on those before.
@@ -154,7 +154,7 @@ impl Training {
     }
 }
 
-impl Exposed for Training {
+impl Exposed for ExposedTraining {
     fn take(&self) -> Image {
         let copy = |buffer: wgpu::Buffer| {
             self.gpu.read(buffer.size(), |encoder, staging| {
@@ -171,15 +171,15 @@ impl Exposed for Training {
     }
 
     /// State, pages of words, pages of lanes.
-    fn bytes(&self, resource: Resource) -> Vec<Bytes> {
+    fn bytes(&self, resource: Resource) -> Vec<ByteRange> {
         let Setup { tables, layout, settings, train, .. } = &self.setup;
         let state = &self.state;
         match resource {
             Resource::Tensor(tensor) => {
                 let storage = train.storages[tensor.storage.0];
                 let is_words = storage.content == Content::Bytes;
-                let element = storage.content.bytes(self.half);
-                let Some((memory, at)) = self.place(Block::Storage(tensor.storage), is_words) else {
+                let element = storage.content.bytes(self.half_precision);
+                let Some((memory, at)) = self.place(Allocation::Storage(tensor.storage), is_words) else {
                     return Vec::new();
                 };
                 let channel = storage.shape.pixels() * BLOCK * element;
@@ -201,10 +201,13 @@ impl Exposed for Training {
                         return Self::words(words.partials, count);
                     }
                 }
-                let block = Block::Workspace(id);
-                let Some(&bytes) = self.workspaces.get(&block) else { return Vec::new() };
-                let is_words = self.arena.is_words(block);
-                self.place(block, is_words).map(|(memory, at)| (memory, at..at + bytes)).into_iter().collect()
+                let allocation = Allocation::Workspace(id);
+                let Some(&bytes) = self.workspaces.get(&allocation) else { return Vec::new() };
+                let is_words = self.arena.is_words(allocation);
+                self.place(allocation, is_words)
+                    .map(|(memory, at)| (memory, at..at + bytes))
+                    .into_iter()
+                    .collect()
             }
             Resource::ParameterGradients => Self::words(state.gradients, layout.elements),
             Resource::DropPath => Self::words(state.drops, state.metrics - state.drops),
@@ -223,7 +226,7 @@ impl Exposed for Training {
     }
 
     /// Running statistics, and what never changes in a step.
-    fn undeclared(&self) -> Vec<Bytes> {
+    fn undeclared(&self) -> Vec<ByteRange> {
         let state = &self.state;
         let constants = state.mixtures.iter().map(|mixture| mixture.terms).chain([state.mean]).min();
         let first = constants.unwrap_or(state.words);
@@ -235,7 +238,7 @@ impl Exposed for Training {
 }
 
 fn check(gpu: &GpuDevice, case: &Case) {
-    let training = Training::new(gpu, case);
+    let training = ExposedTraining::new(gpu, case);
     training.check(&case.name, &training.setup.train.calls);
     let (group, from, to) = (Group::WEIGHTS, Vector::Gradients, Vector::Extra(1));
     let scale = Scale::from(-0.3).times_learning_rate(group).over_norm(group, Vector::Parameters);

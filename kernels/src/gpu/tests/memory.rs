@@ -15,10 +15,10 @@ fn a_large_training_is_split_over_default_bindings() {
     let setup = training.setup();
     let times = schedule(&waits(&setup.train.calls), &vec![false; setup.train.calls.len()]);
     let times: Vec<_> = times.into_iter().map(|time| Some((time, time))).collect();
-    let arena = |half, page_bytes| {
-        let sizes = Sizes { batch: 64, half, style: Style::HARDWARE };
+    let arena = |half_precision, page_bytes| {
+        let sizes = Sizes { batch: 64, half_precision, style: Style::HARDWARE };
         let needs = needs(&setup.train.calls, &sizes, &times);
-        Arena::new(&setup.train.storages, &needs, 64, half, page_bytes)
+        Arena::new(&setup.train.storages, &needs, 64, half_precision, page_bytes)
     };
     let split = arena(false, page_bytes);
     assert!(split.lanes.len() > 1, "{:?}", split.lanes);
@@ -28,8 +28,8 @@ fn a_large_training_is_split_over_default_bindings() {
     let sum: usize = split.lanes.iter().sum();
     assert!(sum < whole.lanes[0] * 5 / 4, "{sum} bytes in pages, {} in one", whole.lanes[0]);
     // The same graph with half the bits needs half the memory for lanes; partial sums stay as they are.
-    let half = arena(true, usize::MAX);
-    assert!(half.lanes[0] * 19 < whole.lanes[0] * 10 && half.words == whole.words);
+    let half_precision = arena(true, usize::MAX);
+    assert!(half_precision.lanes[0] * 19 < whole.lanes[0] * 10 && half_precision.words == whole.words);
 }
 
 #[test]
@@ -37,12 +37,12 @@ fn what_no_page_holds_is_refused() {
     let training = Training::new(dense(8, 3, 16, 0), 32, 32, 1);
     let setup = [training.setup()];
     let split = [ImageSplit::new(&setup[0].sets[0], 1 << 20)];
-    // The largest block is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
-    let block = 32 * 16 * 16 * 32 * 4;
-    assert!(Prepared::new(&setup, block, &split, Style::HARDWARE).is_ok());
+    // The largest allocation is the first cell's output: 32 channels of 16 × 16 pixels of 32 images.
+    let largest = 32 * 16 * 16 * 32 * 4;
+    assert!(Prepared::new(&setup, largest, &split, Style::HARDWARE).is_ok());
     assert_eq!(
-        Prepared::new(&setup, block - 256, &split, Style::HARDWARE).err(),
-        Some(TooLarge::Block(block))
+        Prepared::new(&setup, largest - 256, &split, Style::HARDWARE).err(),
+        Some(TooLarge::Allocation(largest))
     );
 }
 

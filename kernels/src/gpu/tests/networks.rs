@@ -1,6 +1,6 @@
 //! Networks with every kernel in every place, and their trainings.
 
-use crate::backend::{Pass, Setup, Stream};
+use crate::backend::{DataPass, Setup, Stream};
 use crate::gpu::Kernel;
 use crate::graph::{Call, Graph, ValueId};
 use crate::optimiser::Progress;
@@ -159,9 +159,9 @@ impl Training {
 }
 
 /// An epoch of plain steps.
-pub(super) fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> Pass<'a> {
+pub(super) fn pass<'a>(order: &'a [u32], learning_rate: f32, monitor: &'a dyn Monitor) -> DataPass<'a> {
     let streams = vec![Stream { set: 0, order }];
     let progress = vec![Progress { learning_rate, updates: 0 }];
     let (step, epoch, first_step, drop_path, temperature) = (Step::plain(1), 2, 40, 0.2, 1.0);
-    Pass { step, streams, epoch, first_step, progress, drop_path, temperature, monitor }
+    DataPass { step, streams, epoch, first_step, progress, drop_path, temperature, monitor }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::networks::{Training, dense, pass, short};
-use crate::backend::{Pass, Setup, Stream};
+use crate::backend::{DataPass, Setup, Stream};
 use crate::device::{Device, DeviceChoice, Kind};
 use crate::gpu::Kernel;
 use crate::gpu::images::ImageSplit;
@@ -24,16 +24,16 @@ fn trainings() -> Vec<Training> {
     };
     let same = other(4, 3, 2, 20, 32, 9);
     let wide = other(6, 3, 5, 20, 32, 2);
-    let half = other(4, 4, 0, 20, 16, 3);
+    let half_precision = other(4, 4, 0, 20, 16, 3);
     // Fewer steps an epoch than the others: it rests at their last ones.
     let large = other(4, 3, 4, 30, 32, 4);
-    vec![first, same, wide, half, large]
+    vec![first, same, wide, half_precision, large]
 }
 
-type Ran = (Vec<EpochMetrics>, Vec<Evaluation>, Vec<f32>);
+type Results = (Vec<EpochMetrics>, Vec<Evaluation>, Vec<f32>);
 
 /// Trains and evaluates for some epochs.
-fn run(device: &Device, training: &Training, epochs: u32) -> Result<Ran, Error> {
+fn run(device: &Device, training: &Training, epochs: u32) -> Result<Results, Error> {
     let setup = training.setup_of_calls();
     let Setup { tables, layout, settings, .. } = &setup;
     let state = crate::state::State::initial(tables, layout, settings.seed, settings.norm_init);
@@ -42,14 +42,14 @@ fn run(device: &Device, training: &Training, epochs: u32) -> Result<Ran, Error> 
     let order: Vec<u32> = (0..training.sets[0].len() as u32).rev().collect();
     let (mut metrics, mut evaluations) = (Vec::new(), Vec::new());
     for epoch in 0..epochs {
-        metrics.extend(backend.train(&Pass { epoch, ..pass(&order, 0.05, &Nobody) })?);
+        metrics.extend(backend.train(&DataPass { epoch, ..pass(&order, 0.05, &Nobody) })?);
         evaluations.push(backend.evaluate(Stream { set: 0, order: &order[..17] }, &Nobody)?);
     }
     Ok((metrics, evaluations, backend.gradients()?))
 }
 
 /// Each on a thread of its own; the n-th for `epochs(n)` epochs.
-fn run_packed(trainings: &[Training], epochs: impl Fn(usize) -> u32) -> Vec<Result<Ran, Error>> {
+fn run_packed(trainings: &[Training], epochs: impl Fn(usize) -> u32) -> Vec<Result<Results, Error>> {
     run_on(Device::open(DeviceChoice::Software).unwrap().pack(trainings.len()), trainings, epochs)
 }
 
@@ -61,7 +61,7 @@ fn run_on(
     seats: Vec<Device>,
     trainings: &[Training],
     epochs: impl Fn(usize) -> u32,
-) -> Vec<Result<Ran, Error>> {
+) -> Vec<Result<Results, Error>> {
     std::thread::scope(|scope| {
         let run = |(index, (seat, training)): (usize, (Device, _))| {
             let epochs = epochs(index);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::networks::{Training, dense, pass};
-use crate::backend::{Pass, Setup, Stream};
+use crate::backend::{DataPass, Setup, Stream};
 use crate::gpu::Kernel;
 use crate::gpu::tiles::Style;
 use crate::gpu::{GpuBackend, GpuDevice};
@@ -31,13 +31,13 @@ fn packed(gpu: &GpuDevice, trainings: &[&Training]) -> GpuBackend {
 
 /// One training alone.
 trait Alone {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error>;
+    fn train(&mut self, pass: &DataPass<'_>) -> Result<EpochMetrics, Error>;
     fn evaluate(&mut self, order: &[u32], monitor: &dyn Monitor) -> Result<Evaluation, Error>;
     fn state(&mut self) -> Result<State, Error>;
 }
 
 impl Alone for GpuBackend {
-    fn train(&mut self, pass: &Pass<'_>) -> Result<EpochMetrics, Error> {
+    fn train(&mut self, pass: &DataPass<'_>) -> Result<EpochMetrics, Error> {
         Ok(self.train_all(&[Some(pass.clone())])?.remove(0).unwrap()?.remove(0))
     }
     fn evaluate(&mut self, order: &[u32], monitor: &dyn Monitor) -> Result<Evaluation, Error> {

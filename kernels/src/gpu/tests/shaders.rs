@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::networks::{Training, dense};
+use crate::gpu::binding_layout::SLOTS;
 use crate::gpu::images::ImageSplit;
-use crate::gpu::layout::SLOTS;
 use crate::gpu::prepare::{Prepared, vector_recording};
-use crate::gpu::source::Source;
+use crate::gpu::source::ShaderSource;
 use crate::gpu::tiles::Style;
 use crate::ops;
 use crate::optimiser::Optimiser;
@@ -14,7 +14,7 @@ use crate::step::{Group, Part, Scale, Vector, VectorWork};
 
 const PAGE_BYTES: u64 = 128 << 20;
 
-fn sources(training: &Training, style: Style) -> HashSet<Source> {
+fn sources(training: &Training, style: Style) -> HashSet<ShaderSource> {
     let splits: Vec<_> = training.sets.iter().map(|set| ImageSplit::new(set, PAGE_BYTES)).collect();
     let setups = [training.setup()];
     let prepared = Prepared::new(&setups, PAGE_BYTES, &splits, style).unwrap();
@@ -36,7 +36,7 @@ fn vector_work() -> Vec<VectorWork> {
 
 /// Parses and validates within default limits and features (packing into binary16 is one of every device that wgpu opens
 /// here; immediates come with textures), and writes SPIR-V, MSL and HLSL.
-fn check(source: &Source) -> Result<(), String> {
+fn check(source: &ShaderSource) -> Result<(), String> {
     let text = &source.text();
     let module = naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;
     let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
@@ -101,7 +101,7 @@ fn every_shader_is_valid_everywhere() {
             textured.extend(sources(&training, Style::SOFTWARE));
         }
     }
-    let seen: HashSet<_> = all.iter().chain(&textured).map(Source::kernel).collect();
+    let seen: HashSet<_> = all.iter().chain(&textured).map(ShaderSource::kernel).collect();
     let expected: HashSet<_> = ops::shaders().into_iter().map(|shader| shader.name).collect();
     assert_eq!(seen, expected);
     all.extend(textured);

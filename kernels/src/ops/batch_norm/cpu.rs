@@ -2,14 +2,14 @@
 //! backward sums.
 
 use super::{BatchNorm, EPSILON, GradientMap, GradientSums, MOMENTUM, RunningMap, Statistics, Sums};
-use crate::cpu::{Context, Element, Kernel, Memory, Piece, Sizes, Split, Unit, Vector};
+use crate::cpu::{Context, Element, Kernel, Memory, Piece, Simd, Sizes, Split, Unit};
 use crate::program::{Gradient, Mixed, NormId, Tensor};
 use crate::shape::BLOCK;
 use crate::step::RunningStatistics;
 
 impl Kernel for Sums {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { moments::<V, E>(cx, self.0.norm, self.0.raw, block.number) }
@@ -22,7 +22,7 @@ impl Kernel for Statistics {
         Split::Parts(1)
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe { statistics(cx, &self.0) }
     }
@@ -33,7 +33,7 @@ impl Kernel for RunningMap {
         Split::Parts(1)
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe { running_map(cx, &self.0) }
     }
@@ -46,7 +46,7 @@ impl Kernel for GradientSums {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { gradient_sums::<V, E>(cx, self.op.norm, &self.gradient, block.number) }
@@ -59,7 +59,7 @@ impl Kernel for GradientMap {
         Split::Parts(1)
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe { gradient_map(cx, &self.op, self.mixed) }
     }
@@ -70,7 +70,7 @@ impl Kernel for GradientMap {
 /// # Safety
 /// The block's tensor must be written and no other thread touch the block's sums.
 #[inline(always)]
-pub(in crate::ops) unsafe fn moments<V: Vector, E: Element>(
+pub(in crate::ops) unsafe fn moments<V: Simd, E: Element>(
     cx: &Context<'_>,
     norm: NormId,
     tensor: Tensor,
@@ -206,7 +206,7 @@ unsafe fn write_map(cx: &Context<'_>, op: &BatchNorm, channel: usize, mean: f64,
 /// # Safety
 /// The gradient must be written and no other thread touch the block's sums.
 #[inline(always)]
-unsafe fn gradient_sums<V: Vector, E: Element>(
+unsafe fn gradient_sums<V: Simd, E: Element>(
     cx: &Context<'_>,
     norm: NormId,
     gradient: &Gradient,

@@ -1,7 +1,7 @@
 //! Launches of normalisations: statistics and gradients, a workgroup a channel.
 
 use super::{EPSILON, GradientMap, GradientSums, MOMENTUM, RunningMap, Statistics, Sums};
-use crate::gpu::{GRADIENT, Kernel, Lowering, Parts, Shader, TOTALS, launch};
+use crate::gpu::{Arguments, GRADIENT, Kernel, Lowering, Shader, TOTALS, launch};
 use crate::program::Declare;
 
 const NORM_STATISTICS: Shader =
@@ -26,7 +26,7 @@ impl Kernel for Statistics {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self(op) = self;
         let (state, first) = (lowering.places.state, lowering.places.tables.norms[op.norm.0].offset);
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .field("pixels", op.raw.shape.pixels())
             .float("EPSILON", EPSILON as f32)
             .float("MOMENTUM", MOMENTUM)
@@ -38,7 +38,7 @@ impl Kernel for Statistics {
             .field("running_mean", state.running_mean + first)
             .field("running_var", state.running_var + first);
         let channels = op.raw.shape.channels;
-        lowering.push(0, lowering.launch_groups(&NORM_STATISTICS, parts, channels));
+        lowering.push(0, lowering.launch_groups(&NORM_STATISTICS, arguments, channels));
     }
 }
 
@@ -47,7 +47,7 @@ impl Kernel for RunningMap {
         let Self(op) = self;
         let (state, first) = (lowering.places.state, lowering.places.tables.norms[op.norm.0].offset);
         let channels = op.raw.shape.channels;
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .float("EPSILON", EPSILON as f32)
             .field("channels", channels)
             .field("scale", state.parameters + lowering.layout.offset(op.scale))
@@ -55,7 +55,7 @@ impl Kernel for RunningMap {
             .field("running_mean", state.running_mean + first)
             .field("running_var", state.running_var + first)
             .field("record", lowering.places.record(op.norm, op.raw) as usize);
-        lowering.push(0, launch(&NORM_RUNNING, parts, channels, 1));
+        lowering.push(0, launch(&NORM_RUNNING, arguments, channels, 1));
     }
 }
 
@@ -64,7 +64,7 @@ impl Kernel for GradientSums {
         let Self { op, gradient } = self;
         let state = lowering.places.state;
         let channels = op.raw.shape.channels;
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .field("pixels", op.raw.shape.pixels())
             .gradient(lowering.places.gradient(*gradient))
             .field("channels", channels)
@@ -75,7 +75,7 @@ impl Kernel for GradientSums {
             .field("shift_gradient", state.gradients + lowering.layout.offset(op.shift));
         let map = GradientMap { op: *op, mixed: gradient.mixed };
         let accesses = [self.accesses(), map.accesses()].concat();
-        lowering.push_as(0, lowering.launch_groups(&NORM_GRADIENT, parts, channels), accesses);
+        lowering.push_as(0, lowering.launch_groups(&NORM_GRADIENT, arguments, channels), accesses);
     }
 }
 

@@ -92,7 +92,7 @@ impl Operation for BatchNorm {
 
     fn forward(&self, tape: &mut Tape) {
         if tape.is_training() {
-            if self.sums_by == SumsBy::Pass {
+            if self.sums_by == SumsBy::OwnCall {
                 tape.push(Sums(*self));
             }
             tape.push(Statistics(*self));

@@ -1,12 +1,12 @@
 //! Scales of channels on one block of images.
 
 use super::{Forward, InputBackward, ScaleBackward};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -31,7 +31,7 @@ impl Kernel for Forward {
 
 impl Kernel for InputBackward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -58,7 +58,7 @@ impl Kernel for InputBackward {
 
 impl Kernel for ScaleBackward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;

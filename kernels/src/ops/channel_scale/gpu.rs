@@ -1,7 +1,7 @@
 //! Launches of scales of channels.
 
 use super::{ChannelScale, Forward, InputBackward, ScaleBackward};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, SINK, Shader, X_SHAPE};
+use crate::gpu::{Arguments, INPUT, Kernel, Lowering, SINK, Shader, X_SHAPE};
 
 const SCALE: &str = include_str!("scale.wgsl");
 const CHANNEL_SCALE: Shader = Shader {
@@ -25,9 +25,9 @@ pub(in crate::ops) const SHADERS: &[&Shader] =
     &[&CHANNEL_SCALE, &CHANNEL_SCALE_INPUT_GRADIENT, &CHANNEL_SCALE_GRADIENT];
 
 /// What all kernels read.
-fn parts(op: &ChannelScale, lowering: &Lowering<'_>) -> Parts {
+fn arguments(op: &ChannelScale, lowering: &Lowering<'_>) -> Arguments {
     let scale = lowering.places.input(op.scale);
-    Parts::default()
+    Arguments::default()
         .shape(X_SHAPE, op.input.tensor.shape)
         .field("channels", op.output.shape.channels)
         .read(lowering.places.input(op.input))
@@ -40,8 +40,8 @@ fn parts(op: &ChannelScale, lowering: &Lowering<'_>) -> Parts {
 impl Kernel for Forward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let (op, shape) = (&self.0, self.0.output.shape);
-        let parts = parts(op, lowering).view("y", "y_block", lowering.places.tensor(op.output));
-        lowering.push(0, lowering.launch_over(&CHANNEL_SCALE, parts, shape, 1, shape.channels));
+        let arguments = arguments(op, lowering).view("y", "y_block", lowering.places.tensor(op.output));
+        lowering.push(0, lowering.launch_over(&CHANNEL_SCALE, arguments, shape, 1, shape.channels));
     }
 }
 
@@ -49,10 +49,10 @@ impl Kernel for InputBackward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { op, gradient, sink } = self;
         let shape = op.output.shape;
-        let parts = parts(op, lowering)
+        let arguments = arguments(op, lowering)
             .view("g", "g_block", lowering.places.tensor(*gradient))
             .sink(lowering.places.sink(*sink));
-        let launch = lowering.launch_over(&CHANNEL_SCALE_INPUT_GRADIENT, parts, shape, 1, shape.channels);
+        let launch = lowering.launch_over(&CHANNEL_SCALE_INPUT_GRADIENT, arguments, shape, 1, shape.channels);
         lowering.push(0, launch);
     }
 }
@@ -61,10 +61,10 @@ impl Kernel for ScaleBackward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { op, gradient, sink } = self;
         let shape = op.scale.tensor.shape;
-        let parts = parts(op, lowering)
+        let arguments = arguments(op, lowering)
             .view("g", "g_block", lowering.places.tensor(*gradient))
             .sink(lowering.places.sink(*sink));
-        let launch = lowering.launch_over(&CHANNEL_SCALE_GRADIENT, parts, shape, 1, shape.channels);
+        let launch = lowering.launch_over(&CHANNEL_SCALE_GRADIENT, arguments, shape, 1, shape.channels);
         lowering.push(0, launch);
     }
 }

@@ -1,12 +1,13 @@
 //! Shuffles of channels on one block of images.
 
-use super::{Backward, Forward};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use super::ChannelShuffle;
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
+use crate::ops::unary::{Backward, Forward};
 use crate::shape::BLOCK;
 
-impl Kernel for Forward {
+impl Kernel for Forward<ChannelShuffle> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -16,7 +17,10 @@ impl Kernel for Forward {
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
-                let (from, to) = (from.add(channel * plane), to.add(op.output_channel(channel) * plane));
+                let (from, to) = (
+                    from.add(channel * plane),
+                    to.add(op.function.output_channel(op.output.shape.channels, channel) * plane),
+                );
                 for at in (0..plane).step_by(V::LANES) {
                     E::store(reading.apply(E::load::<V>(from.add(at))), to.add(at));
                 }
@@ -25,9 +29,9 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<ChannelShuffle> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -38,7 +42,7 @@ impl Kernel for Backward {
         unsafe {
             for channel in 0..op.output.shape.channels {
                 let reading = cx.reading::<V>(op.input, channel);
-                let from = from.add(op.output_channel(channel) * plane);
+                let from = from.add(op.function.output_channel(op.output.shape.channels, channel) * plane);
                 let (input, to) = (input.add(channel * plane), to.channel(channel).on(channel * plane));
                 for at in (0..plane).step_by(V::LANES) {
                     let value = E::load::<V>(from.add(at));

@@ -1,7 +1,8 @@
 //! Launches of shuffles of channels.
 
-use super::{Backward, Forward};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, SINK, Shader, X_SHAPE};
+use super::ChannelShuffle;
+use crate::gpu::{Arguments, INPUT, Lowering, SINK, Shader};
+use crate::ops::unary::Launches;
 
 const CHANNEL_SHUFFLE: Shader =
     Shader { name: "channel_shuffle", workgroup: 64, files: &[INPUT, include_str!("channel_shuffle.wgsl")] };
@@ -12,32 +13,12 @@ const CHANNEL_SHUFFLE_BACKWARD: Shader = Shader {
 };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&CHANNEL_SHUFFLE, &CHANNEL_SHUFFLE_BACKWARD];
+pub(in crate::ops) const SHADERS: &[&Shader] = &ChannelShuffle::SHADERS;
 
-impl Kernel for Forward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let shape = self.0.output.shape;
-        let parts = Parts::default()
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .field("groups", self.0.groups)
-            .read(lowering.places.input(self.0.input))
-            .view("y", "y_block", lowering.places.tensor(self.0.output));
-        lowering.push(0, lowering.launch_over(&CHANNEL_SHUFFLE, parts, shape, 1, shape.channels));
-    }
-}
+impl Launches for ChannelShuffle {
+    const SHADERS: [&'static Shader; 2] = [&CHANNEL_SHUFFLE, &CHANNEL_SHUFFLE_BACKWARD];
 
-impl Kernel for Backward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { op, gradient, sink } = self;
-        let shape = op.output.shape;
-        let parts = Parts::default()
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .field("groups", op.groups)
-            .read(lowering.places.input(op.input))
-            .view("g", "g_block", lowering.places.tensor(*gradient))
-            .sink(lowering.places.sink(*sink));
-        lowering.push(0, lowering.launch_over(&CHANNEL_SHUFFLE_BACKWARD, parts, shape, 1, shape.channels));
+    fn arguments(&self, _: &Lowering<'_>) -> Arguments {
+        Arguments::default().field("groups", self.groups)
     }
 }

@@ -1,6 +1,7 @@
 //! Shuffles of channels and their gradients.
 
-use super::{Backward, Forward};
+use super::ChannelShuffle;
+use crate::ops::unary::{Backward, Forward};
 use crate::reference::{Array, Batch, Kernel, Memory, Reference, get};
 
 /// Moves each channel to where `place` says.
@@ -12,19 +13,19 @@ fn moved(from: &Array, place: impl Fn(usize) -> usize) -> Array {
     to
 }
 
-impl Kernel for Forward {
+impl Kernel for Forward<ChannelShuffle> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let value = reference.read(memory, self.0.input);
-        let (groups, each) = (self.0.groups, value.shape.channels / self.0.groups);
+        let (groups, each) = (self.0.function.groups, value.shape.channels / self.0.function.groups);
         reference.put(memory, self.0.output, &moved(&value, |c| c % each * groups + c / each));
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<ChannelShuffle> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let Self { op, gradient, sink } = self;
         let given = get(memory, *gradient);
-        let (groups, each) = (op.groups, given.shape.channels / op.groups);
+        let (groups, each) = (op.function.groups, given.shape.channels / op.function.groups);
         let found = moved(&given, |c| c % groups * each + c / groups);
         reference.put_input_gradient(memory, op.input, found, *sink);
     }

@@ -3,7 +3,7 @@
 use super::{Convolution, Workspace};
 use crate::program::{Access, Accesses, Declare, Gradient, Placement, Resource, Sink};
 
-/// Who reads reordered weights.
+/// A pass of a convolution, which reads weights in an order of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     Forward,

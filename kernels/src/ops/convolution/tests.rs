@@ -1,6 +1,6 @@
 //! Networks with convolutions of every kind.
 
-use crate::checks::{Example, Operation, check_gradients, edge, example, halve, separable};
+use crate::checks::{CellOperation, Example, check_gradients, edge, example, halve, separable};
 use crate::{ConvSpec, DepthwiseSpec, SeparableSpec};
 
 fn dense(kernel: usize, stride: usize, padding: usize, relu: bool) -> Example {
@@ -42,7 +42,7 @@ fn grouped(
 }
 
 pub(in crate::ops) fn examples() -> Vec<Example> {
-    use Operation::{Dilated, Separable};
+    use CellOperation::{Dilated, Separable};
     let mut list = [(1, 1, 0, true), (2, 1, 0, true), (3, 2, 1, false), (3, 1, 1, true), (7, 2, 0, true)]
         .map(|(kernel, stride, padding, relu)| dense(kernel, stride, padding, relu))
         .into_iter()

@@ -1,7 +1,7 @@
 //! Cross-entropy of one block.
 
 use super::CrossEntropy;
-use crate::cpu::{BlockSink, Context, Element, Kernel, Portable, Sizes, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Portable, Simd, Sizes, Unit};
 use crate::program::{Head, Sink};
 use crate::shape::BLOCK;
 
@@ -11,7 +11,7 @@ impl Kernel for CrossEntropy {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { cross_entropy::<E>(cx, self.head, self.sink.as_ref(), block.number, scratch) }
@@ -46,7 +46,8 @@ unsafe fn cross_entropy<E: Element>(
     // SAFETY: the caller's promise; portable vectors need no instructions.
     unsafe {
         let lanes = scratch.cast::<[f32; BLOCK]>();
-        let scale = if cx.memory.halves { f64::from((*cx.parameters.loss_scale()).scale) } else { 1.0 };
+        let scale =
+            if cx.memory.half_precision { f64::from((*cx.parameters.loss_scale()).scale) } else { 1.0 };
         let logits = std::slice::from_raw_parts_mut(lanes, classes);
         let gradients = std::slice::from_raw_parts_mut(lanes.add(classes), classes);
         gradients.fill([0.0; BLOCK]);

@@ -1,7 +1,7 @@
 //! The launch of a loss.
 
 use super::CrossEntropy;
-use crate::gpu::{Kernel, Lowering, Parts, SINK, Shader, TOTALS, divisor};
+use crate::gpu::{Arguments, Kernel, Lowering, SINK, Shader, TOTALS, divisor};
 
 const CROSS_ENTROPY: Shader = Shader {
     name: "cross_entropy",
@@ -21,7 +21,7 @@ impl Kernel for CrossEntropy {
         let logits = lowering.places.tensor(head.logits);
         let state = lowering.places.state;
         let classes = head.logits.shape.channels;
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .constant("LOGITS", divisor(classes, LOGITS_AT_ONCE))
             .field("classes", classes)
             .flag("BACKWARD", sink.is_some())
@@ -34,6 +34,6 @@ impl Kernel for CrossEntropy {
             .field("loss_scale", state.loss_scale)
             .field("heads", lowering.places.tables.heads.len())
             .field("head", *number);
-        lowering.push(0, lowering.launch_groups(&CROSS_ENTROPY, parts, 1));
+        lowering.push(0, lowering.launch_groups(&CROSS_ENTROPY, arguments, 1));
     }
 }

@@ -1,14 +1,14 @@
 //! Drawing the scales of one block.
 
 use super::DrawDropPath;
-use crate::cpu::{Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{Context, Element, Kernel, Simd, Unit};
 use crate::program::DropId;
 use crate::rng::{Purpose, random, unit};
 use crate::shape::BLOCK;
 
 impl Kernel for DrawDropPath {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { draw_drop_path(cx, cx.tables.drops, block.number) }

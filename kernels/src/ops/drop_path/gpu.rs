@@ -1,7 +1,7 @@
 //! The launch that draws drop path.
 
 use super::DrawDropPath;
-use crate::gpu::{Kernel, Lowering, Parts, RNG, Shader, launch};
+use crate::gpu::{Arguments, Kernel, Lowering, RNG, Shader, launch};
 use crate::rng::Purpose;
 use crate::shape::{BLOCK, blocks};
 
@@ -15,12 +15,12 @@ impl Kernel for DrawDropPath {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let lanes = blocks(lowering.settings.batch_size) * BLOCK;
         let edges = lowering.places.tables.drops;
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .constant("DROP_PATH", Purpose::DropPath as usize)
             .field("lanes", lanes)
             .field("edges", edges)
             .field("order", lowering.places.state.order)
             .field("drops", lowering.places.state.drops);
-        lowering.push(0, launch(&DRAW_DROP_PATH, parts, lanes * edges, 1));
+        lowering.push(0, launch(&DRAW_DROP_PATH, arguments, lanes * edges, 1));
     }
 }

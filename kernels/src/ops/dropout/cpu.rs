@@ -1,20 +1,21 @@
 //! Dropout on one block of images.
 
-use super::{Backward, Dropout, Forward};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use super::Dropout;
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
+use crate::ops::unary::{Backward, Forward};
 use crate::shape::BLOCK;
 
 /// What scales of a block are drawn from.
 struct Drawn<'a> {
     cx: &'a Context<'a>,
-    op: &'a Dropout,
+    op: Dropout,
     /// Numbers of the block's images.
     images: [u32; BLOCK],
     valid: usize,
 }
 
 impl<'a> Drawn<'a> {
-    fn new(cx: &'a Context<'a>, op: &'a Dropout, block: usize) -> Self {
+    fn new(cx: &'a Context<'a>, op: Dropout, block: usize) -> Self {
         let mut images = [0; BLOCK];
         let valid = cx.valid(block);
         images[..valid].copy_from_slice(&cx.batch[block * BLOCK..][..valid]);
@@ -33,15 +34,15 @@ impl<'a> Drawn<'a> {
     }
 }
 
-impl Kernel for Forward {
+impl Kernel for Forward<Dropout> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let pixels = op.output.shape.pixels();
         let from: *const E = cx.memory.tensor(op.input.tensor, block.number);
         let to: *mut E = cx.memory.tensor(op.output, block.number);
-        let drawn = Drawn::new(cx, op, block.number);
+        let drawn = Drawn::new(cx, op.function, block.number);
         // SAFETY: the caller's promise; both tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {
@@ -59,16 +60,16 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<Dropout> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let pixels = op.output.shape.pixels();
         let from: *const E = cx.memory.tensor(*gradient, block.number);
         let input: *const E = cx.memory.tensor(op.input.tensor, block.number);
         let to = BlockSink::<E>::new(cx.memory, sink, block.number);
-        let drawn = Drawn::new(cx, op, block.number);
+        let drawn = Drawn::new(cx, op.function, block.number);
         // SAFETY: the caller's promise; all tensors have these channels and pixels.
         unsafe {
             for channel in 0..op.output.shape.channels {

@@ -1,7 +1,8 @@
 //! Launches of dropout.
 
-use super::{Backward, Dropout, Forward};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, RNG, SINK, Shader, X_SHAPE};
+use super::Dropout;
+use crate::gpu::{Arguments, INPUT, Lowering, RNG, SINK, Shader};
+use crate::ops::unary::Launches;
 use crate::rng::Purpose;
 
 /// Draws the scale of an element.
@@ -18,39 +19,17 @@ const DROPOUT_BACKWARD: Shader = Shader {
 };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&DROPOUT, &DROPOUT_BACKWARD];
+pub(in crate::ops) const SHADERS: &[&Shader] = &Dropout::SHADERS;
 
-/// What drawing needs.
-fn drawn(op: &Dropout, lowering: &Lowering<'_>) -> Parts {
-    Parts::default()
-        .constant("DROPOUT", Purpose::Dropout as usize)
-        .field("order", lowering.places.state.order)
-        .field("layer", op.layer as usize)
-        .field("rate", op.rate.to_bits() as usize)
-}
+impl Launches for Dropout {
+    const SHADERS: [&'static Shader; 2] = [&DROPOUT, &DROPOUT_BACKWARD];
 
-impl Kernel for Forward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let shape = self.0.output.shape;
-        let parts = drawn(&self.0, lowering)
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .read(lowering.places.input(self.0.input))
-            .view("y", "y_block", lowering.places.tensor(self.0.output));
-        lowering.push(0, lowering.launch_over(&DROPOUT, parts, shape, 1, shape.channels));
-    }
-}
-
-impl Kernel for Backward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { op, gradient, sink } = self;
-        let shape = op.output.shape;
-        let parts = drawn(op, lowering)
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .read(lowering.places.input(op.input))
-            .view("g", "g_block", lowering.places.tensor(*gradient))
-            .sink(lowering.places.sink(*sink));
-        lowering.push(0, lowering.launch_over(&DROPOUT_BACKWARD, parts, shape, 1, shape.channels));
+    /// What drawing needs.
+    fn arguments(&self, lowering: &Lowering<'_>) -> Arguments {
+        Arguments::default()
+            .constant("DROPOUT", Purpose::Dropout as usize)
+            .field("order", lowering.places.state.order)
+            .field("layer", self.layer as usize)
+            .field("rate", self.rate.to_bits() as usize)
     }
 }

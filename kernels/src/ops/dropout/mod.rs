@@ -19,8 +19,8 @@ pub(super) use tests::examples;
 pub(super) use typical::typical;
 
 use crate::error::Error;
-use crate::graph::{Graph, Operation, Tape, ValueId};
-use crate::program::{Access, Accesses, Declare, Input, Placement, Sink, Tensor};
+use crate::graph::{Graph, ValueId};
+use crate::ops::unary::{Saved, UnaryOperation};
 use crate::rng::{Purpose, random_lanes, unit};
 
 /// Elements of an image that can be told apart.
@@ -30,30 +30,16 @@ const LAYERS_MAX: usize = 1 << 8;
 
 #[derive(Clone, Copy, Debug)]
 struct Dropout {
-    input: Input,
-    output: Tensor,
     /// Probability that an element is dropped, in training.
     rate: f32,
     /// Number of the layer.
     layer: u32,
 }
 
-/// Forward.
-#[derive(Debug)]
-struct Forward(Dropout);
-
-/// Gradient of the input.
-#[derive(Debug)]
-struct Backward {
-    op: Dropout,
-    gradient: Tensor,
-    sink: Sink,
-}
-
 impl Dropout {
     /// 0, or 1 / keep probability, for an element of some images.
     #[inline(always)]
-    fn scales<const N: usize>(&self, seed: u64, epoch: u32, images: [u32; N], element: usize) -> [f32; N] {
+    fn scales<const N: usize>(self, seed: u64, epoch: u32, images: [u32; N], element: usize) -> [f32; N] {
         let sub = self.layer << 24 | element as u32;
         let [words, ..] = random_lanes(seed, Purpose::Dropout, sub, epoch, images);
         let kept = 1.0 / (1.0 - self.rate);
@@ -65,49 +51,12 @@ impl Dropout {
     }
 }
 
-impl Operation for Dropout {
-    fn inputs(&self) -> Vec<Input> {
-        vec![self.input]
-    }
+impl UnaryOperation for Dropout {
+    const KINDS: [&'static str; 2] = ["dropout", "dropout: backward"];
+    const SAVED: Saved = Saved::Nothing;
 
-    fn output(&self) -> Option<Tensor> {
-        Some(self.output)
-    }
-
-    fn forward(&self, tape: &mut Tape) {
-        let rate = if tape.is_training() { self.rate } else { 0.0 };
-        tape.push(Forward(Self { rate, ..*self }));
-    }
-
-    fn backward(&self, tape: &mut Tape) {
-        let Some(gradient) = tape.gradient(self.output, None) else { return };
-        if let Some(sink) = tape.sink(self.input) {
-            tape.push(Backward { op: *self, gradient: gradient.tensor, sink });
-        }
-    }
-}
-
-impl Declare for Forward {
-    fn kind(&self) -> &'static str {
-        "dropout"
-    }
-
-    fn accesses(&self) -> Vec<Access> {
-        Accesses::default().reads_input(self.0.input).writes_tensor(self.0.output).list()
-    }
-}
-
-impl Declare for Backward {
-    fn kind(&self) -> &'static str {
-        "dropout: backward"
-    }
-
-    fn accesses(&self) -> Vec<Access> {
-        Accesses::default().reads_tensor(self.gradient).reads_gate(self.op.input).gives(self.sink).list()
-    }
-
-    fn placement(&self) -> Placement {
-        Placement::Late
+    fn in_evaluation(self) -> Self {
+        Self { rate: 0.0, ..self }
     }
 }
 
@@ -130,8 +79,6 @@ impl Graph {
             return refused(problem);
         }
         self.tables.dropouts += 1;
-        let output = self.tensor(shape);
-        let op = Dropout { input: self.read(input, false), output, rate, layer: layer as u32 };
-        Ok(self.push_value(op, output))
+        Ok(self.unary(input, Dropout { rate, layer: layer as u32 }))
     }
 }

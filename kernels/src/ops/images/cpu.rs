@@ -1,7 +1,7 @@
 //! Loading the images of one block.
 
 use super::LoadImages;
-use crate::cpu::{Context, Element, Kernel, Portable, Sizes, Unit, Vector};
+use crate::cpu::{Context, Element, Kernel, Portable, Simd, Sizes, Unit};
 use crate::preprocess::{Augmentation, CROP_PADDING, Resize};
 use crate::program::{Mode, Tensor};
 use crate::shape::{BLOCK, Shape};
@@ -12,7 +12,7 @@ impl Kernel for LoadImages {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { load_images::<E>(cx, self.output, block.number, scratch) }

@@ -1,7 +1,7 @@
 //! The launch that loads images.
 
 use super::LoadImages;
-use crate::gpu::{IMAGE_PAGES, Kernel, Lowering, Page, Parts, RNG, SetWords, Shader, launch, quads};
+use crate::gpu::{Arguments, IMAGE_PAGES, Kernel, Lowering, Page, RNG, SetWords, Shader, launch, quads};
 use crate::preprocess::CROP_PADDING;
 use crate::rng::Purpose;
 
@@ -20,7 +20,7 @@ impl Kernel for LoadImages {
         for (set, (images, split)) in lowering.sets.iter().zip(lowering.splits).enumerate() {
             let SetWords { rows, columns, .. } = state.sets[set];
             let shape = images.shape();
-            let mut parts = Parts::default()
+            let mut arguments = Arguments::default()
                 .view("y", "y_block", view)
                 .flag("AUGMENT", training && preprocess.augment)
                 .constant("CUTOUT", if training { preprocess.cutout } else { 0 })
@@ -45,11 +45,11 @@ impl Kernel for LoadImages {
             for (name, index) in ["images0", "images1", "images2", "images3"].into_iter().zip(0..IMAGE_PAGES)
             {
                 let page = index.min(split.pages.saturating_sub(1));
-                parts = parts.words(name, Page::Images { set, page });
+                arguments = arguments.words(name, Page::Images { set, page });
             }
             let launch = launch(
                 &LOAD_IMAGES,
-                parts,
+                arguments,
                 quads(self.output.shape, lowering.settings.batch_size),
                 shape.channels,
             );

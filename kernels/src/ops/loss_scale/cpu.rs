@@ -1,16 +1,16 @@
 //! The scale of the loss on a processor.
 
 use super::{Adapt, GOOD, LARGEST, Unscale};
-use crate::cpu::{Context, Element, Kernel, SEGMENT, Sizes, Split, Unit, Vector, segments};
+use crate::cpu::{Context, Element, Kernel, SEGMENT, Simd, Sizes, Split, Unit, segments};
 use crate::state::LossScale;
 
 impl Kernel for Unscale {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
-        if sizes.halves { Split::Parts(segments(sizes.layout.trained)) } else { Split::Nothing }
+        if sizes.half_precision { Split::Parts(segments(sizes.layout.trained)) } else { Split::Nothing }
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         let begin = part * SEGMENT;
         let count = SEGMENT.min(cx.layout.trained - begin);
@@ -31,10 +31,10 @@ impl Kernel for Unscale {
 
 impl Kernel for Adapt {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
-        if sizes.halves { Split::Parts(1) } else { Split::Nothing }
+        if sizes.half_precision { Split::Parts(1) } else { Split::Nothing }
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
         // SAFETY: the caller's promise; all segments have written their sums.
         unsafe {
             let products = cx.parameters.products.pointer::<f64>();

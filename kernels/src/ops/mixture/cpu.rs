@@ -1,8 +1,8 @@
 //! Softmaxes of mixtures.
 
-use super::dirichlet::{self, Place, Share};
+use super::dirichlet::{self, Counter, Share};
 use super::{Backward, Draw, Softmax, Weights, gumbel, largest};
-use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector};
+use crate::cpu::{Context, Element, Kernel, Simd, Sizes, Split, Unit};
 use crate::program::WorkspaceId;
 
 impl Kernel for Softmax {
@@ -17,7 +17,7 @@ impl Kernel for Softmax {
         floats.map(|(id, floats)| (id, floats * size_of::<f32>())).into()
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
         let mixture = &cx.tables.mixtures[self.op.mixture.0];
         let (numbers, choices) = (mixture.rows * mixture.choices, mixture.choices);
         let partials = cx.memory.workspace::<f32>(self.op.partials);
@@ -38,7 +38,7 @@ impl Kernel for Softmax {
             if let Some(Draw::Dirichlet { .. }) = self.op.draw {
                 let (weights, slopes) = kept.split_at_mut(first);
                 let alphas: Vec<f64> = from.iter().map(|&a| f64::from(a)).collect();
-                let row = dirichlet::shares(&alphas, at, self.place(cx));
+                let row = dirichlet::shares(&alphas, at, self.counter(cx));
                 for ((weight, slope), share) in weights[at..].iter_mut().zip(&mut slopes[at..]).zip(row) {
                     (*weight, *slope) = (share.weight as f32, share.slope as f32);
                 }
@@ -71,10 +71,10 @@ impl Softmax {
         from.iter().enumerate().map(|(choice, &a)| (f64::from(a) + noise(choice)) / temperature).collect()
     }
 
-    /// What is drawn for, if anything is.
-    fn place(&self, cx: &Context<'_>) -> Option<Place> {
+    /// That of a draw, if anything is drawn.
+    fn counter(&self, cx: &Context<'_>) -> Option<Counter> {
         let &image = cx.batch.first().filter(|_| self.is_drawn)?;
-        Some(Place { seed: cx.settings.seed, mixture: self.op.mixture, epoch: cx.epoch, image })
+        Some(Counter { seed: cx.settings.seed, mixture: self.op.mixture, epoch: cx.epoch, image })
     }
 }
 
@@ -83,7 +83,7 @@ impl Kernel for Backward {
         Split::Parts(1)
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, _: Unit<'_>, _: *mut f32) {
         let mixture = &cx.tables.mixtures[self.0.mixture.0];
         let (count, choices) = (mixture.rows * mixture.choices, mixture.choices);
         let mut gradients = vec![0.0_f64; count];

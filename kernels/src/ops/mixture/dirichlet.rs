@@ -21,9 +21,9 @@ pub(super) struct Share {
     pub(super) slope: f64,
 }
 
-/// What rows are drawn for.
+/// Seed and counters of the random numbers of a draw.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Counter {
     pub(super) seed: u64,
     pub(super) mixture: MixtureId,
     pub(super) epoch: u32,
@@ -32,12 +32,12 @@ pub(super) struct Place {
 }
 
 /// A row of numbers α that begins with number `first` of its mixture: a draw, or the mean where nothing is drawn.
-pub(super) fn shares(alphas: &[f64], first: usize, drawn_for: Option<Place>) -> Vec<Share> {
+pub(super) fn shares(alphas: &[f64], first: usize, counter: Option<Counter>) -> Vec<Share> {
     let share = |(choice, &alpha): (usize, &f64)| {
         let (shape, slope) = shape(alpha);
-        match drawn_for {
-            Some(place) => {
-                let weight = gamma(shape, first + choice, place);
+        match counter {
+            Some(counter) => {
+                let weight = gamma(shape, first + choice, counter);
                 Share { weight, slope: slope * gamma_slope(shape, weight) }
             }
             None => Share { weight: shape, slope },
@@ -72,8 +72,8 @@ fn shape(alpha: f64) -> (f64, f64) {
 }
 
 /// A draw of the Gamma distribution (Marsaglia and Tsang, 2000).
-fn gamma(shape: f64, number: usize, place: Place) -> f64 {
-    let Place { seed, mixture: MixtureId(mixture), epoch, image } = place;
+fn gamma(shape: f64, number: usize, counter: Counter) -> f64 {
+    let Counter { seed, mixture: MixtureId(mixture), epoch, image } = counter;
     // A shape below 1 is drawn with one more, and multiplied by u^(1/shape).
     let d = if shape < 1.0 { shape + 1.0 } else { shape } - 1.0 / 3.0;
     let c = 1.0 / (9.0 * d).sqrt();
@@ -192,8 +192,8 @@ mod tests {
         assert!((digamma(0.05) / -20.497_844_991_299_9 - 1.0).abs() < 1e-9);
     }
 
-    fn place(image: u32) -> Place {
-        Place { seed: 3, mixture: MixtureId(1), epoch: 2, image }
+    fn counter(image: u32) -> Counter {
+        Counter { seed: 3, mixture: MixtureId(1), epoch: 2, image }
     }
 
     /// `E[w] = c/Σc`, and so the mean of gradients is the derivative of that.
@@ -205,7 +205,7 @@ mod tests {
         let count = 40_000;
         let (mut means, mut slopes) = ([0.0; 4], [0.0; 4]);
         for image in 0..count {
-            let row = shares(&alphas, 8, Some(place(image)));
+            let row = shares(&alphas, 8, Some(counter(image)));
             let first = gradients(&alphas, &row, &[1.0, 0.0, 0.0, 0.0], 0.0);
             for choice in 0..4 {
                 means[choice] += row[choice].weight / f64::from(count);
@@ -237,7 +237,7 @@ mod tests {
     fn what_is_far_from_usual_stays_a_number() {
         for alpha in [-80.0, -8.0, 40.0, 1e4] {
             for image in 0..50 {
-                let row = shares(&[alpha; 8], 0, Some(place(image)));
+                let row = shares(&[alpha; 8], 0, Some(counter(image)));
                 assert!(
                     row.iter().all(|share| share.weight.is_finite() && share.slope.is_finite()),
                     "{alpha}"

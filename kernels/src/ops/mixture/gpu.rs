@@ -1,7 +1,7 @@
 //! Launches of softmaxes of mixtures.
 
 use super::{Backward, Draw, Softmax};
-use crate::gpu::{Kernel, Lowering, Parts, RNG, Shader, launch};
+use crate::gpu::{Arguments, Kernel, Lowering, RNG, Shader, launch};
 use crate::rng::Purpose;
 
 const SOFTMAX: Shader = Shader {
@@ -37,7 +37,7 @@ impl Kernel for Softmax {
         let (rows, choices) = (mixture.rows, mixture.choices);
         let state = lowering.places.state;
         // The state begins as zeros, and so stay partial sums of terms without a gradient.
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .field("rows", rows)
             .field("choices", choices)
             .constant("MIXTURE", Purpose::Mixture as usize)
@@ -48,10 +48,11 @@ impl Kernel for Softmax {
             .field("weights", state.mixtures[op.mixture.0].weights);
         let factors = state.mixtures[op.mixture.0].weights + op.factors(rows * choices);
         let launch = match op.draw {
-            Some(Draw::Dirichlet { .. }) => launch(&DIRICHLET, parts.field("slopes", factors), rows, 1),
+            Some(Draw::Dirichlet { .. }) => launch(&DIRICHLET, arguments.field("slopes", factors), rows, 1),
             Some(Draw::Concrete | Draw::OneHot) | None => {
-                let parts = parts.choice("ONE_HOT", op.draw == Some(Draw::OneHot)).field("concrete", factors);
-                launch(&SOFTMAX, parts, rows, 1)
+                let arguments =
+                    arguments.choice("ONE_HOT", op.draw == Some(Draw::OneHot)).field("concrete", factors);
+                launch(&SOFTMAX, arguments, rows, 1)
             }
         };
         lowering.push(0, launch);
@@ -64,18 +65,18 @@ impl Kernel for Backward {
         let (rows, choices, terms) = (mixture.rows, mixture.choices, mixture.terms.len());
         let state = lowering.places.state;
         let words = &state.mixtures[self.0.mixture.0];
-        let parts = || {
-            Parts::default()
+        let arguments = || {
+            Arguments::default()
                 .field("rows", rows)
                 .field("choices", choices)
                 .field("terms", terms)
                 .field("table", words.terms)
                 .field("partials", words.partials)
         };
-        let sums = launch(&TERMS, parts(), terms, 1);
+        let sums = launch(&TERMS, arguments(), terms, 1);
         let factors = words.weights + self.0.factors(rows * choices);
         let at = lowering.layout.offset(self.0.param);
-        let backward = parts().field("weights", words.weights).field("gradient", state.gradients + at);
+        let backward = arguments().field("weights", words.weights).field("gradient", state.gradients + at);
         let backward = match self.0.draw {
             Some(Draw::Dirichlet { divergence }) => {
                 let backward = backward

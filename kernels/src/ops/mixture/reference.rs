@@ -1,6 +1,6 @@
 //! Softmaxes of mixtures and their gradients.
 
-use super::dirichlet::{self, Place, Share};
+use super::dirichlet::{self, Counter, Share};
 use super::{Backward, Draw, Softmax, gumbel, largest};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 
@@ -17,9 +17,10 @@ impl Kernel for Softmax {
         };
         if let Some(Draw::Dirichlet { .. }) = op.draw {
             let image = batch.images.first().filter(|_| *is_drawn);
-            let place = image.map(|&image| Place { seed, mixture: op.mixture, epoch: batch.epoch, image });
+            let counter =
+                image.map(|&image| Counter { seed, mixture: op.mixture, epoch: batch.epoch, image });
             let alphas = reference.param(op.param).chunks(choices).enumerate();
-            let rows = alphas.flat_map(|(row, alphas)| dirichlet::shares(alphas, row * choices, place));
+            let rows = alphas.flat_map(|(row, alphas)| dirichlet::shares(alphas, row * choices, counter));
             let (weights, slopes): (Vec<f64>, Vec<f64>) =
                 rows.map(|share| (share.weight, share.slope)).unzip();
             let kept = [weights, slopes].concat();

@@ -1,9 +1,9 @@
 //! Networks whose sums a mixture weighs: of what only they read, what others read too, and what is not normalised; in cells that
 //! share it.
 
-use crate::checks::{Case, Example, Operation, devices, edge, example, relu_conv_norm};
+use crate::checks::{Case, CellOperation, Example, devices, edge, example, relu_conv_norm};
 use crate::graph::{Graph, ValueId};
-use crate::program::Norm;
+use crate::program::Normalisation;
 use crate::{Draw, GroupSettings, Mixture, Shape, Term, Trainer};
 
 /// A node of all operations between values, as in the supernet of a search.
@@ -14,7 +14,7 @@ fn node<const N: usize>(
     mixture: Mixture,
     stride: usize,
 ) -> ValueId {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
+    use CellOperation::{Average, Dilated, Max, Separable, Skip};
     let mut terms = Vec::new();
     for (row, value) in from.into_iter().enumerate() {
         // The first choice is none of them.
@@ -108,7 +108,7 @@ fn what_is_not_drawn_stays_as_it_is() {
                 let changes = before.parameters[place.clone()] != after.parameters[place];
                 assert_eq!(changes, is_drawn, "{}: {name}.{parameter}", device.name());
             }
-            let is_its = |norm: &&Norm| norm.name == format!("{name}.bn");
+            let is_its = |norm: &&Normalisation| norm.name == format!("{name}.bn");
             let first = case.graph.tables.norms.iter().find(is_its).unwrap().offset;
             let means = [&before, &after].map(|state| &state.running_mean[first..first + 4]);
             let variances = [&before, &after].map(|state| &state.running_var[first..first + 4]);

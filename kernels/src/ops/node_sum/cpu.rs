@@ -1,18 +1,18 @@
 //! Sums of nodes, and the gradients of their edges, on one block of images.
 
 use super::{Edge, EdgeBackward, Forward, NodeSum, WeightGradient, Zeros};
-use crate::cpu::{BlockSink, ChannelSink, Context, Element, Kernel, Memory, Piece, Sizes, Unit, Vector};
+use crate::cpu::{BlockSink, ChannelSink, Context, Element, Kernel, Memory, Piece, Simd, Sizes, Unit};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
     /// Sums of a channel that are not whole, where the output would round them.
     fn scratch_floats(&self, sizes: &Sizes<'_>) -> usize {
         let NodeSum { edges, output, .. } = &self.op;
-        if sizes.halves && edges.len() > EDGES { output.shape.pixels() * BLOCK } else { 0 }
+        if sizes.half_precision && edges.len() > EDGES { output.shape.pixels() * BLOCK } else { 0 }
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { node_sum::<V, E>(cx, &self.op, block.number, scratch) }
@@ -26,7 +26,7 @@ impl Kernel for EdgeBackward {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { edge_backward::<V, E>(cx, self, block.number) }
@@ -36,7 +36,7 @@ impl Kernel for EdgeBackward {
 
 impl Kernel for Zeros {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let to = BlockSink::<E>::new(cx.memory, &self.sink, block.number);
         let shape = self.sink.tensor.shape;
@@ -56,7 +56,7 @@ const EDGES: usize = 8;
 
 impl Kernel for WeightGradient {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { gradient, input, mixed } = self;
         let plane = input.tensor.shape.pixels() * BLOCK;
@@ -90,7 +90,7 @@ impl Kernel for WeightGradient {
 /// # Safety The edges' blocks must be written, `scratch` have as many elements as the kernel says, and no other thread
 /// touch the output's block.
 #[inline(always)]
-unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block: usize, scratch: *mut f32) {
+unsafe fn node_sum<V: Simd, E: Element>(cx: &Context<'_>, op: &NodeSum, block: usize, scratch: *mut f32) {
     let pixels = op.output.shape.pixels();
     let to: *mut E = cx.memory.tensor(op.output, block);
     // SAFETY: the caller's promise.
@@ -139,7 +139,7 @@ unsafe fn node_sum<V: Vector, E: Element>(cx: &Context<'_>, op: &NodeSum, block:
 /// # Safety
 /// The gradient's block (and the coefficients of its normalisation) must be there, and no other thread touch the sink's block.
 #[inline(always)]
-unsafe fn edge_backward<V: Vector, E: Element>(
+unsafe fn edge_backward<V: Simd, E: Element>(
     cx: &Context<'_>,
     EdgeBackward { gradient, gate, sink }: &EdgeBackward,
     block: usize,

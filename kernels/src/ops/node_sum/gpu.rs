@@ -2,7 +2,7 @@
 
 use super::{Edge, EdgeBackward, Forward, NodeSum, WeightGradient, Zeros};
 use crate::gpu::{
-    GRADIENT, Held, INPUT, Kernel, Launch, Lowering, Parts, Read, SINK, Shader, SinkViews, Sizes, TOTALS,
+    Arguments, GRADIENT, Held, INPUT, Kernel, Launch, Lowering, Read, SINK, Shader, SinkViews, Sizes, TOTALS,
     X_SHAPE, quads,
 };
 use crate::program::{Gradient, Input, WorkspaceId};
@@ -39,7 +39,7 @@ impl Kernel for Forward {
     /// A sum of which not all is added yet, where the output would round it.
     fn workspaces(&self, sizes: &Sizes) -> Vec<(WorkspaceId, Held)> {
         let NodeSum { edges, output, sum } = &self.op;
-        let sum = sum.filter(|_| sizes.half && edges.len() > SUMMED_EDGES);
+        let sum = sum.filter(|_| sizes.half_precision && edges.len() > SUMMED_EDGES);
         let held = Held::Sums(quads(output.shape, sizes.batch) * output.shape.channels);
         sum.map(|sum| (sum, held)).into_iter().collect()
     }
@@ -51,15 +51,15 @@ impl Kernel for Forward {
         let chunks: Vec<_> =
             if op.edges.is_empty() { vec![none] } else { op.edges.chunks(SUMMED_EDGES).collect() };
         let output = lowering.places.tensor(op.output);
-        let (stages, half) = (chunks.len(), lowering.places.half);
-        let sum = op.sum.filter(|_| half && stages > 1);
+        let (stages, half_precision) = (chunks.len(), lowering.places.half_precision);
+        let sum = op.sum.filter(|_| half_precision && stages > 1);
         let sum = sum.map_or(output, |sum| lowering.places.sums(sum, shape));
         for (stage, edges) in chunks.into_iter().enumerate() {
             let set_bits = |has: &mut dyn Iterator<Item = bool>| {
                 has.enumerate().map(|(bit, has)| usize::from(has) << bit).sum::<usize>()
             };
             let tile = lowering.style.summed_pixels(shape);
-            let mut parts = Parts::default()
+            let mut arguments = Arguments::default()
                 .constant("TILE", tile)
                 .field("pixels", shape.pixels())
                 .field("channels", shape.channels)
@@ -69,7 +69,7 @@ impl Kernel for Forward {
                 .numbered_choice("WEIGHTS", set_bits(&mut edges.iter().map(|edge| edge.mixed.is_some())))
                 .numbered_choice("DROPS", set_bits(&mut edges.iter().map(|edge| edge.drop.is_some())))
                 .choice("ACCUMULATE", stage > 0)
-                .rounded(half, stage + 1 == stages)
+                .rounded(half_precision, stage + 1 == stages)
                 .view("y", "y_block", output)
                 .sums("sum", sum);
             for (slot, names) in EDGE_NAMES.iter().enumerate() {
@@ -78,13 +78,13 @@ impl Kernel for Forward {
                 let weight = edges.get(slot).and_then(|edge| lowering.places.weight(edge.mixed));
                 let Read { view, record, .. } =
                     read.unwrap_or(Read { view: output, record: None, relu: false });
-                parts = parts
+                arguments = arguments
                     .view(names[0], names[1], view)
                     .field(names[2], record.unwrap_or(0) as usize)
                     .field(names[3], drop.unwrap_or(0) as usize)
                     .field(names[4], weight.map_or(0, |words| words.weight));
             }
-            lowering.push(stage, lowering.launch_over(&NODE_SUM, parts, shape, tile, shape.channels));
+            lowering.push(stage, lowering.launch_over(&NODE_SUM, arguments, shape, tile, shape.channels));
         }
     }
 }
@@ -100,11 +100,11 @@ impl Kernel for EdgeBackward {
 impl Kernel for Zeros {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let shape = self.sink.tensor.shape;
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .shape(X_SHAPE, shape)
             .field("channels", shape.channels)
             .sink(lowering.places.sink(self.sink));
-        lowering.push(0, lowering.launch_over(&ZEROS, parts, shape, 1, shape.channels));
+        lowering.push(0, lowering.launch_over(&ZEROS, arguments, shape, 1, shape.channels));
     }
 }
 
@@ -112,13 +112,13 @@ impl Kernel for WeightGradient {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { gradient, input, mixed } = self;
         let channels = input.tensor.shape.channels;
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .shape(X_SHAPE, input.tensor.shape)
             .field("channels", channels)
             .gradient(lowering.places.gradient(*gradient))
             .read(lowering.places.input(*input))
             .weight(lowering.places.weight(Some(*mixed)));
-        lowering.push(0, lowering.launch_groups(&WEIGHT_GRADIENT, parts, channels));
+        lowering.push(0, lowering.launch_groups(&WEIGHT_GRADIENT, arguments, channels));
     }
 }
 
@@ -131,12 +131,12 @@ pub(in crate::ops) fn put_gradient(
 ) -> Launch {
     let shape = gradient.raw.shape;
     let ungated = Read { view: lowering.places.tensor(gradient.tensor), record: None, relu: false };
-    let parts = Parts::default()
+    let arguments = Arguments::default()
         .shape(X_SHAPE, shape)
         .field("channels", shape.channels)
         .gradient(lowering.places.gradient(gradient))
         .weight(lowering.places.weight(gradient.mixed.filter(|_| gradient.norm.is_none())))
         .read(gate.map_or(ungated, |input| lowering.places.input(input)))
         .sink(to);
-    lowering.launch_over(&EDGE_BACKWARD, parts, shape, 1, shape.channels)
+    lowering.launch_over(&EDGE_BACKWARD, arguments, shape, 1, shape.channels)
 }

@@ -1,10 +1,10 @@
 //! Networks with sums of none to many edges.
 
-use crate::checks::{Example, Operation, check_gradients, edge, example, relu_conv_norm};
+use crate::checks::{CellOperation, Example, check_gradients, edge, example, relu_conv_norm};
 use crate::graph::Graph;
 
 pub(in crate::ops) fn examples() -> Vec<Example> {
-    use Operation::{Average, Dilated};
+    use CellOperation::{Average, Dilated};
     let sums = example("node sums with drop path", 6, |graph, value| {
         let concat = graph.concat(4, graph.shape(value));
         let a = graph.node_sum("a", &[], concat, 0).unwrap();
@@ -34,7 +34,7 @@ pub(in crate::ops) fn examples() -> Vec<Example> {
 
 #[test]
 fn gradients_of_none_to_five_edges_with_and_without_drop_path() {
-    use Operation::{Average, Dilated, Max, Separable, Skip};
+    use CellOperation::{Average, Dilated, Max, Separable, Skip};
     for count in 0..=5 {
         for drop_path in [0.0, 0.4] {
             let name = format!("sum of {count} edges, drop path {drop_path}");
@@ -76,9 +76,9 @@ fn gradients_of_a_concatenation_that_is_read_whole_and_in_parts() {
         let part = graph.shape(value);
         let concat = graph.concat(3, part);
         let a = graph.node_sum("a", &[(value, false)], concat, 0).unwrap();
-        let pooled = edge(graph, "pool", Operation::Max, a, 1);
+        let pooled = edge(graph, "pool", CellOperation::Max, a, 1);
         let b = graph.node_sum("b", &[pooled, (a, false)], concat, 1).unwrap();
-        let convolved = edge(graph, "conv", Operation::Dilated(3), b, 1);
+        let convolved = edge(graph, "conv", CellOperation::Dilated(3), b, 1);
         graph.node_sum("c", &[convolved], concat, 2).unwrap();
         let whole = graph.concat_value(concat).unwrap();
         let first = relu_conv_norm(graph, "first", whole, 4, 1, 1);

@@ -2,8 +2,8 @@
 
 use super::{Backward, Forward, KERNEL_MAX, Pool, PoolKind, PoolSpec};
 use crate::cpu::{
-    BlockSink, ChannelSink, Context, Element, Kernel, Memory, Piece, Reading, Rows, Side, Sizes, Unit,
-    Vector, Windows, output_gradients, pad_rows, zero_margins,
+    BlockSink, ChannelSink, Context, Element, Kernel, Memory, Piece, Reading, Rows, Side, Simd, Sizes, Unit,
+    Windows, output_gradients, pad_rows, zero_margins,
 };
 use crate::ops::batch_norm::moments;
 use crate::program::{Gradient, Mode, Sink};
@@ -30,7 +30,7 @@ fn windows(op: &Pool) -> Windows {
 fn scratch_floats(op: &Pool) -> usize {
     let w = windows(op);
     let forward = w.row_floats() * w.padded_rows(w.output.height);
-    let backward = (w.output.channels + 1) * Gradients::of(&w).plane;
+    let backward = (w.output.channels + 1) * PaddedGradients::of(&w).plane;
     forward.max(backward)
 }
 
@@ -40,7 +40,7 @@ impl Kernel for Forward {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { forward::<V, E>(cx, &self.op, block.number, scratch) }
@@ -58,7 +58,7 @@ impl Kernel for Backward {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { backward::<V, E>(cx, &self.op, &self.gradient, self.sink, block.number, scratch) }
@@ -68,7 +68,7 @@ impl Kernel for Backward {
 
 /// How the gradients of one channel's outputs lie in scratch memory, with zeros around them; those of all channels lie one
 /// after the other, then numbers of their taps.
-struct Gradients {
+struct PaddedGradients {
     /// Rows of zeros above and below, and positions left and right: as far as the windows of an input pixel lie from its place.
     margins: [usize; 2],
     /// Elements from one row to the next.
@@ -79,7 +79,7 @@ struct Gradients {
     first: usize,
 }
 
-impl Gradients {
+impl PaddedGradients {
     fn of(w: &Windows) -> Self {
         let margins = w.sides().map(|side| {
             let origin = side.origin.unsigned_abs();
@@ -109,7 +109,7 @@ fn inside(side: &Side, output: usize) -> std::ops::Range<usize> {
 /// The block's input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread touch
 /// the output.
 #[inline(always)]
-unsafe fn forward<V: Vector, E: Element>(cx: &Context<'_>, op: &Pool, block: usize, scratch: *mut f32) {
+unsafe fn forward<V: Simd, E: Element>(cx: &Context<'_>, op: &Pool, block: usize, scratch: *mut f32) {
     let w = windows(op);
     let (rows, width) = (w.output.height, w.output.width);
     let from: *const E = cx.memory.tensor(op.input.tensor, block);
@@ -163,7 +163,7 @@ unsafe fn forward<V: Vector, E: Element>(cx: &Context<'_>, op: &Pool, block: usi
 /// # Safety
 /// `from` must hold every tap of the outputs, `to` and `numbers` have room for them.
 #[inline(always)]
-unsafe fn pool_tile<V: Vector, E: Element, const J: usize>(
+unsafe fn pool_tile<V: Simd, E: Element, const J: usize>(
     kind: PoolKind,
     taps: &[usize],
     from: *const f32,
@@ -218,7 +218,7 @@ unsafe fn pool_tile<V: Vector, E: Element, const J: usize>(
 /// # Safety
 /// As [`forward`], and the gradient must be written and no other thread touch the sink's block.
 #[inline(always)]
-unsafe fn backward<V: Vector, E: Element>(
+unsafe fn backward<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Pool,
     gradient: &Gradient,
@@ -228,7 +228,7 @@ unsafe fn backward<V: Vector, E: Element>(
 ) {
     let w = windows(op);
     let (rows, width) = (w.output.height, w.output.width);
-    let g = Gradients::of(&w);
+    let g = PaddedGradients::of(&w);
     let to = BlockSink::<E>::new(cx.memory, &sink, block);
     let input: *const E = cx.memory.tensor(op.input.tensor, block);
     // SAFETY: the caller's promise; windows reach as far over the border as margins do.
@@ -289,7 +289,7 @@ struct WindowsOver {
 
 impl WindowsOver {
     #[inline(always)]
-    fn new(w: &Windows, g: &Gradients, first_y: usize, first_x: usize) -> Self {
+    fn new(w: &Windows, g: &PaddedGradients, first_y: usize, first_x: usize) -> Self {
         let mut all = Self { offsets: [0; TAPS_MAX], numbers: [0.0; TAPS_MAX], count: 0 };
         let stride = w.stride as isize;
         // By rows and columns of outputs.
@@ -316,7 +316,7 @@ struct To<V, E> {
     stride: usize,
 }
 
-impl<V: Vector, E: Element> To<V, E> {
+impl<V: Simd, E: Element> To<V, E> {
     /// The same so many elements on.
     #[inline(always)]
     fn on(self, elements: usize) -> Self {
@@ -330,7 +330,7 @@ impl<V: Vector, E: Element> To<V, E> {
 /// # Safety
 /// All windows over them must lie in `gradients`, and in `numbers` the taps of maxima.
 #[inline(always)]
-unsafe fn gather<V: Vector, E: Element, const J: usize>(
+unsafe fn gather<V: Simd, E: Element, const J: usize>(
     windows: &WindowsOver,
     gradients: *const f32,
     numbers: Option<*mut f32>,
@@ -370,7 +370,7 @@ unsafe fn gather<V: Vector, E: Element, const J: usize>(
 /// # Safety
 /// `gradients` must be a channel of the output.
 #[inline(always)]
-unsafe fn divide<V: Vector>(w: &Windows, g: &Gradients, gradients: *mut f32) {
+unsafe fn divide<V: Simd>(w: &Windows, g: &PaddedGradients, gradients: *mut f32) {
     let [down, across] = w.sides();
     for y in 0..w.output.height {
         let count_y = inside(&down, y).len();

@@ -2,7 +2,7 @@
 
 use super::{Backward, Forward, Pool, PoolKind};
 use crate::gpu::{
-    GRADIENT, INPUT, Kernel, Lowering, Page, Parts, Read, SINK, Shader, X_SHAPE, Y_SHAPE, strip,
+    Arguments, GRADIENT, INPUT, Kernel, Lowering, Page, Read, SINK, Shader, X_SHAPE, Y_SHAPE, strip,
 };
 
 const POOL: Shader = Shader { name: "pool", workgroup: 64, files: &[INPUT, include_str!("pool.wgsl")] };
@@ -20,13 +20,14 @@ impl Kernel for Forward {
         let Self { op } = self;
         let shape = op.output.shape;
         let tile = strip(shape.width);
-        let parts = Parts::default().read(lowering.places.input(op.input)).view(
+        let arguments = Arguments::default().read(lowering.places.input(op.input)).view(
             "y",
             "y_block",
             lowering.places.tensor(op.output),
         );
-        let parts = parts_of(op, lowering, parts).constant("TILE", tile).constant("STRIDE", op.spec.stride);
-        lowering.push(0, lowering.launch_over(&POOL, parts, shape, tile, shape.channels));
+        let arguments =
+            arguments_of(op, lowering, arguments).constant("TILE", tile).constant("STRIDE", op.spec.stride);
+        lowering.push(0, lowering.launch_over(&POOL, arguments, shape, tile, shape.channels));
     }
 }
 
@@ -37,18 +38,18 @@ impl Kernel for Backward {
         let tile = strip(shape.width);
         let sink_view = lowering.places.tensor(sink.tensor);
         let ungated = Read { view: sink_view, record: None, relu: false };
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .gradient(lowering.places.gradient(*gradient))
             .read(if op.input.relu { lowering.places.input(op.input) } else { ungated })
             .sink(lowering.places.sink(*sink))
             .constant("TILE", tile);
-        let parts = parts_of(op, lowering, parts);
-        lowering.push(0, lowering.launch_over(&POOL_BACKWARD, parts, shape, tile, shape.channels));
+        let arguments = arguments_of(op, lowering, arguments);
+        lowering.push(0, lowering.launch_over(&POOL_BACKWARD, arguments, shape, tile, shape.channels));
     }
 }
 
-fn parts_of(op: &Pool, lowering: &Lowering<'_>, parts: Parts) -> Parts {
-    let parts = parts
+fn arguments_of(op: &Pool, lowering: &Lowering<'_>, arguments: Arguments) -> Arguments {
+    let arguments = arguments
         .flag("MAXIMUM", op.spec.kind == PoolKind::Max)
         .constant("KERNEL", op.spec.kernel)
         .constant("PADDING", op.spec.padding)
@@ -58,7 +59,7 @@ fn parts_of(op: &Pool, lowering: &Lowering<'_>, parts: Parts) -> Parts {
         .shape(Y_SHAPE, op.output.shape);
     // An average has no tap numbers; its kernel never touches the slot.
     let taps = op.taps.map(|storage| lowering.places.bytes(storage, op.output.shape));
-    parts
+    arguments
         .words("taps", taps.map_or(Page::Unused, |taps| taps.page))
         .field("taps", taps.map_or(0, |taps| taps.base as usize))
         .field("taps_block", taps.map_or(0, |taps| taps.block as usize))

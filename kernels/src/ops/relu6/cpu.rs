@@ -1,12 +1,13 @@
 //! ReLU6 on one block of images.
 
-use super::{Backward, Forward, SIX};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use super::{Relu6, SIX};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
+use crate::ops::unary::{Backward, Forward};
 use crate::shape::BLOCK;
 
-impl Kernel for Forward {
+impl Kernel for Forward<Relu6> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -27,9 +28,9 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<Relu6> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;

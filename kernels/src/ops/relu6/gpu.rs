@@ -1,7 +1,8 @@
 //! Launches of ReLU6.
 
-use super::{Backward, Forward};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, SINK, Shader, X_SHAPE};
+use super::Relu6;
+use crate::gpu::{INPUT, SINK, Shader};
+use crate::ops::unary::Launches;
 
 const RELU6: Shader = Shader { name: "relu6", workgroup: 64, files: &[INPUT, include_str!("relu6.wgsl")] };
 const RELU6_BACKWARD: Shader = Shader {
@@ -11,30 +12,8 @@ const RELU6_BACKWARD: Shader = Shader {
 };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&RELU6, &RELU6_BACKWARD];
+pub(in crate::ops) const SHADERS: &[&Shader] = &Relu6::SHADERS;
 
-impl Kernel for Forward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let shape = self.0.output.shape;
-        let parts = Parts::default()
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .read(lowering.places.input(self.0.input))
-            .view("y", "y_block", lowering.places.tensor(self.0.output));
-        lowering.push(0, lowering.launch_over(&RELU6, parts, shape, 1, shape.channels));
-    }
-}
-
-impl Kernel for Backward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { op, gradient, sink } = self;
-        let shape = op.output.shape;
-        let parts = Parts::default()
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .read(lowering.places.input(op.input))
-            .view("g", "g_block", lowering.places.tensor(*gradient))
-            .sink(lowering.places.sink(*sink));
-        lowering.push(0, lowering.launch_over(&RELU6_BACKWARD, parts, shape, 1, shape.channels));
-    }
+impl Launches for Relu6 {
+    const SHADERS: [&'static Shader; 2] = [&RELU6, &RELU6_BACKWARD];
 }

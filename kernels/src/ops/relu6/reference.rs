@@ -1,9 +1,10 @@
 //! ReLU6 and its gradient.
 
-use super::{Backward, Forward};
+use super::Relu6;
+use crate::ops::unary::{Backward, Forward};
 use crate::reference::{Batch, Kernel, Memory, Reference, get};
 
-impl Kernel for Forward {
+impl Kernel for Forward<Relu6> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let mut value = reference.read(memory, self.0.input);
         for x in &mut value.values {
@@ -15,7 +16,7 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<Relu6> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let Self { op, gradient, sink } = self;
         let value = reference.read(memory, op.input);

@@ -1,7 +1,8 @@
 //! The logistic function on one block of images.
 
-use super::{Backward, Forward};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use super::Sigmoid;
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
+use crate::ops::unary::{Backward, Forward};
 use crate::shape::BLOCK;
 
 /// `1.5 · 2²³`: what is added to it is rounded to a whole number, which is then in its last bits.
@@ -27,9 +28,9 @@ fn sigmoid(lanes: &mut [f32; BLOCK]) {
     }
 }
 
-impl Kernel for Forward {
+impl Kernel for Forward<Sigmoid> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let op = &self.0;
         let plane = op.output.shape.pixels() * BLOCK;
@@ -54,9 +55,9 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<Sigmoid> {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Block(block) = unit else { return };
         let Self { op, gradient, sink } = self;
         let plane = op.output.shape.pixels() * BLOCK;

@@ -1,7 +1,8 @@
 //! Launches of the logistic function.
 
-use super::{Backward, Forward};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, SINK, Shader, X_SHAPE};
+use super::Sigmoid;
+use crate::gpu::{INPUT, SINK, Shader};
+use crate::ops::unary::Launches;
 
 const SIGMOID: Shader =
     Shader { name: "sigmoid", workgroup: 64, files: &[INPUT, include_str!("sigmoid.wgsl")] };
@@ -12,31 +13,8 @@ const SIGMOID_BACKWARD: Shader = Shader {
 };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&SIGMOID, &SIGMOID_BACKWARD];
+pub(in crate::ops) const SHADERS: &[&Shader] = &Sigmoid::SHADERS;
 
-impl Kernel for Forward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let shape = self.0.output.shape;
-        let parts = Parts::default()
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .read(lowering.places.input(self.0.input))
-            .view("y", "y_block", lowering.places.tensor(self.0.output));
-        lowering.push(0, lowering.launch_over(&SIGMOID, parts, shape, 1, shape.channels));
-    }
-}
-
-impl Kernel for Backward {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { op, gradient, sink } = self;
-        let shape = op.output.shape;
-        let parts = Parts::default()
-            .shape(X_SHAPE, shape)
-            .field("channels", shape.channels)
-            .read(lowering.places.input(op.input))
-            .view("y", "y_block", lowering.places.tensor(op.output))
-            .view("g", "g_block", lowering.places.tensor(*gradient))
-            .sink(lowering.places.sink(*sink));
-        lowering.push(0, lowering.launch_over(&SIGMOID_BACKWARD, parts, shape, 1, shape.channels));
-    }
+impl Launches for Sigmoid {
+    const SHADERS: [&'static Shader; 2] = [&SIGMOID, &SIGMOID_BACKWARD];
 }

@@ -1,9 +1,10 @@
 //! The logistic function and its gradient.
 
-use super::{Backward, Forward};
+use super::Sigmoid;
+use crate::ops::unary::{Backward, Forward};
 use crate::reference::{Batch, Kernel, Memory, Reference, get};
 
-impl Kernel for Forward {
+impl Kernel for Forward<Sigmoid> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let mut value = reference.read(memory, self.0.input);
         value.values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp()));
@@ -11,7 +12,7 @@ impl Kernel for Forward {
     }
 }
 
-impl Kernel for Backward {
+impl Kernel for Backward<Sigmoid> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let Self { op, gradient, sink } = self;
         let output = get(memory, op.output);

@@ -1,7 +1,7 @@
 //! The update, segment by segment.
 
 use super::UpdateGroup;
-use crate::cpu::{Buffer, Context, Element, Kernel, Sizes, Split, Unit, Vector};
+use crate::cpu::{Buffer, Context, Element, Kernel, Simd, Sizes, Split, Unit};
 use crate::ops::vector::norm;
 use crate::optimiser::{GroupSettings, Optimiser};
 use crate::step;
@@ -12,7 +12,7 @@ impl Kernel for UpdateGroup {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         // SAFETY: the caller's promise; all segments have written their sums.
         unsafe {
@@ -20,7 +20,7 @@ impl Kernel for UpdateGroup {
             if norm.is_finite() {
                 let clip = f64::from(cx.settings.groups[self.group.0].grad_clip);
                 update(cx, self.group, part, (clip / (norm + 1e-6)).min(1.0) as f32);
-            } else if part == 0 && !(cx.memory.halves && (*cx.parameters.loss_scale()).skips != 0.0) {
+            } else if part == 0 && !(cx.memory.half_precision && (*cx.parameters.loss_scale()).skips != 0.0) {
                 *cx.metrics.pointer::<f32>() = f32::NAN;
             }
         }

@@ -1,7 +1,7 @@
 //! The launch of an update.
 
 use super::UpdateGroup;
-use crate::gpu::{Kernel, Lowering, Parts, RATES, Shader};
+use crate::gpu::{Arguments, Kernel, Lowering, RATES, Shader};
 use crate::ops::vector::{NORM, runs};
 use crate::optimiser::{GroupSettings, Optimiser};
 use crate::step::Vector;
@@ -30,7 +30,7 @@ impl Kernel for UpdateGroup {
         };
         let [momentum, beta2, epsilon] = numbers.map(|number| number.to_bits() as usize);
         let vector = |of| lowering.vector(self.group, of);
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .flag("ADAM", is_adam)
             .field("run", run)
             .field("runs", runs)
@@ -51,6 +51,6 @@ impl Kernel for UpdateGroup {
             .field("beta2", beta2)
             .field("epsilon", epsilon)
             .field("weight_decay", weight_decay.to_bits() as usize);
-        lowering.push(0, lowering.launch_groups(&UPDATE, parts, runs));
+        lowering.push(0, lowering.launch_groups(&UPDATE, arguments, runs));
     }
 }

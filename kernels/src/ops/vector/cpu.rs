@@ -1,7 +1,7 @@
 //! Vectors segment by segment.
 
 use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
-use crate::cpu::{Context, Element, Kernel, Sizes, Split, Unit, Vector, segments};
+use crate::cpu::{Context, Element, Kernel, Simd, Sizes, Split, Unit, segments};
 use crate::step::{self, Group, NORM_EPSILON, Norm};
 
 /// The norm that [`SquareSums`] has left the parts of.
@@ -49,7 +49,7 @@ impl Kernel for SquareSums {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Part { part } = unit {
             // SAFETY: the caller's promise.
             unsafe { put_product_sum(cx, self.group, part, [self.of; 2]) }
@@ -63,7 +63,7 @@ impl Kernel for DotProducts {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Part { part } = unit {
             // SAFETY: the caller's promise.
             unsafe { put_product_sum(cx, self.group, part, self.vectors) }
@@ -77,7 +77,7 @@ impl Kernel for ClearVector {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         let (begin, count) = cx.segment(self.group, part);
         // SAFETY: segments lie inside the vector, and no other thread touches this one; all bits zero are 0.
@@ -91,7 +91,7 @@ impl Kernel for CopyVector {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         let (begin, count) = cx.segment(self.group, part);
         // SAFETY: segments lie inside the vectors, which may be one, and no other thread touches this one.
@@ -105,7 +105,7 @@ impl Kernel for AddScaled {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         let (begin, count) = cx.segment(self.group, part);
         // SAFETY: segments lie inside the vectors, which may be one, and no other thread touches this one; sums for a norm are

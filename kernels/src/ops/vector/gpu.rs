@@ -1,7 +1,7 @@
 //! Launches over vectors: each workgroup has a run of a group's numbers.
 
 use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
-use crate::gpu::{Kernel, Lowering, MAX_RUNS, Parts, RATES, Shader, TOTALS};
+use crate::gpu::{Arguments, Kernel, Lowering, MAX_RUNS, RATES, Shader, TOTALS};
 use crate::step::{Group, NORM_EPSILON};
 
 const LARGE: &str = include_str!("large.wgsl");
@@ -31,46 +31,46 @@ pub(in crate::ops) fn runs(elements: usize) -> (usize, usize) {
 }
 
 /// Launches a shader over a group's elements; nothing where there are none.
-fn push(lowering: &mut Lowering<'_>, shader: &'static Shader, group: Group, parts: Parts) {
+fn push(lowering: &mut Lowering<'_>, shader: &'static Shader, group: Group, arguments: Arguments) {
     let elements = lowering.layout.groups[group.0].len();
     if elements > 0 {
         let (run, runs) = runs(elements);
-        let parts = parts.field("run", run).field("elements", elements);
-        lowering.push(0, lowering.launch_groups(shader, parts, runs));
+        let arguments = arguments.field("run", run).field("elements", elements);
+        lowering.push(0, lowering.launch_groups(shader, arguments, runs));
     }
 }
 
 impl Kernel for SquareSums {
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .field("numbers", lowering.vector(self.group, self.of))
             .field("products", lowering.places.state.products);
-        push(lowering, &SQUARES, self.group, parts);
+        push(lowering, &SQUARES, self.group, arguments);
     }
 }
 
 impl Kernel for DotProducts {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let [left, right] = self.vectors.map(|of| lowering.vector(self.group, of));
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .field("left", left)
             .field("right", right)
             .field("products", lowering.places.state.products);
-        push(lowering, &DOT, self.group, parts);
+        push(lowering, &DOT, self.group, arguments);
     }
 }
 
 impl Kernel for ClearVector {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let of = lowering.vector(self.group, self.of);
-        push(lowering, &CLEAR, self.group, Parts::default().field("result", of));
+        push(lowering, &CLEAR, self.group, Arguments::default().field("result", of));
     }
 }
 
 impl Kernel for CopyVector {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let [from, to] = [self.from, self.to].map(|of| lowering.vector(self.group, of));
-        push(lowering, &COPY, self.group, Parts::default().field("source", from).field("result", to));
+        push(lowering, &COPY, self.group, Arguments::default().field("source", from).field("result", to));
     }
 }
 
@@ -80,7 +80,7 @@ impl Kernel for AddScaled {
         let (scale, state) = (self.scale, lowering.places.state);
         let rate = scale.learning_rate.map_or(0, |Group(group)| group);
         let normed = scale.norm.map_or(0, |norm| lowering.layout.groups[norm.group.0].len());
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .field("source", from)
             .field("result", to)
             .field("factor", scale.factor.to_bits() as usize)
@@ -92,6 +92,6 @@ impl Kernel for AddScaled {
             .float("NORM_EPSILON", NORM_EPSILON as f32)
             .field("products", state.products)
             .field("runs", runs(normed).1);
-        push(lowering, &AXPY, self.group, parts);
+        push(lowering, &AXPY, self.group, arguments);
     }
 }

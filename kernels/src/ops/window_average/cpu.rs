@@ -1,13 +1,13 @@
 //! Averages over windows on one block of images.
 
 use super::{Backward, Forward, WindowAverage};
-use crate::cpu::{BlockSink, Context, Element, Kernel, Unit, Vector};
+use crate::cpu::{BlockSink, Context, Element, Kernel, Simd, Unit};
 use crate::program::{Sink, Tensor};
 use crate::shape::BLOCK;
 
 impl Kernel for Forward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { window_average::<V, E>(cx, &self.op, block.number) }
@@ -17,7 +17,7 @@ impl Kernel for Forward {
 
 impl Kernel for Backward {
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Block(block) = unit {
             // SAFETY: the caller's promise.
             unsafe { window_average_backward::<V, E>(cx, &self.op, self.gradient, self.sink, block.number) }
@@ -30,7 +30,7 @@ impl Kernel for Backward {
 /// # Safety
 /// The input's block must be written, and no other thread touch the output's block.
 #[inline(always)]
-unsafe fn window_average<V: Vector, E: Element>(cx: &Context<'_>, op: &WindowAverage, block: usize) {
+unsafe fn window_average<V: Simd, E: Element>(cx: &Context<'_>, op: &WindowAverage, block: usize) {
     let shape = op.input.tensor.shape;
     let from: *const E = cx.memory.tensor(op.input.tensor, block);
     let mut to: *mut E = cx.memory.tensor(op.output, block);
@@ -64,7 +64,7 @@ unsafe fn window_average<V: Vector, E: Element>(cx: &Context<'_>, op: &WindowAve
 /// # Safety
 /// The gradient's and the input's blocks must be written, and no other thread touch the sink's block.
 #[inline(always)]
-unsafe fn window_average_backward<V: Vector, E: Element>(
+unsafe fn window_average_backward<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &WindowAverage,
     gradient: Tensor,

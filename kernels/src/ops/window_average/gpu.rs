@@ -1,7 +1,7 @@
 //! Launches of averages over windows.
 
 use super::{Backward, Forward, WindowAverage};
-use crate::gpu::{INPUT, Kernel, Lowering, Parts, SINK, Shader, X_SHAPE, Y_SHAPE};
+use crate::gpu::{Arguments, INPUT, Kernel, Lowering, SINK, Shader, X_SHAPE, Y_SHAPE};
 
 const WINDOW_AVERAGE: Shader =
     Shader { name: "window_average", workgroup: 64, files: &[INPUT, include_str!("window_average.wgsl")] };
@@ -18,8 +18,8 @@ impl Kernel for Forward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { op } = self;
         let shape = op.output.shape;
-        let parts = windows(op, lowering).view("y", "y_block", lowering.places.tensor(op.output));
-        lowering.push(0, lowering.launch_over(&WINDOW_AVERAGE, parts, shape, 1, shape.channels));
+        let arguments = windows(op, lowering).view("y", "y_block", lowering.places.tensor(op.output));
+        lowering.push(0, lowering.launch_over(&WINDOW_AVERAGE, arguments, shape, 1, shape.channels));
     }
 }
 
@@ -27,15 +27,15 @@ impl Kernel for Backward {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let Self { op, gradient, sink } = self;
         let shape = op.input.tensor.shape;
-        let parts = windows(op, lowering)
+        let arguments = windows(op, lowering)
             .view("g", "g_block", lowering.places.tensor(*gradient))
             .sink(lowering.places.sink(*sink));
-        lowering.push(0, lowering.launch_over(&WINDOW_AVERAGE_BACKWARD, parts, shape, 1, shape.channels));
+        lowering.push(0, lowering.launch_over(&WINDOW_AVERAGE_BACKWARD, arguments, shape, 1, shape.channels));
     }
 }
 
-fn windows(op: &WindowAverage, lowering: &Lowering<'_>) -> Parts {
-    Parts::default()
+fn windows(op: &WindowAverage, lowering: &Lowering<'_>) -> Arguments {
+    Arguments::default()
         .list("ROW_STARTS", op.rows.iter().map(|window| window.start).collect())
         .list("ROW_LENGTHS", op.rows.iter().map(|window| window.length).collect())
         .list("COLUMN_STARTS", op.columns.iter().map(|window| window.start).collect())

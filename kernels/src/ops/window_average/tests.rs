@@ -1,12 +1,12 @@
 //! Networks with averages over windows: the auxiliary head's, which overlap or adapt to the map.
 
-use crate::checks::{Example, Operation, auxiliary_head, check_gradients, edge, example, relu_conv_norm};
+use crate::checks::{CellOperation, Example, auxiliary_head, check_gradients, edge, example, relu_conv_norm};
 
 pub(in crate::ops) fn examples() -> Vec<Example> {
     let head = |size: usize| {
         let head = example(format!("auxiliary head of {size}"), size, |graph, value| {
             auxiliary_head(graph, value);
-            edge(graph, "edge", Operation::Skip, value, 1).0
+            edge(graph, "edge", CellOperation::Skip, value, 1).0
         });
         Example { label_smoothing: 0.1, ..head }
     };

@@ -7,7 +7,7 @@ use super::depthwise::{Plane, TAPS_MAX, Taps, slide, tap_gradients};
 use super::rows::{BandSink, SinkRows};
 use super::same::Gated;
 use super::{Bands, Convolution, Scratch};
-use crate::cpu::{ChannelSink, Context, Element, Prefetcher, Rows, Vector, Windows, pad_rows, zero_margins};
+use crate::cpu::{ChannelSink, Context, Element, Prefetcher, Rows, Simd, Windows, pad_rows, zero_margins};
 use crate::shape::BLOCK;
 
 /// Taps of a depthwise kernel that ever meet the image.
@@ -61,7 +61,7 @@ pub(super) struct Band<'a> {
 /// The block's input must be written and the scratch areas have the sizes that `Bands` says. Channels of a band come in their
 /// order, from the first.
 #[inline(always)]
-pub(super) unsafe fn columns<V: Vector, E: Element>(
+pub(super) unsafe fn columns<V: Simd, E: Element>(
     band: &Band<'_>,
     channel: usize,
     sums: bool,
@@ -128,7 +128,7 @@ pub(super) unsafe fn columns<V: Vector, E: Element>(
 /// # Safety
 /// Columns' gradients and padded rows of this channel must be in the scratch areas.
 #[inline(always)]
-pub(super) unsafe fn depthwise_gradients<V: Vector>(band: &Band<'_>, channel: usize, dw: &mut [f32]) {
+pub(super) unsafe fn depthwise_gradients<V: Simd>(band: &Band<'_>, channel: usize, dw: &mut [f32]) {
     let &Band { bands, scratch, first, rows, .. } = band;
     let w = &bands.windows;
     let width = w.output.width;
@@ -159,7 +159,7 @@ pub(super) unsafe fn depthwise_gradients<V: Vector>(band: &Band<'_>, channel: us
 /// # Safety
 /// Columns, their gradients and padded rows of this channel must be in the scratch areas.
 #[inline(always)]
-pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
+pub(super) unsafe fn input_gradients<V: Simd, E: Element>(
     band: &Band<'_>,
     channel: usize,
     to: &BandSink<E>,
@@ -188,7 +188,7 @@ pub(super) unsafe fn input_gradients<V: Vector, E: Element>(
 
 /// The way back when each output pixel reads one input pixel.
 #[inline(always)]
-unsafe fn pixel_gradients<V: Vector, E: Element>(band: &Band<'_>, channel: usize, to: ChannelSink<E>) {
+unsafe fn pixel_gradients<V: Simd, E: Element>(band: &Band<'_>, channel: usize, to: ChannelSink<E>) {
     let &Band { op, bands, scratch, .. } = band;
     let w = &bands.windows;
     let width = w.output.width;
@@ -223,7 +223,7 @@ unsafe fn pixel_gradients<V: Vector, E: Element>(band: &Band<'_>, channel: usize
 /// Input gradients of a depthwise convolution: its taps slide backwards over the columns' gradients. Rows of the result
 /// hold their pixels by residue (see [`Windows::by_residue`]).
 #[inline(always)]
-unsafe fn slide_back<V: Vector>(
+unsafe fn slide_back<V: Simd>(
     band: &Band<'_>,
     weights: *const f32,
     channel: usize,
@@ -280,7 +280,7 @@ unsafe fn slide_back<V: Vector>(
 
 /// Sends the input gradients of a band through the ReLU's gate to the sink.
 #[inline(always)]
-unsafe fn write_rows<V: Vector, E: Element>(band: &Band<'_>, to: &SinkRows<E>) {
+unsafe fn write_rows<V: Simd, E: Element>(band: &Band<'_>, to: &SinkRows<E>) {
     let &Band { op, bands, scratch, .. } = band;
     let w = &bands.windows;
     let stride = w.stride;

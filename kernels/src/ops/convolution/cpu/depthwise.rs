@@ -1,7 +1,7 @@
 //! The sliding sums of a depthwise convolution over rows of vectors: forward, to the input, and to the
 //! weights.
 
-use crate::cpu::{Prefetcher, Vector};
+use crate::cpu::{Prefetcher, Simd};
 use crate::ops::convolution::DEPTHWISE_KERNEL_MAX;
 use crate::shape::BLOCK;
 
@@ -42,7 +42,7 @@ pub(crate) struct Plane<T> {
 /// # Safety
 /// Every tap of every output must lie inside `from`, every output inside `to`.
 #[inline(always)]
-pub(crate) unsafe fn slide<V: Vector>(
+pub(crate) unsafe fn slide<V: Simd>(
     taps: &Taps,
     from: Plane<*const f32>,
     to: Plane<*mut f32>,
@@ -73,7 +73,7 @@ pub(crate) unsafe fn slide<V: Vector>(
 
 /// All rows of `J` vectors from vector `j` on, in tiles of `R` rows.
 #[inline(always)]
-unsafe fn slide_strip<V: Vector, const R: usize, const J: usize>(
+unsafe fn slide_strip<V: Simd, const R: usize, const J: usize>(
     taps: &Taps,
     from: Plane<*const f32>,
     to: Plane<*mut f32>,
@@ -94,7 +94,7 @@ unsafe fn slide_strip<V: Vector, const R: usize, const J: usize>(
 }
 
 #[inline(always)]
-unsafe fn slide_tile<V: Vector, const R: usize, const J: usize>(
+unsafe fn slide_tile<V: Simd, const R: usize, const J: usize>(
     taps: &Taps,
     from: Plane<*const f32>,
     to: Plane<*mut f32>,
@@ -132,7 +132,7 @@ unsafe fn slide_tile<V: Vector, const R: usize, const J: usize>(
 /// Every tap must lie inside `x`, and `rows` × `pixels` blocks inside `d`; `dw` must have an element for each
 /// offset.
 #[inline(always)]
-pub(crate) unsafe fn tap_gradients<V: Vector>(
+pub(crate) unsafe fn tap_gradients<V: Simd>(
     offsets: &[usize],
     d: Plane<*const f32>,
     x: Plane<*const f32>,
@@ -160,7 +160,7 @@ pub(crate) unsafe fn tap_gradients<V: Vector>(
 
 /// Sums of `P` of a block's vectors at a time: as many as the registers hold.
 #[inline(always)]
-unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
+unsafe fn tap_group<V: Simd, const N: usize, const P: usize>(
     offsets: &[usize],
     d: Plane<*const f32>,
     x: Plane<*const f32>,
@@ -202,9 +202,9 @@ unsafe fn tap_group<V: Vector, const N: usize, const P: usize>(
 /// Adds to each element of `dw` the sum of the lanes of a block's sums.
 ///
 /// # Safety
-/// As [`Vector`].
+/// As [`Simd`].
 #[inline(always)]
-pub(crate) unsafe fn add_lane_sums<V: Vector>(totals: &[[V; 2]], dw: &mut [f32]) {
+pub(crate) unsafe fn add_lane_sums<V: Simd>(totals: &[[V; 2]], dw: &mut [f32]) {
     // SAFETY: the caller's promise.
     unsafe {
         for (totals, dw) in totals.chunks(4).zip(dw.chunks_mut(4)) {
@@ -225,7 +225,7 @@ pub(crate) unsafe fn add_lane_sums<V: Vector>(totals: &[[V; 2]], dw: &mut [f32])
 /// # Safety
 /// As [`tap_gradients`].
 #[inline(always)]
-unsafe fn add_pixel<V: Vector, const N: usize, const P: usize>(
+unsafe fn add_pixel<V: Simd, const N: usize, const P: usize>(
     sums: &mut [[V; P]; N],
     offsets: &[usize; N],
     first: usize,

@@ -3,27 +3,27 @@
 use std::ops::Range;
 
 use super::Convolution;
-use super::matrix::{Weights, weight_gradient};
-use crate::cpu::{Prefetcher, Rows, Vector};
+use super::matrix::{WeightMatrix, weight_gradient};
+use crate::cpu::{Prefetcher, Rows, Simd};
 
-/// One group.
-pub(super) struct Group {
+/// One group of channels.
+pub(super) struct ChannelGroup {
     pub(super) columns: Range<usize>,
     pub(super) outputs: Range<usize>,
 }
 
 /// All of a convolution, which has a single one where it is not grouped.
 #[inline(always)]
-pub(super) fn groups(op: &Convolution) -> impl Iterator<Item = Group> {
+pub(super) fn groups(op: &Convolution) -> impl Iterator<Item = ChannelGroup> {
     let count = op.groups();
     let (columns, outputs) = (op.columns_of_group(), op.output.shape.channels / count);
-    (0..count).map(move |group| Group {
+    (0..count).map(move |group| ChannelGroup {
         columns: group * columns..(group + 1) * columns,
         outputs: group * outputs..(group + 1) * outputs,
     })
 }
 
-impl Group {
+impl ChannelGroup {
     /// Element of the weights at which its block begins.
     #[inline(always)]
     fn first_weight(&self) -> usize {
@@ -32,14 +32,14 @@ impl Group {
 
     /// Its block of the weights at `at`.
     #[inline(always)]
-    pub(super) fn weights(&self, at: *const f32) -> Weights {
-        Weights { at: at.wrapping_add(self.first_weight()), row: self.columns.len(), column: 1 }
+    pub(super) fn weights(&self, at: *const f32) -> WeightMatrix {
+        WeightMatrix { at: at.wrapping_add(self.first_weight()), row: self.columns.len(), column: 1 }
     }
 
     /// The same with rows and columns exchanged.
     #[inline(always)]
-    pub(super) fn transposed(&self, at: *const f32) -> Weights {
-        Weights { at: at.wrapping_add(self.first_weight()), row: 1, column: self.columns.len() }
+    pub(super) fn transposed(&self, at: *const f32) -> WeightMatrix {
+        WeightMatrix { at: at.wrapping_add(self.first_weight()), row: 1, column: self.columns.len() }
     }
 }
 
@@ -49,7 +49,7 @@ impl Group {
 /// # Safety
 /// `d` must have a row for each output and `t` for each column of `pixels` blocks, `dw` an element for each weight.
 #[inline(always)]
-pub(super) unsafe fn weight_gradients<V: Vector>(
+pub(super) unsafe fn weight_gradients<V: Simd>(
     op: &Convolution,
     d: Rows<*const f32>,
     t: Rows<*const f32>,

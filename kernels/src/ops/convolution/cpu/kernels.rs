@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::implicit::{BackwardBands, ForwardBands, Implicit, is_implicit};
 use super::{Bands, Convolution, backward, forward, partials, wide};
-use crate::cpu::{Context, Element, Kernel, Memory, Piece, Sizes, Split, Unit, Vector};
+use crate::cpu::{Context, Element, Kernel, Memory, Piece, Simd, Sizes, Split, Unit};
 use crate::ops::convolution::Workspace;
 use crate::ops::convolution::calls::{Backward, Forward, ReorderWeights, WeightGradient};
 use crate::program::WorkspaceId;
@@ -19,7 +19,7 @@ fn scratch_floats(op: &Convolution, sizes: &Sizes<'_>) -> usize {
     } else if is_implicit(op) {
         Implicit::new(op).scratch_floats(op)
     } else {
-        Bands::new(op, sizes.halves).scratch_floats()
+        Bands::new(op, sizes.half_precision).scratch_floats()
     }
 }
 
@@ -42,7 +42,7 @@ impl Kernel for ReorderWeights {
         Split::Nothing
     }
 
-    unsafe fn run<V: Vector, E: Element>(&self, _: &Context<'_>, _: Unit<'_>, _: *mut f32) {}
+    unsafe fn run<V: Simd, E: Element>(&self, _: &Context<'_>, _: Unit<'_>, _: *mut f32) {}
 }
 
 impl Kernel for Forward {
@@ -59,7 +59,7 @@ impl Kernel for Forward {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe {
             match unit {
@@ -97,7 +97,7 @@ impl Kernel for Backward {
             let inputs = way.inputs(memory, &self.op, self.sink.as_ref(), 0);
             return vec![way.gradients(memory, &self.gradient, 0), inputs];
         }
-        let bands = Bands::new(&self.op, memory.halves);
+        let bands = Bands::new(&self.op, memory.half_precision);
         let mut list = vec![Piece::of_gradient(memory, &self.gradient, 0, bands.rows)];
         if self.op.depthwise.is_none() {
             list.push(bands.inputs(memory, &self.op, self.sink.as_ref(), 0));
@@ -110,7 +110,7 @@ impl Kernel for Backward {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
         let Self { op, gradient, sink } = self;
         // SAFETY: the caller's promise.
         unsafe {
@@ -133,7 +133,7 @@ impl Kernel for WeightGradient {
     }
 
     #[inline(always)]
-    unsafe fn run<V: Vector, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
+    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         if let Unit::Part { part } = unit {
             // SAFETY: the caller's promise.
             unsafe { partials::add_up(cx, &self.op, chunks(&self.op, cx.chunks()), part) }

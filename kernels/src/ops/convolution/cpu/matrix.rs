@@ -3,19 +3,19 @@
 //! A run is `vectors` consecutive vectors of images (pixels of a row, of several rows, or of a whole batch).
 //! Rows of an operand lie `row` elements apart.
 
-use crate::cpu::{Element, Prefetcher, Rows, Vector, Work};
+use crate::cpu::{Element, Prefetcher, Rows, Simd, Work};
 use crate::shape::BLOCK;
 
 /// A matrix of weights: element (i, k) at `at + i·row + k·column`.
 #[derive(Clone, Copy)]
-pub(crate) struct Weights {
+pub(crate) struct WeightMatrix {
     pub(crate) at: *const f32,
     pub(crate) row: usize,
     pub(crate) column: usize,
 }
 
 /// The right-hand side of a product, `[column][vector]`.
-pub(crate) trait Source<V: Vector>: Copy {
+pub(crate) trait Source<V: Simd>: Copy {
     /// Vector `j` of column `k`.
     ///
     /// # Safety
@@ -24,7 +24,7 @@ pub(crate) trait Source<V: Vector>: Copy {
 }
 
 /// Where a product goes, `[output][vector]`.
-pub(crate) trait Target<V: Vector>: Copy {
+pub(crate) trait Target<V: Simd>: Copy {
     /// Takes some vectors of output `i`, from vector `j` on.
     ///
     /// # Safety
@@ -32,7 +32,7 @@ pub(crate) trait Target<V: Vector>: Copy {
     unsafe fn put(self, i: usize, j: usize, sums: &[V]);
 }
 
-impl<V: Vector> Source<V> for Rows<*const f32> {
+impl<V: Simd> Source<V> for Rows<*const f32> {
     #[inline(always)]
     unsafe fn get(self, k: usize, j: usize) -> V {
         // SAFETY: the caller's promise.
@@ -40,7 +40,7 @@ impl<V: Vector> Source<V> for Rows<*const f32> {
     }
 }
 
-impl<V: Vector, E: Element> Target<V> for Rows<*mut E> {
+impl<V: Simd, E: Element> Target<V> for Rows<*mut E> {
     #[inline(always)]
     unsafe fn put(self, i: usize, j: usize, sums: &[V]) {
         for (b, &sum) in sums.iter().enumerate() {
@@ -56,8 +56,8 @@ impl<V: Vector, E: Element> Target<V> for Rows<*mut E> {
 /// `y` must have `outputs` rows, `t` `columns` rows of `vectors` vectors, `w` as many elements, `bias` (or
 /// null) `outputs`.
 #[inline(always)]
-pub(crate) unsafe fn multiply<V: Vector>(
-    w: Weights,
+pub(crate) unsafe fn multiply<V: Simd>(
+    w: WeightMatrix,
     bias: *const f32,
     [outputs, columns, vectors]: [usize; 3],
     t: impl Source<V>,
@@ -90,14 +90,14 @@ pub(crate) unsafe fn multiply<V: Vector>(
 
 /// [`multiply`] in a function of its own: its sums stay in registers, whatever its caller holds.
 pub(crate) struct Product<S, T> {
-    pub(crate) w: Weights,
+    pub(crate) w: WeightMatrix,
     pub(crate) bias: *const f32,
     pub(crate) sizes: [usize; 3],
     pub(crate) t: S,
     pub(crate) y: T,
 }
 
-impl<V: Vector, S: Source<V>, T: Target<V>> Work<V> for Product<S, T> {
+impl<V: Simd, S: Source<V>, T: Target<V>> Work<V> for Product<S, T> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { w, bias, sizes, t, y } = self;
@@ -108,8 +108,8 @@ impl<V: Vector, S: Source<V>, T: Target<V>> Work<V> for Product<S, T> {
 
 /// `I` outputs in tiles of `J` vectors.
 #[inline(always)]
-unsafe fn multiply_rows<V: Vector, const I: usize, const J: usize>(
-    w: Weights,
+unsafe fn multiply_rows<V: Simd, const I: usize, const J: usize>(
+    w: WeightMatrix,
     bias: *const f32,
     i: usize,
     columns: usize,
@@ -133,8 +133,8 @@ unsafe fn multiply_rows<V: Vector, const I: usize, const J: usize>(
 }
 
 #[inline(always)]
-unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
-    w: Weights,
+unsafe fn multiply_tile<V: Simd, const I: usize, const J: usize>(
+    w: WeightMatrix,
     bias: *const f32,
     i: usize,
     j: usize,
@@ -178,7 +178,7 @@ unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
 /// # Safety
 /// `d` must have `outputs` rows and `t` `columns` rows of `pixels` blocks, `dw` outputs × columns elements.
 #[inline(always)]
-pub(crate) unsafe fn weight_gradient<V: Vector>(
+pub(crate) unsafe fn weight_gradient<V: Simd>(
     d: Rows<*const f32>,
     t: Rows<*const f32>,
     dw: *mut f32,
@@ -198,7 +198,7 @@ pub(crate) unsafe fn weight_gradient<V: Vector>(
 }
 
 #[inline(always)]
-unsafe fn weight_gradient_tiles<V: Vector, const I: usize, const K: usize, const P: usize>(
+unsafe fn weight_gradient_tiles<V: Simd, const I: usize, const K: usize, const P: usize>(
     d: Rows<*const f32>,
     t: Rows<*const f32>,
     dw: *mut f32,
@@ -230,7 +230,7 @@ unsafe fn weight_gradient_tiles<V: Vector, const I: usize, const K: usize, const
 }
 
 #[inline(always)]
-unsafe fn weight_gradient_tile<V: Vector, const I: usize, const K: usize, const P: usize>(
+unsafe fn weight_gradient_tile<V: Simd, const I: usize, const K: usize, const P: usize>(
     d: Rows<*const f32>,
     t: Rows<*const f32>,
     dw: *mut f32,

@@ -23,8 +23,7 @@ use same::{ImageRows, Same};
 
 use super::{Columns, Convolution};
 use crate::cpu::{
-    Block, BlockSink, Context, Element, Memory, Piece, Prefetch, Rows, Side, Vector, Windows,
-    output_gradients,
+    Block, BlockSink, Context, Element, Memory, Piece, Prefetch, Rows, Side, Simd, Windows, output_gradients,
 };
 use crate::ops::batch_norm::moments;
 use crate::program::{Gradient, Mode, Sink};
@@ -87,8 +86,8 @@ struct Bands {
 }
 
 impl Bands {
-    /// Where activations have 16 bits (`halves`) or 32.
-    fn new(op: &Convolution, halves: bool) -> Self {
+    /// Where activations have 16 bits (`half_precision`) or 32.
+    fn new(op: &Convolution, half_precision: bool) -> Self {
         let windows = windows(op);
         let columns = op.column_count();
         let outputs = op.output.shape.channels;
@@ -97,14 +96,14 @@ impl Bands {
         let same = op.depthwise.and_then(|_| Same::of(&windows));
         let [down, _] = windows.sides();
         let overlap = if rows < down.output { down.extent().saturating_sub(down.stride) } else { 0 };
-        let carried = if halves { overlap } else { 0 };
+        let carried = if half_precision { overlap } else { 0 };
         let run = rows * windows.output.width * BLOCK + RUN_PADDING;
         Self { windows, same, rows, columns, outputs, run, carried }
     }
 
     /// The convolution as one that needs no padded rows, where it is one.
     #[inline(always)]
-    fn same<V: Vector>(&self) -> Option<Same> {
+    fn same<V: Simd>(&self) -> Option<Same> {
         self.same.filter(|same| V::IS_REGISTER && same.has_tiles::<V>())
     }
 
@@ -213,13 +212,8 @@ fn windows(op: &Convolution) -> Windows {
 /// The block's input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread touch
 /// the output.
 #[inline(always)]
-unsafe fn forward<V: Vector, E: Element>(
-    cx: &Context<'_>,
-    op: &Convolution,
-    block: usize,
-    scratch: *mut f32,
-) {
-    let bands = Bands::new(op, cx.memory.halves);
+unsafe fn forward<V: Simd, E: Element>(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32) {
+    let bands = Bands::new(op, cx.memory.half_precision);
     let scratch = bands.scratch(scratch);
     let w = &bands.windows;
     let weights = op.weight.map(|id| cx.weights(id));
@@ -275,7 +269,7 @@ unsafe fn forward<V: Vector, E: Element>(
 /// # Safety
 /// As [`forward`], and no other thread may touch the sink's block or the chunk's sums.
 #[inline(always)]
-unsafe fn backward<V: Vector, E: Element>(
+unsafe fn backward<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
     gradient: &Gradient,
@@ -283,7 +277,7 @@ unsafe fn backward<V: Vector, E: Element>(
     Block { number: block, chunk, first_of_chunk, next }: Block<'_>,
     scratch: *mut f32,
 ) {
-    let bands = Bands::new(op, cx.memory.halves);
+    let bands = Bands::new(op, cx.memory.half_precision);
     let scratch = bands.scratch(scratch);
     let partials = Partials::of(op, cx.memory, chunk);
     let mut prefetch = Prefetch::new(cx.memory, block, cx.blocks(), next);
@@ -385,12 +379,7 @@ unsafe fn backward<V: Vector, E: Element>(
 /// # Safety
 /// They must be there, and room for them.
 #[inline(always)]
-unsafe fn copy<V: Vector, E: Element>(
-    from: Rows<*const f32>,
-    to: Rows<*mut E>,
-    count: usize,
-    vectors: usize,
-) {
+unsafe fn copy<V: Simd, E: Element>(from: Rows<*const f32>, to: Rows<*mut E>, count: usize, vectors: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         for column in 0..count {
@@ -402,7 +391,7 @@ unsafe fn copy<V: Vector, E: Element>(
 }
 
 #[inline(always)]
-unsafe fn sum_run<V: Vector>(run: *const f32, pixels: usize) -> f32 {
+unsafe fn sum_run<V: Simd>(run: *const f32, pixels: usize) -> f32 {
     // SAFETY: the caller's run of pixels.
     unsafe {
         let mut sums = [V::splat(0.0); 2];

@@ -2,7 +2,7 @@
 
 use super::Convolution;
 use super::matrix::{Source, Target};
-use crate::cpu::{BlockSink, Context, Element, Rows, Vector};
+use crate::cpu::{BlockSink, Context, Element, Rows, Simd};
 use crate::shape::BLOCK;
 
 /// The input's pixels as a convolution reads them that goes from pixel to pixel, `[channel][pixel]`.
@@ -36,7 +36,7 @@ impl<E> Clone for Pixels<'_, E> {
 
 impl<E> Copy for Pixels<'_, E> {}
 
-impl<V: Vector, E: Element> Source<V> for Pixels<'_, E> {
+impl<V: Simd, E: Element> Source<V> for Pixels<'_, E> {
     #[inline(always)]
     unsafe fn get(self, k: usize, j: usize) -> V {
         let plane = self.op.input.tensor.shape.pixels() * BLOCK;
@@ -67,7 +67,7 @@ impl<E> Clone for PixelGradients<'_, E> {
 
 impl<E> Copy for PixelGradients<'_, E> {}
 
-impl<V: Vector, E: Element> Target<V> for PixelGradients<'_, E> {
+impl<V: Simd, E: Element> Target<V> for PixelGradients<'_, E> {
     #[inline(always)]
     unsafe fn put(self, k: usize, j: usize, sums: &[V]) {
         let input = self.input.op.input;

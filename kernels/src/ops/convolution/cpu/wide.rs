@@ -3,10 +3,10 @@
 //! weights are read once. Columns and output gradients of all images are gathered first, block by block.
 
 use super::columns::{Band, LiveTaps, columns};
-use super::matrix::{Weights, multiply, weight_gradient};
+use super::matrix::{WeightMatrix, multiply, weight_gradient};
 use super::partials::Partials;
 use super::{Bands, Convolution, Scratch, sum_run};
-use crate::cpu::{BlockSink, Context, Element, Rows, Vector, output_gradients};
+use crate::cpu::{BlockSink, Context, Element, Rows, Simd, output_gradients};
 use crate::ops::batch_norm::moments;
 use crate::ops::convolution::{Columns, Workspace};
 use crate::program::{Gradient, Mode, Sink};
@@ -60,7 +60,7 @@ impl Gathered {
 /// The block of the input must be written, `scratch` have `scratch_floats(op)` elements, and no other thread gather this
 /// block.
 #[inline(always)]
-pub(super) unsafe fn gather_columns<V: Vector, E: Element>(
+pub(super) unsafe fn gather_columns<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
     block: usize,
@@ -83,7 +83,7 @@ pub(super) unsafe fn gather_columns<V: Vector, E: Element>(
 /// # Safety
 /// The block of the gradient must be written, and no other thread gather this block.
 #[inline(always)]
-pub(super) unsafe fn gather_gradients<V: Vector, E: Element>(
+pub(super) unsafe fn gather_gradients<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
     gradient: &Gradient,
@@ -102,7 +102,7 @@ pub(super) unsafe fn gather_gradients<V: Vector, E: Element>(
 /// The columns of all blocks must be gathered, `scratch` have `scratch_floats(op)` elements, and no other thread
 /// compute this part.
 #[inline(always)]
-pub(super) unsafe fn forward<V: Vector, E: Element>(
+pub(super) unsafe fn forward<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
     part: usize,
@@ -117,7 +117,7 @@ pub(super) unsafe fn forward<V: Vector, E: Element>(
     // SAFETY: the caller's promise; `results` has room for a part's channels of all images.
     unsafe {
         let at = cx.weights(weight).add(outputs.start * bands.columns);
-        let weights = Weights { at, row: bands.columns, column: 1 };
+        let weights = WeightMatrix { at, row: bands.columns, column: 1 };
         let bias = op.bias.map_or(std::ptr::null(), |id| cx.weights(id).add(outputs.start));
         let t = Rows { at: gathered.columns.cast_const(), row: bands.run };
         let y = Rows { at: results, row: bands.run };
@@ -143,7 +143,7 @@ pub(super) unsafe fn forward<V: Vector, E: Element>(
 /// # Safety
 /// As [`forward`], and the output gradients of all blocks must be gathered.
 #[inline(always)]
-pub(super) unsafe fn backward<V: Vector, E: Element>(
+pub(super) unsafe fn backward<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
     sink: Option<&Sink>,
@@ -177,7 +177,7 @@ pub(super) unsafe fn backward<V: Vector, E: Element>(
             return;
         }
         let first = inputs.start * taps;
-        let transposed = Weights { at: cx.weights(weight).add(first), row: 1, column: bands.columns };
+        let transposed = WeightMatrix { at: cx.weights(weight).add(first), row: 1, column: bands.columns };
         let dt = Rows { at: scratch, row: bands.run };
         let count = inputs.len() * taps;
         let sizes = [count, bands.outputs, blocks * V::PER_BLOCK];

@@ -1,7 +1,7 @@
 //! The calls of a convolution as launches, and the memory that they need.
 
 use super::tiles::{DepthwiseTiles, WeightTiles};
-use super::{Convolution, Lowered};
+use super::{Convolution, ConvolutionLowering};
 use crate::gpu::{Held, Kernel, Lowering, Sizes};
 use crate::ops::convolution::calls::{Backward, Forward, ReorderWeights, WeightGradient};
 use crate::ops::convolution::{Columns, Workspace};
@@ -32,7 +32,7 @@ impl Kernel for Forward {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        Lowered { op: &self.op, lowering }.convolve();
+        ConvolutionLowering { op: &self.op, lowering }.convolve();
     }
 }
 
@@ -55,12 +55,12 @@ impl Kernel for Backward {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        Lowered { op: &self.op, lowering }.convolve_backward(self.gradient, self.sink);
+        ConvolutionLowering { op: &self.op, lowering }.convolve_backward(self.gradient, self.sink);
     }
 }
 
 impl Kernel for WeightGradient {
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        Lowered { op: &self.op, lowering }.weight_gradient();
+        ConvolutionLowering { op: &self.op, lowering }.weight_gradient();
     }
 }

@@ -17,7 +17,7 @@ use shaders::{
 use tiles::{DepthwiseTiles, WeightTiles, abreast, gradient_strip, tile};
 
 use super::{Columns, Convolution, Workspace};
-use crate::gpu::{Lowering, Page, Parts, Read, SinkViews, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
+use crate::gpu::{Arguments, Lowering, Page, Read, SinkViews, Style, View, X_SHAPE, Y_SHAPE, launch, strip};
 use crate::ops::node_sum::put_gradient;
 use crate::program::{Accesses, Gradient, Resource, Sink};
 use crate::shape::Shape;
@@ -32,13 +32,13 @@ struct Depthwise {
     weight: View,
 }
 
-/// A convolution that is lowered.
-struct Lowered<'a, 'l> {
+/// A convolution and where its launches go.
+struct ConvolutionLowering<'a, 'l> {
     op: &'a Convolution,
     lowering: &'a mut Lowering<'l>,
 }
 
-impl Lowered<'_, '_> {
+impl ConvolutionLowering<'_, '_> {
     fn convolve(&mut self) {
         let op = self.op;
         let shape = op.output.shape;
@@ -48,14 +48,14 @@ impl Lowered<'_, '_> {
             let columns =
                 op.weight.map_or_else(|| self.lowering.places.tensor(op.output), |_| self.columns());
             let tile = strip(shape.width);
-            let parts = Parts::default()
+            let arguments = Arguments::default()
                 .read(self.lowering.places.input(op.input))
                 .view("w", "w_block", depthwise.weight)
                 .view("y", "y_block", columns);
-            let parts = depthwise.parts(parts, tile, op.input.tensor.shape, columns.shape);
+            let arguments = depthwise.arguments(arguments, tile, op.input.tensor.shape, columns.shape);
             self.lowering.push(
                 stage,
-                self.lowering.launch_over(&DEPTHWISE, parts, shape, tile, columns.shape.channels),
+                self.lowering.launch_over(&DEPTHWISE, arguments, shape, tile, columns.shape.channels),
             );
             stage = 1;
         }
@@ -69,7 +69,7 @@ impl Lowered<'_, '_> {
         let bias = op
             .bias
             .map_or(0, |bias| self.lowering.places.state.parameters + self.lowering.layout.offset(bias));
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .view("y", "y_block", self.lowering.places.tensor(op.output))
             .choice("BIAS", op.bias.is_some())
             .constant("OUT_TILE", tile)
@@ -77,9 +77,9 @@ impl Lowered<'_, '_> {
             .constant("ABREAST", abreast)
             .field("bias", bias)
             .view("w", "w_block", self.quads(Workspace::Weights));
-        let parts = self.matrix(parts);
+        let arguments = self.matrix(arguments);
         let (tiles, rounds) = (shape.channels / tile, matrix.rounds(matrix.shape.channels));
-        let launch = self.lowering.launch_loops(&CONVOLVE, parts, shape, pixels, tiles, rounds);
+        let launch = self.lowering.launch_loops(&CONVOLVE, arguments, shape, pixels, tiles, rounds);
         self.lowering.push(stage, launch);
     }
 
@@ -135,13 +135,13 @@ impl Lowered<'_, '_> {
 
     fn sum(&mut self, partials: Workspace, parts: usize, elements: usize, gradient: usize) {
         let (page, base) = self.words(partials);
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .words("partials", page)
             .field("partials", base as usize)
             .field("parts", parts)
             .field("elements", elements)
             .field("gradient", gradient);
-        self.lowering.push(0, launch(&SUM_PARTIALS, parts, elements, 1));
+        self.lowering.push(0, launch(&SUM_PARTIALS, arguments, elements, 1));
     }
 
     fn weight_partials(&mut self, gradient: Gradient) {
@@ -158,20 +158,20 @@ impl Lowered<'_, '_> {
         let WeightTiles { out_tile, column_tile, parts: split } =
             WeightTiles::new(op, self.lowering.settings.batch_size, self.lowering.style);
         let (page, base) = self.words(Workspace::Partials);
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .gradient(gradient)
             .words("partials", page)
             .field("partials", base as usize)
             .constant("OUT_TILE", out_tile)
             .constant("COLUMN_TILE", column_tile)
             .field("parts", split);
-        let parts = self.matrix(parts);
+        let arguments = self.matrix(arguments);
         let (across, down) = (op.columns_of_group() / column_tile, shape.channels / out_tile);
         let kernels = [&WEIGHT_PARTIALS, &WEIGHT_PARTIALS_WALK];
-        let launch_of_sums = self.lowering.launch_sums(kernels, parts, split * across, down);
+        let launch_of_sums = self.lowering.launch_sums(kernels, arguments, split * across, down);
         self.lowering.push_part(0, launch_of_sums, columns);
         if let Some(bias) = op.bias {
-            let parts = Parts::default()
+            let arguments = Arguments::default()
                 .gradient(gradient)
                 .field("outputs", shape.channels)
                 .field("y_pixels", shape.pixels())
@@ -179,7 +179,7 @@ impl Lowered<'_, '_> {
                     "bias_gradient",
                     self.lowering.places.state.gradients + self.lowering.layout.offset(bias),
                 );
-            self.lowering.push_part(0, launch(&BIAS_GRADIENT, parts, shape.channels, 1), bias_part);
+            self.lowering.push_part(0, launch(&BIAS_GRADIENT, arguments, shape.channels, 1), bias_part);
         }
     }
 
@@ -189,16 +189,16 @@ impl Lowered<'_, '_> {
         let matrix = Matrix::of(op);
         let (shape, (tile, pixels)) =
             (matrix.shape, matrix.gradient_tile(self.lowering.settings.batch_size, self.lowering.style));
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .gradient(gradient)
             .sink(to)
             .constant("IN_TILE", tile)
             .constant("PIXELS", pixels)
             .view("w", "w_block", self.quads(Workspace::GradientWeights));
-        let parts = self.matrix(parts);
+        let arguments = self.matrix(arguments);
         let (tiles, rounds) = (shape.channels / tile, matrix.rounds(op.output.shape.channels));
         let launch =
-            self.lowering.launch_loops(&CONVOLVE_INPUT_GRADIENT, parts, shape, pixels, tiles, rounds);
+            self.lowering.launch_loops(&CONVOLVE_INPUT_GRADIENT, arguments, shape, pixels, tiles, rounds);
         self.lowering.push_part(0, launch, part);
     }
 
@@ -208,17 +208,17 @@ impl Lowered<'_, '_> {
             DepthwiseTiles::new(op, self.lowering.settings.batch_size, self.lowering.style);
         let channels = op.input.tensor.shape.channels;
         let (page, base) = self.words(Workspace::DepthwisePartials);
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .read(self.lowering.places.input(op.input))
             .view("g", "g_block", gradients)
             .words("partials", page)
             .field("partials", base as usize)
             .field("parts", split);
-        let parts = depthwise.parts(parts, tile, op.input.tensor.shape, gradients.shape);
+        let arguments = depthwise.arguments(arguments, tile, op.input.tensor.shape, gradients.shape);
         let kernels = [&DEPTHWISE_WEIGHT_PARTIALS, &DEPTHWISE_WEIGHT_PARTIALS_WALK];
         let part = Accesses::default().reads_input(op.input).reads(self.own(Workspace::ColumnGradients));
         let part = part.writes(self.own(Workspace::DepthwisePartials));
-        self.lowering.push_part(1, self.lowering.launch_sums(kernels, parts, split, channels), part);
+        self.lowering.push_part(1, self.lowering.launch_sums(kernels, arguments, split, channels), part);
     }
 
     fn depthwise_input_gradient(&mut self, depthwise: &Depthwise, gradients: View, sink: Sink) {
@@ -226,15 +226,16 @@ impl Lowered<'_, '_> {
         let shape = op.input.tensor.shape;
         let stride = depthwise.stride;
         let tile = gradient_strip(shape.width, stride);
-        let parts = Parts::default()
+        let arguments = Arguments::default()
             .read(self.lowering.places.input(op.input))
             .view("w", "w_block", depthwise.weight)
             .view("g", "g_block", gradients)
             .sink(self.lowering.places.sink(sink));
-        let parts = depthwise.parts(parts, tile, shape, gradients.shape);
+        let arguments = depthwise.arguments(arguments, tile, shape, gradients.shape);
         let tiles =
             Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(tile), ..shape };
-        let launch = self.lowering.launch_over(&DEPTHWISE_INPUT_GRADIENT, parts, tiles, 1, shape.channels);
+        let launch =
+            self.lowering.launch_over(&DEPTHWISE_INPUT_GRADIENT, arguments, tiles, 1, shape.channels);
         let part = Accesses::default().reads_input(op.input).reads(self.own(Workspace::ColumnGradients));
         let part = part.reads(self.own(Workspace::Taps)).gives(sink);
         self.lowering.push_part(1, launch, part);
@@ -267,12 +268,12 @@ impl Lowered<'_, '_> {
     }
 
     /// What kernels of the matrix need of it.
-    fn matrix(&self, parts: Parts) -> Parts {
+    fn matrix(&self, arguments: Arguments) -> Arguments {
         let op = self.op;
         let matrix = Matrix::of(op);
         // Pixels from the corner of the first window to that of the image, which may be less than none: two's complement.
         let [above, left] = matrix.padding.map(|padding| padding.wrapping_sub(matrix.offset));
-        parts
+        arguments
             .read(self.matrix_input())
             .shape(X_SHAPE, matrix.shape)
             .shape(Y_SHAPE, op.output.shape)
@@ -362,8 +363,8 @@ impl Matrix {
 
 impl Depthwise {
     /// What depthwise kernels need that make `tile` neighbouring elements of a row.
-    fn parts(&self, parts: Parts, tile: usize, input: Shape, output: Shape) -> Parts {
-        parts
+    fn arguments(&self, arguments: Arguments, tile: usize, input: Shape, output: Shape) -> Arguments {
+        arguments
             .shape(X_SHAPE, input)
             .shape(Y_SHAPE, output)
             .constant("KERNEL", self.kernel)

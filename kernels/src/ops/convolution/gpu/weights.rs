@@ -4,7 +4,7 @@
 use super::shaders::REORDER_WEIGHTS;
 use super::tiles::{reordering_groups, tile};
 use super::{Convolution, Matrix, Workspace};
-use crate::gpu::{Lowering, Parts, Style, View};
+use crate::gpu::{Arguments, Lowering, Style, View};
 use crate::ops::convolution::Columns;
 use crate::ops::convolution::calls::{Pass, ReorderWeights};
 use crate::program::ParamId;
@@ -123,7 +123,7 @@ impl ReorderWeights {
             let (workgroups, count) = (reordering_groups(lowering.style), quads.group_count());
             let jobs = |group| (0..count).step_by(QUADS_A_JOB).map(move |first| (group, first));
             for (group, first) in (0..quads.groups).flat_map(jobs) {
-                let parts = Parts::default()
+                let arguments = Arguments::default()
                     .view("w", "w_block", View { base: to.base + (group * count) as u32, ..to })
                     .field("weight", weight + group * quads.group)
                     .field("first", first)
@@ -134,7 +134,7 @@ impl ReorderWeights {
                     .field("row", quads.row)
                     .field("channel", quads.channel)
                     .constant("GROUPS", workgroups);
-                lowering.push(0, lowering.launch_groups(&REORDER_WEIGHTS, parts, workgroups));
+                lowering.push(0, lowering.launch_groups(&REORDER_WEIGHTS, arguments, workgroups));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::products::Tap;
+use super::products::TapOffsets;
 use crate::cpu::{Memory, Piece, Windows};
 use crate::ops::convolution::Convolution;
 use crate::ops::convolution::cpu::{BAND_FLOATS, RUN_PADDING, windows};
@@ -40,7 +40,7 @@ pub(in crate::ops::convolution::cpu) struct Implicit {
 
 /// Places in the scratch memory of one thread.
 pub(super) struct Areas {
-    pub(super) taps: *mut Tap,
+    pub(super) taps: *mut TapOffsets,
     pub(super) inputs: *mut f32,
     pub(super) gradients: *mut f32,
     pub(super) sums: *mut f32,
@@ -188,14 +188,14 @@ impl Implicit {
     /// # Safety
     /// There must be room for all of them.
     #[inline(always)]
-    pub(super) unsafe fn taps<'a>(&self, to: *mut Tap) -> &'a [Tap] {
+    pub(super) unsafe fn taps<'a>(&self, to: *mut TapOffsets) -> &'a [TapOffsets] {
         let w = &self.windows;
         let mut count = 0;
         for ky in 0..w.kernel[0] {
             for kx in 0..w.kernel[1] {
                 let read = ky * w.row_floats() + w.tap_column(kx);
                 // SAFETY: the caller's promise.
-                unsafe { to.add(count).write(Tap { read: read as u32, weight: count as u32 }) };
+                unsafe { to.add(count).write(TapOffsets { read: read as u32, weight: count as u32 }) };
                 count += 1;
             }
         }
@@ -209,7 +209,12 @@ impl Implicit {
     /// # Safety
     /// There must be room for all of them.
     #[inline(always)]
-    pub(super) unsafe fn taps_back<'a>(&self, to: *mut Tap, [y, x]: [usize; 2], first: isize) -> &'a [Tap] {
+    pub(super) unsafe fn taps_back<'a>(
+        &self,
+        to: *mut TapOffsets,
+        [y, x]: [usize; 2],
+        first: isize,
+    ) -> &'a [TapOffsets] {
         let w = &self.windows;
         let stride = w.stride as isize;
         let mut count = 0;
@@ -223,7 +228,8 @@ impl Implicit {
                     let read = row * self.gradient_row() + column * BLOCK;
                     // SAFETY: the caller's promise.
                     unsafe {
-                        to.add(count).write(Tap { read: read as u32, weight: w.tap_number(ky, kx) as u32 });
+                        to.add(count)
+                            .write(TapOffsets { read: read as u32, weight: w.tap_number(ky, kx) as u32 });
                     }
                     count += 1;
                 }

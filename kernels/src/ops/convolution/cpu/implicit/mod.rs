@@ -10,12 +10,12 @@ use std::ops::Range;
 
 pub(super) use self::bands::Implicit;
 use self::bands::{Areas, Residue};
-use self::products::{Planes, Sizes, TapGradient, TapProduct, TapWeights};
+use self::products::{Planes, ProductSizes, TapGradient, TapProduct, TapWeights};
 use super::groups::groups;
 use super::partials::Partials;
 use super::{Convolution, wide, windows};
 use crate::cpu::{
-    Block, BlockSink, Context, Element, OutputGradients, Prefetch, Prefetcher, Rows, Vector, Work, pad_rows,
+    Block, BlockSink, Context, Element, OutputGradients, Prefetch, Prefetcher, Rows, Simd, Work, pad_rows,
 };
 use crate::ops::batch_norm::moments;
 use crate::ops::convolution::Columns;
@@ -42,7 +42,7 @@ pub(super) struct ForwardBands<'a, E> {
     pub(super) element: PhantomData<E>,
 }
 
-impl<V: Vector, E: Element> Work<V> for ForwardBands<'_, E> {
+impl<V: Simd, E: Element> Work<V> for ForwardBands<'_, E> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { cx, op, block, scratch, .. } = self;
@@ -62,7 +62,7 @@ pub(super) struct BackwardBands<'a, E> {
     pub(super) element: PhantomData<E>,
 }
 
-impl<V: Vector, E: Element> Work<V> for BackwardBands<'_, E> {
+impl<V: Simd, E: Element> Work<V> for BackwardBands<'_, E> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { cx, op, gradient, sink, block, scratch, .. } = self;
@@ -74,12 +74,7 @@ impl<V: Vector, E: Element> Work<V> for BackwardBands<'_, E> {
 /// # Safety
 /// As [`forward`](super::forward).
 #[inline(always)]
-unsafe fn forward<V: Vector, E: Element>(
-    cx: &Context<'_>,
-    op: &Convolution,
-    block: usize,
-    scratch: *mut f32,
-) {
+unsafe fn forward<V: Simd, E: Element>(cx: &Context<'_>, op: &Convolution, block: usize, scratch: *mut f32) {
     let Some(weights) = op.weight.map(|id| cx.weights(id)) else { return };
     let way = Implicit::new(op);
     let areas = way.areas(scratch, way.forward_floats(op));
@@ -123,7 +118,8 @@ unsafe fn forward<V: Vector, E: Element>(
                         output: group.columns.len(),
                         channel: taps.len(),
                     };
-                    let sizes = Sizes { outputs: group.outputs.len(), channels: part.len(), rows, width };
+                    let sizes =
+                        ProductSizes { outputs: group.outputs.len(), channels: part.len(), rows, width };
                     let to = output.add(group.outputs.start * plane + first * width * BLOCK);
                     let y = Rows { at: to, row: plane };
                     let sums = Rows { at: areas.sums, row: way.run() };
@@ -153,7 +149,7 @@ unsafe fn forward<V: Vector, E: Element>(
 /// # Safety
 /// As [`backward`](super::backward).
 #[inline(always)]
-unsafe fn backward<V: Vector, E: Element>(
+unsafe fn backward<V: Simd, E: Element>(
     cx: &Context<'_>,
     op: &Convolution,
     gradient: &Gradient,
@@ -214,8 +210,12 @@ unsafe fn backward<V: Vector, E: Element>(
                     };
                     let at = areas.inputs.add(channels.start * way.plane).cast_const();
                     let x = Planes { at, plane: way.plane, row: w.stride * w.row_floats() };
-                    let sizes =
-                        Sizes { outputs: part.len(), channels: channels.len(), rows, width: w.output.width };
+                    let sizes = ProductSizes {
+                        outputs: part.len(),
+                        channels: channels.len(),
+                        rows,
+                        width: w.output.width,
+                    };
                     let dw = Rows { at: partials.weight.add(part.start * columns), row: columns };
                     let taps = way.taps(areas.taps);
                     V::outlined(TapGradient { d, x, taps, sizes, dw, prefetch: &mut prefetch });
@@ -230,7 +230,7 @@ unsafe fn backward<V: Vector, E: Element>(
 
 /// Copies output rows `rows` of an output's gradients, with zeros around them.
 #[inline(always)]
-unsafe fn pad_gradients<V: Vector, E: Element>(
+unsafe fn pad_gradients<V: Simd, E: Element>(
     gradients: &OutputGradients<'_, V, E>,
     way: &Implicit,
     output: usize,
@@ -262,7 +262,7 @@ impl Implicit {
     /// # Safety
     /// The scratch areas have the sizes that `backward_floats` says, and `w` and `d` so many `[inputs, outputs]`.
     #[inline(always)]
-    unsafe fn add_back<V: Vector>(
+    unsafe fn add_back<V: Simd>(
         &self,
         areas: &Areas,
         w: TapWeights,
@@ -277,7 +277,7 @@ impl Implicit {
             let y = Rows { at: areas.sums.wrapping_add(place), row: self.gradient_run() };
             let at = if begins { std::ptr::null() } else { y.at.cast_const() };
             let sums = Rows { at, row: y.row };
-            let sizes = Sizes { outputs: inputs, channels: outputs, rows: count, width };
+            let sizes = ProductSizes { outputs: inputs, channels: outputs, rows: count, width };
             // SAFETY: margins are as wide as taps reach.
             unsafe {
                 let taps = self.taps_back(areas.taps, corner, first);
@@ -291,7 +291,7 @@ impl Implicit {
     /// # Safety
     /// They must be there.
     #[inline(always)]
-    unsafe fn give<V: Vector, E: Element>(
+    unsafe fn give<V: Simd, E: Element>(
         &self,
         cx: &Context<'_>,
         op: &Convolution,

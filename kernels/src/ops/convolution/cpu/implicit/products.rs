@@ -1,13 +1,13 @@
 //! Products of a dense convolution that read their columns where these lie: a column is a tap of a channel, and what it
 //! holds for the pixels of a row is a place in that channel's padded rows ("implicit GEMM").
 
-use crate::cpu::{Prefetcher, Rows, Vector, Work};
+use crate::cpu::{Prefetcher, Rows, Simd, Work};
 use crate::ops::convolution::cpu::matrix::Target;
 use crate::shape::BLOCK;
 
 /// A tap: elements from a pixel's place to what the tap reads for it, and from a channel's first weight to its own.
 #[derive(Clone, Copy)]
-pub(super) struct Tap {
+pub(super) struct TapOffsets {
     pub(super) read: u32,
     pub(super) weight: u32,
 }
@@ -32,7 +32,7 @@ pub(super) struct TapWeights {
 
 /// Outputs, channels and pixels of a product; pixels are those of rows of `width`.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(super) struct ProductSizes {
     pub(super) outputs: usize,
     pub(super) channels: usize,
     pub(super) rows: usize,
@@ -44,19 +44,19 @@ pub(super) struct Sizes {
 /// output.
 pub(super) struct TapProduct<'a, T, A> {
     pub(super) w: TapWeights,
-    pub(super) taps: &'a [Tap],
-    pub(super) sizes: Sizes,
+    pub(super) taps: &'a [TapOffsets],
+    pub(super) sizes: ProductSizes,
     pub(super) x: Planes<*const f32>,
     pub(super) sums: Rows<*const f32>,
     pub(super) y: T,
     pub(super) prefetch: &'a mut A,
 }
 
-impl<V: Vector, T: Target<V>, A: Prefetcher> Work<V> for TapProduct<'_, T, A> {
+impl<V: Simd, T: Target<V>, A: Prefetcher> Work<V> for TapProduct<'_, T, A> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { w, taps, sizes, x, sums, y, prefetch } = self;
-        let Sizes { outputs, rows, width, .. } = sizes;
+        let ProductSizes { outputs, rows, width, .. } = sizes;
         let vectors = rows * width * V::PER_BLOCK;
         let mut i = 0;
         // SAFETY: tiles stay inside the bounds that the fields promise.
@@ -85,10 +85,10 @@ impl<V: Vector, T: Target<V>, A: Prefetcher> Work<V> for TapProduct<'_, T, A> {
 
 /// `I` outputs in tiles of `J` vectors.
 #[inline(always)]
-unsafe fn multiply_rows<V: Vector, const I: usize, const J: usize>(
+unsafe fn multiply_rows<V: Simd, const I: usize, const J: usize>(
     w: TapWeights,
-    taps: &[Tap],
-    sizes: Sizes,
+    taps: &[TapOffsets],
+    sizes: ProductSizes,
     i: usize,
     vectors: usize,
     x: Planes<*const f32>,
@@ -111,10 +111,10 @@ unsafe fn multiply_rows<V: Vector, const I: usize, const J: usize>(
 }
 
 #[inline(always)]
-unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
+unsafe fn multiply_tile<V: Simd, const I: usize, const J: usize>(
     w: TapWeights,
-    taps: &[Tap],
-    sizes: Sizes,
+    taps: &[TapOffsets],
+    sizes: ProductSizes,
     i: usize,
     j: usize,
     x: Planes<*const f32>,
@@ -171,13 +171,13 @@ unsafe fn multiply_tile<V: Vector, const I: usize, const J: usize>(
 pub(super) struct TapGradient<'a, A> {
     pub(super) d: Planes<*const f32>,
     pub(super) x: Planes<*const f32>,
-    pub(super) taps: &'a [Tap],
-    pub(super) sizes: Sizes,
+    pub(super) taps: &'a [TapOffsets],
+    pub(super) sizes: ProductSizes,
     pub(super) dw: Rows<*mut f32>,
     pub(super) prefetch: &'a mut A,
 }
 
-impl<V: Vector, A: Prefetcher> Work<V> for TapGradient<'_, A> {
+impl<V: Simd, A: Prefetcher> Work<V> for TapGradient<'_, A> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { d, x, taps, sizes, dw, prefetch } = self;
@@ -194,11 +194,11 @@ impl<V: Vector, A: Prefetcher> Work<V> for TapGradient<'_, A> {
 
 /// Gradients of few outputs stay in a first-level cache while the columns go by.
 #[inline(always)]
-unsafe fn weight_tiles<V: Vector, const I: usize, const K: usize, const P: usize>(
+unsafe fn weight_tiles<V: Simd, const I: usize, const K: usize, const P: usize>(
     d: Planes<*const f32>,
     x: Planes<*const f32>,
-    taps: &[Tap],
-    sizes: Sizes,
+    taps: &[TapOffsets],
+    sizes: ProductSizes,
     dw: Rows<*mut f32>,
     prefetch: &mut impl Prefetcher,
 ) {
@@ -218,11 +218,11 @@ unsafe fn weight_tiles<V: Vector, const I: usize, const K: usize, const P: usize
 }
 
 #[inline(always)]
-unsafe fn weight_columns<V: Vector, const I: usize, const K: usize, const P: usize>(
+unsafe fn weight_columns<V: Simd, const I: usize, const K: usize, const P: usize>(
     d: Planes<*const f32>,
     x: Planes<*const f32>,
-    taps: &[Tap],
-    sizes: Sizes,
+    taps: &[TapOffsets],
+    sizes: ProductSizes,
     k: usize,
     dw: Rows<*mut f32>,
     prefetch: &mut impl Prefetcher,
@@ -249,12 +249,12 @@ unsafe fn weight_columns<V: Vector, const I: usize, const K: usize, const P: usi
 }
 
 #[inline(always)]
-unsafe fn weight_tile<V: Vector, const I: usize, const K: usize, const P: usize>(
+unsafe fn weight_tile<V: Simd, const I: usize, const K: usize, const P: usize>(
     d: Planes<*const f32>,
     i: usize,
     at: [*const f32; K],
     row: usize,
-    sizes: Sizes,
+    sizes: ProductSizes,
     dw: Rows<*mut f32>,
     prefetch: &mut impl Prefetcher,
 ) {

@@ -20,7 +20,7 @@ use self::taps::{
 use self::weights::WeightGradients;
 use super::matrix::Target;
 use super::rows::SinkRows;
-use crate::cpu::{Element, Prefetcher, Reading, Vector, Windows};
+use crate::cpu::{Element, Prefetcher, Reading, Simd, Windows};
 use crate::shape::BLOCK;
 
 /// Rows of one channel of a block, one after the other; those that a stride of two goes over in halves.
@@ -34,7 +34,7 @@ pub(super) struct ImageRows {
 /// A depthwise convolution that keeps the size of the image, or halves it.
 #[derive(Clone, Copy)]
 pub(super) struct Same {
-    taps: Taps,
+    taps: CompiledKernel,
     stride: usize,
     /// Rows and pixels from the middle tap to the last.
     reach: usize,
@@ -46,7 +46,7 @@ pub(super) struct Same {
 
 /// Kernels that are compiled.
 #[derive(Clone, Copy)]
-enum Taps {
+enum CompiledKernel {
     Three,
     Five,
     DilatedThree,
@@ -67,7 +67,7 @@ macro_rules! with_taps {
     };
     ([$($kernel:ident),*] $taps:expr, $name:ident => $call:expr) => {
         match $taps {
-            $(Taps::$kernel => {
+            $(CompiledKernel::$kernel => {
                 type $name = $kernel;
                 $call
             })*
@@ -79,14 +79,14 @@ impl Same {
     /// The windows as such a convolution, where they are one that is compiled.
     pub(super) fn of(w: &Windows) -> Option<Self> {
         let taps = match (w.stride, w.kernel, w.dilation) {
-            (1, [3, 3], 1) => Taps::Three,
-            (1, [5, 5], 1) => Taps::Five,
-            (1, [3, 3], 2) => Taps::DilatedThree,
-            (1, [5, 5], 2) => Taps::DilatedFive,
-            (2, [3, 3], 1) => Taps::HalvingThree,
-            (2, [5, 5], 1) => Taps::HalvingFive,
-            (2, [3, 3], 2) => Taps::HalvingDilatedThree,
-            (2, [5, 5], 2) => Taps::HalvingDilatedFive,
+            (1, [3, 3], 1) => CompiledKernel::Three,
+            (1, [5, 5], 1) => CompiledKernel::Five,
+            (1, [3, 3], 2) => CompiledKernel::DilatedThree,
+            (1, [5, 5], 2) => CompiledKernel::DilatedFive,
+            (2, [3, 3], 1) => CompiledKernel::HalvingThree,
+            (2, [5, 5], 1) => CompiledKernel::HalvingFive,
+            (2, [3, 3], 2) => CompiledKernel::HalvingDilatedThree,
+            (2, [5, 5], 2) => CompiledKernel::HalvingDilatedFive,
             _ => return None,
         };
         let [down, _] = w.sides();
@@ -98,7 +98,7 @@ impl Same {
 
     /// Whether rows of so many pixels are tiles that are compiled.
     #[inline(always)]
-    pub(super) fn has_tiles<V: Vector>(&self) -> bool {
+    pub(super) fn has_tiles<V: Simd>(&self) -> bool {
         has_tiles::<V>(self.width, self.tap_reach())
     }
 
@@ -122,12 +122,18 @@ impl Same {
         self.stride * self.width * BLOCK
     }
 
+    /// Elements of an output row, and of a half of an input row.
+    #[inline(always)]
+    fn output_row(&self) -> usize {
+        self.width * BLOCK
+    }
+
     /// Copies `rows` input rows of a channel as they are read, for a stride of two in halves.
     ///
     /// # Safety
     /// `from` must be the first row, and `to` have room.
     #[inline(always)]
-    pub(super) unsafe fn read<V: Vector, E: Element>(
+    pub(super) unsafe fn read<V: Simd, E: Element>(
         &self,
         reading: Reading<V>,
         from: *const E,
@@ -139,10 +145,10 @@ impl Same {
             if self.stride == 1 {
                 return reading.read(from, 1, to, rows * self.width);
             }
-            for half in 0..2 * rows {
-                // The half's first pixel.
-                let from = from.add((half / 2 * 2 * self.width + half % 2) * BLOCK);
-                reading.read(from, 2, to.add(half * self.width * BLOCK), self.width);
+            for half_row in 0..2 * rows {
+                // The half row's first pixel.
+                let from = from.add((half_row / 2 * 2 * self.width + half_row % 2) * BLOCK);
+                reading.read(from, 2, to.add(half_row * self.output_row()), self.width);
             }
         }
     }
@@ -152,7 +158,7 @@ impl Same {
     /// # Safety
     /// `x` must be what they [read](Self::image_rows), `weights` be those of the channel, and `to` have room.
     #[inline(always)]
-    pub(super) unsafe fn forward<V: Vector>(
+    pub(super) unsafe fn forward<V: Simd>(
         &self,
         x: &ImageRows,
         weights: *const f32,
@@ -171,7 +177,7 @@ impl Same {
     /// # Safety
     /// `weights` must be those of the channel, and `to` hold the rows. `d` may be any output rows: others count as zeros.
     #[inline(always)]
-    pub(super) unsafe fn backward<V: Vector, E: Element>(
+    pub(super) unsafe fn backward<V: Simd, E: Element>(
         &self,
         d: &ImageRows,
         weights: *const f32,
@@ -189,7 +195,7 @@ impl Same {
     /// # Safety
     /// `x` must be what the output rows [read](Self::image_rows).
     #[inline(always)]
-    pub(super) unsafe fn weight_gradients<V: Vector>(&self, d: &ImageRows, x: &ImageRows, dw: &mut [f32]) {
+    pub(super) unsafe fn weight_gradients<V: Simd>(&self, d: &ImageRows, x: &ImageRows, dw: &mut [f32]) {
         // SAFETY: the caller's promise.
         with_taps!(self.taps, T => unsafe {
             V::outlined(WeightGradients::<T> { same: self, d, x, dw, taps: PhantomData });

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::taps::{ROW_MAX, Row, RowTaps, for_tiles};
 use super::{Gated, ImageRows, Same};
-use crate::cpu::{ChannelSink, Element, Prefetcher, Vector, Work};
+use crate::cpu::{ChannelSink, Element, Prefetcher, Simd, Work};
 use crate::ops::convolution::cpu::matrix::Target;
 use crate::shape::BLOCK;
 
@@ -20,7 +20,7 @@ pub(super) struct Slide<'a, T, O, A> {
     pub(super) taps: PhantomData<T>,
 }
 
-impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Work<V> for Slide<'_, T, O, A> {
+impl<V: Simd, T: RowTaps, O: Target<V>, A: Prefetcher> Work<V> for Slide<'_, T, O, A> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { same, from, weights, rows, to, prefetch, .. } = self;
@@ -33,9 +33,10 @@ impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Work<V> for Slide<'_, T
                     let row = (y * T::STRIDE + tap * T::DILATION).wrapping_sub(same.reach);
                     list.push(from, row, same.input_row(), weights.add(tap * T::COUNT));
                 }
-                let half = same.width * BLOCK;
+                let half_row_stride = same.output_row();
                 let list = &list.list[..list.count];
-                let mut row = SlidRow::<V, T, _, _> { list, half, r, to, prefetch, kinds: PhantomData };
+                let mut row =
+                    SlidRow::<V, T, _, _> { list, half_row_stride, r, to, prefetch, kinds: PhantomData };
                 for_tiles::<V>(same.width, same.tap_reach(), &mut row);
             }
         }
@@ -52,7 +53,7 @@ pub(super) struct SlideBack<'a, T, E, A> {
     pub(super) taps: PhantomData<T>,
 }
 
-impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_, T, E, A> {
+impl<V: Simd, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_, T, E, A> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { same, from, weights, to: Gated { gate, to }, prefetch, .. } = self;
@@ -63,7 +64,7 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_,
                 for tap in 0..T::COUNT {
                     let row = (y + same.reach).wrapping_sub(tap * T::DILATION);
                     if row.is_multiple_of(T::STRIDE) {
-                        list.push(from, row / T::STRIDE, same.width * BLOCK, weights.add(tap * T::COUNT));
+                        list.push(from, row / T::STRIDE, same.output_row(), weights.add(tap * T::COUNT));
                     }
                 }
                 let list = &list.list[..list.count];
@@ -72,7 +73,7 @@ impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher> Work<V> for SlideBack<'_,
                 let mut even = SlidBackRow::<V, T, E, _, 0> { list, gate, to, prefetch, kinds };
                 for_tiles::<V>(same.width, same.tap_reach(), &mut even);
                 if T::STRIDE == 2 {
-                    let gate = gate.map(|gate| gate.add(same.width * BLOCK));
+                    let gate = gate.map(|gate| gate.add(same.output_row()));
                     let mut odd = SlidBackRow::<V, T, E, _, 1> { list, gate, to, prefetch, kinds };
                     for_tiles::<V>(same.width, same.tap_reach(), &mut odd);
                 }
@@ -109,14 +110,14 @@ impl TapRows {
 /// An output row.
 struct SlidRow<'a, V, T, O, A> {
     list: &'a [TapRow],
-    half: usize,
+    half_row_stride: usize,
     r: usize,
     to: O,
     prefetch: &'a mut A,
     kinds: PhantomData<(V, T)>,
 }
 
-impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Row for SlidRow<'_, V, T, O, A> {
+impl<V: Simd, T: RowTaps, O: Target<V>, A: Prefetcher> Row for SlidRow<'_, V, T, O, A> {
     #[inline(always)]
     unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize, _: usize) {
         // SAFETY: the rows are there, and taps outside the image are left out.
@@ -125,7 +126,7 @@ impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Row for SlidRow<'_, V, 
             let mut sums = [[V::splat(0.0); 2]; X];
             for &(at, weights) in self.list {
                 self.prefetch.step(T::COUNT * X * BLOCK);
-                T::add::<V, X, LEFT, RIGHT>(&mut sums, at.add(x * BLOCK), self.half, weights);
+                T::add::<V, X, LEFT, RIGHT>(&mut sums, at.add(x * BLOCK), self.half_row_stride, weights);
             }
             for (j, sums) in sums.iter().enumerate() {
                 self.to.put(self.r, (x + j) * V::PER_BLOCK, &sums[..V::PER_BLOCK]);
@@ -137,7 +138,7 @@ impl<V: Vector, T: RowTaps, O: Target<V>, A: Prefetcher> Row for SlidRow<'_, V, 
 /// A row of the input's gradients, or a half of it.
 struct SlidBackRow<'a, V, T, E, A, const HALF: usize> {
     list: &'a [TapRow],
-    /// The half.
+    /// What the half row is gated by.
     gate: Option<*const f32>,
     /// The row.
     to: ChannelSink<E>,
@@ -145,7 +146,7 @@ struct SlidBackRow<'a, V, T, E, A, const HALF: usize> {
     kinds: PhantomData<(V, T)>,
 }
 
-impl<V: Vector, T: RowTaps, E: Element, A: Prefetcher, const HALF: usize> Row
+impl<V: Simd, T: RowTaps, E: Element, A: Prefetcher, const HALF: usize> Row
     for SlidBackRow<'_, V, T, E, A, HALF>
 {
     #[inline(always)]

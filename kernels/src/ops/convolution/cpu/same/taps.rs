@@ -1,7 +1,7 @@
 //! The taps of a row of a kernel, and the tiles of a row of pixels: which taps of a tile fall outside the image is known when
 //! they are compiled.
 
-use crate::cpu::Vector;
+use crate::cpu::Simd;
 use crate::shape::BLOCK;
 
 /// Most taps of a row of a kernel.
@@ -15,15 +15,15 @@ pub(super) trait RowTaps {
     const DILATION: usize;
     const STRIDE: usize;
 
-    /// Adds to the sums of `X` output pixels what the row's taps read of the input row `at`, whose halves are `half` elements
-    /// apart. `LEFT`, `RIGHT`: the image ends there.
+    /// Adds to the sums of `X` output pixels what the row's taps read of the input row `at`, whose halves are
+    /// `half_row_stride` elements apart. `LEFT`, `RIGHT`: the image ends there.
     ///
     /// # Safety
     /// The taps' pixels inside the image must be there, and a weight for each tap.
-    unsafe fn add<V: Vector, const X: usize, const LEFT: bool, const RIGHT: bool>(
+    unsafe fn add<V: Simd, const X: usize, const LEFT: bool, const RIGHT: bool>(
         sums: &mut [[V; 2]; X],
         at: *const f32,
-        half: usize,
+        half_row_stride: usize,
         weights: *const f32,
     );
 
@@ -31,7 +31,7 @@ pub(super) trait RowTaps {
     ///
     /// # Safety
     /// As [`add`](Self::add).
-    unsafe fn add_back<V: Vector, const X: usize, const HALF: usize, const LEFT: bool, const RIGHT: bool>(
+    unsafe fn add_back<V: Simd, const X: usize, const HALF: usize, const LEFT: bool, const RIGHT: bool>(
         sums: &mut [[V; 2]; X],
         at: *const f32,
         weights: *const f32,
@@ -42,11 +42,11 @@ pub(super) trait RowTaps {
     ///
     /// # Safety
     /// As [`add`](Self::add).
-    unsafe fn add_products<V: Vector, const X: usize, const P: usize, const LEFT: bool, const RIGHT: bool>(
+    unsafe fn add_products<V: Simd, const X: usize, const P: usize, const LEFT: bool, const RIGHT: bool>(
         sums: &mut [[[V; P]; 2]],
         d: *const f32,
         at: *const f32,
-        half: usize,
+        half_row_stride: usize,
         part: usize,
         skip: usize,
     );
@@ -63,10 +63,10 @@ macro_rules! row_taps {
             const STRIDE: usize = $stride;
 
             #[inline(always)]
-            unsafe fn add<V: Vector, const X: usize, const LEFT: bool, const RIGHT: bool>(
+            unsafe fn add<V: Simd, const X: usize, const LEFT: bool, const RIGHT: bool>(
                 sums: &mut [[V; 2]; X],
                 at: *const f32,
-                half: usize,
+                half_row_stride: usize,
                 weights: *const f32,
             ) {
                 let mut tap = 0..Self::COUNT;
@@ -74,14 +74,14 @@ macro_rules! row_taps {
                 unsafe {
                     $(
                         let weight = weights.add(tap.next().unwrap_or_default());
-                        add_tap::<V, X, $shift, LEFT, RIGHT>(sums, at.add($half * half), weight);
+                        add_tap::<V, X, $shift, LEFT, RIGHT>(sums, at.add($half * half_row_stride), weight);
                     )*
                 }
             }
 
             #[inline(always)]
             unsafe fn add_back<
-                V: Vector,
+                V: Simd,
                 const X: usize,
                 const HALF: usize,
                 const LEFT: bool,
@@ -104,11 +104,11 @@ macro_rules! row_taps {
             }
 
             #[inline(always)]
-            unsafe fn add_products<V: Vector, const X: usize, const P: usize, const LEFT: bool, const RIGHT: bool>(
+            unsafe fn add_products<V: Simd, const X: usize, const P: usize, const LEFT: bool, const RIGHT: bool>(
                 sums: &mut [[[V; P]; 2]],
                 d: *const f32,
                 at: *const f32,
-                half: usize,
+                half_row_stride: usize,
                 part: usize,
                 skip: usize,
             ) {
@@ -117,7 +117,7 @@ macro_rules! row_taps {
                 unsafe {
                     $(
                         if let Some(sums) = sums.next() {
-                            let at = at.add($half * half);
+                            let at = at.add($half * half_row_stride);
                             add_tap_products::<V, X, P, $shift, LEFT, RIGHT>(sums, d, at, part, skip);
                         }
                     )*
@@ -144,7 +144,7 @@ const fn is_inside<const X: usize, const LEFT: bool, const RIGHT: bool>(x: usize
 }
 
 #[inline(always)]
-unsafe fn add_tap<V: Vector, const X: usize, const SHIFT: isize, const LEFT: bool, const RIGHT: bool>(
+unsafe fn add_tap<V: Simd, const X: usize, const SHIFT: isize, const LEFT: bool, const RIGHT: bool>(
     sums: &mut [[V; 2]; X],
     at: *const f32,
     weight: *const f32,
@@ -165,7 +165,7 @@ unsafe fn add_tap<V: Vector, const X: usize, const SHIFT: isize, const LEFT: boo
 
 #[inline(always)]
 unsafe fn add_tap_products<
-    V: Vector,
+    V: Simd,
     const X: usize,
     const P: usize,
     const SHIFT: isize,
@@ -203,13 +203,13 @@ pub(super) trait Row {
 }
 
 /// Pixels of a tile: its sums are as many as the registers hold.
-const fn tile<V: Vector>() -> usize {
+const fn tile<V: Simd>() -> usize {
     if V::PER_BLOCK == 1 { 8 } else { 4 }
 }
 
 /// Whether a row of `width` pixels, whose taps reach `reach` pixels far, is one tile or is covered by several: one at each end,
 /// and such between them whose taps stay inside.
-pub(super) fn has_tiles<V: Vector>(width: usize, reach: usize) -> bool {
+pub(super) fn has_tiles<V: Simd>(width: usize, reach: usize) -> bool {
     let tile = tile::<V>();
     let (ends, inside) = (width >= tile + reach, width >= tile + 2 * reach);
     matches!(width, 4 | 7) || width == tile || ends && (width <= 2 * tile || inside)
@@ -220,7 +220,7 @@ pub(super) fn has_tiles<V: Vector>(width: usize, reach: usize) -> bool {
 /// # Safety
 /// As [`Row::tile`]; the row must [have](has_tiles) tiles.
 #[inline(always)]
-pub(super) unsafe fn for_tiles<V: Vector>(width: usize, reach: usize, row: &mut impl Row) {
+pub(super) unsafe fn for_tiles<V: Simd>(width: usize, reach: usize, row: &mut impl Row) {
     // SAFETY: the caller's promise.
     unsafe {
         match width {

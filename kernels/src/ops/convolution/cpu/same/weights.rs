@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::taps::{ROW_MAX, Row, RowTaps, for_tiles};
 use super::{ImageRows, Same};
-use crate::cpu::{Vector, Work};
+use crate::cpu::{Simd, Work};
 use crate::ops::convolution::cpu::depthwise::add_lane_sums;
 use crate::shape::BLOCK;
 
@@ -17,7 +17,7 @@ pub(super) struct WeightGradients<'a, T> {
     pub(super) taps: PhantomData<T>,
 }
 
-impl<V: Vector, T: RowTaps> Work<V> for WeightGradients<'_, T> {
+impl<V: Simd, T: RowTaps> Work<V> for WeightGradients<'_, T> {
     #[inline(always)]
     unsafe fn run(self) {
         let Self { same, d, x, dw, .. } = self;
@@ -35,13 +35,13 @@ impl<V: Vector, T: RowTaps> Work<V> for WeightGradients<'_, T> {
 
 /// Sums of `P` of a block's vectors at a time.
 #[inline(always)]
-unsafe fn weight_gradients<V: Vector, T: RowTaps, const P: usize>(
+unsafe fn weight_gradients<V: Simd, T: RowTaps, const P: usize>(
     same: &Same,
     d: &ImageRows,
     x: &ImageRows,
     dw: &mut [f32],
 ) {
-    let half = same.width * BLOCK;
+    let half_row_stride = same.output_row();
     // SAFETY: rows outside `x` are left out; so are pixels outside the image.
     unsafe {
         for (tap, dw) in dw.chunks_exact_mut(T::COUNT).enumerate() {
@@ -54,10 +54,11 @@ unsafe fn weight_gradients<V: Vector, T: RowTaps, const P: usize>(
             for part in (0..V::PER_BLOCK).step_by(P) {
                 let mut sums = [[[V::splat(0.0); P]; 2]; ROW_MAX];
                 for y in begin..end {
-                    let d = d.at.add((y - d.rows.start) * half);
+                    let d = d.at.add((y - d.rows.start) * same.output_row());
                     let read = y * T::STRIDE + shift - same.reach;
                     let at = x.at.add((read - x.rows.start) * same.input_row());
-                    let mut row = ProductsRow::<V, T, P> { d, at, half, part, sums, kinds: PhantomData };
+                    let mut row =
+                        ProductsRow::<V, T, P> { d, at, half_row_stride, part, sums, kinds: PhantomData };
                     for_tiles::<V>(same.width, same.tap_reach(), &mut row);
                     sums = row.sums;
                 }
@@ -76,13 +77,13 @@ unsafe fn weight_gradients<V: Vector, T: RowTaps, const P: usize>(
 struct ProductsRow<V, T, const P: usize> {
     d: *const f32,
     at: *const f32,
-    half: usize,
+    half_row_stride: usize,
     part: usize,
     sums: [[[V; P]; 2]; ROW_MAX],
     kinds: PhantomData<T>,
 }
 
-impl<V: Vector, T: RowTaps, const P: usize> Row for ProductsRow<V, T, P> {
+impl<V: Simd, T: RowTaps, const P: usize> Row for ProductsRow<V, T, P> {
     #[inline(always)]
     unsafe fn tile<const X: usize, const LEFT: bool, const RIGHT: bool>(&mut self, x: usize, skip: usize) {
         // SAFETY: both rows are there, and taps outside the image are left out.
@@ -94,7 +95,7 @@ impl<V: Vector, T: RowTaps, const P: usize> Row for ProductsRow<V, T, P> {
             if is_odd {
                 swap_parity(sums);
             }
-            T::add_products::<V, X, P, LEFT, RIGHT>(sums, d, at, self.half, self.part, skip);
+            T::add_products::<V, X, P, LEFT, RIGHT>(sums, d, at, self.half_row_stride, self.part, skip);
             if is_odd {
                 swap_parity(sums);
             }

@@ -1,19 +1,19 @@
 //! Memory that shaders read and write: a buffer, or a texture where the device's style wants one.
 
+use super::binding_layout::{SLOTS, slot_bindings};
 use super::device::GpuDevice;
 use super::format::{Format, Holds, ROW, SlotKind};
-use super::layout::{SLOTS, slot_bindings};
 use super::record::Page;
 use crate::error::Error;
 use crate::limits::Limit;
 
-/// Memory on a device.
-pub(crate) enum Storage {
+/// Memory on a device, as shaders bind it.
+pub(crate) enum DeviceMemory {
     Buffer(wgpu::Buffer),
     Texture(wgpu::Texture, wgpu::TextureView),
 }
 
-impl Storage {
+impl DeviceMemory {
     pub(crate) fn binding(&self) -> wgpu::BindingResource<'_> {
         match self {
             Self::Buffer(buffer) => buffer.as_entire_binding(),
@@ -83,7 +83,7 @@ impl Storage {
 
 impl GpuDevice {
     /// Memory for what shaders read and write, of so many bytes each; textures where that suits what it holds.
-    pub(super) fn storages(&self, sizes: &[(Holds, u64)]) -> Result<Vec<Storage>, Error> {
+    pub(super) fn allocate(&self, sizes: &[(Holds, u64)]) -> Result<Vec<DeviceMemory>, Error> {
         let is_texture = |holds: Holds| self.style.textured && holds != Holds::Words;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let buffers: Vec<u64> =
@@ -99,7 +99,7 @@ impl GpuDevice {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let create = |&(holds, bytes): &(Holds, u64)| {
             if !is_texture(holds) {
-                return buffers.next().map(Storage::Buffer);
+                return buffers.next().map(DeviceMemory::Buffer);
             }
             let rows = bytes.div_ceil(u64::from(ROW) * holds.texel_bytes()).max(1);
             let texture = self.device.create_texture(&wgpu::TextureDescriptor {
@@ -115,18 +115,18 @@ impl GpuDevice {
                 view_formats: &[],
             });
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            Some(Storage::Texture(texture, view))
+            Some(DeviceMemory::Texture(texture, view))
         };
-        let storages: Option<Vec<Storage>> = sizes.iter().map(create).collect();
-        match (pollster::block_on(scope.pop()), storages) {
-            (None, Some(storages)) => {
+        let memories: Option<Vec<DeviceMemory>> = sizes.iter().map(create).collect();
+        match (pollster::block_on(scope.pop()), memories) {
+            (None, Some(memories)) => {
                 if self.vulkan.is_some() {
-                    self.clear(storages.iter().filter_map(|storage| match storage {
-                        Storage::Buffer(buffer) => Some(buffer),
-                        Storage::Texture(..) => None,
+                    self.clear(memories.iter().filter_map(|memory| match memory {
+                        DeviceMemory::Buffer(buffer) => Some(buffer),
+                        DeviceMemory::Texture(..) => None,
                     }));
                 }
-                Ok(storages)
+                Ok(memories)
             }
             _ => Err(refused()),
         }
@@ -135,17 +135,17 @@ impl GpuDevice {
 
 /// Buffers of a pack of trainings.
 pub(super) struct Buffers {
-    pub(super) state: Storage,
-    pub(super) words: Vec<Storage>,
+    pub(super) state: DeviceMemory,
+    pub(super) words: Vec<DeviceMemory>,
     /// With whether they are of half precision.
-    pub(super) lanes: Vec<(bool, Storage)>,
+    pub(super) lanes: Vec<(bool, DeviceMemory)>,
     pub(super) steps: wgpu::Buffer,
 }
 
 /// The page of every binding of the layout: of `pages` or, where a kernel uses none, some page of the right kind, always the
 /// same one, so that dispatches differ in what they bind as little as can be.
 pub(super) fn all_bound(buffers: &Buffers, format: Format, pages: &[Page; SLOTS]) -> Vec<(u32, Page)> {
-    let lanes = buffers.lanes.iter().position(|(half, _)| *half == format.half);
+    let lanes = buffers.lanes.iter().position(|(half_precision, _)| *half_precision == format.half_precision);
     let page = |(binding, slot, kind): (u32, usize, SlotKind)| {
         let page = match (pages[slot], kind) {
             // Buffers of both kinds can be bound to a slot.

@@ -25,7 +25,7 @@ pub(super) fn immediate_bytes(textured: bool) -> u32 {
 
 /// What all kernels of one format bind.
 #[derive(Clone)]
-pub(super) struct Layout {
+pub(super) struct BindingLayout {
     /// The state and the slots.
     pub(super) memory: wgpu::BindGroupLayout,
     pub(super) pipeline: wgpu::PipelineLayout,
@@ -91,12 +91,14 @@ pub(super) fn memory_entries(format: Format) -> Vec<wgpu::BindGroupLayoutEntry> 
     let mut entries = vec![entry(0, storage(Holds::State))];
     entries.extend(slot_bindings(format).map(|(binding, _, kind)| match kind {
         SlotKind::Words => entry(binding, storage(Holds::Words)),
-        SlotKind::Lanes | SlotKind::Sums => entry(binding, storage(Holds::Lanes { half: format.half })),
+        SlotKind::Lanes | SlotKind::Sums => {
+            entry(binding, storage(Holds::Lanes { half_precision: format.half_precision }))
+        }
     }));
     entries
 }
 
-impl Layout {
+impl BindingLayout {
     /// Of kernels of a format, with what every kernel binds anew.
     pub(super) fn new(device: &wgpu::Device, records: &wgpu::BindGroupLayout, format: Format) -> Self {
         let memory = layout_of(device, &memory_entries(format));
