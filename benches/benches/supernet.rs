@@ -1,4 +1,4 @@
-//! Searches by a supernet on the CPU: images a second of all passes of first-order steps of DARTS.
+//! Searches by a supernet on the CPU: images a second of all passes of steps of DARTS (first order) and GDAS.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use kernels::{Device, DeviceChoice};
 use stages::Budget;
 use stages::data::Dataset;
 use stages::recipe::{Recipe, Scoring};
-use stages::supernet::{Method, NoCheckpoints, Order, SupernetJob, search};
+use stages::supernet::{Method, NoCheckpoints, SupernetJob, search};
 use stages::train::{DataId, Observer};
 
 /// Steps of a search.
@@ -24,12 +24,18 @@ impl Observer for Nobody {
     }
 }
 
-/// A short search on one thread and on all.
 fn steps(criterion: &mut Criterion) {
+    for name in ["darts-first", "gdas"] {
+        let (_, method) = Method::NAMED.into_iter().find(|(known, _)| *known == name).unwrap();
+        steps_of(criterion, name, method);
+    }
+}
+
+/// A short search on one thread and on all.
+fn steps_of(criterion: &mut Criterion, name: &str, method: Method) {
     let named: Budget = "BPE-1".parse().unwrap();
     let budget = Budget { epochs: 1, ..named };
     let data = Dataset::synthetic((2 * STEPS * budget.batch_size) as usize);
-    let method = Method::Darts { order: Order::First };
     let job = SupernetJob {
         method,
         budget,
@@ -40,7 +46,7 @@ fn steps(criterion: &mut Criterion) {
         architecture: method.architecture_recipe(),
     };
     let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
-    let mut group = criterion.benchmark_group("search: DARTS, first order, BPE-1");
+    let mut group = criterion.benchmark_group(format!("search: {name}, BPE-1"));
     group.throughput(Throughput::Elements(size.images));
     for threads in [1, threads()] {
         let device = Device::open(DeviceChoice::Cpu { threads }).unwrap();

@@ -2,7 +2,7 @@
 
 use super::cells::random_network;
 use crate::ops;
-use crate::program::{Access, AccessKind, Resource};
+use crate::program::{Access, AccessKind, Guard, Resource};
 use crate::reference::{Memory, Rounding};
 
 /// Sets all numbers of `memory` to NaN, except those of `kept`.
@@ -52,11 +52,13 @@ fn calls_touch_what_they_say_and_nothing_else() {
 
             let mut before = memory.clone();
             call.run(&mut reference, &mut memory, batch);
+            let open = |guard: Guard| memory.workspaces[&guard.weights][guard.choice] != 0.0;
+            let runs = call.guard().is_none_or(open);
             for &resource in &written {
                 let (seeing, blind) = (memory.numbers(resource), blind.numbers(resource));
                 let same = seeing.iter().zip(&blind).all(|(a, b)| a.to_bits() == b.to_bits());
                 assert!(same && seeing.len() == blind.len(), "{call:?} reads what it does not say");
-                if !written_in_part(resource) {
+                if runs && !written_in_part(resource) {
                     assert!(seeing.iter().all(|n| !n.is_nan()), "{call:?} leaves part of {resource:?}");
                 }
             }

@@ -1,8 +1,10 @@
 //! A call of a program: what it says of itself, and how each machine runs it.
 
+use std::sync::Arc;
+
 use crate::cpu;
 use crate::gpu;
-use crate::program::Declare;
+use crate::program::{Declare, Guard, Sink};
 
 /// A kernel call: an operation's forward pass, or a part of its backward pass.
 #[cfg(not(test))]
@@ -17,3 +19,12 @@ pub(crate) trait Call: Declare + cpu::RunKernel + gpu::Kernel + crate::reference
 
 #[cfg(test)]
 impl<T: Declare + cpu::RunKernel + gpu::Kernel + crate::reference::Kernel> Call for T {}
+
+/// Calls that a tape adds by itself.
+#[derive(Clone, Copy)]
+pub(crate) struct TapeCalls {
+    /// One that gives zeros.
+    pub(crate) zeros: fn(Sink) -> Arc<dyn Call>,
+    /// A call behind a guard.
+    pub(crate) guarded: fn(Arc<dyn Call>, Guard) -> Arc<dyn Call>,
+}

@@ -7,21 +7,20 @@
 mod call;
 mod check;
 mod cost;
-mod guarded;
 mod operation;
 mod tape;
 
 use std::sync::Arc;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, TapeCalls};
 pub use cost::Cost;
 pub(crate) use operation::Operation;
 pub(crate) use tape::Tape;
 
 use crate::error::Error;
 use crate::program::{
-    Channels, Content, Guard, Init, Input, Mode, NormId, Normalisation, Param, ParamId, Program, Sink,
-    Storage, StorageId, Tables, Tensor, WorkspaceId,
+    Channels, Content, Guard, Init, Input, Mode, NormId, Normalisation, Param, ParamId, Program, Storage,
+    StorageId, Tables, Tensor, WorkspaceId,
 };
 use crate::shape::Shape;
 use crate::step::Group;
@@ -273,22 +272,17 @@ impl Graph {
     }
 
     /// The calls of all operations, forward and, in training, backward. Where activations have 16 bits (`half_precision`),
-    /// gradients are summed apart from where they lie. `zeros` makes the call that gives zeros.
-    pub(crate) fn lower(
-        &self,
-        mode: Mode,
-        half_precision: bool,
-        zeros: fn(Sink) -> Arc<dyn Call>,
-    ) -> Program<dyn Call> {
+    /// gradients are summed apart from where they lie. `own` are calls that no operation adds.
+    pub(crate) fn lower(&self, mode: Mode, half_precision: bool, own: TapeCalls) -> Program<dyn Call> {
         // Who gives last is known when all have given.
-        let whole = (half_precision && mode == Mode::Train).then(|| self.tape(mode, zeros, None).whole());
-        self.tape(mode, zeros, whole).finish()
+        let whole = (half_precision && mode == Mode::Train).then(|| self.tape(mode, own, None).whole());
+        self.tape(mode, own, whole).finish()
     }
 
-    fn tape(&self, mode: Mode, zeros: fn(Sink) -> Arc<dyn Call>, whole: Option<Vec<Channels>>) -> Tape {
+    fn tape(&self, mode: Mode, own: TapeCalls, whole: Option<Vec<Channels>>) -> Tape {
         let training = mode == Mode::Train;
         let readers = self.nodes.iter().flat_map(|node| node.op.inputs()).collect();
-        let mut tape = Tape::new(mode, &self.tables, &self.storages, readers, zeros, whole);
+        let mut tape = Tape::new(mode, &self.tables, &self.storages, readers, own, whole);
         let nodes = || self.nodes.iter().filter(|node| training || !node.training_only);
         nodes().for_each(|node| tape.behind(node.guard, |tape| node.op.forward(tape)));
         if training {

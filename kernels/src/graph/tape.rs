@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use super::call::Call;
-use super::guarded::Guarded;
+use super::call::{Call, TapeCalls};
 use crate::program::{
     Channels, Content, DropId, Gradient, Guard, Input, Mixed, MixtureId, Mode, NormId, Normalisation,
     ParamId, Program, Sink, Storage, StorageId, Tables, Tensor,
@@ -21,8 +20,8 @@ pub(crate) struct Tape {
     input: StorageId,
     /// How every operation reads its inputs.
     readers: Vec<Input>,
-    /// Makes the call that gives zeros.
-    zeros: fn(Sink) -> Arc<dyn Call>,
+    /// Calls that no operation adds.
+    own: TapeCalls,
     /// What was given so far, in order.
     given: Vec<Value>,
     /// Where sums lie apart from the gradients that they become: of each of those that are given, what no later one
@@ -98,7 +97,7 @@ impl Tape {
         tables: &Tables,
         storages: &[Storage],
         readers: Vec<Input>,
-        zeros: fn(Sink) -> Arc<dyn Call>,
+        own: TapeCalls,
         whole: Option<Vec<Channels>>,
     ) -> Self {
         let normalised = |norm: &Normalisation| (norm.raw.channel, AccumulatedGradient::new(norm.raw.shape));
@@ -111,7 +110,7 @@ impl Tape {
             guard: None,
             input: StorageId(0),
             readers,
-            zeros,
+            own,
             given: Vec::new(),
             whole,
             program: Program {
@@ -162,7 +161,7 @@ impl Tape {
 
     fn add(&mut self, call: Arc<dyn Call>, guard: Option<Guard>) {
         self.program.calls.push(match guard {
-            Some(guard) => Arc::new(Guarded { call, guard }),
+            Some(guard) => (self.own.guarded)(call, guard),
             None => call,
         });
     }
@@ -291,7 +290,7 @@ impl Tape {
                 let count = if to == Written::Gradient { run.len() } else { 0 };
                 let whole = Channels { first: 0, count };
                 let sink = self.sink_at(value, from, part, run[0] == Written::Sum, whole);
-                let zeros = (self.zeros)(sink);
+                let zeros = (self.own.zeros)(sink);
                 self.add(zeros, self.guard_of(value));
             }
         }
@@ -306,11 +305,11 @@ impl Tape {
         let shape = value.tensor.shape;
         // What may be skipped neither begins a gradient that others give to, nor ends it.
         let is_optional = self.guard != self.guard_of(value);
-        let all = Channels { first: 0, count: shape.channels };
-        let whole = self.whole.as_ref().map_or(all, |whole| match is_optional {
-            true => Channels { first: 0, count: 0 },
-            false => whole[self.given.len()],
-        });
+        let whole = match &self.whole {
+            None => Channels { first: 0, count: shape.channels },
+            Some(_) if is_optional => Channels { first: 0, count: 0 },
+            Some(whole) => whole[self.given.len()],
+        };
         self.given.push(value);
         let accumulate = is_optional || self.is_known(value);
         if accumulate {

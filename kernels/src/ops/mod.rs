@@ -35,13 +35,14 @@ pub use node_sum::Term;
 pub use pool::{PoolKind, PoolSpec};
 pub(crate) use typical::{BATCH, Build, IMAGE, Own, Typical};
 
-use crate::graph::{Call, Graph};
+use crate::graph::{Call, Graph, TapeCalls};
 use crate::program::{Mode, Program};
 use crate::step::{Group, Part, Vector, VectorWork};
 
 /// The calls of a graph, whose activations have so many bits: in training those that differentiate.
 pub(crate) fn program(graph: &Graph, mode: Mode, float_bits: u32) -> Program<dyn Call> {
-    let mut program = graph.lower(mode, float_bits == 16, |sink| Arc::new(node_sum::zeros(sink)));
+    let own = TapeCalls { zeros: |sink| Arc::new(node_sum::zeros(sink)), guarded: mixture::guarded };
+    let mut program = graph.lower(mode, float_bits == 16, own);
     if mode == Mode::Train {
         if graph.is_guarded() {
             // Calls that are not run give no gradients of their parameters.

@@ -79,6 +79,12 @@ pub(crate) trait Declare: fmt::Debug + Send + Sync {
         Placement::Early
     }
 
+    /// What it stands behind.
+    #[cfg(test)]
+    fn guard(&self) -> Option<Guard> {
+        None
+    }
+
     /// The workspaces that it touches.
     fn workspaces_touched(&self) -> Vec<WorkspaceId> {
         let workspace = |access: Access| match access.resource {

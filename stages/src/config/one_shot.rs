@@ -28,14 +28,6 @@ const MOST: usize = 10_000;
 impl OneShotConfig {
     pub(super) fn typed(section: &Section<'_>) -> Result<Self, Error> {
         let supernet_budget = section.budget("supernet_budget")?;
-        if supernet_budget.float_bits != 32 {
-            let problem = format!(
-                "has float_bits={}, must have 32: with 16 bits the loss is scaled by what earlier steps found, and here each \
-                 step is of another sub-network",
-                supernet_budget.float_bits
-            );
-            return Err(section.wrong("supernet_budget", problem));
-        }
         let epochs = section.whole_numbers("epochs", 1, 100_000)?;
         match epochs.last() {
             None => return Err(section.wrong("epochs", "is empty, must hold at least one epoch")),

@@ -1,8 +1,9 @@
-//! Softmaxes of mixtures.
+//! Softmaxes of mixtures, and calls that serve one choice.
 
 use super::dirichlet::{self, Counter, Share};
+use super::guarded::Guarded;
 use super::{Backward, Draw, Softmax, Weights, gumbel, largest};
-use crate::cpu::{Context, Element, Kernel, Simd, Sizes, Split, Unit};
+use crate::cpu::{Context, Element, Isa, Kernel, Memory, Piece, RunKernel, Simd, Sizes, Split, Unit};
 use crate::program::WorkspaceId;
 
 impl Kernel for Softmax {
@@ -132,6 +133,37 @@ impl Kernel for Backward {
             let mean: f64 = weights.iter().zip(gradients).map(|(&w, g)| f64::from(w) * g).sum();
             for ((to, &w), g) in to.iter_mut().zip(weights).zip(gradients) {
                 *to = (slope * f64::from(w) * (g - mean)) as f32;
+            }
+        }
+    }
+}
+
+impl RunKernel for Guarded {
+    fn split(&self, sizes: &Sizes<'_>) -> Split {
+        RunKernel::split(&*self.call, sizes)
+    }
+
+    fn scratch_floats(&self, sizes: &Sizes<'_>) -> usize {
+        RunKernel::scratch_floats(&*self.call, sizes)
+    }
+
+    fn workspaces(&self, sizes: &Sizes<'_>) -> Vec<(WorkspaceId, usize)> {
+        RunKernel::workspaces(&*self.call, sizes)
+    }
+
+    fn first_reads(&self, memory: &Memory) -> Vec<Piece> {
+        RunKernel::first_reads(&*self.call, memory)
+    }
+
+    fn prefetches(&self) -> bool {
+        RunKernel::prefetches(&*self.call)
+    }
+
+    unsafe fn run_on(&self, isa: Isa, cx: &Context<'_>, unit: Unit<'_>, scratch: *mut f32) {
+        // SAFETY: the caller's promise; the call says that it reads the weights.
+        unsafe {
+            if cx.is_open(self.guard) {
+                RunKernel::run_on(&*self.call, isa, cx, unit, scratch);
             }
         }
     }

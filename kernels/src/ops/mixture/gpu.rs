@@ -1,7 +1,9 @@
 //! Launches of softmaxes of mixtures.
 
+use super::guarded::Guarded;
 use super::{Backward, Draw, Softmax};
-use crate::gpu::{Arguments, Kernel, Lowering, RNG, Shader, launch};
+use crate::gpu::{Arguments, Held, Kernel, Lowering, RNG, Shader, Sizes, launch};
+use crate::program::WorkspaceId;
 use crate::rng::Purpose;
 
 const SOFTMAX: Shader = Shader {
@@ -95,5 +97,15 @@ impl Kernel for Backward {
         };
         lowering.push(0, sums);
         lowering.push(1, backward);
+    }
+}
+
+impl Kernel for Guarded {
+    fn workspaces(&self, sizes: &Sizes) -> Vec<(WorkspaceId, Held)> {
+        Kernel::workspaces(&*self.call, sizes)
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        lowering.behind(self.guard, |lowering| Kernel::lower(&*self.call, lowering));
     }
 }

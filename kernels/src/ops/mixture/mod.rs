@@ -12,6 +12,7 @@
 mod cpu;
 mod dirichlet;
 mod gpu;
+mod guarded;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod typical;
 
 #[cfg(test)]
 pub(super) use gpu::SHADERS;
+pub(super) use guarded::guarded;
 #[cfg(test)]
 pub(super) use tests::examples;
 pub(super) use typical::typical;

@@ -1,6 +1,7 @@
 //! Softmaxes of mixtures and their gradients.
 
 use super::dirichlet::{self, Counter, Share};
+use super::guarded::Guarded;
 use super::{Backward, Draw, Softmax, gumbel, largest};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 
@@ -86,5 +87,13 @@ impl Kernel for Backward {
         });
         let gradient: Vec<f64> = gradient.collect();
         reference.put_gradient(self.0.param, &gradient);
+    }
+}
+
+impl Kernel for Guarded {
+    fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
+        if memory.workspaces[&self.guard.weights][self.guard.choice] != 0.0 {
+            Kernel::run(&*self.call, reference, memory, batch);
+        }
     }
 }

@@ -252,6 +252,21 @@ fn one_shot_a_training_goes_on_from_its_checkpoint_and_from_no_other() {
     }
 }
 
+#[test]
+fn one_shot_supernets_of_16_bits_learn_like_those_of_32() {
+    let data = dots(80, 8, 3);
+    let losses = [32, 16].map(|float_bits| {
+        let job = fair(&data);
+        let budget = crate::Budget { epochs: 4, learning_rate: 0.01, float_bits, ..job.budget };
+        let job = OneShotJob { budget, ..job };
+        train(&job, &data, &Files::default(), &NoCheckpoints).epochs.iter().map(|epoch| epoch.loss).collect()
+    });
+    let [single, half]: [Vec<f64>; 2] = losses;
+    for (single, half) in single.iter().zip(&half) {
+        assert!((single - half).abs() < 0.02 * single, "{single}, {half}");
+    }
+}
+
 /// What a sub-network does not have may be anything, and neither may its neighbours in a list matter.
 #[test]
 fn one_shot_a_sub_network_is_evaluated_alone() {
