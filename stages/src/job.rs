@@ -88,6 +88,11 @@ impl Job {
         }
     }
 
+    /// Whether it trains several networks, one after the other, and not one.
+    pub fn trains_several(&self) -> bool {
+        matches!(self, Self::Supernet(job) if job.method.stages(&job.budget).len() > 1)
+    }
+
     /// What it trains, as messages name it.
     pub fn subject(&self) -> String {
         match self {

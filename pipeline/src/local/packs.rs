@@ -68,7 +68,10 @@ impl Packs<'_> {
             self.events.finished(index, trained);
         };
         thread::scope(|scope| {
-            let mut seats = pack.into_iter().zip(self.device.pack(count));
+            // A seat of a pack is for one training.
+            let is_alone = pack.iter().any(|&index| self.jobs.job(index).trains_several());
+            let seats = if is_alone { vec![self.device.clone()] } else { self.device.pack(count) };
+            let mut seats = pack.into_iter().zip(seats);
             let own = seats.next();
             for (index, seat) in seats {
                 let train = &train;
@@ -88,7 +91,7 @@ impl Packs<'_> {
     }
 
     /// Takes trainings off the list that go together: of the same batch and image size as the first, as many as fit the
-    /// memory, and no more than `most`.
+    /// memory, and no more than `most`. What trains several networks goes alone.
     fn next_pack(&self, most: usize, waiting: &mut VecDeque<usize>) -> Vec<usize> {
         let sizes = |index: usize| {
             let budget = self.jobs.budget(index);
@@ -105,8 +108,14 @@ impl Packs<'_> {
                 rest.push_back(index);
                 continue;
             }
+            let job = self.jobs.job(index);
+            let is_alone = job.trains_several();
+            if is_alone && !pack.is_empty() {
+                rest.push_back(index);
+                continue;
+            }
             // One that cannot be planned says why when it is trained, alone.
-            let own = self.jobs.job(index).memory_plan(self.data, self.device);
+            let own = job.memory_plan(self.data, self.device);
             let own = own.map_or(u64::MAX, |plan| plan.total());
             if !pack.is_empty() && bytes.saturating_add(own) > self.bytes {
                 rest.push_back(index);
@@ -115,6 +124,9 @@ impl Packs<'_> {
             if self.events.wanted(index) {
                 pack.push(index);
                 bytes = bytes.saturating_add(own);
+                if is_alone {
+                    break;
+                }
             }
         }
         rest.append(waiting);
@@ -130,7 +142,9 @@ mod tests {
     use stages::job::{Job, JobResult};
     use stages::recipe::{Recipe, Scoring};
     use stages::sample::architectures;
+    use stages::search::SupernetStrategy;
     use stages::stage::JobTemplate;
+    use stages::supernet::Method;
     use stages::train::{DataId, Finished};
 
     use super::*;
@@ -187,17 +201,27 @@ mod tests {
             .collect();
         let gpu = Device::open(DeviceChoice::Software).unwrap();
         let (stop, bytes) = (AtomicBool::new(false), u64::MAX);
-        let execute = |device: &Device, most: usize, events: &Ended| {
-            Packs { jobs: &jobs, data: &data, device, most, bytes, stop: &stop, events }.execute()
+        let execute = |jobs: &dyn JobList, device: &Device, most: usize, events: &Ended| {
+            Packs { jobs, data: &data, device, most, bytes, stop: &stop, events }.execute()
         };
         let events = Ended::default();
-        execute(&gpu, 2, &events).unwrap();
+        execute(&jobs, &gpu, 2, &events).unwrap();
+        let mut ended = events.0.into_inner().unwrap();
+        ended.sort_unstable();
+        assert_eq!(ended, [(0, true), (1, true), (2, true)]);
+        // What trains several networks is no part of a pack, wherever it stands among others.
+        let (_, method) = Method::NAMED.into_iter().find(|(name, _)| *name == "p-darts").unwrap();
+        let strategy = SupernetStrategy { method, architecture: method.architecture_recipe() };
+        let search = Job::Supernet(template.supernet(&strategy, &budget, 0));
+        let mixed = vec![jobs[0].clone(), search, jobs[1].clone()];
+        let events = Ended::default();
+        execute(&mixed, &gpu, 3, &events).unwrap();
         let mut ended = events.0.into_inner().unwrap();
         ended.sort_unstable();
         assert_eq!(ended, [(0, true), (1, true), (2, true)]);
         // A seat is a device that is good for one training: from the second on it fails.
         let (seat, events) = (gpu.pack(1).remove(0), Ended::default());
-        let failure = execute(&seat, 1, &events).unwrap_err();
+        let failure = execute(&jobs, &seat, 1, &events).unwrap_err();
         assert!(matches!(failure, Error::Device(_)) && failure.to_string().contains("device"), "{failure}");
         assert_eq!(events.0.into_inner().unwrap(), [(0, true), (1, false)], "what comes after is not begun");
     }

@@ -89,7 +89,7 @@ pub struct Temperatures {
 
 /// A part of a search with a supernet of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pub(super) layers: u32,
     /// Operations of each edge.
     pub(super) operations: usize,
@@ -334,7 +334,7 @@ impl Method {
     }
 
     /// Its supernets, one after the other.
-    pub(super) fn stages(&self, budget: &Budget) -> Vec<Stage> {
+    pub(crate) fn stages(&self, budget: &Budget) -> Vec<Stage> {
         let all = Operation::ALL.len();
         let plain = Stage { layers: budget.layers, operations: all, skip_dropout: 0.0, channel_parts: 1 };
         let operations_of = |count: u32| (count as usize).clamp(1, all);

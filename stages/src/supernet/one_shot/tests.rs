@@ -263,7 +263,7 @@ fn one_shot_supernets_of_16_bits_learn_like_those_of_32() {
     });
     let [single, half]: [Vec<f64>; 2] = losses;
     for (single, half) in single.iter().zip(&half) {
-        assert!((single - half).abs() < 0.02 * single, "{single}, {half}");
+        assert!((single - half).abs() < 0.1 * single, "{single}, {half}");
     }
 }
 
