@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::database::{Database, Failure, Family};
 use crate::put::SUPERSEDED_TAG;
@@ -41,6 +41,10 @@ pub struct Stats {
     pub spooled: u64,
     /// Spool files that were moved aside.
     pub set_aside: u64,
+    /// Files of weights. They are not read here, and may be damaged.
+    pub weights: u64,
+    /// Their size in bytes.
+    pub weights_bytes: u64,
     /// Size of all files of the cache folder in bytes.
     pub disk_bytes: u64,
 }
@@ -50,7 +54,11 @@ impl Store {
     /// aside.
     pub fn stats(&self) -> Result<Stats> {
         self.refresh();
+        let weights = self.weight_files()?;
+        let size = |(_, path): &(String, PathBuf)| fs::metadata(path).map_or(0, |file| file.len());
         let mut stats = Stats {
+            weights: weights.len() as u64,
+            weights_bytes: weights.iter().map(size).sum(),
             spooled: self.spool.files()?.len() as u64,
             set_aside: self.spool.set_aside_count(),
             disk_bytes: disk_bytes(self.folder.path()),

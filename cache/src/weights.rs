@@ -18,8 +18,6 @@ const DOMAIN: &str = "nas-pipeline weights v1";
 pub struct WeightsReport {
     /// Files that are whole.
     pub files: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
     /// Names of those that are not what their names say. The trainings that wrote them are done again when they are
     /// needed.
     pub damaged: Vec<String>,
@@ -55,30 +53,35 @@ impl Store {
     /// # Errors
     /// When the folder of weights is there and cannot be read.
     pub fn verify_weights(&self) -> Result<WeightsReport> {
-        let folder = self.path().join(FOLDER);
         let mut report = WeightsReport::default();
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(report),
-            Err(error) => return Err(Error::io("read", &folder)(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(Error::io("read", &folder))?.path();
-            // What a kill left unfinished is in nobody's way.
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if path.extension().is_some() {
-                continue;
-            }
+        for (name, path) in self.weight_files()? {
             match fs::read(&path) {
-                Ok(bytes) if Digest::of(DOMAIN, &bytes).to_string() == name => {
-                    report.files += 1;
-                    report.bytes += bytes.len() as u64;
-                }
-                _ => report.damaged.push(name.to_owned()),
+                Ok(bytes) if Digest::of(DOMAIN, &bytes).to_string() == name => report.files += 1,
+                _ => report.damaged.push(name),
             }
         }
         report.damaged.sort_unstable();
         Ok(report)
+    }
+
+    /// Names and paths of the files of weights, damaged or not.
+    pub(crate) fn weight_files(&self) -> Result<Vec<(String, PathBuf)>> {
+        let folder = self.path().join(FOLDER);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("read", &folder)(error)),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(Error::io("read", &folder))?.path();
+            // What a kill left unfinished is in nobody's way.
+            let name = path.file_name().and_then(|name| name.to_str()).filter(|_| path.extension().is_none());
+            if let Some(name) = name {
+                files.push((name.to_owned(), path));
+            }
+        }
+        Ok(files)
     }
 
     fn weights_path(&self, digest: &Digest) -> PathBuf {
@@ -106,7 +109,9 @@ mod tests {
         // Other processes that use the folder see it too, and what is kept twice lies there once.
         assert_eq!(Store::open(folder.path()).unwrap().keep_weights(b"many numbers").unwrap(), digest);
         let found = store.verify_weights().unwrap();
-        assert_eq!((found.files, found.bytes, found.damaged.len()), (2, 25, 0));
+        assert_eq!((found.files, found.damaged.len()), (2, 0));
+        let stats = store.stats().unwrap();
+        assert_eq!((stats.weights, stats.weights_bytes), (2, 25));
 
         let path = store.weights_path(&digest);
         let whole = fs::read(&path).unwrap();

@@ -21,7 +21,7 @@ mod steps;
 mod tiles;
 mod trace;
 
-pub(crate) use case::{Case, devices};
+pub(crate) use case::{CLASSES, Case, devices};
 pub(crate) use cells::{
     CellOperation, auxiliary_head, edge, halve, random_network, relu_conv_norm, separable,
 };

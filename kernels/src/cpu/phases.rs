@@ -121,13 +121,17 @@ fn in_parts(calls: &[usize], splits: &[Split]) -> Vec<Phase> {
 }
 
 /// For each call of a phase that is run call by call on a block: what the calls after it read first, on the same block
-/// or on the next, of which there may be none.
+/// or on the next, of which there may be none. Calls that may not run where it does are left out.
 fn next_reads(memory: &Memory, calls: &[Arc<dyn RunKernel>], list: &[usize]) -> Vec<Vec<Later>> {
     let after = |index: usize| {
+        let own = calls[list[index]].guard();
         let mut next = Vec::new();
         let mut bytes = 0;
         for later in index + 1..=index + list.len() {
             let call = &calls[list[later % list.len()]];
+            if call.guard().is_some_and(|guard| own != Some(guard)) {
+                continue;
+            }
             let pieces = call.first_reads(memory);
             bytes += pieces.iter().map(Piece::bytes).sum::<usize>();
             next.extend(pieces.into_iter().map(|piece| Later { piece, blocks: later / list.len() }));

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{Call, Graph};
+use super::{Call, Graph, Node};
 use crate::error::Error;
-use crate::program::{AccessKind, Guard, Mixed, Program, Resource, Tensor, WorkspaceId};
+use crate::program::{AccessKind, Input, Mixed, Program, Resource, Tensor, WorkspaceId};
 
 impl Graph {
     /// # Errors
@@ -29,19 +29,8 @@ impl Graph {
                 return refused("parameter", &param.name, "two layers have this name".to_owned());
             }
         }
-        for node in &self.nodes {
-            let serves: Vec<_> = node.op.weights().into_iter().filter_map(Mixed::guard).collect();
-            let is_there = |guard: &Guard| node.guard == Some(*guard) || serves.contains(guard);
-            let reads = node.op.inputs();
-            if reads
-                .iter()
-                .filter_map(|input| self.storages[input.tensor.storage.0].guard)
-                .any(|g| !is_there(&g))
-            {
-                let problem = "something reads what is not there in every step, as it serves one weight of a mixture; \
-                               build that in the same Graph::serving, or read it as a term with the weight";
-                return refused("mixture", "a value", problem.to_owned());
-            }
+        if let Some(problem) = self.nodes.iter().find_map(|node| self.unserved(node)) {
+            return refused("mixture", "a value", problem.to_owned());
         }
         match first_unwritten(evaluate) {
             Some(kind) => {
@@ -51,6 +40,34 @@ impl Graph {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Graph {
+    /// What is wrong where an operation reads or writes what is there in other steps than itself.
+    fn unserved(&self, Node { op, guard, .. }: &Node) -> Option<&'static str> {
+        let of = |tensor: Tensor| self.storages[tensor.storage.0].guard;
+        let weights = op.weights().into_iter().chain(std::iter::repeat(None));
+        let is_there = |(input, weight): (&Input, Option<Mixed>)| {
+            let value = of(input.tensor);
+            value.is_none() || value == *guard || value == weight.and_then(Mixed::guard)
+        };
+        if !op.inputs().iter().zip(weights).all(is_there) {
+            return Some(
+                "something reads what is not there in every step, as it serves one weight of a mixture; build that in \
+                 the same Graph::serving, or read it as a term with the weight",
+            );
+        }
+        if op.output().is_some_and(|output| of(output) != *guard) {
+            return Some(
+                "a concatenation is written in other steps than it is there; build it and its parts in the same \
+                 Graph::serving, or outside",
+            );
+        }
+        let has_weights = op.weights().iter().any(Option::is_some);
+        (guard.is_some() && has_weights).then_some(
+            "a sum with weights of a mixture serves a weight of one itself; build it outside of Graph::serving",
+        )
     }
 }
 

@@ -291,6 +291,11 @@ impl Graph {
         tape
     }
 
+    /// Whether what lies in a tensor is there in the steps in which what is built now is run, and in no others.
+    pub(crate) fn is_served_alike(&self, tensor: Tensor) -> bool {
+        self.storages[tensor.storage.0].guard == self.guard
+    }
+
     /// Whether some of it is not run in every step.
     pub(crate) fn is_guarded(&self) -> bool {
         self.nodes.iter().any(|node| node.guard.is_some())

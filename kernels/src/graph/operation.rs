@@ -11,8 +11,8 @@ pub(crate) trait Operation: fmt::Debug + Send + Sync {
     /// The values that it reads.
     fn inputs(&self) -> Vec<Input>;
 
-    /// The weights that the values are multiplied by.
-    fn weights(&self) -> Vec<Mixed> {
+    /// The weights that the values are multiplied by, in their order; none where there is none.
+    fn weights(&self) -> Vec<Option<Mixed>> {
         Vec::new()
     }
 

@@ -80,7 +80,6 @@ pub(crate) trait Declare: fmt::Debug + Send + Sync {
     }
 
     /// What it stands behind.
-    #[cfg(test)]
     fn guard(&self) -> Option<Guard> {
         None
     }

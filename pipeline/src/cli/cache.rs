@@ -79,7 +79,6 @@ impl Cache {
 fn stats(global: &Global) -> Result<(), Error> {
     let store = global.open()?;
     let stats = store.stats()?;
-    let weights = store.verify_weights()?;
     warn(&store);
     let folder = global.folder()?.display().to_string();
     if global.json {
@@ -99,8 +98,8 @@ fn stats(global: &Global) -> Result<(), Error> {
             superseded: stats.superseded,
             spooled: stats.spooled,
             set_aside: stats.set_aside,
-            weights: weights.files,
-            weights_bytes: weights.bytes,
+            weights: stats.weights,
+            weights_bytes: stats.weights_bytes,
             disk_bytes: stats.disk_bytes,
         });
     }
@@ -119,8 +118,8 @@ fn stats(global: &Global) -> Result<(), Error> {
         "{table}\n{folder}: {} on disk, {} in {} of weights, {} and {} in quarantine, {} waiting in the spool, {} unusable \
          spool files\n",
         format::large(stats.disk_bytes as f64, "B"),
-        format::large(weights.bytes as f64, "B"),
-        format::plural(weights.files, "file"),
+        format::large(stats.weights_bytes as f64, "B"),
+        format::plural(stats.weights, "file"),
         format::plural(stats.quarantined, "damaged record"),
         format::plural(stats.superseded, "superseded record"),
         format::count(stats.spooled),

@@ -68,9 +68,8 @@ impl Packs<'_> {
             self.events.finished(index, trained);
         };
         thread::scope(|scope| {
-            // A seat of a pack is for one training.
-            let is_alone = pack.iter().any(|&index| self.jobs.job(index).trains_several());
-            let seats = if is_alone { vec![self.device.clone()] } else { self.device.pack(count) };
+            // A seat of a pack is for one training, and what goes alone may train several networks.
+            let seats = if count == 1 { vec![self.device.clone()] } else { self.device.pack(count) };
             let mut seats = pack.into_iter().zip(seats);
             let own = seats.next();
             for (index, seat) in seats {

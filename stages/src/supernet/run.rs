@@ -156,41 +156,47 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// The stage that the last checkpoint is of, as it left it, if there is one that can be used.
+    /// The stage that the last checkpoint is of, as it left it, if there is one that can be used. None, or the first stage, where
+    /// the search begins.
     fn resume(&mut self) -> Result<Option<StageSearch>, Error> {
         let Surroundings { job, observer, checkpoints, .. } = self.surroundings;
         let Some(bytes) = checkpoints.last() else { return Ok(None) };
         let key = job.key()?;
         let (stages, epochs) = (job.method.stages(&job.budget).len(), job.budget.epochs as usize);
-        let restored = match Standing::<SupernetEpoch>::from_bytes(&bytes, key.digest()) {
-            Ok(standing) if epochs > 0 && (1..=stages * epochs).contains(&standing.epochs.len()) => {
-                let number = (standing.epochs.len() - 1) / epochs;
-                let before = &standing.epochs[..number * epochs];
-                let mut stage = StageSearch::new(number, before, self.surroundings)?;
-                let checkpoint = kernels::Checkpoint::from_bytes(&standing.trainer);
-                let restored = checkpoint.and_then(|checkpoint| stage.trainer.restore(&checkpoint));
-                restored.map(|()| (stage, standing.epochs)).map_err(|error| error.to_string())
+        let standing = Standing::<SupernetEpoch>::from_bytes(&bytes, key.digest()).and_then(|standing| {
+            let done = standing.epochs.len();
+            if epochs == 0 || !(1..=stages * epochs).contains(&done) {
+                return Err(format!("it is behind {done} epochs"));
             }
-            Ok(standing) => Err(format!("it is behind {} epochs", standing.epochs.len())),
-            Err(problem) => Err(problem),
+            let checkpoint = kernels::Checkpoint::from_bytes(&standing.trainer);
+            Ok((standing.epochs, checkpoint.map_err(|error| error.to_string())?))
+        });
+        let (begun, problem) = match standing {
+            Ok((done, checkpoint)) => {
+                let number = (done.len() - 1) / epochs;
+                let mut stage = StageSearch::new(number, &done[..number * epochs], self.surroundings)?;
+                match stage.trainer.restore(&checkpoint) {
+                    Ok(()) => {
+                        // What was done before counts as progress.
+                        let half = self.shares.halves[0].len();
+                        let images = |epochs: u32| job.images_of(0..epochs, stage.architecture, half);
+                        let left = (done.len() - number * epochs) as u32;
+                        observer.images(images(job.budget.epochs)? * number as u64 + images(left)?);
+                        self.epochs = done;
+                        return Ok(Some(stage));
+                    }
+                    // One of another network has changed nothing: the first stage begins with what was made for it, for a
+                    // device may be good for one training only.
+                    Err(kernels::Error::Checkpoint { problem }) => ((number == 0).then_some(stage), problem),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(problem) => (None, problem),
         };
-        match restored {
-            Ok((stage, done)) => {
-                // What was done before counts as progress.
-                let half = self.shares.halves[0].len();
-                let images = |epochs: u32| job.images_of(0..epochs, stage.architecture, half);
-                let left = (done.len() - stage.number * epochs) as u32;
-                observer.images(images(job.budget.epochs)? * stage.number as u64 + images(left)?);
-                self.epochs = done;
-                Ok(Some(stage))
-            }
-            Err(problem) => {
-                observer.note(&format!(
-                    "the checkpoint of this search is not used, and the search begins anew: {problem}"
-                ));
-                Ok(None)
-            }
-        }
+        let note =
+            format!("the checkpoint of this search is not used, and the search begins anew: {problem}");
+        observer.note(&note);
+        Ok(begun)
     }
 
     /// All epochs of a stage that are left; the step at which the loss stopped being a number.

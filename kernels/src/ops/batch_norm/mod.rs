@@ -182,7 +182,8 @@ impl Graph {
     /// tensors are `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`.
     ///
     /// # Errors
-    /// When the value is normalised already, or behind a ReLU: those are not in memory, but applied where it is read.
+    /// When the value is normalised already, or behind a ReLU: those are not in memory, but applied where it is read; or when
+    /// only one of both serves a weight of a mixture ([`Graph::serving`]).
     pub fn batch_norm(&mut self, name: &str, value: ValueId) -> Result<ValueId, Error> {
         self.norm(name, value, true)
     }
@@ -200,6 +201,12 @@ impl Graph {
         if norm.is_some() || relu {
             let problem = "what is normalised already, or behind a ReLU, is not in memory as such; normalise its \
                            Graph::sum";
+            let (name, problem) = (name.to_owned(), problem.to_owned());
+            return Err(Error::BadSize { op: "batch normalisation", name, problem });
+        }
+        if !self.is_served_alike(raw) {
+            let problem = "it serves another weight of a mixture than the value, or none; build both in the same \
+                           Graph::serving, or outside";
             let (name, problem) = (name.to_owned(), problem.to_owned());
             return Err(Error::BadSize { op: "batch normalisation", name, problem });
         }

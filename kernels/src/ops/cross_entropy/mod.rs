@@ -81,7 +81,7 @@ impl Graph {
     ///
     /// # Errors
     /// When the shape is not one number a class, the logits are normalised or have a head already, or outside
-    /// [`Graph::in_training_only`] the network has one: its answers count.
+    /// [`Graph::in_training_only`] the network has one: its answers count; or inside [`Graph::serving`].
     pub fn head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
         let refused = |problem: &str| {
             Err(Error::BadSize { op: "head", name: "logits".into(), problem: problem.to_owned() })
@@ -91,6 +91,9 @@ impl Graph {
             return refused(
                 "logits that are normalised, or behind a ReLU, have no head; give it their Graph::sum",
             );
+        }
+        if self.guard.is_some() {
+            return refused("a head is there in every step; build it outside of Graph::serving");
         }
         let right = Shape::new(self.tables.classes, 1, 1);
         if tensor.shape != right {

@@ -32,7 +32,6 @@ impl Declare for Guarded {
         self.call.placement()
     }
 
-    #[cfg(test)]
     fn guard(&self) -> Option<Guard> {
         Some(self.guard)
     }

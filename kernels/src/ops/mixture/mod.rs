@@ -169,7 +169,7 @@ impl Graph {
     /// and start at 0.
     ///
     /// # Errors
-    /// When there is no row or no choice.
+    /// When there is no row or no choice, or inside [`Graph::serving`].
     pub fn mixture(&mut self, name: &str, rows: usize, choices: usize) -> Result<Mixture, Error> {
         self.weigh(name, rows, choices, None)
     }
@@ -177,7 +177,7 @@ impl Graph {
     /// The same with weights that are drawn for each batch in training.
     ///
     /// # Errors
-    /// When there is no row or no choice, or are more than noise can tell apart.
+    /// When there is no row or no choice, or are more than noise can tell apart, or inside [`Graph::serving`].
     pub fn drawn_mixture(
         &mut self,
         name: &str,
@@ -196,6 +196,11 @@ impl Graph {
         draw: Option<Draw>,
     ) -> Result<Mixture, Error> {
         let refused = |problem| Err(Error::BadSize { op: "mixture", name: name.to_owned(), problem });
+        if self.guard.is_some() {
+            return refused(
+                "it serves a weight of another mixture; build it outside of Graph::serving".into(),
+            );
+        }
         if rows == 0 || choices == 0 {
             return refused(format!("{rows} rows of {choices} choices are no mixture"));
         }

@@ -3,12 +3,14 @@
 use super::dirichlet::{self, Counter, Share};
 use super::guarded::Guarded;
 use super::{Backward, Draw, Softmax, gumbel, largest};
+use crate::program;
 use crate::reference::{Batch, Kernel, Memory, Reference};
 
 impl Kernel for Softmax {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
         let Self { op, is_drawn } = self;
-        let choices = reference.tables.mixtures[op.mixture.0].choices;
+        let program::Mixture { choices, ref terms, .. } = reference.tables.mixtures[op.mixture.0];
+        memory.workspaces.insert(op.partials, vec![0.0; terms.len()]);
         let seed = reference.settings.seed;
         let logit = |(number, a): (usize, &f64)| match batch.images.first() {
             Some(&image) if *is_drawn => {
@@ -24,10 +26,7 @@ impl Kernel for Softmax {
             let rows = alphas.flat_map(|(row, alphas)| dirichlet::shares(alphas, row * choices, counter));
             let (weights, slopes): (Vec<f64>, Vec<f64>) =
                 rows.map(|share| (share.weight, share.slope)).unzip();
-            let kept = [weights, slopes].concat();
-            let terms = reference.tables.mixtures[op.mixture.0].terms.len();
-            memory.workspaces.insert(op.partials, vec![0.0; terms]);
-            memory.workspaces.insert(op.softmax, kept);
+            memory.workspaces.insert(op.softmax, [weights, slopes].concat());
             return;
         }
         let logits: Vec<f64> = reference.param(op.param).iter().enumerate().map(logit).collect();
@@ -44,8 +43,6 @@ impl Kernel for Softmax {
             weights.extend(logits.chunks(choices).flat_map(one_hot));
         }
         weights.extend(logits.chunks(choices).flat_map(softmax));
-        let terms = reference.tables.mixtures[op.mixture.0].terms.len();
-        memory.workspaces.insert(op.partials, vec![0.0; terms]);
         memory.workspaces.insert(op.softmax, weights);
     }
 }

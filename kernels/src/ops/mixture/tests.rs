@@ -1,10 +1,10 @@
 //! Networks whose sums a mixture weighs: of what only they read, what others read too, and what is not normalised; in cells that
 //! share it.
 
-use crate::checks::{Case, CellOperation, Example, devices, edge, example, relu_conv_norm};
+use crate::checks::{CLASSES, Case, CellOperation, Example, devices, edge, example, relu_conv_norm};
 use crate::graph::{Graph, ValueId};
 use crate::program::Normalisation;
-use crate::{Draw, GroupSettings, Mixture, Shape, Term, Trainer};
+use crate::{ConvSpec, Draw, Error, GroupSettings, Mixture, Shape, Term, Trainer};
 
 /// A node of all operations between values, as in the supernet of a search.
 fn node<const N: usize>(
@@ -119,20 +119,120 @@ fn what_is_not_drawn_stays_as_it_is() {
     }
 }
 
+/// Whatever earlier steps left in memory, a step gives what a training gives that begins with it.
+#[test]
+fn what_was_drawn_before_changes_nothing() {
+    let mut case = Case::new("two nodes", Shape::new(3, 6, 6), 8, 20, |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 2, 6, Draw::OneHot).unwrap();
+        let [left, right] = ["left", "right"].map(|name| relu_conv_norm(graph, name, image, 4, 1, 1));
+        let first = node(graph, "first", [left, right], mixture, 1);
+        node(graph, "second", [first, right], mixture, 2)
+    });
+    case.settings.groups = vec![GroupSettings::sgd(0.0, 0.0, f32::INFINITY)];
+    let order = case.order();
+    let place = case.place("alpha");
+    for (device, float_bits) in devices().iter().flat_map(|device| [(device, 32), (device, 16)]) {
+        case.settings.float_bits = float_bits;
+        let mut backend = case.backend(device).unwrap();
+        for (step, images) in order.chunks(8).cycle().take(9).enumerate() {
+            // Another choice of both rows in each step; `none` in some.
+            let chosen = [step % 6, 6 + (5 * step + 2) % 6];
+            let numbers: Vec<f32> =
+                (0..12).map(|number| if chosen.contains(&number) { 0.0 } else { -1e4 }).collect();
+            backend.set_parameters(place.start, &numbers).unwrap();
+            let mut fresh = case.backend(device).unwrap();
+            fresh.set_state(&backend.state().unwrap()).unwrap();
+            let found = [&mut backend, &mut fresh].map(|backend| {
+                let losses = backend.train(&case.pass(images, step as u32, 0)).unwrap();
+                (losses, backend.gradients().unwrap(), backend.state().unwrap())
+            });
+            assert!(found[0] == found[1], "{}, {float_bits} bits, step {step}", device.name());
+        }
+    }
+}
+
+type Built = Result<ValueId, Error>;
+
+/// Networks in which something is there in other steps than what reads or writes it.
+const UNSERVED: [(&str, fn(&mut Graph, ValueId) -> Built); 8] = [
+    ("read without a weight", |graph, image| {
+        let (convs, sum) = of_two(graph, image);
+        graph.sum("both", &[sum, convs[0]])
+    }),
+    ("read with the other's weight", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        let terms = [0, 1].map(|choice| {
+            let name = format!("conv.{choice}");
+            let conv = |graph: &mut Graph| Ok(relu_conv_norm(graph, &name, image, 4, 1, 1));
+            let value = graph.serving(&name, (mixture, 0, choice), conv).unwrap();
+            Term { value, drop: false, weight: Some((mixture, 0, 1 - choice)) }
+        });
+        let concat = graph.concat(1, graph.shape(terms[0].value));
+        graph.weighted_sum("sum", &terms, concat, 0)
+    }),
+    ("normalised outside", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        let conv = ConvSpec::square(4, 1);
+        let raw = graph.serving("conv", (mixture, 0, 0), |graph| graph.conv("conv", image, conv))?;
+        graph.batch_norm("norm", raw)
+    }),
+    ("normalised inside", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        let raw = graph.conv("conv", image, ConvSpec::square(4, 1))?;
+        graph.serving("norm", (mixture, 0, 0), |graph| graph.batch_norm("norm", raw))
+    }),
+    ("written into a concatenation", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        let concat = graph.concat(1, graph.shape(image));
+        graph.serving("sum", (mixture, 0, 0), |graph| graph.node_sum("sum", &[(image, false)], concat, 0))?;
+        graph.concat_value(concat)
+    }),
+    ("weighed inside", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        let other = graph.mixture("beta", 1, 1)?;
+        let made = graph.serving("sum", (mixture, 0, 0), |graph| {
+            let concat = graph.concat(1, graph.shape(image));
+            let term = Term { value: image, drop: false, weight: Some((other, 0, 0)) };
+            graph.weighted_sum("sum", &[term], concat, 0)
+        })?;
+        let concat = graph.concat(1, graph.shape(image));
+        let term = Term { value: made, drop: false, weight: Some((mixture, 0, 0)) };
+        graph.weighted_sum("outer", &[term], concat, 0)
+    }),
+    ("a mixture inside", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        graph.serving("beta", (mixture, 0, 0), |graph| graph.mixture("beta", 1, 1)).map(|_| image)
+    }),
+    ("a head inside", |graph, image| {
+        let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot)?;
+        graph.serving("head", (mixture, 0, 0), |graph| {
+            let pooled = graph.global_average(image);
+            let logits = graph.linear("logits", pooled, CLASSES, false)?;
+            graph.head(logits, 1.0).map(|()| image)
+        })
+    }),
+];
+
 #[test]
 fn what_serves_a_choice_is_read_by_that_choice_alone() {
-    let case = Case::new("read by others", Shape::new(3, 6, 6), 8, 20, |graph, image| {
-        let (convs, sum) = of_two(graph, image);
-        graph.sum("both", &[sum, convs[0]]).unwrap()
-    });
-    let error = Trainer::new(&devices()[0], &case.graph, &case.settings, &[case.images]).err().unwrap();
-    assert!(error.to_string().contains("Graph::serving"), "{error}");
+    for (name, build) in UNSERVED {
+        let mut refused = None;
+        let case = Case::new(name, Shape::new(3, 6, 6), 8, 20, |graph, image| {
+            build(graph, image).unwrap_or_else(|error| {
+                refused = Some(error);
+                image
+            })
+        });
+        let check = || Trainer::new(&devices()[0], &case.graph, &case.settings, &[case.images.clone()]).err();
+        let error = refused.or_else(check).unwrap_or_else(|| panic!("{name} is not refused"));
+        assert!(error.to_string().contains("Graph::serving"), "{name}: {error}");
+    }
     let (mut graph, image) = Graph::new(Shape::new(3, 6, 6), 4);
     let mixture = graph.drawn_mixture("alpha", 1, 2, Draw::OneHot).unwrap();
-    let inner =
-        |graph: &mut Graph| graph.serving("inner", (mixture, 0, 1), |graph| graph.sum("sum", &[image]));
+    let inner = |graph: &mut Graph| graph.serving("inner", (mixture, 0, 1), |_| Ok(image));
     let error = graph.serving("outer", (mixture, 0, 0), inner).unwrap_err().to_string();
     assert!(error.contains("inner"), "{error}");
-    let error = graph.serving("missing", (mixture, 0, 2), |_| Ok(())).unwrap_err().to_string();
+    let error = graph.serving("missing", (mixture, 0, 2), |_| Ok(image)).unwrap_err().to_string();
     assert!(error.contains("weight 2"), "{error}");
+    assert!(graph.serving("there", (mixture, 0, 1), |_| Ok(image)).is_ok(), "errors leave nothing behind");
 }

@@ -84,8 +84,8 @@ impl Operation for NodeSum {
         self.edges.iter().map(|edge| edge.input).collect()
     }
 
-    fn weights(&self) -> Vec<Mixed> {
-        self.edges.iter().filter_map(|edge| edge.mixed).collect()
+    fn weights(&self) -> Vec<Option<Mixed>> {
+        self.edges.iter().map(|edge| edge.mixed).collect()
     }
 
     fn output(&self) -> Option<Tensor> {

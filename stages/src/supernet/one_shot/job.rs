@@ -20,7 +20,7 @@ const VERSION: u64 = 2;
 pub struct OneShotJob {
     /// What each step draws.
     pub schedule: Schedule,
-    /// Size of the supernet, images and epochs. Numbers are of 32 bits: each step begins with the first loss scale.
+    /// Size of the supernet, images and epochs.
     pub budget: Budget,
     /// The epochs after which the weights are kept: ascending, from 1, and at most the budget's.
     pub kept: Vec<u32>,
@@ -53,8 +53,8 @@ pub struct OneShotResult {
     pub epochs: Vec<OneShotEpoch>,
     /// Step at which the loss stopped being a number, if it did.
     pub diverged_at: Option<u64>,
-    /// FLOPs of the whole training: forward and backward of one image through all operations, which are computed
-    /// whether they are chosen or not, times images, times epochs.
+    /// FLOPs of the whole training: forward and backward of one image through one operation of each edge, of average cost,
+    /// times images, times epochs.
     pub training_flops: u64,
 }
 
