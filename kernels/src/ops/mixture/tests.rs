@@ -152,9 +152,10 @@ fn what_was_drawn_before_changes_nothing() {
 }
 
 type Built = Result<ValueId, Error>;
+type Build = fn(&mut Graph, ValueId) -> Built;
 
 /// Networks in which something is there in other steps than what reads or writes it.
-const UNSERVED: [(&str, fn(&mut Graph, ValueId) -> Built); 8] = [
+const UNSERVED: [(&str, Build); 8] = [
     ("read without a weight", |graph, image| {
         let (convs, sum) = of_two(graph, image);
         graph.sum("both", &[sum, convs[0]])
@@ -223,7 +224,8 @@ fn what_serves_a_choice_is_read_by_that_choice_alone() {
                 image
             })
         });
-        let check = || Trainer::new(&devices()[0], &case.graph, &case.settings, &[case.images.clone()]).err();
+        let images = std::slice::from_ref(&case.images);
+        let check = || Trainer::new(&devices()[0], &case.graph, &case.settings, images).err();
         let error = refused.or_else(check).unwrap_or_else(|| panic!("{name} is not refused"));
         assert!(error.to_string().contains("Graph::serving"), "{name}: {error}");
     }
