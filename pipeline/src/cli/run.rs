@@ -42,7 +42,7 @@ pub(crate) struct Run {
     keep_going: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Trainings at once, at most [default, and most that run: one for each core, on a GPU 16, which share its dispatches;
+    /// Trainings at once, at most [default, and most that run: one for each core, on a GPU 64, which share its dispatches;
     /// fewer where they do not fit the memory]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
