@@ -152,16 +152,19 @@ impl<'a> Collector<'a> {
         let key = &job.key().map_err(Error::Stage)?;
         let record = job_record(key.clone(), &finished)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
-        let outcome = stored.map_err(|source| Error::NotStored { source })?;
+        let mut first = None;
+        if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
+            // Where another result was stored first, that is what every later run will see, and so must this one.
+            first = remembered(self.store, job, key, self.devices).ok().flatten();
+            if first.is_none() {
+                // What is stored cannot be read, and would be trained again by every run.
+                self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
+            }
+        }
         // One that cannot be removed now is in nobody's way: the result is found first.
         let _ = self.store.forget_checkpoint(key);
-        if outcome == PutOutcome::Conflict {
-            // Where another result was stored first, that is what every later run will see, and so must this one.
-            if let Ok(Some(first)) = remembered(self.store, job, key, self.devices) {
-                return Ok(first);
-            }
-            // What is stored cannot be read, and would be trained again by every run.
-            self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
+        if let Some(first) = first {
+            return Ok(first);
         }
         self.devices.note(&finished.device);
         Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms })
