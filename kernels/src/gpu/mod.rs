@@ -320,8 +320,7 @@ impl GpuBackend {
             self.write(words.second, &zeros);
         }
         self.write(words.loss_scale, bytemuck::cast_slice(&[LossScale::INITIAL]));
-        self.gpu.queue.submit([]);
-        self.gpu.check()
+        self.finish_writes()
     }
 
     pub(crate) fn set_parameters_of(
@@ -331,8 +330,7 @@ impl GpuBackend {
         values: &[f32],
     ) -> Result<(), Error> {
         self.write(self.members[member].state.parameters + offset, values);
-        self.gpu.queue.submit([]);
-        self.gpu.check()
+        self.finish_writes()
     }
 
     pub(crate) fn moments_of(&mut self, member: usize) -> Result<Moments, Error> {
@@ -352,8 +350,7 @@ impl GpuBackend {
             self.write(state.second, &moments.second);
         }
         self.write(state.loss_scale, bytemuck::cast_slice(&[moments.loss_scale]));
-        self.gpu.queue.submit([]);
-        self.gpu.check()
+        self.finish_writes()
     }
 
     pub(crate) fn dot_of(&mut self, member: usize, group: Group, vectors: [Vector; 2]) -> Result<f64, Error> {
@@ -382,6 +379,12 @@ impl GpuBackend {
 
     fn write(&self, offset: usize, values: &[f32]) {
         self.buffers.state.write(&self.gpu, offset, bytemuck::cast_slice(values));
+    }
+
+    /// Sends what was written to the device.
+    fn finish_writes(&self) -> Result<(), Error> {
+        self.gpu.queue.submit([]);
+        self.gpu.check()
     }
 }
 

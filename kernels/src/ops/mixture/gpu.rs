@@ -38,7 +38,8 @@ impl Kernel for Softmax {
         let mixture = &lowering.places.tables.mixtures[op.mixture.0];
         let (rows, choices) = (mixture.rows, mixture.choices);
         let state = lowering.places.state;
-        // The state begins as zeros, and so stay partial sums of terms without a gradient.
+        // The state begins as zeros, and so stay partial sums of terms without a gradient. Those of terms that are not drawn are an
+        // earlier step's; the backward pass leaves them out.
         let arguments = Arguments::default()
             .field("rows", rows)
             .field("choices", choices)

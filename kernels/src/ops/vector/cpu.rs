@@ -1,6 +1,6 @@
 //! Vectors segment by segment.
 
-use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
+use super::{AddScaled, DotProducts, SetVector, SquareSums};
 use crate::cpu::{Context, Element, Kernel, Simd, Sizes, Split, Unit, segments};
 use crate::step::{self, Group, NORM_EPSILON, Norm};
 
@@ -71,7 +71,7 @@ impl Kernel for DotProducts {
     }
 }
 
-impl Kernel for ClearVector {
+impl Kernel for SetVector {
     fn split(&self, sizes: &Sizes<'_>) -> Split {
         sizes.by_segment(self.group)
     }
@@ -80,22 +80,15 @@ impl Kernel for ClearVector {
     unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
         let Unit::Part { part } = unit else { return };
         let (begin, count) = cx.segment(self.group, part);
-        // SAFETY: segments lie inside the vector, and no other thread touches this one; all bits zero are 0.
-        unsafe { cx.vector(self.of).add(begin).write_bytes(0, count) }
-    }
-}
-
-impl Kernel for CopyVector {
-    fn split(&self, sizes: &Sizes<'_>) -> Split {
-        sizes.by_segment(self.group)
-    }
-
-    #[inline(always)]
-    unsafe fn run<V: Simd, E: Element>(&self, cx: &Context<'_>, unit: Unit<'_>, _: *mut f32) {
-        let Unit::Part { part } = unit else { return };
-        let (begin, count) = cx.segment(self.group, part);
-        // SAFETY: segments lie inside the vectors, which may be one, and no other thread touches this one.
-        unsafe { cx.vector(self.to).add(begin).copy_from(cx.vector(self.from).add(begin), count) }
+        // SAFETY: segments lie inside the vectors, which may be one, and no other thread touches this one; bits that are 0 are the
+        // number 0.
+        unsafe {
+            let to = cx.vector(self.to).add(begin);
+            match self.from {
+                Some(from) => to.copy_from(cx.vector(from).add(begin), count),
+                None => to.write_bytes(0, count),
+            }
+        }
     }
 }
 

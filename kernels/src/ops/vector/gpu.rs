@@ -1,6 +1,6 @@
 //! Launches over vectors: each workgroup has a run of a group's numbers.
 
-use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
+use super::{AddScaled, DotProducts, SetVector, SquareSums};
 use crate::gpu::{Arguments, Kernel, Lowering, MAX_RUNS, RATES, Shader, TOTALS};
 use crate::step::{Group, NORM_EPSILON};
 
@@ -11,15 +11,12 @@ pub(in crate::ops) const NORM: [&str; 3] = [TOTALS, LARGE, include_str!("norm.wg
 const SQUARES: Shader =
     Shader { name: "squares", workgroup: 256, files: &[TOTALS, LARGE, include_str!("squares.wgsl")] };
 const DOT: Shader = Shader { name: "dot", workgroup: 256, files: &[TOTALS, include_str!("dot.wgsl")] };
-const CLEAR: Shader =
-    Shader { name: "clear_vector", workgroup: 256, files: &[include_str!("clear_vector.wgsl")] };
-const COPY: Shader =
-    Shader { name: "copy_vector", workgroup: 256, files: &[include_str!("copy_vector.wgsl")] };
+const SET: Shader = Shader { name: "set_vector", workgroup: 256, files: &[include_str!("set_vector.wgsl")] };
 const AXPY: Shader =
     Shader { name: "axpy", workgroup: 256, files: &[NORM[0], NORM[1], NORM[2], include_str!("axpy.wgsl")] };
 
 #[cfg(test)]
-pub(in crate::ops) const SHADERS: &[&Shader] = &[&SQUARES, &DOT, &CLEAR, &COPY, &AXPY];
+pub(in crate::ops) const SHADERS: &[&Shader] = &[&SQUARES, &DOT, &SET, &AXPY];
 
 /// Least number of elements of a run.
 const LEAST_RUN: usize = 1024;
@@ -60,17 +57,13 @@ impl Kernel for DotProducts {
     }
 }
 
-impl Kernel for ClearVector {
+impl Kernel for SetVector {
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let of = lowering.vector(self.group, self.of);
-        push(lowering, &CLEAR, self.group, Arguments::default().field("result", of));
-    }
-}
-
-impl Kernel for CopyVector {
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let [from, to] = [self.from, self.to].map(|of| lowering.vector(self.group, of));
-        push(lowering, &COPY, self.group, Arguments::default().field("source", from).field("result", to));
+        let arguments = Arguments::default()
+            .flag("COPIES", self.from.is_some())
+            .field("source", self.from.map_or(0, |from| lowering.vector(self.group, from)))
+            .field("result", lowering.vector(self.group, self.to));
+        push(lowering, &SET, self.group, arguments);
     }
 }
 

@@ -32,19 +32,12 @@ pub(super) struct SquareSums {
     pub(super) of: Vector,
 }
 
-/// `to = from`.
+/// `to = from`, or 0 where there is nothing that it is set from.
 #[derive(Debug)]
-struct CopyVector {
+struct SetVector {
     group: Group,
-    from: Vector,
+    from: Option<Vector>,
     to: Vector,
-}
-
-/// `of = 0`.
-#[derive(Debug)]
-struct ClearVector {
-    group: Group,
-    of: Vector,
 }
 
 /// `to += scale · from`.
@@ -65,12 +58,12 @@ struct DotProducts {
 
 /// The calls that clear a vector.
 pub(super) fn clear(group: Group, of: Vector) -> Vec<Arc<dyn Call>> {
-    vec![Arc::new(ClearVector { group, of })]
+    vec![Arc::new(SetVector { group, from: None, to: of })]
 }
 
 /// The calls of a copy.
 pub(super) fn copy(group: Group, from: Vector, to: Vector) -> Vec<Arc<dyn Call>> {
-    vec![Arc::new(CopyVector { group, from, to })]
+    vec![Arc::new(SetVector { group, from: Some(from), to })]
 }
 
 /// Those of an addition.
@@ -104,25 +97,15 @@ impl Declare for SquareSums {
     }
 }
 
-impl Declare for CopyVector {
+impl Declare for SetVector {
     fn kind(&self) -> &'static str {
-        "vectors: copy"
+        if self.from.is_some() { "vectors: copy" } else { "vectors: clear" }
     }
 
     fn accesses(&self) -> Vec<Access> {
         // Other groups' parts of what is written stay.
-        Accesses::default().reads(resource(self.from)).accumulates(resource(self.to)).list()
-    }
-}
-
-impl Declare for ClearVector {
-    fn kind(&self) -> &'static str {
-        "vectors: clear"
-    }
-
-    fn accesses(&self) -> Vec<Access> {
-        // Other groups' parts of it stay.
-        Accesses::default().accumulates(resource(self.of)).list()
+        let list = Accesses::default().accumulates(resource(self.to));
+        self.from.map(resource).into_iter().fold(list, Accesses::reads).list()
     }
 }
 

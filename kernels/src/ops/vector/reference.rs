@@ -1,6 +1,6 @@
 //! Vectors in double precision.
 
-use super::{AddScaled, ClearVector, CopyVector, DotProducts, SquareSums};
+use super::{AddScaled, DotProducts, SetVector, SquareSums};
 use crate::reference::{Batch, Kernel, Memory, Reference};
 use crate::step::{Group, NORM_EPSILON, Vector};
 
@@ -19,16 +19,14 @@ impl Kernel for DotProducts {
     fn run(&self, _: &mut Reference, _: &mut Memory, _: Batch<'_>) {}
 }
 
-impl Kernel for ClearVector {
+impl Kernel for SetVector {
     fn run(&self, reference: &mut Reference, _: &mut Memory, _: Batch<'_>) {
-        reference.vector(self.group, self.of).fill(0.0);
-    }
-}
-
-impl Kernel for CopyVector {
-    fn run(&self, reference: &mut Reference, _: &mut Memory, _: Batch<'_>) {
-        let from = reference.vector(self.group, self.from).to_vec();
-        reference.vector(self.group, self.to).copy_from_slice(&from);
+        let from = self.from.map(|from| reference.vector(self.group, from).to_vec());
+        let to = reference.vector(self.group, self.to);
+        match from {
+            Some(from) => to.copy_from_slice(&from),
+            None => to.fill(0.0),
+        }
     }
 }
 

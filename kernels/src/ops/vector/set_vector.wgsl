@@ -1,4 +1,4 @@
-// `of = 0`, a run of `job.run` numbers a workgroup.
+// `to = from`, or 0 where nothing is copied, a run of `job.run` numbers a workgroup.
 
 fn invoke(group: vec3<u32>, local: u32) {
     let job = job_at(group.z);
@@ -7,6 +7,10 @@ fn invoke(group: vec3<u32>, local: u32) {
     }
     let end = min((group.x + 1u) * job.run, job.elements);
     for (var element = group.x * job.run + local; element < end; element += WORKGROUP) {
-        set_float(job.result + element, 0.0);
+        var value = 0.0;
+        if COPIES {
+            value = float_at(job.source + element);
+        }
+        set_float(job.result + element, value);
     }
 }
