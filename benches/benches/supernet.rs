@@ -6,9 +6,10 @@ use benches::{criterion, fma, threads};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{Device, DeviceChoice};
 use stages::Budget;
+use stages::checkpoint::NoCheckpoints;
 use stages::data::Dataset;
 use stages::recipe::{Recipe, Scoring};
-use stages::supernet::{Method, NoCheckpoints, SupernetJob, search};
+use stages::supernet::{Method, SupernetJob, search};
 use stages::train::{DataId, Observer};
 
 /// Steps of a search.

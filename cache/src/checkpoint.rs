@@ -5,9 +5,13 @@
 //! It saves work and proves nothing: where it cannot be written or read, the computation begins anew.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
-use crate::{Digest, Key, Result, Store, folder};
+use crate::{Digest, Error, Key, Kind, Result, Store, folder};
+
+/// Where the files lie in a cache folder.
+const FOLDER: &str = "checkpoints";
 
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -41,8 +45,32 @@ impl Store {
         folder::remove_file(&path)
     }
 
+    /// Forgets checkpoints of computations whose results, of this kind, are stored: of those that ended before they could
+    /// forget them.
+    ///
+    /// # Errors
+    /// When the folder of checkpoints is there and cannot be read, or a file in it cannot be removed.
+    pub fn forget_finished_checkpoints(&self, kind: Kind) -> Result<()> {
+        let folder = self.path().join(FOLDER);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("read", &folder)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::io("read", &folder))?.path();
+            // Of one that a kill left unfinished too.
+            let name = path.file_stem().and_then(|name| name.to_str());
+            let Some(digest) = name.and_then(|name| name.parse().ok()) else { continue };
+            if self.contains_digest(kind, &digest)? {
+                folder::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     fn checkpoint_path(&self, key: &Key) -> PathBuf {
-        self.path().join("checkpoints").join(key.digest().to_string())
+        self.path().join(FOLDER).join(key.digest().to_string())
     }
 }
 
@@ -56,7 +84,7 @@ fn hash(key: &Key, bytes: &[u8]) -> Digest {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{Fields, Kind};
+    use crate::{Fields, Record};
 
     fn key(n: u64) -> Key {
         Key::new(Kind::Training, Fields::new().with("n", n).unwrap())
@@ -95,5 +123,22 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(left, [store.checkpoint_path(&key(2))]);
+    }
+
+    #[test]
+    fn a_checkpoint_goes_when_its_result_is_stored_however_it_came_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.forget_finished_checkpoints(Kind::Training).unwrap();
+        for n in [1, 2] {
+            store.keep_checkpoint(&key(n), b"one epoch").unwrap();
+            fs::write(folder::unfinished_path(&store.checkpoint_path(&key(n))), b"two").unwrap();
+        }
+        // Not everything there is one.
+        fs::write(store.path().join(FOLDER).join("readme"), b"").unwrap();
+        store.put(&Record::of(key(1), &5_u8).unwrap()).unwrap();
+        store.forget_finished_checkpoints(Kind::Training).unwrap();
+        let count = fs::read_dir(store.path().join(FOLDER)).unwrap().count();
+        assert!(count == 3 && store.checkpoint(&key(1)).is_none() && store.checkpoint(&key(2)).is_some());
     }
 }

@@ -77,7 +77,12 @@ impl Store {
 
     /// Whether [`Store::get`] would find a record. Checks it, but neither decodes it nor counts a hit.
     pub fn contains(&self, key: &Key) -> Result<bool> {
-        let finder = self.finder(key.kind(), key.digest());
+        self.contains_digest(key.kind(), key.digest())
+    }
+
+    /// As [`Store::contains`], for those who know a key only by its digest.
+    pub(crate) fn contains_digest(&self, kind: Kind, digest: &Digest) -> Result<bool> {
+        let finder = self.finder(kind, digest);
         Ok(matches!(finder.find_with(&|bytes| finder.read_nothing(bytes))?, Lookup::Found(())))
     }
 

@@ -6,18 +6,20 @@ mod processor;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use cache::Digest;
 use kernels::{Device, DeviceChoice, PACKED};
 use stages::Budget;
+use stages::checkpoint::Checkpoints;
 use stages::data::Dataset;
 use stages::hyperparameter::Value;
 use stages::job::Job;
 use stages::network::{self, EdgeFlops};
 use stages::recipe::Scoring;
 use stages::stage::JobList;
+use stages::supernet::SearchSize;
 use stages::supernet::one_shot::WeightFiles;
-use stages::supernet::{Checkpoints, SearchSize};
 use stages::train::{Observer, TrainingJob};
 
 use self::packs::Packs;
@@ -83,6 +85,7 @@ pub(crate) struct LocalExecutor {
     jobs: Option<usize>,
     /// Bytes that the trainings packed on a GPU may take together.
     pack_bytes: u64,
+    checkpoint_interval: Duration,
     /// Threads of the processor for all of them together.
     threads: usize,
     /// What was opened for the trainings before.
@@ -93,10 +96,17 @@ pub(crate) struct LocalExecutor {
 
 impl LocalExecutor {
     /// Opens no device yet: a run that finds everything in the cache needs none.
-    pub(crate) fn new(place: Place, jobs: Option<usize>, pack_mib: u64, data: Dataset) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        jobs: Option<usize>,
+        pack_mib: u64,
+        checkpoint_interval: Duration,
+        data: Dataset,
+    ) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let pack_bytes = pack_mib.saturating_mul(1 << 20);
-        Self { place, data, jobs, pack_bytes, threads, opened: Mutex::new(None), networks: Mutex::default() }
+        let (opened, networks) = (Mutex::new(None), Mutex::default());
+        Self { place, data, jobs, pack_bytes, checkpoint_interval, threads, opened, networks }
     }
 
     /// The device for trainings of so many threads each. A GPU is opened once, for what was compiled for it stays with
@@ -169,14 +179,15 @@ impl Executor for LocalExecutor {
         let workers = most.min(self.threads).min(self.that_fit(jobs));
         // One training a core while there are many, several cores a training when there are few.
         let device = &self.device(self.threads / workers, events)?;
+        let execution = Execution { stop, events, checkpoint_interval: self.checkpoint_interval };
         if device.is_gpu() {
             let most = self.jobs.unwrap_or(PACKED).min(PACKED);
-            return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, stop, events }
+            return Packs { jobs, data: &self.data, device, most, bytes: self.pack_bytes, execution }
                 .execute();
         }
         let run =
             |job: &Job, observer: &JobObserver<'_>| job.run(&self.data, device, observer, observer, observer);
-        processor::execute(jobs, workers, &run, stop, events);
+        processor::execute(jobs, workers, &run, execution);
         Ok(())
     }
 }
@@ -205,11 +216,24 @@ fn images(job: &TrainingJob, data: &Dataset) -> Result<u64, stages::Error> {
     Ok(job.scoring.learnt(data.train.count) as u64 * u64::from(job.budget.epochs))
 }
 
+/// What all trainings of a list share.
+#[derive(Clone, Copy)]
+struct Execution<'a> {
+    stop: &'a AtomicBool,
+    events: &'a dyn Events,
+    checkpoint_interval: Duration,
+}
+
+impl Execution<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
 /// Passes on what a training tells.
 struct JobObserver<'a> {
     index: usize,
-    stop: &'a AtomicBool,
-    events: &'a dyn Events,
+    execution: Execution<'a>,
     begun: &'a (dyn Fn() + Sync),
 }
 
@@ -219,34 +243,42 @@ impl Observer for JobObserver<'_> {
     }
 
     fn images(&self, images: u64) {
-        self.events.images(self.index, images);
+        self.execution.events.images(self.index, images);
+    }
+
+    fn resumed(&self, images: u64) {
+        self.execution.events.resumed(self.index, images);
     }
 
     fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.execution.is_stopped()
     }
 
     fn note(&self, note: &str) {
-        self.events.note(self.index, note);
+        self.execution.events.note(self.index, note);
     }
 }
 
 impl Checkpoints for JobObserver<'_> {
     fn last(&self) -> Option<Vec<u8>> {
-        self.events.checkpoint(self.index)
+        self.execution.events.checkpoint(self.index)
     }
 
     fn keep(&self, bytes: &[u8]) -> Result<(), stages::Error> {
-        Ok(self.events.keep_checkpoint(self.index, bytes)?)
+        Ok(self.execution.events.keep_checkpoint(self.index, bytes)?)
+    }
+
+    fn interval(&self) -> Duration {
+        self.execution.checkpoint_interval
     }
 }
 
 impl WeightFiles for JobObserver<'_> {
     fn weights(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.events.weights(digest)
+        self.execution.events.weights(digest)
     }
 
     fn keep_weights(&self, bytes: &[u8]) -> Result<Digest, stages::Error> {
-        Ok(self.events.keep_weights(bytes)?)
+        Ok(self.execution.events.keep_weights(bytes)?)
     }
 }

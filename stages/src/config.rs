@@ -5,6 +5,8 @@ mod one_shot;
 mod section;
 mod strategies;
 
+use std::time::Duration;
+
 use document::{Document, wrong};
 use section::Section;
 use strategies::strategies;
@@ -33,6 +35,9 @@ static STRATEGIES: &str = include_str!("../profiles/strategies.toml");
 /// The most trainings that a configuration may ask for: more than any machine trains.
 const TRAININGS_MAX: u64 = 10_000_000;
 
+/// The most minutes between checkpoints: a year.
+const MINUTES_MAX: f64 = 525_600.0;
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -58,6 +63,8 @@ pub struct Config {
     pub strategies: Strategies,
     /// Section `[train]`: what trainings do beyond their budget.
     pub train: TrainConfig,
+    /// `train.checkpoint_minutes`: how long after one checkpoint of a training the next is due. No result depends on it.
+    pub checkpoint_interval: Duration,
 }
 
 /// Which images, and how many of them.
@@ -199,6 +206,12 @@ impl Config {
         let search = Section { document, name: "search" };
         let compare = Section { document, name: "compare" };
         let strategies = strategies(document)?;
+        let train = Section { document, name: "train" };
+        let minutes = train.real(
+            "checkpoint_minutes",
+            |m| (0.0..=MINUTES_MAX).contains(&m),
+            "from 0 to 525600, a year",
+        )?;
         let names = search::STRATEGIES.map(|described| described.name);
         let strategy = |section: &Section<'_>, key, name: &str| {
             let unknown =
@@ -243,7 +256,8 @@ impl Config {
             },
             one_shot: OneShotConfig::typed(&Section { document, name: "one_shot" })?,
             strategies,
-            train: TrainConfig::typed(&Section { document, name: "train" })?,
+            train: TrainConfig::typed(&train)?,
+            checkpoint_interval: Duration::from_secs_f64(60.0 * minutes),
         })
     }
 }

@@ -4,12 +4,13 @@
 use cache::{Digest, Key, Record};
 use kernels::{Device, MemoryPlan};
 
+use crate::checkpoint::Checkpoints;
 use crate::data::Dataset;
 use crate::stage::TrainingSummary;
 use crate::supernet::one_shot::{
     self, OneShotJob, OneShotResult, SubNetworksJob, SubNetworksResult, WeightFiles,
 };
-use crate::supernet::{self, Checkpoints, SupernetJob, SupernetResult};
+use crate::supernet::{self, SupernetJob, SupernetResult};
 use crate::train::{Divergence, Finished, Observer, TrainingJob, TrainingResult};
 use crate::{Budget, Error};
 
@@ -105,7 +106,7 @@ impl Job {
         }
     }
 
-    /// Does it, or goes on where it was stopped, as far as its kind keeps checkpoints.
+    /// Does it, or goes on from its last checkpoint. An evaluation of sub-networks keeps none.
     ///
     /// # Errors
     /// When the budget does not fit the network, the device fails, weights are missing or cannot be kept, or the observer
@@ -120,7 +121,7 @@ impl Job {
     ) -> Result<Finished<JobResult>, Error> {
         match self {
             Self::Network(job) => {
-                Ok(crate::train::train(job, data, device, observer)?.map(JobResult::Network))
+                Ok(crate::train::train(job, data, device, observer, checkpoints)?.map(JobResult::Network))
             }
             Self::Supernet(job) => Ok(supernet::search(job, data, device, observer, checkpoints)?
                 .map(|result| JobResult::Supernet(Box::new(result)))),

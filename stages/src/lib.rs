@@ -3,6 +3,7 @@
 //! Knows `kernels` and `cache`; knows nothing of the engine that schedules it, and prints nothing.
 
 pub mod budget;
+pub mod checkpoint;
 pub mod config;
 pub mod cover;
 pub mod data;

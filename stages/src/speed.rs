@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use kernels::{Device, KernelTime, MemoryPlan, Monitor};
+use kernels::{Device, KernelTime, MemoryPlan, Monitor, Trainer};
 
 use crate::Error;
 use crate::data::Dataset;
-use crate::train::{TRAIN, TrainingJob, TrainingLoop};
+use crate::train::{TRAIN, TrainerInputs, TrainingJob};
 
 /// So small that no loss stops being a number, whatever the images.
 const LEARNING_RATE: f32 = 1e-4;
@@ -40,27 +40,27 @@ pub fn measure(
     seconds: f64,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Speed, Error> {
-    let mut training = TrainingLoop::new(job, data, device)?;
+    let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
+    let mut trainer = Trainer::new(device, &graph, &settings, &sets)?;
     let batch = job.budget.batch_size as usize;
     // Half-way through a training.
     let drop_path = (job.recipe.drop_path / 2.0) as f32;
     let most = (data.train.count / batch).max(1);
     let stop = Stop(cancelled);
-    let trainer = &mut training.trainer;
-    let step = |trainer: &mut kernels::Trainer, steps: usize| {
+    let step = |trainer: &mut Trainer, steps: usize| {
         let order: Vec<u32> = (0..steps * batch).map(|image| (image % data.train.count) as u32).collect();
         let begun = Instant::now();
         trainer.train_epoch(TRAIN, &order, 0, LEARNING_RATE, drop_path, &stop)?;
         Ok::<f64, kernels::Error>(begun.elapsed().as_secs_f64().max(1e-9))
     };
     // The first step meets memory for the first time.
-    let first = step(trainer, 1)?;
+    let first = step(&mut trainer, 1)?;
     let in_pass = |wanted: f64, a_step: f64| ((wanted / a_step) as usize).clamp(1, most);
     let (mut steps, mut spent) = (0, 0.0);
     let mut a_step = first;
     while spent < seconds {
         let count = in_pass(seconds / PASSES, a_step);
-        spent += step(trainer, count)?;
+        spent += step(&mut trainer, count)?;
         steps += count;
         a_step = spent / steps as f64;
     }
@@ -75,8 +75,8 @@ pub fn measure(
     Ok(Speed {
         images_per_second: (steps * batch) as f64 / spent,
         steps: steps as u64,
-        flops_per_image: training.cost.training_flops,
-        memory: training.trainer.memory_plan(),
+        flops_per_image: graph.cost().training_flops,
+        memory: trainer.memory_plan(),
         kernels,
     })
 }

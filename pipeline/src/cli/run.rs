@@ -76,8 +76,13 @@ impl Run {
             return output::plan::print(&plan, &self.selection.target, global.json);
         }
         let stop = stop_on_signal()?;
-        let executor =
-            LocalExecutor::new(self.device.place, self.jobs.map(usize::from), self.pack_memory, loaded.data);
+        let executor = LocalExecutor::new(
+            self.device.place,
+            self.jobs.map(usize::from),
+            self.pack_memory,
+            loaded.checkpoint_interval,
+            loaded.data,
+        );
         let progress = Reporter::new(output::messages_to_terminal());
         let run = engine::run::Run {
             dag: &loaded.dag,

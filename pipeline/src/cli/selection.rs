@@ -1,6 +1,7 @@
 //! What a run is about: target, configuration, images; and the graph that they give.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use stages::config::{Config, TrainConfig};
@@ -44,6 +45,8 @@ pub(super) struct Loaded {
     pub(super) conditions: Conditions,
     /// What trainings do beyond their budget.
     pub(super) train: TrainConfig,
+    /// How long after one checkpoint of a training the next is due.
+    pub(super) checkpoint_interval: Duration,
     pub(super) data: Dataset,
     pub(super) dag: Dag,
 }
@@ -55,7 +58,8 @@ impl Settings {
         let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data);
-        Ok(Loaded { conditions: Conditions::of(&data, config.train.scoring), train: config.train, data, dag })
+        let Config { train, checkpoint_interval, .. } = config;
+        Ok(Loaded { conditions: Conditions::of(&data, train.scoring), train, checkpoint_interval, data, dag })
     }
 
     /// Whether any of them was given.

@@ -9,6 +9,7 @@ use cache::{Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
 use kernels::Device;
 use stages::Budget;
+use stages::checkpoint::NoCheckpoints;
 use stages::config::TrainConfig;
 use stages::data::Dataset;
 use stages::echo::shown;
@@ -252,7 +253,7 @@ impl Train {
         let stop = stop_on_signal()?;
         let progress = &Reporter::new(output::messages_to_terminal());
         let observer = TrainingObserver { stop: &stop, progress, size, begun, first_step: OnceLock::new() };
-        let trained = train_with(job, data, &device, &options, &observer);
+        let trained = train_with(job, data, &device, &options, &observer, &NoCheckpoints);
         observer.progress.trainings_ended();
         match trained {
             Ok(TrainedWithOptions { trained, losses, unwritten }) => {

@@ -142,7 +142,7 @@ impl<'a> Collector<'a> {
         collected.count.cached += 1;
         collected.finished.push(Arrived { job, ran: false, stored });
         drop(collected);
-        self.progress.images(0, self.sizes[job].flops);
+        self.progress.skipped(self.sizes[job].flops);
         self.progress.training_ended(None);
     }
 
@@ -193,6 +193,10 @@ impl Events for Collector<'_> {
 
     fn images(&self, job: usize, images: u64) {
         self.progress.images(images, self.sizes[job].flops_of(images));
+    }
+
+    fn resumed(&self, job: usize, images: u64) {
+        self.progress.skipped(self.sizes[job].flops_of(images));
     }
 
     fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {
@@ -268,6 +272,10 @@ impl Events for Part<'_> {
 
     fn images(&self, job: usize, images: u64) {
         self.collector.images(self.jobs[job], images);
+    }
+
+    fn resumed(&self, job: usize, images: u64) {
+        self.collector.resumed(self.jobs[job], images);
     }
 
     fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {

@@ -57,6 +57,9 @@ pub(crate) trait Events: Sync {
     /// `images` more images of this job went through a training step.
     fn images(&self, job: usize, images: u64);
 
+    /// This job goes on from a checkpoint, before which so many images went through a training step.
+    fn resumed(&self, job: usize, images: u64);
+
     /// The last checkpoint of this job, if it was begun before and did not end.
     fn checkpoint(&self, job: usize) -> Option<Vec<u8>>;
 

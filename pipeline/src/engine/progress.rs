@@ -20,6 +20,9 @@ pub(crate) trait Progress: Sync {
     /// Trainings moved on by so many images and floating point operations.
     fn images(&self, images: u64, flops: u64);
 
+    /// So many floating point operations need not be done here: others did them, or this process before it was stopped.
+    fn skipped(&self, flops: u64);
+
     /// One training ended; `failure` says why when it gave no result.
     fn training_ended(&self, failure: Option<&str>);
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use cache::{Codec, Cost, Digest, Key, PutOutcome, Record, Store};
+use cache::{Codec, Cost, Digest, Key, Kind, PutOutcome, Record, Store};
 use stages::stage::Inputs;
 
 use super::basis::{Basis, Devices};
@@ -91,6 +91,8 @@ impl Run<'_> {
     pub(crate) fn run(&self, target: &str, targets: &[NodeIndex]) -> Result<Outcome, Error> {
         let begun = Instant::now();
         let started_unix_ms = begin_unix_ms();
+        // What cannot be removed now is in nobody's way.
+        let _ = self.store.forget_finished_checkpoints(Kind::Training);
         let history = OnceCell::new();
         let cone = self.dag.cone(targets);
         let mut outputs = BTreeMap::new();

@@ -1,7 +1,6 @@
 //! Packs of trainings on a GPU, one after another: a pack has all of the GPU.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -9,8 +8,7 @@ use kernels::Device;
 use stages::data::Dataset;
 use stages::stage::JobList;
 
-use super::JobObserver;
-use crate::engine::executor::Events;
+use super::{Execution, JobObserver};
 use crate::error::Error;
 
 /// Jobs, and what they are packed by.
@@ -22,8 +20,7 @@ pub(super) struct Packs<'a> {
     pub(super) most: usize,
     /// Bytes that a pack may take.
     pub(super) bytes: u64,
-    pub(super) stop: &'a AtomicBool,
-    pub(super) events: &'a dyn Events,
+    pub(super) execution: Execution<'a>,
 }
 
 impl Packs<'_> {
@@ -35,7 +32,7 @@ impl Packs<'_> {
     pub(super) fn execute(&self) -> Result<(), Error> {
         let mut waiting: VecDeque<usize> = (0..self.jobs.count()).collect();
         let mut most = self.most;
-        while !waiting.is_empty() && !self.stop.load(Ordering::Relaxed) {
+        while !waiting.is_empty() && !self.execution.is_stopped() {
             let pack = self.next_pack(most, &mut waiting);
             let count = pack.len();
             let mut left_out = self.train(pack)?;
@@ -54,7 +51,7 @@ impl Packs<'_> {
         let (left_out, failed) = (Mutex::new(Vec::new()), Mutex::new(None));
         let leave_out = |index| left_out.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         let train = |index: usize, seat: Device| {
-            let observer = JobObserver { index, stop: self.stop, events: self.events, begun: &|| {} };
+            let observer = JobObserver { index, execution: self.execution, begun: &|| {} };
             let trained = self.jobs.job(index).run(self.data, &seat, &observer, &observer, &observer);
             match &trained {
                 Err(stages::Error::Network(
@@ -65,7 +62,7 @@ impl Packs<'_> {
                 }
                 _ => {}
             }
-            self.events.finished(index, trained);
+            self.execution.events.finished(index, trained);
         };
         thread::scope(|scope| {
             // A seat of a pack is for one training, and what goes alone may train several networks.
@@ -84,7 +81,7 @@ impl Packs<'_> {
             }
         });
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) if !self.stop.load(Ordering::Relaxed) => Err(Error::Device(error)),
+            Some(error) if !self.execution.is_stopped() => Err(Error::Device(error)),
             _ => Ok(left_out.into_inner().unwrap_or_else(PoisonError::into_inner)),
         }
     }
@@ -120,7 +117,7 @@ impl Packs<'_> {
                 rest.push_back(index);
                 break;
             }
-            if self.events.wanted(index) {
+            if self.execution.events.wanted(index) {
                 pack.push(index);
                 bytes = bytes.saturating_add(own);
                 if is_alone {
@@ -137,7 +134,12 @@ impl Packs<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use kernels::DeviceChoice;
+    use stages::Budget;
     use stages::job::{Job, JobResult};
     use stages::recipe::{Recipe, Scoring};
     use stages::sample::architectures;
@@ -147,12 +149,30 @@ mod tests {
     use stages::train::{DataId, Finished};
 
     use super::*;
+    use crate::engine::executor::Events;
 
-    /// Notes which jobs ended, and whether well.
+    /// Keeps what jobs gave, and their checkpoints, and stops them all behind so many of those.
     #[derive(Default)]
-    struct Ended(Mutex<Vec<(usize, bool)>>);
+    struct Heard {
+        ended: Mutex<Vec<(usize, bool)>>,
+        results: Mutex<BTreeMap<usize, JobResult>>,
+        checkpoints: Mutex<BTreeMap<usize, Vec<u8>>>,
+        resumed: Mutex<Vec<usize>>,
+        kept: AtomicUsize,
+        stops_after: Option<usize>,
+        stop: AtomicBool,
+    }
 
-    impl Events for Ended {
+    impl Heard {
+        /// Which jobs ended, and whether well.
+        fn ended(self) -> Vec<(usize, bool)> {
+            let mut ended = self.ended.into_inner().unwrap();
+            ended.sort_unstable();
+            ended
+        }
+    }
+
+    impl Events for Heard {
         fn chose(&self, _: &str) {}
 
         fn wanted(&self, _: usize) -> bool {
@@ -161,11 +181,19 @@ mod tests {
 
         fn images(&self, _: usize, _: u64) {}
 
-        fn checkpoint(&self, _: usize) -> Option<Vec<u8>> {
-            None
+        fn resumed(&self, job: usize, _: u64) {
+            self.resumed.lock().unwrap().push(job);
         }
 
-        fn keep_checkpoint(&self, _: usize, _: &[u8]) -> Result<(), cache::Error> {
+        fn checkpoint(&self, job: usize) -> Option<Vec<u8>> {
+            self.checkpoints.lock().unwrap().get(&job).cloned()
+        }
+
+        fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
+            self.checkpoints.lock().unwrap().insert(job, bytes.to_vec());
+            if Some(self.kept.fetch_add(1, Ordering::Relaxed) + 1) == self.stops_after {
+                self.stop.store(true, Ordering::Relaxed);
+            }
             Ok(())
         }
 
@@ -177,51 +205,80 @@ mod tests {
             Ok(cache::Digest::of("test", bytes))
         }
 
-        fn note(&self, _: usize, _: &str) {}
+        fn note(&self, _: usize, note: &str) {
+            panic!("{note}");
+        }
 
         fn finished(&self, job: usize, result: Result<Finished<JobResult>, stages::Error>) {
-            self.0.lock().unwrap().push((job, result.is_ok()));
+            self.ended.lock().unwrap().push((job, result.is_ok()));
+            if let Ok(finished) = result {
+                self.results.lock().unwrap().insert(job, finished.result);
+            }
         }
+    }
+
+    fn data() -> Dataset {
+        Dataset::synthetic(64)
+    }
+
+    fn template() -> JobTemplate {
+        let data = data();
+        JobTemplate {
+            data: DataId { name: data.name, digest: data.digest },
+            scoring: Scoring::Published,
+            recipe: Recipe::default(),
+            seed: 0,
+        }
+    }
+
+    fn budget(epochs: u32) -> Budget {
+        format!("BPE-1,epochs={epochs},layers=3,channels=2,image_size=8,batch_size=32").parse().unwrap()
+    }
+
+    fn networks(epochs: u32) -> Vec<Job> {
+        let job = |genotype: &_| Job::Network(template().job(genotype, &budget(epochs)));
+        architectures(0, 3).iter().map(job).collect()
+    }
+
+    fn execute(jobs: &dyn JobList, device: &Device, most: usize, events: &Heard) -> Result<(), Error> {
+        let checkpoint_interval = Duration::ZERO;
+        let execution = Execution { stop: &events.stop, events, checkpoint_interval };
+        Packs { jobs, data: &data(), device, most, bytes: u64::MAX, execution }.execute()
     }
 
     #[test]
     fn a_device_that_fails_ends_the_run_and_is_named() {
-        let data = Dataset::synthetic(64);
-        let template = JobTemplate {
-            data: DataId { name: data.name.clone(), digest: data.digest },
-            scoring: Scoring::Published,
-            recipe: Recipe::default(),
-            seed: 0,
-        };
-        let budget = "BPE-1,epochs=1,layers=3,channels=2,image_size=8,batch_size=32".parse().unwrap();
-        let jobs: Vec<_> = architectures(0, 3)
-            .iter()
-            .map(|genotype| Job::Network(template.job(genotype, &budget)))
-            .collect();
-        let gpu = Device::open(DeviceChoice::Software).unwrap();
-        let (stop, bytes) = (AtomicBool::new(false), u64::MAX);
-        let execute = |jobs: &dyn JobList, device: &Device, most: usize, events: &Ended| {
-            Packs { jobs, data: &data, device, most, bytes, stop: &stop, events }.execute()
-        };
-        let events = Ended::default();
+        let (jobs, gpu) = (networks(1), Device::open(DeviceChoice::Software).unwrap());
+        let events = Heard::default();
         execute(&jobs, &gpu, 2, &events).unwrap();
-        let mut ended = events.0.into_inner().unwrap();
-        ended.sort_unstable();
-        assert_eq!(ended, [(0, true), (1, true), (2, true)]);
+        assert_eq!(events.ended(), [(0, true), (1, true), (2, true)]);
         // What trains several networks is no part of a pack, wherever it stands among others.
         let (_, method) = Method::NAMED.into_iter().find(|(name, _)| *name == "p-darts").unwrap();
         let strategy = SupernetStrategy { method, architecture: method.architecture_recipe() };
-        let search = Job::Supernet(template.supernet(&strategy, &budget, 0));
+        let search = Job::Supernet(template().supernet(&strategy, &budget(1), 0));
         let mixed = vec![jobs[0].clone(), search, jobs[1].clone()];
-        let events = Ended::default();
+        let events = Heard::default();
         execute(&mixed, &gpu, 3, &events).unwrap();
-        let mut ended = events.0.into_inner().unwrap();
-        ended.sort_unstable();
-        assert_eq!(ended, [(0, true), (1, true), (2, true)]);
+        assert_eq!(events.ended(), [(0, true), (1, true), (2, true)]);
         // A seat is a device that is good for one training: from the second on it fails.
-        let (seat, events) = (gpu.pack(1).remove(0), Ended::default());
+        let (seat, events) = (gpu.pack(1).remove(0), Heard::default());
         let failure = execute(&jobs, &seat, 1, &events).unwrap_err();
         assert!(matches!(failure, Error::Device(_)) && failure.to_string().contains("device"), "{failure}");
-        assert_eq!(events.0.into_inner().unwrap(), [(0, true), (1, false)], "what comes after is not begun");
+        assert_eq!(events.ended(), [(0, true), (1, false)], "what comes after is not begun");
+    }
+
+    #[test]
+    fn a_pack_that_was_stopped_goes_on_from_the_checkpoints_of_its_trainings() {
+        let (jobs, gpu) = (networks(4), Device::open(DeviceChoice::Software).unwrap());
+        let unbroken = Heard::default();
+        execute(&jobs, &gpu, 3, &unbroken).unwrap();
+        // In the second epoch of the pack: some have one checkpoint, some two.
+        let stopped = Heard { stops_after: Some(4), ..Heard::default() };
+        execute(&jobs, &gpu, 3, &stopped).unwrap();
+        assert!(stopped.results.into_inner().unwrap().is_empty());
+        let next = Heard { checkpoints: stopped.checkpoints, ..Heard::default() };
+        execute(&jobs, &gpu, 3, &next).unwrap();
+        assert_eq!(next.resumed.into_inner().unwrap().len(), 3);
+        assert!(next.results.into_inner().unwrap() == unbroken.results.into_inner().unwrap());
     }
 }

@@ -8,22 +8,15 @@ use stages::job::{Job, JobResult};
 use stages::stage::JobList;
 use stages::train::Finished;
 
-use super::JobObserver;
-use crate::engine::executor::Events;
+use super::{Execution, JobObserver};
 
 /// Does a job, or says that there is no memory for it now.
 type Train<'a> = dyn Fn(&Job, &JobObserver<'_>) -> Result<Finished<JobResult>, stages::Error> + Sync + 'a;
 
 /// Trains all `jobs` by `train` on as many threads as `workers` says, or as many as the system lets start; this thread is one of
 /// them.
-pub(super) fn execute(
-    jobs: &dyn JobList,
-    workers: usize,
-    train: &Train<'_>,
-    stop: &AtomicBool,
-    events: &dyn Events,
-) {
-    let work = Work { jobs, train, stop, events, queue: Queue::default(), next: AtomicUsize::new(0) };
+pub(super) fn execute(jobs: &dyn JobList, workers: usize, train: &Train<'_>, execution: Execution<'_>) {
+    let work = Work { jobs, train, execution, queue: Queue::default(), next: AtomicUsize::new(0) };
     thread::scope(|scope| {
         for _ in 1..workers {
             if thread::Builder::new().spawn_scoped(scope, || work.run()).is_err() {
@@ -38,24 +31,19 @@ pub(super) fn execute(
 struct Work<'a> {
     jobs: &'a dyn JobList,
     train: &'a Train<'a>,
-    stop: &'a AtomicBool,
-    events: &'a dyn Events,
+    execution: Execution<'a>,
     queue: Queue,
     next: AtomicUsize,
 }
 
 impl Work<'_> {
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     fn run(&self) {
         loop {
-            self.queue.enter(self.stop);
+            self.queue.enter(self.execution.stop);
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let is_over = index >= self.jobs.count() || self.is_stopped();
-            if !is_over && self.events.wanted(index) {
-                self.events.finished(index, self.train(index, &self.jobs.job(index)));
+            let is_over = index >= self.jobs.count() || self.execution.is_stopped();
+            if !is_over && self.execution.events.wanted(index) {
+                self.execution.events.finished(index, self.train(index, &self.jobs.job(index)));
             }
             self.queue.leave();
             if is_over {
@@ -67,17 +55,13 @@ impl Work<'_> {
     /// Trains one job as soon as there is memory for it.
     fn train(&self, index: usize, job: &Job) -> Result<Finished<JobResult>, stages::Error> {
         let held_back = AtomicBool::new(false);
-        let observer = JobObserver {
-            index,
-            stop: self.stop,
-            events: self.events,
-            begun: &|| self.queue.is_served(&held_back),
-        };
+        let observer =
+            JobObserver { index, execution: self.execution, begun: &|| self.queue.is_served(&held_back) };
         loop {
             let trained = (self.train)(job, &observer);
             let is_short =
                 matches!(&trained, Err(stages::Error::Network(kernels::Error::MemoryInUse { .. })));
-            if !is_short || self.is_stopped() {
+            if !is_short || self.execution.is_stopped() {
                 self.queue.is_served(&held_back);
                 return trained;
             }
@@ -165,6 +149,7 @@ mod tests {
     use stages::train::{DataId, Observer, TrainingJob, TrainingResult};
 
     use super::*;
+    use crate::engine::executor::Events;
 
     const WORKERS: usize = 4;
 
@@ -193,6 +178,8 @@ mod tests {
         }
 
         fn images(&self, _: usize, _: u64) {}
+
+        fn resumed(&self, _: usize, _: u64) {}
 
         fn checkpoint(&self, _: usize) -> Option<Vec<u8>> {
             None
@@ -268,7 +255,9 @@ mod tests {
             *taken.lock().unwrap() -= size;
             Ok(finished())
         };
-        execute(&jobs(sizes.len()), WORKERS, &train, &AtomicBool::new(false), &log);
+        let (stop, checkpoint_interval) = (AtomicBool::new(false), Duration::ZERO);
+        let execution = Execution { stop: &stop, events: &log, checkpoint_interval };
+        execute(&jobs(sizes.len()), WORKERS, &train, execution);
         log.0.into_inner().unwrap()
     }
 

@@ -23,7 +23,10 @@ pub(crate) struct Reporter {
     node: Mutex<CurrentNode>,
     current: Mutex<Option<CurrentTrainings>>,
     images: AtomicU64,
+    /// Floating point operations that are done, here or elsewhere.
     flops: AtomicU64,
+    /// Those of them that were not done here, of which no speed follows.
+    skipped: AtomicU64,
 }
 
 /// The node that is running: where it stands, such as `[3/38]`, and why it runs.
@@ -53,6 +56,7 @@ impl Reporter {
             current: Mutex::new(None),
             images: AtomicU64::new(0),
             flops: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
         }
     }
 
@@ -67,7 +71,7 @@ impl Reporter {
         let images = self.images.load(Ordering::Relaxed) as f64;
         let flops = self.flops.load(Ordering::Relaxed).min(current.flops);
         let left = (current.flops - flops) as f64;
-        let rate = flops as f64 / seconds;
+        let rate = flops.saturating_sub(self.skipped.load(Ordering::Relaxed)) as f64 / seconds;
         let speed = format!("{} images/s", format::count((images / seconds) as u64));
         if rate <= 0.0 || seconds < 1.0 {
             return speed;
@@ -100,6 +104,11 @@ impl Reporter {
 /// What one step of a bar stands for, so that whole runs fit its counter.
 const BAR_UNIT: u64 = 1_000_000;
 
+/// Adds to a sum that no number holds where it is too large.
+fn add(sum: &AtomicU64, more: u64) {
+    let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(more)));
+}
+
 impl Progress for Reporter {
     fn node_started(&self, position: usize, nodes: usize, _name: &str, reason: &str) {
         let node = CurrentNode { place: format!("[{position}/{nodes}] "), reason: reason.to_owned() };
@@ -131,6 +140,7 @@ impl Progress for Reporter {
         let flops = sizes.iter().map(|size| size.flops).fold(0, u64::saturating_add);
         self.images.store(0, Ordering::Relaxed);
         self.flops.store(0, Ordering::Relaxed);
+        self.skipped.store(0, Ordering::Relaxed);
         let bar = self.terminal.then(|| {
             let bar = ProgressBar::new(flops / BAR_UNIT);
             if let Ok(style) = ProgressStyle::with_template("  {prefix} [{bar:30}] {msg}") {
@@ -173,8 +183,13 @@ impl Progress for Reporter {
 
     fn images(&self, images: u64, flops: u64) {
         self.images.fetch_add(images, Ordering::Relaxed);
-        let add = |sum: u64| Some(sum.saturating_add(flops));
-        let _ = self.flops.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        add(&self.flops, flops);
+        self.redraw(false);
+    }
+
+    fn skipped(&self, flops: u64) {
+        add(&self.skipped, flops);
+        add(&self.flops, flops);
         self.redraw(false);
     }
 

@@ -118,6 +118,7 @@ fn mistakes_are_placed_and_explained() {
             "[train]\nholdout_fraction = 0",
             "train.holdout_fraction: is 0.0, must be a number above 0 and below 1",
         ),
+        ("[train]\ncheckpoint_minutes = -1", "train.checkpoint_minutes: is -1.0, must be a number from 0 to"),
         ("[train]\naugment = 1", "train.augment must be true or false, found a whole number"),
         ("[architectures]\ncount = 1", "must be a whole number from 2"),
         ("[mip\nlambda = 1", "my.toml, line 1: not valid TOML"),

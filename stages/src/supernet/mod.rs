@@ -4,7 +4,6 @@
 //! A library: it knows neither stages nor configurations. [`search`] runs a [`SupernetJob`] from its start or from a
 //! checkpoint, and its result depends on the job only.
 
-mod checkpoint;
 mod decode;
 mod job;
 mod method;
@@ -14,9 +13,8 @@ mod recipe;
 mod result;
 mod run;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use decode::decode;
 pub use job::{SearchSize, SupernetJob, memory_plan};
 pub use method::{Method, Order, Temperatures};

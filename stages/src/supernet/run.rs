@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use kernels::{Device, Epoch, EpochMetrics, Group, Part, Step, Stream, Trainer};
 
-use super::checkpoint::{Checkpoints, Standing};
 use super::decode::{of_all, of_choices};
 use super::job::{SearchInputs, Shares, SupernetJob};
 use super::method::Stage;
 use super::network::{Choices, MIXTURES, edge_mixtures};
 use super::result::{FinishedSupernet, SupernetEpoch, SupernetResult, genotypes};
 use crate::Error;
+use crate::checkpoint::{Checkpoints, Epochs};
 use crate::data::Dataset;
 use crate::genotype::{EDGES, Operation};
 use crate::random::Random;
@@ -32,17 +32,18 @@ pub fn search(
     observer: &dyn Observer,
     checkpoints: &dyn Checkpoints,
 ) -> Result<FinishedSupernet, Error> {
-    let started = Instant::now();
-    let surroundings = Surroundings { job, data, device, observer, checkpoints };
+    let surroundings = Surroundings { job, data, device };
     let shares = Shares::new(job, data)?;
     let (channels, classes) = (data.channels, data.classes.len());
     let half = shares.halves[0].len();
-    let mut search = Search { surroundings, shares, epochs: Vec::new(), images_seen: 0, seconds: 0.0 };
+    let stages = job.method.stages(&job.budget).len();
+    let epochs = stages * job.budget.epochs as usize;
+    let epochs = Epochs::new(&job.key()?, epochs, observer, checkpoints);
+    let mut search = Search { surroundings, shares, epochs };
     let diverged_at = search.run()?;
-    let Search { epochs, images_seen, seconds, .. } = search;
+    let epochs = std::mem::take(&mut search.epochs.done);
     let cost = job.supernet(0, &[], channels, classes)?.graph.cost();
     let most_skips = job.method.most_skips();
-    let stages = job.method.stages(&job.budget).len();
     // Accuracies of another supernet cannot be compared.
     let behind = epochs.len().min((stages - 1) * job.budget.epochs as usize);
     let last_stage = if behind < epochs.len() { &epochs[behind..] } else { &epochs[..] };
@@ -57,12 +58,7 @@ pub fn search(
         mult_adds: cost.mult_adds,
         training_flops,
     };
-    Ok(FinishedSupernet {
-        result,
-        device: device.name(),
-        elapsed_ms: started.elapsed().as_millis() as u64,
-        images_per_second: (images_seen as f64 / seconds.max(1e-9)).round(),
-    })
+    Ok(search.epochs.finished(result, device))
 }
 
 /// The first numbers of the mixtures of a stage.
@@ -78,17 +74,12 @@ struct Surroundings<'a> {
     job: &'a SupernetJob,
     data: &'a Dataset,
     device: &'a Device,
-    observer: &'a dyn Observer,
-    checkpoints: &'a dyn Checkpoints,
 }
 
 struct Search<'a> {
     surroundings: Surroundings<'a>,
     shares: Shares,
-    /// The epochs that are done.
-    epochs: Vec<SupernetEpoch>,
-    images_seen: u64,
-    seconds: f64,
+    epochs: Epochs<'a, SupernetEpoch>,
 }
 
 /// The supernet of a stage in training.
@@ -138,16 +129,16 @@ impl StageSearch {
 impl Search<'_> {
     /// All stages that are left; the step at which the loss stopped being a number.
     fn run(&mut self) -> Result<Option<u64>, Error> {
-        let Surroundings { job, observer, .. } = self.surroundings;
+        let Surroundings { job, .. } = self.surroundings;
         let mut resumed = self.resume()?;
         let first = resumed.as_ref().map_or(0, |stage| stage.number);
         for number in first..job.method.stages(&job.budget).len() {
             let mut stage = match resumed.take() {
                 Some(stage) => stage,
-                None => StageSearch::new(number, &self.epochs, self.surroundings)?,
+                None => StageSearch::new(number, &self.epochs.done, self.surroundings)?,
             };
             if number == first {
-                observer.begun();
+                self.epochs.observer.begun();
             }
             if let Some(step) = self.run_stage(&mut stage)? {
                 return Ok(Some(step));
@@ -159,55 +150,25 @@ impl Search<'_> {
     /// The stage that the last checkpoint is of, as it left it, if there is one that can be used. None, or the first stage, where
     /// the search begins.
     fn resume(&mut self) -> Result<Option<StageSearch>, Error> {
-        let Surroundings { job, observer, checkpoints, .. } = self.surroundings;
-        let Some(bytes) = checkpoints.last() else { return Ok(None) };
-        let key = job.key()?;
-        let (stages, epochs) = (job.method.stages(&job.budget).len(), job.budget.epochs as usize);
-        let standing = Standing::<SupernetEpoch>::from_bytes(&bytes, key.digest()).and_then(|standing| {
-            let done = standing.epochs.len();
-            if epochs == 0 || !(1..=stages * epochs).contains(&done) {
-                return Err(format!("it is behind {done} epochs"));
-            }
-            let checkpoint = kernels::Checkpoint::from_bytes(&standing.trainer);
-            Ok((standing.epochs, checkpoint.map_err(|error| error.to_string())?))
-        });
-        let (begun, problem) = match standing {
-            Ok((done, checkpoint)) => {
-                let number = (done.len() - 1) / epochs;
-                let mut stage = StageSearch::new(number, &done[..number * epochs], self.surroundings)?;
-                match stage.trainer.restore(&checkpoint) {
-                    Ok(()) => {
-                        // What was done before counts as progress.
-                        let half = self.shares.halves[0].len();
-                        let images = |epochs: u32| job.images_of(0..epochs, stage.architecture, half);
-                        let left = (done.len() - number * epochs) as u32;
-                        observer.images(images(job.budget.epochs)? * number as u64 + images(left)?);
-                        self.epochs = done;
-                        return Ok(Some(stage));
-                    }
-                    // One of another network has changed nothing: the first stage begins with what was made for it, for a
-                    // device may be good for one training only.
-                    Err(kernels::Error::Checkpoint { problem }) => ((number == 0).then_some(stage), problem),
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Err(problem) => (None, problem),
-        };
-        let note =
-            format!("the checkpoint of this search is not used, and the search begins anew: {problem}");
-        observer.note(&note);
-        Ok(begun)
+        let job = self.surroundings.job;
+        let epochs = job.budget.epochs as usize;
+        let Some(last) = self.epochs.last(|_| Ok(())) else { return Ok(None) };
+        let number = (last.epochs.len() - 1) / epochs;
+        let mut stage = StageSearch::new(number, &last.epochs[..number * epochs], self.surroundings)?;
+        let is_restored = self.epochs.restore(last, &mut stage.trainer)?;
+        // Where nothing was restored the first stage begins with what was made for it, for a device may be good for one
+        // training only.
+        Ok((is_restored || number == 0).then_some(stage))
     }
 
     /// All epochs of a stage that are left; the step at which the loss stopped being a number.
     fn run_stage(&mut self, stage: &mut StageSearch) -> Result<Option<u64>, Error> {
-        let Surroundings { job, observer, checkpoints, .. } = self.surroundings;
-        let key = job.key()?;
+        let Surroundings { job, .. } = self.surroundings;
         let epochs = job.budget.epochs;
         let first = stage.number as u32 * epochs;
         let images = self.shares.halves[0].len() * if job.method.shares_images() { 2 } else { 1 };
         let steps = images.div_ceil(job.budget.batch_size as usize) as u64;
-        for epoch in self.epochs.len() as u32..first + epochs {
+        for epoch in self.epochs.done.len() as u32..first + epochs {
             let step = job.method.step_of(epoch - first, stage.architecture, &job.recipe)?;
             let started = Instant::now();
             let metrics = match self.train(stage, epoch, &step) {
@@ -216,31 +177,30 @@ impl Search<'_> {
                 }
                 metrics => metrics?,
             };
-            self.seconds += started.elapsed().as_secs_f64();
+            self.epochs.trained((metrics.len() * images) as u64, started);
             let loss = mean_loss(&step, &metrics, WEIGHTS).unwrap_or(f64::NAN);
             // One loss is both where images are shared.
             let of_both = if job.method.shares_images() { WEIGHTS } else { ARCHITECTURE };
             let architecture_loss = mean_loss(&step, &metrics, of_both);
             let (set, images) = &self.shares.scored;
-            let found = stage.trainer.evaluate(*set, images, &Adapter { observer, counts: false })?;
+            let found = stage.trainer.evaluate(
+                *set,
+                images,
+                &Adapter { observer: self.epochs.observer, counts: false },
+            )?;
             if !found.loss.is_finite() {
                 return Ok(Some(u64::from(epoch + 1) * steps));
             }
             let [operations, edges] = stage.numbers(job.method.weighs_edges())?;
-            self.epochs.push(SupernetEpoch::new(
+            let epoch = SupernetEpoch::new(
                 loss,
                 architecture_loss,
                 found.accuracy(),
                 operations,
                 edges,
                 job.method.most_skips(),
-            ));
-            let trainer = stage.trainer.checkpoint()?.to_bytes();
-            let standing = Standing { job: *key.digest(), epochs: self.epochs.clone(), trainer };
-            if let Err(error) = checkpoints.keep(&standing.to_bytes()?) {
-                // The search is as good without it.
-                observer.note(&format!("a checkpoint of this search could not be kept: {error}"));
-            }
+            );
+            self.epochs.push(epoch, &mut stage.trainer)?;
         }
         Ok(None)
     }
@@ -252,7 +212,7 @@ impl Search<'_> {
         epoch: u32,
         step: &Step,
     ) -> Result<Vec<EpochMetrics>, Error> {
-        let Surroundings { job, observer, .. } = self.surroundings;
+        let Surroundings { job, .. } = self.surroundings;
         let (budget, architecture, method) = (&job.budget, &job.architecture, &job.method);
         let mut orders = if method.shares_images() {
             vec![self.shares.halves.concat()]
@@ -278,8 +238,8 @@ impl Search<'_> {
             drop_path: method.skip_dropout(&stage.stage, in_stage, budget.epochs) as f32,
             temperature: method.temperature(in_stage, budget.epochs) as f32,
         };
-        let metrics = stage.trainer.run(step, &epoch, &Adapter { observer, counts: true })?;
-        self.images_seen += (metrics.len() * orders[0].len()) as u64;
+        let metrics =
+            stage.trainer.run(step, &epoch, &Adapter { observer: self.epochs.observer, counts: true })?;
         Ok(metrics)
     }
 }

@@ -2,23 +2,24 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use cache::Digest;
 use kernels::{Device, DeviceChoice};
 
 use super::job::Shares;
 use super::*;
+use crate::checkpoint::NoCheckpoints;
+use crate::checkpoint::tests::{Listener, Shelf};
 use crate::data::{Dataset, Images};
 use crate::genotype::{EDGES, Operation};
 use crate::random::Random;
 use crate::recipe::{Recipe, Scoring};
-use crate::train::{DataId, Observer, TrainingJob};
+use crate::train::{DataId, TrainingJob};
 use crate::{Error, Genotype};
 
 /// A set of images of two classes, told apart by where the second of two dots lies: to the right or below.
-pub(super) fn dots(count: usize, size: usize, distance: usize) -> Dataset {
+pub(crate) fn dots(count: usize, size: usize, distance: usize) -> Dataset {
     let mut random = Random::new(1, "dots", 0);
     let mut images = |count: usize| {
         let mut pixels = vec![0; count * size * size];
@@ -81,56 +82,8 @@ fn methods() -> Vec<(&'static str, Method)> {
     Method::NAMED.into_iter().map(quick).collect()
 }
 
-pub(super) fn cpu(threads: usize) -> Device {
+pub(crate) fn cpu(threads: usize) -> Device {
     Device::open(DeviceChoice::Cpu { threads }).unwrap()
-}
-
-/// Counts images, hears notes, and stops when it is told.
-#[derive(Default)]
-pub(super) struct Listener {
-    pub(super) images: AtomicU64,
-    stops: AtomicBool,
-    pub(super) notes: Mutex<Vec<String>>,
-}
-
-impl Observer for Listener {
-    fn images(&self, count: u64) {
-        self.images.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.stops.load(Ordering::Relaxed)
-    }
-
-    fn note(&self, note: &str) {
-        self.notes.lock().unwrap().push(note.to_owned());
-    }
-}
-
-/// Keeps checkpoints in memory, and stops a search behind so many.
-pub(super) struct Shelf<'a> {
-    pub(super) kept: Mutex<Vec<Vec<u8>>>,
-    stops_after: usize,
-    listener: &'a Listener,
-}
-
-impl<'a> Shelf<'a> {
-    pub(super) fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
-        Self { kept: Mutex::new(kept), stops_after, listener }
-    }
-}
-
-impl Checkpoints for Shelf<'_> {
-    fn last(&self) -> Option<Vec<u8>> {
-        self.kept.lock().unwrap().last().cloned()
-    }
-
-    fn keep(&self, bytes: &[u8]) -> Result<(), Error> {
-        let mut kept = self.kept.lock().unwrap();
-        kept.push(bytes.to_vec());
-        self.listener.stops.store(kept.len() == self.stops_after, Ordering::Relaxed);
-        Ok(())
-    }
 }
 
 fn whole(job: &SupernetJob, data: &Dataset, threads: usize) -> SupernetResult {
@@ -261,7 +214,7 @@ fn a_search_goes_on_from_its_checkpoint_and_from_no_other() {
         let shelf = Shelf::new(kept, usize::MAX, &listener);
         let found = search(&job, &data, &cpu(2), &listener, &shelf).unwrap().result;
         assert!(found == expected);
-        assert_eq!(shelf.kept.into_inner().unwrap().len(), expected.epochs.len());
+        assert_eq!(shelf.kept.into_inner().unwrap().len(), expected.epochs.len() - 1);
         let size = job.size(data.train.count, data.channels, data.classes.len()).unwrap();
         assert_eq!(listener.images.load(Ordering::Relaxed), size.images);
         assert!(listener.notes.into_inner().unwrap().is_empty());

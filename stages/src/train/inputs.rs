@@ -12,14 +12,14 @@ pub(crate) const TRAIN: usize = 0;
 pub(crate) const TEST: usize = 1;
 
 /// What the trainer of a job is made from.
-pub(super) struct TrainerInputs {
-    pub(super) graph: Graph,
-    pub(super) settings: TrainerSettings,
-    pub(super) sets: [ImageSet; 2],
+pub(crate) struct TrainerInputs {
+    pub(crate) graph: Graph,
+    pub(crate) settings: TrainerSettings,
+    pub(crate) sets: [ImageSet; 2],
 }
 
 impl TrainerInputs {
-    pub(super) fn new(job: &TrainingJob, data: &Dataset) -> Result<Self, Error> {
+    pub(crate) fn new(job: &TrainingJob, data: &Dataset) -> Result<Self, Error> {
         let (budget, recipe) = (&job.budget, &job.recipe);
         let classes = data.classes.len();
         let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;

@@ -61,12 +61,19 @@ fn survive_kills(times: u64, seed: u64) {
     assert_eq!(last.run, total - finished);
     assert_eq!(last.result, expected.result);
     assert_eq!(sandbox.trainings(), clean.trainings());
+    assert_eq!(sandbox.files("checkpoints"), Vec::<std::path::PathBuf>::new());
     sandbox.assert_verified();
 }
 
 #[test]
 fn twenty_kills_at_random_moments_lose_nothing_that_was_finished() {
     survive_kills(20, 1);
+}
+
+#[test]
+fn a_killed_training_goes_on_from_its_last_epoch() {
+    let long = ["--target=train@full", "--set=full.epochs=6", "--set=data.train_images=2000"];
+    Sandbox::new().killed_behind_a_checkpoint(&long);
 }
 
 /// Starts a long run, waits until it trains and sends it a signal; what it said and how it ended.

@@ -1,8 +1,6 @@
 //! The one-shot analysis: to its end, from the cache, killed, with damaged weights, and refused.
 
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -26,11 +24,6 @@ fn arguments(epochs: u32) -> Vec<String> {
 fn run(sandbox: &Sandbox, epochs: u32) -> Summary {
     let arguments = arguments(epochs);
     sandbox.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn files(sandbox: &Sandbox, folder: &str) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(sandbox.path(&format!("cache/{folder}"))).into_iter().flatten();
-    entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_none()).collect()
 }
 
 #[test]
@@ -61,7 +54,7 @@ fn one_shot_supernets_are_judged_globally_and_locally_and_again_from_the_cache()
     // Three supernets, two lists of sub-networks after each of two epochs, three sub-networks of each alone (which two
     // supernets can have in common), and the fully trained set.
     assert!((3 + 12 + 10..=3 + 12 + 18 + 3).contains(&first.run), "{}", first.run);
-    assert_eq!(files(&sandbox, "weights").len(), 6);
+    assert_eq!(sandbox.files("weights").len(), 6);
     let again = run(&sandbox, 2);
     assert_eq!((again.run, &again.bytes), (0, &first.bytes));
     let arguments = arguments(2);
@@ -73,7 +66,7 @@ fn one_shot_supernets_are_judged_globally_and_locally_and_again_from_the_cache()
     }
 
     // Without its weights a training is not trusted: those of one supernet are damaged, those of another gone.
-    let weights = files(&sandbox, "weights");
+    let weights = sandbox.files("weights");
     let kept: Vec<Vec<u8>> = weights.iter().map(|path| fs::read(path).unwrap()).collect();
     let mut damaged = kept[0].clone();
     let middle = damaged.len() / 2;
@@ -99,24 +92,11 @@ fn one_shot_supernets_are_judged_globally_and_locally_and_again_from_the_cache()
 
 #[test]
 fn one_shot_a_killed_analysis_goes_on_from_its_last_epoch() {
-    let expected = run(&Sandbox::new(), 6);
     let sandbox = Sandbox::new();
     let arguments = arguments(6);
-    let mut child = sandbox.start(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    let begun = Instant::now();
-    while files(&sandbox, "checkpoints").is_empty() {
-        let is_running = child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(120);
-        assert!(is_running, "no checkpoint");
-        thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait_with_output().unwrap();
-    assert!(!files(&sandbox, "checkpoints").is_empty());
-    let last = run(&sandbox, 6);
-    assert_eq!(last.result, expected.result);
-    assert!(files(&sandbox, "checkpoints").is_empty());
-    assert_eq!(files(&sandbox, "weights").len(), 6);
-    sandbox.assert_verified();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    sandbox.killed_behind_a_checkpoint(&arguments);
+    assert_eq!(sandbox.files("weights").len(), 6);
 }
 
 #[test]

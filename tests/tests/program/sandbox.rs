@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use cache::{Kind, Store};
 use serde_json::Value;
@@ -60,7 +61,10 @@ holdout_fraction = 0.1
 "#;
 
 /// What every training of the tiny configuration costs more of, for tests that must meet a run at work.
-pub(crate) const SLOWER: [&str; 2] = ["--set=data.train_images=2000", "--set=full.epochs=3"];
+pub(crate) const SLOWER: [&str; 3] = ["--set=data.train_images=2000", "--set=full.epochs=3", CHECKPOINTS];
+
+/// A checkpoint after each epoch.
+pub(crate) const CHECKPOINTS: &str = "--set=train.checkpoint_minutes=0";
 
 pub(crate) struct Sandbox {
     dir: TempDir,
@@ -206,6 +210,35 @@ impl Sandbox {
         records
             .map(|record| (record.key.digest().to_string(), format!("{:?}", record.key.fields())))
             .collect()
+    }
+
+    /// The whole files in a folder of the cache.
+    pub(crate) fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.cache().join(folder)).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_none()).collect()
+    }
+
+    /// Starts a run, kills it as soon as it has kept a checkpoint, and lets another go on: it says what one does that was not
+    /// killed, and nothing is left of the checkpoint.
+    pub(crate) fn killed_behind_a_checkpoint(&self, more: &[&str]) -> Summary {
+        let arguments = [more, &[CHECKPOINTS]].concat();
+        let expected = Self::new().run(&arguments);
+        let mut child = self.start(&arguments);
+        let begun = Instant::now();
+        while self.files("checkpoints").is_empty() {
+            let is_running = child.try_wait().unwrap().is_none();
+            assert!(is_running && begun.elapsed() < Duration::from_secs(120), "no checkpoint");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait_with_output().unwrap();
+        assert!(!self.files("checkpoints").is_empty());
+        let last = self.run(&arguments);
+        assert_eq!(last.result, expected.result);
+        let left: Vec<_> = fs::read_dir(self.path("cache/checkpoints")).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        self.assert_verified();
+        last
     }
 
     /// Forgets what all nodes came to, so that the next run needs the trainings themselves.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::nonsense::refused;
-use crate::sandbox::{Random, Sandbox, Summary, signal};
+use crate::sandbox::{CHECKPOINTS, Random, Sandbox, Summary, signal};
 
 /// Every strategy that `pipeline strategies` lists.
 fn strategies(sandbox: &Sandbox) -> Vec<String> {
@@ -90,6 +90,7 @@ fn killed_ten_times_a_search_has_the_history_of_one_that_was_not() {
         "--set=search.samples=10",
         "--set=search.budget=BPE-1,epochs=4,layers=3,channels=4,image_size=8",
         "--set=data.train_images=600",
+        CHECKPOINTS,
     ];
     let listed = strategies(&Sandbox::new());
     for strategy in listed {
@@ -123,32 +124,10 @@ fn a_killed_supernet_goes_on_from_its_last_epoch() {
     let arguments = [
         "--target=search",
         "--set=search.strategy=darts",
-        "--set=space.epochs=[5]",
+        "--set=search.budget=BPE-1,epochs=5,layers=3,channels=4,image_size=8",
         "--set=data.train_images=1000",
     ];
-    let expected = Sandbox::new().run(&arguments);
-    let sandbox = Sandbox::new();
-    let files = || {
-        let entries = std::fs::read_dir(sandbox.path("cache/checkpoints")).into_iter().flatten();
-        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
-    };
-    let checkpoints = || files().iter().filter(|path| path.extension().is_none()).count();
-    let mut child = sandbox.start(&arguments);
-    let begun = Instant::now();
-    while checkpoints() == 0 {
-        assert!(
-            child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(120),
-            "no checkpoint"
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait_with_output().unwrap();
-    assert_eq!(checkpoints(), 1);
-    let last = sandbox.run(&arguments);
-    assert_eq!(last.result, expected.result);
-    // Nothing is left of it.
-    assert!(files().is_empty(), "{:?}", files());
+    let last = Sandbox::new().killed_behind_a_checkpoint(&arguments);
     let epochs = last.json["result"]["supernet"]["epochs"].as_array().unwrap();
     assert_eq!(epochs.len(), 5);
     for epoch in epochs {

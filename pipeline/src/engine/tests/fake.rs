@@ -198,6 +198,8 @@ impl Progress for Silent {
     fn trainings_started(&self, _: &str, _: &[Size], _: u64) {}
     fn note(&self, _: &str) {}
     fn images(&self, _: u64, _: u64) {}
+
+    fn skipped(&self, _: u64) {}
     fn training_ended(&self, _: Option<&str>) {}
     fn waiting(&self, _: usize) {}
     fn trainings_ended(&self) {}

@@ -1,0 +1,211 @@
+//! What a training keeps of its epochs, so that a killed one goes on and ends with the same bits.
+
+use std::time::{Duration, Instant};
+
+use cache::{Digest, Key, codec};
+use kernels::{Device, Trainer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::train::{Finished, Observer};
+
+/// Where a training keeps its last checkpoint.
+pub trait Checkpoints: Sync {
+    /// What was kept last, if anything was.
+    fn last(&self) -> Option<Vec<u8>>;
+
+    /// Keeps these bytes instead.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn keep(&self, bytes: &[u8]) -> Result<(), Error>;
+
+    /// How long after one the next is due, at the end of an epoch.
+    fn interval(&self) -> Duration;
+}
+
+/// Keeps nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCheckpoints;
+
+impl Checkpoints for NoCheckpoints {
+    fn last(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keep(&self, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::MAX
+    }
+}
+
+/// The hash domain of checkpoints, with the version of their format.
+const DOMAIN: &str = "nas-pipeline training checkpoint 2";
+
+/// What epochs took.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Spent {
+    /// Images that were trained.
+    images: u64,
+    /// Seconds of training them.
+    seconds: f64,
+    /// Wall-clock time of everything, in milliseconds.
+    elapsed_ms: u64,
+}
+
+/// Where a training stands after an epoch.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Standing<E> {
+    /// Of which job: the digest of its key.
+    job: Digest,
+    /// The epochs that are done.
+    pub(crate) epochs: Vec<E>,
+    spent: Spent,
+    /// The trainer's own checkpoint.
+    trainer: Vec<u8>,
+}
+
+impl<E: Serialize + DeserializeOwned> Standing<E> {
+    /// Bytes that are checked as a whole before they are read.
+    fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let payload = codec::encode(self)?;
+        let mut bytes = Digest::of(DOMAIN, &payload).0.to_vec();
+        bytes.extend(payload);
+        Ok(bytes)
+    }
+
+    /// What [`Standing::to_bytes`] wrote for a job.
+    ///
+    /// # Errors
+    /// Why the bytes are no checkpoint of it.
+    fn from_bytes(bytes: &[u8], job: &Digest) -> Result<Self, String> {
+        let (digest, payload) = bytes.split_at_checked(32).ok_or("it is cut")?;
+        if digest != Digest::of(DOMAIN, payload).0 {
+            return Err("it is damaged, or of another version".to_owned());
+        }
+        let standing: Self = codec::decode(payload).map_err(|error| error.to_string())?;
+        if standing.job == *job { Ok(standing) } else { Err("it is of another job".to_owned()) }
+    }
+}
+
+/// The epochs of a training that are done, by this process and by those before that it goes on for.
+pub(crate) struct Epochs<'a, E> {
+    job: Digest,
+    pub(crate) observer: &'a dyn Observer,
+    checkpoints: &'a dyn Checkpoints,
+    /// In their order.
+    pub(crate) done: Vec<E>,
+    /// How many the whole training has.
+    count: usize,
+    spent: Spent,
+    started: Instant,
+    /// When a checkpoint was kept, or the training began.
+    kept: Instant,
+    /// The observer was told that one could not be kept.
+    is_told: bool,
+}
+
+impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
+    /// None yet, of the so many of the training whose result has this key.
+    pub(crate) fn new(
+        key: &Key,
+        count: usize,
+        observer: &'a dyn Observer,
+        checkpoints: &'a dyn Checkpoints,
+    ) -> Self {
+        let (job, now) = (*key.digest(), Instant::now());
+        let (done, spent) = (Vec::new(), Spent::default());
+        Self { job, observer, checkpoints, done, count, spent, started: now, kept: now, is_told: false }
+    }
+
+    /// The last checkpoint, if there is one of this training with which `usable` finds nothing wrong. The observer hears of one
+    /// that is not used.
+    pub(crate) fn last(&self, usable: impl FnOnce(&[E]) -> Result<(), String>) -> Option<Standing<E>> {
+        let bytes = self.checkpoints.last()?;
+        let standing =
+            Standing::from_bytes(&bytes, &self.job).and_then(|standing| match standing.epochs.len() {
+                count if (1..self.count).contains(&count) => usable(&standing.epochs).map(|()| standing),
+                count => Err(format!("it is behind {count} epochs")),
+            });
+        standing.map_err(|problem| self.is_not_used(&problem)).ok()
+    }
+
+    /// Puts a trainer, and the epochs that are done, to where a checkpoint was made. False, and nothing has changed, where it
+    /// is one of another network, of which the observer hears.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) fn restore(&mut self, standing: Standing<E>, trainer: &mut Trainer) -> Result<bool, Error> {
+        let checkpoint = kernels::Checkpoint::from_bytes(&standing.trainer);
+        match checkpoint.and_then(|checkpoint| trainer.restore(&checkpoint)) {
+            Ok(()) => {
+                (self.done, self.spent) = (standing.epochs, standing.spent);
+                self.observer.resumed(self.spent.images);
+                Ok(true)
+            }
+            Err(kernels::Error::Checkpoint { problem }) => {
+                self.is_not_used(&problem);
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_not_used(&self, problem: &str) {
+        self.observer.note(&format!("its checkpoint is not used, and it begins anew: {problem}"));
+    }
+
+    /// So many images were trained in the time since then.
+    pub(crate) fn trained(&mut self, images: u64, since: Instant) {
+        self.spent.images += images;
+        self.spent.seconds += since.elapsed().as_secs_f64();
+    }
+
+    /// Images that were trained so far.
+    pub(crate) fn images(&self) -> u64 {
+        self.spent.images
+    }
+
+    /// An epoch is done. Keeps a checkpoint if one is due and others follow; where it cannot be kept, the observer hears of it once, and the
+    /// training is as good without.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) fn push(&mut self, epoch: E, trainer: &mut Trainer) -> Result<(), Error> {
+        self.done.push(epoch);
+        if self.done.len() >= self.count || self.kept.elapsed() < self.checkpoints.interval() {
+            return Ok(());
+        }
+        let (job, epochs) = (self.job, self.done.clone());
+        let spent = Spent { elapsed_ms: self.elapsed_ms(), ..self.spent };
+        let standing = Standing { job, epochs, spent, trainer: trainer.checkpoint()?.to_bytes() };
+        if let Err(error) = standing.to_bytes().and_then(|bytes| self.checkpoints.keep(&bytes))
+            && !std::mem::replace(&mut self.is_told, true)
+        {
+            self.observer.note(&format!("a checkpoint of it could not be kept: {error}"));
+        }
+        self.kept = Instant::now();
+        Ok(())
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.spent.elapsed_ms + self.started.elapsed().as_millis() as u64
+    }
+
+    /// The training has ended with this result.
+    pub(crate) fn finished<R>(&self, result: R, device: &Device) -> Finished<R> {
+        Finished {
+            result,
+            device: device.name(),
+            elapsed_ms: self.elapsed_ms(),
+            images_per_second: (self.spent.images as f64 / self.spent.seconds.max(1e-9)).round(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,198 @@
+//! Trainings of networks that are stopped and go on; those of supernets are beside what trains them.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use kernels::DeviceChoice;
+
+use super::*;
+use crate::data::Dataset;
+use crate::recipe::{Recipe, Scoring};
+use crate::sample::architectures;
+use crate::supernet::tests::{cpu, dots};
+use crate::train::{DataId, TrainOptions, TrainedWithOptions, TrainerInputs, TrainingJob, train_with};
+
+/// Counts images, hears notes, and stops when it is told.
+#[derive(Default)]
+pub(crate) struct Listener {
+    pub(crate) images: AtomicU64,
+    stops: AtomicBool,
+    pub(crate) notes: Mutex<Vec<String>>,
+}
+
+impl Observer for Listener {
+    fn images(&self, count: u64) {
+        self.images.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn resumed(&self, count: u64) {
+        self.images(count);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, note: &str) {
+        self.notes.lock().unwrap().push(note.to_owned());
+    }
+}
+
+/// Keeps checkpoints in memory, and stops a training behind so many.
+pub(crate) struct Shelf<'a> {
+    pub(crate) kept: Mutex<Vec<Vec<u8>>>,
+    /// It stops when so many are kept.
+    stops_after: usize,
+    listener: &'a Listener,
+}
+
+impl<'a> Shelf<'a> {
+    pub(crate) fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
+        Self { kept: Mutex::new(kept), stops_after, listener }
+    }
+}
+
+impl Checkpoints for Shelf<'_> {
+    fn last(&self) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap().last().cloned()
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), Error> {
+        let mut kept = self.kept.lock().unwrap();
+        kept.push(bytes.to_vec());
+        self.listener.stops.store(kept.len() == self.stops_after, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn job(float_bits: u32, data: &Dataset) -> TrainingJob {
+    let budget = format!(
+        "BPE-1,epochs=4,batch_size=8,layers=3,channels=4,image_size=8,cutout=4,float_bits={float_bits}"
+    );
+    TrainingJob {
+        genotype: architectures(0, 1)[0].clone(),
+        budget: budget.parse().unwrap(),
+        seed: 3,
+        data: DataId { name: data.name.clone(), digest: data.digest },
+        scoring: Scoring::Holdout { fraction: 0.2, seed: 0 },
+        recipe: Recipe::default(),
+    }
+}
+
+fn train_on(
+    device: &Device,
+    (job, data): (&TrainingJob, &Dataset),
+    listener: &Listener,
+    checkpoints: &dyn Checkpoints,
+) -> Result<TrainedWithOptions, Error> {
+    train_with(job, data, device, &TrainOptions::default(), listener, checkpoints)
+}
+
+fn unbroken(device: &Device, given: (&TrainingJob, &Dataset)) -> TrainedWithOptions {
+    train_on(device, given, &Listener::default(), &NoCheckpoints).unwrap()
+}
+
+#[test]
+fn a_network_goes_on_from_its_checkpoint_and_from_no_other() {
+    let data = dots(40, 8, 3);
+    let software = Device::open(DeviceChoice::Software).unwrap();
+    for (device, other_device) in [(cpu(1), cpu(2)), (software.clone(), software)] {
+        for float_bits in [32, 16] {
+            let job = job(float_bits, &data);
+            let expected = unbroken(&device, (&job, &data));
+            for stops_after in [1, 3] {
+                let stopped = Listener::default();
+                let shelf = Shelf::new(Vec::new(), stops_after, &stopped);
+                let error = train_on(&device, (&job, &data), &stopped, &shelf).unwrap_err();
+                assert!(matches!(error, Error::Network(kernels::Error::Cancelled)), "{error}");
+                let kept = shelf.kept.into_inner().unwrap();
+                assert_eq!(kept.len(), stops_after);
+                let listener = Listener::default();
+                let shelf = Shelf::new(kept, usize::MAX, &listener);
+                let found = train_on(&other_device, (&job, &data), &listener, &shelf).unwrap();
+                assert_eq!(found.trained.result, expected.trained.result);
+                assert_eq!(found.losses, expected.losses);
+                assert_eq!(shelf.kept.into_inner().unwrap().len(), 3, "none behind the last epoch");
+                assert_eq!(listener.images.into_inner(), 32 * 4);
+                assert!(listener.notes.into_inner().unwrap().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_network_takes_no_checkpoint_that_is_damaged_or_of_another_job() {
+    let data = dots(40, 8, 3);
+    let (device, job) = (cpu(1), job(32, &data));
+    let listener = Listener::default();
+    let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
+    let expected = train_on(&device, (&job, &data), &listener, &shelf).unwrap();
+    let kept = shelf.kept.into_inner().unwrap().remove(1);
+    let mut flipped = kept.clone();
+    flipped[kept.len() / 2] ^= 1;
+    let cut = kept[..kept.len() / 2].to_vec();
+    let other = TrainingJob { seed: 4, ..job.clone() };
+    let of_other = unbroken(&device, (&other, &data));
+    for (job, bytes, expected) in [
+        (&job, flipped, &expected),
+        (&job, cut, &expected),
+        (&job, Vec::new(), &expected),
+        (&other, kept, &of_other),
+    ] {
+        let listener = Listener::default();
+        let shelf = Shelf::new(vec![bytes], usize::MAX, &listener);
+        let found = train_on(&device, (job, &data), &listener, &shelf).unwrap();
+        assert_eq!(found.trained.result, expected.trained.result);
+        let notes = listener.notes.into_inner().unwrap();
+        assert!(notes.len() == 1 && notes[0].contains("is not used"), "{notes:?}");
+    }
+}
+
+/// Keeps what is due after an hour.
+struct Hourly<'a>(Shelf<'a>);
+
+impl Checkpoints for Hourly<'_> {
+    fn last(&self) -> Option<Vec<u8>> {
+        self.0.last()
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.0.keep(bytes)
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+}
+
+#[test]
+fn checkpoints_are_kept_when_they_are_due_and_times_add_up() {
+    let data = dots(40, 8, 3);
+    let (device, job) = (cpu(1), job(32, &data));
+    let listener = Listener::default();
+    let hourly = Hourly(Shelf::new(Vec::new(), usize::MAX, &listener));
+    train_on(&device, (&job, &data), &listener, &hourly).unwrap();
+    assert!(hourly.0.kept.into_inner().unwrap().is_empty());
+
+    let inputs = TrainerInputs::new(&job, &data).unwrap();
+    let mut trainer = Trainer::new(&device, &inputs.graph, &inputs.settings, &inputs.sets).unwrap();
+    let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
+    let key = job.key().unwrap();
+    let before = Instant::now().checked_sub(Duration::from_millis(200)).unwrap();
+    let mut killed = Epochs::new(&key, 2, &listener, &shelf);
+    killed.started = before;
+    killed.trained(10, before);
+    killed.push(7_u8, &mut trainer).unwrap();
+    let mut next = Epochs::<u8>::new(&key, 2, &listener, &shelf);
+    let last = next.last(|epochs| if epochs == [7] { Ok(()) } else { Err(String::new()) }).unwrap();
+    assert!(next.restore(last, &mut trainer).unwrap());
+    next.trained(20, before);
+    let finished = next.finished((), &device);
+    assert!(next.done == [7] && next.images() == 30 && finished.elapsed_ms >= 200);
+    assert!(finished.images_per_second <= 30.0 / 0.4);
+}

@@ -1,0 +1,254 @@
+//! Trains a network: from its start, from a checkpoint, or from weights in a file.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use kernels::{Device, MemoryPlan, Trainer};
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{TEST, TRAIN, TrainerInputs, learnt_and_scored};
+use super::{
+    Adapter, EpochResult, FinishedTraining, Observer, TrainingJob, TrainingResult, all, cosine_rate, shuffle,
+};
+use crate::checkpoint::{Checkpoints, Epochs};
+use crate::data::Dataset;
+use crate::echo::shown;
+use crate::{Budget, Error, network};
+
+/// Order of the training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// A permutation an epoch, by the seed.
+    #[default]
+    Shuffled,
+    /// As they stand in the set.
+    Sequential,
+}
+
+/// What a single training can be asked for beside its job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// Weights and running statistics to start from.
+    pub init_from: Option<PathBuf>,
+    /// Where to write weights and running statistics.
+    pub save: Option<PathBuf>,
+    /// Where to write the gradients of the last step.
+    pub dump_gradients: Option<PathBuf>,
+    /// Most steps to take.
+    pub max_steps: Option<u64>,
+    /// Order of the training images.
+    pub order: Order,
+}
+
+/// A training with options that was done.
+#[derive(Debug)]
+pub struct TrainedWithOptions {
+    /// What it gave.
+    pub trained: FinishedTraining,
+    /// Loss of each step.
+    pub losses: Vec<f32>,
+    /// Why a file that was asked for is not there. The training is as good without it.
+    pub unwritten: Option<Error>,
+}
+
+/// Trains a job, or goes on from the last checkpoint, which gives the same result. A checkpoint that cannot be used is left
+/// alone, and the observer told.
+///
+/// # Errors
+/// When the budget does not fit the network, the device fails, or the observer stops it.
+pub fn train(
+    job: &TrainingJob,
+    data: &Dataset,
+    device: &Device,
+    observer: &dyn Observer,
+    checkpoints: &dyn Checkpoints,
+) -> Result<FinishedTraining, Error> {
+    let options = TrainOptions::default();
+    train_with(job, data, device, &options, observer, checkpoints).map(|done| done.trained)
+}
+
+/// Trains a job with options, of which checkpoints know nothing: there should be none where options make it another training.
+///
+/// # Errors
+/// As [`train`], and when a file cannot be read.
+pub fn train_with(
+    job: &TrainingJob,
+    data: &Dataset,
+    device: &Device,
+    options: &TrainOptions,
+    observer: &dyn Observer,
+    checkpoints: &dyn Checkpoints,
+) -> Result<TrainedWithOptions, Error> {
+    let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, observer, checkpoints);
+    let mut training = TrainingLoop::new(job, data, device, epochs)?;
+    training.resume()?;
+    observer.begun();
+    if let Some(path) = &options.init_from {
+        let former = |name: &str| network::renamed(&job.genotype, job.budget.layers, name);
+        for note in training.trainer.load(path, &former)? {
+            observer.note(&format!("{}: {note}", shown(path.display())));
+        }
+    }
+    let LearningCurve { losses, mut diverged_at } = training.run(options)?;
+    let mut test_accuracy = 0.0;
+    if diverged_at.is_none() {
+        match training.evaluate(TEST, &all(data.test.count))? {
+            Some(accuracy) => test_accuracy = accuracy,
+            None => diverged_at = Some(losses.len() as u64),
+        }
+    }
+    let gradients = options.dump_gradients.as_ref().map(|path| training.trainer.save_gradients(path));
+    let weights = options.save.as_ref().map(|path| training.trainer.save(path));
+    let unwritten = [gradients, weights].into_iter().flatten().find_map(Result::err).map(Error::from);
+    // A training that diverges has the cost of its budget all the same.
+    let images = match diverged_at {
+        Some(_) => training.train.len() as u64 * u64::from(job.budget.epochs),
+        None => training.epochs.images(),
+    };
+    let epochs: Vec<EpochResult> = training.epochs.done.iter().map(|epoch| epoch.result).collect();
+    let score = match diverged_at {
+        Some(_) => 0.0,
+        None => epochs.iter().map(|epoch| epoch.score_accuracy).fold(0.0, f64::max),
+    };
+    let result = TrainingResult {
+        score,
+        epochs,
+        test_accuracy,
+        diverged_at,
+        parameters: training.cost.parameters,
+        mult_adds: training.cost.mult_adds,
+        training_flops: training.cost.training_flops.saturating_mul(images),
+    };
+    Ok(TrainedWithOptions { trained: training.epochs.finished(result, device), losses, unwritten })
+}
+
+/// The memory that a job's training would take on a device, as it is planned for it.
+///
+/// # Errors
+/// When the budget does not fit the network, or the training the device.
+pub fn memory_plan(job: &TrainingJob, data: &Dataset, device: &Device) -> Result<MemoryPlan, Error> {
+    let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
+    Ok(Trainer::plan_memory(device, &graph, &settings, &sets)?)
+}
+
+struct TrainingLoop<'a> {
+    job: &'a TrainingJob,
+    trainer: Trainer,
+    cost: network::Cost,
+    /// Images to train on.
+    train: Vec<u32>,
+    /// Set and images that give the score.
+    scored: (usize, Vec<u32>),
+    epochs: Epochs<'a, TrainedEpoch>,
+}
+
+/// An epoch that is done.
+#[derive(Clone, Serialize, Deserialize)]
+struct TrainedEpoch {
+    result: EpochResult,
+    /// Loss of each step.
+    losses: Vec<f32>,
+}
+
+/// What the steps of a training gave.
+struct LearningCurve {
+    /// Loss of each.
+    losses: Vec<f32>,
+    /// The one at which the loss stopped being a number.
+    diverged_at: Option<u64>,
+}
+
+/// Drop-path probability of an epoch: grows linearly from 0.
+fn drop_path_probability(most: f64, epoch: u32, epochs: u32) -> f64 {
+    most * f64::from(epoch) / f64::from(epochs)
+}
+
+impl<'a> TrainingLoop<'a> {
+    fn new(
+        job: &'a TrainingJob,
+        data: &Dataset,
+        device: &Device,
+        epochs: Epochs<'a, TrainedEpoch>,
+    ) -> Result<Self, Error> {
+        let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
+        let cost = graph.cost();
+        let trainer = Trainer::new(device, &graph, &settings, &sets)?;
+        let (train, scored) = learnt_and_scored(job.scoring, data);
+        Ok(Self { job, trainer, cost, train, scored, epochs })
+    }
+
+    /// Goes where the last checkpoint is, if there is one that can be used.
+    fn resume(&mut self) -> Result<(), Error> {
+        if let Some(last) = self.epochs.last(|_| Ok(())) {
+            self.epochs.restore(last, &mut self.trainer)?;
+        }
+        Ok(())
+    }
+
+    /// All epochs that are left.
+    fn run(&mut self, options: &TrainOptions) -> Result<LearningCurve, Error> {
+        let Budget { epochs, learning_rate, batch_size, .. } = self.job.budget;
+        let losses = self.epochs.done.iter().flat_map(|epoch| &epoch.losses).copied().collect();
+        let mut curve = LearningCurve { losses, diverged_at: None };
+        let scored = std::mem::take(&mut self.scored.1);
+        for epoch in self.epochs.done.len() as u32..epochs {
+            let mut order = self.order(epoch, options.order);
+            if let Some(most) = options.max_steps {
+                let left =
+                    most.saturating_sub(curve.losses.len() as u64).saturating_mul(u64::from(batch_size));
+                order.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            if order.is_empty() {
+                break;
+            }
+            let rate = cosine_rate(learning_rate, epoch, epochs) as f32;
+            let drop_path = drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32;
+            let monitor = Adapter { observer: self.epochs.observer, counts: true };
+            let started = Instant::now();
+            let metrics = match self.trainer.train_epoch(TRAIN, &order, epoch, rate, drop_path, &monitor) {
+                Err(kernels::Error::NonFinite { step, .. }) => {
+                    curve.diverged_at = Some(step);
+                    break;
+                }
+                metrics => metrics?,
+            };
+            self.epochs.trained(order.len() as u64, started);
+            let losses = metrics.losses;
+            curve.losses.extend(&losses);
+            let Some(score_accuracy) = self.evaluate(self.scored.0, &scored)? else {
+                curve.diverged_at = Some(curve.losses.len() as u64);
+                break;
+            };
+            let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64;
+            let result = EpochResult { loss, score_accuracy };
+            self.epochs.push(TrainedEpoch { result, losses }, &mut self.trainer)?;
+        }
+        Ok(curve)
+    }
+
+    /// Accuracy in percent; none when the loss is not a number.
+    fn evaluate(&mut self, set: usize, images: &[u32]) -> Result<Option<f64>, Error> {
+        let monitor = Adapter { observer: self.epochs.observer, counts: false };
+        let found = self.trainer.evaluate(set, images, &monitor)?;
+        Ok(found.loss.is_finite().then(|| found.accuracy()))
+    }
+
+    /// The training images in the order of an epoch.
+    fn order(&self, epoch: u32, order: Order) -> Vec<u32> {
+        let mut images = self.train.clone();
+        if order == Order::Shuffled {
+            shuffle(&mut images, self.job.seed, 0, epoch);
+        }
+        images
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_path_grows_from_epoch_to_epoch() {
+        assert!((drop_path_probability(0.2, 5, 10) - 0.1).abs() < 1e-12);
+    }
+}
