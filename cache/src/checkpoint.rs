@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use crate::{Digest, Error, Key, Kind, Result, Store, folder};
 
@@ -45,8 +46,8 @@ impl Store {
         folder::remove_file(&path)
     }
 
-    /// Forgets checkpoints of computations whose results, of this kind, are stored: of those that ended before they could
-    /// forget them.
+    /// Forgets checkpoints of computations whose results, of this kind, are stored since: of those that ended before they could
+    /// forget them. One that is younger than the result is of a computation that is done once more.
     ///
     /// # Errors
     /// When the folder of checkpoints is there and cannot be read, or a file in it cannot be removed.
@@ -62,11 +63,19 @@ impl Store {
             // Of one that a kill left unfinished too.
             let name = path.file_stem().and_then(|name| name.to_str());
             let Some(digest) = name.and_then(|name| name.parse().ok()) else { continue };
-            if self.contains_digest(kind, &digest)? {
+            let Some(stored) = self.moment_of(kind, &digest)? else { continue };
+            let kept = fs::metadata(&path).and_then(|data| data.modified()).ok();
+            let kept = kept.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            if kept.is_some_and(|kept| kept.as_millis() <= u128::from(stored)) {
                 folder::remove_file(&path)?;
             }
         }
         Ok(())
+    }
+
+    /// The files of checkpoints, whole or not.
+    pub(crate) fn checkpoint_files(&self) -> Vec<PathBuf> {
+        folder::files(&self.path().join(FOLDER)).unwrap_or_default()
     }
 
     fn checkpoint_path(&self, key: &Key) -> PathBuf {
@@ -136,9 +145,15 @@ mod tests {
         }
         // Not everything there is one.
         fs::write(store.path().join(FOLDER).join("readme"), b"").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
         store.put(&Record::of(key(1), &5_u8).unwrap()).unwrap();
         store.forget_finished_checkpoints(Kind::Training).unwrap();
-        let count = fs::read_dir(store.path().join(FOLDER)).unwrap().count();
-        assert!(count == 3 && store.checkpoint(&key(1)).is_none() && store.checkpoint(&key(2)).is_some());
+        let count = || fs::read_dir(store.path().join(FOLDER)).unwrap().count();
+        assert!(count() == 3 && store.checkpoint(&key(1)).is_none() && store.checkpoint(&key(2)).is_some());
+        // It is computed once more, since what it names is gone.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        store.keep_checkpoint(&key(1), b"one epoch, again").unwrap();
+        store.forget_finished_checkpoints(Kind::Training).unwrap();
+        assert!(count() == 4 && store.checkpoint(&key(1)).is_some());
     }
 }

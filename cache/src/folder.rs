@@ -122,17 +122,21 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 /// it is missing. Until it is whole it lies at [`unfinished_path`], always the same, so that what a kill leaves is in the
 /// place of the next one. Where two processes write one file at once, what they leave may be damaged: it needs a hash.
 pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let unfinished = unfinished_path(path);
     let write = || -> io::Result<()> {
         let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(parent)?;
-        let unfinished = unfinished_path(path);
         let mut file = File::create(&unfinished)?;
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         fs::rename(&unfinished, path)?;
         try_sync_folder(parent)
     };
-    write().map_err(Error::io("write", path))
+    write().map_err(|error| {
+        // What it takes of a disk that is full others need.
+        let _ = fs::remove_file(&unfinished);
+        Error::io("write", path)(error)
+    })
 }
 
 /// Where a file lies that [`replace_file`] has not finished.

@@ -77,13 +77,16 @@ impl Store {
 
     /// Whether [`Store::get`] would find a record. Checks it, but neither decodes it nor counts a hit.
     pub fn contains(&self, key: &Key) -> Result<bool> {
-        self.contains_digest(key.kind(), key.digest())
+        let finder = self.finder(key.kind(), key.digest());
+        Ok(matches!(finder.find_with(&|bytes| finder.read_nothing(bytes))?, Lookup::Found(())))
     }
 
-    /// As [`Store::contains`], for those who know a key only by its digest.
-    pub(crate) fn contains_digest(&self, kind: Kind, digest: &Digest) -> Result<bool> {
-        let finder = self.finder(kind, digest);
-        Ok(matches!(finder.find_with(&|bytes| finder.read_nothing(bytes))?, Lookup::Found(())))
+    /// When the record of a key was made, in milliseconds since 1970; none where there is none.
+    pub(crate) fn moment_of(&self, kind: Kind, digest: &Digest) -> Result<Option<u64>> {
+        match self.finder(kind, digest).find()? {
+            Lookup::Found(record) => Ok(Some(record.created_unix_ms)),
+            Lookup::Missing | Lookup::Newer => Ok(None),
+        }
     }
 
     /// To look a key up.

@@ -45,6 +45,10 @@ pub struct Stats {
     pub weights: u64,
     /// Their size in bytes.
     pub weights_bytes: u64,
+    /// Checkpoints of computations that are not done.
+    pub checkpoints: u64,
+    /// Their size in bytes.
+    pub checkpoint_bytes: u64,
     /// Size of all files of the cache folder in bytes.
     pub disk_bytes: u64,
 }
@@ -55,10 +59,14 @@ impl Store {
     pub fn stats(&self) -> Result<Stats> {
         self.refresh();
         let weights = self.weight_files()?;
-        let size = |(_, path): &(String, PathBuf)| fs::metadata(path).map_or(0, |file| file.len());
+        let size_of = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let size = |(_, path): &(String, PathBuf)| size_of(path);
+        let checkpoints = self.checkpoint_files();
         let mut stats = Stats {
             weights: weights.len() as u64,
             weights_bytes: weights.iter().map(size).sum(),
+            checkpoints: checkpoints.len() as u64,
+            checkpoint_bytes: checkpoints.iter().map(|path| size_of(path)).sum(),
             spooled: self.spool.files()?.len() as u64,
             set_aside: self.spool.set_aside_count(),
             disk_bytes: disk_bytes(self.folder.path()),

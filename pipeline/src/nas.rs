@@ -79,6 +79,7 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
 pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let mut dag = Dag::default();
     let template = template(&config.train, data);
+    let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
     let (count, seed) = (config.architectures.count, config.mip.seed);
     let drawn = dag.add("sample", Sample { count, seed: config.architectures.seed });
     let sampled = Architectures::Sampled { drawn, count };
@@ -98,7 +99,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
             temperature: config.mip.temperature,
             seed,
             round,
-            images: ImageKind { channels: data.channels, classes: data.classes.len() },
+            images: image_kind,
         };
         let budgets = dag.add(format!("sample-budgets@{round}"), stage);
         let stage = train(sampled, Budgets::Drawn { drawn: budgets, count });
@@ -168,7 +169,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
 
     let CompareConfig { strategies, seeds } = &config.compare;
     let compared = strategies.iter().map(|&strategy| ComparedSearches {
-        strategy: strategy.name(),
+        strategy,
+        seed: config.search.seed,
         searches: (0..*seeds as u64)
             .map(|number| {
                 let name = format!("@{}.{}", strategy.name(), number + 1);
@@ -177,16 +179,25 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
             .collect(),
     });
     let strategies = compared.collect();
-    // Drawn apart from those that a search with this seed begins with.
-    let count = *seeds;
-    let drawn = dag.add("sample@unsearched", Sample { count, seed: !config.search.seed });
-    let architectures = Architectures::Sampled { drawn, count };
-    let stage = Train { template: last(0), architectures, budgets: full };
-    let unsearched = dag.add("train@unsearched", stage);
-    dag.add(
-        "compare-searches",
-        CompareSearches { budget, full: trained_fully, cheap: confirming, strategies, unsearched, drawn },
-    );
+    // Drawn apart from those that a search with this seed begins with, and trained with the seeds of what searches find.
+    let unsearched = (0..*seeds as u64).map(|number| {
+        let seed = (!config.search.seed).wrapping_sub(number);
+        let drawn = dag.add(format!("sample@unsearched.{}", number + 1), Sample { count: 1, seed });
+        let architectures = Architectures::Sampled { drawn, count: 1 };
+        let stage = Train { template: last(number), architectures, budgets: full };
+        (drawn, dag.add(format!("train@unsearched.{}", number + 1), stage))
+    });
+    let stage = CompareSearches {
+        budget,
+        full: trained_fully,
+        cheap: confirming,
+        strategies,
+        unsearched: unsearched.collect(),
+        template: template.clone(),
+        full_budget: config.full,
+        images: (image_kind, data.train.count),
+    };
+    dag.add("compare-searches", stage);
 
     let stage = BudgetQuality {
         tried,

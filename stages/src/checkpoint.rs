@@ -65,6 +65,8 @@ pub(crate) struct Standing<E> {
     /// The epochs that are done.
     pub(crate) epochs: Vec<E>,
     spent: Spent,
+    /// What it ran on, one after the other.
+    devices: Vec<String>,
     /// The trainer's own checkpoint.
     trainer: Vec<u8>,
 }
@@ -102,11 +104,13 @@ pub(crate) struct Epochs<'a, E> {
     /// How many the whole training has.
     count: usize,
     spent: Spent,
+    /// What it runs on, behind what it ran on before.
+    devices: Vec<String>,
     started: Instant,
     /// When a checkpoint was kept, or the training began.
     kept: Instant,
-    /// The observer was told that one could not be kept.
-    is_told: bool,
+    /// One could not be kept, and no other is tried: a disk that is full has room for what is small.
+    has_failed: bool,
 }
 
 impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
@@ -114,12 +118,23 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
     pub(crate) fn new(
         key: &Key,
         count: usize,
+        device: &Device,
         observer: &'a dyn Observer,
         checkpoints: &'a dyn Checkpoints,
     ) -> Self {
         let (job, now) = (*key.digest(), Instant::now());
-        let (done, spent) = (Vec::new(), Spent::default());
-        Self { job, observer, checkpoints, done, count, spent, started: now, kept: now, is_told: false }
+        Self {
+            job,
+            observer,
+            checkpoints,
+            done: Vec::new(),
+            count,
+            spent: Spent::default(),
+            devices: vec![device.name()],
+            started: now,
+            kept: now,
+            has_failed: false,
+        }
     }
 
     /// The last checkpoint, if there is one of this training with which `usable` finds nothing wrong. The observer hears of one
@@ -145,6 +160,7 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
             Ok(()) => {
                 (self.done, self.spent) = (standing.epochs, standing.spent);
                 self.observer.resumed(self.spent.images);
+                self.goes_on_from(standing.devices);
                 Ok(true)
             }
             Err(kernels::Error::Checkpoint { problem }) => {
@@ -153,6 +169,20 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// It ran on these devices so far. Another kind of device has other bits, of which the observer hears.
+    fn goes_on_from(&mut self, mut devices: Vec<String>) {
+        let [now] = self.devices.as_slice() else { return };
+        match devices.last() {
+            Some(last) if kernels::hardware(last) == kernels::hardware(now) => {}
+            last => {
+                let last = last.map_or("?", String::as_str);
+                self.observer.note(&format!("it was begun on {last}, and goes on on {now}"));
+                devices.push(now.clone());
+            }
+        }
+        self.devices = devices;
     }
 
     fn is_not_used(&self, problem: &str) {
@@ -170,23 +200,23 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
         self.spent.images
     }
 
-    /// An epoch is done. Keeps a checkpoint if one is due and others follow; where it cannot be kept, the observer hears of it once, and the
-    /// training is as good without.
+    /// An epoch is done. Keeps a checkpoint if one is due and others follow; where it cannot be kept, the observer hears of
+    /// it, and the training goes on without any.
     ///
     /// # Errors
     /// When the device fails.
     pub(crate) fn push(&mut self, epoch: E, trainer: &mut Trainer) -> Result<(), Error> {
         self.done.push(epoch);
-        if self.done.len() >= self.count || self.kept.elapsed() < self.checkpoints.interval() {
+        let is_due = self.kept.elapsed() >= self.checkpoints.interval();
+        if self.done.len() >= self.count || !is_due || self.has_failed {
             return Ok(());
         }
-        let (job, epochs) = (self.job, self.done.clone());
+        let (job, epochs, devices) = (self.job, self.done.clone(), self.devices.clone());
         let spent = Spent { elapsed_ms: self.elapsed_ms(), ..self.spent };
-        let standing = Standing { job, epochs, spent, trainer: trainer.checkpoint()?.to_bytes() };
-        if let Err(error) = standing.to_bytes().and_then(|bytes| self.checkpoints.keep(&bytes))
-            && !std::mem::replace(&mut self.is_told, true)
-        {
-            self.observer.note(&format!("a checkpoint of it could not be kept: {error}"));
+        let standing = Standing { job, epochs, spent, devices, trainer: trainer.checkpoint()?.to_bytes() };
+        if let Err(error) = standing.to_bytes().and_then(|bytes| self.checkpoints.keep(&bytes)) {
+            self.has_failed = true;
+            self.observer.note(&format!("no checkpoint of it can be kept: {error}"));
         }
         self.kept = Instant::now();
         Ok(())
@@ -197,10 +227,10 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
     }
 
     /// The training has ended with this result.
-    pub(crate) fn finished<R>(&self, result: R, device: &Device) -> Finished<R> {
+    pub(crate) fn finished<R>(&self, result: R) -> Finished<R> {
         Finished {
             result,
-            device: device.name(),
+            device: self.devices.join(" then "),
             elapsed_ms: self.elapsed_ms(),
             images_per_second: (self.spent.images as f64 / self.spent.seconds.max(1e-9)).round(),
         }

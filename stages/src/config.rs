@@ -16,7 +16,7 @@ use crate::data::{Limits, Source};
 use crate::echo::shown;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
 use crate::recipe::{BnInit, Recipe, Scoring};
-use crate::search::{self, Strategies, Strategy};
+use crate::search::{self, Strategies, Strategy, SupernetStrategy};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error, suggest};
 
@@ -161,6 +161,8 @@ impl Config {
         }
         let config = Self::typed(&document)?;
         config.check_extent()?;
+        config.check_seeds(&document)?;
+        config.check_stages(&document)?;
         Ok(config)
     }
 
@@ -175,6 +177,45 @@ impl Config {
         let longest = (0..COUNT).map(|index| self.space.values(index).len()).max().unwrap_or(0);
         let cover = if round == 1 && self.mip.observe_all { longest } else { 0 };
         self.mip.budgets_per_round.max(cover)
+    }
+
+    /// Refuses a seed of final trainings by which something is chosen too.
+    fn check_seeds(&self, document: &Document) -> Result<(), Error> {
+        let TrainConfig { seed, final_seed, .. } = self.train;
+        let (last, seeds) = (final_seed.wrapping_add(self.compare.seeds as u64 - 1), self.compare.seeds);
+        if seed.wrapping_sub(final_seed) >= seeds as u64 {
+            return Ok(());
+        }
+        let train = Section { document, name: "train" };
+        Err(train.wrong(
+            "final_seed",
+            format!(
+                "with {seeds} searches compared (compare.seeds) final trainings have the seeds {final_seed} to {last}, and train.seed \
+                 is {seed}: what confirms a choice needs a seed that no choice has seen"
+            ),
+        ))
+    }
+
+    /// Refuses a search of more stages than its budget can have epochs.
+    fn check_stages(&self, document: &Document) -> Result<(), Error> {
+        let Strategy::Supernet(SupernetStrategy { method, .. }) = self.search.strategy else { return Ok(()) };
+        let most = |name: &str| {
+            let index = HYPERPARAMETERS.iter().position(|row| row.name == name).unwrap_or(0);
+            self.space.values(index).iter().map(|value| value.number() as u32).max().unwrap_or(0)
+        };
+        let (section, key, epochs) = self.search.budget.map_or_else(
+            || ("space", "epochs", most("epochs")),
+            |budget| ("search", "budget", budget.epochs),
+        );
+        if method.most_stages() <= epochs {
+            return Ok(());
+        }
+        let problem = format!(
+            "gives the search {epochs} epochs, and {} has {} stages (search.strategy), each of an epoch or more",
+            method.name(),
+            method.most_stages()
+        );
+        Err(Section { document, name: section }.wrong(key, problem))
     }
 
     /// Refuses what no run would come to the end of, before anything is built of it.

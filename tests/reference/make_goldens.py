@@ -162,7 +162,7 @@ def supernet_case(name: str, salt: int, channels: int, channel_parts: int) -> Ca
     return Case(name, salt, make, Sizes(20, 0.03, 8), 1e-3)
 
 
-SUPERNETS = (supernet_case("pc-darts", 0, 8, 4),)
+SUPERNETS = (supernet_case("pc-darts", 0, 8, 4), supernet_case("darts-first", 0, 8, 1))
 
 
 def resizes() -> dict[str, Any]:

@@ -45,13 +45,21 @@ class Rates:
 
 
 def search(
-    case: Case, rates: Rates, *, second_order: bool = False, draw: str = "", drops: bool = False
+    case: Case,
+    rates: Rates,
+    *,
+    second_order: bool = False,
+    published: bool = False,
+    draw: str = "",
+    drops: bool = False,
+    shared: bool = False,
 ) -> dict[str, Any]:
     """Losses of both kinds of batches, and the architecture and the weights' norm after the last step.
 
     Step k is in epoch k div 2, trains on batch k mod 2, and the architecture sees batch 2 + k mod 2. `draw` is how
     mixtures are drawn, if they are: `concrete`, `one-hot` or `dirichlet`. `drops` is whether skip connections are
-    dropped.
+    dropped. `published` is whether the second order has the slip of its authors' code, which multiplies by the
+    difference's size where Eq. 8 divides. `shared` is whether both see the first two batches, and one loss.
     """
     network = make_network(case, torch.float64)
     batches = [make_batch(case, index, torch.float64) for index in range(4)]
@@ -84,7 +92,7 @@ def search(
             weight.data.copy_(value)
 
     for step in range(STEPS):
-        train, valid = batches[step % 2], batches[2 + step % 2]
+        train, valid = batches[step % 2], batches[step % 2 if shared else 2 + step % 2]
         saved = [weight.detach().clone() for weight in weights]
         if second_order:
             _, slopes = differentiate(train, weights)
@@ -94,7 +102,7 @@ def search(
                 full = rates.momentum * moment + slope + rates.weight_decay * weight.detach()
                 ahead.append(weight.detach() - rates.learning_rate * full)
             move(ahead)
-        draw_noise(step // 2, 2 + step % 2)
+        draw_noise(step // 2, step % 2 if shared else 2 + step % 2)
         loss, both = differentiate(valid, architecture + weights)
         found["valid"].append(loss)
         toward, vector = both[: len(architecture)], both[len(architecture) :]
@@ -105,15 +113,18 @@ def search(
                 move([w + sign * size * v for w, v in zip(saved, vector, strict=True)])
                 sides.append(differentiate(train, architecture)[1])
             move(saved)
+            divisor = 2 / size if published else 2 * size
             toward = [
-                d - rates.learning_rate * (plus - minus) / (2 * size)
+                d - rates.learning_rate * (plus - minus) / divisor
                 for d, plus, minus in zip(toward, *sides, strict=True)
             ]
         for alpha, slope in zip(architecture, toward, strict=True):
             alpha.grad = slope
         adam.step()
-        draw_noise(step // 2, step % 2)
-        loss, slopes = differentiate(train, weights)
+        slopes = vector
+        if not shared:
+            draw_noise(step // 2, step % 2)
+            loss, slopes = differentiate(train, weights)
         found["train"].append(loss)
         for weight, slope in zip(weights, slopes, strict=True):
             weight.grad = slope
@@ -125,9 +136,11 @@ def search(
 
 
 def search_steps(case: Case) -> dict[str, Any]:
-    """The JSON object of both orders, of the ways of drawing, and with skip connections that are dropped."""
+    """The JSON object of all orders, of the ways of drawing, of shared images, and with skips that are dropped."""
     rates = Rates()
     orders = {name: search(case, rates, second_order=name == "second") for name in ("first", "second")}
     orders |= {name: search(case, rates, draw=name) for name in ("concrete", "one-hot", "dirichlet")}
+    orders["published"] = search(case, rates, second_order=True, published=True)
+    orders["shared"] = search(case, rates, draw="concrete", shared=True)
     orders["dropped-skips"] = search(case, rates, drops=True)
     return {"steps": STEPS, "rates": asdict(rates), "orders": orders}

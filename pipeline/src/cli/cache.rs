@@ -55,6 +55,8 @@ struct StatsJson {
     set_aside: u64,
     weights: u64,
     weights_bytes: u64,
+    checkpoints: u64,
+    checkpoint_bytes: u64,
     disk_bytes: u64,
 }
 
@@ -100,6 +102,8 @@ fn stats(global: &Global) -> Result<(), Error> {
             set_aside: stats.set_aside,
             weights: stats.weights,
             weights_bytes: stats.weights_bytes,
+            checkpoints: stats.checkpoints,
+            checkpoint_bytes: stats.checkpoint_bytes,
             disk_bytes: stats.disk_bytes,
         });
     }
@@ -115,11 +119,13 @@ fn stats(global: &Global) -> Result<(), Error> {
         ]);
     }
     output::result(&format!(
-        "{table}\n{folder}: {} on disk, {} in {} of weights, {} and {} in quarantine, {} waiting in the spool, {} unusable \
-         spool files\n",
+        "{table}\n{folder}: {} on disk, {} in {} of weights, {} in {} of trainings that were not finished, {} and {} in \
+         quarantine, {} waiting in the spool, {} unusable spool files\n",
         format::large(stats.disk_bytes as f64, "B"),
         format::large(stats.weights_bytes as f64, "B"),
         format::plural(stats.weights, "file"),
+        format::large(stats.checkpoint_bytes as f64, "B"),
+        format::plural(stats.checkpoints, "checkpoint"),
         format::plural(stats.quarantined, "damaged record"),
         format::plural(stats.superseded, "superseded record"),
         format::count(stats.spooled),

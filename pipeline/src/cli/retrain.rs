@@ -21,6 +21,8 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
         match (change.name.as_str(), change.new) {
             ("version", _) => return None,
             ("data", _) => words.extend(["--data".to_owned(), "SET|DIR".to_owned()]),
+            // Settings may not say that of a final training, which no choice has seen.
+            ("seed", Some(value)) => words.extend(["--seed".to_owned(), value.to_string()]),
             (name, Some(value)) => {
                 let value = if let FieldValue::Text(text) = value { text } else { value.to_string() };
                 words.extend(["--set".to_owned(), format!("train.{name}={value}")]);

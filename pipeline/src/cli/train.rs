@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cache::{Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
 use kernels::Device;
 use stages::Budget;
-use stages::checkpoint::NoCheckpoints;
+use stages::checkpoint::{Checkpoints, NoCheckpoints};
 use stages::config::TrainConfig;
 use stages::data::Dataset;
 use stages::echo::shown;
@@ -40,7 +40,8 @@ use crate::output::train::TrainReport;
 /// Train one architecture under one budget
 ///
 /// A training is looked up first and remembered after, unless --init-from, --max-steps, --dump-gradients or --order
-/// make it another one than its key says. Weights are not remembered: --save trains.
+/// make it another one than its key says. One that is remembered keeps checkpoints, and goes on from the last one when it
+/// was interrupted. Weights are not remembered: --save trains.
 ///
 /// With --profile, --config or --set it is a training of `pipeline run` with the same flags: its images, seed, scoring and
 /// recipe. Without them it is one of the paper's recipe, with seed 0 and a tenth of the training images held out.
@@ -130,7 +131,7 @@ impl Train {
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
-        let (train, data) = self.train_config()?;
+        let (train, data, checkpoint_interval) = self.train_config()?;
         let job = template(&train, &data).job(&genotype, &budget);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
@@ -139,11 +140,11 @@ impl Train {
         }
         let mut finished = if self.is_remembered() {
             let store = global.open()?;
-            let finished = self.remembered(&job, &data, &store, size, begun);
+            let finished = self.remembered((&job, &data), (&store, checkpoint_interval), size, begun);
             warn(&store);
             finished?
         } else {
-            self.train(&job, &data, size, begun)?
+            self.train(&job, &data, size, begun, &NoCheckpoints)?
         };
         let unwritten = finished.unwritten.take();
         let key = if self.is_remembered() {
@@ -158,15 +159,18 @@ impl Train {
         unwritten.map_or(Ok(()), |error| Err(Error::Stage(error)))
     }
 
-    /// What the training does beyond its budget, and its images: as the settings say, where there are any, and then as the
-    /// flags say.
-    fn train_config(&self) -> Result<(TrainConfig, Dataset), Error> {
+    /// What the training does beyond its budget, its images, and how long after one checkpoint the next is due: as the
+    /// settings say, where there are any, and then as the flags say.
+    fn train_config(&self) -> Result<(TrainConfig, Dataset, Duration), Error> {
         let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
         let data = match (&self.data, &config) {
             (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
             (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
         };
-        let mut train = config.map_or_else(TrainConfig::default, |config| config.train);
+        let (mut train, checkpoint_interval) = match config {
+            Some(config) => (config.train, config.checkpoint_interval),
+            None => (TrainConfig::default(), CHECKPOINT_INTERVAL),
+        };
         train.seed = self.seed.unwrap_or(train.seed);
         match self.scoring {
             Some(ScoringMode::Published) => train.scoring = Scoring::Published,
@@ -184,7 +188,7 @@ impl Train {
             Some(BnInitMode::Uniform) => train.recipe.bn_init = BnInit::Uniform,
             None => {}
         }
-        Ok((train, data))
+        Ok((train, data, checkpoint_interval))
     }
 
     /// Whether the training is one that the cache may know: started from a file, cut short or in another order it is
@@ -199,9 +203,8 @@ impl Train {
     /// Looks the training up, or trains and stores it. Weights are not remembered, so saving them takes a training.
     fn remembered(
         &self,
-        job: &TrainingJob,
-        data: &Dataset,
-        store: &Store,
+        (job, data): (&TrainingJob, &Dataset),
+        (store, interval): (&Store, Duration),
         size: Size,
         begun: Instant,
     ) -> Result<TrainReport, Error> {
@@ -212,8 +215,10 @@ impl Train {
             return Ok(finished);
         }
         let losses = losses_key(key.digest())?;
-        let finished = self.train(job, data, size, begun)?;
-        store.put(&job_record(key, &finished.trained.clone().map(JobResult::Network))?)?;
+        let finished = self.train(job, data, size, begun, &Kept { store, key: &key, interval })?;
+        store.put(&job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?)?;
+        // One that cannot be removed now is in nobody's way: the result is found first.
+        let _ = store.forget_checkpoint(&key);
         store.put(&Record::of(losses, &finished.loss)?)?;
         Ok(finished)
     }
@@ -238,6 +243,7 @@ impl Train {
         data: &Dataset,
         size: Size,
         begun: Instant,
+        checkpoints: &dyn Checkpoints,
     ) -> Result<TrainReport, Error> {
         let device = self.open_device()?;
         let options = TrainOptions {
@@ -252,8 +258,9 @@ impl Train {
         };
         let stop = stop_on_signal()?;
         let progress = &Reporter::new(output::messages_to_terminal());
-        let observer = TrainingObserver { stop: &stop, progress, size, begun, first_step: OnceLock::new() };
-        let trained = train_with(job, data, &device, &options, &observer, &NoCheckpoints);
+        let (first_step, resumed) = (OnceLock::new(), AtomicU64::new(0));
+        let observer = TrainingObserver { stop: &stop, progress, size, begun, first_step, resumed };
+        let trained = train_with(job, data, &device, &options, &observer, checkpoints);
         observer.progress.trainings_ended();
         match trained {
             Ok(TrainedWithOptions { trained, losses, unwritten }) => {
@@ -302,6 +309,30 @@ fn losses_key(training: &Digest) -> Result<Key, Error> {
     Ok(Key::new(Kind::Blob, fields))
 }
 
+/// How long after one checkpoint the next is due, where no settings say it.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Checkpoints of the training of a key, in the cache.
+struct Kept<'a> {
+    store: &'a Store,
+    key: &'a Key,
+    interval: Duration,
+}
+
+impl Checkpoints for Kept<'_> {
+    fn last(&self) -> Option<Vec<u8>> {
+        self.store.checkpoint(self.key)
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), stages::Error> {
+        Ok(self.store.keep_checkpoint(self.key, bytes)?)
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+}
+
 /// Passes a training's progress on.
 struct TrainingObserver<'a> {
     stop: &'a AtomicBool,
@@ -310,6 +341,8 @@ struct TrainingObserver<'a> {
     begun: Instant,
     /// How long after that the first images were done.
     first_step: OnceLock<Duration>,
+    /// Images that were trained before.
+    resumed: AtomicU64,
 }
 
 impl Observer for TrainingObserver<'_> {
@@ -318,9 +351,14 @@ impl Observer for TrainingObserver<'_> {
         self.first_step.get_or_init(|| {
             let first_step = self.begun.elapsed();
             self.progress.trainings_started("training", &[self.size], 0);
+            self.progress.skipped(self.size.flops_of(self.resumed.load(Ordering::Relaxed)));
             first_step
         });
         self.progress.images(images, self.size.flops_of(images));
+    }
+
+    fn resumed(&self, images: u64) {
+        self.resumed.store(images, Ordering::Relaxed);
     }
 
     fn cancelled(&self) -> bool {

@@ -204,6 +204,10 @@ impl Events for Collector<'_> {
     }
 
     fn keep_checkpoint(&self, job: usize, bytes: &[u8]) -> Result<(), cache::Error> {
+        // One that is forced begins anew whenever it is asked for.
+        if self.force {
+            return Ok(());
+        }
         // A job without a key says so when its result is put.
         let Ok(key) = self.jobs.job(job).key() else { return Ok(()) };
         self.store.keep_checkpoint(&key, bytes)

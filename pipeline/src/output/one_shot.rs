@@ -4,6 +4,7 @@ use serde::Serialize;
 use stages::rank::Correlation;
 use stages::stage::{OneShotReport, OneShotRow, RankedEpoch};
 
+use super::diverged::DivergedJson;
 use super::format;
 use super::table::{Align, Table};
 
@@ -14,6 +15,7 @@ pub(super) struct OneShotJson {
     /// What the local sub-networks were trained under.
     budget: String,
     schedules: Vec<ScheduleJson>,
+    diverged_trainings: Vec<DivergedJson>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +62,7 @@ impl OneShotJson {
             supernet_budget: report.settings.supernet_budget.to_string(),
             budget: report.settings.budget.to_string(),
             schedules: report.rows.iter().map(schedule).collect(),
+            diverged_trainings: report.diverged.iter().map(DivergedJson::of).collect(),
         }
     }
 }
@@ -91,12 +94,14 @@ pub(super) fn one_shot_text(report: &OneShotReport) -> String {
         }
     }
     let counts = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.global.count).max();
+    // Fewer than were asked for where fewer distinct ones were drawn.
+    let latest = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.local.count).max();
     format!(
         "{}\n{table}\n  global: {} with the supernet's weights, against full training\n  local: the last {} sub-networks \
          just trained, with the supernet's weights, against training alone\n  trained alone under {}\n  supernet under {}\n",
         super::heading("One-shot: how well a supernet ranks its sub-networks"),
         format::plural(counts.unwrap_or(0) as u64, "sampled architecture"),
-        settings.sub_networks,
+        latest.unwrap_or(0),
         settings.budget,
         settings.supernet_budget,
     )

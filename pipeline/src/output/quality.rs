@@ -4,7 +4,9 @@ use serde::Serialize;
 use stages::Budget;
 use stages::stage::{BudgetQualityReport, SearchedBudget};
 
+use super::diverged::DivergedJson;
 use super::format;
+use super::search::has_collapsed;
 use super::table::{Align, Table};
 
 /// The result of `budget-quality`.
@@ -14,6 +16,7 @@ pub(super) struct QualityJson {
     /// Rank correlation of `spearman` with `accuracy`.
     correlation: Option<f64>,
     interval: Option<(f64, f64)>,
+    diverged_trainings: Vec<DivergedJson>,
 }
 
 #[derive(Serialize)]
@@ -35,6 +38,7 @@ impl QualityJson {
             budgets: report.searched.iter().map(SearchedJson::of).collect(),
             correlation: report.correlation,
             interval: report.interval,
+            diverged_trainings: report.diverged.iter().map(DivergedJson::of).collect(),
         }
     }
 }
@@ -55,7 +59,8 @@ impl SearchedJson {
     }
 }
 
-pub(super) fn quality_text(report: &BudgetQualityReport) -> String {
+/// For a person, where so many budgets were `asked` for.
+pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String {
     let headings = [
         ("r_s", Align::Right),
         ("accuracy", Align::Right),
@@ -70,7 +75,10 @@ pub(super) fn quality_text(report: &BudgetQualityReport) -> String {
             Some((_, None)) => "diverged".to_owned(),
             None => "search diverged".to_owned(),
         };
-        let skips = searched.found.as_ref().map(|(genotype, _)| format::percent(genotype.normal.skips()));
+        let skips = searched.found.as_ref().map(|(genotype, _)| {
+            let collapsed = if has_collapsed(genotype) { ", collapsed" } else { "" };
+            format!("{}{collapsed}", format::percent(genotype.normal.skips()))
+        });
         table.row(vec![
             format::correlation(Some(searched.spearman)),
             accuracy,
@@ -79,8 +87,14 @@ pub(super) fn quality_text(report: &BudgetQualityReport) -> String {
             searched.budget.to_string(),
         ]);
     }
+    let fewer = match report.searched.len() {
+        count if count < asked => format!(
+            "  {count} of the {asked} that were asked for (quality.budgets): no more have an r_s that were tried\n"
+        ),
+        _ => String::new(),
+    };
     format!(
-        "{}\n{table}\n  Rank correlation of r_s with the accuracy of what was found: {} (95% interval {}).\n  \
+        "{}\n{table}{fewer}\n  Rank correlation of r_s with the accuracy of what was found: {} (95% interval {}).\n  \
          Accuracy: of the test images after full training on all training images.\n",
         super::heading("Budgets by what is found with them"),
         format::correlation(report.correlation),

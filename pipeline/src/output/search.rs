@@ -5,10 +5,12 @@ use std::fmt::Write;
 
 use cache::FieldValue;
 use serde::Serialize;
+use stages::Genotype;
 use stages::search::Strategy;
 use stages::stage::{ComparedStrategy, SearchComparison, SearchOutcome, TrainingLog};
 use stages::supernet::{SupernetEpoch, SupernetResult};
 
+use super::diverged::DivergedJson;
 use super::format;
 use super::table::{Align, Table};
 use crate::engine::basis::Basis;
@@ -32,26 +34,34 @@ pub(super) struct SearchJson {
     supernet: Option<SupernetJson>,
 }
 
-/// How the architecture of a supernet went.
+/// How the architecture of a supernet went, and what training it took.
 #[derive(Serialize)]
 struct SupernetJson {
     parameters: u64,
     mult_adds: u64,
     flops: u64,
+    seconds: Option<f64>,
+    /// As an evaluation's.
+    origin: Option<&'static str>,
     /// The architectures of the epoch with the best accuracy, and of the last one.
     best: String,
     last: String,
+    /// Whether the last one has collapsed.
+    collapsed: bool,
     epochs: Vec<SupernetEpoch>,
 }
 
 impl SupernetJson {
-    fn of(supernet: &SupernetResult) -> Self {
+    fn of(supernet: &SupernetResult, log: Option<&TrainingLog>) -> Self {
         Self {
             parameters: supernet.parameters,
             mult_adds: supernet.mult_adds,
             flops: supernet.training_flops,
+            seconds: log.map(|log| seconds(log.elapsed_ms)),
+            origin: log.map(origin),
             best: supernet.best.to_string(),
             last: supernet.last.to_string(),
+            collapsed: has_collapsed(&supernet.last),
             epochs: supernet.epochs.clone(),
         }
     }
@@ -96,15 +106,19 @@ impl SearchJson {
     /// A search, and what its record says of its trainings.
     pub(super) fn of(outcome: &SearchOutcome, basis: Option<&Basis>) -> Self {
         let log: &[TrainingLog] = basis.map_or(&[], |basis| &basis.log);
-        let (all, run) = (log.len(), log.iter().filter(|log| log.ran).count());
         // A supernet comes before what it found.
-        let log = &log[usize::from(outcome.supernet.is_some()).min(all)..];
+        let (of_supernet, log) = log.split_at(usize::from(outcome.supernet.is_some()).min(log.len()));
+        let of_supernet = of_supernet.first();
+        let trainings: BTreeMap<_, bool> = distinct(outcome, log);
+        let ran = |log: Option<&TrainingLog>| usize::from(log.is_some_and(|log| log.ran));
+        let run = ran(of_supernet) + trainings.values().filter(|ran| **ran).count();
+        let all = usize::from(of_supernet.is_some()) + trainings.len();
         let evaluations = outcome.evaluations.iter().enumerate().map(|(place, evaluation)| {
             let log = log.get(place);
             EvaluationJson {
                 genotype: evaluation.genotype.to_string(),
                 score: evaluation.training.score,
-                origin: log.map(|log| if log.ran { "run" } else { "cached" }),
+                origin: log.map(origin),
                 flops: evaluation.training.training_flops,
                 seconds: log.map(|log| seconds(log.elapsed_ms)),
                 arrival: log.map(|log| log.arrival),
@@ -128,9 +142,9 @@ impl SearchJson {
                 genotype: outcome.best.to_string(),
                 score: outcome.training.score,
                 skips,
-                collapsed: skips >= COLLAPSED,
+                collapsed: has_collapsed(&outcome.best),
             },
-            supernet: outcome.supernet.as_ref().map(SupernetJson::of),
+            supernet: outcome.supernet.as_ref().map(|supernet| SupernetJson::of(supernet, of_supernet)),
         }
     }
 }
@@ -154,15 +168,44 @@ pub(super) fn remarks(outcome: &SearchOutcome) -> String {
     for shrunk in &outcome.shrunk {
         let _ = writeln!(text, "  {shrunk}");
     }
-    let skips = outcome.best.normal.skips();
-    if skips >= COLLAPSED {
-        let _ = writeln!(
-            text,
-            "  warning: the search has collapsed: {} of the normal cell's edges are skip connections",
-            format::percent(skips)
-        );
+    let skips = |genotype: &Genotype| format::percent(genotype.normal.skips());
+    match outcome.supernet.as_ref().map(|supernet| &supernet.last) {
+        _ if has_collapsed(&outcome.best) => {
+            let _ = writeln!(
+                text,
+                "  warning: the search has collapsed: {} of the normal cell's edges are skip connections",
+                skips(&outcome.best)
+            );
+        }
+        Some(last) if has_collapsed(last) => {
+            let _ = writeln!(
+                text,
+                "  warning: the supernet has collapsed: in the end {} of its normal cell's edges are skip connections; what won \
+                 is of an earlier epoch",
+                skips(last)
+            );
+        }
+        _ => {}
     }
     text
+}
+
+/// Whether a search that gave this has collapsed.
+pub(super) fn has_collapsed(genotype: &Genotype) -> bool {
+    genotype.normal.skips() >= COLLAPSED
+}
+
+fn origin(log: &TrainingLog) -> &'static str {
+    if log.ran { "run" } else { "cached" }
+}
+
+/// The distinct trainings of a search's evaluations, by their keys: whether each was run for it.
+fn distinct(outcome: &SearchOutcome, log: &[TrainingLog]) -> BTreeMap<cache::Digest, bool> {
+    let mut trainings = BTreeMap::new();
+    for (evaluation, log) in outcome.evaluations.iter().zip(log) {
+        *trainings.entry(evaluation.training.key).or_insert(false) |= log.ran;
+    }
+    trainings
 }
 
 /// What a search cost, as a person reads it.
@@ -180,6 +223,7 @@ pub(super) struct ComparisonJson {
     /// What a full training costs, in trainings under the budget, of the same architectures.
     full_ratio: f64,
     strategies: Vec<ComparedJson>,
+    diverged_trainings: Vec<DivergedJson>,
 }
 
 #[derive(Serialize)]
@@ -187,27 +231,35 @@ struct ComparedJson {
     /// None for random architectures that no search found.
     strategy: Option<String>,
     seeds: usize,
-    /// Percent of the test images, mean and deviation over the seeds; none where a training diverged.
+    /// What shrank of the settings that were asked for.
+    shrunk: Vec<String>,
+    /// Percent of the test images, mean and deviation over the seeds; none where a training diverged, and no deviation of one.
     test_error: Option<f64>,
     test_error_deviation: Option<f64>,
     parameters: f64,
     evaluations: f64,
     search_flops: f64,
     search_seconds: Option<f64>,
-    /// What the search would have cost with full training in the place of the budget, by what both took here.
+    /// What the search would have cost with full training in the place of the budget: for the architectures that it met, and a
+    /// supernet of full size; and how long, by what both trainings took here.
     full_search_flops: f64,
     full_search_seconds: Option<f64>,
     skips: f64,
+    /// Searches that have collapsed.
+    collapsed: usize,
     found: Vec<ComparedFoundJson>,
 }
 
 #[derive(Serialize)]
 struct ComparedFoundJson {
+    /// Of the search; none without one.
+    seed: Option<u64>,
     genotype: String,
     test_error: Option<f64>,
     parameters: u64,
     search_flops: u64,
     skips: f64,
+    collapsed: bool,
 }
 
 /// How long searches, and a full training, took.
@@ -221,7 +273,7 @@ pub(super) struct Took {
 /// A row, in numbers.
 struct Row<'a> {
     compared: &'a ComparedStrategy,
-    error: Option<(f64, f64)>,
+    error: Option<(f64, Option<f64>)>,
     parameters: f64,
     evaluations: f64,
     flops: f64,
@@ -229,11 +281,13 @@ struct Row<'a> {
     seconds: Option<f64>,
     full_seconds: Option<f64>,
     skips: f64,
+    collapsed: usize,
 }
 
 fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
     let row = |(place, compared): (usize, &'a ComparedStrategy)| {
         let flops = compared.mean(|found| found.search_flops as f64);
+        let full_flops = compared.mean(|found| found.full_search_flops as f64);
         let seconds = took.searches_ms.get(place).copied().flatten().map(|ms| ms / 1e3);
         Row {
             compared,
@@ -241,21 +295,25 @@ fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
             parameters: compared.mean(|found| found.trained.parameters as f64),
             evaluations: compared.mean(|found| found.evaluations as f64),
             flops,
-            full_flops: flops * comparison.full_ratio,
+            full_flops,
             seconds,
-            full_seconds: seconds.and_then(|seconds| Some(seconds * took.full_ratio?)),
+            // A full training has more operations, and does another number of them a second.
+            full_seconds: seconds.and_then(|seconds| {
+                Some(seconds * full_flops / flops * took.full_ratio? / comparison.full_ratio)
+            }),
+            collapsed: compared.found.iter().filter(|found| has_collapsed(&found.genotype)).count(),
             skips: compared.mean(|found| found.skips),
         }
     };
     comparison.rows.iter().enumerate().map(row).collect()
 }
 
-/// The mean, and the deviation of a sample.
-fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+/// The mean, and the deviation of a sample of two or more.
+fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count.max(1.0);
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
+    (mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
 }
 
 impl ComparisonJson {
@@ -263,8 +321,9 @@ impl ComparisonJson {
         let strategy = |row: Row<'_>| ComparedJson {
             strategy: row.compared.strategy.clone(),
             seeds: row.compared.found.len(),
+            shrunk: row.compared.shrunk.clone(),
             test_error: row.error.map(|(mean, _)| mean),
-            test_error_deviation: row.error.map(|(_, deviation)| deviation),
+            test_error_deviation: row.error.and_then(|(_, deviation)| deviation),
             parameters: row.parameters,
             evaluations: row.evaluations,
             search_flops: row.flops,
@@ -272,25 +331,34 @@ impl ComparisonJson {
             full_search_flops: row.full_flops,
             full_search_seconds: row.full_seconds,
             skips: row.skips,
-            found: row.compared.found.iter().map(ComparedFoundJson::of).collect(),
+            collapsed: if row.compared.strategy.is_some() { row.collapsed } else { 0 },
+            found: row
+                .compared
+                .found
+                .iter()
+                .map(|found| ComparedFoundJson::of(found, row.compared.strategy.is_some()))
+                .collect(),
         };
         Self {
             budget: comparison.budget,
             full_ratio: comparison.full_ratio,
             strategies: rows(comparison, took).into_iter().map(strategy).collect(),
+            diverged_trainings: comparison.diverged.iter().map(DivergedJson::of).collect(),
         }
     }
 }
 
 impl ComparedFoundJson {
-    fn of(found: &stages::stage::FoundArchitecture) -> Self {
+    fn of(found: &stages::stage::FoundArchitecture, is_search: bool) -> Self {
         let trained = &found.trained;
         Self {
+            seed: is_search.then_some(found.seed),
             genotype: found.genotype.to_string(),
             test_error: trained.divergence.is_none().then_some(100.0 - trained.test_accuracy),
             parameters: trained.parameters,
             search_flops: found.search_flops,
             skips: found.skips,
+            collapsed: is_search && has_collapsed(&found.genotype),
         }
     }
 }
@@ -315,11 +383,12 @@ pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> Str
         let is_search = row.compared.strategy.is_some();
         let of_search = |text: String| if is_search { text } else { String::new() };
         let error = match row.error {
-            Some((mean, deviation)) => format!("{mean:.2} ± {deviation:.2} %"),
+            Some((mean, Some(deviation))) => format!("{mean:.2} ± {deviation:.2} %"),
+            Some((mean, None)) => format!("{mean:.2} %"),
             None => "diverged".to_owned(),
         };
         table.row(vec![
-            row.compared.strategy.clone().unwrap_or_else(|| "none: random architectures".to_owned()),
+            row.compared.strategy.clone().unwrap_or_else(|| "none: a random one".to_owned()),
             error,
             format::count(row.parameters.round() as u64),
             of_search(format!("{:.0}", row.evaluations)),
@@ -330,13 +399,33 @@ pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> Str
             format::percent(row.skips),
         ]);
     }
+    let mut remarks = String::new();
+    for shrunk in comparison.rows.iter().flat_map(|row| &row.shrunk) {
+        let _ = writeln!(remarks, "  {shrunk}");
+    }
+    for row in rows(comparison, took).iter().filter(|row| row.collapsed > 0) {
+        if let Some(strategy) = &row.compared.strategy {
+            let all = row.compared.found.len();
+            let _ = writeln!(
+                remarks,
+                "  warning: {} of {all} searches of {strategy} collapsed: at least {} of the normal cell's edges are skip connections",
+                row.collapsed,
+                format::percent(COLLAPSED)
+            );
+        }
+    }
     let seeds = comparison.rows.first().map_or(0, |row| row.found.len());
     format!(
-        "{}\n  under {}\n\n{table}\n  Of {} each: mean and deviation of the test error after full training on all training images, \
-         with seeds that no\n  search has seen; means of the rest. With full training: what the search would have cost with full \
-         training in the place\n  of the budget, by what both took here on the same architectures. Skips: share of skip connections in the normal cell.\n",
+        "{}\n  under {}\n\n{table}{remarks}\n  Of {} each, and one full training of what each found: mean and deviation of the \
+         test error after full training on\n  all training images, with seeds that no search has seen; means of the rest. \
+         Search: time of its trainings one after the\n  other, each on the cores that it had. With full training: the same \
+         architectures and supernets with full training in the\n  place of the budget, by what both took here. Skips: share of \
+         skip connections in the normal cell.\n",
         super::heading("Searches compared"),
         comparison.budget,
         format::plural(seeds as u64, "search").replace("searchs", "searches"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,7 +179,7 @@ impl Show for CompareSearches {
 
 impl Show for BudgetQuality {
     fn show(&self, report: &BudgetQualityReport, _: &Known<'_>) -> Result {
-        titled(QualityJson::of(report), quality_text(report) + &diverged_text(&report.diverged))
+        titled(QualityJson::of(report), quality_text(report, self.budgets) + &diverged_text(&report.diverged))
     }
 }
 

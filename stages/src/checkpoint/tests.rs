@@ -184,15 +184,53 @@ fn checkpoints_are_kept_when_they_are_due_and_times_add_up() {
     let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
     let key = job.key().unwrap();
     let before = Instant::now().checked_sub(Duration::from_millis(200)).unwrap();
-    let mut killed = Epochs::new(&key, 2, &listener, &shelf);
+    let mut killed = Epochs::new(&key, 2, &device, &listener, &shelf);
     killed.started = before;
     killed.trained(10, before);
     killed.push(7_u8, &mut trainer).unwrap();
-    let mut next = Epochs::<u8>::new(&key, 2, &listener, &shelf);
+    let mut next = Epochs::<u8>::new(&key, 2, &cpu(2), &listener, &shelf);
     let last = next.last(|epochs| if epochs == [7] { Ok(()) } else { Err(String::new()) }).unwrap();
     assert!(next.restore(last, &mut trainer).unwrap());
     next.trained(20, before);
-    let finished = next.finished((), &device);
+    let finished = next.finished(());
+    // Another number of threads is no other device.
+    assert_eq!(finished.device, device.name());
+    assert!(listener.notes.lock().unwrap().is_empty());
     assert!(next.done == [7] && next.images() == 30 && finished.elapsed_ms >= 200);
     assert!(finished.images_per_second <= 30.0 / 0.4);
+
+    let software = Device::open(DeviceChoice::Software).unwrap();
+    let mut elsewhere = Epochs::<u8>::new(&key, 2, &software, &listener, &shelf);
+    let last = elsewhere.last(|_| Ok(())).unwrap();
+    assert!(elsewhere.restore(last, &mut trainer).unwrap());
+    assert_eq!(elsewhere.finished(()).device, format!("{} then {}", device.name(), software.name()));
+    assert!(listener.notes.lock().unwrap()[0].contains("was begun on"));
+}
+
+/// Keeps nothing, for want of room.
+struct Full;
+
+impl Checkpoints for Full {
+    fn last(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keep(&self, _: &[u8]) -> Result<(), Error> {
+        let (place, problem) = ("disk".to_owned(), "full".to_owned());
+        Err(Error::Config { place, problem })
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn a_training_whose_checkpoints_cannot_be_kept_says_so_once_and_goes_on() {
+    let data = dots(40, 8, 3);
+    let (device, job, listener) = (cpu(1), job(32, &data), Listener::default());
+    let found = train_on(&device, (&job, &data), &listener, &Full).unwrap();
+    assert_eq!(found.trained.result, unbroken(&device, (&job, &data)).trained.result);
+    let notes = listener.notes.into_inner().unwrap();
+    assert!(notes.len() == 1 && notes[0].contains("no checkpoint"), "{notes:?}");
 }

@@ -40,8 +40,17 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn real(&self, key: &str, valid: impl Fn(f64) -> bool, range: &str) -> Result<f64, Error> {
-        let read = |value: &Toml| value.as_float().filter(|number| number.is_finite() && valid(*number));
-        self.value(key, read, &format!("a number {range}"))
+        // Trainings compute with 32 bits: what vanishes in them, or becomes something else, is not what was asked for.
+        let is_valid = |number: f64| {
+            let rounded = f64::from(number as f32);
+            number.is_finite()
+                && valid(number)
+                && valid(rounded)
+                && rounded.is_finite()
+                && (rounded == 0.0) == (number == 0.0)
+        };
+        let read = |value: &Toml| value.as_float().filter(|&number| is_valid(number));
+        self.value(key, read, &format!("a number {range}, also with 32 bits"))
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<bool, Error> {

@@ -64,8 +64,8 @@ fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
         ),
         (
             Method::PDarts {
-                extra_layers: p_darts.counts("extra_layers", 0, 1000)?,
-                operations: p_darts.counts("operations", 2, Operation::ALL.len())?,
+                layers: layers(&p_darts)?,
+                operations: operations(&p_darts)?,
                 skip_dropout: p_darts.shares("skip_dropout")?,
                 still_epochs: epochs(&p_darts)?,
                 most_skips: p_darts.count("most_skips", 0, 8)? as u32,
@@ -74,7 +74,7 @@ fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
         ),
         (
             Method::DrNas {
-                operations: drnas.counts("operations", 2, Operation::ALL.len())?,
+                operations: operations(&drnas)?,
                 channel_parts: drnas.counts("channel_parts", 1, 1024)?,
                 still_epochs: epochs(&drnas)?,
                 divergence: drnas.real("divergence", |weight| weight >= 0.0, "not below 0")?,
@@ -86,6 +86,25 @@ fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
         .into_iter()
         .map(|(method, section)| Ok(SupernetStrategy { method, architecture: architecture(&section)? }))
         .collect()
+}
+
+/// Layers of a network that no stage has fewer of than the one before.
+fn layers<const N: usize>(section: &Section<'_>) -> Result<[u32; N], Error> {
+    let layers = section.counts("layers", 3, 256)?;
+    if layers.is_sorted() { Ok(layers) } else { Err(section.wrong("layers", "falls, must not get smaller")) }
+}
+
+/// Operations of an edge: all of them at first, and in each stage some of those of the one before.
+fn operations<const N: usize>(section: &Section<'_>) -> Result<[u32; N], Error> {
+    let all = Operation::ALL.len();
+    let operations: [u32; N] = section.counts("operations", 2, all)?;
+    if operations.first().is_some_and(|&first| first as usize != all) {
+        return Err(section.wrong("operations", format!("must begin with all {all} operations")));
+    }
+    if !operations.is_sorted_by(|before, next| before >= next) {
+        return Err(section.wrong("operations", "rises, must not get larger"));
+    }
+    Ok(operations)
 }
 
 fn temperatures(section: &Section<'_>) -> Result<Temperatures, Error> {

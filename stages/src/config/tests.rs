@@ -131,6 +131,19 @@ fn mistakes_are_placed_and_explained() {
         ("lambda", "1", "--set lambda=1: `lambda` is not of the form section.key; sections: "),
         ("mip.lamda", "0.1", "--set mip.lamda=0.1: unknown key `lamda` in [mip]; did you mean `lambda`?"),
         ("mip.lambda", "2", "--set mip.lambda=2, mip.lambda: is 2.0, must be"),
+        (
+            "search.p-darts.operations",
+            "[5, 5, 3]",
+            "search.p-darts.operations: must begin with all 8 operations",
+        ),
+        ("search.drnas.operations", "[8, 9]", "search.drnas.operations: is [8, 9], must be a list of 2"),
+        ("search.p-darts.operations", "[8, 3, 5]", "search.p-darts.operations: rises, must not get larger"),
+        ("search.p-darts.layers", "[5, 17, 11]", "search.p-darts.layers: falls, must not get smaller"),
+        ("search.p-darts.layers", "[2, 5, 11]", "must be a list of 3 whole numbers from 3 to 256"),
+        ("search.snas.last_temperature", "1e-50", "search.snas.last_temperature: is 0.0000"),
+        ("search.darts.beta1", "0.99999999", "search.darts.beta1: is 0.99999999, must be a number from 0"),
+        ("search.darts.initial_deviation", "1e39", "search.darts.initial_deviation: is 1"),
+        ("train.seed", "1000", "train.final_seed: with 2 searches compared"),
         ("mip.lambda", "0.1\nx = 2", "mip.lambda must be a number, found a text"),
         ("space.epochs", "[1, 0]", "space.epochs: epochs (passes over the training images) is 0"),
     ] {
@@ -139,4 +152,21 @@ fn mistakes_are_placed_and_explained() {
     }
     let error = Config::load("quik", None, &[]).unwrap_err().to_string();
     assert_eq!(error, "--profile: unknown profile `quik`; did you mean `quick`? Known: quick, laptop, paper");
+}
+
+#[test]
+fn a_search_of_more_stages_than_epochs_is_refused_by_name() {
+    let p_darts = ("search.strategy", "p-darts");
+    let error = load("", &[p_darts, ("search.budget", "BPE-1,epochs=2")]).unwrap_err();
+    assert!(
+        error
+            .contains("search.budget: gives the search 2 epochs, and p-darts has 3 stages (search.strategy)"),
+        "{error}"
+    );
+    assert!(load("", &[p_darts, ("search.budget", "BPE-1,epochs=3")]).is_ok());
+    let error = load("", &[p_darts, ("space.epochs", "[1, 2]")]).unwrap_err();
+    assert!(error.contains("space.epochs: gives the search 2 epochs"), "{error}");
+    // What a budget that is found has fewer of, shrinks.
+    assert!(load("", &[p_darts, ("space.epochs", "[1, 3]")]).is_ok());
+    assert!(load("", &[("search.budget", "BPE-1,epochs=1")]).is_ok());
 }

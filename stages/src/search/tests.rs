@@ -103,7 +103,9 @@ fn every_strategy_finds_the_optimum_of_a_table() {
             let (scored, (_, found)) = search(named(name), 1000, seed, |genotype| table.score(genotype));
             let met = scored.iter().map(|(_, score)| *score).fold(0.0, f64::max);
             println!("{name}, seed {seed}: met {met:.1}, found {found:.1}");
+            // Prunings are drawn or chosen by edges, and the best of them may lack one of the two that decide; it is near.
             assert!(met > 99.999, "{name} with seed {seed} met {met}");
+            assert!(found > 90.0, "{name} with seed {seed} found {found}");
         }
     }
 }

@@ -1,21 +1,27 @@
 //! Stage `compare-searches`: what strategies find under the budget, and at what cost (Table 2 of Zheng et al.).
 
+use std::collections::HashSet;
+
 use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DivergedTraining, Handle, Input, Inputs, JobRunner, SearchOutcome, Stage, StageError, TrainedBudget,
-    TrainingSummary,
+    DivergedTraining, Handle, ImageKind, Input, Inputs, JobRunner, JobTemplate, SearchOutcome, Stage,
+    StageError, TrainedBudget, TrainingSummary,
 };
+use crate::network::EdgeFlops;
+use crate::search::Strategy;
 use crate::{Budget, Error, Genotype};
 
 /// The searches of one strategy under several seeds.
 #[derive(Clone, Debug)]
 pub struct ComparedSearches {
-    /// The strategy's name.
-    pub strategy: &'static str,
-    /// Its searches, each with the full training of what it found.
+    /// The strategy, with settings as they were asked for.
+    pub strategy: Strategy,
+    /// Its searches, each with the full training of what it found, under seeds that follow one another.
     pub searches: Vec<(Handle<SearchOutcome>, Handle<Vec<TrainedBudget>>)>,
+    /// The first seed.
+    pub seed: u64,
 }
 
 /// Compares strategies; the output is a [`SearchComparison`].
@@ -23,25 +29,33 @@ pub struct ComparedSearches {
 pub struct CompareSearches {
     /// The budget that they search with.
     pub budget: Handle<Budget>,
-    /// The same architectures under full training, and under the budget: what an evaluation costs with the one in place
+    /// The same architectures under full training, and under the budget: how long a training takes with the one in place
     /// of the other.
     pub full: Handle<Vec<TrainedBudget>>,
     /// Those under the budget.
     pub cheap: Handle<Vec<TrainedBudget>>,
     /// The strategies.
     pub strategies: Vec<ComparedSearches>,
-    /// Random architectures, fully trained: as many as each strategy trains fully. What no search is worth.
-    pub unsearched: Handle<Vec<TrainedBudget>>,
-    /// These architectures.
-    pub drawn: Handle<Vec<Genotype>>,
+    /// Random search with as many full trainings as each search has, which is one: an architecture, and its training, for
+    /// each seed. What no search is worth.
+    pub unsearched: Vec<Unsearched>,
+    /// What the searches' trainings share, and full training in place of their budget.
+    pub template: JobTemplate,
+    /// Full training.
+    pub full_budget: Budget,
+    /// The images, and how many of them are for training.
+    pub images: (ImageKind, usize),
 }
+
+/// An architecture that no search found, and its full training.
+pub type Unsearched = (Handle<Vec<Genotype>>, Handle<Vec<TrainedBudget>>);
 
 /// Strategies beside each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchComparison {
     /// The budget that they searched with.
     pub budget: Budget,
-    /// Floating point operations of a full training, in those of one under the budget: of the same architectures.
+    /// Floating point operations of a full training, in those of one under the budget: of the same sampled architectures.
     pub full_ratio: f64,
     /// A row for each strategy, and one for random architectures without a search.
     pub rows: Vec<ComparedStrategy>,
@@ -54,6 +68,8 @@ pub struct SearchComparison {
 pub struct ComparedStrategy {
     /// Its name; none for architectures that no search found.
     pub strategy: Option<String>,
+    /// What shrank of the settings that were asked for, a sentence each.
+    pub shrunk: Vec<String>,
     /// What was found, a seed each.
     pub found: Vec<FoundArchitecture>,
 }
@@ -69,6 +85,10 @@ pub struct FoundArchitecture {
     pub evaluations: u64,
     /// Floating point operations of the search's distinct trainings.
     pub search_flops: u64,
+    /// The same with full training in place of the budget, for what the search has met under the budget.
+    pub full_search_flops: u64,
+    /// Seed of the search.
+    pub seed: u64,
     /// Share of skip connections among the edges of the normal cell.
     pub skips: f64,
 }
@@ -95,27 +115,44 @@ impl Stage for CompareSearches {
         "compare-searches"
     }
 
+    fn version(&self) -> u32 {
+        2
+    }
+
     fn parameters(&self) -> Result<Fields, Error> {
-        let names = self.strategies.iter().map(|compared| compared.strategy).collect::<Vec<_>>().join(" ");
-        Ok(Fields::new().with("compare.strategies", names.as_str())?)
+        let names = self.strategies.iter().map(|one| one.strategy.name()).collect::<Vec<_>>().join(" ");
+        let mut fields = Fields::new().with("compare.strategies", names.as_str())?;
+        if let Some(first) = self.strategies.first() {
+            fields.insert("search.seed", first.seed)?;
+        }
+        self.template.add_to(&mut fields)?;
+        for (name, value) in self.full_budget.fields()?.iter() {
+            fields.insert(&format!("full.{name}"), value.clone())?;
+        }
+        Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
         let searches = self.strategies.iter().flat_map(|compared| &compared.searches);
         let searches =
             searches.flat_map(|(search, trained)| [search.role("search"), trained.role("trained")]);
+        let unsearched = self
+            .unsearched
+            .iter()
+            .flat_map(|(drawn, trained)| [drawn.role("architectures"), trained.role("unsearched")]);
         [self.budget.role("budget"), self.full.role("full"), self.cheap.role("cheap")]
             .into_iter()
             .chain(searches)
-            .chain([self.unsearched.role("unsearched"), self.drawn.role("architectures")])
+            .chain(unsearched)
             .collect()
     }
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let (mut rows, mut diverged) = (Vec::new(), Vec::new());
-        for ComparedSearches { strategy, searches } in &self.strategies {
-            let mut found = Vec::new();
-            for &(search, trained) in searches {
+        let full = FullTraining::new(self)?;
+        for ComparedSearches { strategy, searches, seed } in &self.strategies {
+            let (mut found, mut shrunk) = (Vec::new(), Vec::new());
+            for (number, &(search, trained)) in searches.iter().enumerate() {
                 let (search, training) = (inputs.read(search)?, inputs.read_only(trained)?);
                 let [of_best] = training.trainings.as_slice() else {
                     return Err(inputs.unexpected(trained, "is not one training"));
@@ -123,30 +160,74 @@ impl Stage for CompareSearches {
                 found.push(FoundArchitecture {
                     evaluations: search.evaluations.len() as u64,
                     search_flops: search.training_flops(),
+                    full_search_flops: full.of(strategy, &search)?,
+                    seed: seed.wrapping_add(number as u64),
                     skips: search.best.normal.skips(),
                     genotype: search.best,
                     trained: of_best.clone(),
                 });
+                // The same budget, and so the same of every search.
+                shrunk = search.shrunk;
                 diverged.extend(search.diverged.into_iter().chain(training.diverged));
             }
-            rows.push(ComparedStrategy { strategy: Some((*strategy).to_owned()), found });
+            rows.push(ComparedStrategy { strategy: Some(strategy.name().to_owned()), shrunk, found });
         }
-        let unsearched = inputs.read_only(self.unsearched)?;
-        let found = inputs.read(self.drawn)?.into_iter().zip(unsearched.trainings);
-        let found = found.map(|(genotype, trained)| FoundArchitecture {
-            evaluations: 0,
-            search_flops: 0,
-            skips: genotype.normal.skips(),
-            genotype,
-            trained,
-        });
-        rows.push(ComparedStrategy { strategy: None, found: found.collect() });
-        diverged.extend(unsearched.diverged);
+        let mut found = Vec::new();
+        for (number, &(drawn, trained)) in self.unsearched.iter().enumerate() {
+            let (drawn, training) = (inputs.read(drawn)?, inputs.read_only(trained)?);
+            let ([genotype], [of_it]) = (drawn.as_slice(), training.trainings.as_slice()) else {
+                return Err(inputs.unexpected(trained, "is not one training"));
+            };
+            found.push(FoundArchitecture {
+                evaluations: 0,
+                search_flops: 0,
+                full_search_flops: 0,
+                seed: number as u64,
+                skips: genotype.normal.skips(),
+                genotype: genotype.clone(),
+                trained: of_it.clone(),
+            });
+            diverged.extend(training.diverged);
+        }
+        rows.push(ComparedStrategy { strategy: None, shrunk: Vec::new(), found });
         let flops = |trained: Handle<Vec<TrainedBudget>>| -> Result<f64, StageError> {
             let trained = inputs.read_only(trained)?;
             Ok(trained.trainings.iter().map(|training| training.training_flops as f64).sum())
         };
         let full_ratio = flops(self.full)? / flops(self.cheap)?;
         Ok(SearchComparison { budget: inputs.read(self.budget)?, full_ratio, rows, diverged })
+    }
+}
+
+/// What searches cost with full training in place of their budget.
+struct FullTraining<'a> {
+    stage: &'a CompareSearches,
+    networks: EdgeFlops,
+    /// Images of a network's training.
+    images: u64,
+}
+
+impl<'a> FullTraining<'a> {
+    fn new(stage: &'a CompareSearches) -> Result<Self, Error> {
+        let CompareSearches { full_budget, images: (ImageKind { channels, classes }, count), .. } = stage;
+        let images = stage.template.scoring.learnt(*count) as u64 * u64::from(full_budget.epochs);
+        Ok(Self { stage, networks: EdgeFlops::new(full_budget, *channels, *classes)?, images })
+    }
+
+    /// Of a search: each architecture that it met is trained once, and its supernet, if it has one, in full size.
+    fn of(&self, strategy: &Strategy, search: &SearchOutcome) -> Result<u64, Error> {
+        let CompareSearches {
+            full_budget, images: (ImageKind { channels, classes }, count), template, ..
+        } = self.stage;
+        let supernet = match strategy.fitting(search.evaluations.len(), full_budget).0 {
+            Strategy::Supernet(strategy) => {
+                let job = template.supernet(&strategy, full_budget, 0);
+                job.size(*count, *channels, *classes)?.flops
+            }
+            _ => 0,
+        };
+        let met: HashSet<&Genotype> = search.evaluations.iter().map(|one| &one.genotype).collect();
+        let flops = |genotype: &Genotype| self.networks.of(genotype).saturating_mul(self.images);
+        Ok(met.into_iter().map(flops).fold(supernet, u64::saturating_add))
     }
 }

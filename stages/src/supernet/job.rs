@@ -96,7 +96,8 @@ impl SupernetJob {
         let mut size = SearchSize { images: 0, flops: 0 };
         for number in 0..self.method.stages(&self.budget).len() {
             let Supernet { graph, architecture } = self.supernet(number, epochs, channels, classes)?;
-            let images = self.images_of(0..self.budget.epochs, architecture, half)?;
+            let epochs = self.method.stages(&self.budget)[number].epochs;
+            let images = self.images_of(0..epochs, architecture, half)?;
             size.images += images;
             size.flops = size.flops.saturating_add(graph.cost().training_flops.saturating_mul(images));
         }
@@ -160,7 +161,8 @@ impl SupernetJob {
         number: usize,
         epochs: &'a [SupernetEpoch],
     ) -> Option<&'a SupernetEpoch> {
-        epochs.get((number * self.budget.epochs as usize).checked_sub(1)?)
+        let first = self.method.stages(&self.budget)[number].first;
+        epochs.get((first as usize).checked_sub(1)?)
     }
 
     /// The operations of a stage: the best of the stage before; where that is not done, those that take most.

@@ -36,10 +36,10 @@ pub enum Method {
         still_epochs: u32,
     },
     /// Three stages of deeper and deeper supernets of fewer and fewer operations (Chen et al., 2019, P-DARTS). A
-    /// budget's epochs are those of each stage, its layers those of the first.
+    /// budget's epochs are shared by the stages.
     PDarts {
-        /// Layers that each stage has beyond the first.
-        extra_layers: [u32; 3],
+        /// Layers of each stage.
+        layers: [u32; 3],
         /// Operations of each edge.
         operations: [u32; 3],
         /// Probability that a skip connection is dropped for an image, at the start of a stage. (The authors drop
@@ -51,7 +51,7 @@ pub enum Method {
         most_skips: u32,
     },
     /// Mixtures drawn from Dirichlet distributions, in two stages, of a part of the channels (Chen et al., 2021,
-    /// DrNAS). A budget's epochs are those of each stage. The second goes on with the numbers of the operations that
+    /// DrNAS). A budget's epochs are shared by the stages. The second goes on with the numbers of the operations that
     /// are kept, and begins with new weights. (The authors widen the trained ones.)
     DrNas {
         /// Operations of each edge.
@@ -90,6 +90,9 @@ pub struct Temperatures {
 /// A part of a search with a supernet of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Stage {
+    /// Epochs of the stages before.
+    pub(super) first: u32,
+    pub(super) epochs: u32,
     pub(super) layers: u32,
     /// Operations of each edge.
     pub(super) operations: usize,
@@ -104,6 +107,9 @@ const DISTANCE: f32 = 0.01;
 
 /// How fast P-DARTS's dropout falls behind the epochs in which the architecture is still: by a factor e^-0.2 an epoch.
 const DROPOUT_FALL: f64 = 0.2;
+
+/// Layers that a network has at least: two reduction cells and a normal one.
+const LEAST_LAYERS: u32 = 3;
 
 impl Order {
     /// All of them.
@@ -132,7 +138,8 @@ impl Method {
     /// result.
     pub(super) const fn version(&self) -> u64 {
         match self {
-            Self::Gdas { .. } => 2,
+            // Since then only what is drawn has its running statistics updated; and stages share a budget's epochs.
+            Self::Gdas { .. } | Self::PDarts { .. } | Self::DrNas { .. } => 2,
             _ => 1,
         }
     }
@@ -148,7 +155,7 @@ impl Method {
         (
             "p-darts",
             Self::PDarts {
-                extra_layers: [0, 6, 12],
+                layers: [5, 11, 17],
                 operations: [8, 5, 3],
                 skip_dropout: [0.0, 0.4, 0.7],
                 still_epochs: 10,
@@ -185,10 +192,10 @@ impl Method {
             Self::PcDarts { channel_parts, still_epochs } => {
                 fields.with("channel_parts", channel_parts)?.with("still_epochs", still_epochs)?
             }
-            Self::PDarts { extra_layers, operations, skip_dropout, still_epochs, most_skips } => {
+            Self::PDarts { layers, operations, skip_dropout, still_epochs, most_skips } => {
                 let mut fields = fields.with("still_epochs", still_epochs)?.with("most_skips", most_skips)?;
                 for stage in 0..3 {
-                    fields.insert(&format!("extra_layers.{stage}"), extra_layers[stage])?;
+                    fields.insert(&format!("layers.{stage}"), layers[stage])?;
                     fields.insert(&format!("operations.{stage}"), operations[stage])?;
                     fields.insert(&format!("skip_dropout.{stage}"), skip_dropout[stage])?;
                 }
@@ -206,17 +213,20 @@ impl Method {
     }
 
     /// The settings that fit a budget, and a sentence for each that had to shrink. Of few epochs the architecture stays
-    /// as it is in the share of the paper's. Channels are taken apart into as many parts as divide them.
+    /// as it is in the share of the paper's. Channels are taken apart into as many parts as divide them. The last of
+    /// several stages has no more layers than the budget, and those before have their share of them; with fewer epochs
+    /// than stages there are fewer stages.
     pub fn fitting(mut self, budget: &Budget) -> (Self, Vec<String>) {
         let (name, epochs, channels) = (self.name(), budget.epochs, budget.channels);
+        let (most_stages, stages) = (self.most_stages(), self.stage_count(budget));
         let (still, parts) = match &mut self {
             // 15 of 50, and 10 of 25.
             Self::PcDarts { channel_parts, still_epochs } => {
                 (Some((still_epochs, epochs * 3 / 10)), std::slice::from_mut(channel_parts))
             }
-            Self::PDarts { still_epochs, .. } => (Some((still_epochs, epochs * 2 / 5)), &mut [][..]),
+            Self::PDarts { still_epochs, .. } => (Some((still_epochs, epochs / stages * 2 / 5)), &mut [][..]),
             Self::DrNas { channel_parts, still_epochs, .. } => {
-                (Some((still_epochs, epochs * 2 / 5)), &mut channel_parts[..])
+                (Some((still_epochs, epochs / stages * 2 / 5)), &mut channel_parts[..])
             }
             Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => (None, &mut [][..]),
         };
@@ -237,6 +247,22 @@ impl Method {
                 note("channel_parts", most, *parts, "channels", channels);
                 *parts = most;
             }
+        }
+        if let Self::PDarts { layers, .. } = &mut self
+            && layers[2] > budget.layers
+        {
+            let asked = *layers;
+            let of_last = |layers: u32| (layers * budget.layers + asked[2] / 2) / asked[2];
+            *layers = asked.map(|layers| of_last(layers).max(LEAST_LAYERS));
+            shrunk.push(format!(
+                "search.{name}.layers is {layers:?} instead of {asked:?}, for a budget of layers={}",
+                budget.layers
+            ));
+        }
+        if stages < most_stages {
+            shrunk.push(format!(
+                "search.{name} has {stages} of its {most_stages} stages, for a budget of epochs={epochs}"
+            ));
         }
         (self, shrunk)
     }
@@ -270,6 +296,19 @@ impl Method {
         }
         let batch = Part::Differentiate { stream: 0, running: RunningStatistics::Updated };
         Step::new(vec![batch, Part::Update { group: Group::WEIGHTS }])
+    }
+
+    /// Stages of its supernets, where there is an epoch for each.
+    pub const fn most_stages(&self) -> u32 {
+        match self {
+            Self::PDarts { .. } => 3,
+            Self::DrNas { .. } => 2,
+            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } | Self::PcDarts { .. } => 1,
+        }
+    }
+
+    fn stage_count(&self, budget: &Budget) -> u32 {
+        self.most_stages().min(budget.epochs.max(1))
     }
 
     /// First epochs of a stage in which the architecture stays as it is.
@@ -335,31 +374,41 @@ impl Method {
 
     /// Its supernets, one after the other.
     pub(crate) fn stages(&self, budget: &Budget) -> Vec<Stage> {
-        let all = Operation::ALL.len();
-        let plain = Stage { layers: budget.layers, operations: all, skip_dropout: 0.0, channel_parts: 1 };
+        let (all, count) = (Operation::ALL.len(), self.stage_count(budget));
         let operations_of = |count: u32| (count as usize).clamp(1, all);
         let parts_of = |count: u32| (count as usize).max(1);
-        match *self {
-            Self::PDarts { extra_layers, operations, skip_dropout, .. } => (0..3)
-                .map(|stage| Stage {
-                    layers: budget.layers.saturating_add(extra_layers[stage]),
-                    operations: operations_of(operations[stage]),
-                    skip_dropout: skip_dropout[stage],
+        let stage = |number: u32| {
+            let until =
+                |number: u32| (u64::from(budget.epochs) * u64::from(number) / u64::from(count)) as u32;
+            let (first, place) = (until(number), number as usize);
+            let plain = Stage {
+                first,
+                epochs: until(number + 1) - first,
+                layers: budget.layers,
+                operations: all,
+                skip_dropout: 0.0,
+                channel_parts: 1,
+            };
+            match *self {
+                Self::PDarts { layers, operations, skip_dropout, .. } => Stage {
+                    // The last is as deep as it should be, however few there are.
+                    layers: layers[(3 - count) as usize + place],
+                    operations: operations_of(operations[place]),
+                    skip_dropout: skip_dropout[place],
                     ..plain
-                })
-                .collect(),
-            Self::DrNas { operations, channel_parts, .. } => (0..2)
-                .map(|stage| Stage {
-                    operations: operations_of(operations[stage]),
-                    channel_parts: parts_of(channel_parts[stage]),
+                },
+                Self::DrNas { operations, channel_parts, .. } => Stage {
+                    operations: operations_of(operations[place]),
+                    channel_parts: parts_of(channel_parts[place]),
                     ..plain
-                })
-                .collect(),
-            Self::PcDarts { channel_parts, .. } => {
-                vec![Stage { channel_parts: parts_of(channel_parts), ..plain }]
+                },
+                Self::PcDarts { channel_parts, .. } => {
+                    Stage { channel_parts: parts_of(channel_parts), ..plain }
+                }
+                Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => plain,
             }
-            Self::Darts { .. } | Self::Snas { .. } | Self::Gdas { .. } => vec![plain],
-        }
+        };
+        (0..count).map(stage).collect()
     }
 
     /// Probability that a skip connection is dropped in an epoch of a stage, of so many.
@@ -388,42 +437,4 @@ impl Method {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_architecture_is_trained_in_most_epochs_however_few_there_are() {
-        let method = |name| Method::NAMED.iter().find(|(known, _)| *known == name).expect("a method").1;
-        let of = |epochs, channels| Budget { epochs, channels, ..Budget::NAMED[2].1 };
-        for (name, epochs, expected) in
-            [("pc-darts", 50, 15), ("pc-darts", 10, 3), ("p-darts", 1, 0), ("p-darts", 25, 10)]
-        {
-            let (fitting, shrunk) = method(name).fitting(&of(epochs, 16));
-            assert_eq!(fitting.still_epochs(), expected, "{name}");
-            assert_eq!(shrunk.is_empty(), fitting == method(name));
-        }
-        let (_, shrunk) = method("pc-darts").fitting(&of(10, 16));
-        assert_eq!(shrunk, ["search.pc-darts.still_epochs is 3 instead of 15, for a budget of epochs=10"]);
-        let (drnas, shrunk) = method("drnas").fitting(&of(25, 8));
-        assert_eq!(shrunk, ["search.drnas.channel_parts is 4 instead of 6, for a budget of channels=8"]);
-        let parts = drnas.stages(&of(25, 8)).into_iter().map(|stage| stage.channel_parts);
-        assert_eq!(parts.collect::<Vec<_>>(), [4, 4]);
-        let (drnas, shrunk) = method("drnas").fitting(&of(25, 36));
-        assert!(shrunk.is_empty() && drnas == method("drnas"));
-    }
-
-    #[test]
-    fn temperatures_and_dropout_are_those_of_the_papers() {
-        let method = |name| Method::NAMED.iter().find(|(known, _)| *known == name).expect("a method").1;
-        let gdas = method("gdas");
-        assert!((gdas.temperature(0, 250) - 10.0).abs() < 1e-12);
-        assert!((gdas.temperature(249, 250) - 0.1).abs() < 1e-12);
-        assert!((method("snas").temperature(149, 150) - 0.03).abs() < 1e-12);
-        let pdarts = method("p-darts");
-        let stages = pdarts.stages(&Budget { layers: 5, ..Budget::NAMED[2].1 });
-        assert_eq!(stages.iter().map(|stage| stage.layers).collect::<Vec<_>>(), [5, 11, 17]);
-        let dropout = |epoch| pdarts.skip_dropout(&stages[1], epoch, 25);
-        assert!((dropout(0) - 0.4 * 24.0 / 25.0).abs() < 1e-12 && (dropout(10) - 0.4).abs() < 1e-12);
-        assert!((dropout(15) - 0.4 * (-1.0_f64).exp()).abs() < 1e-12);
-    }
-}
+mod tests;

@@ -177,7 +177,10 @@ impl Edges<'_> {
         let terms = self.terms(graph, name, edge, mixed, stride)?;
         let mut rest = graph.slice(input, part, width - part)?;
         if stride > 1 {
-            let halve = PoolSpec { kind: PoolKind::Max, kernel: 2, stride, padding: 0 };
+            // An odd side is halved upwards, as the operations halve it.
+            let is_odd = graph.shape(rest).height % 2 == 1;
+            let (kernel, padding) = if is_odd { (3, 1) } else { (2, 0) };
+            let halve = PoolSpec { kind: PoolKind::Max, kernel, stride, padding };
             rest = graph.pool_with(&format!("{name}.rest"), rest, halve)?;
         }
         let concat = graph.concat(1, graph.shape(rest).with_channels(part));

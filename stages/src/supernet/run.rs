@@ -36,16 +36,14 @@ pub fn search(
     let shares = Shares::new(job, data)?;
     let (channels, classes) = (data.channels, data.classes.len());
     let half = shares.halves[0].len();
-    let stages = job.method.stages(&job.budget).len();
-    let epochs = stages * job.budget.epochs as usize;
-    let epochs = Epochs::new(&job.key()?, epochs, observer, checkpoints);
+    let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, device, observer, checkpoints);
     let mut search = Search { surroundings, shares, epochs };
     let diverged_at = search.run()?;
     let epochs = std::mem::take(&mut search.epochs.done);
     let cost = job.supernet(0, &[], channels, classes)?.graph.cost();
     let most_skips = job.method.most_skips();
     // Accuracies of another supernet cannot be compared.
-    let behind = epochs.len().min((stages - 1) * job.budget.epochs as usize);
+    let behind = job.method.stages(&job.budget).last().map_or(0, |stage| stage.first as usize);
     let last_stage = if behind < epochs.len() { &epochs[behind..] } else { &epochs[..] };
     let [best, last] = genotypes(last_stage, most_skips, &initial_numbers(job, 0, Operation::ALL.len()));
     let training_flops = job.size_after(&epochs, half, channels, classes)?.flops;
@@ -58,7 +56,7 @@ pub fn search(
         mult_adds: cost.mult_adds,
         training_flops,
     };
-    Ok(search.epochs.finished(result, device))
+    Ok(search.epochs.finished(result))
 }
 
 /// The first numbers of the mixtures of a stage.
@@ -151,10 +149,12 @@ impl Search<'_> {
     /// the search begins.
     fn resume(&mut self) -> Result<Option<StageSearch>, Error> {
         let job = self.surroundings.job;
-        let epochs = job.budget.epochs as usize;
         let Some(last) = self.epochs.last(|_| Ok(())) else { return Ok(None) };
-        let number = (last.epochs.len() - 1) / epochs;
-        let mut stage = StageSearch::new(number, &last.epochs[..number * epochs], self.surroundings)?;
+        let stages = job.method.stages(&job.budget);
+        let is_begun = |stage: &Stage| (stage.first as usize) < last.epochs.len();
+        let number = stages.iter().rposition(is_begun).unwrap_or(0);
+        let before = &last.epochs[..stages[number].first as usize];
+        let mut stage = StageSearch::new(number, before, self.surroundings)?;
         let is_restored = self.epochs.restore(last, &mut stage.trainer)?;
         // Where nothing was restored the first stage begins with what was made for it, for a device may be good for one
         // training only.
@@ -164,8 +164,7 @@ impl Search<'_> {
     /// All epochs of a stage that are left; the step at which the loss stopped being a number.
     fn run_stage(&mut self, stage: &mut StageSearch) -> Result<Option<u64>, Error> {
         let Surroundings { job, .. } = self.surroundings;
-        let epochs = job.budget.epochs;
-        let first = stage.number as u32 * epochs;
+        let Stage { first, epochs, .. } = stage.stage;
         let images = self.shares.halves[0].len() * if job.method.shares_images() { 2 } else { 1 };
         let steps = images.div_ceil(job.budget.batch_size as usize) as u64;
         for epoch in self.epochs.done.len() as u32..first + epochs {
@@ -227,16 +226,17 @@ impl Search<'_> {
             shuffle(order, job.seed, stream as u32, epoch);
         }
         let streams: Vec<Stream<'_>> = orders.iter().map(|order| Stream { set: TRAIN, order }).collect();
-        let in_stage = epoch - stage.number as u32 * budget.epochs;
+        let Stage { first, epochs, .. } = stage.stage;
+        let in_stage = epoch - first;
         let last = architecture.last_rate(budget.learning_rate);
-        let rate = last + cosine_rate(budget.learning_rate - last, in_stage, budget.epochs);
+        let rate = last + cosine_rate(budget.learning_rate - last, in_stage, epochs);
         let learning_rates = [rate as f32, architecture.learning_rate as f32];
         let epoch = Epoch {
             streams: &streams,
             number: epoch,
             learning_rates: &learning_rates,
-            drop_path: method.skip_dropout(&stage.stage, in_stage, budget.epochs) as f32,
-            temperature: method.temperature(in_stage, budget.epochs) as f32,
+            drop_path: method.skip_dropout(&stage.stage, in_stage, epochs) as f32,
+            temperature: method.temperature(in_stage, epochs) as f32,
         };
         let metrics =
             stage.trainer.run(step, &epoch, &Adapter { observer: self.epochs.observer, counts: true })?;

@@ -79,7 +79,7 @@ pub fn train_with(
     observer: &dyn Observer,
     checkpoints: &dyn Checkpoints,
 ) -> Result<TrainedWithOptions, Error> {
-    let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, observer, checkpoints);
+    let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, device, observer, checkpoints);
     let mut training = TrainingLoop::new(job, data, device, epochs)?;
     training.resume()?;
     observer.begun();
@@ -119,7 +119,7 @@ pub fn train_with(
         mult_adds: training.cost.mult_adds,
         training_flops: training.cost.training_flops.saturating_mul(images),
     };
-    Ok(TrainedWithOptions { trained: training.epochs.finished(result, device), losses, unwritten })
+    Ok(TrainedWithOptions { trained: training.epochs.finished(result), losses, unwritten })
 }
 
 /// The memory that a job's training would take on a device, as it is planned for it.

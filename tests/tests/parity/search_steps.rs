@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use kernels::{
-    Device, DeviceChoice, Difference, Draw, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Step,
-    Stream, Trainer, Unrolled, Vector,
+    Device, DeviceChoice, Draw, Epoch, Graph, Group, GroupSettings, Nobody, Optimiser, Step, Stream, Trainer,
+    Vector,
 };
 use serde::Deserialize;
+use stages::recipe::Recipe;
+use stages::supernet::Method;
 
 use crate::golden::{self, Golden};
 use crate::handmade::classified;
@@ -32,7 +34,6 @@ struct Rates {
     beta2: f32,
     epsilon: f32,
     architecture_decay: f32,
-    distance: f32,
     temperature: f32,
     divergence: f32,
     skip_dropout: f32,
@@ -48,19 +49,28 @@ struct Search {
 }
 
 const WEIGHTS: Group = Group::WEIGHTS;
-fn step(rates: &Rates, architecture: Group, is_second: bool) -> Step {
-    let Rates { momentum, weight_decay, distance, .. } = *rates;
-    let difference = Difference::Quotient;
-    let unrolled = Unrolled { momentum, weight_decay, distance, difference };
-    Step::bilevel(architecture, is_second.then_some(unrolled))
+/// The step of the method that searches so.
+fn step(order: &str, rates: &Rates, architecture: Group) -> Step {
+    let name = match order {
+        "first" | "second" | "published" => format!("darts-{order}"),
+        "one-hot" => "gdas".to_owned(),
+        "dirichlet" => "drnas".to_owned(),
+        "shared" => "snas".to_owned(),
+        "dropped-skips" => "p-darts".to_owned(),
+        // Each side has its own images, as with the others that draw.
+        _ => return Step::bilevel(architecture, None),
+    };
+    let (_, method) = Method::NAMED.into_iter().find(|(known, _)| *known == name).unwrap();
+    let [momentum, weight_decay] = [rates.momentum, rates.weight_decay].map(f64::from);
+    method.step(architecture, &Recipe { momentum, weight_decay, ..Recipe::default() })
 }
 
 fn hold_search(order: &str, choice: DeviceChoice) {
     let golden: Golden = golden::read("handmade-supernet");
     let Searches { steps, rates, orders } = golden::read("search-steps");
-    let is_second = order == "second";
+    let is_second = matches!(order, "second" | "published");
     let draw = match order {
-        "concrete" => Some(Draw::Concrete),
+        "concrete" | "shared" => Some(Draw::Concrete),
         "one-hot" => Some(Draw::OneHot),
         "dirichlet" => Some(Draw::Dirichlet { divergence: rates.divergence }),
         _ => None,
@@ -92,12 +102,13 @@ fn hold_search(order: &str, choice: DeviceChoice) {
     let batch = golden.batch_size() as u32;
     let halves: [Vec<u32>; 2] = [(0..2 * batch).collect(), (2 * batch..4 * batch).collect()];
     let streams = halves.each_ref().map(|order| Stream { set: 0, order });
-    let step = step(&rates, architecture, is_second);
+    let step = step(order, &rates, architecture);
+    let streams = if order == "shared" { &streams[..1] } else { &streams[..] };
     let learning_rates = [rates.learning_rate, rates.architecture_rate];
     let (mut train, mut valid) = (Vec::new(), Vec::new());
     for number in 0..steps / 2 {
         let epoch = Epoch {
-            streams: &streams,
+            streams,
             number: number as u32,
             learning_rates: &learning_rates,
             drop_path: if drops_skips { rates.skip_dropout } else { 0.0 },
@@ -133,5 +144,7 @@ on_each_device! { hold_search:
     drawn_from_a_concrete_distribution("concrete")
     drawn_one_by_one("one-hot")
     drawn_from_dirichlet_distributions("dirichlet")
+    as_it_was_published("published")
+    on_shared_images("shared")
     with_skips_that_are_dropped("dropped-skips")
 }

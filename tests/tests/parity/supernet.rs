@@ -182,5 +182,6 @@ mod searched {
 
     on_each_device! { hold_supernet:
         pc_darts("pc-darts")
+        darts("darts-first")
     }
 }

@@ -30,7 +30,7 @@ pub fn train_one_shot(
     checkpoints: &dyn Checkpoints,
     files: &dyn WeightFiles,
 ) -> Result<Finished<OneShotResult>, Error> {
-    let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, observer, checkpoints);
+    let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, device, observer, checkpoints);
     let OneShotInputs { supernet, settings, sets } =
         OneShotInputs::new(&job.budget, &job.recipe, data, job.seed)?;
     let cost = supernet.graph.cost();
@@ -46,7 +46,7 @@ pub fn train_one_shot(
     // One that diverges has the cost of its budget all the same.
     let training_flops = cost.training_flops.saturating_mul(images);
     let result = OneShotResult { epochs: std::mem::take(&mut epochs.done), diverged_at, training_flops };
-    Ok(epochs.finished(result, device))
+    Ok(epochs.finished(result))
 }
 
 struct Training<'a> {
