@@ -127,16 +127,16 @@ pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> Result<()> {
         let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(parent)?;
         let mut file = File::create(&unfinished)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
+        let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
+        if written.is_err() {
+            // What it takes of a disk that is full others need.
+            let _ = fs::remove_file(&unfinished);
+        }
+        written?;
         fs::rename(&unfinished, path)?;
         try_sync_folder(parent)
     };
-    write().map_err(|error| {
-        // What it takes of a disk that is full others need.
-        let _ = fs::remove_file(&unfinished);
-        Error::io("write", path)(error)
-    })
+    write().map_err(Error::io("write", path))
 }
 
 /// Where a file lies that [`replace_file`] has not finished.

@@ -43,6 +43,9 @@ impl Checkpoints for NoCheckpoints {
     }
 }
 
+/// Between the names of devices that a training ran on, one after the other.
+pub const THEN: &str = " then ";
+
 /// The hash domain of checkpoints, with the version of their format.
 const DOMAIN: &str = "nas-pipeline training checkpoint 2";
 
@@ -213,8 +216,18 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
         }
         let (job, epochs, devices) = (self.job, self.done.clone(), self.devices.clone());
         let spent = Spent { elapsed_ms: self.elapsed_ms(), ..self.spent };
-        let standing = Standing { job, epochs, spent, devices, trainer: trainer.checkpoint()?.to_bytes() };
-        if let Err(error) = standing.to_bytes().and_then(|bytes| self.checkpoints.keep(&bytes)) {
+        let trainer = match trainer.checkpoint() {
+            // There is memory for the training, and none for a copy of its state.
+            Err(error @ (kernels::Error::OutOfMemory { .. } | kernels::Error::MemoryInUse { .. })) => {
+                Err(error.into())
+            }
+            checkpoint => Ok(checkpoint?.to_bytes()),
+        };
+        let kept = trainer.and_then(|trainer| {
+            let standing = Standing { job, epochs, spent, devices, trainer };
+            self.checkpoints.keep(&standing.to_bytes()?)
+        });
+        if let Err(error) = kept {
             self.has_failed = true;
             self.observer.note(&format!("no checkpoint of it can be kept: {error}"));
         }
@@ -230,7 +243,7 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
     pub(crate) fn finished<R>(&self, result: R) -> Finished<R> {
         Finished {
             result,
-            device: self.devices.join(" then "),
+            device: self.devices.join(THEN),
             elapsed_ms: self.elapsed_ms(),
             images_per_second: (self.spent.images as f64 / self.spent.seconds.max(1e-9)).round(),
         }

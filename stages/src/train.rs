@@ -145,7 +145,7 @@ pub trait Observer: Sync {
     fn resumed(&self, _count: u64) {}
     /// Whether to stop.
     fn cancelled(&self) -> bool;
-    /// How a file was read that the training starts from, where a person should know.
+    /// What a person should know: how a file was read that the training starts from, or what became of checkpoints.
     fn note(&self, _note: &str) {}
 }
 

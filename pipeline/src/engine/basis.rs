@@ -80,10 +80,9 @@ pub(super) struct Devices(Mutex<BTreeSet<String>>);
 impl Devices {
     /// Notes the device of a training by its name.
     pub(super) fn note(&self, name: &str) {
-        let hardware = kernels::hardware(name);
-        if !hardware.is_empty() {
-            lock(&self.0).insert(hardware);
-        }
+        // One that was stopped may have gone on elsewhere.
+        let devices = name.split(stages::checkpoint::THEN).map(kernels::hardware);
+        lock(&self.0).extend(devices.filter(|hardware| !hardware.is_empty()));
     }
 
     pub(super) fn all(&self) -> BTreeSet<String> {

@@ -419,7 +419,7 @@ pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> Str
         "{}\n  under {}\n\n{table}{remarks}\n  Of {} each, and one full training of what each found: mean and deviation of the \
          test error after full training on\n  all training images, with seeds that no search has seen; means of the rest. \
          Search: time of its trainings one after the\n  other, each on the cores that it had. With full training: the same \
-         architectures and supernets with full training in the\n  place of the budget, by what both took here. Skips: share of \
+         architectures and supernets with full training in the\n  place of the budget, by what both took here; of supernets of several stages the most. Skips: share of \
          skip connections in the normal cell.\n",
         super::heading("Searches compared"),
         comparison.budget,

@@ -40,17 +40,15 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn real(&self, key: &str, valid: impl Fn(f64) -> bool, range: &str) -> Result<f64, Error> {
-        // Trainings compute with 32 bits: what vanishes in them, or becomes something else, is not what was asked for.
-        let is_valid = |number: f64| {
-            let rounded = f64::from(number as f32);
-            number.is_finite()
-                && valid(number)
-                && valid(rounded)
-                && rounded.is_finite()
-                && (rounded == 0.0) == (number == 0.0)
-        };
-        let read = |value: &Toml| value.as_float().filter(|&number| is_valid(number));
-        self.value(key, read, &format!("a number {range}, also with 32 bits"))
+        let read = |value: &Toml| value.as_float().filter(|number| number.is_finite() && valid(*number));
+        self.value(key, read, &format!("a number {range}"))
+    }
+
+    /// A number that trainings compute with, in 32 bits: what vanishes in them, or becomes something else, is not what was
+    /// asked for.
+    pub(super) fn single(&self, key: &str, valid: impl Fn(f64) -> bool, range: &str) -> Result<f64, Error> {
+        let read = |value: &Toml| value.as_float().filter(|&number| is_single(number, &valid));
+        self.value(key, read, &format!("a number {range}, also in 32 bits"))
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<bool, Error> {
@@ -94,7 +92,9 @@ impl<'a> Section<'a> {
 
     /// A share for each stage.
     pub(super) fn shares<const N: usize>(&self, key: &str) -> Result<[f64; N], Error> {
-        let one = |value: &Toml| value.as_float().filter(|share| (0.0..1.0).contains(share));
+        let one = |value: &Toml| {
+            value.as_float().filter(|&share| is_single(share, |share| (0.0..1.0).contains(&share)))
+        };
         let read = |value: &'a Toml| {
             value.as_array()?.iter().map(one).collect::<Option<Vec<f64>>>()?.try_into().ok()
         };
@@ -114,4 +114,14 @@ impl<'a> Section<'a> {
         Err(self
             .wrong(key, format!("unknown `{}`; {}", shown(text), suggest::hint(text, known.iter().copied()))))
     }
+}
+
+/// Whether a number is what it should be, and is that in 32 bits too.
+fn is_single(number: f64, valid: impl Fn(f64) -> bool) -> bool {
+    let rounded = f64::from(number as f32);
+    number.is_finite()
+        && rounded.is_finite()
+        && valid(number)
+        && valid(rounded)
+        && (rounded == 0.0) == (number == 0.0)
 }

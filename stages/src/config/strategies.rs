@@ -77,7 +77,7 @@ fn relatives(document: &Document) -> Result<Vec<SupernetStrategy>, Error> {
                 operations: operations(&drnas)?,
                 channel_parts: drnas.counts("channel_parts", 1, 1024)?,
                 still_epochs: epochs(&drnas)?,
-                divergence: drnas.real("divergence", |weight| weight >= 0.0, "not below 0")?,
+                divergence: drnas.single("divergence", |weight| weight >= 0.0, "not below 0")?,
             },
             drnas,
         ),
@@ -108,16 +108,16 @@ fn operations<const N: usize>(section: &Section<'_>) -> Result<[u32; N], Error> 
 }
 
 fn temperatures(section: &Section<'_>) -> Result<Temperatures, Error> {
-    let temperature = |key| section.real(key, |temperature| temperature > 0.0, "above 0");
+    let temperature = |key| section.single(key, |temperature| temperature > 0.0, "above 0");
     Ok(Temperatures { first: temperature("first_temperature")?, last: temperature("last_temperature")? })
 }
 
 /// How a supernet's architecture is trained.
 fn architecture(section: &Section<'_>) -> Result<ArchitectureRecipe, Error> {
-    let share = |key| section.real(key, |share| (0.0..1.0).contains(&share), "from 0 up to but not 1");
-    let not_negative = |key| section.real(key, |number| number >= 0.0, "not below 0");
+    let share = |key| section.single(key, |share| (0.0..1.0).contains(&share), "from 0 up to but not 1");
+    let not_negative = |key| section.single(key, |number| number >= 0.0, "not below 0");
     Ok(ArchitectureRecipe {
-        learning_rate: section.real("learning_rate", |rate| rate > 0.0, "above 0")?,
+        learning_rate: section.single("learning_rate", |rate| rate > 0.0, "above 0")?,
         beta1: share("beta1")?,
         beta2: share("beta2")?,
         weight_decay: not_negative("weight_decay")?,

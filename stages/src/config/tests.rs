@@ -143,7 +143,7 @@ fn mistakes_are_placed_and_explained() {
         ("search.snas.last_temperature", "1e-50", "search.snas.last_temperature: is 0.0000"),
         ("search.darts.beta1", "0.99999999", "search.darts.beta1: is 0.99999999, must be a number from 0"),
         ("search.darts.initial_deviation", "1e39", "search.darts.initial_deviation: is 1"),
-        ("train.seed", "1000", "train.final_seed: with 2 searches compared"),
+        ("train.seed", "1000", "train.final_seed: is 1000, as train.seed is"),
         ("mip.lambda", "0.1\nx = 2", "mip.lambda must be a number, found a text"),
         ("space.epochs", "[1, 0]", "space.epochs: epochs (passes over the training images) is 0"),
     ] {

@@ -85,9 +85,10 @@ pub struct FoundArchitecture {
     pub evaluations: u64,
     /// Floating point operations of the search's distinct trainings.
     pub search_flops: u64,
-    /// The same with full training in place of the budget, for what the search has met under the budget.
+    /// The same with full training in place of the budget, for what the search has met under the budget; of a supernet of
+    /// several stages the most that it can be, since it is not known which operations it would keep.
     pub full_search_flops: u64,
-    /// Seed of the search.
+    /// Seed of the search; without one the place in the row.
     pub seed: u64,
     /// Share of skip connections among the edges of the normal cell.
     pub skips: f64,

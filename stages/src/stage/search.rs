@@ -155,7 +155,7 @@ impl Stage for Search {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn parameters(&self) -> Result<Fields, Error> {

@@ -234,6 +234,7 @@ impl Sandbox {
         child.wait_with_output().unwrap();
         assert!(!self.files("checkpoints").is_empty());
         let last = self.run(&arguments);
+        assert!(!last.stderr.contains("begins anew"), "{}", last.stderr);
         assert_eq!(last.result, expected.result);
         let left: Vec<_> = fs::read_dir(self.path("cache/checkpoints")).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
