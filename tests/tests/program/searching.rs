@@ -89,9 +89,9 @@ fn a_search_meets_in_the_cache_what_another_has_trained() {
 fn killed_ten_times_a_search_has_the_history_of_one_that_was_not() {
     let slow = [
         "--target=search",
-        "--set=search.samples=10",
-        "--set=search.budget=BPE-1,epochs=4,layers=3,channels=4,image_size=8",
-        "--set=data.train_images=600",
+        "--set=search.samples=8",
+        "--set=search.budget=BPE-1,epochs=3,layers=3,channels=4,image_size=8",
+        "--set=data.train_images=400",
         CHECKPOINTS,
     ];
     let listed = strategies(&Sandbox::new());
