@@ -5,11 +5,10 @@
 //! It saves work and proves nothing: where it cannot be written or read, the computation begins anew.
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
-use crate::{Digest, Error, Key, Kind, Result, Store, folder};
+use crate::{Digest, Key, Kind, Result, Store, folder};
 
 /// Where the files lie in a cache folder.
 const FOLDER: &str = "checkpoints";
@@ -52,14 +51,7 @@ impl Store {
     /// # Errors
     /// When the folder of checkpoints is there and cannot be read, or a file in it cannot be removed.
     pub fn forget_finished_checkpoints(&self, kind: Kind) -> Result<()> {
-        let folder = self.path().join(FOLDER);
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::io("read", &folder)(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(Error::io("read", &folder))?.path();
+        for path in folder::files(&self.path().join(FOLDER))? {
             // Of one that a kill left unfinished too.
             let name = path.file_stem().and_then(|name| name.to_str());
             let Some(digest) = name.and_then(|name| name.parse().ok()) else { continue };
