@@ -82,7 +82,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
     let (count, seed) = (config.architectures.count, config.mip.seed);
     let drawn = dag.add("sample", Sample { count, seed: config.architectures.seed });
-    let sampled = Architectures::Sampled { drawn, count };
+    let sampled = Architectures { list: drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
     let full = Budgets::Full(config.full);
     let trained_fully = dag.add("train@full", train(sampled, full));
@@ -139,7 +139,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
         let template = template.clone();
         let search = dag.add(format!("search{name}"), Search { budget, template, strategy, samples, seed });
         let selected = dag.add(format!("select-architecture{name}"), SelectArchitecture { search });
-        let architectures = Architectures::Selected(selected);
+        let architectures = Architectures { list: selected, count: 1 };
         let name = if name.is_empty() { "@best" } else { name };
         let stage = Train { template: last(number), architectures, budgets: Budgets::Full(config.full) };
         (search, dag.add(format!("train{name}"), stage))
@@ -183,7 +183,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
     let unsearched = (0..*seeds as u64).map(|number| {
         let seed = (!config.search.seed).wrapping_sub(number);
         let drawn = dag.add(format!("sample@unsearched.{}", number + 1), Sample { count: 1, seed });
-        let architectures = Architectures::Sampled { drawn, count: 1 };
+        let architectures = Architectures { list: drawn, count: 1 };
         let stage = Train { template: last(number), architectures, budgets: full };
         (drawn, dag.add(format!("train@unsearched.{}", number + 1), stage))
     });

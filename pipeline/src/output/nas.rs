@@ -103,7 +103,7 @@ impl NasSearchJson {
                 accuracy: best.divergence.is_none().then_some(best.test_accuracy),
                 diverged_at: best.divergence.map(|divergence| divergence.step),
                 unseen: is_unseen(report.scoring),
-                score: report.search.training.score,
+                score: best.score,
             },
         }
     }
@@ -280,7 +280,7 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
         report.search.strategy.name(),
         format::plural(report.search.evaluations.len() as u64, "evaluation"),
         cost(&report.search, search),
-        report.search.training.score,
+        best.score,
         super::conditions::scored_on(report.scoring),
         remarks(&report.search),
     );

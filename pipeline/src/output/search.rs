@@ -7,7 +7,10 @@ use cache::FieldValue;
 use serde::Serialize;
 use stages::Genotype;
 use stages::search::Strategy;
-use stages::stage::{ComparedStrategy, SearchComparison, SearchOutcome, TrainingLog};
+use stages::stage::{
+    ComparedSearch, ComparedStrategy, Evaluation, FoundArchitecture, SearchComparison, SearchOutcome,
+    TrainingLog,
+};
 use stages::supernet::{SupernetEpoch, SupernetResult};
 
 use super::diverged::DivergedJson;
@@ -30,7 +33,8 @@ pub(super) struct SearchJson {
     /// How many of them the strategy asked for; the others it found in the end.
     asked: u64,
     cost: CostJson,
-    best: FoundJson,
+    /// None where the supernet diverged, or the training of everything that was found.
+    best: Option<FoundJson>,
     supernet: Option<SupernetJson>,
 }
 
@@ -48,6 +52,7 @@ struct SupernetJson {
     last: String,
     /// Whether the last one has collapsed.
     collapsed: bool,
+    diverged_at: Option<u64>,
     epochs: Vec<SupernetEpoch>,
 }
 
@@ -62,6 +67,7 @@ impl SupernetJson {
             best: supernet.best.to_string(),
             last: supernet.last.to_string(),
             collapsed: has_collapsed(&supernet.last),
+            diverged_at: supernet.diverged_at,
             epochs: supernet.epochs.clone(),
         }
     }
@@ -125,7 +131,6 @@ impl SearchJson {
                 diverged_at: evaluation.training.divergence.map(|divergence| divergence.step),
             }
         });
-        let skips = outcome.best.normal.skips();
         Self {
             strategy: outcome.strategy.name(),
             settings: settings(&outcome.strategy),
@@ -138,12 +143,12 @@ impl SearchJson {
                 run,
                 cached: all - run,
             },
-            best: FoundJson {
-                genotype: outcome.best.to_string(),
-                score: outcome.training.score,
-                skips,
-                collapsed: has_collapsed(&outcome.best),
-            },
+            best: outcome.best.as_ref().map(|Evaluation { genotype, training }| FoundJson {
+                genotype: genotype.to_string(),
+                score: training.score,
+                skips: genotype.normal.skips(),
+                collapsed: has_collapsed(genotype),
+            }),
             supernet: outcome.supernet.as_ref().map(|supernet| SupernetJson::of(supernet, of_supernet)),
         }
     }
@@ -169,12 +174,19 @@ pub(super) fn remarks(outcome: &SearchOutcome) -> String {
         let _ = writeln!(text, "  {shrunk}");
     }
     let skips = |genotype: &Genotype| format::percent(genotype.normal.skips());
+    let best = match outcome.found() {
+        Ok(best) => &best.genotype,
+        Err(why) => {
+            let _ = writeln!(text, "  warning: {why}");
+            return text;
+        }
+    };
     match outcome.supernet.as_ref().map(|supernet| &supernet.last) {
-        _ if has_collapsed(&outcome.best) => {
+        _ if has_collapsed(best) => {
             let _ = writeln!(
                 text,
                 "  warning: the search has collapsed: {} of the normal cell's edges are skip connections",
-                skips(&outcome.best)
+                skips(best)
             );
         }
         Some(last) if has_collapsed(last) => {
@@ -233,10 +245,12 @@ struct ComparedJson {
     seeds: usize,
     /// What shrank of the settings that were asked for.
     shrunk: Vec<String>,
-    /// Percent of the test images, mean and deviation over the seeds; none where a training diverged, and no deviation of one.
+    /// Percent of the test images, mean and deviation over the seeds; none where a search or a training diverged, and no
+    /// deviation of one.
     test_error: Option<f64>,
     test_error_deviation: Option<f64>,
-    parameters: f64,
+    /// Of what was found; none where nothing was.
+    parameters: Option<f64>,
     evaluations: f64,
     search_flops: f64,
     search_seconds: Option<f64>,
@@ -244,7 +258,9 @@ struct ComparedJson {
     /// supernet of full size; and how long, by what both trainings took here.
     full_search_flops: f64,
     full_search_seconds: Option<f64>,
-    skips: f64,
+    skips: Option<f64>,
+    /// Searches that found nothing, since all of it diverged.
+    diverged: usize,
     /// Searches that have collapsed.
     collapsed: usize,
     found: Vec<ComparedFoundJson>,
@@ -254,11 +270,12 @@ struct ComparedJson {
 struct ComparedFoundJson {
     /// Of the search; none without one.
     seed: Option<u64>,
-    genotype: String,
+    /// None, as what follows from it, where the search found nothing.
+    genotype: Option<String>,
     test_error: Option<f64>,
-    parameters: u64,
+    parameters: Option<u64>,
     search_flops: u64,
-    skips: f64,
+    skips: Option<f64>,
     collapsed: bool,
 }
 
@@ -274,26 +291,27 @@ pub(super) struct Took {
 struct Row<'a> {
     compared: &'a ComparedStrategy,
     error: Option<(f64, Option<f64>)>,
-    parameters: f64,
+    parameters: Option<f64>,
     evaluations: f64,
     flops: f64,
     full_flops: f64,
     seconds: Option<f64>,
     full_seconds: Option<f64>,
-    skips: f64,
+    skips: Option<f64>,
+    diverged: usize,
     collapsed: usize,
 }
 
 fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
     let row = |(place, compared): (usize, &'a ComparedStrategy)| {
-        let flops = compared.mean(|found| found.search_flops as f64);
-        let full_flops = compared.mean(|found| found.full_search_flops as f64);
+        let flops = compared.mean(|search| search.search_flops as f64);
+        let full_flops = compared.mean(|search| search.full_search_flops as f64);
         let seconds = took.searches_ms.get(place).copied().flatten().map(|ms| ms / 1e3);
         Row {
             compared,
             error: compared.test_errors().map(|errors| mean_and_deviation(&errors)),
-            parameters: compared.mean(|found| found.trained.parameters as f64),
-            evaluations: compared.mean(|found| found.evaluations as f64),
+            parameters: compared.mean_found(|found| found.trained.parameters as f64),
+            evaluations: compared.mean(|search| search.evaluations as f64),
             flops,
             full_flops,
             seconds,
@@ -301,8 +319,9 @@ fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
             full_seconds: seconds.and_then(|seconds| {
                 Some(seconds * full_flops / flops * took.full_ratio? / comparison.full_ratio)
             }),
-            collapsed: compared.found.iter().filter(|found| has_collapsed(&found.genotype)).count(),
-            skips: compared.mean(|found| found.skips),
+            diverged: compared.searches.iter().filter(|search| search.found.is_none()).count(),
+            collapsed: compared.found().filter(|found| has_collapsed(&found.genotype)).count(),
+            skips: compared.mean_found(|found| found.skips),
         }
     };
     comparison.rows.iter().enumerate().map(row).collect()
@@ -320,7 +339,7 @@ impl ComparisonJson {
     pub(super) fn of(comparison: &SearchComparison, took: &Took) -> Self {
         let strategy = |row: Row<'_>| ComparedJson {
             strategy: row.compared.strategy.clone(),
-            seeds: row.compared.found.len(),
+            seeds: row.compared.searches.len(),
             shrunk: row.compared.shrunk.clone(),
             test_error: row.error.map(|(mean, _)| mean),
             test_error_deviation: row.error.and_then(|(_, deviation)| deviation),
@@ -331,12 +350,13 @@ impl ComparisonJson {
             full_search_flops: row.full_flops,
             full_search_seconds: row.full_seconds,
             skips: row.skips,
+            diverged: row.diverged,
             collapsed: if row.compared.strategy.is_some() { row.collapsed } else { 0 },
             found: row
                 .compared
-                .found
+                .searches
                 .iter()
-                .map(|found| ComparedFoundJson::of(found, row.compared.strategy.is_some()))
+                .map(|search| ComparedFoundJson::of(search, row.compared.strategy.is_some()))
                 .collect(),
         };
         Self {
@@ -349,16 +369,16 @@ impl ComparisonJson {
 }
 
 impl ComparedFoundJson {
-    fn of(found: &stages::stage::FoundArchitecture, is_search: bool) -> Self {
-        let trained = &found.trained;
+    fn of(search: &ComparedSearch, is_search: bool) -> Self {
+        let found = search.found.as_ref();
         Self {
-            seed: is_search.then_some(found.seed),
-            genotype: found.genotype.to_string(),
-            test_error: trained.divergence.is_none().then_some(100.0 - trained.test_accuracy),
-            parameters: trained.parameters,
-            search_flops: found.search_flops,
-            skips: found.skips,
-            collapsed: is_search && has_collapsed(&found.genotype),
+            seed: is_search.then_some(search.seed),
+            genotype: found.map(|found| found.genotype.to_string()),
+            test_error: found.and_then(FoundArchitecture::test_error),
+            parameters: found.map(|found| found.trained.parameters),
+            search_flops: search.search_flops,
+            skips: found.map(|found| found.skips),
+            collapsed: is_search && found.is_some_and(|found| has_collapsed(&found.genotype)),
         }
     }
 }
@@ -390,22 +410,30 @@ pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> Str
         table.row(vec![
             row.compared.strategy.clone().unwrap_or_else(|| "none: a random one".to_owned()),
             error,
-            format::count(row.parameters.round() as u64),
+            row.parameters.map_or_else(String::new, |mean| format::count(mean.round() as u64)),
             of_search(format!("{:.0}", row.evaluations)),
             of_search(format::large(row.flops, "FLOPs")),
             of_search(duration(row.seconds)),
             of_search(format::large(row.full_flops, "FLOPs")),
             of_search(duration(row.full_seconds)),
-            format::percent(row.skips),
+            row.skips.map_or_else(String::new, format::percent),
         ]);
     }
     let mut remarks = String::new();
     for shrunk in comparison.rows.iter().flat_map(|row| &row.shrunk) {
         let _ = writeln!(remarks, "  {shrunk}");
     }
-    for row in rows(comparison, took).iter().filter(|row| row.collapsed > 0) {
-        if let Some(strategy) = &row.compared.strategy {
-            let all = row.compared.found.len();
+    for row in rows(comparison, took) {
+        let Some(strategy) = &row.compared.strategy else { continue };
+        let all = row.compared.searches.len();
+        if row.diverged > 0 {
+            let _ = writeln!(
+                remarks,
+                "  warning: {} of {all} searches of {strategy} diverged and found nothing; the means of its row are of the others",
+                row.diverged
+            );
+        }
+        if row.collapsed > 0 {
             let _ = writeln!(
                 remarks,
                 "  warning: {} of {all} searches of {strategy} collapsed: at least {} of the normal cell's edges are skip connections",
@@ -414,7 +442,7 @@ pub(super) fn comparison_text(comparison: &SearchComparison, took: &Took) -> Str
             );
         }
     }
-    let seeds = comparison.rows.first().map_or(0, |row| row.found.len());
+    let seeds = comparison.rows.first().map_or(0, |row| row.searches.len());
     format!(
         "{}\n  under {}\n\n{table}{remarks}\n  Of {} each, and one full training of what each found: mean and deviation of the \
          test error after full training on\n  all training images, with seeds that no search has seen; means of the rest. \

@@ -7,10 +7,10 @@ use serde::Serialize;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
-    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, FitForest,
-    GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport, OneShotAnalysis, OneShotReport, Prune,
-    Rank, RankedBudget, Sample, SampleBudgets, Search, SearchComparison, SearchOutcome, SelectArchitecture,
-    SelectBudget, Train, TrainedBudget,
+    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, Evaluation,
+    FitForest, GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport, OneShotAnalysis,
+    OneShotReport, Prune, Rank, RankedBudget, Sample, SampleBudgets, Search, SearchComparison, SearchOutcome,
+    SelectArchitecture, SelectBudget, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -129,11 +129,12 @@ impl Show for Mip {
 
 impl Show for Search {
     fn show(&self, outcome: &SearchOutcome, known: &Known<'_>) -> Result {
+        let found = outcome.best.as_ref().map_or_else(String::new, |Evaluation { genotype, training }| {
+            let on = scored_on(self.template.scoring);
+            format!("{genotype}\nscore {:.2}% of {on} under the budget\n", training.score)
+        });
         let text = format!(
-            "{}\nscore {:.2}% of {} under the budget\nthe strategy {} scored {}{} ({})\n{}",
-            outcome.best,
-            outcome.training.score,
-            scored_on(self.template.scoring),
+            "{found}the strategy {} scored {}{} ({})\n{}",
             outcome.strategy.name(),
             format::plural(outcome.evaluations.len() as u64, "architecture"),
             format::diverged(outcome.diverged.len() as u64),
@@ -145,8 +146,9 @@ impl Show for Search {
 }
 
 impl Show for SelectArchitecture {
-    fn show(&self, genotype: &Genotype, _: &Known<'_>) -> Result {
-        shown(genotype.to_string(), format!("{genotype}\n"))
+    fn show(&self, found: &Vec<Genotype>, _: &Known<'_>) -> Result {
+        let text = |genotype: &Genotype| format!("{genotype}\n");
+        shown(found.first().map(Genotype::to_string), found.iter().map(text).collect())
     }
 }
 

@@ -70,17 +70,15 @@ pub struct ComparedStrategy {
     pub strategy: Option<String>,
     /// What shrank of the settings that were asked for, a sentence each.
     pub shrunk: Vec<String>,
-    /// What was found, a seed each.
-    pub found: Vec<FoundArchitecture>,
+    /// Its searches, a seed each.
+    pub searches: Vec<ComparedSearch>,
 }
 
-/// What one search found.
+/// One search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FoundArchitecture {
-    /// The architecture.
-    pub genotype: Genotype,
-    /// Its full training on all training images, with a seed that no search has seen.
-    pub trained: TrainingSummary,
+pub struct ComparedSearch {
+    /// What it found; none where its supernet diverged, or the training of everything that it found.
+    pub found: Option<FoundArchitecture>,
     /// Architectures that the search had scored; 0 without a search.
     pub evaluations: u64,
     /// Floating point operations of the search's distinct trainings.
@@ -90,22 +88,51 @@ pub struct FoundArchitecture {
     pub full_search_flops: u64,
     /// Seed of the search; without one the place in the row.
     pub seed: u64,
+}
+
+/// What one search found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoundArchitecture {
+    /// The architecture.
+    pub genotype: Genotype,
+    /// Its full training on all training images, with a seed that no search has seen.
+    pub trained: TrainingSummary,
     /// Share of skip connections among the edges of the normal cell.
     pub skips: f64,
 }
 
 impl ComparedStrategy {
-    /// Percent of the test images that were misclassified, a seed each; none where a training diverged.
+    /// What its searches found, as far as they did.
+    pub fn found(&self) -> impl Iterator<Item = &FoundArchitecture> {
+        self.searches.iter().filter_map(|search| search.found.as_ref())
+    }
+
+    /// Percent of the test images that were misclassified, a seed each; none where a search or a training diverged.
     pub fn test_errors(&self) -> Option<Vec<f64>> {
-        let error = |found: &FoundArchitecture| {
-            found.trained.divergence.is_none().then_some(100.0 - found.trained.test_accuracy)
-        };
-        self.found.iter().map(error).collect()
+        let error = |search: &ComparedSearch| search.found.as_ref()?.test_error();
+        self.searches.iter().map(error).collect()
     }
 
     /// A mean over the seeds.
-    pub fn mean(&self, of: impl Fn(&FoundArchitecture) -> f64) -> f64 {
-        self.found.iter().map(of).sum::<f64>() / self.found.len().max(1) as f64
+    pub fn mean(&self, of: impl Fn(&ComparedSearch) -> f64) -> f64 {
+        self.searches.iter().map(of).sum::<f64>() / self.searches.len().max(1) as f64
+    }
+
+    /// A mean over what was found; none where nothing was.
+    pub fn mean_found(&self, of: impl Fn(&FoundArchitecture) -> f64) -> Option<f64> {
+        let values: Vec<f64> = self.found().map(of).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    }
+}
+
+impl FoundArchitecture {
+    /// Percent of the test images that were misclassified; none where the training diverged.
+    pub fn test_error(&self) -> Option<f64> {
+        self.trained.divergence.is_none().then_some(100.0 - self.trained.test_accuracy)
+    }
+
+    fn new(genotype: Genotype, trained: &TrainingSummary) -> Self {
+        Self { skips: genotype.normal.skips(), genotype, trained: trained.clone() }
     }
 }
 
@@ -117,7 +144,7 @@ impl Stage for CompareSearches {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -152,45 +179,47 @@ impl Stage for CompareSearches {
         let (mut rows, mut diverged) = (Vec::new(), Vec::new());
         let full = FullTraining::new(self)?;
         for ComparedSearches { strategy, searches, seed } in &self.strategies {
-            let (mut found, mut shrunk) = (Vec::new(), Vec::new());
+            let (mut compared, mut shrunk) = (Vec::new(), Vec::new());
             for (number, &(search, trained)) in searches.iter().enumerate() {
                 let (search, training) = (inputs.read(search)?, inputs.read_only(trained)?);
-                let [of_best] = training.trainings.as_slice() else {
-                    return Err(inputs.unexpected(trained, "is not one training"));
+                let found = match (&search.best, training.trainings.as_slice()) {
+                    (Some(best), [of_best]) => Some(FoundArchitecture::new(best.genotype.clone(), of_best)),
+                    (None, []) => None,
+                    _ => return Err(inputs.unexpected(trained, "is not one training")),
                 };
-                found.push(FoundArchitecture {
+                compared.push(ComparedSearch {
+                    found,
                     evaluations: search.evaluations.len() as u64,
                     search_flops: search.training_flops(),
                     full_search_flops: full.of(strategy, &search)?,
                     seed: seed.wrapping_add(number as u64),
-                    skips: search.best.normal.skips(),
-                    genotype: search.best,
-                    trained: of_best.clone(),
                 });
                 // The same budget, and so the same of every search.
                 shrunk = search.shrunk;
                 diverged.extend(search.diverged.into_iter().chain(training.diverged));
             }
-            rows.push(ComparedStrategy { strategy: Some(strategy.name().to_owned()), shrunk, found });
+            rows.push(ComparedStrategy {
+                strategy: Some(strategy.name().to_owned()),
+                shrunk,
+                searches: compared,
+            });
         }
-        let mut found = Vec::new();
+        let mut searches = Vec::new();
         for (number, &(drawn, trained)) in self.unsearched.iter().enumerate() {
             let (drawn, training) = (inputs.read(drawn)?, inputs.read_only(trained)?);
             let ([genotype], [of_it]) = (drawn.as_slice(), training.trainings.as_slice()) else {
                 return Err(inputs.unexpected(trained, "is not one training"));
             };
-            found.push(FoundArchitecture {
+            searches.push(ComparedSearch {
+                found: Some(FoundArchitecture::new(genotype.clone(), of_it)),
                 evaluations: 0,
                 search_flops: 0,
                 full_search_flops: 0,
                 seed: number as u64,
-                skips: genotype.normal.skips(),
-                genotype: genotype.clone(),
-                trained: of_it.clone(),
             });
             diverged.extend(training.diverged);
         }
-        rows.push(ComparedStrategy { strategy: None, shrunk: Vec::new(), found });
+        rows.push(ComparedStrategy { strategy: None, shrunk: Vec::new(), searches });
         let flops = |trained: Handle<Vec<TrainedBudget>>| -> Result<f64, StageError> {
             let trained = inputs.read_only(trained)?;
             Ok(trained.trainings.iter().map(|training| training.training_flops as f64).sum())

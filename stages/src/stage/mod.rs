@@ -36,7 +36,8 @@ use crate::train::{Divergence, TrainingResult};
 
 pub use budget_quality::{BudgetQuality, BudgetQualityReport, SearchedBudget};
 pub use compare_searches::{
-    CompareSearches, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison, Unsearched,
+    CompareSearches, ComparedSearch, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison,
+    Unsearched,
 };
 pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};

@@ -4,8 +4,8 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DivergedTraining, Handle, Input, Inputs, JobRunner, MipReport, RankedBudget, SearchOutcome, Stage,
-    StageError, TrainedBudget,
+    DivergedTraining, Evaluation, Handle, Input, Inputs, JobRunner, MipReport, RankedBudget, SearchOutcome,
+    Stage, StageError, TrainedBudget, TrainingSummary,
 };
 use crate::recipe::Scoring;
 use crate::train::Divergence;
@@ -16,7 +16,7 @@ use crate::{Budget, Error, Genotype};
 pub struct NasSearch {
     /// The budget.
     pub budget: BudgetSource,
-    /// The search under it.
+    /// The search under it. One that found nothing ends the run.
     pub search: Handle<SearchOutcome>,
     /// The winner's full training, with a seed that no choice has seen.
     pub trained: Handle<Vec<TrainedBudget>>,
@@ -72,6 +72,8 @@ pub struct NasSearchReport {
 pub struct BestArchitecture {
     /// The architecture.
     pub genotype: Genotype,
+    /// Its score under the budget of the search.
+    pub score: f64,
     /// Trainable numbers of the full network, without the auxiliary head.
     pub parameters: u64,
     /// Multiply-adds of one image's forward pass.
@@ -91,7 +93,7 @@ impl Stage for NasSearch {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -113,6 +115,7 @@ impl Stage for NasSearch {
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let search = inputs.read(self.search)?;
+        let Evaluation { genotype, training: TrainingSummary { score, .. } } = search.found()?.clone();
         let trained = inputs.read_only(self.trained)?;
         let [training] = trained.trainings.as_slice() else {
             return Err(inputs.unexpected(self.trained, "is not one training"));
@@ -132,7 +135,8 @@ impl Stage for NasSearch {
             budget,
             scoring: self.scoring,
             best: BestArchitecture {
-                genotype: search.best.clone(),
+                genotype,
+                score,
                 parameters: training.parameters,
                 mult_adds: training.mult_adds,
                 test_accuracy: training.test_accuracy,

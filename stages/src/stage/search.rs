@@ -11,7 +11,6 @@ use super::{
 use crate::sample::ArchitectureList;
 use crate::search::{self, Searcher, Strategy, SupernetStrategy, best};
 use crate::supernet::SupernetResult;
-use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
 /// Searches under a budget; the output is a [`SearchOutcome`].
@@ -36,10 +35,8 @@ pub struct SearchOutcome {
     pub strategy: Strategy,
     /// What shrank of the settings that were asked for, a sentence each.
     pub shrunk: Vec<String>,
-    /// The best of what the strategy found in the end; of equal ones the first.
-    pub best: Genotype,
-    /// Its training under the search's budget.
-    pub training: TrainingSummary,
+    /// The best of what the strategy found in the end; of equal ones the first. None where that diverged.
+    pub best: Option<Evaluation>,
     /// All that was scored: what the strategy asked for, in that order, then what it found in the end and had not asked for.
     pub evaluations: Vec<Evaluation>,
     /// How many of these the strategy asked for.
@@ -60,6 +57,27 @@ pub struct Evaluation {
 }
 
 impl SearchOutcome {
+    /// What its best architecture is, or why there is none.
+    ///
+    /// # Errors
+    /// When the supernet diverged, or the training of everything that was found.
+    pub fn found(&self) -> Result<&Evaluation, Error> {
+        let diverged = |what: String, step: u64| {
+            let problem = format!(
+                "{what} diverged under the search's budget, at step {step}; leave learning rates that are too high, or 16 bits, \
+                 out of the space"
+            );
+            Error::Numbers { what: "architecture search", problem }
+        };
+        self.best.as_ref().ok_or_else(|| {
+            if let Some(step) = self.supernet.as_ref().and_then(|supernet| supernet.diverged_at) {
+                return diverged(format!("the supernet of {}", self.strategy.name()), step);
+            }
+            let step = self.diverged.last().map_or(0, |diverged| diverged.divergence.step);
+            diverged("every training of what the strategy found".to_owned(), step)
+        })
+    }
+
     /// Floating point operations of all distinct trainings of the search.
     pub fn training_flops(&self) -> u64 {
         let mut trainings: Vec<(_, u64)> = self
@@ -122,29 +140,18 @@ impl Evaluations<'_> {
 }
 
 impl Search {
-    /// Has a supernet trained.
+    /// Has a supernet trained; what it found is nothing where it diverged.
     fn supernet(
         &self,
         strategy: &SupernetStrategy,
         budget: &Budget,
         jobs: &dyn JobRunner,
-    ) -> Result<SupernetResult, StageError> {
+    ) -> Result<(Vec<Genotype>, SupernetResult), StageError> {
         let job = self.template.supernet(strategy, budget, self.seed);
         let (_, result) = jobs::train_supernets(jobs, vec![job])?.swap_remove(0);
-        match result.diverged_at {
-            None => Ok(result),
-            Some(step) => Err(nothing(format!(
-                "the supernet of {} diverged at step {step} under {budget}; leave learning rates that are too high, or 16 \
-                 bits, out of the space",
-                strategy.method.name()
-            ))
-            .into()),
-        }
+        let found = if result.diverged_at.is_none() { result.found() } else { Vec::new() };
+        Ok((found, result))
     }
-}
-
-fn nothing(problem: String) -> Error {
-    Error::Numbers { what: "architecture search", problem }
 }
 
 impl Stage for Search {
@@ -155,7 +162,7 @@ impl Stage for Search {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -179,25 +186,17 @@ impl Stage for Search {
         let (found, supernet) = match strategy.begin(self.samples, self.seed) {
             search::Search::Asked(mut searcher) => (evaluations.ask(&mut *searcher)?, None),
             search::Search::Supernet(strategy) => {
-                let supernet = self.supernet(&strategy, &budget, jobs)?;
-                (supernet.found(), Some(supernet))
+                let (found, supernet) = self.supernet(&strategy, &budget, jobs)?;
+                (found, Some(supernet))
             }
         };
         let asked = evaluations.list.len() as u64;
         let found = evaluations.of(&found)?;
         let scores: Vec<f64> = found.iter().map(|&place| evaluations.list[place].training.score).collect();
-        let found = best(&scores).map(|best| evaluations.list[found[best]].clone());
-        let Evaluation { genotype: best, training } =
-            found.ok_or_else(|| nothing("the strategy proposed no architecture with a score".to_owned()))?;
-        if let Some(Divergence { step, .. }) = training.divergence {
-            return Err(nothing(format!(
-                "every training under the budget diverged, that of {best} at step {step}; leave learning rates \
-                 that are too high, or 16 bits, out of the space"
-            ))
-            .into());
-        }
+        let best = best(&scores).map(|best| evaluations.list[found[best]].clone());
+        let best = best.filter(|best| best.training.divergence.is_none());
         let Evaluations { list, diverged, .. } = evaluations;
-        Ok(SearchOutcome { strategy, shrunk, best, training, evaluations: list, asked, supernet, diverged })
+        Ok(SearchOutcome { strategy, shrunk, best, evaluations: list, asked, supernet, diverged })
     }
 
     fn trainings_at_most(&self) -> u64 {

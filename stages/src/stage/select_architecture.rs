@@ -5,8 +5,8 @@ use cache::Fields;
 use super::{Handle, Input, Inputs, JobRunner, SearchOutcome, Stage, StageError};
 use crate::{Error, Genotype};
 
-/// The output is a [`Genotype`] and nothing else, so that another search that finds the same one changes nothing after this
-/// node.
+/// The output is a list of one [`Genotype`], or of none where the search found none, and nothing else, so that another search
+/// that finds the same one changes nothing after this node.
 #[derive(Clone, Copy, Debug)]
 pub struct SelectArchitecture {
     /// The search.
@@ -14,10 +14,14 @@ pub struct SelectArchitecture {
 }
 
 impl Stage for SelectArchitecture {
-    type Output = Genotype;
+    type Output = Vec<Genotype>;
 
     fn name(&self) -> &'static str {
         "select-architecture"
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -28,7 +32,7 @@ impl Stage for SelectArchitecture {
         vec![self.search.role("search")]
     }
 
-    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Genotype, StageError> {
-        Ok(inputs.read(self.search)?.best)
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        Ok(inputs.read(self.search)?.best.into_iter().map(|best| best.genotype).collect())
     }
 }

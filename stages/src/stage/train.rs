@@ -13,16 +13,11 @@ use crate::{Budget, Error, Genotype};
 
 /// Which architectures to train.
 #[derive(Clone, Copy, Debug)]
-pub enum Architectures {
-    /// All that were sampled.
-    Sampled {
-        /// The architectures.
-        drawn: Handle<Vec<Genotype>>,
-        /// How many they are.
-        count: usize,
-    },
-    /// One that was selected.
-    Selected(Handle<Genotype>),
+pub struct Architectures {
+    /// The architectures.
+    pub list: Handle<Vec<Genotype>>,
+    /// The most that they can be.
+    pub count: usize,
 }
 
 /// Which budgets to train them under.
@@ -87,23 +82,16 @@ impl Stage for Train {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        let architectures = match self.architectures {
-            Architectures::Sampled { drawn, .. } => drawn.role("architectures"),
-            Architectures::Selected(selected) => selected.role("architecture"),
-        };
         let budgets = match self.budgets {
             Budgets::Full(_) => None,
             Budgets::Selected(selected) => Some(selected.role("budget")),
             Budgets::Drawn { drawn, .. } => Some(drawn.role("budgets")),
         };
-        [architectures].into_iter().chain(budgets).collect()
+        [self.architectures.list.role("architectures")].into_iter().chain(budgets).collect()
     }
 
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
-        let architectures = match self.architectures {
-            Architectures::Sampled { drawn, .. } => inputs.read(drawn)?,
-            Architectures::Selected(selected) => vec![inputs.read(selected)?],
-        };
+        let architectures = inputs.read(self.architectures.list)?;
         let budgets = match self.budgets {
             Budgets::Full(budget) => vec![budget],
             Budgets::Selected(selected) => vec![inputs.read(selected)?],
@@ -121,14 +109,10 @@ impl Stage for Train {
     }
 
     fn trainings_at_most(&self) -> u64 {
-        let architectures = match self.architectures {
-            Architectures::Sampled { count, .. } => count,
-            Architectures::Selected(_) => 1,
-        };
         let budgets = match self.budgets {
             Budgets::Full(_) | Budgets::Selected(_) => 1,
             Budgets::Drawn { count, .. } => count,
         };
-        (architectures * budgets) as u64
+        (self.architectures.count * budgets) as u64
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct FakeExecutor {
     pub(super) failing: Vec<String>,
     /// Which trainings diverge, if any do.
     pub(super) diverging: Option<fn(&TrainingJob) -> bool>,
+    /// Which supernets diverge, if any do.
+    pub(super) diverging_supernets: Option<fn(&SupernetJob) -> bool>,
     /// Set the stop flag once so many trainings have finished.
     pub(super) stop_after: Option<usize>,
     /// Panic once so many trainings have finished: what comes after in the run is not done, as when it is killed.
@@ -53,10 +55,10 @@ impl Executor for FakeExecutor {
                 Job::Network(job) => job,
                 Job::Supernet(job) => {
                     if events.wanted(index) {
-                        events.finished(
-                            index,
-                            Ok(made_up_supernet(&job).map(|result| JobResult::Supernet(Box::new(result)))),
-                        );
+                        let diverges = self.diverging_supernets.is_some_and(|diverges| diverges(&job));
+                        let finished = made_up_supernet(&job, diverges.then_some(3));
+                        let result = finished.map(|result| JobResult::Supernet(Box::new(result)));
+                        events.finished(index, Ok(result));
                     }
                     continue;
                 }
@@ -140,13 +142,13 @@ fn made_up(job: &TrainingJob) -> FinishedTraining {
 }
 
 /// A supernet that finds what depends on its seed.
-fn made_up_supernet(job: &SupernetJob) -> Finished<SupernetResult> {
+fn made_up_supernet(job: &SupernetJob, diverged_at: Option<u64>) -> Finished<SupernetResult> {
     let found = sample::architectures(job.seed, 2);
     let result = SupernetResult {
         epochs: Vec::new(),
         best: found[0].clone(),
         last: found[1].clone(),
-        diverged_at: None,
+        diverged_at,
         parameters: 1000,
         mult_adds: 1000,
         training_flops: 1_000_000,

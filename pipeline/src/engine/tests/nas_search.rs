@@ -185,7 +185,7 @@ fn an_order_of_diverged_trainings_alone_is_no_result() {
     };
     let failure = Bench::new().run(&dag(&[]), "nas-search", &searched).failure.unwrap().to_string();
     assert!(
-        failure.contains("node search") && failure.contains("every training under the budget"),
+        failure.contains("node nas-search") && failure.contains("every training of what the strategy found"),
         "{failure}"
     );
 }

@@ -20,7 +20,8 @@ fn every_strategy_runs_to_its_end_and_its_searches_share_one_cache() {
         assert!(outcome.failure.is_none(), "{strategy}: {:?}", outcome.failure);
         assert!(plan.trainings().most() >= outcome.manifest.trainings.run);
         let report: NasSearchReport = output(&dag, &outcome, "nas-search");
-        let SearchOutcome { best, evaluations, asked, .. } = &report.search;
+        let SearchOutcome { evaluations, asked, .. } = &report.search;
+        let best = &report.best.genotype;
         let expected = if strategy == "darts" { 0 } else { 12 };
         assert_eq!((report.search.strategy.name(), *asked), (strategy, expected));
         assert!(best.normal.nodes.iter().chain(&best.reduce.nodes).all(|edges| edges.len() == 2), "{best}");
@@ -76,7 +77,7 @@ fn strategies_are_compared_with_each_other_and_with_no_search() {
     let comparison: SearchComparison = output(&dag, &outcome, "compare-searches");
     let names: Vec<Option<&str>> = comparison.rows.iter().map(|row| row.strategy.as_deref()).collect();
     assert_eq!(names, STRATEGIES.into_iter().map(Some).chain([None]).collect::<Vec<_>>());
-    assert!(comparison.rows.iter().all(|row| row.found.len() == 2));
+    assert!(comparison.rows.iter().all(|row| row.found().count() == 2));
     let trained = executor.trained.into_inner().unwrap();
     let fully = trained.iter().filter(|job| job.scoring == Scoring::Published);
     assert!(fully.clone().count() <= 10 && fully.clone().all(|job| [1000, 1001].contains(&job.seed)));
@@ -85,6 +86,30 @@ fn strategies_are_compared_with_each_other_and_with_no_search() {
     let nodes = ["search", "train@best"].map(|name| alone.manifest.node(name).unwrap().trainings.run);
     assert_eq!(nodes, [0, 0]);
     assert_eq!(bench.run(&dag, "compare-searches", &FakeExecutor::default()).manifest.trainings.run, 0);
+}
+
+#[test]
+fn a_supernet_that_diverges_ends_its_own_search_and_no_comparison() {
+    let bench = Bench::new();
+    let set = [("search.strategy", "darts"), ("compare.seeds", "2"), ("compare.strategies", COMPARED)];
+    let dag = dag(&set);
+    // That of the first seed.
+    let executor =
+        || FakeExecutor { diverging_supernets: Some(|job| job.seed == 1), ..FakeExecutor::default() };
+    let outcome = bench.run(&dag, "compare-searches", &executor());
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+    let comparison: SearchComparison = output(&dag, &outcome, "compare-searches");
+    for row in &comparison.rows {
+        let lost = row.strategy.as_deref() == Some("darts");
+        assert_eq!(row.found().count(), if lost { 1 } else { 2 }, "{row:?}");
+        assert_eq!(row.test_errors().is_none(), lost);
+        assert!(row.strategy.is_none() || row.searches.iter().all(|search| search.search_flops > 0));
+    }
+    assert_eq!(outcome.manifest.trainings.diverged, 1);
+    let outcome = bench.run(&dag, "nas-search", &executor());
+    let failure = outcome.failure.unwrap().to_string();
+    assert!(failure.contains("the supernet of darts diverged") && failure.contains("step 3"), "{failure}");
+    assert_eq!(outcome.manifest.node("train@best").unwrap().trainings.run, 0);
 }
 
 #[test]

@@ -48,8 +48,7 @@ fn outcome(best: Genotype, last: Option<Genotype>) -> SearchOutcome {
     SearchOutcome {
         strategy: Strategy::Supernet(strategy),
         shrunk: vec!["something shrank".to_owned()],
-        best,
-        training: training(1),
+        best: Some(Evaluation { genotype: best, training: training(1) }),
         evaluations: Vec::new(),
         asked: 0,
         supernet,
@@ -93,4 +92,46 @@ fn a_training_that_is_met_twice_counts_once() {
     assert_eq!((&json["cost"]["run"], &json["cost"]["cached"]), (&2.into(), &1.into()));
     assert_eq!(json["cost"]["flops"], 300);
     assert_eq!(json["evaluations"][3]["origin"], "cached");
+}
+
+#[test]
+fn a_search_that_diverged_says_so_and_is_a_row_of_a_comparison() {
+    let mut lost = outcome(genotype(0), Some(genotype(0)));
+    lost.best = None;
+    lost.supernet.as_mut().unwrap().diverged_at = Some(7);
+    let said = remarks(&lost);
+    assert!(
+        said.contains("warning: ")
+            && said.contains("the supernet of darts diverged")
+            && said.contains("step 7"),
+        "{said}"
+    );
+    let json = serde_json::to_value(SearchJson::of(&lost, None)).unwrap();
+    assert_eq!((&json["best"], &json["supernet"]["diverged_at"]), (&serde_json::Value::Null, &7.into()));
+
+    let found = FoundArchitecture { genotype: genotype(1), trained: training(3), skips: 0.125 };
+    let search = |found, seed| ComparedSearch {
+        found,
+        evaluations: 1,
+        search_flops: 10,
+        full_search_flops: 100,
+        seed,
+    };
+    let row = |searches| ComparedStrategy { strategy: Some("darts".into()), shrunk: Vec::new(), searches };
+    let rows = vec![row(vec![search(Some(found), 1), search(None, 2)]), row(vec![search(None, 1)])];
+    let budget = stages::Budget::NAMED[0].1;
+    let comparison = SearchComparison { budget, full_ratio: 10.0, rows, diverged: Vec::new() };
+    let took = Took { full_ratio: Some(10.0), searches_ms: vec![Some(1e3); 2] };
+    let text = comparison_text(&comparison, &took);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("  darts")).collect();
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("diverged")), "{text}");
+    assert!(lines[0].contains("12%") && lines.iter().all(|line| line.contains("10 FLOPs")), "{text}");
+    assert!(text.contains("1 of 2 searches of darts diverged and found nothing"), "{text}");
+    let json = serde_json::to_value(ComparisonJson::of(&comparison, &took)).unwrap();
+    assert_eq!(json["strategies"][0]["skips"], 0.125);
+    assert_eq!(
+        (&json["strategies"][1]["skips"], &json["strategies"][1]["diverged"]),
+        (&serde_json::Value::Null, &1.into())
+    );
+    assert_eq!(json["strategies"][0]["found"][1]["genotype"], serde_json::Value::Null);
 }
