@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::share::lease::Lease;
+use crate::sharing::Shared;
 use crate::spool::{Spool, Spooled};
 use crate::{Key, folder};
 
@@ -47,6 +49,15 @@ pub enum Claim {
 pub struct Claimed {
     claims: Arc<Claims>,
     name: String,
+    /// Those on the same key in shares.
+    leases: Option<(Arc<Shared>, Vec<Lease>)>,
+}
+
+impl Claimed {
+    /// Holds leases, which are given up when the shares have what was stored.
+    pub(crate) fn hold(&mut self, shared: &Arc<Shared>, leases: Vec<Lease>) {
+        self.leases = Some((Arc::clone(shared), leases));
+    }
 }
 
 /// The claims of a cache folder, as one process sees and makes them.
@@ -78,13 +89,18 @@ impl Claims {
         Arc::new(Self { path, owner: OnceLock::new(), held, seen })
     }
 
+    /// What this process is known by in this folder, once it has claimed something.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.owner.get()?.as_ref().map(|owner| owner.token.as_str())
+    }
+
     pub(crate) fn claim(self: &Arc<Self>, key: &Key) -> Claim {
         let name = format!("{}-{}", key.kind(), key.digest());
         if !lock(&self.held).insert(name.clone()) {
             return Claim::Taken;
         }
         if self.try_claim(&name).unwrap_or(true) {
-            return Claim::Granted(Claimed { claims: Arc::clone(self), name });
+            return Claim::Granted(Claimed { claims: Arc::clone(self), name, leases: None });
         }
         lock(&self.held).remove(&name);
         Claim::Taken
@@ -148,13 +164,14 @@ impl Claims {
         since.elapsed() < LEASE
     }
 
-    /// Removes what dead processes have left.
-    pub(crate) fn clean(&self) {
-        let Ok(files) = folder::files(&self.path) else { return };
+    /// Removes what dead processes have left; their tokens.
+    pub(crate) fn clean(&self) -> Vec<String> {
+        let mut dead = Vec::new();
+        let Ok(files) = folder::files(&self.path) else { return dead };
         if files.is_empty() {
-            return;
+            return dead;
         }
-        let Ok(_turn) = self.turn() else { return };
+        let Ok(_turn) = self.turn() else { return dead };
         let is = |file: &Path, suffix: &str| file.extension().is_some_and(|found| found == suffix);
         for file in files.iter().filter(|file| is(file, CLAIM_SUFFIX)) {
             if let Spooled::Bytes(token) = Spool::read(file)
@@ -167,8 +184,10 @@ impl Claims {
             let token = file.file_stem().unwrap_or_default().to_string_lossy();
             if !self.lives(&token) {
                 let _ = fs::remove_file(file);
+                dead.push(token.into_owned());
             }
         }
+        dead
     }
 }
 
@@ -183,6 +202,9 @@ impl Drop for Owner {
 impl Drop for Claimed {
     fn drop(&mut self) {
         self.claims.give_up(&self.name);
+        if let Some((shared, leases)) = self.leases.take() {
+            shared.release(leases);
+        }
     }
 }
 

@@ -65,6 +65,23 @@ pub enum Error {
     /// Text that should be a digest is not one.
     #[error("`{0}` is no digest; a digest is 64 hexadecimal digits")]
     BadDigest(String),
+    /// Text that should be a producer's public key is not one.
+    #[error("`{0}` is no public key; one is 64 hexadecimal digits, as `pipeline cache keygen` prints them")]
+    BadPublicKey(String),
+    /// A file that should hold a producer's key does not.
+    #[error("{} holds no key; move it away, and `pipeline cache keygen` makes a new one", .0.display())]
+    BadIdentity(PathBuf),
+    /// A line of the list of producers says nothing.
+    #[error(
+        "{}, line {line}: is neither `trust KEY NAME` nor `revoke KEY NAME`; nothing is believed until it is mended",
+        path.display()
+    )]
+    BadTrust {
+        /// The list.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// Text that should name a kind of record does not.
     #[error("`{0}` is no kind of record; the kinds are {names}", names = crate::Kind::names())]
     BadKind(String),

@@ -1,6 +1,8 @@
 //! What happened while a store was open: counters, and warnings for the caller to show.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::mem::Discriminant;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -85,6 +87,57 @@ pub enum Warning {
         /// The folder.
         path: PathBuf,
     },
+    /// A share cannot be reached, read or written now; what it lacks waits in the outbox.
+    ShareAway {
+        /// Where it is.
+        place: String,
+        /// What the system said.
+        message: String,
+    },
+    /// A share can be read and not be written to; nothing goes there.
+    ShareReadOnly {
+        /// Where it is.
+        place: String,
+        /// What the system said.
+        message: String,
+    },
+    /// A place that should be a share is none, or one of a later version of this program.
+    NoShare {
+        /// Where it is.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An object in a share was not believed.
+    ShareRefused {
+        /// Where the share is.
+        place: String,
+        /// The object.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Records of a producer that is not in the list of those who are trusted are used.
+    UnknownProducer {
+        /// Where the share is.
+        place: String,
+        /// The producer's public key.
+        producer: String,
+    },
+    /// A share holds a different result for a key. That is the one which counts there; this one is kept beside it.
+    SharedConflict {
+        /// Where the share is.
+        place: String,
+        /// The record's kind.
+        kind: Kind,
+        /// The key.
+        digest: Digest,
+    },
+    /// A record could not be put into the outbox, and will not be shared.
+    NotShared {
+        /// What the system said.
+        message: String,
+    },
     /// The database could not be read at all, beside its writer or for another reason.
     DatabaseUnreadable {
         /// What the database said.
@@ -162,6 +215,31 @@ impl fmt::Display for Warning {
                  and new results are kept in the spool of a folder of that name",
                 path.display()
             ),
+            Self::ShareAway { place, message } => write!(
+                f,
+                "the share {place} cannot be used now ({message}); this goes on without it, and what is to be shared waits in \
+                 the cache folder for the next run"
+            ),
+            Self::ShareReadOnly { place, message } => {
+                write!(f, "the share {place} can only be read ({message}); nothing is put into it")
+            }
+            Self::NoShare { place, problem } => write!(f, "{place} is not used as a share: {problem}"),
+            Self::ShareRefused { place, name, reason } => {
+                write!(f, "{name} in the share {place} is not used: {reason}")
+            }
+            Self::UnknownProducer { place, producer } => write!(
+                f,
+                "the share {place} has records signed by {producer}, who is not in the list of those who are trusted; \
+                 `pipeline cache trust` adds them"
+            ),
+            Self::SharedConflict { place, kind, digest } => write!(
+                f,
+                "the share {place} has another result for {kind}/{digest}, which was put there first and counts; this one is \
+                 kept beside it"
+            ),
+            Self::NotShared { message } => {
+                write!(f, "a result cannot be shared ({message}); `pipeline cache push` shares it later")
+            }
             Self::DatabaseUnreadable { message } => write!(
                 f,
                 "the cache database cannot be read ({message}); what it holds may be computed again, and new results \
@@ -194,6 +272,8 @@ pub struct Counters {
     pub taken_in: u64,
     /// Spool files moved aside.
     pub set_aside: u64,
+    /// Hits that a share had.
+    pub from_shares: u64,
 }
 
 /// Warnings kept at most; the counters go on counting.
@@ -211,7 +291,10 @@ pub(crate) struct Journal {
     pub(crate) spooled: AtomicU64,
     pub(crate) taken_in: AtomicU64,
     pub(crate) set_aside: AtomicU64,
+    pub(crate) from_shares: AtomicU64,
     warnings: Mutex<Vec<Warning>>,
+    /// What was said of each place, for what is said once.
+    said: Mutex<HashSet<(Discriminant<Warning>, String)>>,
 }
 
 impl Journal {
@@ -239,12 +322,34 @@ impl Journal {
             | Warning::ChangesLost { .. }
             | Warning::NotWritable { .. }
             | Warning::NotWritten { .. }
-            | Warning::FolderGone { .. } => None,
+            | Warning::FolderGone { .. }
+            | Warning::ShareAway { .. }
+            | Warning::ShareReadOnly { .. }
+            | Warning::NoShare { .. }
+            | Warning::ShareRefused { .. }
+            | Warning::UnknownProducer { .. }
+            | Warning::SharedConflict { .. }
+            | Warning::NotShared { .. } => None,
         };
         counter.into_iter().for_each(Self::count);
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         if warnings.len() < WARNINGS_MAX && !warnings.contains(&warning) {
             warnings.push(warning);
+        }
+    }
+
+    /// Warns unless the same was said before, whatever the system's words for it.
+    pub(crate) fn warn_once(&self, warning: Warning) {
+        let said = std::mem::discriminant(&warning);
+        let place = match &warning {
+            Warning::ShareAway { place, .. }
+            | Warning::ShareReadOnly { place, .. }
+            | Warning::NoShare { place, .. } => place.clone(),
+            _ => String::new(),
+        };
+        let is_new = self.said.lock().unwrap_or_else(PoisonError::into_inner).insert((said, place));
+        if is_new {
+            self.warn(warning);
         }
     }
 
@@ -265,6 +370,7 @@ impl Journal {
             spooled: get(&self.spooled),
             taken_in: get(&self.taken_in),
             set_aside: get(&self.set_aside),
+            from_shares: get(&self.from_shares),
         }
     }
 }

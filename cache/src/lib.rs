@@ -1,8 +1,8 @@
 //! Content-addressed records: what was computed is kept under the hash of what it was computed from.
 //!
 //! A [`Key`] is the BLAKE3 hash of named [`Fields`]; a [`Record`] is a key with its payload, where it came
-//! from and what it cost; a [`Store`] keeps records in a folder that several processes may use at once. Every
-//! record lives in an envelope ([`Record::to_bytes`]) that is checked as a whole before any part of it is
+//! from and what it cost; a [`Store`] keeps records in a folder that several processes may use at once, and shares
+//! them with a team through places behind it ([`Sharing`]). Every record lives in an envelope ([`Record::to_bytes`]) that is checked as a whole before any part of it is
 //! decoded.
 //!
 //! This crate knows bytes, not meanings: it has no notion of an architecture, a budget or a stage. It is the
@@ -25,6 +25,7 @@ mod listing;
 mod lock;
 mod lookup;
 mod mark;
+mod object;
 mod opening;
 mod put;
 mod reading;
@@ -32,10 +33,14 @@ mod record;
 mod remove;
 mod reserve;
 mod salvage;
+mod share;
+mod sharing;
 mod spool;
 mod stats;
 mod store;
 mod take_in;
+mod tier;
+mod trust;
 mod verify;
 mod weights;
 
@@ -49,8 +54,12 @@ pub use key::{Key, Kind};
 pub use listing::Records;
 pub use put::PutOutcome;
 pub use record::{Cost, Record};
+pub use share::lease::Held;
+pub use share::{ShareReport, Sharing};
+pub use sharing::{FOUND_IN, PushReport};
 pub use stats::{KindStats, Stats};
 pub use store::Store;
+pub use trust::{Identity, Known, PublicKey, Trust, TrustPolicy};
 pub use verify::VerifyReport;
 pub use weights::WeightsReport;
 

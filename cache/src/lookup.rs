@@ -36,37 +36,43 @@ impl Store {
     /// Only if the folder cannot be read for a reason other than damage.
     pub fn get(&self, key: &Key) -> Result<Option<Record>> {
         let finder = self.finder(key.kind(), key.digest());
-        Ok(self.answer(finder.find_with(&|bytes| envelope::decode_for(bytes, key))?))
+        let lookup = finder.find_with(&|bytes| envelope::decode_for(bytes, key))?;
+        Ok(self.answer(key.kind(), key.digest(), lookup, false))
     }
 
-    /// As [`Store::get`], and sees everything that any process has stored before this was called. For a reader this
-    /// takes some milliseconds.
+    /// As [`Store::get`], and sees everything that any process has stored or shared before this was called. For a reader
+    /// this takes some milliseconds, and where there are shares a look into each.
     ///
     /// # Errors
     /// As [`Store::get`].
     pub fn get_latest(&self, key: &Key) -> Result<Option<Record>> {
-        if self.is_writer() {
-            return self.get(key);
-        }
         self.catch_up();
         let read: Read<'_, Record> = &|bytes| envelope::decode_for(bytes, key);
         let finder = self.finder(key.kind(), key.digest());
         let mut lookup = finder.find_with(read)?;
-        if let Lookup::Missing = lookup {
+        if let (Lookup::Missing, false) = (&lookup, self.is_writer()) {
             // The writer may have taken it in between the look at the database and the one at the spool.
             self.catch_up();
             lookup = finder.find_stored_with(read)?;
         }
-        Ok(self.answer(lookup))
+        Ok(self.answer(key.kind(), key.digest(), lookup, true))
     }
 
     /// As [`Store::get`], for those who know a key only by its digest.
     pub fn get_digest(&self, kind: Kind, digest: &Digest) -> Result<Option<Record>> {
-        Ok(self.answer(self.finder(kind, digest).find()?))
+        let lookup = self.finder(kind, digest).find()?;
+        Ok(self.answer(kind, digest, lookup, false))
     }
 
-    fn answer(&self, lookup: Lookup<Record>) -> Option<Record> {
-        if let Lookup::Found(record) = lookup {
+    /// What was found here, or else in a share.
+    fn answer(&self, kind: Kind, digest: &Digest, lookup: Lookup<Record>, latest: bool) -> Option<Record> {
+        let found = match lookup {
+            Lookup::Found(record) => Some(record),
+            // One of a later version is not to be overwritten, and so not looked for.
+            Lookup::Newer => None,
+            Lookup::Missing => self.find_shared(kind, digest, latest),
+        };
+        if let Some(record) = found {
             self.journal.hit(record.cost);
             return Some(record);
         }
@@ -79,6 +85,12 @@ impl Store {
     pub fn contains(&self, key: &Key) -> Result<bool> {
         let finder = self.finder(key.kind(), key.digest());
         Ok(matches!(finder.find_with(&|bytes| finder.read_nothing(bytes))?, Lookup::Found(())))
+    }
+
+    /// Whether an intact record is stored here, whatever the shares have.
+    pub(crate) fn has(&self, kind: Kind, digest: &Digest) -> Result<bool> {
+        let finder = self.finder(kind, digest);
+        Ok(!matches!(finder.find_with(&|bytes| finder.read_nothing(bytes))?, Lookup::Missing))
     }
 
     /// When the record of a key was made, in milliseconds since 1970; none where there is none.

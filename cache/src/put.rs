@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     /// Only if neither the database nor the spool can be written.
     pub fn put(&self, record: &Record) -> Result<PutOutcome> {
-        let outcome = self.put_as(record, record.key.kind().is_synchronous())?;
+        let outcome = self.put_as(record, record.key.kind().is_synchronous(), true)?;
         self.tick();
         Ok(outcome)
     }
@@ -47,7 +47,7 @@ impl Store {
     pub fn put_many(&self, records: &[Record]) -> Result<Vec<PutOutcome>> {
         self.tick();
         let outcomes: Vec<_> =
-            records.iter().map(|record| self.put_as(record, false)).collect::<Result<_>>()?;
+            records.iter().map(|record| self.put_as(record, false, true)).collect::<Result<_>>()?;
         if let Some(database) = self.writer()
             && records.iter().any(|record| record.key.kind().is_synchronous())
             && let Err(failure) = database.sync()
@@ -89,7 +89,19 @@ impl Store {
         Ok(PutOutcome::Superseded)
     }
 
-    fn put_as(&self, record: &Record, synchronous: bool) -> Result<PutOutcome> {
+    /// Keeps a record that a share has. What a power failure takes is found there again.
+    pub(crate) fn keep_found(&self, record: &Record) -> Result<()> {
+        self.put_as(record, false, false).map(|_| ())
+    }
+
+    /// Waits until everything that was put has reached the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let Some(database) = self.writer() else { return Ok(()) };
+        database.sync().map_err(|failure| failure.into_error("write", database.path()))
+    }
+
+    /// `is_own`: made here, and so offered to the shares.
+    fn put_as(&self, record: &Record, synchronous: bool, is_own: bool) -> Result<PutOutcome> {
         let (kind, digest) = (record.key.kind(), record.key.digest());
         let guard = self.guard(digest);
         match self.finder_held(kind, digest, &guard).find()? {
@@ -101,13 +113,22 @@ impl Store {
             let _order = self.manifest_guard();
             let moment = self.latest_manifest_moment()?.map_or(0, |latest| latest.saturating_add(1));
             let created_unix_ms = record.created_unix_ms.max(moment);
-            return self.write_as(&Record { created_unix_ms, ..record.clone() }, synchronous, &guard);
+            return self.write_as(&Record { created_unix_ms, ..record.clone() }, synchronous, is_own, &guard);
         }
-        self.write_as(record, synchronous, &guard)
+        self.write_as(record, synchronous, is_own, &guard)
     }
 
     /// Writes a record that is not there yet: to the database, or else to the spool.
-    fn write_as(&self, record: &Record, synchronous: bool, guard: &KeyGuard<'_>) -> Result<PutOutcome> {
+    fn write_as(
+        &self,
+        record: &Record,
+        synchronous: bool,
+        is_own: bool,
+        guard: &KeyGuard<'_>,
+    ) -> Result<PutOutcome> {
+        if is_own {
+            self.offer(record);
+        }
         if let Some(database) = self.writer_to_existing() {
             match write_record(database, record, &record.to_bytes(), synchronous) {
                 Ok(()) => return Ok(PutOutcome::Stored),

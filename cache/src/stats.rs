@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::database::{Database, Failure, Family};
 use crate::put::SUPERSEDED_TAG;
+use crate::share::outbox;
+use crate::sharing::FOUND_IN;
 use crate::store::Store;
 use crate::{Cost, Kind, Result, envelope};
 
@@ -49,6 +51,10 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Their size in bytes.
     pub checkpoint_bytes: u64,
+    /// Records and weights that wait for shares.
+    pub outgoing: u64,
+    /// Trainings by the share that they were found in; those made here are not among them.
+    pub found_in: BTreeMap<String, u64>,
     /// Size of all files of the cache folder in bytes.
     pub disk_bytes: u64,
 }
@@ -67,6 +73,7 @@ impl Store {
             weights_bytes: weights.iter().map(size).sum(),
             checkpoints: checkpoints.len() as u64,
             checkpoint_bytes: checkpoints.iter().map(|path| size_of(path)).sum(),
+            outgoing: outbox::waiting(self.folder.path()),
             spooled: self.spool.files()?.len() as u64,
             set_aside: self.spool.set_aside_count(),
             disk_bytes: disk_bytes(self.folder.path()),
@@ -86,8 +93,13 @@ fn count(database: &Database, stats: &mut Stats) -> std::result::Result<(), Fail
         for family in Family::places(kind) {
             for row in database.rows(*family, &[kind.tag()], false)? {
                 let (_, value) = row?;
-                if let Ok((head, _)) = envelope::head(&value) {
-                    stats.kinds.entry(kind).or_default().add(value.len(), head.cost);
+                let Ok((head, _)) = envelope::head(&value) else { continue };
+                stats.kinds.entry(kind).or_default().add(value.len(), head.cost);
+                if kind == Kind::Training
+                    && let Ok(record) = envelope::decode(&value)
+                    && let Some(place) = record.provenance.get(FOUND_IN)
+                {
+                    *stats.found_in.entry(place.clone()).or_default() += 1;
                 }
             }
         }

@@ -16,8 +16,9 @@ use crate::database::{Cause, Database, Failure};
 use crate::folder::Folder;
 use crate::journal::Journal;
 use crate::lock::{DatabaseLock, FolderLock};
+use crate::sharing::Shared;
 use crate::spool::Spool;
-use crate::{Counters, Digest, Key, Result, Warning, format, opening};
+use crate::{Counters, Digest, Key, Result, Sharing, Warning, format, opening};
 
 /// How often a reader looks what the writer has written, which takes some milliseconds, when it misses a
 /// record.
@@ -31,8 +32,9 @@ pub struct Store {
     role: Role,
     pub(crate) folder: Folder,
     pub(crate) spool: Spool,
-    pub(crate) journal: Journal,
+    pub(crate) journal: Arc<Journal>,
     claims: Arc<Claims>,
+    pub(crate) shared: Option<Arc<Shared>>,
     /// Held while a record is looked up and then written, one lock per group of keys.
     stripes: [Mutex<()>; 64],
     last_take_in: Mutex<Instant>,
@@ -69,14 +71,23 @@ impl Store {
     /// Only for what a person must set right: a folder that can be neither read nor made, a path that is no folder,
     /// a folder that a later version of this program has written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_shared(path, Sharing::default())
+    }
+
+    /// As [`Store::open`], with shares behind it. What is wrong with a share is a warning: the store goes on without it.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_shared(path: impl AsRef<Path>, sharing: Sharing) -> Result<Self> {
         let folder = Folder::create(path.as_ref())?;
         format::check(&folder)?;
-        let journal = Journal::default();
+        let journal = Arc::new(Journal::default());
         let spool = Spool::of(&folder);
         let role = opening::open(&folder, &spool, &journal)?;
         let store = Self {
             role,
             claims: Claims::of(folder.claims()),
+            shared: Shared::of(folder.path(), sharing, &journal).map(Arc::new),
             folder,
             spool,
             journal,
@@ -88,8 +99,14 @@ impl Store {
             format::stamp(&store.folder);
             store.spool.reserve().take();
             store.spool.clean();
-            store.claims.clean();
+            let dead = store.claims.clean();
+            if let Some(shared) = &store.shared {
+                shared.forget(dead);
+            }
             store.take_in_spool();
+        }
+        if let Some(shared) = &store.shared {
+            shared.put_all();
         }
         Ok(store)
     }
@@ -105,10 +122,19 @@ impl Store {
         matches!(self.role, Role::Writer { .. })
     }
 
-    /// Claims a key before its record is computed, so that processes on one folder share the work. Somebody who holds
-    /// the claim may store the record at any moment: look it up again ([`Store::get_latest`]) once it is granted.
-    pub fn claim(&self, key: &Key) -> Claim {
-        self.claims.claim(key)
+    /// Claims a key before its record is computed, so that processes on one folder, and those of a team that share, share
+    /// the work; `about` says to the others what is computed. Somebody who holds the claim may store the record at any
+    /// moment: look it up again ([`Store::get_latest`]) once it is granted.
+    pub fn claim(&self, key: &Key, about: impl FnOnce() -> String) -> Claim {
+        let Claim::Granted(mut claimed) = self.claims.claim(key) else { return Claim::Taken };
+        if let Some(shared) = &self.shared {
+            let record = format!("{}-{}", key.kind(), key.digest());
+            match shared.lease(&record, &about(), self.claims.token()) {
+                Ok(leases) => claimed.hold(shared, leases),
+                Err(()) => return Claim::Taken,
+            }
+        }
+        Claim::Granted(claimed)
     }
 
     /// Whether the disk is full, and what was put since then lies in the little room that was kept for it. Whoever

@@ -29,23 +29,44 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn keep_weights(&self, bytes: &[u8]) -> Result<Digest> {
-        let digest = Digest::of(DOMAIN, bytes);
-        if self.has_weights(&digest) {
+        let digest = digest_of(bytes);
+        if self.has_own_weights(&digest) {
             return Ok(digest);
         }
         folder::replace_file(&self.weights_path(&digest), &[bytes])?;
+        self.share_weights(&digest);
         Ok(digest)
     }
 
-    /// The bytes under a digest, if they are there and whole.
+    /// The bytes under a digest, if they are there and whole, or in a share, from which they are kept here.
     pub fn weights(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.weights_path(digest)).ok()?;
-        (Digest::of(DOMAIN, &bytes) == *digest).then_some(bytes)
+        self.own_weights(digest).or_else(|| {
+            let bytes = self.find_shared_weights(digest)?;
+            // What cannot be kept is found again.
+            let _ = self.keep_found_weights(digest, &bytes);
+            Some(bytes)
+        })
     }
 
     /// Whether the bytes under a digest are there and whole. All of them are read.
     pub fn has_weights(&self, digest: &Digest) -> bool {
         self.weights(digest).is_some()
+    }
+
+    /// The bytes under a digest, if they are here and whole.
+    fn own_weights(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.weights_path(digest)).ok()?;
+        (digest_of(&bytes) == *digest).then_some(bytes)
+    }
+
+    /// Whether the bytes under a digest are here and whole.
+    pub(crate) fn has_own_weights(&self, digest: &Digest) -> bool {
+        self.own_weights(digest).is_some()
+    }
+
+    /// Keeps weights that a share has.
+    pub(crate) fn keep_found_weights(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        folder::replace_file(&self.weights_path(digest), &[bytes])
     }
 
     /// Checks every file of weights against its name, and leaves it as it is.
@@ -56,7 +77,7 @@ impl Store {
         let mut report = WeightsReport::default();
         for (name, path) in self.weight_files()? {
             match fs::read(&path) {
-                Ok(bytes) if Digest::of(DOMAIN, &bytes).to_string() == name => report.files += 1,
+                Ok(bytes) if digest_of(&bytes).to_string() == name => report.files += 1,
                 _ => report.damaged.push(name),
             }
         }
@@ -90,7 +111,12 @@ impl Store {
 }
 
 /// Where the files lie in a cache folder.
-const FOLDER: &str = "weights";
+pub(crate) const FOLDER: &str = "weights";
+
+/// What bytes of weights are named by.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::of(DOMAIN, bytes)
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

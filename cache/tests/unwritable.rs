@@ -36,7 +36,7 @@ fn a_folder_that_may_only_be_read_is_read() {
     assert!(store.verify().unwrap().is_clean());
     assert_eq!(store.stats().unwrap().kinds.len(), 2);
     assert_eq!(store.put(&record(1)).unwrap(), PutOutcome::AlreadyPresent);
-    assert!(matches!(store.claim(&key(Kind::Training, 9)), cache::Claim::Granted(_)));
+    assert!(matches!(store.claim(&key(Kind::Training, 9), String::new), cache::Claim::Granted(_)));
     let warnings = store.drain_warnings();
     assert!(matches!(&warnings[..], [Warning::NotWritable { .. }]), "{warnings:?}");
     let error = store.put(&record(9)).unwrap_err();

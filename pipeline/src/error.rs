@@ -97,6 +97,11 @@ pub(crate) enum Error {
     )]
     DamagedCache { records: u64, weights: u64, unlisted: u64 },
     #[error(
+        "{left} records or files of weights could not be copied; the warnings above say why, and the same command goes on from \
+         there"
+    )]
+    NotCopied { left: u64 },
+    #[error(
         "the database in {} could not be read, so nothing is known of its records; when no other process uses the \
          folder, run this again", folder.display()
     )]
@@ -172,6 +177,7 @@ impl Error {
             | Self::UnknownKey { .. }
             | Self::UnknownRun { .. }
             | Self::Ambiguous { .. }
+            | Self::Cache(cache::Error::BadPublicKey(_))
             | Self::Stage(stages::Error::Network(kernels::Error::TensorFile { .. })) => EXIT_USAGE,
             Self::Interrupted | Self::InterruptedMeasurement => EXIT_INTERRUPTED,
             _ => EXIT_FAILED,

@@ -10,6 +10,7 @@ mod error;
 mod local;
 mod nas;
 mod output;
+mod person;
 mod tables;
 mod threads;
 

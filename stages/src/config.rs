@@ -3,6 +3,7 @@
 mod document;
 mod one_shot;
 mod section;
+mod share;
 mod strategies;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::space::BudgetSpace;
 use crate::{Budget, Error, suggest};
 
 pub use one_shot::OneShotConfig;
+pub use share::ShareConfig;
 
 /// The embedded profiles: name and TOML text. Each holds every key.
 pub static PROFILES: [(&str, &str); 3] = [
@@ -65,6 +67,8 @@ pub struct Config {
     pub train: TrainConfig,
     /// `train.checkpoint_minutes`: how long after one checkpoint of a training the next is due. No result depends on it.
     pub checkpoint_interval: Duration,
+    /// Section `[share]`: what a team shares. No result depends on it.
+    pub share: ShareConfig,
 }
 
 /// Which images, and how many of them.
@@ -294,6 +298,7 @@ impl Config {
             strategies,
             train: TrainConfig::typed(&train)?,
             checkpoint_interval: Duration::from_secs_f64(60.0 * minutes),
+            share: ShareConfig::typed(&Section { document, name: "share" })?,
         })
     }
 }

@@ -1,9 +1,12 @@
-//! `pipeline cache`: what is in the cache folder, and whether it is whole.
+//! `pipeline cache`: what is in the cache folder, whether it is whole, and what is shared.
 
-use cache::{Digest, Kind, Store};
+mod share;
+
+use cache::{Digest, Kind, PublicKey, Store};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use super::Global;
 use super::explain::is_hexadecimal;
@@ -32,6 +35,38 @@ enum Action {
     #[command(after_help = "Example:
   pipeline cache verify")]
     Verify,
+    /// Copy every record and all weights of the cache into the shares that lack them
+    #[command(after_help = "Example:
+  pipeline cache push --share /mnt/team/nas")]
+    Push,
+    /// Copy every record and all weights of the shares into the cache
+    #[command(after_help = "Example:
+  pipeline cache pull --share /mnt/team/nas")]
+    Pull,
+    /// Make the key that signs what this person shares, and print its public half; prints that of the key that is there already
+    #[command(after_help = "Example:
+  pipeline cache keygen")]
+    Keygen,
+    /// Trust the records that a producer signed, or list the producers
+    #[command(after_help = "Examples:
+  pipeline cache trust
+  pipeline cache trust 3f9a… --name Ada")]
+    Trust {
+        /// The producer's public key, as `keygen` prints it
+        #[arg(value_name = "KEY")]
+        key: Option<PublicKey>,
+        /// What to call the producer
+        #[arg(long, requires = "key", default_value = "")]
+        name: String,
+    },
+    /// Never use the records that a producer signed, from now on
+    #[command(after_help = "Example:
+  pipeline cache revoke --producer 3f9a…")]
+    Revoke {
+        /// The producer's public key
+        #[arg(long, value_name = "KEY")]
+        producer: PublicKey,
+    },
     /// Delete records for good, so that they are computed again
     ///
     /// A node's output that was made from a deleted training stays: delete it too, or `run --force` the node.
@@ -57,6 +92,9 @@ struct StatsJson {
     weights_bytes: u64,
     checkpoints: u64,
     checkpoint_bytes: u64,
+    outgoing: u64,
+    /// Trainings by the share that they were found in.
+    found_in: BTreeMap<String, u64>,
     disk_bytes: u64,
 }
 
@@ -73,6 +111,12 @@ impl Cache {
         match &self.action {
             Action::Stats => stats(global),
             Action::Verify => verify(global),
+            Action::Push => share::push(global),
+            Action::Pull => share::pull(global),
+            Action::Keygen => share::keygen(global),
+            Action::Trust { key: None, .. } => share::list(global),
+            Action::Trust { key: Some(key), name } => share::set(global, *key, Some(name)),
+            Action::Revoke { producer } => share::set(global, *producer, None),
             Action::Rm { keys } => remove(global, keys),
         }
     }
@@ -104,6 +148,8 @@ fn stats(global: &Global) -> Result<(), Error> {
             weights_bytes: stats.weights_bytes,
             checkpoints: stats.checkpoints,
             checkpoint_bytes: stats.checkpoint_bytes,
+            outgoing: stats.outgoing,
+            found_in: stats.found_in,
             disk_bytes: stats.disk_bytes,
         });
     }
@@ -118,9 +164,16 @@ fn stats(global: &Global) -> Result<(), Error> {
             format::duration(stats.cost.elapsed_ms),
         ]);
     }
+    let mut shares = String::new();
+    for (place, trainings) in &stats.found_in {
+        let _ = write!(shares, ", {} of the trainings found in {place}", format::count(*trainings));
+    }
+    if stats.outgoing > 0 {
+        let _ = write!(shares, ", {} waiting for a share", format::count(stats.outgoing));
+    }
     output::result(&format!(
         "{table}\n{folder}: {} on disk, {} in {} of weights, {} in {} of trainings that were not finished, {} and {} in \
-         quarantine, {} waiting in the spool, {} unusable spool files\n",
+         quarantine, {} waiting in the spool, {} unusable spool files{shares}\n",
         format::large(stats.disk_bytes as f64, "B"),
         format::large(stats.weights_bytes as f64, "B"),
         format::plural(stats.weights, "file"),

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use cache::{Digest, FieldChange, FieldValue, Fields, Key, Kind, Record, Store};
 use clap::Args;
 use serde::Serialize;
+use stages::echo::shown;
 
 use super::Global;
 use super::folder::warn;
@@ -17,6 +18,7 @@ use crate::engine::node::NodeIndex;
 use crate::engine::plan::{Plan, PlannedNode};
 use crate::error::Error;
 use crate::output::{self, format};
+use crate::person::PERSON;
 
 /// Hexadecimal digits that nobody would type as a word: what begins no key then is told as that, not as an unknown node.
 const DIGITS_MIN: usize = 6;
@@ -65,7 +67,7 @@ impl Explain {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let loaded = self.settings.load()?;
         let found = loaded.dag.find(&self.name);
-        let store = global.open()?;
+        let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         let history = History::load(&store)?;
         let explanations = match found {
             Ok(targets) => nodes(&loaded, &store, &history, &targets)?,
@@ -192,7 +194,12 @@ fn training(
     let Record { key, provenance, cost, .. } =
         store.get_digest(Kind::Training, digest)?.ok_or_else(unknown)?;
     let device = provenance.get("device").map_or("an unknown device", String::as_str);
-    let state = format!("training of {}, on {device}", format::duration(cost.elapsed_ms));
+    let mut state = format!("training of {}, on {device}", format::duration(cost.elapsed_ms));
+    for (word, name) in [("by", PERSON), ("found in", cache::FOUND_IN)] {
+        if let Some(said) = provenance.get(name) {
+            let _ = write!(state, ", {word} {}", shown(said));
+        }
+    }
     let mut nearest: Option<(Key, Vec<FieldChange>)> = None;
     for record in store.iter(Kind::Training)? {
         let other = record?.key;

@@ -17,6 +17,7 @@ mod rank;
 mod retrain;
 mod run;
 mod selection;
+mod share;
 mod status;
 mod strategies;
 mod train;
@@ -51,6 +52,14 @@ pub(crate) struct Global {
     /// Folder of the cache [default: the environment's `NAS_CACHE`, or nas-pipeline/cache in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", value_parser = given::path())]
     cache: Option<PathBuf>,
+    /// Folder that a team shares, behind the cache; may be repeated [default: the environment's `NAS_SHARE`, paths as in
+    /// `PATH`, or the configuration's `share.places`]
+    #[arg(long, global = true, value_name = "DIR", value_parser = given::path())]
+    share: Vec<PathBuf>,
+    /// What becomes of shared records whose producer is not trusted [default: the environment's `NAS_TRUST`, or the
+    /// configuration's `share.trust`, or off]
+    #[arg(long, global = true, value_enum)]
+    trust: Option<share::TrustMode>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     json: bool,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Global;
 use super::device::DeviceArgs;
-use super::folder::warn;
+use super::folder::{finish_sharing, warn};
 use super::interrupt::stop_on_signal;
 use super::selection::Selection;
 use crate::engine;
@@ -69,7 +69,7 @@ impl Run {
             }
             forced.extend(needed);
         }
-        let store = global.open()?;
+        let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         if self.only_plan {
             let plan = Plan::make(&loaded.dag, &store, &targets, &forced)?;
             warn(&store);
@@ -94,6 +94,7 @@ impl Run {
             forced,
         };
         let outcome = run.run(&self.selection.target, &targets)?;
+        let shares = finish_sharing(&store);
         warn(&store);
         if let Some(error) = &outcome.unlogged {
             output::message(&format!("warning: this run is not in the log: {error}"));
@@ -108,6 +109,7 @@ impl Run {
                     manifest: &outcome.manifest,
                     conditions: &loaded.conditions,
                     elapsed_ms: begun.elapsed().as_millis() as u64,
+                    shares: &shares,
                 },
                 global.json,
             ),

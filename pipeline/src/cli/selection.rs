@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stages::config::{Config, TrainConfig};
+use stages::config::{Config, ShareConfig, TrainConfig};
 use stages::data::Dataset;
 
 use super::given::{path, read_text};
@@ -47,6 +47,7 @@ pub(super) struct Loaded {
     pub(super) train: TrainConfig,
     /// How long after one checkpoint of a training the next is due.
     pub(super) checkpoint_interval: Duration,
+    pub(super) share: ShareConfig,
     pub(super) data: Dataset,
     pub(super) dag: Dag,
 }
@@ -58,8 +59,9 @@ impl Settings {
         let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data);
-        let Config { train, checkpoint_interval, .. } = config;
-        Ok(Loaded { conditions: Conditions::of(&data, train.scoring), train, checkpoint_interval, data, dag })
+        let Config { train, checkpoint_interval, share, .. } = config;
+        let conditions = Conditions::of(&data, train.scoring);
+        Ok(Loaded { conditions, train, checkpoint_interval, share, data, dag })
     }
 
     /// Whether any of them was given.

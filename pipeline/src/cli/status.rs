@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use cache::Held;
 use clap::Args;
 use serde::Serialize;
 
@@ -12,8 +13,9 @@ use super::selection::Selection;
 use crate::engine::manifest::History;
 use crate::engine::plan::Plan;
 use crate::error::Error;
-use crate::output;
 use crate::output::runs::{RunJson, describe};
+use crate::output::table::{Align, Table};
+use crate::output::{self, format};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -23,8 +25,47 @@ pub(crate) struct Status {
     /// A run, by the first digits of its id [default: the last one]
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    /// Say instead who of the team trains what now
+    #[arg(long, conflicts_with = "run")]
+    team: bool,
     #[command(flatten)]
     selection: Selection,
+}
+
+#[derive(Serialize)]
+struct TeamJson {
+    training: Vec<HeldJson>,
+}
+
+#[derive(Serialize)]
+struct HeldJson {
+    person: String,
+    training: String,
+    since_unix_ms: u64,
+}
+
+/// Who of the team trains what.
+fn team(global: &Global) -> Result<(), Error> {
+    let store = global.open_with(global.sharing_asked_for()?)?;
+    let held = store.team();
+    warn(&store);
+    if global.json {
+        let json = |held: Held| HeldJson {
+            person: held.person,
+            training: held.about,
+            since_unix_ms: held.since_unix_ms,
+        };
+        return output::json(&TeamJson { training: held.into_iter().map(json).collect() });
+    }
+    if held.is_empty() {
+        return output::result("Nobody of the team trains anything.\n");
+    }
+    let mut table =
+        Table::new(&[("who", Align::Left), ("since (UTC)", Align::Left), ("what", Align::Left)], 0);
+    for Held { person, since_unix_ms, about } in held {
+        table.row(vec![person, format::moment(since_unix_ms), about]);
+    }
+    output::result(&table.to_string())
 }
 
 #[derive(Serialize)]
@@ -37,8 +78,11 @@ struct StatusJson<'a> {
 
 impl Status {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        if self.team {
+            return team(global);
+        }
         let (loaded, targets) = self.selection.load()?;
-        let store = global.open()?;
+        let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         let history = History::load(&store)?;
         let run = match &self.run {
             Some(digits) => Some(history.find(digits)?),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use kernels::Device;
 use stages::Budget;
 use stages::checkpoint::{Checkpoints, NoCheckpoints};
-use stages::config::TrainConfig;
+use stages::config::{ShareConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::echo::shown;
 use stages::job::JobResult;
@@ -22,7 +22,7 @@ use stages::train::{
 use super::Global;
 use super::data::load;
 use super::device::DeviceArgs;
-use super::folder::warn;
+use super::folder::{finish_sharing, warn};
 use super::given::{genotype, path};
 use super::interrupt::stop_on_signal;
 use super::selection::Settings;
@@ -131,7 +131,7 @@ impl Train {
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
-        let (train, data, checkpoint_interval) = self.train_config()?;
+        let (train, data, checkpoint_interval, share) = self.train_config()?;
         let job = template(&train, &data).job(&genotype, &budget);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
@@ -139,8 +139,9 @@ impl Train {
             return self.print_plan(&job, &data, global.json);
         }
         let mut finished = if self.is_remembered() {
-            let store = global.open()?;
+            let store = global.open_with(global.sharing(share.as_ref())?)?;
             let finished = self.remembered((&job, &data), (&store, checkpoint_interval), size, begun);
+            finish_sharing(&store);
             warn(&store);
             finished?
         } else {
@@ -159,17 +160,17 @@ impl Train {
         unwritten.map_or(Ok(()), |error| Err(Error::Stage(error)))
     }
 
-    /// What the training does beyond its budget, its images, and how long after one checkpoint the next is due: as the
-    /// settings say, where there are any, and then as the flags say.
-    fn train_config(&self) -> Result<(TrainConfig, Dataset, Duration), Error> {
+    /// What the training does beyond its budget, its images, how long after one checkpoint the next is due, and what is shared:
+    /// as the settings say, where there are any, and then as the flags say.
+    fn train_config(&self) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
         let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
         let data = match (&self.data, &config) {
             (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
             (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
         };
-        let (mut train, checkpoint_interval) = match config {
-            Some(config) => (config.train, config.checkpoint_interval),
-            None => (TrainConfig::default(), CHECKPOINT_INTERVAL),
+        let (mut train, checkpoint_interval, share) = match config {
+            Some(config) => (config.train, config.checkpoint_interval, Some(config.share)),
+            None => (TrainConfig::default(), CHECKPOINT_INTERVAL, None),
         };
         train.seed = self.seed.unwrap_or(train.seed);
         match self.scoring {
@@ -188,7 +189,7 @@ impl Train {
             Some(BnInitMode::Uniform) => train.recipe.bn_init = BnInit::Uniform,
             None => {}
         }
-        Ok((train, data, checkpoint_interval))
+        Ok((train, data, checkpoint_interval, share))
     }
 
     /// Whether the training is one that the cache may know: started from a file, cut short or in another order it is

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache::{Claim, Claimed, Digest, PutOutcome, Store};
-use stages::job::JobResult;
+use stages::job::{Job, JobResult};
 use stages::stage::JobList;
 use stages::train::Finished;
 
@@ -120,15 +120,15 @@ impl<'a> Collector<'a> {
         }
         // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
         // put into it.
-        let (number, job) = (job, self.jobs.job(job));
+        let (number, job) = (job, &self.jobs.job(job));
         let Ok(key) = &job.key() else { return Turn::Own };
-        if let Ok(Some(stored)) = remembered(self.store, &job, key, self.devices) {
+        if let Ok(Some(stored)) = remembered(self.store, job, key, self.devices) {
             return Turn::Done(stored);
         }
-        let Claim::Granted(claim) = self.store.claim(key) else { return Turn::Others };
+        let Claim::Granted(claim) = self.store.claim(key, || about(job)) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(stored) = read(self.store, &job, &record, self.devices)
+            && let Some(stored) = read(self.store, job, &record, self.devices)
         {
             return Turn::Done(stored);
         }
@@ -256,6 +256,11 @@ impl Events for Collector<'_> {
         // After it was stored, so that whoever claims it next finds it.
         lock(&self.claims).remove(&job);
     }
+}
+
+/// What others of a team are told of a job.
+fn about(job: &Job) -> String {
+    format!("{} under {}", job.subject(), job.budget())
 }
 
 /// Some of a collector's jobs, as a list of their own.

@@ -18,6 +18,7 @@ use super::node::{Dag, Node, NodeIndex};
 use super::progress::Progress;
 use super::trainings::{NodeJobs, SoFar, lock};
 use crate::error::Error;
+use crate::person::{PERSON, person};
 
 /// The output of a node.
 #[derive(Clone)]
@@ -226,6 +227,7 @@ impl Run<'_> {
         record.codec = Codec::Bincode2;
         record.provenance.insert("node".into(), node.name.clone());
         record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
+        record.provenance.insert(PERSON.into(), person().into());
         basis.add_to(&mut record.provenance);
         record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
         let stored = if forced { self.store.supersede(&record) } else { self.store.put(&record) };

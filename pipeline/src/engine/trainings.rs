@@ -18,6 +18,7 @@ use super::manifest::TrainingCount;
 use super::node::NodeIndex;
 use super::progress::Progress;
 use crate::error::Error;
+use crate::person::{PERSON, person};
 
 /// What a record says of where its training ran.
 const DEVICE: &str = "device";
@@ -132,6 +133,7 @@ pub(crate) fn job_record(key: Key, finished: &Finished<JobResult>) -> Result<Rec
     let mut record = finished.result.record(key)?;
     record.provenance.insert(DEVICE.into(), finished.device.clone());
     record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
+    record.provenance.insert(PERSON.into(), person().into());
     record.provenance.insert("images_per_second".into(), format!("{:.0}", finished.images_per_second));
     record.cost = Cost { flops: finished.result.training_flops(), elapsed_ms: finished.elapsed_ms };
     Ok(record)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use cache::ShareReport;
 use serde::Serialize;
 
 use super::conditions::Conditions;
@@ -18,6 +19,7 @@ pub(crate) struct RunSummary<'a> {
     pub(crate) conditions: &'a Conditions,
     /// Of the whole command.
     pub(crate) elapsed_ms: u64,
+    pub(crate) shares: &'a [ShareReport],
 }
 
 #[derive(Serialize)]
@@ -33,7 +35,25 @@ struct RunJson<'a> {
     devices: BTreeSet<&'a str>,
     trainings: TrainingCount,
     elapsed_ms: u64,
+    /// What came of each share.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<ShareJson<'a>>,
     result: serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct ShareJson<'a> {
+    place: &'a str,
+    /// Records found in it, put into it, and waiting for it; objects in it that were not used.
+    found: u64,
+    put: u64,
+    waiting: u64,
+    refused: u64,
+}
+
+fn share_json(report: &ShareReport) -> ShareJson<'_> {
+    let ShareReport { ref place, found, put, waiting, refused } = *report;
+    ShareJson { place, found, put, waiting, refused }
 }
 
 /// Prints the outputs of the target's nodes.
@@ -51,7 +71,7 @@ pub(crate) fn print(
         let known = Known { own: target, outputs };
         shown.push((node, node.stage.show_bytes(&node.name, &output.bytes, &known)?));
     }
-    let RunSummary { manifest, conditions, elapsed_ms } = *summary;
+    let RunSummary { manifest, conditions, elapsed_ms, shares } = *summary;
     let devices: BTreeSet<&str> =
         outputs.values().flat_map(|output| &output.basis.devices).map(String::as_str).collect();
     if json {
@@ -67,6 +87,7 @@ pub(crate) fn print(
             devices,
             trainings: manifest.trainings,
             elapsed_ms,
+            shares: shares.iter().map(share_json).collect(),
             result,
         });
     }

@@ -22,5 +22,6 @@ mod sharing;
 mod signals;
 mod staleness;
 mod tables;
+mod team;
 mod training;
 mod weights;

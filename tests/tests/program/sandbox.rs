@@ -179,6 +179,8 @@ impl Sandbox {
         command.args(arguments).arg("--cache").arg(self.cache()).current_dir(self.dir.path());
         // Without a folder there, Mesa's Vulkan layers complain about it on standard error.
         command.env("XDG_RUNTIME_DIR", self.dir.path()).env_remove("NAS_CACHE");
+        command.env("XDG_CONFIG_HOME", self.dir.path().join("config"));
+        command.env_remove("NAS_SHARE").env_remove("NAS_TRUST");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

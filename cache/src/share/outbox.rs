@@ -1,0 +1,105 @@
+//! The outbox: what waits to be put into a share.
+//!
+//! A file for each share and record, with the record's envelope, or an empty one for weights, which lie in the cache folder
+//! as they are. It is there before the record is stored and goes when the share has it, so that neither a kill nor a share
+//! that is away loses anything.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::folder;
+use crate::spool::{Spool, Spooled};
+use crate::{Digest, Error, Kind, Result};
+
+/// Where it lies in a cache folder.
+const FOLDER: &str = "outbox";
+const SUFFIX: &str = "outgoing";
+const WEIGHTS: &str = "weights";
+
+/// What waits for one share.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    path: PathBuf,
+    weights: PathBuf,
+}
+
+/// What a file of an outbox holds.
+pub(crate) enum Outgoing {
+    Record(Kind, Digest, Vec<u8>),
+    Weights(Digest, Vec<u8>),
+    /// Nothing that could be shared.
+    Unusable,
+    /// It is gone: another process was quicker.
+    Gone,
+}
+
+impl Outbox {
+    /// That for the share at `place`.
+    pub(crate) fn of(cache: &Path, place: &str) -> Self {
+        let name = Digest::of("nas-pipeline outbox v1", place.as_bytes()).to_string();
+        Self { path: cache.join(FOLDER).join(&name[..16]), weights: cache.join(crate::weights::FOLDER) }
+    }
+
+    /// Adds a record's envelope; durable when this returns.
+    pub(crate) fn add(&self, kind: Kind, digest: &Digest, envelope: &[u8]) -> Result<PathBuf> {
+        self.write(&format!("{kind}-{digest}"), envelope)
+    }
+
+    /// Adds weights that the cache folder keeps.
+    pub(crate) fn add_weights(&self, digest: &Digest) -> Result<PathBuf> {
+        self.write(&format!("{WEIGHTS}-{digest}"), &[])
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path.join(format!("{name}.{SUFFIX}"));
+        let write = || {
+            std::fs::create_dir_all(&self.path)?;
+            let mut file = folder::unfinished(&self.path)?;
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            folder::try_sync_folder(&self.path)
+        };
+        write().map_err(Error::io("write", &path))?;
+        Ok(path)
+    }
+
+    /// The files in it, sorted by name.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = folder::files(&self.path).unwrap_or_default();
+        files.retain(|file| file.extension().is_some_and(|suffix| suffix == SUFFIX));
+        files
+    }
+
+    /// What a file of it holds.
+    pub(crate) fn read(&self, file: &Path) -> Outgoing {
+        let name = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once('-'));
+        let Some((kind, Ok(digest))) = name.map(|(kind, digest)| (kind, digest.parse::<Digest>())) else {
+            return Outgoing::Unusable;
+        };
+        let path = if kind == WEIGHTS { self.weights.join(digest.to_string()) } else { file.to_path_buf() };
+        let bytes = match Spool::read(&path) {
+            Spooled::Bytes(bytes) => bytes,
+            Spooled::Missing if file.exists() => return Outgoing::Unusable,
+            Spooled::Missing => return Outgoing::Gone,
+            Spooled::Unreadable(_) => return Outgoing::Unusable,
+        };
+        match (kind, kind.parse::<Kind>()) {
+            (WEIGHTS, _) if crate::weights::digest_of(&bytes) == digest => Outgoing::Weights(digest, bytes),
+            (_, Ok(kind)) => Outgoing::Record(kind, digest, bytes),
+            _ => Outgoing::Unusable,
+        }
+    }
+
+    /// Takes a file out of it. What cannot be removed is offered again, to a share that has it.
+    pub(crate) fn remove(file: &Path) {
+        let _ = folder::remove_file(file);
+    }
+}
+
+/// How many files wait in all outboxes of a cache folder, those for shares that are not in use included.
+pub(crate) fn waiting(cache: &Path) -> u64 {
+    let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
+    let count = |path: PathBuf| Outbox { path, weights: PathBuf::new() }.files().len() as u64;
+    outboxes.into_iter().map(count).sum()
+}

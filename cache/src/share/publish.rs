@@ -1,0 +1,139 @@
+//! Putting what waits in the outboxes into the shares, beside whatever else the process does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::lease::Lease;
+use super::outbox::{Outbox, Outgoing};
+use super::{Offered, Share};
+use crate::tier::ObjectName;
+
+/// How often what is left is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// A share with its outbox.
+pub(crate) type Route = (Arc<Share>, Outbox);
+
+/// What the thread is told.
+enum Task {
+    /// A file waits in the outbox of the share with this number.
+    Put(usize, PathBuf),
+    /// A lease is to be given up, after all that was told before.
+    Release(Lease),
+    /// All that waits in the outboxes is to be put.
+    PutAll,
+    /// A process with this token is dead.
+    Forget(String),
+    /// Somebody waits until all that was told before is done, as far as it can be.
+    Flush(Sender<()>),
+}
+
+/// The thread that puts.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    tasks: Option<Sender<Task>>,
+    thread: Option<JoinHandle<()>>,
+    is_ending: Arc<AtomicBool>,
+}
+
+impl Publisher {
+    /// Where no thread can be had, everything stays in the outboxes.
+    pub(crate) fn start(routes: Vec<Route>) -> Self {
+        let (tasks, told) = mpsc::channel();
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let ending = Arc::clone(&is_ending);
+        let work = move || {
+            loop {
+                match told.recv_timeout(AGAIN) {
+                    Ok(_) if ending.load(Relaxed) => return,
+                    Ok(Task::Put(number, file)) => put(&routes[number], &file),
+                    Ok(Task::Release(lease)) => drop(lease),
+                    Ok(Task::Forget(token)) => {
+                        let name = ObjectName::of_owner(&token);
+                        for (share, _) in &routes {
+                            // Where it cannot be said now, the others find out when its lease ends.
+                            let _ = share.attempt(|tier| tier.remove(&name));
+                        }
+                    }
+                    Ok(Task::Flush(done)) => {
+                        put_all(&routes, &ending);
+                        let _ = done.send(());
+                    }
+                    Ok(Task::PutAll) | Err(RecvTimeoutError::Timeout) => put_all(&routes, &ending),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("sharing".to_owned()).spawn(work).ok();
+        Self { tasks: thread.is_some().then_some(tasks), thread, is_ending }
+    }
+
+    pub(crate) fn put(&self, number: usize, file: PathBuf) {
+        self.tell(Task::Put(number, file));
+    }
+
+    /// Puts what earlier processes have left.
+    pub(crate) fn put_all(&self) {
+        self.tell(Task::PutAll);
+    }
+
+    pub(crate) fn release(&self, lease: Lease) {
+        self.tell(Task::Release(lease));
+    }
+
+    pub(crate) fn forget(&self, token: String) {
+        self.tell(Task::Forget(token));
+    }
+
+    /// Waits until all that was put so far is in the shares, or cannot be now, or the time is over.
+    pub(crate) fn flush(&self, time_max: Duration) {
+        let (done, all_done) = mpsc::channel();
+        self.tell(Task::Flush(done));
+        let _ = all_done.recv_timeout(time_max);
+    }
+
+    /// One that is told after the thread has ended is dropped, and a lease with it given up.
+    fn tell(&self, task: Task) {
+        if let Some(tasks) = &self.tasks {
+            let _ = tasks.send(task);
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // What waits lies in the outboxes; only the operation that goes on now is waited for.
+        self.is_ending.store(true, Relaxed);
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn put_all(routes: &[Route], ending: &AtomicBool) {
+    for route in routes {
+        for file in route.1.files() {
+            if ending.load(Relaxed) || route.0.is_away() {
+                break;
+            }
+            put(route, &file);
+        }
+    }
+}
+
+fn put((share, outbox): &Route, file: &std::path::Path) {
+    let offered = match outbox.read(file) {
+        Outgoing::Record(kind, digest, envelope) => share.offer(kind, &digest, &envelope),
+        Outgoing::Weights(digest, bytes) => share.offer_weights(&digest, &bytes),
+        Outgoing::Unusable => Offered::Never,
+        Outgoing::Gone => return,
+    };
+    if offered != Offered::Later {
+        Outbox::remove(file);
+    }
+}

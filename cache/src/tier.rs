@@ -1,0 +1,119 @@
+//! Tiers: places that a team shares, which hold plain objects under names.
+//!
+//! An object never changes: it is written once under a name that nobody has, and everyone reads it from then on. What
+//! lies in a tier may be of anyone's making, so that whoever reads it checks it ([`crate::object`]); a tier itself only
+//! makes sure that names stay within it, and that nothing it reads is without end.
+
+pub(crate) mod folder;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Digest, Kind};
+
+/// An object's bytes, at most: weights of a supernet are the largest.
+pub(crate) const OBJECT_BYTES_MAX: u64 = 1 << 30;
+/// How long reading one object, or listing, may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Names that a listing takes in, at most.
+pub(crate) const LISTED_MAX: usize = 2_000_000;
+
+/// The name of an object in a tier: folders and a name, separated by `/`, made of digests and fixed words alone, so that
+/// none climbs out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ObjectName(String);
+
+impl ObjectName {
+    /// That of a record. Where an object is no good, another has the next version.
+    pub(crate) fn of_record(kind: Kind, digest: &Digest, version: u32) -> Self {
+        let digest = digest.to_string();
+        let name = format!("{kind}/{}/{digest}", &digest[..2]);
+        Self(if version == 0 { name } else { format!("{name}.{version}") })
+    }
+
+    /// That of weights.
+    pub(crate) fn of_weights(digest: &Digest) -> Self {
+        let digest = digest.to_string();
+        Self(format!("{}/{}/{digest}", crate::weights::FOLDER, &digest[..2]))
+    }
+
+    /// That of a lease on a record, of which the highest generation counts.
+    pub(crate) fn of_lease(record: &str, generation: u64) -> Self {
+        Self(format!("{LEASES}/{record}.{generation}"))
+    }
+
+    /// That of the life sign of a process that holds leases. A token is read from a tier: one that is none names nothing.
+    pub(crate) fn of_owner(token: &str) -> Self {
+        let token: String = token.chars().filter(char::is_ascii_hexdigit).take(64).collect();
+        Self(format!("owners/{token}"))
+    }
+
+    /// That of the stamp, which says in which format a tier is.
+    pub(crate) fn stamp() -> Self {
+        Self("format".to_owned())
+    }
+
+    /// Its parts: folders, then the name itself.
+    pub(crate) fn parts(&self) -> (Vec<&str>, &str) {
+        let mut folders: Vec<&str> = self.0.split('/').collect();
+        let name = folders.pop().unwrap_or_default();
+        (folders, name)
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The folder of leases.
+pub(crate) const LEASES: &str = "leases";
+
+/// Why a tier did not do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// What is under the name is no object: a link, a folder, something without end, or not to be read.
+    NoObject(String),
+    /// It cannot be reached, read or written now.
+    Unreachable(String),
+    /// It can be read, and not be written to.
+    ReadOnly(String),
+}
+
+/// What became of an object that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Stored,
+    /// There is something under that name already, which stays.
+    AlreadyThere,
+}
+
+/// The names that a listing found.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) names: Vec<String>,
+    /// Whether these are all.
+    pub(crate) is_complete: bool,
+}
+
+/// A place that a team shares. All methods may be called from many threads.
+pub(crate) trait Tier: Send + Sync + fmt::Debug {
+    /// The bytes of an object, at most so many; none where there is none.
+    fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure>;
+
+    /// Puts an object where nothing has its name. Readers see all of it or nothing; it is durable when this returns.
+    fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure>;
+
+    /// Puts something in the place of what has its name, if anything has. For life signs, which alone change.
+    fn replace(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Failure>;
+
+    /// Removes what has this name; that it is missing is fine.
+    fn remove(&self, name: &ObjectName) -> Result<(), Failure>;
+
+    /// The names of all objects in a folder, those in folders below it included, without their folders; in any order.
+    fn list(&self, folder: &str) -> Result<Listed, Failure>;
+
+    /// Whether it holds nothing at all.
+    fn is_empty(&self) -> Result<bool, Failure>;
+}
