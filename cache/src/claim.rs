@@ -164,6 +164,14 @@ impl Claims {
         since.elapsed() < LEASE
     }
 
+    /// Whether any owner but this process lives.
+    pub(crate) fn others_live(&self) -> bool {
+        let owners = folder::files(&self.path).unwrap_or_default().into_iter();
+        let owners = owners.filter(|file| file.extension().is_some_and(|suffix| suffix == OWNER_SUFFIX));
+        let mut tokens = owners.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()));
+        tokens.any(|token| self.token() != Some(&token) && self.lives(&token))
+    }
+
     /// Removes what dead processes have left; their tokens.
     pub(crate) fn clean(&self) -> Vec<String> {
         let mut dead = Vec::new();

@@ -29,6 +29,9 @@ pub(crate) const SMALL_PAYLOAD_BYTES_MAX: usize = 64 << 10;
 
 const MIB: usize = 1 << 20;
 
+/// Rows that are erased with the tables around each rewritten; for more, all tables are.
+const ONE_BY_ONE_MAX: usize = 64;
+
 impl Family {
     const ALL: [Self; 4] = [Self::Records, Self::Blobs, Self::Manifests, Self::Quarantine];
 
@@ -242,6 +245,12 @@ impl Database {
         self.flush()?;
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        if rows.len() > ONE_BY_ONE_MAX {
+            for family in Family::ALL {
+                self.db.compact_range_cf_opt(self.family(family)?, None::<&[u8]>, None::<&[u8]>, &options);
+            }
+            return Ok(());
+        }
         for &(family, row) in rows {
             self.db.compact_range_cf_opt(self.family(family)?, Some(row), Some(row), &options);
         }

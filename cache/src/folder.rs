@@ -12,6 +12,8 @@
 //! set-aside/           spool files that are no intact records or contradict a stored one
 //! claims/              which process is computing what (see `claim`)
 //! checkpoints/         how far computations have come that are not done (see `checkpoint`)
+//! outbox/              what waits for shares (see `share::outbox`)
+//! pins                 records that people want to keep (see `pins`)
 //! weights/             state that records name and that is too large for them (see `weights`)
 //! reserve              a little room for the moment when the disk is full (see `reserve`)
 //! ```

@@ -1,9 +1,14 @@
 //! Deleting records for good.
 
-use crate::database::{Family, row_name};
+use std::path::PathBuf;
+
+use crate::database::{Database, Family, row_name};
 use crate::listing::time_row_name;
 use crate::lookup::Lookup;
-use crate::{Digest, Error, Kind, Result, Store};
+use crate::{Digest, Error, Kind, Result, Store, folder};
+
+/// Records that are looked up and deleted at once.
+const AT_ONCE: usize = 1 << 16;
 
 impl Store {
     /// Deletes a record for good, from the database and from the spool, and says whether there was one.
@@ -11,20 +16,65 @@ impl Store {
     /// # Errors
     /// [`Error::NotWriter`] where another process is the writer, and when the folder cannot be written to.
     pub fn remove(&self, kind: Kind, digest: &Digest) -> Result<bool> {
+        Ok(self.remove_all(&[(kind, *digest)])? > 0)
+    }
+
+    /// As [`Store::remove`] for many records; how many there were.
+    ///
+    /// # Errors
+    /// As [`Store::remove`].
+    pub fn remove_all(&self, records: &[(Kind, Digest)]) -> Result<u64> {
         let Some(database) = self.writer() else {
             return Err(Error::NotWriter(self.path().to_path_buf()));
         };
-        let guard = self.guard(digest);
-        let Lookup::Found(record) = self.finder_held(kind, digest, &guard).find()? else { return Ok(false) };
-        let row = row_name(kind, digest);
-        let time_row = time_row_name(record.created_unix_ms, digest);
-        let mut rows: Vec<(Family, &[u8])> = Family::places(kind).iter().map(|f| (*f, &row[..])).collect();
-        if kind == Kind::Manifest {
-            rows.push((Family::Manifests, &time_row));
+        let mut removed = 0;
+        for part in records.chunks(AT_ONCE) {
+            removed += self.remove_part(database, part)?;
         }
-        // The spool first: a file there would be taken in again.
-        self.spool.remove(kind, digest)?;
-        database.erase(&rows).map_err(|failure| failure.into_error("write", database.path()))?;
-        Ok(true)
+        Ok(removed)
+    }
+
+    fn remove_part(&self, database: &Database, records: &[(Kind, Digest)]) -> Result<u64> {
+        let (mut rows, mut removed): (Vec<(Family, Vec<u8>)>, u64) = (Vec::new(), 0);
+        for (kind, digest) in records {
+            let guard = self.guard(digest);
+            let Lookup::Found(record) = self.finder_held(*kind, digest, &guard).find()? else { continue };
+            removed += 1;
+            let row = row_name(*kind, digest);
+            rows.extend(Family::places(*kind).iter().map(|&family| (family, row.to_vec())));
+            if *kind == Kind::Manifest {
+                rows.push((Family::Manifests, time_row_name(record.created_unix_ms, digest)));
+            }
+            // The spool first: a file there would be taken in again.
+            self.spool.remove(*kind, digest)?;
+        }
+        if !rows.is_empty() {
+            let rows: Vec<(Family, &[u8])> = rows.iter().map(|(family, row)| (*family, &row[..])).collect();
+            database.erase(&rows).map_err(|failure| failure.into_error("write", database.path()))?;
+        }
+        Ok(removed)
+    }
+
+    /// The files of weights, with their sizes in bytes; damaged ones too, under the digest of what they should hold.
+    ///
+    /// # Errors
+    /// When the folder of weights is there and cannot be read.
+    pub fn weights_kept(&self) -> Result<Vec<(Digest, u64)>> {
+        let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
+        let files = self.weight_files()?.into_iter();
+        Ok(files.filter_map(|(name, path)| Some((name.parse().ok()?, size(path)))).collect())
+    }
+
+    /// Deletes a file of weights.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove_weights(&self, digest: &Digest) -> Result<()> {
+        folder::remove_file(&self.weights_path(digest))
+    }
+
+    /// Whether another process that uses the folder computes something, or has just died.
+    pub fn is_at_work_elsewhere(&self) -> bool {
+        self.claims().others_live()
     }
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::Journal;
 use crate::object;
+use crate::sharing::{FOUND_IN, PRODUCER};
 use crate::tier::folder::FolderTier;
 use crate::tier::{Failure, OBJECT_BYTES_MAX, ObjectName, Put, Tier};
 use crate::trust::{Identity, PublicKey, Trust, Verdict};
@@ -129,7 +130,7 @@ impl Share {
         Self::of(path.display().to_string(), Box::new(FolderTier::new(path)), trust, identity, journal)
     }
 
-    fn of(
+    pub(crate) fn of(
         place: String,
         tier: Box<dyn Tier>,
         trust: &Arc<Trust>,
@@ -297,7 +298,14 @@ impl Share {
             }
             Verdict::Refused(reason) => return Err(reason.to_owned()),
         }
-        Ok(object.record)
+        let mut record = object.record;
+        record.provenance.insert(FOUND_IN.to_owned(), self.place.clone());
+        match object.producer {
+            Some(producer) => record.provenance.insert(PRODUCER.to_owned(), producer.to_string()),
+            // What an object says of this is nobody's word.
+            None => record.provenance.remove(PRODUCER),
+        };
+        Ok(record)
     }
 
     fn refuse(&self, name: &ObjectName, reason: &str) {

@@ -11,10 +11,15 @@ use crate::share::lease::{Held, Lease, Leased, Leases};
 use crate::share::outbox::Outbox;
 use crate::share::publish::Publisher;
 use crate::share::{Offered, Share, lock};
-use crate::{Digest, Kind, Record, Result, ShareReport, Sharing, Store, Warning};
+use crate::tier::bundle::{Bundle, NewBundle};
+use crate::{Digest, Identity, Kind, Record, Result, ShareReport, Sharing, Store, Trust, Warning, weights};
 
 /// The name in a record's provenance of the share that it was found in.
 pub const FOUND_IN: &str = "found in";
+/// The name there of the key that signed it.
+pub const PRODUCER: &str = "producer";
+/// What a record's provenance says of this copy of it alone.
+const OF_THE_COPY: [&str; 2] = [FOUND_IN, PRODUCER];
 /// Copies at once: most of a copy is waiting for a disk or a network.
 const COPIES: usize = 8;
 
@@ -97,8 +102,7 @@ impl Store {
     /// A record that a share has; it is kept here from then on.
     pub(crate) fn find_shared(&self, kind: Kind, digest: &Digest, latest: bool) -> Option<Record> {
         for share in &self.shared.as_ref()?.shares {
-            if let Some(mut record) = share.find(kind, digest, latest) {
-                record.provenance.insert(FOUND_IN.to_owned(), share.place().to_owned());
+            if let Some(record) = share.find(kind, digest, latest) {
                 Journal::count(&self.journal.from_shares);
                 if let Err(error) = self.keep_found(&record) {
                     self.journal.warn_once(Warning::NotWritten { message: error.to_string() });
@@ -158,41 +162,7 @@ impl Store {
     /// # Errors
     /// Only if the store cannot be read for a reason other than damage.
     pub fn push(&self) -> Result<Vec<PushReport>> {
-        let Some(shared) = &self.shared else { return Ok(Vec::new()) };
-        let mut reports = Vec::new();
-        for share in &shared.shares {
-            let counts = Counts::default();
-            for kind in Kind::ALL {
-                let there = share.list(kind).unwrap_or_default();
-                let offer = |record: Result<Record>| {
-                    let mut record = record?;
-                    if there.contains(record.key.digest()) {
-                        counts.there.fetch_add(1, Relaxed);
-                        return Ok(());
-                    }
-                    record.provenance.remove(FOUND_IN);
-                    let (kind, digest) = (record.key.kind(), *record.key.digest());
-                    counts.add(share.offer(kind, &digest, &record.to_bytes()));
-                    Ok(())
-                };
-                each_of(self.iter(kind)?, offer)?;
-            }
-            let there = share.list_weights().unwrap_or_default();
-            each_of(self.weight_files()?.into_iter(), |(name, path)| {
-                let Ok(digest) = name.parse::<Digest>() else { return Ok(()) };
-                match std::fs::read(path) {
-                    _ if there.contains(&digest) => drop(counts.there.fetch_add(1, Relaxed)),
-                    Ok(bytes) if crate::weights::digest_of(&bytes) == digest => {
-                        counts.add(share.offer_weights(&digest, &bytes));
-                    }
-                    // Damaged: nobody wants it.
-                    _ => {}
-                }
-                Ok(())
-            })?;
-            reports.push(counts.report(share));
-        }
-        Ok(reports)
+        self.shared.iter().flat_map(|shared| &shared.shares).map(|share| self.push_to(share)).collect()
     }
 
     /// Copies every record of every share into this store, and all weights. What is not believed is left and reported.
@@ -200,42 +170,101 @@ impl Store {
     /// # Errors
     /// Only if the store cannot be read or written.
     pub fn pull(&self) -> Result<Vec<PushReport>> {
-        let Some(shared) = &self.shared else { return Ok(Vec::new()) };
-        let mut reports = Vec::new();
-        for share in &shared.shares {
-            let counts = Counts::default();
-            for kind in Kind::ALL {
-                let digests = share.list(kind).unwrap_or_default();
-                each_of(digests.into_iter(), |digest| {
-                    if self.has(kind, &digest)? {
-                        counts.there.fetch_add(1, Relaxed);
-                        return Ok(());
-                    }
-                    let Some(mut record) = share.find(kind, &digest, true) else {
-                        counts.left.fetch_add(1, Relaxed);
-                        return Ok(());
-                    };
-                    record.provenance.insert(FOUND_IN.to_owned(), share.place().to_owned());
-                    self.keep_found(&record)?;
-                    counts.copied.fetch_add(1, Relaxed);
-                    Ok(())
-                })?;
-            }
-            each_of(share.list_weights().unwrap_or_default().into_iter(), |digest| {
-                if self.has_own_weights(&digest) {
+        self.shared.iter().flat_map(|shared| &shared.shares).map(|share| self.pull_from(share)).collect()
+    }
+
+    /// Copies every record and all weights of this store into a new file, signed where there is somebody to sign.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the store not be read.
+    pub fn export(&self, file: &Path, identity: Option<Identity>) -> Result<PushReport> {
+        let bundle = Arc::new(NewBundle::create(file)?);
+        let (trust, identity) = (Arc::new(Trust::default()), Arc::new(identity));
+        let tier = Box::new(Arc::clone(&bundle));
+        let share = Share::of(file.display().to_string(), tier, &trust, &identity, &self.journal);
+        let report = self.push_to(&share)?;
+        drop(share);
+        // Nobody else has it any more.
+        if let Some(bundle) = Arc::into_inner(bundle) {
+            bundle.finish()?;
+        }
+        Ok(report)
+    }
+
+    /// Copies every record of a bundle into this store, and all weights. What is not believed is left and reported.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no bundle, or the store not be written.
+    pub fn import(&self, file: &Path, trust: Trust) -> Result<PushReport> {
+        let tier = Box::new(Bundle::open(file)?);
+        let place = file.display().to_string();
+        let share = Share::of(place, tier, &Arc::new(trust), &Arc::new(None), &self.journal);
+        self.pull_from(&share)
+    }
+
+    fn push_to(&self, share: &Share) -> Result<PushReport> {
+        let counts = Counts::default();
+        for kind in Kind::ALL {
+            let there = share.list(kind).unwrap_or_default();
+            each_of(self.iter(kind)?, |record| {
+                let mut record = record?;
+                if there.contains(record.key.digest()) {
                     counts.there.fetch_add(1, Relaxed);
-                } else if let Some(bytes) = share.find_weights(&digest) {
-                    self.keep_found_weights(&digest, &bytes)?;
-                    counts.copied.fetch_add(1, Relaxed);
-                } else {
-                    counts.left.fetch_add(1, Relaxed);
+                    return Ok(());
                 }
+                for name in OF_THE_COPY {
+                    record.provenance.remove(name);
+                }
+                let (kind, digest) = (record.key.kind(), *record.key.digest());
+                counts.add(share.offer(kind, &digest, &record.to_bytes()));
                 Ok(())
             })?;
-            reports.push(counts.report(share));
         }
+        let there = share.list_weights().unwrap_or_default();
+        each_of(self.weight_files()?.into_iter(), |(name, path)| {
+            let Ok(digest) = name.parse::<Digest>() else { return Ok(()) };
+            if there.contains(&digest) {
+                counts.there.fetch_add(1, Relaxed);
+            } else if let Ok(bytes) = std::fs::read(path)
+                && weights::digest_of(&bytes) == digest
+            {
+                counts.add(share.offer_weights(&digest, &bytes));
+            }
+            Ok(())
+        })?;
+        Ok(counts.report(share))
+    }
+
+    fn pull_from(&self, share: &Share) -> Result<PushReport> {
+        let counts = Counts::default();
+        for kind in Kind::ALL {
+            each_of(share.list(kind).unwrap_or_default().into_iter(), |digest| {
+                if self.has(kind, &digest)? {
+                    counts.there.fetch_add(1, Relaxed);
+                    return Ok(());
+                }
+                let Some(record) = share.find(kind, &digest, true) else {
+                    counts.left.fetch_add(1, Relaxed);
+                    return Ok(());
+                };
+                self.keep_found(&record)?;
+                counts.copied.fetch_add(1, Relaxed);
+                Ok(())
+            })?;
+        }
+        each_of(share.list_weights().unwrap_or_default().into_iter(), |digest| {
+            if self.has_own_weights(&digest) {
+                counts.there.fetch_add(1, Relaxed);
+            } else if let Some(bytes) = share.find_weights(&digest) {
+                self.keep_found_weights(&digest, &bytes)?;
+                counts.copied.fetch_add(1, Relaxed);
+            } else {
+                counts.left.fetch_add(1, Relaxed);
+            }
+            Ok(())
+        })?;
         self.sync()?;
-        Ok(reports)
+        Ok(counts.report(share))
     }
 }
 

@@ -137,6 +137,10 @@ impl Store {
         Claim::Granted(claimed)
     }
 
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// Whether the disk is full, and what was put since then lies in the little room that was kept for it. Whoever
     /// computes should come to an end.
     pub fn is_out_of_room(&self) -> bool {

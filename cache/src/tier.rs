@@ -4,6 +4,7 @@
 //! lies in a tier may be of anyone's making, so that whoever reads it checks it ([`crate::object`]); a tier itself only
 //! makes sure that names stay within it, and that nothing it reads is without end.
 
+pub(crate) mod bundle;
 pub(crate) mod folder;
 
 use std::fmt;
@@ -116,4 +117,30 @@ pub(crate) trait Tier: Send + Sync + fmt::Debug {
 
     /// Whether it holds nothing at all.
     fn is_empty(&self) -> Result<bool, Failure>;
+}
+
+impl<T: Tier + ?Sized> Tier for std::sync::Arc<T> {
+    fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
+        (**self).get(name, bytes_max)
+    }
+
+    fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure> {
+        (**self).put_if_absent(name, bytes)
+    }
+
+    fn replace(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Failure> {
+        (**self).replace(name, bytes)
+    }
+
+    fn remove(&self, name: &ObjectName) -> Result<(), Failure> {
+        (**self).remove(name)
+    }
+
+    fn list(&self, folder: &str) -> Result<Listed, Failure> {
+        (**self).list(folder)
+    }
+
+    fn is_empty(&self) -> Result<bool, Failure> {
+        (**self).is_empty()
+    }
 }

@@ -105,7 +105,7 @@ impl Store {
         Ok(files)
     }
 
-    fn weights_path(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn weights_path(&self, digest: &Digest) -> PathBuf {
         self.path().join(FOLDER).join(digest.to_string())
     }
 }

@@ -268,6 +268,53 @@ fn everything_is_pushed_and_pulled() {
     assert!(ben.weights(&weights).is_some());
 }
 
+#[test]
+fn a_bundle_is_a_share_in_one_file() {
+    let team = Team::new();
+    let ada = Store::open(team.cache("ada")).unwrap();
+    ada.put_many(&(0..300).map(record).collect::<Vec<_>>()).unwrap();
+    let weights = ada.keep_weights(b"numbers").unwrap();
+    let file = team.dir.path().join("nas.tar");
+    let identity = Identity::generate().unwrap();
+    let key = identity.public();
+    let report = ada.export(&file, Some(identity)).unwrap();
+    assert_eq!((report.copied, report.there, report.left), (301, 0, 0));
+
+    let mut trust = Trust::default();
+    trust.policy = TrustPolicy::Require;
+    let ben = Store::open(team.cache("ben")).unwrap();
+    assert_eq!(ben.import(&file, trust.clone()).unwrap().left, 300, "a stranger's");
+    trust.set(key, Known { name: String::new(), is_trusted: true });
+    assert_eq!(ben.import(&file, trust.clone()).unwrap().copied, 300);
+    assert_eq!(ben.import(&file, trust).unwrap().there, 301);
+    let found = ben.get(&record(7).key).unwrap().unwrap();
+    assert_eq!(found.provenance[cache::PRODUCER], key.to_string());
+    assert!(ben.weights(&weights).is_some() && ben.verify().unwrap().is_clean());
+
+    // Unpacked, it is a share.
+    let unpacked =
+        std::process::Command::new("tar").arg("-xf").arg(&file).arg("-C").arg(team.share()).status();
+    assert!(unpacked.unwrap().success());
+    assert!(team.open("cleo").get(&record(299).key).unwrap().is_some());
+
+    // Cut, or changed anywhere, it gives what is whole, or says that it is no bundle.
+    let whole = fs::read(&file).unwrap();
+    for place in (0..whole.len()).step_by(whole.len() / 50) {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 4;
+        for bytes in [&damaged, &whole[..place]] {
+            fs::write(&file, bytes).unwrap();
+            let dora = Store::open(team.cache(&format!("dora {place} {}", bytes.len()))).unwrap();
+            let copied = dora.import(&file, Trust::default()).map_or(0, |report| report.copied);
+            let found = (0..300).filter(|&n| {
+                let found = dora.get(&record(n).key).unwrap();
+                found.is_some_and(|found| found.payload == record(n).payload)
+            });
+            assert_eq!(found.count() + usize::from(dora.weights(&weights).is_some()), copied as usize);
+        }
+    }
+}
+
 /// A share of which every second object is something else: nothing wrong is found, and nothing is without end.
 #[test]
 fn a_hostile_colleague_is_not_believed() {

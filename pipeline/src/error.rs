@@ -97,6 +97,11 @@ pub(crate) enum Error {
     )]
     DamagedCache { records: u64, weights: u64, unlisted: u64 },
     #[error(
+        "another process is at work in {}, and what it makes could be taken for what nobody needs; try again when it has ended",
+        folder.display()
+    )]
+    AtWork { folder: PathBuf },
+    #[error(
         "{left} records or files of weights could not be copied; the warnings above say why, and the same command goes on from \
          there"
     )]

@@ -1,16 +1,19 @@
 //! `pipeline cache`: what is in the cache folder, whether it is whole, and what is shared.
 
+mod gc;
+mod remove;
 mod share;
 
-use cache::{Digest, Kind, PublicKey, Store};
+use cache::{Kind, PublicKey};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use super::Global;
-use super::explain::is_hexadecimal;
 use super::folder::warn;
+use super::given::path;
 use crate::error::Error;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
@@ -43,6 +46,24 @@ enum Action {
     #[command(after_help = "Example:
   pipeline cache pull --share /mnt/team/nas")]
     Pull,
+    /// Copy every record and all weights of the cache into one file, for somebody without a share
+    ///
+    /// It is a tar file: unpacked into an empty folder, it is a share.
+    #[command(after_help = "Example:
+  pipeline cache export nas.tar")]
+    Export {
+        /// The file to write
+        #[arg(value_name = "FILE", value_parser = path())]
+        file: PathBuf,
+    },
+    /// Copy every record and all weights of such a file into the cache
+    #[command(after_help = "Example:
+  pipeline cache import nas.tar --trust require")]
+    Import {
+        /// The file to read
+        #[arg(value_name = "FILE", value_parser = path())]
+        file: PathBuf,
+    },
     /// Make the key that signs what this person shares, and print its public half; prints that of the key that is there already
     #[command(after_help = "Example:
   pipeline cache keygen")]
@@ -69,14 +90,34 @@ enum Action {
     },
     /// Delete records for good, so that they are computed again
     ///
-    /// A node's output that was made from a deleted training stays: delete it too, or `run --force` the node.
+    /// A node's output that was made from a deleted training stays: delete it too, or `run --force` the node. What a share has
+    /// is found there again.
     #[command(after_help = "Examples:
   pipeline cache rm 3f9a51c2b7
-  pipeline cache rm training/3f9a51c2b7 node-output/09bd77")]
-    Rm {
-        /// The first digits of a key, at least six, with or without its kind
-        #[arg(value_name = "KEY", required = true)]
-        keys: Vec<String>,
+  pipeline cache rm training/3f9a51c2b7 node-output/09bd77
+  pipeline cache rm --producer ada@laptop --dry-run")]
+    Rm(remove::Remove),
+    /// Make room: delete what the last runs do not need
+    ///
+    /// What a run needs is the outputs of its nodes and the trainings behind them; of one that did not finish, all that was made
+    /// since it began. What is pinned stays. A share is left as it is.
+    #[command(after_help = "Examples:
+  pipeline cache gc --dry-run
+  pipeline cache gc --keep-runs 3 --older 7d
+  pipeline cache gc --size 2GB")]
+    Gc(gc::Gc),
+    /// Keep a run and what it needs, or a record, whatever `gc` would delete; list what is kept so
+    #[command(after_help = "Examples:
+  pipeline cache pin
+  pipeline cache pin 3f9a51c2
+  pipeline cache pin 3f9a51c2 --remove")]
+    Pin {
+        /// The first digits, at least six, of a run's id or of a key
+        #[arg(value_name = "RUN|KEY")]
+        key: Option<String>,
+        /// Keep it no more
+        #[arg(long, requires = "key")]
+        remove: bool,
     },
 }
 
@@ -113,11 +154,15 @@ impl Cache {
             Action::Verify => verify(global),
             Action::Push => share::push(global),
             Action::Pull => share::pull(global),
+            Action::Export { file } => share::export(global, file),
+            Action::Import { file } => share::import(global, file),
             Action::Keygen => share::keygen(global),
             Action::Trust { key: None, .. } => share::list(global),
             Action::Trust { key: Some(key), name } => share::set(global, *key, Some(name)),
             Action::Revoke { producer } => share::set(global, *producer, None),
-            Action::Rm { keys } => remove(global, keys),
+            Action::Rm(command) => command.run(global),
+            Action::Gc(command) => command.run(global),
+            Action::Pin { key, remove } => gc::pin(global, key.as_deref(), *remove),
         }
     }
 }
@@ -260,60 +305,5 @@ fn verify(global: &Global) -> Result<(), Error> {
     match (damaged, damaged_weights, unlisted) {
         (0, 0, 0) => Ok(()),
         (records, weights, unlisted) => Err(Error::DamagedCache { records, weights, unlisted }),
-    }
-}
-
-#[derive(Serialize)]
-struct RemovedJson {
-    removed: Vec<String>,
-}
-
-/// Fewest digits of a key that are taken for one.
-const DIGITS_MIN: usize = 6;
-
-fn remove(global: &Global, keys: &[String]) -> Result<(), Error> {
-    let store = global.open()?;
-    let mut found = Vec::new();
-    for key in keys {
-        found.push(resolve(&store, key)?);
-    }
-    let mut removed = Vec::new();
-    for (kind, digest) in found {
-        if store.remove(kind, &digest)? {
-            removed.push(format!("{kind}/{digest}"));
-        }
-    }
-    warn(&store);
-    if global.json {
-        return output::json(&RemovedJson { removed });
-    }
-    output::result(&removed.iter().map(|key| format!("removed {key}")).collect::<Vec<_>>().join("\n"))
-}
-
-/// The one record that is meant.
-fn resolve(store: &Store, key: &str) -> Result<(Kind, Digest), Error> {
-    let refused = |problem: String| Error::Flag { flag: "KEY", value: key.to_owned(), problem };
-    let (kinds, digits) = match key.split_once('/') {
-        Some((kind, digits)) => {
-            (vec![kind.parse::<Kind>().map_err(|error| refused(error.to_string()))?], digits)
-        }
-        None => (Kind::ALL.to_vec(), key),
-    };
-    if digits.len() < DIGITS_MIN || !is_hexadecimal(digits) {
-        return Err(refused(format!("is no key; give at least {DIGITS_MIN} hexadecimal digits of one")));
-    }
-    let mut found = Vec::new();
-    for kind in kinds {
-        found.extend(store.digests(kind, digits)?.into_iter().map(|digest| (kind, digest)));
-    }
-    match found[..] {
-        [one] => Ok(one),
-        [] => Err(refused("no record has a key that begins so".to_owned())),
-        [(kind, one), (other_kind, other), ..] => Err(Error::ambiguous(
-            key,
-            found.len(),
-            &format!("{kind}/{one}"),
-            &format!("{other_kind}/{other}"),
-        )),
     }
 }

@@ -40,6 +40,11 @@ impl Global {
         self.open_with(self.sharing(None)?)
     }
 
+    /// As [`Global::open`], without any share: for what concerns the folder alone.
+    pub(super) fn open_alone(&self) -> Result<Store, Error> {
+        self.open_with(Sharing::default())
+    }
+
     /// As [`Global::open`], with these shares behind it.
     pub(super) fn open_with(&self, sharing: Sharing) -> Result<Store, Error> {
         let folder = self.folder()?;

@@ -1,6 +1,7 @@
 //! What people give by name: paths, in which `~` is their home folder, files of text, and genotypes.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use stages::Genotype;
@@ -12,6 +13,24 @@ use crate::error::Error;
 /// Reads a path of the command line.
 pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(user_path)
+}
+
+/// Reads an age: a number and `d`, `h` or `m`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let seconds = [("d", 86_400), ("h", 3600), ("m", 60)];
+    let unit = seconds.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let age = unit.and_then(|(number, seconds)| number.parse::<u64>().ok()?.checked_mul(seconds));
+    age.map(Duration::from_secs)
+        .ok_or_else(|| "is no age; give days, hours or minutes: 30d, 12h, 90m".to_owned())
+}
+
+/// Reads a size in bytes: a number and `kB`, `MB`, `GB` or `TB`, in steps of 1,000.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let units = [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("B", 1.0)];
+    let unit = units.into_iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
+    let size = unit.and_then(|(number, bytes)| Some(number.trim().parse::<f64>().ok()? * bytes));
+    let size = size.filter(|size| size.is_finite() && *size >= 0.0);
+    size.map(|size| size as u64).ok_or_else(|| "is no size; give it as 500MB or 2GB".to_owned())
 }
 
 /// Reads a file of text.

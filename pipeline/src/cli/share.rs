@@ -79,7 +79,7 @@ impl Global {
         Ok(config.map_or_else(Vec::new, |config| config.places.clone()))
     }
 
-    fn policy(&self, config: Option<&ShareConfig>) -> Result<TrustPolicy, Error> {
+    pub(super) fn policy(&self, config: Option<&ShareConfig>) -> Result<TrustPolicy, Error> {
         if let Some(mode) = self.trust {
             return Ok(mode.into());
         }

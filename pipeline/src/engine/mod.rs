@@ -8,6 +8,7 @@ mod collector;
 pub(crate) mod executor;
 pub(crate) mod explain;
 pub(crate) mod manifest;
+pub(crate) mod needs;
 pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod progress;

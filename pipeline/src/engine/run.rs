@@ -14,6 +14,7 @@ use super::basis::{Basis, Devices};
 use super::executor::Executor;
 use super::explain::{self, StaleReason};
 use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, begin_unix_ms};
+use super::needs;
 use super::node::{Dag, Node, NodeIndex};
 use super::progress::Progress;
 use super::trainings::{NodeJobs, SoFar, lock};
@@ -214,7 +215,7 @@ impl Run<'_> {
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
         let bytes = result.map_err(|error| Error::of_node(&node.name, error))?;
         let TrainingCount { run, cached, diverged } = entry.trainings;
-        let SoFar { elapsed_ms, log, .. } = std::mem::take(&mut *lock(&jobs.so_far));
+        let SoFar { elapsed_ms, log, met, .. } = std::mem::take(&mut *lock(&jobs.so_far));
         let basis = Basis {
             trainings: run + cached,
             diverged,
@@ -229,6 +230,7 @@ impl Run<'_> {
         record.provenance.insert("program".into(), env!("CARGO_PKG_VERSION").into());
         record.provenance.insert(PERSON.into(), person().into());
         basis.add_to(&mut record.provenance);
+        needs::add_to(&mut record.provenance, met);
         record.cost = Cost { flops: 0, elapsed_ms: entry.elapsed_ms };
         let stored = if forced { self.store.supersede(&record) } else { self.store.put(&record) };
         let stored = stored.map_err(|source| {

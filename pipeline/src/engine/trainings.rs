@@ -174,7 +174,7 @@ pub(super) struct SoFar {
     pub(super) elapsed_ms: u64,
     pub(super) log: Vec<TrainingLog>,
     /// All that it asked for: it may ask for the same ones again.
-    met: HashSet<Digest>,
+    pub(super) met: HashSet<Digest>,
     /// Results that have come in.
     arrived: u64,
 }

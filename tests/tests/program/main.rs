@@ -7,6 +7,7 @@ mod damage;
 mod death;
 mod devices;
 mod diverging;
+mod housekeeping;
 mod inputs;
 mod limits;
 mod memory;

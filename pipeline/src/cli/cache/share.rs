@@ -1,6 +1,7 @@
 //! `pipeline cache push`, `pull`, `keygen`, `trust` and `revoke`: what a team shares, and whom it believes.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use cache::{Identity, Known, PublicKey, PushReport, Trust, TrustPolicy};
 use serde::Serialize;
@@ -36,6 +37,21 @@ pub(super) fn pull(global: &Global) -> Result<(), Error> {
     let reports = store.pull()?;
     warn(&store);
     report(global, "pulled from", reports)
+}
+
+pub(super) fn export(global: &Global, file: &Path) -> Result<(), Error> {
+    let store = global.open()?;
+    let report = store.export(file, Identity::load(&identity_file()?)?)?;
+    warn(&store);
+    self::report(global, "written to", vec![report])
+}
+
+pub(super) fn import(global: &Global, file: &Path) -> Result<(), Error> {
+    let trust = Trust::load(&trusted_file()?, global.policy(None)?)?;
+    let store = global.open()?;
+    let report = store.import(file, trust)?;
+    warn(&store);
+    self::report(global, "read from", vec![report])
 }
 
 fn report(global: &Global, direction: &str, reports: Vec<PushReport>) -> Result<(), Error> {

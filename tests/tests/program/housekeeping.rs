@@ -1,0 +1,149 @@
+//! Making room in a cache folder, keeping what is wanted all the same, and taking a cache along in one file.
+
+use std::fs;
+
+use cache::{Kind, Store};
+use serde_json::Value;
+
+use crate::sandbox::{Ran, SLOWER, Sandbox};
+
+fn gc(sandbox: &Sandbox, more: &[&str]) -> Value {
+    sandbox.program(&[&["cache", "gc", "--json", "--older", "0d"], more].concat()).succeeded().json()
+}
+
+fn count(value: &Value, name: &str) -> u64 {
+    value[name].as_u64().unwrap()
+}
+
+#[test]
+fn what_the_last_runs_need_is_kept_and_the_rest_goes_for_good() {
+    let sandbox = Sandbox::new();
+    let earlier = ["--set=train.seed=1"];
+    let (first, last) = (sandbox.run(&earlier), sandbox.run(&[]));
+    assert!(first.run > 0 && last.run > 0);
+    assert_eq!(count(&gc(&sandbox, &[]), "deleted"), 0, "both runs are among the last ten");
+    let young = sandbox.program(&["cache", "gc", "--json", "--keep-runs", "1"]).succeeded().json();
+    assert_eq!(count(&young, "deleted"), 0, "all of it was made today");
+    let planned = gc(&sandbox, &["--keep-runs", "1", "--dry-run"]);
+    assert!(count(&planned, "deleted") > first.run, "trainings, and the outputs made from them: {planned}");
+    let rest = sandbox.trainings().len() as u64 - first.run;
+    let done = gc(&sandbox, &["--keep-runs", "1"]);
+    for name in ["deleted", "deleted_bytes", "kept", "kept_bytes"] {
+        assert_eq!(done[name], planned[name], "{name}: {done} {planned}");
+    }
+    assert_eq!(sandbox.trainings().len() as u64, rest);
+    let again = sandbox.run(&[]);
+    assert_eq!((again.run, &again.result), (0, &last.result), "what the last run needs is there");
+    // Its trainings too, not only its outputs.
+    let lambda = sandbox.run(&["--set=mip.lambda=0.7"]);
+    assert_eq!(
+        lambda.run,
+        Sandbox::new().run(&["--set=mip.lambda=0.7"]).run - rest.min(lambda.cached),
+        "{}",
+        lambda.json
+    );
+    // What was deleted stays deleted, also when the database is rebuilt from its files.
+    fs::write(sandbox.cache().join("db/rebuild-wanted"), "").unwrap();
+    let anew = sandbox.run(&earlier);
+    assert_eq!((anew.run, &anew.result), (first.run, &first.result));
+    sandbox.assert_verified();
+}
+
+#[test]
+fn what_is_pinned_stays_and_what_is_unfinished_too() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.run(&["--set=train.seed=1"]);
+    let id = first.json["run"].as_str().unwrap().to_owned();
+    sandbox.run(&[]);
+    let pinned = sandbox.program(&["cache", "pin", &id[..8]]).succeeded().stdout;
+    assert!(pinned.contains(&id), "{pinned}");
+    let spared = gc(&sandbox, &["--keep-runs", "0"]);
+    assert!(count(&spared, "deleted") > 0);
+    assert_eq!(sandbox.run(&["--set=train.seed=1"]).run, 0);
+    sandbox.program(&["cache", "pin", &id[..8], "--remove"]).succeeded();
+    assert!(sandbox.program(&["cache", "pin"]).succeeded().stdout.contains("Nothing is pinned"));
+
+    // Of a run that was interrupted, nothing goes.
+    let other = Sandbox::new();
+    let child = other.start(&SLOWER);
+    while other.trainings().len() < 2 {}
+    crate::sandbox::signal(&child, "TERM");
+    assert_eq!(Ran::of(child.wait_with_output().unwrap()).code, Some(130));
+    let had = other.trainings().len();
+    assert!(had >= 2);
+    gc(&other, &["--keep-runs", "1"]);
+    assert_eq!(other.trainings().len(), had);
+    gc(&other, &["--keep-runs", "0"]);
+    assert_eq!(other.trainings().len(), 0);
+}
+
+#[test]
+fn a_size_is_reached_by_deleting_the_oldest_and_no_more() {
+    let sandbox = Sandbox::new();
+    for seed in 1..4 {
+        sandbox.run(&[&format!("--set=train.seed={seed}")]);
+    }
+    let all = gc(&sandbox, &["--dry-run"]);
+    let size = count(&all, "kept_bytes") / 2;
+    let done = gc(&sandbox, &["--keep-runs", "0", "--size", &format!("{size}B")]);
+    let kept = count(&done, "kept_bytes");
+    assert!(kept <= size && kept > size / 2, "{done}");
+    // The newest are those that stay; what all three confirm with was made by the first.
+    let [third, first] = [3, 1].map(|seed| sandbox.run(&[&format!("--set=train.seed={seed}")]).run);
+    assert!(third < first, "{third} of the last run's trainings were gone, {first} of the first's");
+    for bad in [&["--size", "much"][..], &["--older", "7 weeks"], &["--keep-runs", "-1"]] {
+        assert_eq!(sandbox.program(&[&["cache", "gc"], bad].concat()).code, Some(2), "{bad:?}");
+    }
+}
+
+#[test]
+fn weights_that_no_record_names_go() {
+    let sandbox = Sandbox::new();
+    let store = Store::open(sandbox.cache()).unwrap();
+    store.keep_weights(b"of a record that is gone").unwrap();
+    drop(store);
+    let done = gc(&sandbox, &[]);
+    assert_eq!(count(&done, "weights_deleted"), 1);
+    assert_eq!(Store::open(sandbox.cache()).unwrap().stats().unwrap().weights, 0);
+}
+
+#[test]
+fn records_are_deleted_by_who_made_them() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&[]);
+    let store = Store::open(sandbox.cache()).unwrap();
+    let record = store.iter(Kind::Training).unwrap().next().unwrap().unwrap();
+    let person = record.provenance["person"].clone();
+    drop((record, store));
+    let all = sandbox.trainings().len();
+    let rm = |more: &[&str]| sandbox.program(&[&["cache", "rm", "--json"], more].concat()).succeeded().json();
+    assert_eq!(rm(&["--producer", "nobody@nowhere"])["removed"].as_array().unwrap().len(), 0);
+    assert_eq!(rm(&["--producer", &person, "--older", "1d"])["removed"].as_array().unwrap().len(), 0);
+    assert!(rm(&["--producer", &person, "--dry-run"])["removed"].as_array().unwrap().len() > all);
+    assert_eq!(sandbox.trainings().len(), all);
+    assert!(rm(&["--producer", &person])["removed"].as_array().unwrap().len() > all);
+    assert_eq!(sandbox.trainings().len(), 0);
+    assert_eq!(sandbox.program(&["cache", "rm"]).code, Some(2));
+}
+
+#[test]
+fn a_cache_goes_along_in_one_file() {
+    let (ada, ben) = (Sandbox::new(), Sandbox::new());
+    let first = ada.run(&[]);
+    let file = ada.path("nas.tar").display().to_string();
+    let written = ada.program(&["cache", "export", &file]).succeeded().stdout;
+    assert!(written.contains("written to"), "{written}");
+    let strict = ben.program(&["cache", "import", &file, "--trust", "require"]);
+    assert!(strict.code == Some(1) && strict.stderr.contains("it is not signed"), "{}", strict.stderr);
+    ben.program(&["cache", "import", &file]).succeeded();
+    let second = ben.run(&[]);
+    assert_eq!((second.run, &second.result), (0, &first.result));
+    // Runs come along too.
+    let runs = ben.program(&["log", "--json"]).succeeded().json();
+    assert!(runs["runs"].as_array().unwrap().iter().any(|run| run["run"] == first.json["run"]), "{runs}");
+    for bad in ["tiny.toml", "no such file", "."] {
+        let ran = ben.program(&["cache", "import", bad]);
+        assert!(matches!(ran.code, Some(0 | 1)), "{bad}: {}", ran.stderr);
+        assert!(ran.code == Some(1) || ran.stdout.contains("0 records"), "{bad}: {}", ran.stdout);
+    }
+}
