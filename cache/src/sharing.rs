@@ -157,6 +157,16 @@ impl Store {
         self.shared.iter().flat_map(|shared| &shared.leases).flat_map(Leases::held).collect()
     }
 
+    /// The digests of a kind's keys in the shares that begin with these hexadecimal digits, in order. Looks at names alone.
+    pub fn shared_digests(&self, kind: Kind, digits: &str) -> Vec<Digest> {
+        let shares = self.shared.iter().flat_map(|shared| &shared.shares);
+        let mut found: Vec<Digest> = shares.filter_map(|share| share.list(kind)).flatten().collect();
+        found.retain(|digest| digest.to_string().starts_with(digits));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// Copies every record and all weights of this store into every share that lacks them.
     ///
     /// # Errors

@@ -97,6 +97,11 @@ pub(crate) enum Error {
     )]
     DamagedCache { records: u64, weights: u64, unlisted: u64 },
     #[error(
+        "of the trainings that were trained once more, {differ} gave another result on a device of the same name, and {failed} \
+         failed: something that changes results is missing from their keys, or their producer is not to be believed"
+    )]
+    NotReproduced { differ: u64, failed: u64 },
+    #[error(
         "another process is at work in {}, and what it makes could be taken for what nobody needs; try again when it has ended",
         folder.display()
     )]

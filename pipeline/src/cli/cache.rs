@@ -2,7 +2,9 @@
 
 mod gc;
 mod remove;
+mod sample;
 mod share;
+mod verify;
 
 use cache::{Kind, PublicKey};
 use clap::{Args, Subcommand};
@@ -35,9 +37,10 @@ enum Action {
   pipeline cache stats --json")]
     Stats,
     /// Check every record and every file of weights; damaged records are set aside and computed again when they are needed
-    #[command(after_help = "Example:
-  pipeline cache verify")]
-    Verify,
+    #[command(after_help = "Examples:
+  pipeline cache verify
+  pipeline cache verify --sample 5 --config mine.toml")]
+    Verify(verify::Verify),
     /// Copy every record and all weights of the cache into the shares that lack them
     #[command(after_help = "Example:
   pipeline cache push --share /mnt/team/nas")]
@@ -151,7 +154,7 @@ impl Cache {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         match &self.action {
             Action::Stats => stats(global),
-            Action::Verify => verify(global),
+            Action::Verify(command) => command.run(global),
             Action::Push => share::push(global),
             Action::Pull => share::pull(global),
             Action::Export { file } => share::export(global, file),
@@ -229,81 +232,4 @@ fn stats(global: &Global) -> Result<(), Error> {
         format::count(stats.spooled),
         format::count(stats.set_aside)
     ))
-}
-
-#[derive(Serialize)]
-struct VerifyJson {
-    records: u64,
-    corrupt: Vec<String>,
-    unlisted: Vec<String>,
-    unread: bool,
-    newer: u64,
-    quarantined: u64,
-    superseded: u64,
-    spooled: u64,
-    set_aside: u64,
-    weights: u64,
-    damaged_weights: Vec<String>,
-    clean: bool,
-}
-
-fn verify(global: &Global) -> Result<(), Error> {
-    let store = global.open()?;
-    let report = store.verify()?;
-    let weights = store.verify_weights()?;
-    warn(&store);
-    let (damaged, unlisted) = (report.corrupt.len() as u64, report.unlisted.len() as u64);
-    let unread = report.is_unread;
-    let damaged_weights = weights.damaged.len() as u64;
-    let clean = report.is_clean() && damaged_weights == 0;
-    if global.json {
-        output::json(&VerifyJson {
-            records: report.records,
-            corrupt: report.corrupt,
-            unlisted: report.unlisted,
-            unread,
-            newer: report.newer,
-            quarantined: report.quarantined,
-            superseded: report.superseded,
-            spooled: report.spooled,
-            set_aside: report.set_aside,
-            weights: weights.files,
-            damaged_weights: weights.damaged,
-            clean,
-        })?;
-    } else {
-        for line in &report.corrupt {
-            output::message(&format!("damaged: {line}"));
-        }
-        for name in &weights.damaged {
-            output::message(&format!("damaged: weights {name}"));
-        }
-        for line in &report.unlisted {
-            output::message(&format!("could not be listed: {line}"));
-        }
-        let mut parts = vec![format!("{} intact", format::plural(report.records, "record"))];
-        parts.push(format!("{} waiting in the spool", format::count(report.spooled)));
-        parts.push(format!("{damaged} found damaged"));
-        if weights.files + damaged_weights > 0 {
-            let files = format::plural(weights.files, "file");
-            parts.push(format!("{files} of weights intact, {} damaged", format::count(damaged_weights)));
-        }
-        if unlisted > 0 {
-            parts.push(format!("{} of the database could not be listed", format::plural(unlisted, "part")));
-        }
-        if report.newer > 0 {
-            parts.push(format!("{} of a later version", format::count(report.newer)));
-        }
-        let damaged = format::plural(report.quarantined, "damaged record");
-        let superseded = format::plural(report.superseded, "superseded record");
-        parts.push(format!("{damaged} and {superseded} in quarantine"));
-        output::result(&parts.join(", "))?;
-    }
-    if unread {
-        return Err(Error::UnreadCache { folder: store.path().to_path_buf() });
-    }
-    match (damaged, damaged_weights, unlisted) {
-        (0, 0, 0) => Ok(()),
-        (records, weights, unlisted) => Err(Error::DamagedCache { records, weights, unlisted }),
-    }
 }

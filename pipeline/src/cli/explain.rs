@@ -1,5 +1,7 @@
 //! `pipeline explain`: which field of a key changed, and both its values.
 
+mod runs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -27,11 +29,16 @@ const DIGITS_MIN: usize = 6;
 #[command(after_help = "Examples:
   pipeline explain rank@1
   pipeline explain select-budget --set mip.lambda=0.3
-  pipeline explain 3f9a51c2b7")]
+  pipeline explain 3f9a51c2b7
+  pipeline explain --runs 3f9a51c2 09bd77a1 --share /mnt/team/nas")]
 pub(crate) struct Explain {
     /// A node or stage, or the first digits of the key of a node or a training, as many as tell it from the others
-    #[arg(value_name = "NODE|KEY")]
-    name: String,
+    #[arg(value_name = "NODE|KEY", required_unless_present = "runs")]
+    name: Option<String>,
+    /// Two runs, by the first digits of their ids: what differs between their nodes. One that is not here is looked for in the
+    /// shares
+    #[arg(long, value_name = "RUN", num_args = 2, conflicts_with = "name")]
+    runs: Vec<String>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -65,19 +72,23 @@ struct Explanations {
 
 impl Explain {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        if let [first, second] = self.runs.as_slice() {
+            return runs::explain(global, first, second);
+        }
+        let name = self.name.as_deref().unwrap_or_default();
         let loaded = self.settings.load()?;
-        let found = loaded.dag.find(&self.name);
+        let found = loaded.dag.find(name);
         let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         let history = History::load(&store)?;
         let explanations = match found {
             Ok(targets) => nodes(&loaded, &store, &history, &targets)?,
-            Err(unknown) => match key(&self.name, &store, &history)? {
+            Err(unknown) => match key(name, &store, &history)? {
                 Some(Found::Node(explanation)) => vec![*explanation],
                 Some(Found::Training(digest)) => {
                     vec![training(&digest, &store, |key| command(key, &loaded, &self.settings))?]
                 }
-                None if self.name.len() >= DIGITS_MIN && is_hexadecimal(&self.name) => {
-                    return Err(Error::UnknownKey { name: self.name.clone() });
+                None if name.len() >= DIGITS_MIN && is_hexadecimal(name) => {
+                    return Err(Error::UnknownKey { name: name.to_owned() });
                 }
                 None => return Err(unknown),
             },

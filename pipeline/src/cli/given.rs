@@ -24,6 +24,14 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "is no age; give days, hours or minutes: 30d, 12h, 90m".to_owned())
 }
 
+/// Reads a share in percent, with or without the sign.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
+    number
+        .filter(|share| *share > 0.0 && *share <= 100.0)
+        .ok_or_else(|| "is no share; give percent above 0 and up to 100, as 5 or 5%".to_owned())
+}
+
 /// Reads a size in bytes: a number and `kB`, `MB`, `GB` or `TB`, in steps of 1,000.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let units = [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("B", 1.0)];

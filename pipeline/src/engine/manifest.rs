@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use self::v1::ManifestV1;
 use crate::error::Error;
+use crate::person::{PERSON, person};
 
 /// Version of a manifest's layout, in its key. Manifests of the first version have none there.
 const VERSION: u64 = 2;
@@ -32,6 +33,9 @@ pub(crate) struct Manifest {
     /// Digest of the key that it is stored under, by which people name the run.
     #[serde(skip)]
     pub(crate) id: Option<Digest>,
+    /// Who ran it, as its record says; none in those of earlier versions.
+    #[serde(skip)]
+    pub(crate) person: Option<String>,
 }
 
 /// How a run ended.
@@ -121,6 +125,7 @@ impl Manifest {
         fields.insert(VERSION_FIELD, VERSION)?;
         let mut record = Record::of(Key::new(Kind::Manifest, fields), self)?;
         record.cost = Cost { flops: 0, elapsed_ms: self.elapsed_ms };
+        record.provenance.insert(PERSON.into(), person().into());
         Ok(record)
     }
 
@@ -131,7 +136,8 @@ impl Manifest {
             Some(FieldValue::Uint(VERSION)) => record.value().ok()?,
             Some(_) => return None,
         };
-        Some(Self { id: Some(*record.key.digest()), ..manifest })
+        let person = record.provenance.get(PERSON).cloned();
+        Some(Self { id: Some(*record.key.digest()), person, ..manifest })
     }
 
     /// The first digits of its id: enough to tell the runs of a folder apart, and to name one by.
@@ -180,6 +186,26 @@ impl History {
             [] => Err(Error::UnknownRun { name: digits }),
             [(one, _), (other, _), ..] => {
                 Err(Error::ambiguous(&digits, found.len(), &format!("run {one}"), &format!("run {other}")))
+            }
+        }
+    }
+
+    /// As [`History::find`], and looks into the shares for a run that is not here.
+    ///
+    /// # Errors
+    /// As [`History::find`].
+    pub(crate) fn find_with_team(&self, store: &Store, digits: &str) -> Result<Manifest, Error> {
+        let unknown = match self.find(digits) {
+            Ok(run) => return Ok(run.clone()),
+            Err(unknown @ Error::UnknownRun { .. }) => unknown,
+            Err(error) => return Err(error),
+        };
+        let found = store.shared_digests(Kind::Manifest, &digits.to_ascii_lowercase());
+        match found.as_slice() {
+            [] => Err(unknown),
+            [id] => store.get_digest(Kind::Manifest, id)?.as_ref().and_then(Manifest::read).ok_or(unknown),
+            [one, other, ..] => {
+                Err(Error::ambiguous(digits, found.len(), &format!("run {one}"), &format!("run {other}")))
             }
         }
     }

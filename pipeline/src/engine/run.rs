@@ -145,6 +145,7 @@ impl Run<'_> {
             device: self.executor.device(),
             nodes: entries,
             id: None,
+            person: None,
         };
         let record = manifest.record()?;
         let unlogged = self.store.put(&record).err();

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::person::{PERSON, person};
 
 /// What a record says of where its training ran.
-const DEVICE: &str = "device";
+pub(crate) const DEVICE: &str = "device";
 
 /// Jobs that are hashed and looked up at once, on all cores.
 const LOOKED_UP: usize = 1 << 12;

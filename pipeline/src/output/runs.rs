@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use stages::echo::shown;
 
 use super::format;
 use super::table::{Align, Table};
@@ -18,6 +19,7 @@ pub(crate) struct RunJson<'a> {
     ending: Ending,
     trainings: TrainingCount,
     device: Option<&'a str>,
+    person: Option<&'a str>,
     elapsed_ms: u64,
     program: &'a str,
     /// Nodes that did not finish.
@@ -51,6 +53,7 @@ impl<'a> RunJson<'a> {
             ending: run.ending,
             trainings: run.trainings,
             device: run.device.as_deref(),
+            person: run.person.as_deref(),
             elapsed_ms: run.elapsed_ms,
             program: &run.program,
             failed: failed(run),
@@ -106,10 +109,11 @@ pub(crate) fn list<'a>(runs: impl Iterator<Item = &'a Manifest>) -> Table {
 /// How a run ended: its first line begins with `title`.
 pub(crate) fn describe(run: &Manifest, title: &str) -> String {
     let mut text = format!(
-        "{title:<6} {} {} at {} UTC: {} after {}, {} run, {} from the cache{}{}\n",
+        "{title:<6} {} {} at {} UTC{}: {} after {}, {} run, {} from the cache{}{}\n",
         run.short_id(),
         run.target,
         format::moment(run.started_unix_ms),
+        run.person.as_deref().map_or_else(String::new, |person| format!(" by {}", shown(person))),
         run.ending,
         format::duration(run.elapsed_ms),
         format::plural(run.trainings.run, "training"),

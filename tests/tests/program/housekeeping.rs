@@ -147,3 +147,30 @@ fn a_cache_goes_along_in_one_file() {
         assert!(ran.code == Some(1) || ran.stdout.contains("0 records"), "{bad}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn a_sample_is_trained_once_more() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&[]);
+    let verify = |percent: &str| {
+        let arguments = ["cache", "verify", "--sample", percent, "--config", "tiny.toml", "--device", "cpu"];
+        sandbox.program(&arguments)
+    };
+    let all = verify("100%").succeeded().stdout;
+    let said = format!("{0} of {0} trainings trained once more: {0} the same to the last byte", run.run);
+    assert!(all.contains(&said) && all.contains("0 found damaged"), "{all}");
+    assert!(verify("30").succeeded().stdout.contains(&format!("of {} trainings", run.run)));
+    assert_eq!(sandbox.run(&[]).run, 0, "nothing was stored or lost");
+    // A result that somebody made up, under its own digest and all.
+    let store = Store::open(sandbox.cache()).unwrap();
+    let record = store.iter(Kind::Training).unwrap().map(Result::unwrap).next().unwrap();
+    let mut result = record.value::<stages::train::TrainingResult>().unwrap();
+    result.score += 20.0;
+    let lie = cache::Record { payload: cache::codec::encode(&result).unwrap(), ..record.clone() };
+    store.supersede(&lie).unwrap();
+    drop(store);
+    let found = verify("100");
+    assert!(found.code == Some(1) && found.stderr.contains("1 gave another result"), "{}", found.stderr);
+    assert!(found.stdout.contains(&record.key.digest().to_string()), "{}", found.stdout);
+    assert_eq!(verify("0").code, Some(2));
+}

@@ -203,3 +203,24 @@ fn shares_are_named_by_flag_environment_and_configuration() {
     assert_eq!(both.run, 0);
     assert!(both.stderr.contains("the share /nowhere/at/all cannot be used now"), "{}", both.stderr);
 }
+
+#[test]
+fn two_runs_are_compared_a_colleagues_too() {
+    let team = Team::new(2);
+    let first = team.run(0, &["--set=mip.lambda=0.3"]);
+    let second = team.run(1, &[]);
+    let id = |run: &Summary| run.json["run"].as_str().unwrap()[..12].to_owned();
+    let arguments = ["explain", "--runs", &id(&first), &id(&second)];
+    let explain = |more: &[&str]| team.people[1].program(&[&arguments[..], more].concat());
+    let alone = explain(&[]);
+    assert!(alone.code == Some(2) && alone.stderr.contains(&id(&first)), "{}", alone.stderr);
+    let text = explain(&[&team.flag()]).succeeded().stdout;
+    assert!(text.contains("select-budget: mip.lambda: 0.3 -> 0.1") && text.contains(" by "), "{text}");
+    let json = explain(&[&team.flag(), "--json"]).succeeded().json();
+    assert_eq!((&json["runs"][0]["run"], &json["runs"][1]["run"]), (&first.json["run"], &second.json["run"]));
+    assert!(json["nodes"].as_array().unwrap().iter().any(|node| node["node"] == "select-budget"), "{json}");
+    // It was kept when it was found.
+    let same = team.people[1].program(&["explain", "--runs", &id(&first), &id(&first)]).succeeded().stdout;
+    assert!(same.contains("nothing differs"), "{same}");
+    assert_eq!(team.people[1].program(&["explain"]).code, Some(2));
+}

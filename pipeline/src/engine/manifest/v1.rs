@@ -48,6 +48,7 @@ impl From<ManifestV1> for Manifest {
             device: None,
             nodes: nodes.into_iter().map(NodeEntry::from).collect(),
             id: None,
+            person: None,
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use cache::Digest;
 use stages::search::SupernetStrategy;
-use stages::stage::{Evaluation, TrainingSummary};
+use stages::stage::{
+    ComparedSearch, ComparedStrategy, Evaluation, FoundArchitecture, SearchComparison, TrainingSummary,
+};
 use stages::supernet::Method;
 use stages::train::TrainingResult;
 
