@@ -3,9 +3,11 @@
 //! The encoding is written by hand, length-prefixed and type-tagged, so that it depends on no serializer's
 //! output: `count (name value)*` sorted by name, with value = `tag content`.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::reading::{Reading, write_bytes};
 use crate::{Digest, Error, Result};
@@ -26,7 +28,24 @@ pub enum FieldValue {
     /// The digest of something larger.
     Digest(Digest),
     /// Several values, in order.
-    List(Vec<FieldValue>),
+    List(#[serde(deserialize_with = "shallow_list")] Vec<FieldValue>),
+}
+
+thread_local! {
+    /// How deep the list lies that this thread is reading.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Reads a list unless it lies too deep: bytes of anyone's making must not take all of the stack.
+fn shallow_list<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<FieldValue>, D::Error> {
+    let depth = DEPTH.get();
+    if depth >= FieldValue::MAX_DEPTH {
+        return Err(D::Error::custom("lists nest too deep"));
+    }
+    DEPTH.set(depth + 1);
+    let list = Vec::deserialize(from);
+    DEPTH.set(depth);
+    list
 }
 
 impl FieldValue {
@@ -387,5 +406,20 @@ mod tests {
         );
         assert!(old.diff(&old).is_empty());
         assert_eq!(FieldValue::from(vec!["x", "y"]).to_string(), r#"["x", "y"]"#);
+    }
+
+    #[test]
+    fn lists_without_end_are_refused_and_not_followed() {
+        let deep = |depth: usize| {
+            // Variant 6 with one element, again and again.
+            let mut bytes = [6, 1].repeat(depth);
+            bytes.extend([4, 1]);
+            crate::codec::decode::<FieldValue>(&bytes)
+        };
+        assert!(deep(FieldValue::MAX_DEPTH).is_ok());
+        for depth in [FieldValue::MAX_DEPTH + 1, 1 << 20] {
+            assert!(deep(depth).is_err(), "{depth}");
+        }
+        assert!(deep(1).is_ok(), "nothing is left of the attempt");
     }
 }

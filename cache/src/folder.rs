@@ -14,6 +14,7 @@
 //! checkpoints/         how far computations have come that are not done (see `checkpoint`)
 //! outbox/              what waits for shares (see `share::outbox`)
 //! pins                 records that people want to keep (see `pins`)
+//! runs/                runs that have begun and not ended (see `runs`)
 //! weights/             state that records name and that is too large for them (see `weights`)
 //! reserve              a little room for the moment when the disk is full (see `reserve`)
 //! ```

@@ -94,6 +94,13 @@ pub enum Warning {
         /// What the system said.
         message: String,
     },
+    /// A share has no room; it is read all the same.
+    ShareFull {
+        /// Where it is.
+        place: String,
+        /// What the system said.
+        message: String,
+    },
     /// A share can be read and not be written to; nothing goes there.
     ShareReadOnly {
         /// Where it is.
@@ -121,8 +128,8 @@ pub enum Warning {
     UnknownProducer {
         /// Where the share is.
         place: String,
-        /// The producer's public key.
-        producer: String,
+        /// The producer's public key; none where records are not signed.
+        producer: Option<String>,
     },
     /// A share holds a different result for a key. That is the one which counts there; this one is kept beside it.
     SharedConflict {
@@ -220,14 +227,29 @@ impl fmt::Display for Warning {
                 "the share {place} cannot be used now ({message}); this goes on without it, and what is to be shared waits in \
                  the cache folder for the next run"
             ),
+            Self::ShareFull { place, message } => write!(
+                f,
+                "the share {place} has no room ({message}); it is read all the same, and what is to be shared waits in the cache \
+                 folder"
+            ),
             Self::ShareReadOnly { place, message } => {
-                write!(f, "the share {place} can only be read ({message}); nothing is put into it")
+                write!(
+                    f,
+                    "the share {place} can only be read ({message}); nothing is put into it. Where that is not meant, give this \
+                     user the right to write there"
+                )
             }
             Self::NoShare { place, problem } => write!(f, "{place} is not used as a share: {problem}"),
             Self::ShareRefused { place, name, reason } => {
-                write!(f, "{name} in the share {place} is not used: {reason}")
+                write!(
+                    f,
+                    "{name} in the share {place} is not used: {reason}; what it should hold is computed again, and put beside it"
+                )
             }
-            Self::UnknownProducer { place, producer } => write!(
+            Self::UnknownProducer { place, producer: None } => {
+                write!(f, "the share {place} has records that nobody signed; they are used")
+            }
+            Self::UnknownProducer { place, producer: Some(producer) } => write!(
                 f,
                 "the share {place} has records signed by {producer}, who is not in the list of those who are trusted; \
                  `pipeline cache trust` adds them"
@@ -235,7 +257,7 @@ impl fmt::Display for Warning {
             Self::SharedConflict { place, kind, digest } => write!(
                 f,
                 "the share {place} has another result for {kind}/{digest}, which was put there first and counts; this one is \
-                 kept beside it"
+                 kept beside it. `pipeline cache verify --sample` tells which of them this machine gets"
             ),
             Self::NotShared { message } => {
                 write!(f, "a result cannot be shared ({message}); `pipeline cache push` shares it later")
@@ -324,6 +346,7 @@ impl Journal {
             | Warning::NotWritten { .. }
             | Warning::FolderGone { .. }
             | Warning::ShareAway { .. }
+            | Warning::ShareFull { .. }
             | Warning::ShareReadOnly { .. }
             | Warning::NoShare { .. }
             | Warning::ShareRefused { .. }
@@ -343,6 +366,7 @@ impl Journal {
         let said = std::mem::discriminant(&warning);
         let place = match &warning {
             Warning::ShareAway { place, .. }
+            | Warning::ShareFull { place, .. }
             | Warning::ShareReadOnly { place, .. }
             | Warning::NoShare { place, .. } => place.clone(),
             _ => String::new(),

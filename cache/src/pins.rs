@@ -16,7 +16,10 @@ impl Store {
     /// When the list cannot be read, or a line of it is no digest: what is to be kept must not be guessed.
     pub fn pins(&self) -> Result<BTreeSet<Digest>> {
         match fs::read_to_string(self.pins_path()) {
-            Ok(text) => text.lines().map(str::parse).collect(),
+            Ok(text) => {
+                let bad = |error: Error| Error::io("read", &self.pins_path())(io::Error::other(error));
+                text.lines().map(|line| line.parse().map_err(bad)).collect()
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
             Err(error) => Err(Error::io("read", &self.pins_path())(error)),
         }

@@ -79,6 +79,7 @@ impl Store {
             Lookup::Found(stored) => stored,
         };
         let new = record.superseding(&stored);
+        self.offer(&new);
         if let Some(database) = self.writer_to_existing() {
             match replace(database, &stored, &new) {
                 Ok(()) => return Ok(PutOutcome::Superseded),
@@ -108,6 +109,12 @@ impl Store {
             Lookup::Found(stored) => return Ok(self.compare(record, &stored)),
             Lookup::Newer => return Ok(PutOutcome::Conflict),
             Lookup::Missing => {}
+        }
+        if kind == Kind::Manifest && !is_own {
+            // Somebody else's run is no later than it says, and no later than now.
+            let now = Record::new(record.key.clone(), Vec::new()).created_unix_ms;
+            let created_unix_ms = record.created_unix_ms.min(now);
+            return self.write_as(&Record { created_unix_ms, ..record.clone() }, synchronous, is_own, &guard);
         }
         if kind == Kind::Manifest {
             let _order = self.manifest_guard();

@@ -44,7 +44,7 @@ pub struct Record {
 }
 
 /// The place of [`Record::generation`] in the provenance.
-const GENERATION: &str = "generation";
+pub(crate) const GENERATION: &str = "generation";
 
 impl Record {
     /// A record of raw bytes, made now, without provenance and cost.

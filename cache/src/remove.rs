@@ -1,11 +1,24 @@
 //! Deleting records for good.
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use crate::database::{Database, Family, row_name};
 use crate::listing::time_row_name;
 use crate::lookup::Lookup;
+use crate::share::outbox;
 use crate::{Digest, Error, Kind, Result, Store, folder};
+
+/// A file of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptWeights {
+    /// What it should hold.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was written, in milliseconds since 1970.
+    pub kept_unix_ms: u64,
+}
 
 /// Records that are looked up and deleted at once.
 const AT_ONCE: usize = 1 << 16;
@@ -47,6 +60,8 @@ impl Store {
             }
             // The spool first: a file there would be taken in again.
             self.spool.remove(*kind, digest)?;
+            // And nobody is to get it.
+            outbox::forget(self.path(), *kind, digest)?;
         }
         if !rows.is_empty() {
             let rows: Vec<(Family, &[u8])> = rows.iter().map(|(family, row)| (*family, &row[..])).collect();
@@ -55,14 +70,18 @@ impl Store {
         Ok(removed)
     }
 
-    /// The files of weights, with their sizes in bytes; damaged ones too, under the digest of what they should hold.
+    /// The files of weights; damaged ones too, under the digest of what they should hold.
     ///
     /// # Errors
     /// When the folder of weights is there and cannot be read.
-    pub fn weights_kept(&self) -> Result<Vec<(Digest, u64)>> {
-        let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
-        let files = self.weight_files()?.into_iter();
-        Ok(files.filter_map(|(name, path)| Some((name.parse().ok()?, size(path)))).collect())
+    pub fn weights_kept(&self) -> Result<Vec<KeptWeights>> {
+        let one = |(name, path): (String, PathBuf)| {
+            let data = std::fs::metadata(path).ok()?;
+            let kept = data.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let digest = name.parse().ok()?;
+            Some(KeptWeights { digest, bytes: data.len(), kept_unix_ms: kept.as_millis() as u64 })
+        };
+        Ok(self.weight_files()?.into_iter().filter_map(one).collect())
     }
 
     /// Deletes a file of weights.

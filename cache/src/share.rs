@@ -7,27 +7,34 @@
 //! with its own folder, and says so once.
 
 pub(crate) mod lease;
+mod objects;
 pub(crate) mod outbox;
 pub(crate) mod publish;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::claim::random_token;
+use crate::folder;
 use crate::journal::Journal;
-use crate::object;
-use crate::sharing::{FOUND_IN, PRODUCER};
+use crate::tier::bucket::{self, Bucket};
 use crate::tier::folder::FolderTier;
-use crate::tier::{Failure, OBJECT_BYTES_MAX, ObjectName, Put, Tier};
-use crate::trust::{Identity, PublicKey, Trust, Verdict};
-use crate::{Digest, Kind, Record, Warning, weights};
+use crate::tier::patient::Patient;
+use crate::tier::{Failure, ObjectName, Tier};
+use crate::trust::{Identity, PublicKey, Trust};
+use crate::{Kind, Warning};
+
+use objects::Known;
+pub(crate) use objects::Offered;
 
 /// What a store shares, and how.
 #[derive(Debug, Default)]
 pub struct Sharing {
-    /// The shares, in the order in which they are looked into: folders.
+    /// The shares, in the order in which they are looked into: paths of folders, and URLs of buckets (`s3://bucket/prefix`,
+    /// `gs://…`, `az://…`) and of web servers that are read (`https://…`).
     pub places: Vec<PathBuf>,
     /// Whose records are used.
     pub trust: Trust,
@@ -52,18 +59,11 @@ pub struct ShareReport {
     pub refused: u64,
 }
 
-/// How long a share that failed is left alone.
+/// How long a share that failed is left alone; twice as long each time that it fails again, and at most [`REST_MAX`].
 const REST: Duration = Duration::from_secs(30);
-/// After so many misses one listing tells what is there.
-const MISSES_MAX: u32 = 64;
-/// How long a listing is good for.
-const LISTED_FOR: Duration = Duration::from_secs(10);
-/// Objects of one key, at most: each but the first is there because those before it are no good, or hold other results.
-const VERSIONS: u32 = 8;
-/// Objects that are named when they are not believed; the others are counted.
-const NAMED_MAX: usize = 10;
-/// The stamp of a share of this program.
-const STAMP: &str = "nas-pipeline share 1\n";
+const REST_MAX: Duration = Duration::from_secs(1800);
+/// The stamp of a share of this program is this, the share's own name, and the end of the line.
+const STAMP: &str = "nas-pipeline share 1 ";
 const STAMP_START: &str = "nas-pipeline share ";
 const STAMP_BYTES_MAX: u64 = 4096;
 
@@ -72,12 +72,14 @@ const STAMP_BYTES_MAX: u64 = 4096;
 pub(crate) struct Share {
     place: String,
     tier: Box<dyn Tier>,
-    trust: Arc<Trust>,
+    /// The file that remembers the share's own name, so that another one in its place, or an empty folder where a drive is not
+    /// mounted, is not taken for it.
+    memory: Option<PathBuf>,
+    trust: Trust,
     identity: Arc<Option<Identity>>,
     journal: Arc<Journal>,
     state: Mutex<State>,
     known: Mutex<HashMap<Kind, Known>>,
-    is_read_only: AtomicBool,
     found: AtomicU64,
     put: AtomicU64,
     refused: AtomicU64,
@@ -85,19 +87,25 @@ pub(crate) struct Share {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whether its stamp is one; unknown until it was read.
-    is_ours: Option<bool>,
+    /// What it was found to be; unknown until its stamp was read, and again when it has failed.
+    nature: Option<Nature>,
     rests_until: Option<Instant>,
-    /// Names that were not believed, so that each is counted once.
+    /// How often it has failed since it last did what it was asked.
+    failures: u32,
+    /// Until when nothing is put, since there was no room.
+    full_until: Option<Instant>,
+    /// Names that were not believed.
     refused: HashSet<ObjectName>,
     unknown_producers: HashSet<Option<PublicKey>>,
 }
 
-/// What is known of a kind's records.
-#[derive(Debug, Default)]
-struct Known {
-    misses: u32,
-    listed: Option<(Instant, HashSet<Digest>)>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nature {
+    Share {
+        can_write: bool,
+    },
+    /// Something else, which is left as it is.
+    NoShare,
 }
 
 /// Why an operation gave nothing.
@@ -109,43 +117,58 @@ pub(crate) enum Trouble {
     Away,
 }
 
-/// What became of a record that was offered to a share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offered {
-    /// It is there now, or was there.
-    There,
-    /// It cannot be taken now.
-    Later,
-    /// It will never be taken.
-    Never,
-}
-
 impl Share {
+    /// The share at a place; none where it cannot be one, which is said. `memory` is a file of the store's own.
     pub(crate) fn new(
         path: &Path,
-        trust: &Arc<Trust>,
+        memory: PathBuf,
+        trust: &Trust,
         identity: &Arc<Option<Identity>>,
         journal: &Arc<Journal>,
-    ) -> Self {
-        Self::of(path.display().to_string(), Box::new(FolderTier::new(path)), trust, identity, journal)
+    ) -> Option<Self> {
+        let place = path.display().to_string();
+        let tier: Box<dyn Tier> = if let Some((scheme, _)) = place.split_once("://") {
+            let bucket = if bucket::is_bucket(&place) {
+                Bucket::new(&place)
+            } else {
+                Err(format!(
+                    "`{scheme}` is no kind of share; give a folder, or s3://, gs://, az://, https://"
+                ))
+            };
+            match bucket {
+                Ok(bucket) => Box::new(bucket),
+                Err(problem) => {
+                    journal.warn_once(Warning::NoShare { place, problem });
+                    return None;
+                }
+            }
+        } else {
+            Box::new(Patient::new(FolderTier::new(path)))
+        };
+        Some(Self { memory: Some(memory), ..Self::of(place, tier, trust.clone(), identity, journal) })
     }
 
+    /// A share that nothing is remembered of.
     pub(crate) fn of(
         place: String,
         tier: Box<dyn Tier>,
-        trust: &Arc<Trust>,
+        mut trust: Trust,
         identity: &Arc<Option<Identity>>,
         journal: &Arc<Journal>,
     ) -> Self {
+        // One's own records are believed.
+        if let Some(identity) = &**identity {
+            trust.set_own(identity.public());
+        }
         Self {
             place,
             tier,
-            trust: Arc::clone(trust),
+            memory: None,
+            trust,
             identity: Arc::clone(identity),
             journal: Arc::clone(journal),
             state: Mutex::default(),
             known: Mutex::default(),
-            is_read_only: AtomicBool::new(false),
             found: AtomicU64::new(0),
             put: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -156,15 +179,20 @@ impl Share {
         &self.place
     }
 
-    /// Whether it is known that it can only be read.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.is_read_only.load(Relaxed)
+    /// Whether anything may be put into it, now or later. One that cannot be reached may be written to later.
+    pub(crate) fn may_take(&self) -> bool {
+        let nature = if self.is_away() { lock(&self.state).nature } else { self.nature().ok() };
+        match nature {
+            Some(Nature::Share { can_write }) => can_write,
+            Some(Nature::NoShare) => false,
+            None => true,
+        }
     }
 
     /// Whether anything can be asked of it now.
     pub(crate) fn is_away(&self) -> bool {
         let state = lock(&self.state);
-        state.is_ours == Some(false) || state.rests_until.is_some_and(|until| Instant::now() < until)
+        state.nature == Some(Nature::NoShare) || state.rests_until.is_some_and(|until| Instant::now() < until)
     }
 
     pub(crate) fn report(&self) -> ShareReport {
@@ -182,247 +210,133 @@ impl Share {
         &self,
         operation: impl FnOnce(&dyn Tier) -> Result<T, Failure>,
     ) -> Result<T, Trouble> {
-        if self.is_away() || !self.is_ours()? {
+        if self.is_away() || self.nature()? == Nature::NoShare {
             return Err(Trouble::Away);
         }
-        operation(&*self.tier).map_err(|failure| self.failed(failure))
+        let done = operation(&*self.tier);
+        if done.is_ok() {
+            lock(&self.state).failures = 0;
+        }
+        done.map_err(|failure| self.failed(failure))
+    }
+
+    /// As [`Share::attempt`], for what puts: not while there is no room.
+    pub(crate) fn attempt_put<T>(
+        &self,
+        operation: impl FnOnce(&dyn Tier) -> Result<T, Failure>,
+    ) -> Result<T, Trouble> {
+        if lock(&self.state).full_until.is_some_and(|until| Instant::now() < until) || !self.may_take() {
+            return Err(Trouble::Away);
+        }
+        self.attempt(operation)
     }
 
     fn failed(&self, failure: Failure) -> Trouble {
+        let place = self.place.clone();
         match failure {
             Failure::NoObject(reason) => return Trouble::NoObject(reason),
             Failure::Unreachable(message) => {
-                lock(&self.state).rests_until = Some(Instant::now() + REST);
-                self.journal.warn_once(Warning::ShareAway { place: self.place.clone(), message });
+                let mut state = lock(&self.state);
+                let rest = REST.saturating_mul(1 << state.failures.min(16)).min(REST_MAX);
+                state.rests_until = Some(Instant::now() + rest);
+                state.failures += 1;
+                // Another drive may be in its place when it comes back.
+                state.nature = None;
+                drop(state);
+                self.journal.warn_once(Warning::ShareAway { place, message });
+            }
+            Failure::Full(message) => {
+                lock(&self.state).full_until = Some(Instant::now() + REST);
+                self.journal.warn_once(Warning::ShareFull { place, message });
             }
             Failure::ReadOnly(message) => {
-                if !self.is_read_only.swap(true, Relaxed) {
-                    self.journal.warn_once(Warning::ShareReadOnly { place: self.place.clone(), message });
-                }
+                self.journal.warn_once(Warning::ShareReadOnly { place, message });
             }
         }
         Trouble::Away
     }
 
-    /// Whether it has the stamp of a share; an empty place gets it.
-    fn is_ours(&self) -> Result<bool, Trouble> {
-        if let Some(is_ours) = lock(&self.state).is_ours {
-            return Ok(is_ours);
+    /// What is at the place; an empty one becomes a share.
+    fn nature(&self) -> Result<Nature, Trouble> {
+        if let Some(nature) = lock(&self.state).nature {
+            return Ok(nature);
         }
         let found = self.read_stamp().map_err(|failure| self.failed(failure))?;
-        if let Err(problem) = &found {
-            let warning = Warning::NoShare { place: self.place.clone(), problem: problem.clone() };
-            self.journal.warn_once(warning);
-        }
-        lock(&self.state).is_ours = Some(found.is_ok());
-        Ok(found.is_ok())
+        let place = self.place.clone();
+        let nature = match found {
+            Ok(can_write) => {
+                if !can_write {
+                    let message = "it may not be written to".to_owned();
+                    self.journal.warn_once(Warning::ShareReadOnly { place, message });
+                }
+                Nature::Share { can_write }
+            }
+            Err(problem) => {
+                self.journal.warn_once(Warning::NoShare { place, problem });
+                Nature::NoShare
+            }
+        };
+        lock(&self.state).nature = Some(nature);
+        Ok(nature)
     }
 
-    fn read_stamp(&self) -> Result<Result<(), String>, Failure> {
+    /// Whether the share can be written to, or why the place is none.
+    fn read_stamp(&self) -> Result<Result<bool, String>, Failure> {
         let name = ObjectName::stamp();
-        let other = || Err("it holds something else; give a folder that is empty, or a share".to_owned());
-        let stamp = match self.tier.get(&name, STAMP_BYTES_MAX) {
-            Err(Failure::NoObject(_)) => return Ok(other()),
-            stamp => stamp?,
+        let other = || Ok(Err("it holds something else; give a folder that is empty, or a share".to_owned()));
+        let memory = self.memory.as_ref().filter(|_| self.tier.may_be_unmounted());
+        let remembered = memory.and_then(|path| std::fs::read_to_string(path).ok());
+        let read = || match self.tier.get(&name, STAMP_BYTES_MAX) {
+            // Something that is no stamp.
+            Err(Failure::NoObject(_)) => Ok(Some(Vec::new())),
+            stamp => stamp,
         };
-        let Some(stamp) = stamp else {
-            if !self.tier.is_empty()? {
-                return Ok(other());
+        let mut stamp = read()?;
+        if stamp.is_none() && !self.tier.is_empty()? {
+            // Somebody may have made it a share in between.
+            stamp = read()?;
+            if stamp.is_none() && remembered.is_none() {
+                return other();
             }
-            return match self.tier.put_if_absent(&name, STAMP.as_bytes()) {
-                // Somebody else may have been first, with the same stamp or a later one.
-                Ok(Put::AlreadyThere) => self.read_stamp(),
-                Ok(Put::Stored) | Err(Failure::ReadOnly(_)) => Ok(Ok(())),
-                Err(failure) => Err(failure),
-            };
+        }
+        let stamp = if let Some(stamp) = stamp {
+            stamp
+        } else {
+            if remembered.is_some() {
+                return Err(Failure::Unreachable(
+                    "it is not the share that it was; is its drive mounted?".into(),
+                ));
+            }
+            if !self.tier.can_write()? {
+                return Err(Failure::Unreachable(
+                    "it is empty and may not be written to; is it mounted?".into(),
+                ));
+            }
+            let own_name = if self.tier.may_be_unmounted() { random_token() } else { "bucket".to_owned() };
+            let stamp = format!("{STAMP}{own_name}\n");
+            // Somebody else may have been first, with another one.
+            self.tier.put_if_absent(&name, stamp.as_bytes())?;
+            read()?.ok_or_else(|| Failure::Unreachable("what was put there is not there".into()))?
         };
         let stamp = String::from_utf8_lossy(&stamp);
-        Ok(match stamp.strip_prefix(STAMP_START) {
-            Some(_) if stamp == STAMP => Ok(()),
-            Some(version) => Err(format!(
-                "a later version of this program made it (format {}); update this program",
-                version.trim_end().chars().take(20).collect::<String>()
-            )),
-            None => return Ok(other()),
-        })
-    }
-
-    /// A record that it holds, checked. Unless the latest state matters, what was listed lately is believed.
-    pub(crate) fn find(&self, kind: Kind, digest: &Digest, latest: bool) -> Option<Record> {
-        if !latest && self.lacks(kind, digest) {
-            return None;
+        let Some(version) = stamp.strip_prefix(STAMP_START) else { return other() };
+        if !stamp.starts_with(STAMP) {
+            let version: String = version.trim_end().chars().filter(|c| !c.is_control()).take(20).collect();
+            return Ok(Err(format!(
+                "a later version of this program made it (format {version}); update this program"
+            )));
         }
-        for version in 0..VERSIONS {
-            match self.read(kind, digest, version) {
-                Ok(Some(record)) => {
-                    self.found.fetch_add(1, Relaxed);
-                    return Some(record);
-                }
-                // Not believed: there may be another.
-                Err(Trouble::NoObject(_)) => {}
-                Ok(None) => {
-                    lock(&self.known).entry(kind).or_default().misses += 1;
-                    return None;
-                }
-                Err(Trouble::Away) => return None,
+        match (remembered, memory) {
+            (Some(remembered), _) if *remembered != *stamp => {
+                return Err(Failure::Unreachable(
+                    "it is another share than it was; give it under another path, or delete the cache's `outbox`".into(),
+                ));
             }
+            // What cannot be remembered is not noticed when it changes.
+            (None, Some(path)) => drop(folder::replace_file(path, &[stamp.as_bytes()])),
+            _ => {}
         }
-        None
-    }
-
-    /// A version of a record, checked; what is not believed is reported.
-    fn read(&self, kind: Kind, digest: &Digest, version: u32) -> Result<Option<Record>, Trouble> {
-        let name = ObjectName::of_record(kind, digest, version);
-        let read = match self.attempt(|tier| tier.get(&name, OBJECT_BYTES_MAX)) {
-            Ok(None) => return Ok(None),
-            Ok(Some(bytes)) => self.check(&bytes, kind, digest),
-            Err(Trouble::NoObject(reason)) => Err(reason),
-            Err(Trouble::Away) => return Err(Trouble::Away),
-        };
-        read.map(Some).map_err(|reason| {
-            self.refuse(&name, &reason);
-            Trouble::NoObject(reason)
-        })
-    }
-
-    fn check(&self, bytes: &[u8], kind: Kind, digest: &Digest) -> Result<Record, String> {
-        let object = object::decode(bytes, kind, digest).map_err(|error| error.to_string())?;
-        match self.trust.judge(object.producer.as_ref()) {
-            Verdict::Used => {}
-            Verdict::Unknown => {
-                if lock(&self.state).unknown_producers.insert(object.producer) {
-                    let producer =
-                        object.producer.map_or_else(|| "nobody".to_owned(), |producer| producer.to_string());
-                    self.journal.warn(Warning::UnknownProducer { place: self.place.clone(), producer });
-                }
-            }
-            Verdict::Refused(reason) => return Err(reason.to_owned()),
-        }
-        let mut record = object.record;
-        record.provenance.insert(FOUND_IN.to_owned(), self.place.clone());
-        match object.producer {
-            Some(producer) => record.provenance.insert(PRODUCER.to_owned(), producer.to_string()),
-            // What an object says of this is nobody's word.
-            None => record.provenance.remove(PRODUCER),
-        };
-        Ok(record)
-    }
-
-    fn refuse(&self, name: &ObjectName, reason: &str) {
-        let mut state = lock(&self.state);
-        let count = state.refused.len();
-        if count < 1 << 16 && !state.refused.insert(name.clone()) {
-            return;
-        }
-        drop(state);
-        self.refused.fetch_add(1, Relaxed);
-        if count < NAMED_MAX {
-            let (place, name, reason) = (self.place.clone(), name.to_string(), reason.to_owned());
-            self.journal.warn(Warning::ShareRefused { place, name, reason });
-        }
-    }
-
-    /// Whether a listing has just told that it is not there. After many misses it is made.
-    fn lacks(&self, kind: Kind, digest: &Digest) -> bool {
-        let mut known = lock(&self.known);
-        let known = known.entry(kind).or_default();
-        if let Some((at, _)) = &known.listed
-            && at.elapsed() > LISTED_FOR
-        {
-            *known = Known::default();
-        }
-        if known.listed.is_none() && known.misses >= MISSES_MAX {
-            known.misses = 0;
-            known.listed = self.list(kind).map(|digests| (Instant::now(), digests));
-        }
-        known.listed.as_ref().is_some_and(|(_, digests)| !digests.contains(digest))
-    }
-
-    /// The digests of a kind's records that it holds, believed or not; none where that cannot be told.
-    pub(crate) fn list(&self, kind: Kind) -> Option<HashSet<Digest>> {
-        let listed = self.attempt(|tier| tier.list(kind.name())).ok()?;
-        let digest = |name: &String| name.split('.').next().and_then(|digest| digest.parse().ok());
-        listed.is_complete.then(|| listed.names.iter().filter_map(digest).collect())
-    }
-
-    /// The digests of the weights that it holds.
-    pub(crate) fn list_weights(&self) -> Option<HashSet<Digest>> {
-        let listed = self.attempt(|tier| tier.list(weights::FOLDER)).ok()?;
-        listed.is_complete.then(|| listed.names.iter().filter_map(|name| name.parse().ok()).collect())
-    }
-
-    /// Puts a record's envelope where it is not there yet.
-    pub(crate) fn offer(&self, kind: Kind, digest: &Digest, envelope: &[u8]) -> Offered {
-        // What is offered was read from a file: it must be what its name says.
-        let Ok(own) = Record::from_bytes(envelope) else { return Offered::Never };
-        if (own.key.kind(), own.key.digest()) != (kind, digest) {
-            return Offered::Never;
-        }
-        let bytes = object::encode(envelope, (*self.identity).as_ref());
-        for version in 0..VERSIONS {
-            let name = ObjectName::of_record(kind, digest, version);
-            match self.attempt(|tier| tier.put_if_absent(&name, &bytes)) {
-                Ok(Put::Stored) => {
-                    self.put.fetch_add(1, Relaxed);
-                    return Offered::There;
-                }
-                Ok(Put::AlreadyThere) => {}
-                Err(Trouble::NoObject(reason)) => {
-                    self.refuse(&name, &reason);
-                    continue;
-                }
-                Err(Trouble::Away) => return self.later(),
-            }
-            match self.read(kind, digest, version) {
-                Ok(Some(there)) if there.same_result(&own) => return Offered::There,
-                Ok(Some(_)) => {
-                    let place = self.place.clone();
-                    self.journal.warn(Warning::SharedConflict { place, kind, digest: *digest });
-                }
-                // It was removed, or is no good: the next name is free for ours.
-                Ok(None) | Err(Trouble::NoObject(_)) => {}
-                Err(Trouble::Away) => return self.later(),
-            }
-        }
-        Offered::Never
-    }
-
-    fn later(&self) -> Offered {
-        if self.is_read_only() { Offered::Never } else { Offered::Later }
-    }
-
-    /// The bytes of weights that it holds.
-    pub(crate) fn find_weights(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let name = ObjectName::of_weights(digest);
-        match self.attempt(|tier| tier.get(&name, OBJECT_BYTES_MAX)) {
-            Ok(Some(bytes)) if weights::digest_of(&bytes) == *digest => Some(bytes),
-            Ok(Some(_)) => {
-                self.refuse(&name, "its bytes are not those of its name");
-                None
-            }
-            Err(Trouble::NoObject(reason)) => {
-                self.refuse(&name, &reason);
-                None
-            }
-            Ok(None) | Err(Trouble::Away) => None,
-        }
-    }
-
-    /// Puts weights where they are not there yet.
-    pub(crate) fn offer_weights(&self, digest: &Digest, bytes: &[u8]) -> Offered {
-        let name = ObjectName::of_weights(digest);
-        match self.attempt(|tier| tier.put_if_absent(&name, bytes)) {
-            Ok(Put::Stored) => {
-                self.put.fetch_add(1, Relaxed);
-                Offered::There
-            }
-            Ok(Put::AlreadyThere) => Offered::There,
-            Err(Trouble::NoObject(reason)) => {
-                self.refuse(&name, &reason);
-                Offered::Never
-            }
-            Err(Trouble::Away) => self.later(),
-        }
+        self.tier.can_write().map(Ok)
     }
 }
 

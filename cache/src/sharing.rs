@@ -1,12 +1,15 @@
 //! How a store uses its shares: what it looks for in them, what it offers, and copies of everything either way.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::journal::Journal;
+use crate::lookup::Lookup;
+use crate::record::GENERATION;
 use crate::share::lease::{Held, Lease, Leased, Leases};
 use crate::share::outbox::Outbox;
 use crate::share::publish::Publisher;
@@ -19,9 +22,9 @@ pub const FOUND_IN: &str = "found in";
 /// The name there of the key that signed it.
 pub const PRODUCER: &str = "producer";
 /// What a record's provenance says of this copy of it alone.
-const OF_THE_COPY: [&str; 2] = [FOUND_IN, PRODUCER];
+const OF_THE_COPY: [&str; 3] = [FOUND_IN, PRODUCER, GENERATION];
 /// Copies at once: most of a copy is waiting for a disk or a network.
-const COPIES: usize = 8;
+const COPIES: usize = 16;
 
 /// The shares of a store.
 #[derive(Debug)]
@@ -44,16 +47,24 @@ pub struct PushReport {
     pub there: u64,
     /// Those that could not be copied.
     pub left: u64,
+    /// Whether it could not be told what the share holds.
+    pub is_unlisted: bool,
 }
 
 impl Shared {
     /// None where there is no share.
     pub(crate) fn of(cache: &Path, sharing: Sharing, journal: &Arc<Journal>) -> Option<Self> {
         let Sharing { places, trust, identity, person } = sharing;
-        let (trust, identity) = (Arc::new(trust), Arc::new(identity));
-        let share = |place: &PathBuf| Arc::new(Share::new(place, &trust, &identity, journal));
-        let shares: Vec<Arc<Share>> = places.iter().map(share).collect();
-        let outboxes: Vec<Outbox> = shares.iter().map(|share| Outbox::of(cache, share.place())).collect();
+        let identity = Arc::new(identity);
+        let mut places: Vec<PathBuf> = places.iter().map(|place| in_one_way(place)).collect();
+        let mut seen = HashSet::new();
+        places.retain(|place| seen.insert(place.clone()));
+        let share = |place: &PathBuf| {
+            let outbox = Outbox::of(cache, &place.display().to_string());
+            let share = Share::new(place, outbox.memory(), &trust, &identity, journal)?;
+            Some((Arc::new(share), outbox))
+        };
+        let (shares, outboxes): (Vec<Arc<Share>>, Vec<Outbox>) = places.iter().filter_map(share).unzip();
         let leases = shares.iter().map(|share| Leases::of(share, &person)).collect();
         let publisher = Publisher::start(shares.iter().cloned().zip(outboxes.iter().cloned()).collect());
         (!shares.is_empty()).then_some(Self { publisher, shares, outboxes, leases })
@@ -107,7 +118,12 @@ impl Store {
                 if let Err(error) = self.keep_found(&record) {
                     self.journal.warn_once(Warning::NotWritten { message: error.to_string() });
                 }
-                return Some(record);
+                // Another result may have been stored here meanwhile, and then that counts.
+                let stored = self.finder(kind, digest).find().ok();
+                return Some(match stored {
+                    Some(Lookup::Found(stored)) => stored,
+                    _ => record,
+                });
             }
         }
         None
@@ -130,7 +146,7 @@ impl Store {
     fn offer_with(&self, add: impl Fn(&Outbox) -> Result<PathBuf>) {
         let Some(shared) = &self.shared else { return };
         for (number, (share, outbox)) in shared.shares.iter().zip(&shared.outboxes).enumerate() {
-            if share.is_read_only() {
+            if !share.may_take() {
                 continue;
             }
             match add(outbox) {
@@ -189,11 +205,15 @@ impl Store {
     /// When the file cannot be written, or the store not be read.
     pub fn export(&self, file: &Path, identity: Option<Identity>) -> Result<PushReport> {
         let bundle = Arc::new(NewBundle::create(file)?);
-        let (trust, identity) = (Arc::new(Trust::default()), Arc::new(identity));
         let tier = Box::new(Arc::clone(&bundle));
-        let share = Share::of(file.display().to_string(), tier, &trust, &identity, &self.journal);
+        let place = file.display().to_string();
+        let share = Share::of(place, tier, Trust::default(), &Arc::new(identity), &self.journal);
         let report = self.push_to(&share)?;
         drop(share);
+        if report.left > 0 {
+            // An earlier one in its place is worth more than half of this.
+            return Ok(report);
+        }
         // Nobody else has it any more.
         if let Some(bundle) = Arc::into_inner(bundle) {
             bundle.finish()?;
@@ -208,29 +228,14 @@ impl Store {
     pub fn import(&self, file: &Path, trust: Trust) -> Result<PushReport> {
         let tier = Box::new(Bundle::open(file)?);
         let place = file.display().to_string();
-        let share = Share::of(place, tier, &Arc::new(trust), &Arc::new(None), &self.journal);
+        let share = Share::of(place, tier, trust, &Arc::new(None), &self.journal);
         self.pull_from(&share)
     }
 
     fn push_to(&self, share: &Share) -> Result<PushReport> {
         let counts = Counts::default();
-        for kind in Kind::ALL {
-            let there = share.list(kind).unwrap_or_default();
-            each_of(self.iter(kind)?, |record| {
-                let mut record = record?;
-                if there.contains(record.key.digest()) {
-                    counts.there.fetch_add(1, Relaxed);
-                    return Ok(());
-                }
-                for name in OF_THE_COPY {
-                    record.provenance.remove(name);
-                }
-                let (kind, digest) = (record.key.kind(), *record.key.digest());
-                counts.add(share.offer(kind, &digest, &record.to_bytes()));
-                Ok(())
-            })?;
-        }
-        let there = share.list_weights().unwrap_or_default();
+        // Weights first: records name them.
+        let there = counts.listed(share.list_weights());
         each_of(self.weight_files()?.into_iter(), |(name, path)| {
             let Ok(digest) = name.parse::<Digest>() else { return Ok(()) };
             if there.contains(&digest) {
@@ -242,13 +247,31 @@ impl Store {
             }
             Ok(())
         })?;
+        for kind in Kind::ALL {
+            let there = counts.listed(share.list(kind));
+            each_of(self.iter(kind)?, |record| {
+                let mut record = record?;
+                if there.contains(record.key.digest()) {
+                    counts.there.fetch_add(1, Relaxed);
+                    return Ok(());
+                }
+                // Nobody vouches for what others have made.
+                let is_own = !record.provenance.contains_key(FOUND_IN);
+                for name in OF_THE_COPY {
+                    record.provenance.remove(name);
+                }
+                let (kind, digest) = (record.key.kind(), *record.key.digest());
+                counts.add(share.offer(kind, &digest, &record.to_bytes(), is_own));
+                Ok(())
+            })?;
+        }
         Ok(counts.report(share))
     }
 
     fn pull_from(&self, share: &Share) -> Result<PushReport> {
         let counts = Counts::default();
         for kind in Kind::ALL {
-            each_of(share.list(kind).unwrap_or_default().into_iter(), |digest| {
+            each_of(counts.listed(share.list(kind)).into_iter(), |digest| {
                 if self.has(kind, &digest)? {
                     counts.there.fetch_add(1, Relaxed);
                     return Ok(());
@@ -262,7 +285,7 @@ impl Store {
                 Ok(())
             })?;
         }
-        each_of(share.list_weights().unwrap_or_default().into_iter(), |digest| {
+        each_of(counts.listed(share.list_weights()).into_iter(), |digest| {
             if self.has_own_weights(&digest) {
                 counts.there.fetch_add(1, Relaxed);
             } else if let Some(bytes) = share.find_weights(&digest) {
@@ -283,9 +306,16 @@ struct Counts {
     copied: AtomicU64,
     there: AtomicU64,
     left: AtomicU64,
+    is_unlisted: AtomicBool,
 }
 
 impl Counts {
+    /// What a listing found; notes that it did not come to its end.
+    fn listed(&self, digests: Option<HashSet<Digest>>) -> HashSet<Digest> {
+        self.is_unlisted.fetch_or(digests.is_none(), Relaxed);
+        digests.unwrap_or_default()
+    }
+
     fn add(&self, offered: Offered) {
         let count = if offered == Offered::There { &self.copied } else { &self.left };
         count.fetch_add(1, Relaxed);
@@ -297,8 +327,17 @@ impl Counts {
             copied: self.copied.load(Relaxed),
             there: self.there.load(Relaxed),
             left: self.left.load(Relaxed),
+            is_unlisted: self.is_unlisted.load(Relaxed),
         }
     }
+}
+
+/// A place as it is written whatever folder one is in, so that it is always the same one.
+fn in_one_way(place: &Path) -> PathBuf {
+    if let Some((scheme, rest)) = place.to_string_lossy().split_once("://") {
+        return PathBuf::from(format!("{scheme}://{}", rest.trim_end_matches('/')));
+    }
+    std::path::absolute(place).map_or_else(|_| place.to_path_buf(), |place| place.components().collect())
 }
 
 /// Does something with each item, several at once, and stops at the first error. This thread alone reads the items.

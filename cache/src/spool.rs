@@ -18,7 +18,7 @@ use crate::{Digest, Error, Kind, Result};
 
 const SUFFIX: &str = "record";
 /// No put takes this long: an unfinished file this old belongs to a process that was killed.
-const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(3600);
+pub(crate) const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(3600);
 
 /// The spool of a cache folder.
 #[derive(Debug)]

@@ -4,16 +4,20 @@
 //! lies in a tier may be of anyone's making, so that whoever reads it checks it ([`crate::object`]); a tier itself only
 //! makes sure that names stay within it, and that nothing it reads is without end.
 
+pub(crate) mod bucket;
 pub(crate) mod bundle;
 pub(crate) mod folder;
+pub(crate) mod patient;
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::{Digest, Kind};
 
-/// An object's bytes, at most: weights of a supernet are the largest.
+/// The bytes of weights, at most: those of a supernet are the largest.
 pub(crate) const OBJECT_BYTES_MAX: u64 = 1 << 30;
+/// The bytes of a record's object, at most: a training takes some hundred, a search's output some million.
+pub(crate) const RECORD_BYTES_MAX: u64 = 64 << 20;
 /// How long reading one object, or listing, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Names that a listing takes in, at most.
@@ -78,7 +82,9 @@ pub(crate) enum Failure {
     NoObject(String),
     /// It cannot be reached, read or written now.
     Unreachable(String),
-    /// It can be read, and not be written to.
+    /// It can be read, and has no room.
+    Full(String),
+    /// It can be read, and not be written to, or not where this would go.
     ReadOnly(String),
 }
 
@@ -115,8 +121,18 @@ pub(crate) trait Tier: Send + Sync + fmt::Debug {
     /// The names of all objects in a folder, those in folders below it included, without their folders; in any order.
     fn list(&self, folder: &str) -> Result<Listed, Failure>;
 
+    /// Whether something else may be in its place without anybody's doing: an empty folder where a drive is not mounted.
+    fn may_be_unmounted(&self) -> bool {
+        false
+    }
+
     /// Whether it holds nothing at all.
     fn is_empty(&self) -> Result<bool, Failure>;
+
+    /// Whether anything can be put into it at all, as far as that can be told without.
+    fn can_write(&self) -> Result<bool, Failure> {
+        Ok(true)
+    }
 }
 
 impl<T: Tier + ?Sized> Tier for std::sync::Arc<T> {
@@ -142,5 +158,13 @@ impl<T: Tier + ?Sized> Tier for std::sync::Arc<T> {
 
     fn is_empty(&self) -> Result<bool, Failure> {
         (**self).is_empty()
+    }
+
+    fn can_write(&self) -> Result<bool, Failure> {
+        (**self).can_write()
+    }
+
+    fn may_be_unmounted(&self) -> bool {
+        (**self).may_be_unmounted()
     }
 }

@@ -210,6 +210,11 @@ impl Trust {
         self.known.insert(key, known);
     }
 
+    /// Trusts one's own key, unless the list says otherwise.
+    pub(crate) fn set_own(&mut self, key: PublicKey) {
+        self.known.entry(key).or_insert(Known { name: String::new(), is_trusted: true });
+    }
+
     /// The list.
     pub fn known(&self) -> impl Iterator<Item = (&PublicKey, &Known)> {
         self.known.iter()

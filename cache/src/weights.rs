@@ -30,10 +30,10 @@ impl Store {
     /// When the file cannot be written.
     pub fn keep_weights(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = digest_of(bytes);
-        if self.has_own_weights(&digest) {
-            return Ok(digest);
+        if !self.has_own_weights(&digest) {
+            folder::replace_file(&self.weights_path(&digest), &[bytes])?;
         }
-        folder::replace_file(&self.weights_path(&digest), &[bytes])?;
+        // A process that was killed may have kept and not offered them.
         self.share_weights(&digest);
         Ok(digest)
     }

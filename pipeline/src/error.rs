@@ -107,6 +107,11 @@ pub(crate) enum Error {
     )]
     AtWork { folder: PathBuf },
     #[error(
+        "it could not be told what a share holds, so that not everything may have been copied; the warnings above say why, and \
+         the same command goes on from there"
+    )]
+    Unlisted,
+    #[error(
         "{left} records or files of weights could not be copied; the warnings above say why, and the same command goes on from \
          there"
     )]

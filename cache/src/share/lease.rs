@@ -9,12 +9,13 @@
 //! is computed twice, and the first one that is put counts.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Share, lock};
+use super::{Share, Trouble, lock};
 use crate::claim::random_token;
 use crate::tier::{LEASES, ObjectName, Put};
 
@@ -28,6 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const BYTES_MAX: u64 = 4096;
 /// Others may be quicker so often.
 const TRIES: usize = 4;
+/// However its owner lives, a lease that is seen for so long is waited for no more.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Leases that are told of, at most.
+const HELD_MAX: usize = 1000;
 
 /// Something that a process of the team computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,11 +60,22 @@ pub(crate) enum Leased {
 pub(crate) struct Leases {
     share: Arc<Share>,
     person: String,
-    owner: OnceLock<Option<Arc<Owner>>>,
-    /// When somebody else was last seen to hold a lease.
-    taken: Mutex<HashMap<String, Instant>>,
+    owner: Mutex<Option<Arc<Owner>>>,
+    /// The leases that somebody else holds.
+    taken: Mutex<HashMap<String, Taken>>,
+    /// The names of all leases, and when they were listed.
+    listed: Mutex<Option<(Instant, Vec<String>)>>,
     /// What the other owners had counted to, and since when.
     seen: Mutex<HashMap<String, (Vec<u8>, Instant)>>,
+}
+
+/// A lease that somebody else holds.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    generation: u64,
+    /// When it was first seen, and last.
+    first: Instant,
+    last: Instant,
 }
 
 /// This process as an owner of leases.
@@ -75,18 +91,47 @@ struct Owner {
 #[derive(Debug)]
 pub(crate) struct Lease {
     owner: Arc<Owner>,
+    record: String,
     name: ObjectName,
+    is_given_up: AtomicBool,
+}
+
+impl Lease {
+    /// What it is a lease on: a record's kind and digest.
+    pub(crate) fn record(&self) -> &str {
+        &self.record
+    }
+
+    pub(crate) fn is_in(&self, share: &Arc<Share>) -> bool {
+        Arc::ptr_eq(&self.owner.share, share)
+    }
+
+    /// Gives it up, and says whether that was done.
+    pub(crate) fn give_up(&self) -> bool {
+        if self.is_given_up.load(Relaxed) {
+            return true;
+        }
+        let share = &self.owner.share;
+        // One that was taken for dead has lost it, and another may have one of that name by now.
+        let is_own = match share.attempt(|tier| tier.get(&self.name, BYTES_MAX)) {
+            Ok(lease) => lease.is_some_and(|lease| token_of(&lease) == self.owner.token),
+            Err(_) => return false,
+        };
+        let is_done = !is_own || share.attempt_put(|tier| tier.remove(&self.name)).is_ok();
+        self.is_given_up.store(is_done, Relaxed);
+        is_done
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let _ = self.owner.share.attempt(|tier| tier.remove(&self.name));
+        self.give_up();
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = self.share.attempt(|tier| tier.remove(&ObjectName::of_owner(&self.token)));
+        let _ = self.share.attempt_put(|tier| tier.remove(&ObjectName::of_owner(&self.token)));
     }
 }
 
@@ -96,14 +141,14 @@ impl Owner {
         let name = ObjectName::of_owner(&token);
         let sign = format!("\n{person}\nprocess {}\n", std::process::id());
         let count = move |beats: u64| format!("{beats}{sign}").into_bytes();
-        share.attempt(|tier| tier.replace(&name, &count(0))).ok()?;
+        share.attempt_put(|tier| tier.replace(&name, &count(0))).ok()?;
         let (heart, ended) = mpsc::channel::<()>();
         let beating = Arc::clone(share);
         let beat = move || {
             let mut beats = 0;
             while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
                 beats += 1;
-                let _ = beating.attempt(|tier| tier.replace(&name, &count(beats)));
+                let _ = beating.attempt_put(|tier| tier.replace(&name, &count(beats)));
             }
         };
         thread::Builder::new().name("leases".to_owned()).spawn(beat).ok()?;
@@ -116,76 +161,106 @@ impl Leases {
         Self {
             share: Arc::clone(share),
             person: person.to_owned(),
-            owner: OnceLock::new(),
+            owner: Mutex::default(),
             taken: Mutex::default(),
+            listed: Mutex::default(),
             seen: Mutex::default(),
         }
     }
 
     /// Asks for the lease on a record, named by its kind and digest, for the process that has this token.
     pub(crate) fn claim(&self, record: &str, about: &str, token: Option<&str>) -> Leased {
-        if self.share.is_away() || self.share.is_read_only() {
+        if self.share.is_away() || !self.share.may_take() {
             return Leased::Unavailable;
         }
-        if lock(&self.taken).get(record).is_some_and(|seen| seen.elapsed() < LOOK_EVERY) {
+        if lock(&self.taken).get(record).is_some_and(|taken| taken.last.elapsed() < LOOK_EVERY) {
             return Leased::Taken;
         }
-        let owner = self.owner.get_or_init(|| Owner::new(&self.share, &self.person, token).map(Arc::new));
+        let owner = {
+            let mut owner = lock(&self.owner);
+            if owner.is_none() {
+                *owner = Owner::new(&self.share, &self.person, token).map(Arc::new);
+            }
+            owner.clone()
+        };
         let Some(owner) = owner else { return Leased::Unavailable };
-        for _ in 0..TRIES {
-            match self.try_claim(owner, record, about) {
-                Some(Leased::Taken) => {
-                    lock(&self.taken).insert(record.to_owned(), Instant::now());
-                    return Leased::Taken;
-                }
-                Some(leased) => return leased,
+        for attempt in 0..TRIES {
+            match self.try_claim(&owner, record, about, attempt > 0) {
                 // Somebody was quicker, or gave it up meanwhile.
                 None => {}
+                Some(leased) => return leased,
             }
         }
-        Leased::Taken
+        // Something that is no lease is in its place: nobody waits for that.
+        Leased::Unavailable
     }
 
-    fn try_claim(&self, owner: &Arc<Owner>, record: &str, about: &str) -> Option<Leased> {
-        let share = &self.share;
-        let Ok(listed) = share.attempt(|tier| tier.list(LEASES)) else { return Some(Leased::Unavailable) };
+    /// The generations of the leases on a record.
+    fn generations(&self, record: &str, anew: bool) -> Result<Vec<u64>, Trouble> {
+        let mut listed = lock(&self.listed);
+        let is_fresh = listed.as_ref().is_some_and(|(at, _)| at.elapsed() < LOOK_EVERY);
+        if anew || !is_fresh {
+            let names = self.share.attempt(|tier| tier.list(LEASES))?.names;
+            *listed = Some((Instant::now(), names));
+        }
         let generation = |name: &String| name.strip_prefix(record)?.strip_prefix('.')?.parse::<u64>().ok();
-        let last = listed.names.iter().filter_map(generation).max();
+        Ok(listed.as_ref().map_or_else(Vec::new, |(_, names)| names.iter().filter_map(generation).collect()))
+    }
+
+    fn try_claim(&self, owner: &Arc<Owner>, record: &str, about: &str, anew: bool) -> Option<Leased> {
+        let Ok(generations) = self.generations(record, anew) else { return Some(Leased::Unavailable) };
+        let last = generations.into_iter().max();
         if let Some(last) = last {
             let name = ObjectName::of_lease(record, last);
             // What is no lease has no owner.
-            let held = share.attempt(|tier| tier.get(&name, BYTES_MAX)).ok().flatten();
+            let held = self.share.attempt(|tier| tier.get(&name, BYTES_MAX)).ok().flatten();
             let token = held.as_deref().map(token_of);
-            if token.as_ref().is_some_and(|token| *token != owner.token && self.lives(token)) {
-                return Some(Leased::Taken);
+            if token.is_some_and(|token| token != owner.token && self.lives(&token)) {
+                return Some(self.taken(record, last));
             }
         }
         let next = last.map_or(Some(1), |last| last.checked_add(1));
         // Nobody of us counts so far.
         let Some(next) = next else { return Some(Leased::Unavailable) };
         let dead = last.map(|last| ObjectName::of_lease(record, last));
-        self.create(owner, ObjectName::of_lease(record, next), about, dead)
+        self.create(owner, record, ObjectName::of_lease(record, next), about, dead)
+    }
+
+    /// Somebody who lives has it; but nobody is waited for without end.
+    fn taken(&self, record: &str, generation: u64) -> Leased {
+        let now = Instant::now();
+        let mut taken = lock(&self.taken);
+        let new = Taken { generation, first: now, last: now };
+        let seen = taken.entry(record.to_owned()).or_insert(new);
+        if seen.generation != generation {
+            *seen = new;
+        }
+        seen.last = now;
+        if seen.first.elapsed() > WAIT_MAX { Leased::Unavailable } else { Leased::Taken }
     }
 
     fn create(
         &self,
         owner: &Arc<Owner>,
+        record: &str,
         name: ObjectName,
         about: &str,
         dead: Option<ObjectName>,
     ) -> Option<Leased> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let about: String = about.chars().filter(|c| !c.is_control()).take(1000).collect();
+        let about = printable(about);
         let text = format!("{}\n{}\n{since}\n{about}\n", owner.token, self.person);
-        match self.share.attempt(|tier| tier.put_if_absent(&name, text.as_bytes())) {
+        match self.share.attempt_put(|tier| tier.put_if_absent(&name, text.as_bytes())) {
             Ok(Put::Stored) => {
                 if let Some(dead) = dead {
-                    let _ = self.share.attempt(|tier| tier.remove(&dead));
+                    let _ = self.share.attempt_put(|tier| tier.remove(&dead));
                 }
-                Some(Leased::Granted(Lease { owner: Arc::clone(owner), name }))
+                let (owner, record) = (Arc::clone(owner), record.to_owned());
+                let is_given_up = AtomicBool::new(false);
+                Some(Leased::Granted(Lease { owner, record, name, is_given_up }))
             }
-            Ok(Put::AlreadyThere) => None,
-            Err(_) => Some(Leased::Unavailable),
+            Ok(Put::AlreadyThere) | Err(Trouble::NoObject(_)) => None,
+            Err(Trouble::Away) => Some(Leased::Unavailable),
         }
     }
 
@@ -201,19 +276,21 @@ impl Leases {
         since.elapsed() < LEASE
     }
 
-    /// What processes of the team compute now, or computed when they died.
+    /// What processes of the team compute now. One that was killed is told of until somebody notices.
     pub(crate) fn held(&self) -> Vec<Held> {
         let Ok(listed) = self.share.attempt(|tier| tier.list(LEASES)) else { return Vec::new() };
         let held = |name: &String| {
             let (record, generation) = name.rsplit_once('.')?;
             let name = ObjectName::of_lease(record, generation.parse().ok()?);
             let text = self.share.attempt(|tier| tier.get(&name, BYTES_MAX)).ok()??;
+            let owner = ObjectName::of_owner(&token_of(&text));
+            self.share.attempt(|tier| tier.get(&owner, BYTES_MAX)).ok()??;
             let text = String::from_utf8_lossy(&text);
             let mut lines = text.lines().skip(1).map(printable);
             let (person, since, about) = (lines.next()?, lines.next()?, lines.next()?);
             Some(Held { about, person, since_unix_ms: since.parse().ok()? })
         };
-        let mut all: Vec<Held> = listed.names.iter().filter_map(held).collect();
+        let mut all: Vec<Held> = listed.names.iter().take(HELD_MAX).filter_map(held).collect();
         all.sort_by_key(|held| held.since_unix_ms);
         all
     }
@@ -224,7 +301,7 @@ fn token_of(lease: &[u8]) -> String {
     String::from_utf8_lossy(lease).lines().next().unwrap_or_default().to_owned()
 }
 
-/// Without what would move a terminal's cursor.
+/// Without what would move a terminal's cursor, and not without end.
 fn printable(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(1000).collect()
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::folder;
-use crate::spool::{Spool, Spooled};
+use crate::spool::{Spool, Spooled, UNFINISHED_AGE_MAX};
 use crate::{Digest, Error, Kind, Result};
 
 /// Where it lies in a cache folder.
@@ -34,7 +34,7 @@ pub(crate) enum Outgoing {
 }
 
 impl Outbox {
-    /// That for the share at `place`.
+    /// That for the share at `place`, written in one way.
     pub(crate) fn of(cache: &Path, place: &str) -> Self {
         let name = Digest::of("nas-pipeline outbox v1", place.as_bytes()).to_string();
         Self { path: cache.join(FOLDER).join(&name[..16]), weights: cache.join(crate::weights::FOLDER) }
@@ -64,10 +64,23 @@ impl Outbox {
         Ok(path)
     }
 
-    /// The files in it, sorted by name.
+    /// The file that remembers which share it is for.
+    pub(crate) fn memory(&self) -> PathBuf {
+        self.path.join("share")
+    }
+
+    /// Whether a record, named by its kind and digest, waits in it.
+    pub(crate) fn holds(&self, record: &str) -> bool {
+        self.path.join(format!("{record}.{SUFFIX}")).exists()
+    }
+
+    /// The files in it: weights first, which records name.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = folder::files(&self.path).unwrap_or_default();
         files.retain(|file| file.extension().is_some_and(|suffix| suffix == SUFFIX));
+        let is_weights =
+            |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(WEIGHTS));
+        files.sort_by_key(|file| !is_weights(file));
         files
     }
 
@@ -91,10 +104,30 @@ impl Outbox {
         }
     }
 
+    /// Removes what killed processes left half written.
+    pub(crate) fn clean(&self) {
+        for file in folder::files(&self.path).unwrap_or_default() {
+            let is_unfinished = file.extension().is_some_and(|suffix| suffix == folder::UNFINISHED_SUFFIX);
+            let age = std::fs::metadata(&file).and_then(|data| data.modified()).ok();
+            let age = age.and_then(|time| time.elapsed().ok());
+            if is_unfinished && age.is_some_and(|age| age > UNFINISHED_AGE_MAX) {
+                // What cannot be removed takes some room, and nothing else.
+                let _ = folder::remove_file(&file);
+            }
+        }
+    }
+
     /// Takes a file out of it. What cannot be removed is offered again, to a share that has it.
     pub(crate) fn remove(file: &Path) {
         let _ = folder::remove_file(file);
     }
+}
+
+/// Takes a record out of all outboxes of a cache folder.
+pub(crate) fn forget(cache: &Path, kind: Kind, digest: &Digest) -> Result<()> {
+    let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
+    let name = format!("{kind}-{digest}.{SUFFIX}");
+    outboxes.into_iter().try_for_each(|outbox| folder::remove_file(&outbox.join(&name)))
 }
 
 /// How many files wait in all outboxes of a cache folder, those for shares that are not in use included.

@@ -1,11 +1,11 @@
 //! Putting what waits in the outboxes into the shares, beside whatever else the process does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::lease::Lease;
 use super::outbox::{Outbox, Outgoing};
@@ -22,7 +22,7 @@ pub(crate) type Route = (Arc<Share>, Outbox);
 enum Task {
     /// A file waits in the outbox of the share with this number.
     Put(usize, PathBuf),
-    /// A lease is to be given up, after all that was told before.
+    /// A lease is to be given up, once its share has what was computed under it.
     Release(Lease),
     /// All that waits in the outboxes is to be put.
     PutAll,
@@ -45,30 +45,9 @@ impl Publisher {
     pub(crate) fn start(routes: Vec<Route>) -> Self {
         let (tasks, told) = mpsc::channel();
         let is_ending = Arc::new(AtomicBool::new(false));
-        let ending = Arc::clone(&is_ending);
-        let work = move || {
-            loop {
-                match told.recv_timeout(AGAIN) {
-                    Ok(_) if ending.load(Relaxed) => return,
-                    Ok(Task::Put(number, file)) => put(&routes[number], &file),
-                    Ok(Task::Release(lease)) => drop(lease),
-                    Ok(Task::Forget(token)) => {
-                        let name = ObjectName::of_owner(&token);
-                        for (share, _) in &routes {
-                            // Where it cannot be said now, the others find out when its lease ends.
-                            let _ = share.attempt(|tier| tier.remove(&name));
-                        }
-                    }
-                    Ok(Task::Flush(done)) => {
-                        put_all(&routes, &ending);
-                        let _ = done.send(());
-                    }
-                    Ok(Task::PutAll) | Err(RecvTimeoutError::Timeout) => put_all(&routes, &ending),
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("sharing".to_owned()).spawn(work).ok();
+        let mut work =
+            Work { routes, ending: Arc::clone(&is_ending), leases: Vec::new(), last: Instant::now() };
+        let thread = thread::Builder::new().name("sharing".to_owned()).spawn(move || work.run(&told)).ok();
         Self { tasks: thread.is_some().then_some(tasks), thread, is_ending }
     }
 
@@ -106,7 +85,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // What waits lies in the outboxes; only the operation that goes on now is waited for.
+        // What waits lies in the outboxes; only the operation that goes on now is waited for, which has its time.
         self.is_ending.store(true, Relaxed);
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
@@ -115,20 +94,72 @@ impl Drop for Publisher {
     }
 }
 
-fn put_all(routes: &[Route], ending: &AtomicBool) {
-    for route in routes {
-        for file in route.1.files() {
-            if ending.load(Relaxed) || route.0.is_away() {
-                break;
+/// What the thread works with.
+struct Work {
+    routes: Vec<Route>,
+    ending: Arc<AtomicBool>,
+    /// Leases that are to be given up, and could not be so far.
+    leases: Vec<Lease>,
+    /// When all outboxes were last gone through.
+    last: Instant,
+}
+
+impl Work {
+    fn run(&mut self, told: &Receiver<Task>) {
+        self.routes.iter().for_each(|(_, outbox)| outbox.clean());
+        loop {
+            let left = AGAIN.saturating_sub(self.last.elapsed());
+            match told.recv_timeout(left) {
+                Ok(_) if self.ending.load(Relaxed) => return,
+                Ok(Task::Put(number, file)) => put(&self.routes[number], &file),
+                Ok(Task::Release(lease)) => self.leases.push(lease),
+                Ok(Task::PutAll) | Err(RecvTimeoutError::Timeout) => self.put_all(),
+                Ok(Task::Forget(token)) => {
+                    let name = ObjectName::of_owner(&token);
+                    for (share, _) in &self.routes {
+                        // Where it cannot be said now, the others find out when its leases end.
+                        let _ = share.attempt_put(|tier| tier.remove(&name));
+                    }
+                }
+                Ok(Task::Flush(done)) => {
+                    self.put_all();
+                    self.release();
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            put(route, &file);
+            if self.last.elapsed() >= AGAIN {
+                self.put_all();
+            }
+            self.release();
         }
+    }
+
+    fn put_all(&mut self) {
+        for route in &self.routes {
+            for file in route.1.files() {
+                if self.ending.load(Relaxed) || route.0.is_away() {
+                    break;
+                }
+                put(route, &file);
+            }
+        }
+        self.last = Instant::now();
+    }
+
+    /// Gives up the leases whose shares have what was computed under them, or will not get anything.
+    fn release(&mut self) {
+        let routes = &self.routes;
+        self.leases.retain(|lease| {
+            let outbox = routes.iter().find(|(share, _)| lease.is_in(share)).map(|(_, outbox)| outbox);
+            outbox.is_some_and(|outbox| outbox.holds(lease.record())) || !lease.give_up()
+        });
     }
 }
 
-fn put((share, outbox): &Route, file: &std::path::Path) {
+fn put((share, outbox): &Route, file: &Path) {
     let offered = match outbox.read(file) {
-        Outgoing::Record(kind, digest, envelope) => share.offer(kind, &digest, &envelope),
+        Outgoing::Record(kind, digest, envelope) => share.offer(kind, &digest, &envelope, true),
         Outgoing::Weights(digest, bytes) => share.offer_weights(&digest, &bytes),
         Outgoing::Unusable => Offered::Never,
         Outgoing::Gone => return,

@@ -90,6 +90,10 @@ impl Tier for Bundle {
     fn is_empty(&self) -> std::result::Result<bool, Failure> {
         Ok(self.objects.is_empty())
     }
+
+    fn can_write(&self) -> std::result::Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 fn only_read() -> Failure {
@@ -106,6 +110,8 @@ pub(crate) struct NewBundle {
 struct Written {
     tar: tar::Builder<BufWriter<NamedTempFile>>,
     names: HashSet<String>,
+    /// What a share is known by, which alone is read again.
+    stamp: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Written {
@@ -119,7 +125,7 @@ impl NewBundle {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let file = folder::unfinished(parent.unwrap_or(Path::new("."))).map_err(Error::io("write", path))?;
         let tar = tar::Builder::new(BufWriter::new(file));
-        let state = Mutex::new(Written { tar, names: HashSet::new() });
+        let state = Mutex::new(Written { tar, names: HashSet::new(), stamp: None });
         Ok(Self { path: path.to_path_buf(), state })
     }
 
@@ -139,13 +145,16 @@ impl NewBundle {
 }
 
 impl Tier for NewBundle {
-    fn get(&self, _: &ObjectName, _: u64) -> std::result::Result<Option<Vec<u8>>, Failure> {
-        Ok(None)
+    fn get(&self, name: &ObjectName, _: u64) -> std::result::Result<Option<Vec<u8>>, Failure> {
+        Ok(lock(&self.state).stamp.clone().filter(|_| *name == ObjectName::stamp()))
     }
 
     fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> std::result::Result<Put, Failure> {
-        let name = name.to_string();
         let mut written = lock(&self.state);
+        if *name == ObjectName::stamp() {
+            written.stamp.get_or_insert_with(|| bytes.to_vec());
+        }
+        let name = name.to_string();
         if !written.names.insert(name.clone()) {
             return Ok(Put::AlreadyThere);
         }

@@ -30,9 +30,18 @@ const READ_BYTES: usize = 1 << 20;
 /// How deep folders lie in each other; nobody of us makes more.
 const DEPTH_MAX: usize = 2;
 
-/// What may be read and written is for the user's own settings (`umask`) and for the folder's owner to say.
-fn mode(folder: bool) -> Mode {
-    if folder { Mode::from_raw_mode(0o777) } else { Mode::from_raw_mode(0o666) }
+/// Who of the team may read and write what is made: those who may in the root, whatever the maker's `umask`.
+#[derive(Clone, Copy)]
+struct Permissions(u32);
+
+impl Permissions {
+    fn folder(self) -> Mode {
+        Mode::from_raw_mode(self.0 & 0o7777)
+    }
+
+    fn file(self) -> Mode {
+        Mode::from_raw_mode(self.0 & 0o666)
+    }
 }
 
 impl FolderTier {
@@ -58,34 +67,41 @@ impl FolderTier {
         Ok(Some(folder))
     }
 
-    /// A folder in it, made where it is missing.
-    fn make(&self, folders: &[&str]) -> Result<OwnedFd, Failure> {
+    /// A folder in it, made where it is missing, and who may do what there.
+    fn make(&self, folders: &[&str]) -> Result<(OwnedFd, Permissions), Failure> {
         let mut folder = self.root()?;
+        let permissions = Permissions(fs::fstat(&folder).map_err(not_read)?.st_mode);
         for name in folders {
             let open = || fs::openat(&folder, *name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
             let next = match open() {
                 Err(Errno::NOENT) => {
-                    match fs::mkdirat(&folder, *name, mode(true)) {
-                        Ok(()) | Err(Errno::EXIST) => {}
+                    let is_new = match fs::mkdirat(&folder, *name, permissions.folder()) {
+                        Ok(()) => true,
+                        Err(Errno::EXIST) => false,
                         Err(errno) => return Err(not_written(errno)),
+                    };
+                    let opened = open();
+                    if let (true, Ok(made)) = (is_new, &opened) {
+                        // Where there are no permissions, nobody lacks any.
+                        let _ = fs::fchmod(made, permissions.folder());
                     }
-                    open()
+                    opened
                 }
                 opened => opened,
             };
             folder = next.map_err(not_read)?;
         }
-        Ok(folder)
+        Ok((folder, permissions))
     }
 
     /// Writes bytes under a name that nobody else has, and then gives them theirs.
     fn write(
-        folder: &OwnedFd,
+        (folder, permissions): (&OwnedFd, Permissions),
         bytes: &[u8],
         name_it: impl FnOnce(&str) -> Result<Put, Errno>,
     ) -> Result<Put, Failure> {
         let unfinished = format!(".{}.{UNFINISHED_SUFFIX}", random_token());
-        let written = write_new(folder, &unfinished, bytes).map(|()| name_it(&unfinished));
+        let written = write_new(folder, permissions, &unfinished, bytes).map(|()| name_it(&unfinished));
         // Gone already where it was renamed.
         let _ = fs::unlinkat(folder, &unfinished, AtFlags::empty());
         let put = written?.map_err(not_written)?;
@@ -128,8 +144,8 @@ impl FolderTier {
     }
 }
 
-impl Tier for FolderTier {
-    fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
+impl FolderTier {
+    fn read(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
         let begun = Instant::now();
         let (folders, name) = name.parts();
         let Some(folder) = self.open(&folders)? else { return Ok(None) };
@@ -140,7 +156,10 @@ impl Tier for FolderTier {
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(not_read(errno)),
         };
-        let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
+        let unreachable = |error: std::io::Error| match Errno::from_io_error(&error) {
+            Some(errno) => not_read(errno),
+            None => Failure::Unreachable(error.to_string()),
+        };
         let data = file.metadata().map_err(unreachable)?;
         if !data.is_file() {
             return Err(Failure::NoObject("it is no file".to_owned()));
@@ -167,25 +186,35 @@ impl Tier for FolderTier {
             }
         }
     }
+}
+
+impl Tier for FolderTier {
+    fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
+        match self.read(name, bytes_max) {
+            // On a network drive a file may be replaced by another while it is read.
+            Err(Failure::Unreachable(message)) if message == said(Errno::STALE) => self.read(name, bytes_max),
+            read => read,
+        }
+    }
 
     fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure> {
         let (folders, name) = name.parts();
-        let folder = self.make(&folders)?;
-        Self::write(&folder, bytes, |unfinished| {
+        let (folder, permissions) = self.make(&folders)?;
+        Self::write((&folder, permissions), bytes, |unfinished| {
             match fs::linkat(&folder, unfinished, &folder, name, AtFlags::empty()) {
                 Ok(()) => Ok(Put::Stored),
                 Err(Errno::EXIST) => Ok(Put::AlreadyThere),
-                Err(_) => rename_to_free_name(&folder, unfinished, name, bytes),
+                Err(_) => rename_to_free_name(&folder, permissions, unfinished, name, bytes),
             }
         })
     }
 
     fn replace(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Failure> {
         let (folders, name) = name.parts();
-        let folder = self.make(&folders)?;
+        let (folder, permissions) = self.make(&folders)?;
         let rename =
             |unfinished: &str| fs::renameat(&folder, unfinished, &folder, name).map(|()| Put::Stored);
-        Self::write(&folder, bytes, rename).map(|_| ())
+        Self::write((&folder, permissions), bytes, rename).map(|_| ())
     }
 
     fn remove(&self, name: &ObjectName) -> Result<(), Failure> {
@@ -205,6 +234,19 @@ impl Tier for FolderTier {
         Ok(listed)
     }
 
+    fn may_be_unmounted(&self) -> bool {
+        true
+    }
+
+    fn can_write(&self) -> Result<bool, Failure> {
+        let access = fs::Access::READ_OK | fs::Access::WRITE_OK | fs::Access::EXEC_OK;
+        match fs::accessat(self.root()?, ".", access, AtFlags::EACCESS) {
+            Ok(()) => Ok(true),
+            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(false),
+            Err(errno) => Err(not_read(errno)),
+        }
+    }
+
     fn is_empty(&self) -> Result<bool, Failure> {
         let dir = Dir::read_from(self.root()?).map_err(not_read)?;
         for entry in dir {
@@ -216,30 +258,34 @@ impl Tier for FolderTier {
     }
 }
 
-fn write_new(folder: &OwnedFd, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-    let file = fs::openat(folder, name, NEW_FILE, mode(false)).map_err(not_written)?;
+fn write_new(folder: &OwnedFd, permissions: Permissions, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+    try_write_new(folder, permissions, name, bytes).map_err(not_written)
+}
+
+fn try_write_new(folder: &OwnedFd, permissions: Permissions, name: &str, bytes: &[u8]) -> Result<(), Errno> {
+    let file = fs::openat(folder, name, NEW_FILE, permissions.file())?;
+    let _ = fs::fchmod(&file, permissions.file());
     let mut file = File::from(file);
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.map_err(|error| match Errno::from_io_error(&error) {
-        Some(errno) => not_written(errno),
-        None => Failure::Unreachable(error.to_string()),
-    })
+    written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 /// Where there are no links.
-fn rename_to_free_name(folder: &OwnedFd, unfinished: &str, name: &str, bytes: &[u8]) -> Result<Put, Errno> {
+fn rename_to_free_name(
+    folder: &OwnedFd,
+    permissions: Permissions,
+    unfinished: &str,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Put, Errno> {
     #[cfg(target_os = "linux")]
     match fs::renameat_with(folder, unfinished, folder, name, fs::RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(Put::Stored),
         Err(Errno::EXIST) => return Ok(Put::AlreadyThere),
         Err(_) => {}
     }
-    match fs::openat(folder, name, NEW_FILE, mode(false)) {
-        Ok(file) => {
-            let mut file = File::from(file);
-            let written = file.write_all(bytes).and_then(|()| file.sync_all());
-            written.map(|()| Put::Stored).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-        }
+    match try_write_new(folder, permissions, name, bytes) {
+        Ok(()) => Ok(Put::Stored),
         Err(Errno::EXIST) => Ok(Put::AlreadyThere),
         Err(errno) => Err(errno),
     }
@@ -257,6 +303,7 @@ fn not_read(errno: Errno) -> Failure {
 fn not_written(errno: Errno) -> Failure {
     match errno {
         Errno::ACCESS | Errno::PERM | Errno::ROFS => Failure::ReadOnly(said(errno)),
+        Errno::NOSPC | Errno::DQUOT => Failure::Full(said(errno)),
         Errno::LOOP | Errno::NOTDIR | Errno::ISDIR => {
             Failure::NoObject("something else is in its place".to_owned())
         }

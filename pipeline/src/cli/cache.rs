@@ -83,7 +83,7 @@ enum Action {
         #[arg(long, requires = "key", default_value = "")]
         name: String,
     },
-    /// Never use the records that a producer signed, from now on
+    /// Use no record of a share that a producer signed, from now on; what was found before stays until `rm --producer`
     #[command(after_help = "Example:
   pipeline cache revoke --producer 3f9a…")]
     Revoke {

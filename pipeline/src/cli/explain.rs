@@ -204,7 +204,7 @@ fn training(
     let unknown = || Error::UnknownKey { name: digest.to_string() };
     let Record { key, provenance, cost, .. } =
         store.get_digest(Kind::Training, digest)?.ok_or_else(unknown)?;
-    let device = provenance.get("device").map_or("an unknown device", String::as_str);
+    let device = provenance.get("device").map_or_else(|| "an unknown device".to_owned(), shown);
     let mut state = format!("training of {}, on {device}", format::duration(cost.elapsed_ms));
     for (word, name) in [("by", PERSON), ("found in", cache::FOUND_IN)] {
         if let Some(said) = provenance.get(name) {

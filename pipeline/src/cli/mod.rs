@@ -52,9 +52,9 @@ pub(crate) struct Global {
     /// Folder of the cache [default: the environment's `NAS_CACHE`, or nas-pipeline/cache in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", value_parser = given::path())]
     cache: Option<PathBuf>,
-    /// Folder that a team shares, behind the cache; may be repeated [default: the environment's `NAS_SHARE`, paths as in
-    /// `PATH`, or the configuration's `share.places`]
-    #[arg(long, global = true, value_name = "DIR", value_parser = given::path())]
+    /// Folder or bucket that a team shares, behind the cache (`/mnt/team/nas`, `s3://bucket/prefix`); may be repeated [default:
+    /// the environment's `NAS_SHARE`, separated by commas, or the configuration's `share.places`]
+    #[arg(long, global = true, value_name = "DIR|URL", value_parser = given::path())]
     share: Vec<PathBuf>,
     /// What becomes of shared records whose producer is not trusted [default: the environment's `NAS_TRUST`, or the
     /// configuration's `share.trust`, or off]

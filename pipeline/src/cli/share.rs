@@ -53,7 +53,8 @@ impl Global {
     pub(super) fn sharing_asked_for(&self) -> Result<Sharing, Error> {
         let sharing = self.sharing(None)?;
         if sharing.places.is_empty() {
-            let problem = format!("is needed here: the folder that the team shares; {VARIABLE} gives it too");
+            let problem =
+                format!("is needed here: the folder or bucket that the team shares; {VARIABLE} gives it too");
             return Err(Error::Flag { flag: FLAG, value: String::new(), problem });
         }
         Ok(sharing)
@@ -64,17 +65,12 @@ impl Global {
             return Ok(self.share.clone());
         }
         if let Some(list) = std::env::var_os(VARIABLE).filter(|list| !list.is_empty()) {
-            let expand = |path: PathBuf| {
-                user_path(&path).map_err(|problem| Error::Flag {
-                    flag: VARIABLE,
-                    value: path.display().to_string(),
-                    problem,
-                })
-            };
-            return std::env::split_paths(&list)
-                .filter(|path| !path.as_os_str().is_empty())
-                .map(expand)
-                .collect();
+            let refused = |value: String, problem: String| Error::Flag { flag: VARIABLE, value, problem };
+            let list = list.into_string().map_err(|list| {
+                refused(list.to_string_lossy().into_owned(), "is no text; give it as UTF-8".to_owned())
+            })?;
+            let expand = |place: &str| user_path(place).map_err(|problem| refused(place.to_owned(), problem));
+            return list.split(',').map(str::trim).filter(|place| !place.is_empty()).map(expand).collect();
         }
         Ok(config.map_or_else(Vec::new, |config| config.places.clone()))
     }

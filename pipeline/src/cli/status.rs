@@ -86,7 +86,7 @@ impl Status {
         let history = History::load(&store)?;
         let run = match &self.run {
             Some(digits) => Some(history.find(digits)?),
-            None => history.manifests().first(),
+            None => history.last(),
         };
         let plan = Plan::make(&loaded.dag, &store, &targets, &BTreeSet::new())?;
         warn(&store);

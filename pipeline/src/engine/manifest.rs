@@ -36,6 +36,9 @@ pub(crate) struct Manifest {
     /// Who ran it, as its record says; none in those of earlier versions.
     #[serde(skip)]
     pub(crate) person: Option<String>,
+    /// Whether it is not of this cache folder: its record was found in a share or a bundle.
+    #[serde(skip)]
+    pub(crate) is_foreign: bool,
 }
 
 /// How a run ended.
@@ -130,14 +133,15 @@ impl Manifest {
     }
 
     /// The manifest in a record, of this version or an earlier one; none where it is of a later one.
-    fn read(record: &Record) -> Option<Self> {
+    pub(super) fn read(record: &Record) -> Option<Self> {
         let manifest: Self = match record.key.fields().get(VERSION_FIELD) {
             None => record.value::<ManifestV1>().ok()?.into(),
             Some(FieldValue::Uint(VERSION)) => record.value().ok()?,
             Some(_) => return None,
         };
         let person = record.provenance.get(PERSON).cloned();
-        Some(Self { id: Some(*record.key.digest()), person, ..manifest })
+        let is_foreign = record.provenance.contains_key(cache::FOUND_IN);
+        Some(Self { id: Some(*record.key.digest()), person, is_foreign, ..manifest })
     }
 
     /// The first digits of its id: enough to tell the runs of a folder apart, and to name one by.
@@ -171,6 +175,11 @@ impl History {
 
     pub(crate) fn manifests(&self) -> &[Manifest] {
         &self.manifests
+    }
+
+    /// The last run of this cache folder.
+    pub(crate) fn last(&self) -> Option<&Manifest> {
+        self.manifests.iter().find(|run| !run.is_foreign)
     }
 
     /// The one run whose id begins with `digits`.

@@ -1,7 +1,8 @@
-//! What runs need of a cache folder: the outputs of their nodes, and the trainings behind those. All else can be computed
-//! again, and be deleted by whoever needs the room.
+//! What runs need of a cache folder: the outputs of their nodes, and the trainings behind those; of runs that did not finish,
+//! what they had asked for and all that was made since they began. All else can be computed again, and be deleted by whoever
+//! needs the room.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cache::{Digest, Kind, Record, Store};
 
@@ -13,7 +14,7 @@ const TRAINING_KEYS: &str = "training_keys";
 /// Digits of a digest.
 const DIGITS: usize = 64;
 
-/// Adds the keys of the trainings that a node asked for to what its record says.
+/// Adds the keys of the trainings that a node asked for to what its record says; for a run, those of nodes that did not end.
 pub(super) fn add_to(provenance: &mut BTreeMap<String, String>, met: HashSet<Digest>) {
     let mut keys: Vec<Digest> = met.into_iter().collect();
     keys.sort_unstable();
@@ -39,35 +40,60 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// Of these runs, and of what is pinned.
+    /// Of the last runs of a folder, so many of them, and of what is pinned there.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn of<'a>(
-        store: &Store,
-        runs: impl Iterator<Item = &'a Manifest>,
-        pinned: impl Iterator<Item = Digest>,
-    ) -> Result<Self, Error> {
-        let mut needs = Self { digests: pinned.collect(), ..Self::default() };
-        for run in runs {
-            needs.digests.extend(run.id);
-            if run.ending != Ending::Finished {
-                let since = needs.unfinished_since_unix_ms.get_or_insert(run.started_unix_ms);
-                *since = run.started_unix_ms.min(*since);
+    pub(crate) fn of(store: &Store, runs: usize, pins: &BTreeSet<Digest>) -> Result<Self, Error> {
+        let mut needs = Self { digests: pins.iter().copied().collect(), ..Self::default() };
+        // Those that left a manifest, and those that were killed.
+        let manifests = store.manifests(usize::MAX)?;
+        let mut last: Vec<(u64, Option<(Manifest, &Record)>)> = Vec::new();
+        for record in &manifests {
+            // One of a later version of this program is known by its record alone.
+            needs.digests.extend(pins.get(record.key.digest()));
+            let Some(manifest) = Manifest::read(record) else { continue };
+            if pins.contains(record.key.digest()) {
+                needs.add_run(store, &manifest, record)?;
+            } else if !manifest.is_foreign {
+                last.push((manifest.started_unix_ms, Some((manifest, record))));
             }
-            for entry in &run.nodes {
-                let Some(key) = entry.key else { continue };
-                if !needs.digests.insert(key) {
-                    continue;
-                }
-                let Some(record) = store.get_digest(Kind::NodeOutput, &key)? else { continue };
-                match trainings(&record) {
-                    Some(trainings) => needs.digests.extend(trainings),
-                    None => needs.all_trainings = true,
-                }
+        }
+        last.extend(store.begun_runs()?.iter().map(|run| (run.started_unix_ms, None)));
+        last.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
+        for (started, run) in last.into_iter().take(runs) {
+            match run {
+                Some((manifest, record)) => needs.add_run(store, &manifest, record)?,
+                None => needs.add_unfinished(started),
             }
         }
         Ok(needs)
+    }
+
+    fn add_run(&mut self, store: &Store, run: &Manifest, record: &Record) -> Result<(), Error> {
+        self.digests.extend(run.id);
+        if run.ending != Ending::Finished {
+            self.add_unfinished(run.started_unix_ms);
+            self.digests.extend(trainings(record).unwrap_or_default());
+        }
+        for entry in &run.nodes {
+            let Some(key) = entry.key else { continue };
+            if !self.digests.insert(key) {
+                continue;
+            }
+            let Some(output) = store.get_digest(Kind::NodeOutput, &key)? else { continue };
+            match trainings(&output) {
+                Some(trainings) => self.digests.extend(trainings),
+                None => self.all_trainings = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Of a run that began then and did not finish.
+    fn add_unfinished(&mut self, started_unix_ms: u64) {
+        let since = self.unfinished_since_unix_ms.get_or_insert(started_unix_ms);
+        *since = started_unix_ms.min(*since);
     }
 
     /// Whether a record is needed.
@@ -80,5 +106,10 @@ impl Needs {
     /// Whether nothing is known of the trainings behind some of the outputs.
     pub(crate) fn all_trainings(&self) -> bool {
         self.all_trainings
+    }
+
+    /// When the earliest of these runs that did not finish began.
+    pub(crate) fn unfinished_since_unix_ms(&self) -> Option<u64> {
+        self.unfinished_since_unix_ms
     }
 }

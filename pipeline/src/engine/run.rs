@@ -1,7 +1,7 @@
 //! Runs a target: every node of its cone in order, each looked up first.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +95,8 @@ impl Run<'_> {
         let started_unix_ms = begin_unix_ms();
         // What cannot be removed now is in nobody's way.
         let _ = self.store.forget_finished_checkpoints(Kind::Training);
+        let begun_run = self.store.begin_run(started_unix_ms);
+        let mut unfinished = HashSet::new();
         let history = OnceCell::new();
         let cone = self.dag.cone(targets);
         let mut outputs = BTreeMap::new();
@@ -110,7 +112,7 @@ impl Run<'_> {
             let gathered = if blocked { None } else { gather(self.dag, &self.dag.nodes()[index], &outputs) };
             if let Some((digests, inputs)) = gathered {
                 let place = (position + 1, cone.len());
-                match self.node(index, place, &digests, &inputs, &history, &mut entry) {
+                match self.node(index, place, (&digests, &inputs), &history, &mut entry, &mut unfinished) {
                     Ok(output) => {
                         entry.output = Some(output.digest);
                         outputs.insert(index, output);
@@ -146,9 +148,15 @@ impl Run<'_> {
             nodes: entries,
             id: None,
             person: None,
+            is_foreign: false,
         };
-        let record = manifest.record()?;
+        let mut record = manifest.record()?;
+        needs::add_to(&mut record.provenance, unfinished);
         let unlogged = self.store.put(&record).err();
+        if unlogged.is_none() {
+            // One that stays keeps more than it must, and nothing less.
+            let _ = self.store.end_run(&begun_run);
+        }
         manifest.id = unlogged.is_none().then_some(*record.key.digest());
         Ok(Outcome { manifest, unlogged, outputs, failure: Error::all(failures) })
     }
@@ -176,10 +184,10 @@ impl Run<'_> {
         &self,
         index: NodeIndex,
         (position, nodes): (usize, usize),
-        digests: &[Digest],
-        inputs: &Inputs,
+        (digests, inputs): (&[Digest], &Inputs),
         history: &OnceCell<History>,
         entry: &mut NodeEntry,
+        unfinished: &mut HashSet<Digest>,
     ) -> Result<Output, Error> {
         let begun = Instant::now();
         let node = &self.dag.nodes()[index];
@@ -214,7 +222,11 @@ impl Run<'_> {
         let result = node.stage.compute(inputs, &jobs);
         entry.trainings = lock(&jobs.so_far).count;
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
-        let bytes = result.map_err(|error| Error::of_node(&node.name, error))?;
+        let bytes = result.map_err(|error| {
+            // What it had asked for belongs to no output, and the next run goes on from there.
+            unfinished.extend(std::mem::take(&mut lock(&jobs.so_far).met));
+            Error::of_node(&node.name, error)
+        })?;
         let TrainingCount { run, cached, diverged } = entry.trainings;
         let SoFar { elapsed_ms, log, met, .. } = std::mem::take(&mut *lock(&jobs.so_far));
         let basis = Basis {

@@ -97,14 +97,54 @@ fn a_size_is_reached_by_deleting_the_oldest_and_no_more() {
 }
 
 #[test]
-fn weights_that_no_record_names_go() {
+fn weights_that_records_name_stay_and_others_go() {
     let sandbox = Sandbox::new();
+    let one_shot = [
+        "--target=one-shot-analysis",
+        "--set=one_shot.supernet_budget='BPE-1,epochs=2,layers=3,channels=4,image_size=8'",
+        "--set=one_shot.epochs=[1, 2]",
+        "--set=one_shot.sub_networks=3",
+        "--set=one_shot.budget='BPE-1,epochs=1,layers=3,channels=2,image_size=8'",
+    ];
+    let first = sandbox.run(&one_shot);
+    assert!(first.run > 0);
     let store = Store::open(sandbox.cache()).unwrap();
+    let weights = store.stats().unwrap().weights;
+    assert!(weights > 0);
     store.keep_weights(b"of a record that is gone").unwrap();
     drop(store);
-    let done = gc(&sandbox, &[]);
-    assert_eq!(count(&done, "weights_deleted"), 1);
+    let done = gc(&sandbox, &["--keep-runs", "1"]);
+    assert_eq!(count(&done, "weights_deleted"), 1, "{done}");
+    assert_eq!(Store::open(sandbox.cache()).unwrap().stats().unwrap().weights, weights);
+    sandbox.forget_outputs();
+    let again = sandbox.run(&one_shot);
+    assert_eq!((again.run, &again.result), (0, &first.result));
+    gc(&sandbox, &["--keep-runs", "0"]);
     assert_eq!(Store::open(sandbox.cache()).unwrap().stats().unwrap().weights, 0);
+}
+
+#[test]
+fn what_a_killed_run_made_is_kept_and_colleagues_runs_push_out_nobody() {
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.start(&SLOWER);
+    while sandbox.trainings().len() < 2 {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let had = sandbox.trainings().len();
+    gc(&sandbox, &["--keep-runs", "1"]);
+    assert_eq!(sandbox.trainings().len(), had, "it left no manifest, and may go on");
+
+    let (other, file) = (Sandbox::new(), sandbox.path("runs.tar").display().to_string());
+    for seed in 1..4 {
+        other.run(&[&format!("--set=train.seed={seed}")]);
+    }
+    other.program(&["cache", "export", &file]).succeeded();
+    let own = sandbox.run(&[]);
+    sandbox.program(&["cache", "import", &file]).succeeded();
+    let status = sandbox.program(&["status", "--config", "tiny.toml", "--json"]).succeeded().json();
+    assert_eq!(status["last"]["run"], own.json["run"]);
+    gc(&sandbox, &["--keep-runs", "1"]);
+    assert_eq!(sandbox.run(&[]).run, 0);
 }
 
 #[test]

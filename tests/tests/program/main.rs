@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bench;
+mod bucket;
 mod damage;
 mod death;
 mod devices;

@@ -117,7 +117,8 @@ fn people_who_are_killed_again_and_again_come_to_an_end() {
     assert!(runs.iter().all(|run| run.result == alone.result));
     for person in 0..2 {
         assert_eq!(team.run(person, &SLOWER).run, 0);
-        assert_eq!(team.people[person].trainings().len() as u64, alone.run);
+        // What others came to needs no training here.
+        assert!(team.people[person].trainings().len() as u64 <= alone.run);
         team.people[person].assert_verified();
     }
     let pulled = Sandbox::new().program(&["cache", "pull", "--json", &team.flag()]).succeeded().json();
@@ -199,7 +200,7 @@ fn shares_are_named_by_flag_environment_and_configuration() {
     let place = team.share.display().to_string();
     assert_eq!(run(&place).run, 0);
     // One that is not there is done without, and another after it is used.
-    let both = run(&format!("/nowhere/at/all:{place}"));
+    let both = run(&format!("/nowhere/at/all, {place}"));
     assert_eq!(both.run, 0);
     assert!(both.stderr.contains("the share /nowhere/at/all cannot be used now"), "{}", both.stderr);
 }

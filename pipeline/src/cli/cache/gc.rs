@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use cache::{Digest, Kind, Record, Store};
+use cache::{Digest, FieldValue, KeptWeights, Kind, Record, Store};
 use clap::Args;
 use serde::Serialize;
 use stages::supernet::one_shot::OneShotResult;
@@ -12,7 +12,6 @@ use super::remove::{moment_before, resolve};
 use crate::cli::Global;
 use crate::cli::folder::warn;
 use crate::cli::given::{age, size};
-use crate::engine::manifest::History;
 use crate::engine::needs::Needs;
 use crate::error::Error;
 use crate::output::{self, format};
@@ -49,64 +48,79 @@ struct Spare {
     kind: Kind,
     digest: Digest,
     bytes: u64,
+    weights: Vec<Digest>,
+}
+
+fn refuse_others(store: &Store) -> Result<(), Error> {
+    if store.is_at_work_elsewhere() {
+        return Err(Error::AtWork { folder: store.path().to_path_buf() });
+    }
+    Ok(())
 }
 
 impl Gc {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let store = global.open_alone()?;
-        if store.is_at_work_elsewhere() {
-            return Err(Error::AtWork { folder: store.path().to_path_buf() });
-        }
-        let history = History::load(&store)?;
+        refuse_others(&store)?;
+        let begun_unix_ms = moment_before(Duration::ZERO);
         let pins = store.pins()?;
-        let is_kept = |(place, run): &(usize, &crate::engine::manifest::Manifest)| {
-            *place < self.keep_runs || run.id.is_some_and(|id| pins.contains(&id))
-        };
-        let runs = history.manifests().iter().enumerate().filter(is_kept).map(|(_, run)| run);
-        let needs = Needs::of(&store, runs, pins.iter().copied())?;
-        let (mut spare, mut kept, mut kept_bytes) = (Vec::new(), 0, 0);
+        let needs = Needs::of(&store, self.keep_runs, &pins)?;
+        let (mut spare, mut kept_records, mut kept_bytes) = (Vec::new(), 0, 0);
         let before = moment_before(self.older);
-        let mut weights: HashSet<Digest> = HashSet::new();
+        let mut named: HashSet<Digest> = HashSet::new();
         for kind in Kind::ALL {
             for record in store.iter(kind)? {
                 let record = record?;
                 let bytes = record.to_bytes().len() as u64;
+                let weights = weights_of(&record);
                 if !needs.contain(&record) && record.created_unix_ms < before {
                     let (created_unix_ms, digest) = (record.created_unix_ms, *record.key.digest());
-                    spare.push(Spare { created_unix_ms, kind, digest, bytes });
+                    spare.push(Spare { created_unix_ms, kind, digest, bytes, weights });
                     continue;
                 }
-                kept += 1;
+                kept_records += 1;
                 kept_bytes += bytes;
-                weights.extend(weights_of(&record));
+                named.extend(weights);
             }
         }
-        let mut spare_weights = store.weights_kept()?;
-        kept_bytes += spare_weights
-            .extract_if(.., |(digest, _)| weights.contains(digest))
-            .map(|(_, bytes)| bytes)
-            .sum::<u64>();
         spare.sort_by_key(|spare| (spare.created_unix_ms, spare.digest));
+        let all_weights = store.weights_kept()?;
+        let sum = |weights: &[KeptWeights]| weights.iter().map(|weights| weights.bytes).sum::<u64>();
+        let unnamed = |named: &HashSet<Digest>| {
+            let is_spare = |weights: &&KeptWeights| {
+                !named.contains(&weights.digest) && weights.kept_unix_ms < before.min(begun_unix_ms)
+            };
+            all_weights.iter().filter(is_spare).copied().collect::<Vec<_>>()
+        };
         if let Some(size) = self.size {
-            let weights: u64 = spare_weights.iter().map(|(_, bytes)| bytes).sum();
-            let mut total = kept_bytes + weights + spare.iter().map(|spare| spare.bytes).sum::<u64>();
-            // Weights that nothing names go first: they are of records that are gone.
+            let mut total =
+                kept_bytes + sum(&all_weights) + spare.iter().map(|spare| spare.bytes).sum::<u64>();
             let mut enough = 0;
-            total = if total > size { total - weights } else { total };
             while total > size && enough < spare.len() {
                 total -= spare[enough].bytes;
                 enough += 1;
             }
             let stays = spare.split_off(enough);
-            kept += stays.len() as u64;
+            kept_records += stays.len() as u64;
             kept_bytes += stays.iter().map(|spare| spare.bytes).sum::<u64>();
+            named.extend(stays.into_iter().flat_map(|spare| spare.weights));
         }
+        let spare_weights = unnamed(&named);
+        kept_bytes += sum(&all_weights) - sum(&spare_weights);
         let bytes = spare.iter().map(|spare| spare.bytes).sum::<u64>();
-        let bytes = bytes + spare_weights.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        let bytes = bytes + sum(&spare_weights);
         if !self.dry_run {
+            // Somebody may have begun meanwhile.
+            refuse_others(&store)?;
             let records: Vec<_> = spare.iter().map(|spare| (spare.kind, spare.digest)).collect();
             store.remove_all(&records)?;
-            spare_weights.iter().try_for_each(|(digest, _)| store.remove_weights(digest))?;
+            // Of a run that was killed nothing is left that could be kept.
+            for run in store.begun_runs()? {
+                if run.started_unix_ms < needs.unfinished_since_unix_ms().unwrap_or(begun_unix_ms) {
+                    store.end_run(&run)?;
+                }
+            }
+            spare_weights.iter().try_for_each(|weights| store.remove_weights(&weights.digest))?;
         }
         warn(&store);
         if needs.all_trainings() {
@@ -122,7 +136,7 @@ impl Gc {
                 deleted,
                 deleted_bytes,
                 weights_deleted,
-                kept,
+                kept: kept_records,
                 kept_bytes,
                 dry_run,
             });
@@ -133,7 +147,7 @@ impl Gc {
             format::plural(deleted, "record"),
             format::plural(weights_deleted, "file"),
             format::large(bytes as f64, "B"),
-            format::plural(kept, "record"),
+            format::plural(kept_records, "record"),
             format::large(kept_bytes as f64, "B"),
         ))
     }
@@ -141,7 +155,7 @@ impl Gc {
 
 /// The weights that a record names.
 fn weights_of(record: &Record) -> Vec<Digest> {
-    let is_one_shot = record.key.fields().get("job").is_some_and(|job| job.to_string() == "one-shot");
+    let is_one_shot = record.key.fields().get("job") == Some(&FieldValue::from("one-shot"));
     let result = is_one_shot.then(|| record.value::<OneShotResult>().ok()).flatten();
     result.map_or_else(Vec::new, |result| result.weights().copied().collect())
 }
@@ -155,12 +169,10 @@ struct PinsJson {
 pub(super) fn pin(global: &Global, key: Option<&str>, remove: bool) -> Result<(), Error> {
     let store: Store = global.open_alone()?;
     if let Some(key) = key {
-        let pins = store.pins()?;
-        let pinned = |digest: &&Digest| digest.to_string().starts_with(&key.to_ascii_lowercase());
-        match (remove, pins.iter().find(pinned)) {
-            // What it names may be gone.
-            (true, Some(digest)) => store.pin(digest, false)?,
-            _ => store.pin(&resolve(&store, key)?.1, !remove)?,
+        if remove {
+            store.pin(&pinned(&store, key)?, false)?;
+        } else {
+            store.pin(&resolve(&store, key)?.1, true)?;
         }
     }
     let pinned: Vec<String> = store.pins()?.iter().map(Digest::to_string).collect();
@@ -169,4 +181,22 @@ pub(super) fn pin(global: &Global, key: Option<&str>, remove: bool) -> Result<()
         return output::json(&PinsJson { pinned });
     }
     output::result(&if pinned.is_empty() { "Nothing is pinned.".to_owned() } else { pinned.join("\n") })
+}
+
+/// The one pin that begins with these digits. What it names may be gone.
+fn pinned(store: &Store, digits: &str) -> Result<Digest, Error> {
+    let pins = store.pins()?;
+    let is_meant =
+        |pin: &&Digest| !digits.is_empty() && pin.to_string().starts_with(&digits.to_ascii_lowercase());
+    let found: Vec<&Digest> = pins.iter().filter(is_meant).collect();
+    match found[..] {
+        [one] => Ok(*one),
+        [] => {
+            let problem = "nothing that is pinned begins so; `pipeline cache pin` lists what is".to_owned();
+            Err(Error::Flag { flag: "KEY", value: digits.to_owned(), problem })
+        }
+        [one, other, ..] => {
+            Err(Error::ambiguous(digits, found.len(), &format!("pin {one}"), &format!("pin {other}")))
+        }
+    }
 }

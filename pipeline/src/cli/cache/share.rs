@@ -56,6 +56,7 @@ pub(super) fn import(global: &Global, file: &Path) -> Result<(), Error> {
 
 fn report(global: &Global, direction: &str, reports: Vec<PushReport>) -> Result<(), Error> {
     let left = reports.iter().map(|report| report.left).sum();
+    let unlisted = reports.iter().any(|report| report.is_unlisted);
     if global.json {
         let json = |report: PushReport| CopiedJson {
             place: report.place,
@@ -65,7 +66,7 @@ fn report(global: &Global, direction: &str, reports: Vec<PushReport>) -> Result<
         };
         output::json(&CopiesJson { shares: reports.into_iter().map(json).collect() })?;
     } else {
-        let line = |PushReport { place, copied, there, left }: &PushReport| {
+        let line = |PushReport { place, copied, there, left, .. }: &PushReport| {
             let mut line = format!(
                 "{} {direction} {place}, {} there already",
                 format::plural(*copied, "record"),
@@ -78,9 +79,10 @@ fn report(global: &Global, direction: &str, reports: Vec<PushReport>) -> Result<
         };
         output::result(&reports.iter().map(line).collect::<Vec<_>>().join("\n"))?;
     }
-    match left {
-        0 => Ok(()),
-        left => Err(Error::NotCopied { left }),
+    match (left, unlisted) {
+        (0, false) => Ok(()),
+        (0, true) => Err(Error::Unlisted),
+        (left, _) => Err(Error::NotCopied { left }),
     }
 }
 
@@ -160,5 +162,10 @@ pub(super) fn set(global: &Global, key: PublicKey, name: Option<&str>) -> Result
     let name = name.filter(|name| !name.is_empty()).map(str::to_owned).or(earlier).unwrap_or_default();
     trust.set(key, Known { name, is_trusted });
     trust.save(&path)?;
+    if !is_trusted {
+        output::message(&format!(
+            "what was found of this producer before is kept until `pipeline cache rm --producer {key}` deletes it"
+        ));
+    }
     list(global)
 }

@@ -49,6 +49,7 @@ impl From<ManifestV1> for Manifest {
             nodes: nodes.into_iter().map(NodeEntry::from).collect(),
             id: None,
             person: None,
+            is_foreign: false,
         }
     }
 }
