@@ -95,6 +95,8 @@ fn only_the_gpu_backend_knows_wgpu() {
 fn only_the_cache_knows_its_database_and_one_module_its_codec() {
     only_in(|source| source.is_under("cache/src/"), &["rocksdb::"]);
     only_in(|source| source.path == "cache/src/codec.rs", &["bincode::"]);
+    only_in(|source| source.path == "cache/src/tier/bucket.rs", &["object_store::", "tokio::"]);
+    only_in(|source| source.path == "cache/src/trust.rs", &["ed25519_dalek::"]);
 }
 
 #[test]
