@@ -65,9 +65,12 @@ impl Shared {
             Some((Arc::new(share), outbox))
         };
         let (shares, outboxes): (Vec<Arc<Share>>, Vec<Outbox>) = places.iter().filter_map(share).unzip();
+        if shares.is_empty() {
+            return None;
+        }
         let leases = shares.iter().map(|share| Leases::of(share, &person)).collect();
         let publisher = Publisher::start(shares.iter().cloned().zip(outboxes.iter().cloned()).collect());
-        (!shares.is_empty()).then_some(Self { publisher, shares, outboxes, leases })
+        Some(Self { publisher, shares, outboxes, leases })
     }
 
     /// Asks every share that can be written to for the lease on a record; all of them, or none where one is taken.

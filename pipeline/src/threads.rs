@@ -8,7 +8,7 @@ use crate::error::Error;
 const ASKED: &str = "RAYON_NUM_THREADS";
 
 /// Address space that the program needs beside its trainings, for its database above all.
-const ADDRESS_SPACE_MIN: u64 = 160 << 20;
+const ADDRESS_SPACE_MIN: u64 = 180 << 20;
 
 /// Address space for a thread: its stack, and that of one that trains beside it.
 const STACK: u64 = 4 << 20;
