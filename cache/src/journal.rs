@@ -140,6 +140,15 @@ pub enum Warning {
         /// The key.
         digest: Digest,
     },
+    /// A record finds no place in a share: too much that is no good has its names.
+    NoPlace {
+        /// Where the share is.
+        place: String,
+        /// The record's kind.
+        kind: Kind,
+        /// Its key.
+        digest: Digest,
+    },
     /// A record could not be put into the outbox, and will not be shared.
     NotShared {
         /// What the system said.
@@ -259,6 +268,11 @@ impl fmt::Display for Warning {
                 "the share {place} has another result for {kind}/{digest}, which was put there first and counts; this one is \
                  kept beside it. `pipeline cache verify --sample` tells which of them this machine gets"
             ),
+            Self::NoPlace { place, kind, digest } => write!(
+                f,
+                "{kind}/{digest} finds no place in the share {place}: objects that are no good have all of its names; whoever keeps \
+                 the share should delete them"
+            ),
             Self::NotShared { message } => {
                 write!(f, "a result cannot be shared ({message}); `pipeline cache push` shares it later")
             }
@@ -352,6 +366,7 @@ impl Journal {
             | Warning::ShareRefused { .. }
             | Warning::UnknownProducer { .. }
             | Warning::SharedConflict { .. }
+            | Warning::NoPlace { .. }
             | Warning::NotShared { .. } => None,
         };
         counter.into_iter().for_each(Self::count);

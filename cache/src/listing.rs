@@ -117,7 +117,7 @@ impl Store {
         let mut seen: HashSet<Digest> = manifests.iter().map(|record| *record.key.digest()).collect();
         let spooled = manifests.len();
         for name in self.names(Family::Manifests, &[TIME_TAG], true) {
-            if manifests.len() == spooled + limit {
+            if manifests.len() == spooled.saturating_add(limit) {
                 break;
             }
             let Some(digest) = name?.last_chunk().copied().map(Digest) else { continue };

@@ -4,6 +4,7 @@ use crate::database::{Change, Database, Failure, Family, row_name};
 use crate::journal::Journal;
 use crate::listing::time_row_name;
 use crate::lookup::{Lookup, evidence, evidence_name};
+use crate::record::now_unix_ms;
 use crate::spool::Spooling;
 use crate::store::KeyGuard;
 use crate::{Kind, Record, Result, Store, Warning, envelope};
@@ -112,8 +113,7 @@ impl Store {
         }
         if kind == Kind::Manifest && !is_own {
             // Somebody else's run is no later than it says, and no later than now.
-            let now = Record::new(record.key.clone(), Vec::new()).created_unix_ms;
-            let created_unix_ms = record.created_unix_ms.min(now);
+            let created_unix_ms = record.created_unix_ms.min(now_unix_ms());
             return self.write_as(&Record { created_unix_ms, ..record.clone() }, synchronous, is_own, &guard);
         }
         if kind == Kind::Manifest {

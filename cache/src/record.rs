@@ -43,20 +43,32 @@ pub struct Record {
     pub created_unix_ms: u64,
 }
 
+/// The place in the provenance of when a record was found in a share.
+pub(crate) const FOUND_AT: &str = "found at";
 /// The place of [`Record::generation`] in the provenance.
 pub(crate) const GENERATION: &str = "generation";
 
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
 impl Record {
+    /// When it came into this store, in milliseconds since 1970: when it was made, or found in a share.
+    pub fn kept_unix_ms(&self) -> u64 {
+        let found = self.provenance.get(FOUND_AT).and_then(|moment| moment.parse().ok()).unwrap_or(0);
+        self.created_unix_ms.max(found)
+    }
+
     /// A record of raw bytes, made now, without provenance and cost.
     pub fn new(key: Key, payload: Vec<u8>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             key,
             codec: Codec::Raw,
             payload,
             provenance: BTreeMap::new(),
             cost: Cost::default(),
-            created_unix_ms: now.as_millis() as u64,
+            created_unix_ms: now_unix_ms(),
         }
     }
 

@@ -92,8 +92,9 @@ struct State {
     rests_until: Option<Instant>,
     /// How often it has failed since it last did what it was asked.
     failures: u32,
-    /// Until when nothing is put, since there was no room.
+    /// Until when nothing is put, since there was no room, or no right to.
     full_until: Option<Instant>,
+    was_full: bool,
     /// Names that were not believed.
     refused: HashSet<ObjectName>,
     unknown_producers: HashSet<Option<PublicKey>>,
@@ -225,10 +226,18 @@ impl Share {
         &self,
         operation: impl FnOnce(&dyn Tier) -> Result<T, Failure>,
     ) -> Result<T, Trouble> {
-        if lock(&self.state).full_until.is_some_and(|until| Instant::now() < until) || !self.may_take() {
-            return Err(Trouble::Away);
-        }
-        self.attempt(operation)
+        if self.takes_now() { self.attempt(operation) } else { Err(Trouble::Away) }
+    }
+
+    /// Whether anything can be put into it now.
+    pub(crate) fn takes_now(&self) -> bool {
+        let is_full = lock(&self.state).full_until.is_some_and(|until| Instant::now() < until);
+        !is_full && !self.is_away() && self.may_take()
+    }
+
+    /// Whether there was once no room in it.
+    pub(crate) fn was_full(&self) -> bool {
+        lock(&self.state).was_full
     }
 
     fn failed(&self, failure: Failure) -> Trouble {
@@ -237,19 +246,27 @@ impl Share {
             Failure::NoObject(reason) => return Trouble::NoObject(reason),
             Failure::Unreachable(message) => {
                 let mut state = lock(&self.state);
-                let rest = REST.saturating_mul(1 << state.failures.min(16)).min(REST_MAX);
-                state.rests_until = Some(Instant::now() + rest);
-                state.failures += 1;
-                // Another drive may be in its place when it comes back.
-                state.nature = None;
+                let now = Instant::now();
+                // What was asked at one moment fails at one moment, and is one failure.
+                if state.rests_until.is_none_or(|until| until <= now) {
+                    let rest = REST.saturating_mul(1 << state.failures.min(16)).min(REST_MAX);
+                    state.rests_until = Some(now + rest);
+                    state.failures += 1;
+                    // Another drive may be in its place when it comes back.
+                    state.nature = None;
+                }
                 drop(state);
                 self.journal.warn_once(Warning::ShareAway { place, message });
             }
             Failure::Full(message) => {
-                lock(&self.state).full_until = Some(Instant::now() + REST);
+                let mut state = lock(&self.state);
+                state.full_until = Some(Instant::now() + REST);
+                state.was_full = true;
+                drop(state);
                 self.journal.warn_once(Warning::ShareFull { place, message });
             }
             Failure::ReadOnly(message) => {
+                lock(&self.state).full_until = Some(Instant::now() + REST_MAX);
                 self.journal.warn_once(Warning::ShareReadOnly { place, message });
             }
         }
@@ -265,7 +282,8 @@ impl Share {
         let place = self.place.clone();
         let nature = match found {
             Ok(can_write) => {
-                if !can_write {
+                // That a file or a web server is only read goes without saying.
+                if !can_write && self.tier.may_be_unmounted() {
                     let message = "it may not be written to".to_owned();
                     self.journal.warn_once(Warning::ShareReadOnly { place, message });
                 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::journal::Journal;
 use crate::lookup::Lookup;
-use crate::record::GENERATION;
+use crate::record::{FOUND_AT, GENERATION};
 use crate::share::lease::{Held, Lease, Leased, Leases};
-use crate::share::outbox::Outbox;
+use crate::share::outbox::{self, Outbox};
 use crate::share::publish::Publisher;
 use crate::share::{Offered, Share, lock};
 use crate::tier::bundle::{Bundle, NewBundle};
@@ -22,7 +22,7 @@ pub const FOUND_IN: &str = "found in";
 /// The name there of the key that signed it.
 pub const PRODUCER: &str = "producer";
 /// What a record's provenance says of this copy of it alone.
-const OF_THE_COPY: [&str; 3] = [FOUND_IN, PRODUCER, GENERATION];
+const OF_THE_COPY: [&str; 4] = [FOUND_IN, FOUND_AT, PRODUCER, GENERATION];
 /// Copies at once: most of a copy is waiting for a disk or a network.
 const COPIES: usize = 16;
 
@@ -164,10 +164,15 @@ impl Store {
         let Some(shared) = &self.shared else { return Vec::new() };
         shared.publisher.flush(time_max);
         let report = |(share, outbox): (&Arc<Share>, &Outbox)| ShareReport {
-            waiting: outbox.files().len() as u64,
+            waiting: outbox.files(true).len() as u64,
             ..share.report()
         };
         shared.shares.iter().zip(&shared.outboxes).map(report).collect()
+    }
+
+    /// The digests of what waits for shares, those that are not in use included.
+    pub fn outgoing(&self) -> Vec<Digest> {
+        outbox::digests(self.path())
     }
 
     /// What processes of the team compute now, by what they say in each share. One that died says so until somebody takes
@@ -224,14 +229,15 @@ impl Store {
         Ok(report)
     }
 
-    /// Copies every record of a bundle into this store, and all weights. What is not believed is left and reported.
+    /// Copies every record of a bundle into this store, and all weights. What is not believed is left and reported; what
+    /// `identity` has signed is.
     ///
     /// # Errors
     /// When the file cannot be read or is no bundle, or the store not be written.
-    pub fn import(&self, file: &Path, trust: Trust) -> Result<PushReport> {
+    pub fn import(&self, file: &Path, trust: Trust, identity: Option<Identity>) -> Result<PushReport> {
         let tier = Box::new(Bundle::open(file)?);
         let place = file.display().to_string();
-        let share = Share::of(place, tier, trust, &Arc::new(None), &self.journal);
+        let share = Share::of(place, tier, trust, &Arc::new(identity), &self.journal);
         self.pull_from(&share)
     }
 

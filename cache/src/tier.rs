@@ -18,8 +18,13 @@ use crate::{Digest, Kind};
 pub(crate) const OBJECT_BYTES_MAX: u64 = 1 << 30;
 /// The bytes of a record's object, at most: a training takes some hundred, a search's output some million.
 pub(crate) const RECORD_BYTES_MAX: u64 = 64 << 20;
-/// How long reading one object, or listing, may take.
+/// How long an answer may take, beside the time for the bytes of an object.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How much longer so many bytes may take, on a connection that is worth sharing by.
+pub(crate) fn patience_for(bytes: u64) -> Duration {
+    PATIENCE + Duration::from_millis(bytes / 4_000)
+}
+
 /// Names that a listing takes in, at most.
 pub(crate) const LISTED_MAX: usize = 2_000_000;
 

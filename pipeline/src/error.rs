@@ -107,8 +107,13 @@ pub(crate) enum Error {
     )]
     AtWork { folder: PathBuf },
     #[error(
-        "it could not be told what a share holds, so that not everything may have been copied; the warnings above say why, and \
-         the same command goes on from there"
+        "{} was not written, and what had this name before stays: {left} records or files of weights found no place in it; the \
+         warnings above say why", file.display()
+    )]
+    NotExported { left: u64, file: PathBuf },
+    #[error(
+        "it could not be told what a share holds, so that not everything may have been copied; the warnings above say why. A web \
+         server that lists nothing cannot be pulled from: a run finds in it what it needs"
     )]
     Unlisted,
     #[error(

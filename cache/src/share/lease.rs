@@ -70,9 +70,9 @@ pub(crate) struct Leases {
 }
 
 /// A lease that somebody else holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Taken {
-    generation: u64,
+    token: String,
     /// When it was first seen, and last.
     first: Instant,
     last: Instant,
@@ -117,7 +117,7 @@ impl Lease {
             Ok(lease) => lease.is_some_and(|lease| token_of(&lease) == self.owner.token),
             Err(_) => return false,
         };
-        let is_done = !is_own || share.attempt_put(|tier| tier.remove(&self.name)).is_ok();
+        let is_done = !is_own || share.attempt(|tier| tier.remove(&self.name)).is_ok();
         self.is_given_up.store(is_done, Relaxed);
         is_done
     }
@@ -131,7 +131,7 @@ impl Drop for Lease {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = self.share.attempt_put(|tier| tier.remove(&ObjectName::of_owner(&self.token)));
+        let _ = self.share.attempt(|tier| tier.remove(&ObjectName::of_owner(&self.token)));
     }
 }
 
@@ -148,7 +148,7 @@ impl Owner {
             let mut beats = 0;
             while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
                 beats += 1;
-                let _ = beating.attempt_put(|tier| tier.replace(&name, &count(beats)));
+                let _ = beating.attempt(|tier| tier.replace(&name, &count(beats)));
             }
         };
         thread::Builder::new().name("leases".to_owned()).spawn(beat).ok()?;
@@ -215,8 +215,8 @@ impl Leases {
             // What is no lease has no owner.
             let held = self.share.attempt(|tier| tier.get(&name, BYTES_MAX)).ok().flatten();
             let token = held.as_deref().map(token_of);
-            if token.is_some_and(|token| token != owner.token && self.lives(&token)) {
-                return Some(self.taken(record, last));
+            if let Some(token) = token.filter(|token| *token != owner.token && self.lives(token)) {
+                return Some(self.taken(record, token));
             }
         }
         let next = last.map_or(Some(1), |last| last.checked_add(1));
@@ -227,12 +227,12 @@ impl Leases {
     }
 
     /// Somebody who lives has it; but nobody is waited for without end.
-    fn taken(&self, record: &str, generation: u64) -> Leased {
+    fn taken(&self, record: &str, token: String) -> Leased {
         let now = Instant::now();
         let mut taken = lock(&self.taken);
-        let new = Taken { generation, first: now, last: now };
-        let seen = taken.entry(record.to_owned()).or_insert(new);
-        if seen.generation != generation {
+        let new = Taken { token, first: now, last: now };
+        let seen = taken.entry(record.to_owned()).or_insert_with(|| new.clone());
+        if seen.token != new.token {
             *seen = new;
         }
         seen.last = now;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Share, Trouble, lock};
 use crate::object;
-use crate::record::GENERATION;
+use crate::record::{FOUND_AT, GENERATION, now_unix_ms};
 use crate::sharing::{FOUND_IN, PRODUCER};
 use crate::tier::{OBJECT_BYTES_MAX, ObjectName, Put, RECORD_BYTES_MAX};
 use crate::trust::{PublicKey, Verdict};
@@ -116,6 +116,7 @@ impl Share {
         // What an object says of these is nobody's word.
         record.provenance.remove(GENERATION);
         record.provenance.insert(FOUND_IN.to_owned(), self.place.clone());
+        record.provenance.insert(FOUND_AT.to_owned(), now_unix_ms().to_string());
         match object.producer {
             Some(producer) => record.provenance.insert(PRODUCER.to_owned(), producer.to_string()),
             None => record.provenance.remove(PRODUCER),
@@ -254,9 +255,8 @@ impl Share {
                 }
             }
         }
-        let message =
-            format!("{} has {VERSIONS} others for {kind}/{digest}, and none is as good", self.place);
-        self.journal.warn(Warning::NotShared { message });
+        let place = self.place.clone();
+        self.journal.warn(Warning::NoPlace { place, kind, digest: *digest });
         Offered::Never
     }
 
@@ -288,7 +288,7 @@ impl Share {
             Ok(Put::AlreadyThere) => Offered::There,
             Err(Trouble::NoObject(reason)) => {
                 self.refuse(&name, &reason);
-                Offered::Never
+                Offered::Later
             }
             Err(Trouble::Away) => Offered::Later,
         }

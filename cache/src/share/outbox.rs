@@ -74,13 +74,13 @@ impl Outbox {
         self.path.join(format!("{record}.{SUFFIX}")).exists()
     }
 
-    /// The files in it: weights first, which records name.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    /// The files in it: weights first, which records name, or last, where they may find no room.
+    pub(crate) fn files(&self, weights_first: bool) -> Vec<PathBuf> {
         let mut files = folder::files(&self.path).unwrap_or_default();
         files.retain(|file| file.extension().is_some_and(|suffix| suffix == SUFFIX));
         let is_weights =
             |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(WEIGHTS));
-        files.sort_by_key(|file| !is_weights(file));
+        files.sort_by_key(|file| is_weights(file) != weights_first);
         files
     }
 
@@ -133,6 +133,14 @@ pub(crate) fn forget(cache: &Path, kind: Kind, digest: &Digest) -> Result<()> {
 /// How many files wait in all outboxes of a cache folder, those for shares that are not in use included.
 pub(crate) fn waiting(cache: &Path) -> u64 {
     let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
-    let count = |path: PathBuf| Outbox { path, weights: PathBuf::new() }.files().len() as u64;
+    let count = |path: PathBuf| Outbox { path, weights: PathBuf::new() }.files(true).len() as u64;
     outboxes.into_iter().map(count).sum()
+}
+
+/// The digests of what waits in all outboxes of a cache folder.
+pub(crate) fn digests(cache: &Path) -> Vec<Digest> {
+    let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
+    let files = outboxes.into_iter().flat_map(|path| Outbox { path, weights: PathBuf::new() }.files(true));
+    let digest = |file: PathBuf| file.file_stem()?.to_str()?.rsplit_once('-')?.1.parse().ok();
+    files.filter_map(digest).collect()
 }

@@ -1,5 +1,6 @@
 //! Putting what waits in the outboxes into the shares, beside whatever else the process does.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -45,8 +46,14 @@ impl Publisher {
     pub(crate) fn start(routes: Vec<Route>) -> Self {
         let (tasks, told) = mpsc::channel();
         let is_ending = Arc::new(AtomicBool::new(false));
-        let mut work =
-            Work { routes, ending: Arc::clone(&is_ending), leases: Vec::new(), last: Instant::now() };
+        let mut work = Work {
+            routes,
+            ending: Arc::clone(&is_ending),
+            backlog: VecDeque::new(),
+            leases: Vec::new(),
+            waiting: Vec::new(),
+            last: Instant::now(),
+        };
         let thread = thread::Builder::new().name("sharing".to_owned()).spawn(move || work.run(&told)).ok();
         Self { tasks: thread.is_some().then_some(tasks), thread, is_ending }
     }
@@ -98,9 +105,13 @@ impl Drop for Publisher {
 struct Work {
     routes: Vec<Route>,
     ending: Arc<AtomicBool>,
+    /// Files that wait, by the number of their route. What is new goes before them.
+    backlog: VecDeque<(usize, PathBuf)>,
     /// Leases that are to be given up, and could not be so far.
     leases: Vec<Lease>,
-    /// When all outboxes were last gone through.
+    /// Who waits until the backlog has been gone through.
+    waiting: Vec<Sender<()>>,
+    /// When the outboxes were last looked into.
     last: Instant,
 }
 
@@ -109,50 +120,69 @@ impl Work {
         self.routes.iter().for_each(|(_, outbox)| outbox.clean());
         loop {
             let left = AGAIN.saturating_sub(self.last.elapsed());
-            match told.recv_timeout(left) {
-                Ok(_) if self.ending.load(Relaxed) => return,
-                Ok(Task::Put(number, file)) => put(&self.routes[number], &file),
+            let task = told.recv_timeout(if self.backlog.is_empty() { left } else { Duration::ZERO });
+            if self.ending.load(Relaxed) {
+                return;
+            }
+            match task {
+                Ok(Task::Put(number, file)) => self.put(number, &file),
                 Ok(Task::Release(lease)) => self.leases.push(lease),
-                Ok(Task::PutAll) | Err(RecvTimeoutError::Timeout) => self.put_all(),
+                Ok(Task::PutAll) => self.look(),
                 Ok(Task::Forget(token)) => {
                     let name = ObjectName::of_owner(&token);
                     for (share, _) in &self.routes {
                         // Where it cannot be said now, the others find out when its leases end.
-                        let _ = share.attempt_put(|tier| tier.remove(&name));
+                        let _ = share.attempt(|tier| tier.remove(&name));
                     }
                 }
                 Ok(Task::Flush(done)) => {
-                    self.put_all();
-                    self.release();
-                    let _ = done.send(());
+                    self.look();
+                    self.waiting.push(done);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some((number, file)) = self.backlog.pop_front() {
+                        self.put(number, &file);
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.last.elapsed() >= AGAIN {
-                self.put_all();
-            }
             self.release();
+            if self.backlog.is_empty() {
+                if self.last.elapsed() >= AGAIN {
+                    self.look();
+                }
+                for done in self.waiting.drain(..) {
+                    let _ = done.send(());
+                }
+            }
         }
     }
 
-    fn put_all(&mut self) {
-        for route in &self.routes {
-            for file in route.1.files() {
-                if self.ending.load(Relaxed) || route.0.is_away() {
-                    break;
-                }
-                put(route, &file);
-            }
+    /// Puts all that waits in the outboxes into the backlog.
+    fn look(&mut self) {
+        self.backlog.clear();
+        for (number, (share, outbox)) in self.routes.iter().enumerate() {
+            self.backlog.extend(outbox.files(!share.was_full()).into_iter().map(|file| (number, file)));
         }
         self.last = Instant::now();
     }
 
-    /// Gives up the leases whose shares have what was computed under them, or will not get anything.
+    fn put(&self, number: usize, file: &Path) {
+        let route = &self.routes[number];
+        // It stays where it is otherwise.
+        if route.0.takes_now() {
+            put(route, file);
+        }
+    }
+
+    /// Gives up the leases whose shares have what was computed under them.
     fn release(&mut self) {
         let routes = &self.routes;
         self.leases.retain(|lease| {
-            let outbox = routes.iter().find(|(share, _)| lease.is_in(share)).map(|(_, outbox)| outbox);
-            outbox.is_some_and(|outbox| outbox.holds(lease.record())) || !lease.give_up()
+            let Some((share, outbox)) = routes.iter().find(|(share, _)| lease.is_in(share)) else {
+                return false;
+            };
+            share.is_away() || outbox.holds(lease.record()) || !lease.give_up()
         });
     }
 }

@@ -20,7 +20,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Failure, LISTED_MAX, Listed, ObjectName, PATIENCE, Put, Tier};
+use super::{Failure, LISTED_MAX, Listed, OBJECT_BYTES_MAX, ObjectName, Put, Tier, patience_for};
 use crate::claim::random_token;
 
 /// Where it is found out how a bucket puts.
@@ -67,8 +67,10 @@ impl Bucket {
     /// # Errors
     /// What is wrong with the URL, or missing in the environment.
     pub(crate) fn new(url: &str) -> Result<Self, String> {
-        let options =
-            ClientOptions::new().with_allow_http(true).with_connect_timeout(CONNECT).with_timeout(PATIENCE);
+        let options = ClientOptions::new()
+            .with_allow_http(true)
+            .with_connect_timeout(CONNECT)
+            .with_timeout(patience_for(OBJECT_BYTES_MAX));
         let backoff = BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() };
         let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_FOR };
         let (scheme, rest) = url.split_once("://").ok_or("is no URL")?;
@@ -105,8 +107,17 @@ impl Bucket {
 
     /// Waits for an answer, and no longer than anyone would.
     fn wait<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<Result<T, Error>, Failure> {
-        let slow = || Failure::Unreachable(format!("it takes longer than {} s", PATIENCE.as_secs()));
-        runtime()?.block_on(async { tokio::time::timeout(PATIENCE, answer).await }).map_err(|_| slow())
+        Self::wait_for(0, answer)
+    }
+
+    /// As [`Bucket::wait`], while so many bytes move at most.
+    fn wait_for<T>(
+        bytes: u64,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Result<T, Error>, Failure> {
+        let patience = patience_for(bytes);
+        let slow = || Failure::Unreachable(format!("it takes longer than {} s", patience.as_secs()));
+        runtime()?.block_on(async { tokio::time::timeout(patience, answer).await }).map_err(|_| slow())
     }
 
     fn create(&self, path: &Path, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> {
@@ -152,7 +163,7 @@ impl Tier for Bucket {
             }
             Ok(Some(bytes))
         };
-        match Self::wait(read)? {
+        match Self::wait_for(bytes_max / 16, read)? {
             Ok(Some(bytes)) => Ok(Some(bytes)),
             Ok(None) => Err(too_large()),
             Err(Error::NotFound { .. }) => Ok(None),
@@ -166,7 +177,7 @@ impl Tier for Bucket {
         }
         let path = self.path(&name.to_string());
         if self.keeps_conditions()? {
-            return match Self::wait(self.create(&path, bytes.to_vec()))? {
+            return match Self::wait_for(bytes.len() as u64, self.create(&path, bytes.to_vec()))? {
                 Ok(()) => Ok(Put::Stored),
                 Err(error) if is_taken(&error) => Ok(Put::AlreadyThere),
                 Err(error) => Err(not_written(error)),
@@ -186,7 +197,7 @@ impl Tier for Bucket {
         }
         let path = self.path(&name.to_string());
         let put = self.store.put(&path, PutPayload::from(bytes.to_vec()));
-        Self::wait(put)?.map(|_| ()).map_err(not_written)
+        Self::wait_for(bytes.len() as u64, put)?.map(|_| ()).map_err(not_written)
     }
 
     fn remove(&self, name: &ObjectName) -> Result<(), Failure> {

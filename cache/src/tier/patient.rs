@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use super::{Failure, Listed, ObjectName, PATIENCE, Put, Tier};
+use super::{Failure, Listed, ObjectName, Put, Tier, patience_for};
 use crate::share::lock;
 
 /// Threads that wait; as many as copy at once.
@@ -41,17 +41,20 @@ impl Patient {
         (threads > 0).then_some(tasks)
     }
 
+    /// Has so many bytes moved, at most.
     fn ask<T: Send + 'static>(
         &self,
+        bytes: u64,
         operation: impl FnOnce(&dyn Tier) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let Some(tasks) = self.tasks.get_or_init(|| self.start()) else { return operation(&*self.tier) };
         let (answer, answered) = mpsc::channel();
         let task = Box::new(move |tier: &dyn Tier| drop(answer.send(operation(tier))));
-        let late = |_| Failure::Unreachable(format!("it does not answer within {} s", PATIENCE.as_secs()));
+        let patience = patience_for(bytes) + MORE;
+        let late = |_| Failure::Unreachable(format!("it does not answer within {} s", patience.as_secs()));
         // The threads live as long as this does.
         let _ = tasks.send(task);
-        answered.recv_timeout(PATIENCE + MORE).map_err(late)?
+        answered.recv_timeout(patience).map_err(late)?
     }
 }
 
@@ -67,31 +70,31 @@ fn work(given: &Mutex<Receiver<Task>>, tier: &dyn Tier) {
 impl Tier for Patient {
     fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
         let name = name.clone();
-        self.ask(move |tier| tier.get(&name, bytes_max))
+        self.ask(bytes_max / 16, move |tier| tier.get(&name, bytes_max))
     }
 
     fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure> {
         let (name, bytes) = (name.clone(), bytes.to_vec());
-        self.ask(move |tier| tier.put_if_absent(&name, &bytes))
+        self.ask(bytes.len() as u64, move |tier| tier.put_if_absent(&name, &bytes))
     }
 
     fn replace(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Failure> {
         let (name, bytes) = (name.clone(), bytes.to_vec());
-        self.ask(move |tier| tier.replace(&name, &bytes))
+        self.ask(0, move |tier| tier.replace(&name, &bytes))
     }
 
     fn remove(&self, name: &ObjectName) -> Result<(), Failure> {
         let name = name.clone();
-        self.ask(move |tier| tier.remove(&name))
+        self.ask(0, move |tier| tier.remove(&name))
     }
 
     fn list(&self, folder: &str) -> Result<Listed, Failure> {
         let folder = folder.to_owned();
-        self.ask(move |tier| tier.list(&folder))
+        self.ask(0, move |tier| tier.list(&folder))
     }
 
     fn is_empty(&self) -> Result<bool, Failure> {
-        self.ask(|tier| tier.is_empty())
+        self.ask(0, |tier| tier.is_empty())
     }
 
     fn may_be_unmounted(&self) -> bool {
@@ -99,7 +102,7 @@ impl Tier for Patient {
     }
 
     fn can_write(&self) -> Result<bool, Failure> {
-        self.ask(|tier| tier.can_write())
+        self.ask(0, |tier| tier.can_write())
     }
 }
 

@@ -93,7 +93,7 @@ fn what_others_made_is_signed_by_nobody_else() {
     trust.policy = TrustPolicy::Require;
     trust.set(key, Known { name: String::new(), is_trusted: true });
     let ben = Store::open(team.cache("ben")).unwrap();
-    ben.import(&bundle, trust).unwrap();
+    ben.import(&bundle, trust, None).unwrap();
     let found = [1, 2].map(|n| ben.get(&record(n).key).unwrap().is_some());
     assert_eq!(found, [false, true]);
 }

@@ -67,10 +67,10 @@ fn a_bundle_is_a_share_in_one_file() {
     let mut trust = Trust::default();
     trust.policy = TrustPolicy::Require;
     let ben = Store::open(team.cache("ben")).unwrap();
-    assert_eq!(ben.import(&file, trust.clone()).unwrap().left, 300, "a stranger's");
+    assert_eq!(ben.import(&file, trust.clone(), None).unwrap().left, 300, "a stranger's");
     trust.set(key, Known { name: String::new(), is_trusted: true });
-    assert_eq!(ben.import(&file, trust.clone()).unwrap().copied, 300);
-    assert_eq!(ben.import(&file, trust).unwrap().there, 301);
+    assert_eq!(ben.import(&file, trust.clone(), None).unwrap().copied, 300);
+    assert_eq!(ben.import(&file, trust, None).unwrap().there, 301);
     let found = ben.get(&record(7).key).unwrap().unwrap();
     assert_eq!(found.provenance[cache::PRODUCER], key.to_string());
     assert!(ben.weights(&weights).is_some() && ben.verify().unwrap().is_clean());
@@ -89,7 +89,7 @@ fn a_bundle_is_a_share_in_one_file() {
         for bytes in [&damaged, &whole[..place]] {
             fs::write(&file, bytes).unwrap();
             let dora = Store::open(team.cache(&format!("dora {place} {}", bytes.len()))).unwrap();
-            let copied = dora.import(&file, Trust::default()).map_or(0, |report| report.copied);
+            let copied = dora.import(&file, Trust::default(), None).map_or(0, |report| report.copied);
             let found = (0..300).filter(|&n| {
                 let found = dora.get(&record(n).key).unwrap();
                 found.is_some_and(|found| found.payload == record(n).payload)

@@ -73,7 +73,7 @@ struct Explanations {
 impl Explain {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         if let [first, second] = self.runs.as_slice() {
-            return runs::explain(global, first, second);
+            return runs::explain(global, &self.settings.config()?.share, first, second);
         }
         let name = self.name.as_deref().unwrap_or_default();
         let loaded = self.settings.load()?;

@@ -50,8 +50,8 @@ impl Global {
     }
 
     /// As [`Global::sharing`], for a command that means shares.
-    pub(super) fn sharing_asked_for(&self) -> Result<Sharing, Error> {
-        let sharing = self.sharing(None)?;
+    pub(super) fn sharing_asked_for(&self, config: Option<&ShareConfig>) -> Result<Sharing, Error> {
+        let sharing = self.sharing(config)?;
         if sharing.places.is_empty() {
             let problem =
                 format!("is needed here: the folder or bucket that the team shares; {VARIABLE} gives it too");

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use cache::Held;
 use clap::Args;
 use serde::Serialize;
+use stages::config::ShareConfig;
 
 use super::Global;
 use super::folder::warn;
@@ -45,8 +46,8 @@ struct HeldJson {
 }
 
 /// Who of the team trains what.
-fn team(global: &Global) -> Result<(), Error> {
-    let store = global.open_with(global.sharing_asked_for()?)?;
+fn team(global: &Global, config: &ShareConfig) -> Result<(), Error> {
+    let store = global.open_with(global.sharing_asked_for(Some(config))?)?;
     let held = store.team();
     warn(&store);
     if global.json {
@@ -79,7 +80,7 @@ struct StatusJson<'a> {
 impl Status {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         if self.team {
-            return team(global);
+            return team(global, &self.selection.settings.config()?.share);
         }
         let (loaded, targets) = self.selection.load()?;
         let store = global.open_with(global.sharing(Some(&loaded.share))?)?;

@@ -159,6 +159,8 @@ const RUN_DIGITS: usize = 8;
 
 /// How many runs back questions are answered: enough for a person, and read in milliseconds.
 pub(crate) const MANIFESTS_MAX: usize = 200;
+/// How many are looked through for them, where colleagues' runs lie between.
+const READ_MAX: usize = 2000;
 
 /// The latest manifests of a cache folder, the newest first.
 #[derive(Default)]
@@ -169,8 +171,16 @@ pub(crate) struct History {
 impl History {
     /// Reads the latest manifests; those that this version of the program cannot read are left out.
     pub(crate) fn load(store: &Store) -> Result<Self, Error> {
-        let records = store.manifests(MANIFESTS_MAX)?;
-        Ok(Self { manifests: records.iter().filter_map(Manifest::read).collect() })
+        // Colleagues' runs that were pulled push out none of one's own.
+        let mut counts = [0; 2];
+        let mut is_shown = |run: &Manifest| {
+            let count = &mut counts[usize::from(run.is_foreign)];
+            *count += 1;
+            *count <= MANIFESTS_MAX
+        };
+        let records = store.manifests(READ_MAX)?;
+        let runs = records.iter().filter_map(Manifest::read);
+        Ok(Self { manifests: runs.filter(|run| is_shown(run)).collect() })
     }
 
     pub(crate) fn manifests(&self) -> &[Manifest] {
@@ -209,7 +219,11 @@ impl History {
             Err(unknown @ Error::UnknownRun { .. }) => unknown,
             Err(error) => return Err(error),
         };
-        let found = store.shared_digests(Kind::Manifest, &digits.to_ascii_lowercase());
+        let digits = &digits.to_ascii_lowercase();
+        let mut found = store.digests(Kind::Manifest, digits)?;
+        found.extend(store.shared_digests(Kind::Manifest, digits));
+        found.sort_unstable();
+        found.dedup();
         match found.as_slice() {
             [] => Err(unknown),
             [id] => store.get_digest(Kind::Manifest, id)?.as_ref().and_then(Manifest::read).ok_or(unknown),

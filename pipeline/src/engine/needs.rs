@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use cache::{Digest, Kind, Record, Store};
+use cache::{Digest, FieldValue, Kind, Record, Store};
 
 use super::manifest::{Ending, Manifest};
 use crate::error::Error;
@@ -45,7 +45,9 @@ impl Needs {
     /// # Errors
     /// When the store cannot be read.
     pub(crate) fn of(store: &Store, runs: usize, pins: &BTreeSet<Digest>) -> Result<Self, Error> {
-        let mut needs = Self { digests: pins.iter().copied().collect(), ..Self::default() };
+        // What waits for a share is not there yet.
+        let digests = pins.iter().copied().chain(store.outgoing()).collect();
+        let mut needs = Self { digests, ..Self::default() };
         // Those that left a manifest, and those that were killed.
         let manifests = store.manifests(usize::MAX)?;
         let mut last: Vec<(u64, Option<(Manifest, &Record)>)> = Vec::new();
@@ -98,9 +100,20 @@ impl Needs {
 
     /// Whether a record is needed.
     pub(crate) fn contain(&self, record: &Record) -> bool {
-        self.digests.contains(record.key.digest())
+        let beside = match record.key.fields().get("training") {
+            // What a training keeps beside its record.
+            Some(FieldValue::Digest(training)) => self.digests.contains(training),
+            _ => false,
+        };
+        beside
+            || self.digests.contains(record.key.digest())
             || self.all_trainings && record.key.kind() == Kind::Training
-            || self.unfinished_since_unix_ms.is_some_and(|since| record.created_unix_ms >= since)
+            || self.unfinished_since_unix_ms.is_some_and(|since| record.kept_unix_ms() >= since)
+    }
+
+    /// Whether weights are needed for themselves: since they wait for a share.
+    pub(crate) fn contain_weights(&self, digest: &Digest) -> bool {
+        self.digests.contains(digest)
     }
 
     /// Whether nothing is known of the trainings behind some of the outputs.

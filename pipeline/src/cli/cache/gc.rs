@@ -1,6 +1,6 @@
 //! `pipeline cache gc` and `pin`: making room, and what is kept all the same.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use cache::{Digest, FieldValue, KeptWeights, Kind, Record, Store};
@@ -44,7 +44,7 @@ struct GcJson {
 
 /// A record that could be deleted.
 struct Spare {
-    created_unix_ms: u64,
+    kept_unix_ms: u64,
     kind: Kind,
     digest: Digest,
     bytes: u64,
@@ -67,45 +67,56 @@ impl Gc {
         let needs = Needs::of(&store, self.keep_runs, &pins)?;
         let (mut spare, mut kept_records, mut kept_bytes) = (Vec::new(), 0, 0);
         let before = moment_before(self.older);
-        let mut named: HashSet<Digest> = HashSet::new();
+        // How many records name each file of weights.
+        let mut names: HashMap<Digest, usize> = HashMap::new();
         for kind in Kind::ALL {
             for record in store.iter(kind)? {
                 let record = record?;
                 let bytes = record.to_bytes().len() as u64;
                 let weights = weights_of(&record);
-                if !needs.contain(&record) && record.created_unix_ms < before {
-                    let (created_unix_ms, digest) = (record.created_unix_ms, *record.key.digest());
-                    spare.push(Spare { created_unix_ms, kind, digest, bytes, weights });
+                for weights in &weights {
+                    *names.entry(*weights).or_default() += 1;
+                }
+                if !needs.contain(&record) && record.kept_unix_ms() < before {
+                    let (kept_unix_ms, digest) = (record.kept_unix_ms(), *record.key.digest());
+                    spare.push(Spare { kept_unix_ms, kind, digest, bytes, weights });
                     continue;
                 }
                 kept_records += 1;
                 kept_bytes += bytes;
-                named.extend(weights);
             }
         }
-        spare.sort_by_key(|spare| (spare.created_unix_ms, spare.digest));
+        spare.sort_by_key(|spare| (spare.kept_unix_ms, spare.digest));
         let all_weights = store.weights_kept()?;
         let sum = |weights: &[KeptWeights]| weights.iter().map(|weights| weights.bytes).sum::<u64>();
-        let unnamed = |named: &HashSet<Digest>| {
+        let unnamed = |names: &HashMap<Digest, usize>| {
             let is_spare = |weights: &&KeptWeights| {
-                !named.contains(&weights.digest) && weights.kept_unix_ms < before.min(begun_unix_ms)
+                names.get(&weights.digest).is_none_or(|count| *count == 0)
+                    && !needs.contain_weights(&weights.digest)
+                    && weights.kept_unix_ms < before.min(begun_unix_ms)
             };
             all_weights.iter().filter(is_spare).copied().collect::<Vec<_>>()
         };
-        if let Some(size) = self.size {
-            let mut total =
-                kept_bytes + sum(&all_weights) + spare.iter().map(|spare| spare.bytes).sum::<u64>();
-            let mut enough = 0;
-            while total > size && enough < spare.len() {
-                total -= spare[enough].bytes;
-                enough += 1;
+        let sizes: HashMap<Digest, u64> = all_weights.iter().map(|one| (one.digest, one.bytes)).collect();
+        // Weights that nothing names go in any case.
+        let mut total = kept_bytes + sum(&all_weights) - sum(&unnamed(&names));
+        total += spare.iter().map(|spare| spare.bytes).sum::<u64>();
+        let mut gone = 0;
+        while gone < spare.len() && self.size.is_none_or(|size| total > size) {
+            total -= spare[gone].bytes;
+            for weights in &spare[gone].weights {
+                let count = names.entry(*weights).or_default();
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    total = total.saturating_sub(sizes.get(weights).copied().unwrap_or(0));
+                }
             }
-            let stays = spare.split_off(enough);
-            kept_records += stays.len() as u64;
-            kept_bytes += stays.iter().map(|spare| spare.bytes).sum::<u64>();
-            named.extend(stays.into_iter().flat_map(|spare| spare.weights));
+            gone += 1;
         }
-        let spare_weights = unnamed(&named);
+        let stays = spare.split_off(gone);
+        kept_records += stays.len() as u64;
+        kept_bytes += stays.iter().map(|spare| spare.bytes).sum::<u64>();
+        let spare_weights = unnamed(&names);
         kept_bytes += sum(&all_weights) - sum(&spare_weights);
         let bytes = spare.iter().map(|spare| spare.bytes).sum::<u64>();
         let bytes = bytes + sum(&spare_weights);

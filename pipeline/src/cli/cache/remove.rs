@@ -68,7 +68,7 @@ impl Remove {
         let is_meant = |record: &Record| {
             let says = |name| record.provenance.get(name) == self.producer.as_ref();
             (self.producer.is_none() || says(PRODUCER) || says(PERSON))
-                && before.is_none_or(|before| record.created_unix_ms < before)
+                && before.is_none_or(|before| record.kept_unix_ms() < before)
         };
         let mut found = Vec::new();
         for kind in Kind::ALL {

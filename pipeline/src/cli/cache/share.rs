@@ -26,14 +26,14 @@ struct CopiedJson {
 }
 
 pub(super) fn push(global: &Global) -> Result<(), Error> {
-    let store = global.open_with(global.sharing_asked_for()?)?;
+    let store = global.open_with(global.sharing_asked_for(None)?)?;
     let reports = store.push()?;
     warn(&store);
     report(global, "pushed to", reports)
 }
 
 pub(super) fn pull(global: &Global) -> Result<(), Error> {
-    let store = global.open_with(global.sharing_asked_for()?)?;
+    let store = global.open_with(global.sharing_asked_for(None)?)?;
     let reports = store.pull()?;
     warn(&store);
     report(global, "pulled from", reports)
@@ -43,13 +43,16 @@ pub(super) fn export(global: &Global, file: &Path) -> Result<(), Error> {
     let store = global.open()?;
     let report = store.export(file, Identity::load(&identity_file()?)?)?;
     warn(&store);
+    if report.left > 0 {
+        return Err(Error::NotExported { left: report.left, file: file.to_path_buf() });
+    }
     self::report(global, "written to", vec![report])
 }
 
 pub(super) fn import(global: &Global, file: &Path) -> Result<(), Error> {
     let trust = Trust::load(&trusted_file()?, global.policy(None)?)?;
     let store = global.open()?;
-    let report = store.import(file, trust)?;
+    let report = store.import(file, trust, Identity::load(&identity_file()?)?)?;
     warn(&store);
     self::report(global, "read from", vec![report])
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde::Serialize;
+use stages::config::ShareConfig;
 use stages::echo::shown;
 
 use crate::cli::Global;
@@ -52,8 +53,8 @@ impl RunJson {
 }
 
 /// Says which fields of which nodes differ between two runs: settings first, then what followed from them.
-pub(super) fn explain(global: &Global, first: &str, second: &str) -> Result<(), Error> {
-    let store = global.open()?;
+pub(super) fn explain(global: &Global, config: &ShareConfig, first: &str, second: &str) -> Result<(), Error> {
+    let store = global.open_with(global.sharing(Some(config))?)?;
     let history = History::load(&store)?;
     let runs = [first, second].map(|digits| history.find_with_team(&store, digits));
     warn(&store);
