@@ -23,6 +23,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -113,6 +114,22 @@ pub(crate) fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
         .suffix(&format!(".{UNFINISHED_SUFFIX}"))
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)
+}
+
+/// Nothing takes this long to write: an unfinished file this old belongs to a process that was killed.
+const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(3600);
+
+/// Removes what killed processes have left unfinished in a folder.
+pub(crate) fn remove_unfinished(path: &Path) {
+    for file in files(path).unwrap_or_default() {
+        let is_unfinished = file.extension().is_some_and(|suffix| suffix == UNFINISHED_SUFFIX);
+        let written = fs::metadata(&file).and_then(|data| data.modified()).ok();
+        let age = written.and_then(|time| time.elapsed().ok());
+        if is_unfinished && age.is_some_and(|age| age > UNFINISHED_AGE_MAX) {
+            // What cannot be removed takes some room, and nothing else.
+            let _ = remove_file(&file);
+        }
+    }
 }
 
 /// Renames within one file system and makes the rename survive a crash.

@@ -7,7 +7,6 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tempfile::{NamedTempFile, PersistError};
@@ -17,8 +16,6 @@ use crate::reserve::{self, Reserve};
 use crate::{Digest, Error, Kind, Result};
 
 const SUFFIX: &str = "record";
-/// No put takes this long: an unfinished file this old belongs to a process that was killed.
-pub(crate) const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(3600);
 
 /// The spool of a cache folder.
 #[derive(Debug)]
@@ -160,17 +157,7 @@ impl Spool {
 
     /// Removes what killed processes left half written; their puts had not returned.
     pub(crate) fn clean(&self) {
-        for file in folder::files(&self.path).unwrap_or_default() {
-            let is_unfinished = file.extension().is_some_and(|suffix| suffix == folder::UNFINISHED_SUFFIX);
-            let age = fs::metadata(&file)
-                .and_then(|data| data.modified())
-                .ok()
-                .and_then(|time| time.elapsed().ok());
-            if is_unfinished && age.is_some_and(|age| age > UNFINISHED_AGE_MAX) {
-                // What cannot be removed takes some room, and nothing else.
-                let _ = folder::remove_file(&file);
-            }
-        }
+        folder::remove_unfinished(&self.path);
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::folder;
-use crate::spool::{Spool, Spooled, UNFINISHED_AGE_MAX};
+use crate::spool::{Spool, Spooled};
 use crate::{Digest, Error, Kind, Result};
 
 /// Where it lies in a cache folder.
@@ -106,15 +106,7 @@ impl Outbox {
 
     /// Removes what killed processes left half written.
     pub(crate) fn clean(&self) {
-        for file in folder::files(&self.path).unwrap_or_default() {
-            let is_unfinished = file.extension().is_some_and(|suffix| suffix == folder::UNFINISHED_SUFFIX);
-            let age = std::fs::metadata(&file).and_then(|data| data.modified()).ok();
-            let age = age.and_then(|time| time.elapsed().ok());
-            if is_unfinished && age.is_some_and(|age| age > UNFINISHED_AGE_MAX) {
-                // What cannot be removed takes some room, and nothing else.
-                let _ = folder::remove_file(&file);
-            }
-        }
+        folder::remove_unfinished(&self.path);
     }
 
     /// Takes a file out of it. What cannot be removed is offered again, to a share that has it.
