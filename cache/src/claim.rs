@@ -16,10 +16,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::mutex::lock;
 use crate::share::lease::Lease;
 use crate::sharing::Shared;
 use crate::spool::{Spool, Spooled};
@@ -255,11 +256,6 @@ pub fn random_token() -> String {
     // The standard library seeds these from the system's random numbers.
     let half = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", half(), half())
-}
-
-/// A panic in another thread leaves nothing half done that these locks guard.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod listing;
 mod lock;
 mod lookup;
 mod mark;
+mod mutex;
 mod object;
 mod opening;
 mod pins;

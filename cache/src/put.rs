@@ -92,8 +92,8 @@ impl Store {
     }
 
     /// Keeps a record that a share has. What a power failure takes is found there again.
-    pub(crate) fn keep_found(&self, record: &Record) -> Result<()> {
-        self.put_as(record, false, false).map(|_| ())
+    pub(crate) fn keep_found(&self, record: &Record) -> Result<PutOutcome> {
+        self.put_as(record, false, false)
     }
 
     /// Waits until everything that was put has reached the disk.

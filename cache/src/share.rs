@@ -14,12 +14,13 @@ pub(crate) mod publish;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::claim::random_token;
 use crate::folder;
 use crate::journal::Journal;
+use crate::mutex::lock;
 use crate::tier::bucket::{self, Bucket};
 use crate::tier::folder::FolderTier;
 use crate::tier::patient::Patient;
@@ -356,9 +357,4 @@ impl Share {
         }
         self.tier.can_write().map(Ok)
     }
-}
-
-/// A panic in another thread leaves nothing half done that these locks guard.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

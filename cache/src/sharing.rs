@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::journal::Journal;
 use crate::lookup::Lookup;
+use crate::mutex::lock;
+use crate::put::PutOutcome;
 use crate::record::{FOUND_AT, GENERATION};
 use crate::share::lease::{Held, Lease, Leased, Leases};
 use crate::share::outbox::{self, Outbox};
 use crate::share::publish::Publisher;
-use crate::share::{Offered, Share, lock};
+use crate::share::{Offered, Share};
 use crate::tier::bundle::{Bundle, NewBundle};
 use crate::{Digest, Identity, Kind, Record, Result, ShareReport, Sharing, Store, Trust, Warning, weights};
 
@@ -118,15 +120,19 @@ impl Store {
         for share in &self.shared.as_ref()?.shares {
             if let Some(record) = share.find(kind, digest, latest) {
                 Journal::count(&self.journal.from_shares);
-                if let Err(error) = self.keep_found(&record) {
-                    self.journal.warn_once(Warning::NotWritten { message: error.to_string() });
+                match self.keep_found(&record) {
+                    // Another result was stored here meanwhile, and that counts.
+                    Ok(PutOutcome::Conflict) => {
+                        if let Ok(Lookup::Found(stored)) = self.finder(kind, digest).find() {
+                            return Some(stored);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        self.journal.warn_once(Warning::NotWritten { message: error.to_string() });
+                    }
                 }
-                // Another result may have been stored here meanwhile, and then that counts.
-                let stored = self.finder(kind, digest).find().ok();
-                return Some(match stored {
-                    Some(Lookup::Found(stored)) => stored,
-                    _ => record,
-                });
+                return Some(record);
             }
         }
         None

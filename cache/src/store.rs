@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::claim::{Claim, Claims};
@@ -16,6 +16,7 @@ use crate::database::{Cause, Database, Failure};
 use crate::folder::Folder;
 use crate::journal::Journal;
 use crate::lock::{DatabaseLock, FolderLock};
+use crate::mutex::lock;
 use crate::sharing::Shared;
 use crate::spool::Spool;
 use crate::{Counters, Digest, Key, Result, Sharing, Warning, format, opening};
@@ -285,11 +286,6 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("path", &self.path()).field("is_writer", &self.is_writer()).finish()
     }
-}
-
-/// A panic in another thread leaves nothing half done that these locks guard.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Device and inode of a folder.

@@ -13,10 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use super::{Share, Trouble, lock};
+use super::{Share, Trouble};
 use crate::claim::random_token;
+use crate::mutex::lock;
+use crate::record::now_unix_ms;
 use crate::tier::{LEASES, ObjectName, Put};
 
 /// How often a living owner counts on.
@@ -247,7 +249,7 @@ impl Leases {
         about: &str,
         dead: Option<ObjectName>,
     ) -> Option<Leased> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let since = now_unix_ms();
         let about = printable(about);
         let text = format!("{}\n{}\n{since}\n{about}\n", owner.token, self.person);
         match self.share.attempt_put(|tier| tier.put_if_absent(&name, text.as_bytes())) {

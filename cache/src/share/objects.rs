@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::{Share, Trouble, lock};
+use super::{Share, Trouble};
+use crate::mutex::lock;
 use crate::object;
 use crate::record::{FOUND_AT, GENERATION, now_unix_ms};
 use crate::sharing::{FOUND_IN, PRODUCER};
@@ -63,8 +64,7 @@ impl Share {
         if !latest && self.lacks(kind, digest) {
             return None;
         }
-        let mut version = 0;
-        while version < VERSIONS {
+        for version in 0..VERSIONS {
             match self.read(kind, digest, version, &[]) {
                 Ok(Some(Read { record, is_believed: true, .. })) => {
                     self.found.fetch_add(1, Relaxed);
@@ -79,7 +79,6 @@ impl Share {
                 }
                 Err(Trouble::Away) => return None,
             }
-            version += 1;
         }
         None
     }

@@ -51,7 +51,7 @@ impl Outbox {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let path = self.path.join(format!("{name}.{SUFFIX}"));
+        let path = self.file(name);
         let write = || {
             std::fs::create_dir_all(&self.path)?;
             let mut file = folder::unfinished(&self.path)?;
@@ -71,7 +71,11 @@ impl Outbox {
 
     /// Whether a record, named by its kind and digest, waits in it.
     pub(crate) fn holds(&self, record: &str) -> bool {
-        self.path.join(format!("{record}.{SUFFIX}")).exists()
+        self.file(record).exists()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.{SUFFIX}"))
     }
 
     /// The files in it: weights first, which records name, or last, where they may find no room.
@@ -115,24 +119,25 @@ impl Outbox {
     }
 }
 
-/// Takes a record out of all outboxes of a cache folder.
-pub(crate) fn forget(cache: &Path, kind: Kind, digest: &Digest) -> Result<()> {
-    let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
-    let name = format!("{kind}-{digest}.{SUFFIX}");
-    outboxes.into_iter().try_for_each(|outbox| folder::remove_file(&outbox.join(&name)))
+/// The outboxes of a cache folder, those for shares that are not in use included.
+fn all(cache: &Path) -> impl Iterator<Item = Outbox> {
+    let weights = cache.join(crate::weights::FOLDER);
+    let paths = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
+    paths.into_iter().map(move |path| Outbox { path, weights: weights.clone() })
 }
 
-/// How many files wait in all outboxes of a cache folder, those for shares that are not in use included.
+/// Takes a record out of all outboxes of a cache folder.
+pub(crate) fn forget(cache: &Path, kind: Kind, digest: &Digest) -> Result<()> {
+    all(cache).try_for_each(|outbox| folder::remove_file(&outbox.file(&format!("{kind}-{digest}"))))
+}
+
+/// How many files wait in all outboxes of a cache folder.
 pub(crate) fn waiting(cache: &Path) -> u64 {
-    let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
-    let count = |path: PathBuf| Outbox { path, weights: PathBuf::new() }.files(true).len() as u64;
-    outboxes.into_iter().map(count).sum()
+    all(cache).map(|outbox| outbox.files(true).len() as u64).sum()
 }
 
 /// The digests of what waits in all outboxes of a cache folder.
 pub(crate) fn digests(cache: &Path) -> Vec<Digest> {
-    let outboxes = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
-    let files = outboxes.into_iter().flat_map(|path| Outbox { path, weights: PathBuf::new() }.files(true));
     let digest = |file: PathBuf| file.file_stem()?.to_str()?.rsplit_once('-')?.1.parse().ok();
-    files.filter_map(digest).collect()
+    all(cache).flat_map(|outbox| outbox.files(true)).filter_map(digest).collect()
 }

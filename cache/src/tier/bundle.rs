@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::NamedTempFile;
 
 use super::{Failure, LISTED_MAX, Listed, ObjectName, Put, Tier};
-use crate::share::lock;
+use crate::mutex::lock;
 use crate::{Error, Result, folder};
 
 /// A bundle that is read.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Failure, Listed, ObjectName, Put, Tier, patience_for};
-use crate::share::lock;
+use crate::mutex::lock;
 
 /// Threads that wait; as many as copy at once.
 const THREADS: usize = 16;

@@ -10,9 +10,7 @@ use crate::nas::template;
 /// them. None for a training of another version, which this program cannot train.
 pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option<String> {
     let fields = key.fields();
-    let Some(FieldValue::Text(genotype)) = fields.get("genotype") else { return None };
-    let value = |name| fields.get(name).map(|value| format!("{name}={value}"));
-    let budget = HYPERPARAMETERS.iter().map(|row| value(row.name)).collect::<Option<Vec<_>>>()?.join(",");
+    let (genotype, budget) = asked(key)?;
     let job = template(&loaded.train, &loaded.data).job(&genotype.parse().ok()?, &budget.parse().ok()?);
     let mut words = vec!["pipeline".to_owned(), "train".to_owned()];
     words.extend(settings.words());
@@ -31,6 +29,15 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
         }
     }
     Some(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
+}
+
+/// Genotype and budget that a network's training was asked for with; none where the key is of something else.
+pub(super) fn asked(key: &Key) -> Option<(&String, String)> {
+    let fields = key.fields();
+    let Some(FieldValue::Text(genotype)) = fields.get("genotype") else { return None };
+    let value = |name| fields.get(name).map(|value| format!("{name}={value}"));
+    let budget = HYPERPARAMETERS.iter().map(|row| value(row.name)).collect::<Option<Vec<_>>>()?.join(",");
+    Some((genotype, budget))
 }
 
 /// A word as a shell takes it for one.

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 
 use cache::{Digest, FieldValue, Key, Kind, Store};
 use serde::Serialize;
-use stages::hyperparameter::HYPERPARAMETERS;
 use stages::job::{Job, JobResult};
 use stages::recipe::Scoring;
 use stages::stage::JobTemplate;
@@ -16,6 +15,7 @@ use stages::train::{Finished, TrainingResult};
 use crate::cli::Global;
 use crate::cli::device::DeviceArgs;
 use crate::cli::interrupt::stop_on_signal;
+use crate::cli::retrain::asked;
 use crate::cli::selection::Settings;
 use crate::engine::executor::{Events, Executor, Size};
 use crate::engine::progress::Progress;
@@ -107,11 +107,8 @@ pub(super) fn retrain(
 /// The job of a network's training with this key, under the settings: with any seed, and scored as they say or as a last training
 /// is.
 fn job_of(key: &Key, chosen: &JobTemplate) -> Option<Job> {
-    let fields = key.fields();
-    let Some(FieldValue::Text(genotype)) = fields.get("genotype") else { return None };
-    let Some(FieldValue::Uint(seed)) = fields.get("seed") else { return None };
-    let value = |name| fields.get(name).map(|value| format!("{name}={value}"));
-    let budget = HYPERPARAMETERS.iter().map(|row| value(row.name)).collect::<Option<Vec<_>>>()?.join(",");
+    let Some(FieldValue::Uint(seed)) = key.fields().get("seed") else { return None };
+    let (genotype, budget) = asked(key)?;
     let (genotype, budget) = (genotype.parse().ok()?, budget.parse().ok()?);
     [chosen.scoring, Scoring::Published].into_iter().find_map(|scoring| {
         let template = JobTemplate { scoring, seed: *seed, ..chosen.clone() };
