@@ -1,6 +1,6 @@
 //! The graph of `nas-search`: from a configuration and its images to nodes.
 
-use stages::config::{CompareConfig, Config, SearchConfig, TrainConfig};
+use stages::config::{ArchitecturesConfig, CompareConfig, Config, SearchConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
@@ -9,8 +9,9 @@ use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches, Evaluate,
-    FitForest, GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank,
-    RoundHandles, Sample, SampleBudgets, Search, SelectArchitecture, SelectBudget, Train,
+    FitForest, GivenArchitectures, GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch,
+    OneShotAnalysis, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search, SelectArchitecture,
+    SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -75,13 +76,20 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
     budgets.iter().try_for_each(fits)
 }
 
-/// Builds the whole graph. Which part of it runs is the target's matter.
-pub(crate) fn dag(config: &Config, data: &Dataset) -> Dag {
+/// Builds the whole graph, which judges budgets by the architectures `given`, where there are any, and else by random ones.
+/// Which part of it runs is the target's matter.
+pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>) -> Dag {
     let mut dag = Dag::default();
     let template = template(&config.train, data);
     let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
-    let (count, seed) = (config.architectures.count, config.mip.seed);
-    let drawn = dag.add("sample", Sample { count, seed: config.architectures.seed });
+    let seed = config.mip.seed;
+    let (drawn, count) = if let Some(genotypes) = given {
+        let count = genotypes.len();
+        (dag.add("given-architectures", GivenArchitectures { genotypes }), count)
+    } else {
+        let ArchitecturesConfig { count, seed, .. } = config.architectures;
+        (dag.add("sample", Sample { count, seed }), count)
+    };
     let sampled = Architectures { list: drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
     let full = Budgets::Full(config.full);

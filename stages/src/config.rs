@@ -6,6 +6,7 @@ mod section;
 mod share;
 mod strategies;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use document::{Document, wrong};
@@ -80,13 +81,15 @@ pub struct DataConfig {
     pub limits: Limits,
 }
 
-/// The set of random architectures that budgets are judged on.
+/// The set of architectures that budgets are judged on: random ones, or those of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchitecturesConfig {
-    /// How many; at least 2.
+    /// How many are drawn; at least 2.
     pub count: usize,
     /// Seed of the sampling.
     pub seed: u64,
+    /// A file whose genotypes, all of them, are taken instead.
+    pub file: Option<PathBuf>,
 }
 
 /// Minimum importance pruning.
@@ -263,6 +266,7 @@ impl Config {
             architectures: ArchitecturesConfig {
                 count: architectures.count("count", 2, 100_000)?,
                 seed: architectures.seed("seed")?,
+                file: architectures.path("file")?,
             },
             full: full(document)?,
             space: space(document)?,

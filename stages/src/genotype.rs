@@ -8,6 +8,7 @@ mod nasbench;
 mod parser;
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -195,6 +196,26 @@ pub fn read(text: &str, which: Option<&str>) -> Result<Genotype, Error> {
         found: wrong.found,
         expected: wrong.expected,
     })
+}
+
+/// Reads the genotypes of a text, a list or a table of them, in their order.
+///
+/// # Errors
+/// As [`read`] for the first that cannot be read; also where there is none, and where two are the same architecture.
+pub fn read_all(text: &str) -> Result<Vec<Genotype>, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let wrong = |start, found, expected| Error::Genotype { place: place(text, start), found, expected };
+    let found = find::all(text).map_err(|problem| wrong(problem.start, problem.found, problem.expected))?;
+    let mut first_met = HashMap::new();
+    let mut genotypes = Vec::with_capacity(found.len());
+    for (start, genotype) in found {
+        if let Some(earlier) = first_met.insert(genotype.canonical(), start) {
+            let found = format!("the architecture of {} once more", place(text, earlier));
+            return Err(wrong(start, found, "each architecture once".to_owned()));
+        }
+        genotypes.push(genotype);
+    }
+    Ok(genotypes)
 }
 
 /// How messages name a place: by its line where there are several.

@@ -1,9 +1,10 @@
 //! What a run is about: target, configuration, images; and the graph that they give.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use stages::Genotype;
 use stages::config::{Config, ShareConfig, TrainConfig};
 use stages::data::Dataset;
 
@@ -58,7 +59,8 @@ impl Settings {
         let config = self.config()?;
         let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
         nas::check(&config, &data).map_err(Error::Input)?;
-        let dag = nas::dag(&config, &data);
+        let given = config.architectures.file.as_deref().map(given_architectures).transpose()?;
+        let dag = nas::dag(&config, &data, given);
         let Config { train, checkpoint_interval, share, .. } = config;
         let conditions = Conditions::of(&data, train.scoring);
         Ok(Loaded { conditions, train, checkpoint_interval, share, data, dag })
@@ -98,6 +100,20 @@ impl Settings {
         let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
         Config::load(self.profile.as_deref().unwrap_or(PROFILE), file, &set).map_err(Error::Input)
     }
+}
+
+/// The architectures of a file; a ranking takes two at least.
+fn given_architectures(path: &Path) -> Result<Vec<Genotype>, Error> {
+    let refused = |problem| Error::File { path: path.to_path_buf(), problem };
+    let genotypes =
+        stages::genotype::read_all(&read_text(path)?).map_err(|problem| refused(problem.to_string()))?;
+    if genotypes.len() < 2 {
+        return Err(refused(format!(
+            "holds {} genotype, and a ranking takes 2 at least (architectures.file)",
+            genotypes.len()
+        )));
+    }
+    Ok(genotypes)
 }
 
 impl Selection {

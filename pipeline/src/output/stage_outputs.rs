@@ -8,9 +8,9 @@ use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
     BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, Evaluation,
-    FitForest, GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport, OneShotAnalysis,
-    OneShotReport, Prune, Rank, RankedBudget, Sample, SampleBudgets, Search, SearchComparison, SearchOutcome,
-    SelectArchitecture, SelectBudget, Train, TrainedBudget,
+    FitForest, GivenArchitectures, GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport,
+    OneShotAnalysis, OneShotReport, Prune, Rank, RankedBudget, Sample, SampleBudgets, Search,
+    SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -35,10 +35,20 @@ fn titled(json: impl Serialize, text: String) -> Result {
     Ok(Shown { titled: true, ..shown(json, text)? })
 }
 
+fn architectures(genotypes: &[Genotype]) -> Result {
+    let genotypes: Vec<String> = genotypes.iter().map(ToString::to_string).collect();
+    shown(&genotypes, genotypes.join("\n") + "\n")
+}
+
 impl Show for Sample {
     fn show(&self, genotypes: &Vec<Genotype>, _: &Known<'_>) -> Result {
-        let genotypes: Vec<String> = genotypes.iter().map(ToString::to_string).collect();
-        shown(&genotypes, genotypes.join("\n") + "\n")
+        architectures(genotypes)
+    }
+}
+
+impl Show for GivenArchitectures {
+    fn show(&self, genotypes: &Vec<Genotype>, _: &Known<'_>) -> Result {
+        architectures(genotypes)
     }
 }
 

@@ -1,9 +1,12 @@
 //! One section of a configuration, read key by key into checked values.
 
+use std::path::PathBuf;
+
 use toml::Value as Toml;
 
 use super::document::{Document, wrong};
 use crate::echo::shown;
+use crate::path::user_path;
 use crate::{Budget, Error, suggest};
 
 /// A section whose keys the profiles hold.
@@ -57,6 +60,13 @@ impl<'a> Section<'a> {
 
     pub(super) fn text(&self, key: &str) -> Result<&'a str, Error> {
         self.value(key, Toml::as_str, "a text")
+    }
+
+    /// A path as people write it; none where the text is empty.
+    pub(super) fn path(&self, key: &str) -> Result<Option<PathBuf>, Error> {
+        let text = self.text(key)?;
+        let path = (!text.is_empty()).then(|| user_path(text)).transpose();
+        path.map_err(|problem| self.wrong(key, problem))
     }
 
     /// A budget in any text form.

@@ -23,11 +23,19 @@ struct Candidate<'a> {
     is_clear: bool,
 }
 
-/// The genotype of a text: the only one, or the one that `which` chooses by its name or by the line that it begins in.
-pub(super) fn genotype(text: &str, which: Option<&str>) -> Result<Genotype, Wrong> {
+/// The genotypes of a text, in their order, each with where it begins: there is one at least.
+pub(super) fn all(text: &str) -> Result<Vec<(usize, Genotype)>, Wrong> {
+    let found = candidates(text);
+    if found.is_empty() {
+        return Ok(vec![(0, genotype(text, None)?)]);
+    }
+    found.into_iter().map(|candidate| Ok((candidate.start, candidate.genotype?))).collect()
+}
+
+/// The places of a text that can be read as genotypes, in their order.
+fn candidates(text: &str) -> Vec<Candidate<'_>> {
     let mut found = calls(text);
-    let (dictionaries, broken) = dictionaries(text);
-    found.extend(dictionaries);
+    found.extend(dictionaries(text).0);
     if found.is_empty() {
         found = integer_lists(text);
     }
@@ -40,6 +48,12 @@ pub(super) fn genotype(text: &str, which: Option<&str>) -> Result<Genotype, Wron
     if found.iter().any(|candidate| candidate.is_clear) {
         found.retain(|candidate| candidate.is_clear);
     }
+    found
+}
+
+/// The genotype of a text: the only one, or the one that `which` chooses by its name or by the line that it begins in.
+pub(super) fn genotype(text: &str, which: Option<&str>) -> Result<Genotype, Wrong> {
+    let mut found = candidates(text);
     if let Some(which) = which {
         found = chosen(text, found, which)?;
     }
@@ -50,7 +64,7 @@ pub(super) fn genotype(text: &str, which: Option<&str>) -> Result<Genotype, Wron
         return Ok((*first).clone());
     }
     match found.len() {
-        0 => named(text, broken),
+        0 => named(text, dictionaries(text).1),
         1 => found.remove(0).genotype,
         several => Err(Wrong {
             start: found[0].start,

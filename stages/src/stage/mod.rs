@@ -9,6 +9,7 @@ mod compare_searches;
 mod diverged;
 mod evaluate;
 mod fit_forest;
+mod given_architectures;
 mod given_budget;
 mod inputs;
 mod jobs;
@@ -42,6 +43,7 @@ pub use compare_searches::{
 pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};
 pub use fit_forest::FitForest;
+pub use given_architectures::GivenArchitectures;
 pub use given_budget::GivenBudget;
 pub use inputs::{Handle, Input, Inputs, decode};
 pub use jobs::{JobList, JobTemplate};

@@ -33,6 +33,38 @@ fn one_more_architecture_trains_only_itself() {
 }
 
 #[test]
+fn architectures_of_a_file_take_the_place_of_random_ones() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&[]);
+    let sample = ["run", "--config", "tiny.toml", "--target", "sample", "--json"];
+    let drawn = sandbox.program(&sample).succeeded().json()["result"].as_array().unwrap().clone();
+    // A table: what stands around a genotype is passed over.
+    let row = |(number, genotype): (usize, &serde_json::Value)| format!("{number},{genotype},9{number}.5\n");
+    let table = "arch,genotype,accuracy\n".to_owned()
+        + &drawn.iter().enumerate().map(row).collect::<Vec<_>>().concat();
+    sandbox.write("table.csv", &table);
+    let run = |more: &[&str]| {
+        let set = ["--set=architectures.file=table.csv", "--set=search.samples=2"];
+        sandbox.program(&Sandbox::run_arguments(&[&set, more].concat()))
+    };
+    // The same ones are not trained again.
+    assert_eq!(run(&["--target=evaluate@full"]).summary().run, 0);
+    let last = table.trim_end().rfind('\n').unwrap();
+    sandbox.write("table.csv", &table[..=last]);
+    assert_eq!(run(&["--target=train@full"]).summary().run, 0);
+    for (text, said) in [
+        (&*table.repeat(2), "each architecture once"),
+        ("arch,genotype\n", "expected `Genotype("),
+        ("DARTS_V2", "a ranking takes 2 at least"),
+    ] {
+        sandbox.write("table.csv", text);
+        let ran = run(&[]);
+        assert!(ran.code == Some(2) && ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(ran.stderr.contains("table.csv"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn comments_and_order_change_nothing() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&[]);

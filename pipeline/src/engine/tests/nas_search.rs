@@ -43,7 +43,7 @@ pub(super) const SIZES: [(&str, &str); 4] = [
 ];
 
 pub(super) fn dag(set: &[(&str, &str)]) -> Dag {
-    nas::dag(&Config::load("quick", None, &[&SIZES, set].concat()).unwrap(), &data())
+    nas::dag(&Config::load("quick", None, &[&SIZES, set].concat()).unwrap(), &data(), None)
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn comments_and_order_in_the_configuration_change_no_key() {
     let text = "[mip]\nlambda = 0.2\ntrees = 50\n[architectures]\ncount = 5\n";
     let other = "# a comment\n[architectures]\ncount = 5 # five\n\n[mip]\ntrees = 50\nlambda = 0.2\n";
     let bench = Bench::new();
-    let dag = |text| nas::dag(&Config::load("quick", Some(("test.toml", text)), &[]).unwrap(), &data());
+    let dag = |text| nas::dag(&Config::load("quick", Some(("test.toml", text)), &[]).unwrap(), &data(), None);
     bench.run(&dag(text), "mip", &FakeExecutor::default());
     assert_eq!(bench.plan(&dag(other), "mip").stale(), 0);
 }

@@ -166,4 +166,16 @@ fn of_several_genotypes_none_is_taken_unasked() {
     let nasbench = format!("{}\n{}", dictionary(first, '"'), dictionary(last, '"'));
     assert!(error(&nasbench, None).contains("found 2 genotypes"));
     assert_eq!(read(&nasbench, Some("2")).unwrap().canonical(), last.canonical());
+    // All of them are another question, and then each counts once.
+    for text in [&log, &json, &lists, &nasbench] {
+        let all = read_all(text).unwrap();
+        let ends = [all.first().unwrap(), all.last().unwrap()].map(Genotype::canonical);
+        assert_eq!(ends, [first.canonical(), last.canonical()]);
+    }
+    assert_eq!(read_all(&log).unwrap().len(), 7);
+    assert_eq!(read_all("DARTS_V2").unwrap().len(), 1);
+    let twice = read_all(&format!("{log}{first}")).unwrap_err().to_string();
+    assert!(twice.contains("line 15") && twice.contains("of line 2, ") && twice.contains("once"), "{twice}");
+    assert!(read_all(&file).unwrap_err().to_string().contains("found 'sep_conv_7x7'"));
+    assert!(read_all("no genotype").is_err() && read_all("").is_err());
 }
