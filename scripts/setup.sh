@@ -54,6 +54,7 @@ check_compilers() {
     fi
     have cc || need "a C compiler named cc (Rust links with it)" gcc
     have make || need "make" make
+    [[ $system == Darwin ]] || have ip || have /usr/sbin/ip || need "ip (for the tests with several machines)" iproute2
 }
 
 check_libraries() {

@@ -94,6 +94,13 @@ pub enum Warning {
         /// What the system said.
         message: String,
     },
+    /// A share moves large objects too slowly.
+    ShareSlow {
+        /// Where it is.
+        place: String,
+        /// What took too long.
+        message: String,
+    },
     /// A share has no room; it is read all the same.
     ShareFull {
         /// Where it is.
@@ -236,6 +243,11 @@ impl fmt::Display for Warning {
                 "the share {place} cannot be used now ({message}); this goes on without it, and what is to be shared waits in \
                  the cache folder for the next run"
             ),
+            Self::ShareSlow { place, message } => write!(
+                f,
+                "the share {place} is too slow for weights ({message}); records come and go all the same, and weights wait in \
+                 the cache folder"
+            ),
             Self::ShareFull { place, message } => write!(
                 f,
                 "the share {place} has no room ({message}); it is read all the same, and what is to be shared waits in the cache \
@@ -360,6 +372,7 @@ impl Journal {
             | Warning::NotWritten { .. }
             | Warning::FolderGone { .. }
             | Warning::ShareAway { .. }
+            | Warning::ShareSlow { .. }
             | Warning::ShareFull { .. }
             | Warning::ShareReadOnly { .. }
             | Warning::NoShare { .. }
@@ -381,6 +394,7 @@ impl Journal {
         let said = std::mem::discriminant(&warning);
         let place = match &warning {
             Warning::ShareAway { place, .. }
+            | Warning::ShareSlow { place, .. }
             | Warning::ShareFull { place, .. }
             | Warning::ShareReadOnly { place, .. }
             | Warning::NoShare { place, .. } => place.clone(),

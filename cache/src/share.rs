@@ -63,6 +63,11 @@ pub struct ShareReport {
 /// How long a share that failed is left alone; twice as long each time that it fails again, and at most [`REST_MAX`].
 const REST: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(1800);
+/// How long something rests that has failed so often before.
+fn rest(failures: u32) -> Duration {
+    REST.saturating_mul(1 << failures.min(16)).min(REST_MAX)
+}
+
 /// The stamp of a share of this program is this, the share's own name, and the end of the line.
 const STAMP: &str = "nas-pipeline share 1 ";
 const STAMP_START: &str = "nas-pipeline share ";
@@ -95,7 +100,11 @@ struct State {
     failures: u32,
     /// Until when nothing is put, since there was no room, or no right to.
     full_until: Option<Instant>,
-    was_full: bool,
+    /// Until when no weights are moved, since they take too long, and how often they did.
+    weights_rest_until: Option<Instant>,
+    slow: u32,
+    /// Whether weights are put last: there was no room once, or they took too long.
+    weights_last: bool,
     /// Names that were not believed.
     refused: HashSet<ObjectName>,
     unknown_producers: HashSet<Option<PublicKey>>,
@@ -236,9 +245,14 @@ impl Share {
         !is_full && !self.is_away() && self.may_take()
     }
 
-    /// Whether there was once no room in it.
-    pub(crate) fn was_full(&self) -> bool {
-        lock(&self.state).was_full
+    /// Whether weights are put into it after everything else.
+    pub(crate) fn takes_weights_last(&self) -> bool {
+        lock(&self.state).weights_last
+    }
+
+    /// Whether weights can be moved now.
+    fn moves_weights(&self) -> bool {
+        lock(&self.state).weights_rest_until.is_none_or(|until| until <= Instant::now())
     }
 
     fn failed(&self, failure: Failure) -> Trouble {
@@ -250,8 +264,7 @@ impl Share {
                 let now = Instant::now();
                 // What was asked at one moment fails at one moment, and is one failure.
                 if state.rests_until.is_none_or(|until| until <= now) {
-                    let rest = REST.saturating_mul(1 << state.failures.min(16)).min(REST_MAX);
-                    state.rests_until = Some(now + rest);
+                    state.rests_until = Some(now + rest(state.failures));
                     state.failures += 1;
                     // Another drive may be in its place when it comes back.
                     state.nature = None;
@@ -259,10 +272,18 @@ impl Share {
                 drop(state);
                 self.journal.warn_once(Warning::ShareAway { place, message });
             }
+            Failure::Slow(message) => {
+                let mut state = lock(&self.state);
+                state.weights_rest_until = Some(Instant::now() + rest(state.slow));
+                state.slow += 1;
+                state.weights_last = true;
+                drop(state);
+                self.journal.warn_once(Warning::ShareSlow { place, message });
+            }
             Failure::Full(message) => {
                 let mut state = lock(&self.state);
                 state.full_until = Some(Instant::now() + REST);
-                state.was_full = true;
+                state.weights_last = true;
                 drop(state);
                 self.journal.warn_once(Warning::ShareFull { place, message });
             }

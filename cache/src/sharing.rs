@@ -181,6 +181,15 @@ impl Store {
         outbox::digests(self.path())
     }
 
+    /// Deletes what waits for the share at `place`, which is used no more, and says how many records and weights those were.
+    /// They stay in the store.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn forget_outgoing(&self, place: &Path) -> Result<u64> {
+        outbox::delete(self.path(), &in_one_way(place).display().to_string())
+    }
+
     /// What processes of the team compute now, by what they say in each share. One that died says so until somebody takes
     /// over what it computed.
     pub fn team(&self) -> Vec<Held> {

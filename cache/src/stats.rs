@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::database::{Database, Failure, Family};
 use crate::put::SUPERSEDED_TAG;
 use crate::share::outbox;
-use crate::sharing::FOUND_IN;
+use crate::sharing::{FOUND_IN, PRODUCER};
 use crate::store::Store;
 use crate::{Cost, Kind, Result, envelope};
 
@@ -51,10 +51,12 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Their size in bytes.
     pub checkpoint_bytes: u64,
-    /// Records and weights that wait for shares.
-    pub outgoing: u64,
+    /// Records and weights that wait for shares, by the share.
+    pub outgoing: BTreeMap<String, u64>,
     /// Trainings by the share that they were found in; those made here are not among them.
     pub found_in: BTreeMap<String, u64>,
+    /// Those of them that are signed, by the public key that signed them.
+    pub signed_by: BTreeMap<String, u64>,
     /// Size of all files of the cache folder in bytes.
     pub disk_bytes: u64,
 }
@@ -100,6 +102,9 @@ fn count(database: &Database, stats: &mut Stats) -> std::result::Result<(), Fail
                     && let Some(place) = record.provenance.get(FOUND_IN)
                 {
                     *stats.found_in.entry(place.clone()).or_default() += 1;
+                    if let Some(producer) = record.provenance.get(PRODUCER) {
+                        *stats.signed_by.entry(producer.clone()).or_default() += 1;
+                    }
                 }
             }
         }

@@ -20,10 +20,19 @@ pub(crate) const OBJECT_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const RECORD_BYTES_MAX: u64 = 64 << 20;
 /// How long an answer may take, beside the time for the bytes of an object.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How much longer so many bytes may take, on a connection that is worth sharing by.
+/// How long so many bytes may take, on a connection that is worth sharing by: a megabyte a second.
 pub(crate) fn patience_for(bytes: u64) -> Duration {
-    PATIENCE + Duration::from_millis(bytes / 4_000)
+    PATIENCE + Duration::from_millis(bytes / 1_000)
 }
+
+/// What it means that an answer takes longer than it may, where so many bytes move.
+pub(crate) fn too_slow(bytes: u64, patience: Duration) -> Failure {
+    let message = format!("it takes longer than {} s", patience.as_secs());
+    if bytes < LARGE { Failure::Unreachable(message) } else { Failure::Slow(message) }
+}
+
+/// Bytes from which on an object is large: others may come and go where it does not.
+const LARGE: u64 = 1 << 20;
 
 /// Names that a listing takes in, at most.
 pub(crate) const LISTED_MAX: usize = 2_000_000;
@@ -87,6 +96,8 @@ pub(crate) enum Failure {
     NoObject(String),
     /// It cannot be reached, read or written now.
     Unreachable(String),
+    /// It moves large objects too slowly. Small ones may come and go all the same.
+    Slow(String),
     /// It can be read, and has no room.
     Full(String),
     /// It can be read, and not be written to, or not where this would go.

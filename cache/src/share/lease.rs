@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::objects::UNLISTED_FOR;
 use super::{Share, Trouble};
 use crate::claim::random_token;
 use crate::mutex::lock;
@@ -65,8 +66,8 @@ pub(crate) struct Leases {
     owner: Mutex<Option<Arc<Owner>>>,
     /// The leases that somebody else holds.
     taken: Mutex<HashMap<String, Taken>>,
-    /// The names of all leases, and when they were listed.
-    listed: Mutex<Option<(Instant, Vec<String>)>>,
+    /// The names of all leases, and when they were listed; nothing where the list did not come to its end.
+    listed: Mutex<Option<(Instant, Option<Vec<String>>)>>,
     /// What the other owners had counted to, and since when.
     seen: Mutex<HashMap<String, (Vec<u8>, Instant)>>,
 }
@@ -200,13 +201,17 @@ impl Leases {
     /// The generations of the leases on a record.
     fn generations(&self, record: &str, anew: bool) -> Result<Vec<u64>, Trouble> {
         let mut listed = lock(&self.listed);
+        let is_unlistable =
+            listed.as_ref().is_some_and(|(at, names)| names.is_none() && at.elapsed() < UNLISTED_FOR);
         let is_fresh = listed.as_ref().is_some_and(|(at, _)| at.elapsed() < LOOK_EVERY);
-        if anew || !is_fresh {
-            let names = self.share.attempt(|tier| tier.list(LEASES))?.names;
-            *listed = Some((Instant::now(), names));
+        if !is_unlistable && (anew || !is_fresh) {
+            let found = self.share.attempt(|tier| tier.list(LEASES))?;
+            *listed = Some((Instant::now(), found.is_complete.then_some(found.names)));
         }
+        // Nobody holds that many leases: who filled the folder wants others to wait.
+        let Some((_, Some(names))) = &*listed else { return Err(Trouble::Away) };
         let generation = |name: &String| name.strip_prefix(record)?.strip_prefix('.')?.parse::<u64>().ok();
-        Ok(listed.as_ref().map_or_else(Vec::new, |(_, names)| names.iter().filter_map(generation).collect()))
+        Ok(names.iter().filter_map(generation).collect())
     }
 
     fn try_claim(&self, owner: &Arc<Owner>, record: &str, about: &str, anew: bool) -> Option<Leased> {

@@ -17,7 +17,7 @@ use crate::{Digest, Kind, Record, Warning, weights};
 const MISSES_MAX: u32 = 64;
 /// How long a listing is good for, and for how long none is tried after one that did not end.
 const LISTED_FOR: Duration = Duration::from_secs(10);
-const UNLISTED_FOR: Duration = Duration::from_secs(300);
+pub(super) const UNLISTED_FOR: Duration = Duration::from_secs(300);
 /// For how long a record that was not there is not looked for again.
 const MISSED_FOR: Duration = Duration::from_secs(1);
 /// Misses that are remembered.
@@ -261,6 +261,9 @@ impl Share {
 
     /// The bytes of weights that it holds.
     pub(crate) fn find_weights(&self, digest: &Digest) -> Option<Vec<u8>> {
+        if !self.moves_weights() {
+            return None;
+        }
         let name = ObjectName::of_weights(digest);
         match self.attempt(|tier| tier.get(&name, OBJECT_BYTES_MAX)) {
             Ok(Some(bytes)) if weights::digest_of(&bytes) == *digest => Some(bytes),
@@ -278,6 +281,9 @@ impl Share {
 
     /// Puts weights where they are not there yet.
     pub(crate) fn offer_weights(&self, digest: &Digest, bytes: &[u8]) -> Offered {
+        if !self.moves_weights() {
+            return Offered::Later;
+        }
         let name = ObjectName::of_weights(digest);
         match self.attempt_put(|tier| tier.put_if_absent(&name, bytes)) {
             Ok(Put::Stored) => {
@@ -291,5 +297,64 @@ impl Share {
             }
             Err(Trouble::Away) => Offered::Later,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::journal::Journal;
+    use crate::tier::{Failure, Listed, Tier};
+    use crate::{Fields, Key};
+
+    /// Holds what is small, and takes too long for what is large.
+    #[derive(Debug, Default)]
+    struct Slow(Mutex<HashMap<ObjectName, Vec<u8>>>);
+
+    impl Tier for Slow {
+        fn get(&self, name: &ObjectName, _: u64) -> Result<Option<Vec<u8>>, Failure> {
+            Ok(lock(&self.0).get(name).cloned())
+        }
+        fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure> {
+            if bytes.len() > 1000 {
+                return Err(crate::tier::too_slow(1 << 20, crate::tier::PATIENCE));
+            }
+            let earlier = lock(&self.0).insert(name.clone(), bytes.to_vec());
+            Ok(earlier.map_or(Put::Stored, |_| Put::AlreadyThere))
+        }
+        fn replace(&self, _: &ObjectName, _: &[u8]) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn remove(&self, _: &ObjectName) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn list(&self, _: &str) -> Result<Listed, Failure> {
+            Ok(Listed::default())
+        }
+        fn is_empty(&self) -> Result<bool, Failure> {
+            Ok(lock(&self.0).is_empty())
+        }
+    }
+
+    #[test]
+    fn weights_that_take_too_long_hold_up_no_records() {
+        let journal = Arc::new(Journal::default());
+        let tier = Box::new(Slow::default());
+        let share = Share::of("slow".into(), tier, crate::Trust::default(), &Arc::new(None), &journal);
+        let weights = vec![7; 2000];
+        let digest = weights::digest_of(&weights);
+        assert_eq!(share.offer_weights(&digest, &weights), Offered::Later);
+        let key = Key::new(Kind::Training, Fields::new().with("seed", 1_u64).unwrap());
+        let record = Record::new(key, vec![1]);
+        let digest = record.key.digest();
+        assert_eq!(share.offer(Kind::Training, digest, &record.to_bytes(), true), Offered::There);
+        assert!(share.find(Kind::Training, digest, true).is_some());
+        assert!(share.takes_weights_last() && !share.moves_weights() && !share.is_away());
+        let warnings = journal.drain();
+        assert!(matches!(warnings[..], [Warning::ShareSlow { .. }]), "{warnings:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! as they are. It is there before the record is stored and goes when the share has it, so that neither a kill nor a share
 //! that is away loses anything.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +16,17 @@ use crate::{Digest, Error, Kind, Result};
 const FOLDER: &str = "outbox";
 const SUFFIX: &str = "outgoing";
 const WEIGHTS: &str = "weights";
+/// The file that names the share.
+const PLACE: &str = "place";
+/// How a share is called of which nothing was written down.
+const UNKNOWN: &str = "an unknown share";
 
 /// What waits for one share.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
     path: PathBuf,
+    /// The share that it is for; none where an earlier version has not written that down.
+    place: Option<String>,
     weights: PathBuf,
 }
 
@@ -37,7 +44,8 @@ impl Outbox {
     /// That for the share at `place`, written in one way.
     pub(crate) fn of(cache: &Path, place: &str) -> Self {
         let name = Digest::of("nas-pipeline outbox v1", place.as_bytes()).to_string();
-        Self { path: cache.join(FOLDER).join(&name[..16]), weights: cache.join(crate::weights::FOLDER) }
+        let (path, place) = (cache.join(FOLDER).join(&name[..16]), Some(place.to_owned()));
+        Self { path, place, weights: cache.join(crate::weights::FOLDER) }
     }
 
     /// Adds a record's envelope; durable when this returns.
@@ -54,6 +62,7 @@ impl Outbox {
         let path = self.file(name);
         let write = || {
             std::fs::create_dir_all(&self.path)?;
+            self.write_place();
             let mut file = folder::unfinished(&self.path)?;
             file.write_all(bytes)?;
             file.as_file().sync_all()?;
@@ -64,7 +73,16 @@ impl Outbox {
         Ok(path)
     }
 
-    /// The file that remembers which share it is for.
+    /// Writes down which share it is for, so that people can be told.
+    fn write_place(&self) {
+        let path = self.path.join(PLACE);
+        if let Some(place) = self.place.as_ref().filter(|_| !path.exists()) {
+            // It is waited for all the same.
+            let _ = folder::replace_file(&path, &[place.as_bytes()]);
+        }
+    }
+
+    /// The file that remembers the share's own name.
     pub(crate) fn memory(&self) -> PathBuf {
         self.path.join("share")
     }
@@ -123,7 +141,10 @@ impl Outbox {
 fn all(cache: &Path) -> impl Iterator<Item = Outbox> {
     let weights = cache.join(crate::weights::FOLDER);
     let paths = folder::entries(&cache.join(FOLDER)).unwrap_or_default();
-    paths.into_iter().map(move |path| Outbox { path, weights: weights.clone() })
+    paths.into_iter().map(move |path| {
+        let place = std::fs::read_to_string(path.join(PLACE)).ok();
+        Outbox { path, place, weights: weights.clone() }
+    })
 }
 
 /// Takes a record out of all outboxes of a cache folder.
@@ -131,9 +152,28 @@ pub(crate) fn forget(cache: &Path, kind: Kind, digest: &Digest) -> Result<()> {
     all(cache).try_for_each(|outbox| folder::remove_file(&outbox.file(&format!("{kind}-{digest}"))))
 }
 
-/// How many files wait in all outboxes of a cache folder.
-pub(crate) fn waiting(cache: &Path) -> u64 {
-    all(cache).map(|outbox| outbox.files(true).len() as u64).sum()
+/// How many files wait in the outboxes of a cache folder, by the place of their shares.
+pub(crate) fn waiting(cache: &Path) -> BTreeMap<String, u64> {
+    let mut waiting = BTreeMap::new();
+    for outbox in all(cache) {
+        let files = outbox.files(true).len() as u64;
+        if files > 0 {
+            *waiting.entry(outbox.place.unwrap_or_else(|| UNKNOWN.to_owned())).or_default() += files;
+        }
+    }
+    waiting
+}
+
+/// Deletes the outbox for the share at `place`, and says how many files waited in it.
+pub(crate) fn delete(cache: &Path, place: &str) -> Result<u64> {
+    let outbox = Outbox::of(cache, place);
+    let waiting = outbox.files(true).len() as u64;
+    match std::fs::remove_dir_all(&outbox.path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("delete", &outbox.path)(error))
+        }
+        _ => Ok(waiting),
+    }
 }
 
 /// The digests of what waits in all outboxes of a cache folder.

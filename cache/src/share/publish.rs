@@ -162,7 +162,8 @@ impl Work {
     fn look(&mut self) {
         self.backlog.clear();
         for (number, (share, outbox)) in self.routes.iter().enumerate() {
-            self.backlog.extend(outbox.files(!share.was_full()).into_iter().map(|file| (number, file)));
+            self.backlog
+                .extend(outbox.files(!share.takes_weights_last()).into_iter().map(|file| (number, file)));
         }
         self.last = Instant::now();
     }

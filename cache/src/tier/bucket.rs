@@ -20,7 +20,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Failure, LISTED_MAX, Listed, OBJECT_BYTES_MAX, ObjectName, Put, Tier, patience_for};
+use super::{Failure, LISTED_MAX, Listed, OBJECT_BYTES_MAX, ObjectName, Put, Tier, patience_for, too_slow};
 use crate::claim::random_token;
 
 /// Where it is found out how a bucket puts.
@@ -50,6 +50,9 @@ const SCHEMES: [&str; 8] =
 pub(crate) fn is_bucket(place: &str) -> bool {
     SCHEMES.iter().any(|scheme| place.starts_with(scheme))
 }
+
+/// What services say where there is no room, or no more than was agreed: the status 507, and their own words.
+const FULL: [&str; 3] = ["507 Insufficient", "StorageFull", "QuotaExceeded"];
 
 /// Threads that wait for networks, for all buckets of this process.
 fn runtime() -> Result<&'static Runtime, Failure> {
@@ -116,8 +119,8 @@ impl Bucket {
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
         let patience = patience_for(bytes);
-        let slow = || Failure::Unreachable(format!("it takes longer than {} s", patience.as_secs()));
-        runtime()?.block_on(async { tokio::time::timeout(patience, answer).await }).map_err(|_| slow())
+        let late = |_| too_slow(bytes, patience);
+        runtime()?.block_on(async { tokio::time::timeout(patience, answer).await }).map_err(late)
     }
 
     fn create(&self, path: &Path, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> {
@@ -274,6 +277,7 @@ fn is_taken(error: &Error) -> bool {
 fn not_written(error: Error) -> Failure {
     match error {
         Error::PermissionDenied { .. } => Failure::ReadOnly(said(&error)),
+        error if FULL.iter().any(|word| said(&error).contains(word)) => Failure::Full(said(&error)),
         error => Failure::Unreachable(said(&error)),
     }
 }

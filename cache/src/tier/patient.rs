@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use super::{Failure, Listed, ObjectName, Put, Tier, patience_for};
+use super::{Failure, Listed, ObjectName, Put, Tier, patience_for, too_slow};
 use crate::mutex::lock;
 
 /// Threads that wait; as many as copy at once.
@@ -51,7 +51,7 @@ impl Patient {
         let (answer, answered) = mpsc::channel();
         let task = Box::new(move |tier: &dyn Tier| drop(answer.send(operation(tier))));
         let patience = patience_for(bytes) + MORE;
-        let late = |_| Failure::Unreachable(format!("it does not answer within {} s", patience.as_secs()));
+        let late = |_| too_slow(bytes, patience);
         // The threads live as long as this does.
         let _ = tasks.send(task);
         answered.recv_timeout(patience).map_err(late)?

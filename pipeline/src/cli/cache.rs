@@ -98,7 +98,8 @@ enum Action {
     #[command(after_help = "Examples:
   pipeline cache rm 3f9a51c2b7
   pipeline cache rm training/3f9a51c2b7 node-output/09bd77
-  pipeline cache rm --producer ada@laptop --dry-run")]
+  pipeline cache rm --producer ada@laptop --dry-run
+  pipeline cache rm --outgoing /mnt/old-share")]
     Rm(remove::Remove),
     /// Make room: delete what the last runs do not need
     ///
@@ -137,8 +138,12 @@ struct StatsJson {
     checkpoints: u64,
     checkpoint_bytes: u64,
     outgoing: u64,
+    /// That by the share that it waits for.
+    outgoing_to: BTreeMap<String, u64>,
     /// Trainings by the share that they were found in.
     found_in: BTreeMap<String, u64>,
+    /// Those of them that are signed, by the public key of their producer.
+    signed_by: BTreeMap<String, u64>,
     disk_bytes: u64,
 }
 
@@ -196,8 +201,10 @@ fn stats(global: &Global) -> Result<(), Error> {
             weights_bytes: stats.weights_bytes,
             checkpoints: stats.checkpoints,
             checkpoint_bytes: stats.checkpoint_bytes,
-            outgoing: stats.outgoing,
+            outgoing: stats.outgoing.values().sum(),
+            outgoing_to: stats.outgoing,
             found_in: stats.found_in,
+            signed_by: stats.signed_by,
             disk_bytes: stats.disk_bytes,
         });
     }
@@ -216,8 +223,11 @@ fn stats(global: &Global) -> Result<(), Error> {
     for (place, trainings) in &stats.found_in {
         let _ = write!(shares, ", {} of the trainings found in {place}", format::count(*trainings));
     }
-    if stats.outgoing > 0 {
-        let _ = write!(shares, ", {} waiting for a share", format::count(stats.outgoing));
+    for (producer, trainings) in &stats.signed_by {
+        let _ = write!(shares, ", {} of them signed by {producer}", format::count(*trainings));
+    }
+    for (place, waiting) in &stats.outgoing {
+        let _ = write!(shares, ", {} waiting for {place}", format::count(*waiting));
     }
     output::result(&format!(
         "{table}\n{folder}: {} on disk, {} in {} of weights, {} in {} of trainings that were not finished, {} and {} in \

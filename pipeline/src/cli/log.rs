@@ -13,6 +13,7 @@ use crate::output::runs::{self, RunJson, RunNodesJson};
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline log --limit 5
+  pipeline log --team --share /mnt/team/nas
   pipeline log 3f9a51c2")]
 pub(crate) struct Log {
     /// A run, by the first digits of its id: shows its nodes
@@ -21,6 +22,9 @@ pub(crate) struct Log {
     /// Show at most so many runs, the newest first
     #[arg(long, default_value_t = 20, value_name = "N", conflicts_with = "run")]
     limit: usize,
+    /// Look into the shares too, for the runs of colleagues
+    #[arg(long)]
+    team: bool,
 }
 
 #[derive(Serialize)]
@@ -30,7 +34,11 @@ struct RunsJson<'a> {
 
 impl Log {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let store = global.open()?;
+        let store =
+            if self.team { global.open_with(global.sharing_asked_for(None)?)? } else { global.open()? };
+        if self.team {
+            History::fetch(&store)?;
+        }
         let history = History::load(&store)?;
         warn(&store);
         if let Some(digits) = &self.run {

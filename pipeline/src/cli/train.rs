@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use cache::{Digest, Fields, Key, Kind, Record, Store};
+use cache::{Claim, Claimed, Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
 use kernels::Device;
 use stages::Budget;
@@ -13,7 +14,7 @@ use stages::checkpoint::{Checkpoints, NoCheckpoints};
 use stages::config::{ShareConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::echo::shown;
-use stages::job::JobResult;
+use stages::job::{Job, JobResult};
 use stages::recipe::{BnInit, Scoring};
 use stages::train::{
     Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
@@ -26,6 +27,7 @@ use super::folder::{finish_sharing, warn};
 use super::given::{genotype, path};
 use super::interrupt::stop_on_signal;
 use super::selection::Settings;
+use crate::engine::collector::{LOOK_EVERY, about};
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
 use crate::engine::trainings::{job_record, remembered_training};
@@ -145,7 +147,8 @@ impl Train {
             warn(&store);
             finished?
         } else {
-            self.train(&job, &data, size, begun, &NoCheckpoints)?
+            let stop = stop_on_signal()?;
+            self.train(&job, &data, (size, begun), &NoCheckpoints, &stop)?
         };
         let unwritten = finished.unwritten.take();
         let key = if self.is_remembered() {
@@ -211,17 +214,51 @@ impl Train {
     ) -> Result<TrainReport, Error> {
         let key = job.key().map_err(Error::Stage)?;
         if self.save.is_none()
-            && let Some(finished) = look_up(&key, store)?
+            && let Some(record) = store.get(&key)?
+            && let Some(finished) = remembered_report(&record, store)?
         {
             return Ok(finished);
         }
+        let stop = stop_on_signal()?;
+        let _claim = match self.turn(job, &key, store, &stop)? {
+            Turn::Own(claim) => claim,
+            Turn::Done(finished) => return Ok(*finished),
+        };
         let losses = losses_key(key.digest())?;
-        let finished = self.train(job, data, size, begun, &Kept { store, key: &key, interval })?;
+        let finished = self.train(job, data, (size, begun), &Kept { store, key: &key, interval }, &stop)?;
         store.put(&job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?)?;
         // One that cannot be removed now is in nobody's way: the result is found first.
         let _ = store.forget_checkpoint(&key);
         store.put(&Record::of(losses, &finished.loss)?)?;
         Ok(finished)
+    }
+
+    /// Claims the training. While another process has it, waits for what comes of it, unless weights are wanted, which are not
+    /// remembered.
+    fn turn(&self, job: &TrainingJob, key: &Key, store: &Store, stop: &AtomicBool) -> Result<Turn, Error> {
+        let mut is_waiting = false;
+        loop {
+            if let Claim::Granted(claim) = store.claim(key, || about(&Job::Network(job.clone()))) {
+                // Whoever had the claim until now may have stored the result.
+                if self.save.is_none()
+                    && let Some(record) = store.get_latest(key)?
+                    && let Some(finished) = remembered_report(&record, store)?
+                {
+                    return Ok(Turn::Done(Box::new(finished)));
+                }
+                return Ok(Turn::Own(Some(claim)));
+            }
+            if self.save.is_some() {
+                return Ok(Turn::Own(None));
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            if !std::mem::replace(&mut is_waiting, true) {
+                output::message("waiting for another process, which trains the same");
+            }
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// The memory that the training would take, planned by the same code that allocates it.
@@ -242,9 +279,9 @@ impl Train {
         &self,
         job: &TrainingJob,
         data: &Dataset,
-        size: Size,
-        begun: Instant,
+        (size, begun): (Size, Instant),
         checkpoints: &dyn Checkpoints,
+        stop: &AtomicBool,
     ) -> Result<TrainReport, Error> {
         let device = self.open_device()?;
         let options = TrainOptions {
@@ -257,10 +294,9 @@ impl Train {
                 OrderMode::Sequential => Order::Sequential,
             },
         };
-        let stop = stop_on_signal()?;
         let progress = &Reporter::new(output::messages_to_terminal());
         let (first_step, resumed) = (OnceLock::new(), AtomicU64::new(0));
-        let observer = TrainingObserver { stop: &stop, progress, size, begun, first_step, resumed };
+        let observer = TrainingObserver { stop, progress, size, begun, first_step, resumed };
         let trained = train_with(job, data, &device, &options, &observer, checkpoints);
         observer.progress.trainings_ended();
         match trained {
@@ -293,14 +329,21 @@ fn writable(flag: &'static str, path: Option<&Path>) -> Result<(), Error> {
     })
 }
 
+/// Whose a training is.
+enum Turn {
+    /// This process's; claimed where it could be.
+    Own(Option<Claimed>),
+    /// Nobody's: its result is stored.
+    Done(Box<TrainReport>),
+}
+
 /// A remembered training, with what its record says about where and how fast it was trained.
-fn look_up(key: &Key, store: &Store) -> Result<Option<TrainReport>, Error> {
-    let Some(record) = store.get(key)? else { return Ok(None) };
+fn remembered_report(record: &Record, store: &Store) -> Result<Option<TrainReport>, Error> {
     let Ok(result) = record.value::<TrainingResult>() else { return Ok(None) };
     // A run keeps no loss of single steps; then there are none to show.
-    let loss =
-        store.get(&losses_key(key.digest())?)?.and_then(|record| record.value().ok()).unwrap_or_default();
-    let trained = remembered_training(&record, result);
+    let losses = store.get(&losses_key(record.key.digest())?)?;
+    let loss = losses.and_then(|record| record.value().ok()).unwrap_or_default();
+    let trained = remembered_training(record, result);
     Ok(Some(TrainReport { trained, loss, cached: true, first_step: None, unwritten: None }))
 }
 

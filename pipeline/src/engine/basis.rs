@@ -2,12 +2,9 @@
 //! that a run that finds the output can say it without looking at a single training.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 
 use cache::Record;
 use stages::stage::TrainingLog;
-
-use super::trainings::lock;
 
 const TRAININGS: &str = "trainings";
 const DIVERGED: &str = "diverged";
@@ -71,21 +68,4 @@ fn read(line: &str) -> Option<TrainingLog> {
     let mut numbers = line.split(' ').map(|number| number.parse::<u64>().ok());
     let mut next = || numbers.next().flatten();
     Some(TrainingLog { ran: next()? != 0, arrival: next()?, elapsed_ms: next()? })
-}
-
-/// Collects where trainings ran, from many threads.
-#[derive(Default)]
-pub(super) struct Devices(Mutex<BTreeSet<String>>);
-
-impl Devices {
-    /// Notes the device of a training by its name.
-    pub(super) fn note(&self, name: &str) {
-        // One that was stopped may have gone on elsewhere.
-        let devices = name.split(stages::checkpoint::THEN).map(kernels::hardware);
-        lock(&self.0).extend(devices.filter(|hardware| !hardware.is_empty()));
-    }
-
-    pub(super) fn all(&self) -> BTreeSet<String> {
-        lock(&self.0).clone()
-    }
 }

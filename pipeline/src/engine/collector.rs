@@ -11,20 +11,20 @@ use stages::job::{Job, JobResult};
 use stages::stage::JobList;
 use stages::train::Finished;
 
-use super::basis::Devices;
 use super::executor::{Events, Size};
 use super::manifest::TrainingCount;
 use super::progress::Progress;
+use super::sources::Sources;
 use super::trainings::{Stored, job_record, lock, read, remembered};
 use crate::error::{Error, TrainingFailure};
 
 /// How often a process looks whether others have finished what it waits for.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Stores results as they come in.
 pub(super) struct Collector<'a> {
     store: &'a Store,
-    devices: &'a Devices,
+    sources: &'a Sources,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
     /// Train even what is remembered, and put it in the place of what is stored.
@@ -71,7 +71,7 @@ enum Turn {
 
 impl<'a> Collector<'a> {
     pub(super) fn new(
-        (store, devices): (&'a Store, &'a Devices),
+        (store, sources): (&'a Store, &'a Sources),
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
         force: bool,
@@ -79,7 +79,7 @@ impl<'a> Collector<'a> {
         sizes: Vec<Size>,
     ) -> Self {
         let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { store, devices, progress, stop, force, jobs, sizes, claims, with_others, collected }
+        Self { store, sources, progress, stop, force, jobs, sizes, claims, with_others, collected }
     }
 
     /// What came of the jobs. Claims that are left, of jobs that were stopped, are given up.
@@ -122,13 +122,13 @@ impl<'a> Collector<'a> {
         // put into it.
         let (number, job) = (job, &self.jobs.job(job));
         let Ok(key) = &job.key() else { return Turn::Own };
-        if let Ok(Some(stored)) = remembered(self.store, job, key, self.devices) {
+        if let Ok(Some(stored)) = remembered(self.store, job, key, self.sources) {
             return Turn::Done(stored);
         }
         let Claim::Granted(claim) = self.store.claim(key, || about(job)) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
         if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(stored) = read(self.store, job, &record, self.devices)
+            && let Some(stored) = read(self.store, job, &record, self.sources)
         {
             return Turn::Done(stored);
         }
@@ -152,10 +152,14 @@ impl<'a> Collector<'a> {
         let key = &job.key().map_err(Error::Stage)?;
         let record = job_record(key.clone(), &finished)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
+        let stored = stored.map_err(|source| Error::NotStored { source })?;
         let mut first = None;
-        if stored.map_err(|source| Error::NotStored { source })? == PutOutcome::Conflict {
+        if stored == PutOutcome::AlreadyPresent && !self.force {
+            self.progress.note(&format!("{}: another process has trained it too", job.subject()));
+        }
+        if stored == PutOutcome::Conflict {
             // Where another result was stored first, that is what every later run will see, and so must this one.
-            first = remembered(self.store, job, key, self.devices).ok().flatten();
+            first = remembered(self.store, job, key, self.sources).ok().flatten();
             if first.is_none() {
                 // What is stored cannot be read, and would be trained again by every run.
                 self.store.supersede(&record).map_err(|source| Error::NotStored { source })?;
@@ -166,8 +170,8 @@ impl<'a> Collector<'a> {
         if let Some(first) = first {
             return Ok(first);
         }
-        self.devices.note(&finished.device);
-        Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms })
+        self.sources.trained_on(&finished.device);
+        Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms, origin: None })
     }
 
     /// Ends the run: what comes next could not be stored either.
@@ -259,7 +263,7 @@ impl Events for Collector<'_> {
 }
 
 /// What others of a team are told of a job.
-fn about(job: &Job) -> String {
+pub(crate) fn about(job: &Job) -> String {
     format!("{} under {}", job.subject(), job.budget())
 }
 

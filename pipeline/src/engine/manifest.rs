@@ -2,12 +2,14 @@
 
 mod v1;
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cache::{Cost, Digest, FieldValue, Fields, Key, Kind, Record, Store};
 use serde::{Deserialize, Serialize};
 
 use self::v1::ManifestV1;
+use super::sources::Hits;
 use crate::error::Error;
 use crate::person::{PERSON, person};
 
@@ -90,6 +92,9 @@ pub(crate) struct NodeEntry {
     /// Digest of the output; none when there is none.
     pub(crate) output: Option<Digest>,
     pub(crate) trainings: TrainingCount,
+    /// Where what it found came from: its output, or else the trainings that it needed. Told by the run itself alone.
+    #[serde(skip)]
+    pub(crate) hits: Hits,
     pub(crate) elapsed_ms: u64,
 }
 
@@ -181,6 +186,20 @@ impl History {
         let records = store.manifests(READ_MAX)?;
         let runs = records.iter().filter_map(Manifest::read);
         Ok(Self { manifests: runs.filter(|run| is_shown(run)).collect() })
+    }
+
+    /// Takes in the runs that the shares have and the folder has not.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub(crate) fn fetch(store: &Store) -> Result<(), Error> {
+        let own: HashSet<Digest> = store.digests(Kind::Manifest, "")?.into_iter().collect();
+        let shared = store.shared_digests(Kind::Manifest, "");
+        for id in shared.iter().filter(|id| !own.contains(id)).take(READ_MAX) {
+            // One that is found is kept.
+            store.get_digest(Kind::Manifest, id)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn manifests(&self) -> &[Manifest] {

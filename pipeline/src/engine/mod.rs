@@ -4,7 +4,7 @@
 //! prints nothing.
 
 pub(crate) mod basis;
-mod collector;
+pub(crate) mod collector;
 pub(crate) mod executor;
 pub(crate) mod explain;
 pub(crate) mod manifest;
@@ -13,6 +13,7 @@ pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod run;
+pub(crate) mod sources;
 pub(crate) mod trainings;
 
 #[cfg(test)]

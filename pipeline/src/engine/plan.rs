@@ -143,7 +143,7 @@ impl Planner<'_> {
         };
         let key = node.key(&digests)?;
         planned.key = Some(key.clone());
-        if !forced && let Some(output) = remembered(self.store, &key)? {
+        if !forced && let Some((output, _)) = remembered(self.store, &key)? {
             planned.cached = output.basis.trainings;
             return Ok((planned, Some(output)));
         }

@@ -10,13 +10,14 @@ use std::time::Instant;
 use cache::{Codec, Cost, Digest, Key, Kind, PutOutcome, Record, Store};
 use stages::stage::Inputs;
 
-use super::basis::{Basis, Devices};
+use super::basis::Basis;
 use super::executor::Executor;
 use super::explain::{self, StaleReason};
 use super::manifest::{Ending, History, Manifest, NodeEntry, NodeState, TrainingCount, begin_unix_ms};
 use super::needs;
 use super::node::{Dag, Node, NodeIndex};
 use super::progress::Progress;
+use super::sources::{Hits, Origin, Sources};
 use super::trainings::{NodeJobs, SoFar, lock};
 use crate::error::Error;
 use crate::person::{PERSON, person};
@@ -37,11 +38,11 @@ impl Output {
     }
 }
 
-/// The remembered output of a node, or `None` when there is none that can be read.
-pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<Output>, Error> {
+/// The remembered output of a node and where it came from, or `None` when there is none that can be read.
+pub(super) fn remembered(store: &Store, key: &Key) -> Result<Option<(Output, Origin)>, Error> {
     let Some(record) = store.get(key)? else { return Ok(None) };
-    let basis = Basis::of(&record);
-    Ok(Some(Output::new(record.payload, basis)))
+    let (basis, origin) = (Basis::of(&record), Origin::of(&record));
+    Ok(Some((Output::new(record.payload, basis), origin)))
 }
 
 /// The keys' part and the stage's part of a node's inputs, from the outputs so far.
@@ -176,6 +177,7 @@ impl Run<'_> {
             fields: None,
             output: None,
             trainings: TrainingCount::default(),
+            hits: Hits::default(),
             elapsed_ms: 0,
         }
     }
@@ -195,8 +197,9 @@ impl Run<'_> {
         entry.key = Some(*key.digest());
         entry.fields = Some(key.fields().clone());
         let forced = self.forced.contains(&index);
-        if !forced && let Some(output) = remembered(self.store, &key)? {
+        if !forced && let Some((output, origin)) = remembered(self.store, &key)? {
             entry.state = NodeState::Cached;
+            entry.hits.insert(Arc::new(origin), 1);
             let Basis { trainings, diverged, .. } = output.basis;
             entry.trainings = TrainingCount { run: 0, cached: trainings, diverged };
             entry.elapsed_ms = begun.elapsed().as_millis() as u64;
@@ -217,10 +220,14 @@ impl Run<'_> {
             force: forced,
             logs: node.stage.logs_trainings(),
             so_far: Mutex::default(),
-            devices: Devices::default(),
+            sources: Sources::default(),
         };
         let result = node.stage.compute(inputs, &jobs);
-        entry.trainings = lock(&jobs.so_far).count;
+        {
+            let so_far = &mut *lock(&jobs.so_far);
+            entry.trainings = so_far.count;
+            entry.hits = std::mem::take(&mut so_far.hits);
+        }
         entry.elapsed_ms = begun.elapsed().as_millis() as u64;
         let bytes = result.map_err(|error| {
             // What it had asked for belongs to no output, and the next run goes on from there.
@@ -232,7 +239,7 @@ impl Run<'_> {
         let basis = Basis {
             trainings: run + cached,
             diverged,
-            devices: jobs.devices.all(),
+            devices: jobs.sources.devices(),
             elapsed_ms: Some(elapsed_ms),
             log,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cache::{Cost, Digest, Key, Record, Store};
 use rayon::prelude::*;
@@ -11,12 +11,12 @@ use stages::job::{Job, JobResult, JobSummary};
 use stages::stage::{JobList, JobRunner, StageError, TrainingLog};
 use stages::train::{Finished, FinishedTraining, TrainingResult};
 
-use super::basis::Devices;
 use super::collector::{Arrived, Collector, Part};
 use super::executor::{Executor, Size};
 use super::manifest::TrainingCount;
 use super::node::NodeIndex;
 use super::progress::Progress;
+use super::sources::{Hits, Origin, Sources};
 use crate::error::Error;
 use crate::person::{PERSON, person};
 
@@ -32,6 +32,8 @@ pub(super) struct Stored {
     pub(super) summary: JobSummary,
     /// How long it took when it ran.
     pub(super) elapsed_ms: u64,
+    /// Where it was found; none where it was trained just now.
+    pub(super) origin: Option<Arc<Origin>>,
 }
 
 /// A job's key, and what is remembered of it.
@@ -112,20 +114,20 @@ pub(super) fn remembered(
     store: &Store,
     job: &Job,
     key: &Key,
-    devices: &Devices,
+    sources: &Sources,
 ) -> Result<Option<Stored>, Error> {
-    Ok(store.get(key)?.and_then(|record| read(store, job, &record, devices)))
+    Ok(store.get(key)?.and_then(|record| read(store, job, &record, sources)))
 }
 
 /// The result of a job in a record, or `None` when it cannot be read, or names weights that are missing or damaged; notes where
 /// it came from.
-pub(super) fn read(store: &Store, job: &Job, record: &Record, devices: &Devices) -> Option<Stored> {
+pub(super) fn read(store: &Store, job: &Job, record: &Record, sources: &Sources) -> Option<Stored> {
     let result = job.read(record)?;
     if !result.weights().iter().all(|digest| store.has_weights(digest)) {
         return None;
     }
-    devices.note(record.provenance.get(DEVICE).map_or("", String::as_str));
-    Some(Stored { summary: result.summary(&record.key), elapsed_ms: record.cost.elapsed_ms })
+    let origin = Some(sources.found(record));
+    Some(Stored { summary: result.summary(&record.key), elapsed_ms: record.cost.elapsed_ms, origin })
 }
 
 /// The record of a job that is done. Device and speed are provenance: they do not change the result.
@@ -163,14 +165,16 @@ pub(super) struct NodeJobs<'a> {
     pub(super) logs: bool,
     /// What came of them so far.
     pub(super) so_far: Mutex<SoFar>,
-    /// Where they ran.
-    pub(super) devices: Devices,
+    /// Where their results come from.
+    pub(super) sources: Sources,
 }
 
 /// What came of the jobs of a node.
 #[derive(Default)]
 pub(super) struct SoFar {
     pub(super) count: TrainingCount,
+    /// Where those of them that were found came from.
+    pub(super) hits: Hits,
     pub(super) elapsed_ms: u64,
     pub(super) log: Vec<TrainingLog>,
     /// All that it asked for: it may ask for the same ones again.
@@ -198,7 +202,7 @@ impl NodeJobs<'_> {
         // What was forced once was trained by this node, and is as good as any from then on.
         let is_forced = |key: &Key| self.force && !lock(&self.so_far).met.contains(key.digest());
         let known = |job: &Job, key: &Key| {
-            if is_forced(key) { Ok(None) } else { remembered(self.store, job, key, &self.devices) }
+            if is_forced(key) { Ok(None) } else { remembered(self.store, job, key, &self.sources) }
         };
         let mut distinct = DistinctJobs::of(jobs, known)?;
         let mut logs = vec![TrainingLog::default(); distinct.results.len()];
@@ -226,6 +230,9 @@ impl NodeJobs<'_> {
         for (found, _) in results.iter().flatten().zip(is_new).filter(|(_, is_new)| *is_new) {
             so_far.count.diverged += u64::from(found.summary.divergence().is_some());
             so_far.elapsed_ms += found.elapsed_ms;
+            if let Some(origin) = &found.origin {
+                *so_far.hits.entry(Arc::clone(origin)).or_default() += 1;
+            }
         }
         if self.logs {
             so_far.log.extend(places.iter().map(|&number| logs[number as usize]));
@@ -251,7 +258,7 @@ impl NodeJobs<'_> {
         let (numbers, sizes): (Vec<u32>, Vec<Size>) = sized.into_iter().unzip();
         self.progress.trainings_started(self.node, &sizes, cached);
         let collector =
-            Collector::new((self.store, &self.devices), self.progress, self.stop, self.force, &chosen, sizes);
+            Collector::new((self.store, &self.sources), self.progress, self.stop, self.force, &chosen, sizes);
         let executed = self.execute(&chosen, &collector);
         self.progress.trainings_ended();
         let collected = collector.collected();
@@ -324,7 +331,7 @@ impl PlannedJobs<'_> {
         let mut found: HashSet<Digest> = HashSet::new();
         look_up(
             jobs,
-            |job, key| remembered(self.store, job, key, &Devices::default()),
+            |job, key| remembered(self.store, job, key, &Sources::default()),
             |_, (digest, result)| {
                 if let Some(result) = result {
                     if found.insert(digest) {

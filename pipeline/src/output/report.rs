@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 
 use cache::ShareReport;
 use serde::Serialize;
 
 use super::conditions::Conditions;
 use super::format;
-use crate::engine::manifest::{Manifest, TrainingCount};
+use crate::engine::manifest::{Manifest, NodeEntry, NodeState, TrainingCount};
 use crate::engine::node::{Dag, Known, NodeIndex};
 use crate::engine::run::Output;
+use crate::engine::sources::Origin;
 use crate::error::Error;
 
 /// What a run says about itself beside its result.
@@ -35,10 +37,39 @@ struct RunJson<'a> {
     devices: BTreeSet<&'a str>,
     trainings: TrainingCount,
     elapsed_ms: u64,
+    nodes: Vec<NodeJson<'a>>,
     /// What came of each share.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     shares: Vec<ShareJson<'a>>,
     result: serde_json::Value,
+}
+
+/// What became of a node, and where what it found came from: its output, or else the trainings that it needed.
+#[derive(Serialize)]
+struct NodeJson<'a> {
+    node: &'a str,
+    state: NodeState,
+    trainings: TrainingCount,
+    hits: Vec<HitsJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HitsJson<'a> {
+    records: u64,
+    #[serde(flatten)]
+    origin: &'a Origin,
+}
+
+impl<'a> NodeJson<'a> {
+    fn of(entry: &'a NodeEntry) -> Self {
+        let hits = |(origin, &records): (&'a Arc<Origin>, &u64)| HitsJson { records, origin };
+        Self {
+            node: &entry.name,
+            state: entry.state,
+            trainings: entry.trainings,
+            hits: entry.hits.iter().map(hits).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -87,6 +118,7 @@ pub(crate) fn print(
             devices,
             trainings: manifest.trainings,
             elapsed_ms,
+            nodes: manifest.nodes.iter().map(NodeJson::of).collect(),
             shares: shares.iter().map(share_json).collect(),
             result,
         });

@@ -55,6 +55,18 @@ fn the_second_person_trains_nothing() {
     assert_eq!((second.run, &second.result), (0, &first.result));
     assert!(Team::said(&second, "found") > 0 && Team::said(&second, "refused") == 0, "{}", second.json);
     assert!(second.stderr.contains(&format!("share {}", team.share.display())), "{}", second.stderr);
+    // Every hit says where it came from.
+    let place = team.share.display().to_string();
+    for node in second.json["nodes"].as_array().unwrap() {
+        let hits = node["hits"].as_array().unwrap();
+        assert!(node["state"] == "cached" && hits.len() == 1 && hits[0]["records"] == 1, "{node}");
+        assert!(hits[0]["found_in"] == *place && hits[0]["person"].as_str().unwrap().contains('@'), "{node}");
+    }
+    let listed = team.people[1].program(&["log", "--json"]).succeeded().json();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed}");
+    let listed = team.people[1].program(&["log", "--team", "--json", &team.flag()]).succeeded().json();
+    let ids = listed["runs"].as_array().unwrap().iter().map(|run| run["run"].clone());
+    assert_eq!(ids.collect::<Vec<_>>(), [second.json["run"].clone(), first.json["run"].clone()]);
     // From then on it is in the second person's own folder.
     let alone = team.people[1].run(&[]);
     assert_eq!((alone.run, &alone.result), (0, &first.result));
@@ -63,8 +75,14 @@ fn the_second_person_trains_nothing() {
     let (fresh, grown) = (Sandbox::new().run(&more), team.run(1, &more));
     assert_eq!(grown.result, fresh.result);
     assert!(grown.run + first.run >= fresh.run && grown.run < fresh.run, "{} of {}", grown.run, fresh.run);
+    let hits = |node: &serde_json::Value| -> u64 {
+        node["hits"].as_array().unwrap().iter().map(|hit| hit["records"].as_u64().unwrap()).sum()
+    };
+    for node in grown.json["nodes"].as_array().unwrap().iter().filter(|node| node["state"] == "ran") {
+        assert_eq!(node["trainings"]["cached"], hits(node), "{node}");
+    }
     let stats = team.people[1].program(&["cache", "stats", "--json"]).succeeded().json();
-    let found = &stats["found_in"][&*team.share.display().to_string()];
+    let found = &stats["found_in"][&*place];
     assert!(found.as_u64().unwrap() > 0 && stats["outgoing"] == 0, "{stats}");
     let text = team.people[1].program(&["cache", "stats"]).succeeded().stdout;
     assert!(text.contains("of the trainings found in"), "{text}");
@@ -123,6 +141,41 @@ fn people_who_are_killed_again_and_again_come_to_an_end() {
     }
     let pulled = Sandbox::new().program(&["cache", "pull", "--json", &team.flag()]).succeeded().json();
     assert_eq!(pulled["shares"][0]["left"], 0, "nothing in the share is damaged: {pulled}");
+}
+
+#[test]
+fn one_training_that_several_ask_for_at_once_is_done_once() {
+    let team = Team::new(2);
+    let flag = team.flag();
+    let train = |person: usize| {
+        let arguments =
+            ["train", "--genotype=DARTS_V2", "--budget=BPE-1,epochs=3,layers=3", "--device=cpu", "--json"];
+        let arguments = [&arguments[..], &[&*flag]].concat();
+        team.people[person].command(&arguments).spawn().unwrap()
+    };
+    // Two of them are one person's.
+    let all = [0, 1, 1].map(train).map(|child| Ran::of(child.wait_with_output().unwrap()).succeeded());
+    let cached: Vec<bool> = all.iter().map(|ran| ran.json()["cached"] == true).collect();
+    assert_eq!(cached.iter().filter(|&&cached| !cached).count(), 1, "{cached:?}");
+    assert!(all.iter().any(|ran| ran.stderr.contains("waiting for another process")), "{}", all[1].stderr);
+    assert!(all.iter().all(|ran| ran.json()["accuracy"] == all[0].json()["accuracy"]));
+}
+
+#[test]
+fn what_waits_for_a_share_that_is_used_no_more_is_forgotten() {
+    let team = Team::new(1);
+    let person = &team.people[0];
+    let gone = person.path("gone").display().to_string();
+    person.run(&[&format!("--share={gone}")]);
+    let stats = || person.program(&["cache", "stats", "--json"]).succeeded().json();
+    let waiting = stats()["outgoing_to"][&gone].as_u64().unwrap();
+    assert!(waiting > 0 && stats()["outgoing"] == waiting, "{}", stats());
+    assert!(person.program(&["cache", "stats"]).succeeded().stdout.contains(&format!("waiting for {gone}")));
+    let forgotten = person.program(&["cache", "rm", "--outgoing", &gone, "--json"]).succeeded().json();
+    assert_eq!((&forgotten["forgotten"], &stats()["outgoing"]), (&waiting.into(), &0.into()));
+    assert_eq!(person.run(&[]).run, 0, "what is in the cache stays");
+    let again = person.program(&["cache", "rm", "--outgoing", &gone]).succeeded().stdout;
+    assert!(again.contains("0 records"), "{again}");
 }
 
 #[test]

@@ -62,12 +62,74 @@ impl Gc {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let store = global.open_alone()?;
         refuse_others(&store)?;
+        let inventory = Inventory::take(&store, self.keep_runs, moment_before(self.older))?;
+        let choice = inventory.choose(self.size);
+        if !self.dry_run {
+            // Somebody may have begun meanwhile.
+            refuse_others(&store)?;
+            inventory.clear(&store, &choice)?;
+        }
+        warn(&store);
+        if inventory.needs.all_trainings() {
+            output::message(
+                "an output that is needed is of an earlier version and does not say which trainings it was made from: all \
+                 trainings are kept",
+            );
+        }
+        let (records, weights) = (choice.records.len() as u64, choice.weights.len() as u64);
+        if global.json {
+            return output::json(&GcJson {
+                deleted: records,
+                deleted_bytes: choice.bytes,
+                weights_deleted: weights,
+                kept: choice.kept_records,
+                kept_bytes: choice.kept_bytes,
+                dry_run: self.dry_run,
+            });
+        }
+        output::result(&format!(
+            "{} {} and {} of weights ({}); {} kept ({})",
+            if self.dry_run { "would delete" } else { "deleted" },
+            format::plural(records, "record"),
+            format::plural(weights, "file"),
+            format::large(choice.bytes as f64, "B"),
+            format::plural(choice.kept_records, "record"),
+            format::large(choice.kept_bytes as f64, "B"),
+        ))
+    }
+}
+
+/// What lies in a cache folder.
+struct Inventory {
+    needs: Needs,
+    begun_unix_ms: u64,
+    /// What is younger than this is kept.
+    before_unix_ms: u64,
+    /// The records that could be deleted, the oldest first.
+    spare: Vec<Spare>,
+    /// How many others there are, and their bytes.
+    kept_records: u64,
+    kept_bytes: u64,
+    /// How many records name each file of weights.
+    names: HashMap<Digest, usize>,
+    weights: Vec<KeptWeights>,
+}
+
+/// What is to be deleted.
+struct Choice {
+    records: Vec<(Kind, Digest)>,
+    weights: Vec<KeptWeights>,
+    /// The bytes of both.
+    bytes: u64,
+    kept_records: u64,
+    kept_bytes: u64,
+}
+
+impl Inventory {
+    fn take(store: &Store, keep_runs: usize, before_unix_ms: u64) -> Result<Self, Error> {
         let begun_unix_ms = moment_before(Duration::ZERO);
-        let pins = store.pins()?;
-        let needs = Needs::of(&store, self.keep_runs, &pins)?;
+        let needs = Needs::of(store, keep_runs, &store.pins()?)?;
         let (mut spare, mut kept_records, mut kept_bytes) = (Vec::new(), 0, 0);
-        let before = moment_before(self.older);
-        // How many records name each file of weights.
         let mut names: HashMap<Digest, usize> = HashMap::new();
         for kind in Kind::ALL {
             for record in store.iter(kind)? {
@@ -77,34 +139,32 @@ impl Gc {
                 for weights in &weights {
                     *names.entry(*weights).or_default() += 1;
                 }
-                if !needs.contain(&record) && record.kept_unix_ms() < before {
+                if !needs.contain(&record) && record.kept_unix_ms() < before_unix_ms {
                     let (kept_unix_ms, digest) = (record.kept_unix_ms(), *record.key.digest());
                     spare.push(Spare { kept_unix_ms, kind, digest, bytes, weights });
-                    continue;
+                } else {
+                    kept_records += 1;
+                    kept_bytes += bytes;
                 }
-                kept_records += 1;
-                kept_bytes += bytes;
             }
         }
         spare.sort_by_key(|spare| (spare.kept_unix_ms, spare.digest));
-        let all_weights = store.weights_kept()?;
-        let sum = |weights: &[KeptWeights]| weights.iter().map(|weights| weights.bytes).sum::<u64>();
-        let unnamed = |names: &HashMap<Digest, usize>| {
-            let is_spare = |weights: &&KeptWeights| {
-                names.get(&weights.digest).is_none_or(|count| *count == 0)
-                    && !needs.contain_weights(&weights.digest)
-                    && weights.kept_unix_ms < before.min(begun_unix_ms)
-            };
-            all_weights.iter().filter(is_spare).copied().collect::<Vec<_>>()
-        };
-        let sizes: HashMap<Digest, u64> = all_weights.iter().map(|one| (one.digest, one.bytes)).collect();
+        let weights = store.weights_kept()?;
+        Ok(Self { needs, begun_unix_ms, before_unix_ms, spare, kept_records, kept_bytes, names, weights })
+    }
+
+    /// Chooses the oldest records, all of them or until everything takes no more than `size` bytes, and weights that nothing
+    /// names then.
+    fn choose(&self, size: Option<u64>) -> Choice {
+        let sizes: HashMap<Digest, u64> = self.weights.iter().map(|one| (one.digest, one.bytes)).collect();
+        let mut names = self.names.clone();
         // Weights that nothing names go in any case.
-        let mut total = kept_bytes + sum(&all_weights) - sum(&unnamed(&names));
-        total += spare.iter().map(|spare| spare.bytes).sum::<u64>();
+        let mut total = self.kept_bytes + self.spare.iter().map(|spare| spare.bytes).sum::<u64>();
+        total += sum(&self.weights) - sum(&self.unnamed(&names));
         let mut gone = 0;
-        while gone < spare.len() && self.size.is_none_or(|size| total > size) {
-            total -= spare[gone].bytes;
-            for weights in &spare[gone].weights {
+        while gone < self.spare.len() && size.is_none_or(|size| total > size) {
+            total -= self.spare[gone].bytes;
+            for weights in &self.spare[gone].weights {
                 let count = names.entry(*weights).or_default();
                 *count = count.saturating_sub(1);
                 if *count == 0 {
@@ -113,55 +173,42 @@ impl Gc {
             }
             gone += 1;
         }
-        let stays = spare.split_off(gone);
-        kept_records += stays.len() as u64;
-        kept_bytes += stays.iter().map(|spare| spare.bytes).sum::<u64>();
-        let spare_weights = unnamed(&names);
-        kept_bytes += sum(&all_weights) - sum(&spare_weights);
-        let bytes = spare.iter().map(|spare| spare.bytes).sum::<u64>();
-        let bytes = bytes + sum(&spare_weights);
-        if !self.dry_run {
-            // Somebody may have begun meanwhile.
-            refuse_others(&store)?;
-            let records: Vec<_> = spare.iter().map(|spare| (spare.kind, spare.digest)).collect();
-            store.remove_all(&records)?;
-            // Of a run that was killed nothing is left that could be kept.
-            for run in store.begun_runs()? {
-                if run.started_unix_ms < needs.unfinished_since_unix_ms().unwrap_or(begun_unix_ms) {
-                    store.end_run(&run)?;
-                }
-            }
-            spare_weights.iter().try_for_each(|weights| store.remove_weights(&weights.digest))?;
+        let (goes, stays) = self.spare.split_at(gone);
+        let weights = self.unnamed(&names);
+        let bytes = |spare: &[Spare]| spare.iter().map(|spare| spare.bytes).sum::<u64>();
+        Choice {
+            records: goes.iter().map(|spare| (spare.kind, spare.digest)).collect(),
+            bytes: bytes(goes) + sum(&weights),
+            kept_records: self.kept_records + stays.len() as u64,
+            kept_bytes: self.kept_bytes + bytes(stays) + sum(&self.weights) - sum(&weights),
+            weights,
         }
-        warn(&store);
-        if needs.all_trainings() {
-            output::message(
-                "an output that is needed is of an earlier version and does not say which trainings it was made from: all \
-                 trainings are kept",
-            );
-        }
-        let (deleted, weights_deleted) = (spare.len() as u64, spare_weights.len() as u64);
-        if global.json {
-            let (deleted_bytes, dry_run) = (bytes, self.dry_run);
-            return output::json(&GcJson {
-                deleted,
-                deleted_bytes,
-                weights_deleted,
-                kept: kept_records,
-                kept_bytes,
-                dry_run,
-            });
-        }
-        output::result(&format!(
-            "{} {} and {} of weights ({}); {} kept ({})",
-            if self.dry_run { "would delete" } else { "deleted" },
-            format::plural(deleted, "record"),
-            format::plural(weights_deleted, "file"),
-            format::large(bytes as f64, "B"),
-            format::plural(kept_records, "record"),
-            format::large(kept_bytes as f64, "B"),
-        ))
     }
+
+    /// The weights that go when records name each file so often.
+    fn unnamed(&self, names: &HashMap<Digest, usize>) -> Vec<KeptWeights> {
+        let is_unnamed = |weights: &&KeptWeights| {
+            names.get(&weights.digest).is_none_or(|count| *count == 0)
+                && !self.needs.contain_weights(&weights.digest)
+                && weights.kept_unix_ms < self.before_unix_ms.min(self.begun_unix_ms)
+        };
+        self.weights.iter().filter(is_unnamed).copied().collect()
+    }
+
+    fn clear(&self, store: &Store, choice: &Choice) -> Result<(), Error> {
+        store.remove_all(&choice.records)?;
+        // Of a run that was killed nothing is left that could be kept.
+        for run in store.begun_runs()? {
+            if run.started_unix_ms < self.needs.unfinished_since_unix_ms().unwrap_or(self.begun_unix_ms) {
+                store.end_run(&run)?;
+            }
+        }
+        Ok(choice.weights.iter().try_for_each(|weights| store.remove_weights(&weights.digest))?)
+    }
+}
+
+fn sum(weights: &[KeptWeights]) -> u64 {
+    weights.iter().map(|weights| weights.bytes).sum()
 }
 
 /// The weights that a record names.

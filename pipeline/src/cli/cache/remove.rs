@@ -1,5 +1,6 @@
 //! `pipeline cache rm`: deleting records by key, by who made them, and by age.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cache::{Digest, Kind, PRODUCER, Record, Store};
@@ -9,7 +10,7 @@ use serde::Serialize;
 use crate::cli::Global;
 use crate::cli::explain::is_hexadecimal;
 use crate::cli::folder::warn;
-use crate::cli::given::age;
+use crate::cli::given::{age, path};
 use crate::error::Error;
 use crate::output::{self, format};
 use crate::person::PERSON;
@@ -20,7 +21,7 @@ const DIGITS_MIN: usize = 6;
 #[derive(Args)]
 pub(crate) struct Remove {
     /// The first digits of a key, at least six, with or without its kind
-    #[arg(value_name = "KEY", required_unless_present_any = ["producer", "older"])]
+    #[arg(value_name = "KEY", required_unless_present_any = ["producer", "older", "outgoing"])]
     keys: Vec<String>,
     /// All that this producer made: a public key, or a person as `cache stats` and `explain` name them
     #[arg(long, value_name = "KEY|PERSON", conflicts_with = "keys")]
@@ -28,6 +29,9 @@ pub(crate) struct Remove {
     /// All that is older than this: 30d, 12h, 90m; with --producer, of what that producer made
     #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "keys")]
     older: Option<Duration>,
+    /// Not records, but what waits to be put into this share, which is used no more
+    #[arg(long, value_name = "DIR|URL", value_parser = path(), conflicts_with_all = ["keys", "producer", "older", "dry_run"])]
+    outgoing: Option<PathBuf>,
     /// Say what would be deleted, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -42,6 +46,9 @@ struct RemovedJson {
 impl Remove {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let store = global.open_alone()?;
+        if let Some(place) = &self.outgoing {
+            return forget_outgoing(global, &store, place);
+        }
         let found = if self.keys.is_empty() {
             self.matching(&store)?
         } else {
@@ -81,6 +88,25 @@ impl Remove {
         }
         Ok(found)
     }
+}
+
+#[derive(Serialize)]
+struct ForgottenJson {
+    forgotten: u64,
+}
+
+/// Deletes what waits for a share.
+fn forget_outgoing(global: &Global, store: &Store, place: &Path) -> Result<(), Error> {
+    let forgotten = store.forget_outgoing(place)?;
+    warn(store);
+    if global.json {
+        return output::json(&ForgottenJson { forgotten });
+    }
+    output::result(&format!(
+        "{} no longer waiting for {}; what is in the cache stays",
+        format::plural(forgotten, "record"),
+        place.display()
+    ))
 }
 
 /// The moment so long ago, in milliseconds since 1970.

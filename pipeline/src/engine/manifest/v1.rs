@@ -3,7 +3,7 @@
 use cache::{Digest, Fields};
 use serde::Deserialize;
 
-use super::{Ending, Manifest, NodeEntry, NodeState, TrainingCount};
+use super::{Ending, Hits, Manifest, NodeEntry, NodeState, TrainingCount};
 
 #[derive(Deserialize)]
 pub(super) struct ManifestV1 {
@@ -63,6 +63,7 @@ impl From<TrainingCountV1> for TrainingCount {
 impl From<NodeEntryV1> for NodeEntry {
     fn from(old: NodeEntryV1) -> Self {
         let NodeEntryV1 { name, stage, inputs, state, key, fields, output, trainings, elapsed_ms } = old;
-        Self { name, stage, inputs, state, key, fields, output, trainings: trainings.into(), elapsed_ms }
+        let (trainings, hits) = (trainings.into(), Hits::default());
+        Self { name, stage, inputs, state, key, fields, output, trainings, hits, elapsed_ms }
     }
 }
