@@ -1,16 +1,28 @@
 //! What a share costs: a hit from each tier, and many records pushed and pulled.
 //!
-//! `cargo run --release --workspace --example share -- RECORDS FOLDER`: makes so many small records in a cache folder below
-//! FOLDER, pushes them into a share beside it, pulls them into another cache, and prints one JSON object. FOLDER/files gets
-//! as many files with the same bytes, for `benches/peers/share.py` to hand to a peer.
+//! `cargo run --release --workspace --example share -- folder|bucket RECORDS FOLDER`: makes so many small records in a cache
+//! folder below FOLDER, pushes them into a share beside it, or into a bucket of a server of its own, pulls them into another
+//! cache, and prints one JSON object. FOLDER/files gets as many files with the same bytes, for `benches/peers/share.py` to
+//! hand to a peer. With a bucket the requests of each step are counted.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::panic, clippy::unwrap_used, missing_docs)]
 
+#[allow(dead_code, reason = "the tests of the program use all of it")]
+#[path = "../../tests/tests/program/bucket/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use cache::{Fields, Key, Kind, Record, Sharing, Store};
+use serde_json::{Value, json};
+use server::{ACCESS, Answer, SECRET, Server};
 
 /// About what a training of ten epochs takes when it is encoded.
 const PAYLOAD_BYTES: usize = 200;
@@ -41,12 +53,64 @@ fn microseconds(store: &Store, numbers: impl Iterator<Item = u64>, is_there: boo
     begun.elapsed().as_secs_f64() * 1e6 / records.len() as f64
 }
 
+/// The path under which the server tells what it was asked since it last told it.
+const COUNTS: &str = "/counts";
+
+/// Starts this program once more, beside a server that counts, and with what it takes to reach it.
+fn beside_a_server(arguments: &[String]) {
+    let counted = Mutex::new(BTreeMap::<String, u64>::new());
+    let server = Server::meddling(move |asked| {
+        let mut counted = counted.lock().unwrap();
+        if asked.path == COUNTS {
+            return Answer::Text(json!(std::mem::take(&mut *counted)).to_string());
+        }
+        let is_list = asked.method == "GET" && asked.query.contains("list-type");
+        let name = if is_list { "LIST" } else { asked.method };
+        *counted.entry(name.to_owned()).or_default() += 1;
+        Answer::Usual
+    });
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(arguments).env("AWS_ACCESS_KEY_ID", ACCESS).env("AWS_SECRET_ACCESS_KEY", SECRET);
+    command.env("AWS_REGION", "us-east-1").env("NO_PROXY", "127.0.0.1");
+    command.env(ENDPOINT, format!("http://{}", server.address));
+    assert!(command.status().unwrap().success());
+}
+
+/// Where the server is.
+const ENDPOINT: &str = "AWS_ENDPOINT";
+
+/// What the server was asked since this was last called; nothing where there is none.
+fn requests() -> Value {
+    let Ok(endpoint) = std::env::var(ENDPOINT) else { return json!({}) };
+    let mut server = TcpStream::connect(endpoint.trim_start_matches("http://")).unwrap();
+    write!(server, "GET {COUNTS} HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).unwrap();
+    let start = answer.find('{').unwrap();
+    serde_json::from_str(&answer[start..=answer.rfind('}').unwrap()]).unwrap()
+}
+
+/// Times a step, and tells its requests.
+fn step<T>(steps: &mut serde_json::Map<String, Value>, name: &str, step: impl FnOnce() -> T) -> T {
+    requests();
+    let begun = Instant::now();
+    let done = step();
+    let seconds = begun.elapsed().as_secs_f64();
+    steps.insert(name.to_owned(), json!({ "seconds": seconds, "requests": requests() }));
+    done
+}
+
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let count: u64 = arguments.next().unwrap().parse().unwrap();
-    let folder = std::path::PathBuf::from(arguments.next().unwrap());
-    let (ada, ben, share) = (folder.join("ada"), folder.join("ben"), folder.join("share"));
-    for path in [&share, &folder.join("files")] {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [kind, count, folder] = &arguments[..] else { panic!("folder|bucket RECORDS FOLDER") };
+    let is_bucket = kind == "bucket";
+    if is_bucket && std::env::var_os(ENDPOINT).is_none() {
+        return beside_a_server(&arguments);
+    }
+    let (count, folder): (u64, &Path) = (count.parse().unwrap(), Path::new(folder));
+    let (ada, ben) = (folder.join("ada"), folder.join("ben"));
+    let share = if is_bucket { PathBuf::from("s3://team/nas") } else { folder.join("share") };
+    for path in [&folder.join("share"), &folder.join("files")] {
         fs::create_dir_all(path).unwrap();
     }
     let store = open(&ada, None);
@@ -64,41 +128,28 @@ fn main() {
     }
     drop(store);
 
+    let mut steps = serde_json::Map::new();
     let store = open(&ada, Some(&share));
-    let begun = Instant::now();
-    let pushed = store.push().unwrap().swap_remove(0);
-    let push = begun.elapsed();
-    let begun = Instant::now();
-    let again = store.push().unwrap().swap_remove(0);
-    let push_again = begun.elapsed();
+    let pushed = step(&mut steps, "push", || store.push().unwrap().swap_remove(0));
+    let again = step(&mut steps, "push_again", || store.push().unwrap().swap_remove(0));
     assert_eq!((pushed.copied, again.there), (count, count));
     drop(store);
 
-    let step = count / LOOK_UPS.min(count);
-    let some = || (0..count).step_by(step as usize);
+    let stride = count / LOOK_UPS.min(count);
+    let some = || (0..count).step_by(stride as usize);
     let other = open(&folder.join("hits"), Some(&share));
-    let from_share = microseconds(&other, some(), true);
-    let local = microseconds(&other, some(), true);
-    let miss = microseconds(&other, some().map(|number| number + count), false);
+    let hit_share = step(&mut steps, "hits", || microseconds(&other, some(), true));
+    let hit_local = microseconds(&other, some(), true);
+    let miss_with_share = microseconds(&other, some().map(|number| number + count), false);
     let alone = open(&folder.join("alone"), None);
-    let miss_alone = microseconds(&alone, some(), false);
+    let miss = microseconds(&alone, some(), false);
 
     let store = open(&ben, Some(&share));
-    let begun = Instant::now();
-    let pulled = store.pull().unwrap().swap_remove(0);
-    let pull = begun.elapsed();
-    let begun = Instant::now();
-    store.pull().unwrap();
-    let pull_again = begun.elapsed();
+    let pulled = step(&mut steps, "pull", || store.pull().unwrap().swap_remove(0));
+    step(&mut steps, "pull_again", || store.pull().unwrap());
     assert_eq!(pulled.copied, count);
-    let seconds = |time: Duration| time.as_secs_f64();
-    println!(
-        "{{\"records\": {count}, \"push\": {:.2}, \"push_again\": {:.2}, \"pull\": {:.2}, \"pull_again\": {:.2}, \
-         \"hit_share_us\": {from_share:.1}, \"hit_local_us\": {local:.1}, \"miss_with_share_us\": {miss:.1}, \
-         \"miss_us\": {miss_alone:.1}}}",
-        seconds(push),
-        seconds(push_again),
-        seconds(pull),
-        seconds(pull_again)
-    );
+    let microseconds = json!({
+        "hit_share": hit_share, "hit_local": hit_local, "miss_with_share": miss_with_share, "miss": miss,
+    });
+    println!("{}", json!({ "records": count, "steps": steps, "microseconds": microseconds }));
 }

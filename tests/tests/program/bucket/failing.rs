@@ -92,6 +92,35 @@ fn bucket_whose_listings_do_not_end_holds_nobody_up() {
     assert_eq!(run(&Sandbox::new(), server.address, &[]).run, 0, "what it holds is found by its name");
 }
 
+/// Answers every request with a byte a second.
+fn dripping() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { continue };
+            thread::spawn(move || {
+                let _ = socket.read(&mut [0; 4096]);
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
+                let _ = socket.write_all(head.as_bytes());
+                while socket.write_all(b"x").is_ok() {
+                    thread::sleep(Duration::from_secs(1));
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn bucket_that_answers_a_byte_a_second_is_done_without() {
+    let begun = Instant::now();
+    let run = run(&Sandbox::new(), dripping(), &[]);
+    assert_eq!((run.run, &run.result), (alone().0, &alone().1));
+    assert_eq!(run.stderr.matches("it takes longer than").count(), 1, "{}", run.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(75), "{:?}", begun.elapsed());
+}
+
 /// Answers every request with the same bytes, and more of them without end.
 fn endless(head: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

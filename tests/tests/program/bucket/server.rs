@@ -88,6 +88,7 @@ impl Server {
         runtime.spawn(async move {
             let server = Builder::new(TokioExecutor::new());
             while let Ok((socket, _)) = listener.accept().await {
+                socket.set_nodelay(true).unwrap();
                 let (service, meddle) = (service.clone(), Arc::clone(&meddle));
                 let answer = service_fn(move |request| answer(service.clone(), Arc::clone(&meddle), request));
                 let connection = server.serve_connection(TokioIo::new(socket), answer).into_owned();
