@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All trials of tests/tests/trials: 200 kills over one to four processes, a minute of kills of ten processes of a team,
-# 1,000 flipped bytes, 50 full disks, 50 folders without permission, and 20 folders of a later version, of each of which
-# `make test` runs one in 25; and tests that it leaves out. Half an hour on two cores.
+# All trials of tests/tests/trials: 200 kills over one to four processes, a minute of kills of ten processes of a team and
+# one of ten on one folder, 1,000 flipped bytes, 50 full disks, 50 folders without permission, and 20 folders of a later
+# version, of each of which `make test` runs one in 25; and tests that it leaves out. Half an hour on two cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/nas-pipeline/target}"
