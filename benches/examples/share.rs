@@ -72,17 +72,17 @@ fn beside_a_server(arguments: &[String]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments).env("AWS_ACCESS_KEY_ID", ACCESS).env("AWS_SECRET_ACCESS_KEY", SECRET);
     command.env("AWS_REGION", "us-east-1").env("NO_PROXY", "127.0.0.1");
-    command.env(ENDPOINT, format!("http://{}", server.address));
+    command.env("AWS_ENDPOINT", format!("http://{}", server.address)).env(SERVER, server.address.to_string());
     assert!(command.status().unwrap().success());
 }
 
 /// Where the server is.
-const ENDPOINT: &str = "AWS_ENDPOINT";
+const SERVER: &str = "SHARE_EXAMPLE_SERVER";
 
 /// What the server was asked since this was last called; nothing where there is none.
 fn requests() -> Value {
-    let Ok(endpoint) = std::env::var(ENDPOINT) else { return json!({}) };
-    let mut server = TcpStream::connect(endpoint.trim_start_matches("http://")).unwrap();
+    let Ok(address) = std::env::var(SERVER) else { return json!({}) };
+    let mut server = TcpStream::connect(address).unwrap();
     write!(server, "GET {COUNTS} HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     server.read_to_string(&mut answer).unwrap();
@@ -104,7 +104,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [kind, count, folder] = &arguments[..] else { panic!("folder|bucket RECORDS FOLDER") };
     let is_bucket = kind == "bucket";
-    if is_bucket && std::env::var_os(ENDPOINT).is_none() {
+    if is_bucket && std::env::var_os(SERVER).is_none() {
         return beside_a_server(&arguments);
     }
     let (count, folder): (u64, &Path) = (count.parse().unwrap(), Path::new(folder));

@@ -1,48 +1,60 @@
 //! Checkpoints: how far a long computation has come whose result is not stored yet.
 //!
-//! A checkpoint is a file under the name of the result's key, written whole or not at all, in the place of the one before,
-//! and removed when the result is stored. Its hash stands before its bytes: what was damaged is as good as not there.
-//! It saves work and proves nothing: where it cannot be written or read, the computation begins anew.
+//! A checkpoint is a file under the name of the result's key, written whole or not at all. The newest two are kept: where the
+//! newest is damaged, or was not finished, the one before is there. Both are removed when the result is stored. A hash
+//! stands before their bytes: what was damaged is as good as not there. A checkpoint saves work and proves nothing: where it cannot be written or read, the computation begins anew.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::{Digest, Key, Kind, Result, Store, folder};
+use crate::{Digest, Error, Key, Kind, Result, Store, folder};
 
 /// Where the files lie in a cache folder.
 const FOLDER: &str = "checkpoints";
+
+/// What the name of the newest but one ends with.
+const BEFORE: &str = "before";
 
 /// Bytes of a hash.
 const HASH: usize = 32;
 
 impl Store {
-    /// Keeps a checkpoint of the computation of a key's result, in the place of an earlier one.
+    /// Keeps a checkpoint of the computation of a key's result, and of those before it the newest.
     ///
     /// # Errors
-    /// When the file cannot be written; the earlier one is then still there.
+    /// When the file cannot be written; the one before is then still there.
     pub fn keep_checkpoint(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        folder::replace_file(&self.checkpoint_path(key), &[&hash(key, bytes).0, bytes])
-    }
-
-    /// The last checkpoint of the computation of a key's result, if there is one and it is whole.
-    pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
-        let mut bytes = fs::read(self.checkpoint_path(key)).ok()?;
-        if bytes.len() < HASH {
-            return None;
+        let path = self.checkpoint_path(key);
+        match fs::rename(&path, path.with_extension(BEFORE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("rename", &path)(error)),
+            _ => folder::replace_file(&path, &[&hash(key, bytes).0, bytes]),
         }
-        let payload = bytes.split_off(HASH);
-        (bytes == hash(key, &payload).0).then_some(payload)
     }
 
-    /// Forgets the checkpoint of the computation of a key's result: it is done.
+    /// The newest checkpoint of the computation of a key's result that is whole.
+    pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
+        let path = self.checkpoint_path(key);
+        let read = |path: &Path| {
+            let mut bytes = fs::read(path).ok().filter(|bytes| bytes.len() >= HASH)?;
+            let payload = bytes.split_off(HASH);
+            (bytes == hash(key, &payload).0).then_some(payload)
+        };
+        read(&path).or_else(|| read(&path.with_extension(BEFORE)))
+    }
+
+    /// Forgets the checkpoints of the computation of a key's result: it is done.
     ///
     /// # Errors
     /// When there is one and it cannot be removed.
     pub fn forget_checkpoint(&self, key: &Key) -> Result<()> {
         let path = self.checkpoint_path(key);
-        folder::remove_file(&folder::unfinished_path(&path))?;
-        folder::remove_file(&path)
+        // The newest last: until then a kill leaves nothing that is older than what was there.
+        for path in [folder::unfinished_path(&path), path.with_extension(BEFORE), path] {
+            folder::remove_file(&path)?;
+        }
+        Ok(())
     }
 
     /// Forgets checkpoints of computations whose results, of this kind, are stored since: of those that ended before they could
@@ -103,16 +115,23 @@ mod tests {
         // Other processes that use the folder see it too.
         assert!(Store::open(folder.path()).unwrap().checkpoint(&key(1)).is_some());
 
+        // Where the newest is damaged, the one before is there, and none before that.
+        store.keep_checkpoint(&key(1), b"three epochs").unwrap();
         let path = store.checkpoint_path(&key(1));
         let whole = fs::read(&path).unwrap();
         for place in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[place] ^= 0x10;
             fs::write(&path, &damaged).unwrap();
-            assert_eq!(store.checkpoint(&key(1)), None, "byte {place}");
+            assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]), "byte {place}");
             fs::write(&path, &whole[..place]).unwrap();
-            assert_eq!(store.checkpoint(&key(1)), None, "cut at {place}");
+            assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]), "cut at {place}");
         }
+        fs::write(path.with_extension(BEFORE), &whole[1..]).unwrap();
+        assert_eq!(store.checkpoint(&key(1)), None);
+        fs::remove_file(&path).unwrap();
+        store.keep_checkpoint(&key(1), b"four epochs").unwrap();
+        assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"four epochs"[..]));
         fs::write(store.checkpoint_path(&key(2)), &whole).unwrap();
         assert_eq!(store.checkpoint(&key(2)), None, "that of another key");
 

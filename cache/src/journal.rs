@@ -94,6 +94,11 @@ pub enum Warning {
         /// What the system said.
         message: String,
     },
+    /// It cannot be told what a share holds.
+    Unlisted {
+        /// Where it is.
+        place: String,
+    },
     /// A share moves large objects too slowly.
     ShareSlow {
         /// Where it is.
@@ -243,10 +248,13 @@ impl fmt::Display for Warning {
                 "the share {place} cannot be used now ({message}); this goes on without it, and what is to be shared waits in \
                  the cache folder for the next run"
             ),
+            Self::Unlisted { place } => {
+                write!(f, "it cannot be told what the share {place} holds: it lists nothing, or not in time")
+            }
             Self::ShareSlow { place, message } => write!(
                 f,
-                "the share {place} is too slow for weights ({message}); records come and go all the same, and weights wait in \
-                 the cache folder"
+                "the share {place} is too slow for weights ({message}); records come and go all the same. Weights that are to be \
+                 shared wait in the cache folder, and what needs some of the share's is computed anew"
             ),
             Self::ShareFull { place, message } => write!(
                 f,
@@ -372,6 +380,7 @@ impl Journal {
             | Warning::NotWritten { .. }
             | Warning::FolderGone { .. }
             | Warning::ShareAway { .. }
+            | Warning::Unlisted { .. }
             | Warning::ShareSlow { .. }
             | Warning::ShareFull { .. }
             | Warning::ShareReadOnly { .. }
@@ -394,6 +403,7 @@ impl Journal {
         let said = std::mem::discriminant(&warning);
         let place = match &warning {
             Warning::ShareAway { place, .. }
+            | Warning::Unlisted { place }
             | Warning::ShareSlow { place, .. }
             | Warning::ShareFull { place, .. }
             | Warning::ShareReadOnly { place, .. }

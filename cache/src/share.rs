@@ -24,7 +24,7 @@ use crate::mutex::lock;
 use crate::tier::bucket::{self, Bucket};
 use crate::tier::folder::FolderTier;
 use crate::tier::patient::Patient;
-use crate::tier::{Failure, ObjectName, Tier};
+use crate::tier::{Failure, OBJECT_BYTES_MAX, ObjectName, Put, Tier};
 use crate::trust::{Identity, PublicKey, Trust};
 use crate::{Kind, Warning};
 
@@ -63,6 +63,17 @@ pub struct ShareReport {
 /// How long a share that failed is left alone; twice as long each time that it fails again, and at most [`REST_MAX`].
 const REST: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(1800);
+/// What was done, or nothing and a note where it came too late.
+fn in_time<T>(done: Result<T, Failure>, late: &mut Option<String>) -> Result<Option<T>, Failure> {
+    match done {
+        Err(Failure::Late(message)) => {
+            *late = Some(message);
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
 /// How long something rests that has failed so often before.
 fn rest(failures: u32) -> Duration {
     REST.saturating_mul(1 << failures.min(16)).min(REST_MAX)
@@ -102,7 +113,7 @@ struct State {
     full_until: Option<Instant>,
     /// Until when no weights are moved, since they take too long, and how often they did.
     weights_rest_until: Option<Instant>,
-    slow: u32,
+    late: u32,
     /// Whether weights are put last: there was no room once, or they took too long.
     weights_last: bool,
     /// Names that were not believed.
@@ -251,15 +262,53 @@ impl Share {
     }
 
     /// Whether weights can be moved now.
-    fn moves_weights(&self) -> bool {
+    pub(crate) fn moves_weights(&self) -> bool {
         lock(&self.state).weights_rest_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Moves weights, unless they rest: where that takes too long, they rest, and records come and go all the same.
+    fn move_weights<T>(
+        &self,
+        attempt: impl FnOnce(&mut Option<String>) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        if !self.moves_weights() {
+            return Err(Trouble::Away);
+        }
+        let mut late = None;
+        let moved = attempt(&mut late);
+        let mut state = lock(&self.state);
+        if let Some(message) = late {
+            let now = Instant::now();
+            // What was begun at one moment is late at one moment.
+            if state.weights_rest_until.is_none_or(|until| until <= now) {
+                state.weights_rest_until = Some(now + rest(state.late));
+                state.late += 1;
+                state.weights_last = true;
+            }
+            drop(state);
+            self.journal.warn_once(Warning::ShareSlow { place: self.place.clone(), message });
+        } else if moved.is_ok() {
+            state.late = 0;
+        }
+        moved
+    }
+
+    /// The bytes of weights under a name.
+    fn get_weights(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, Trouble> {
+        self.move_weights(|late| self.attempt(|tier| in_time(tier.get(name, OBJECT_BYTES_MAX), late)))
+            .map(Option::flatten)
+    }
+
+    /// Puts weights; none where that took too long.
+    fn put_weights(&self, name: &ObjectName, bytes: &[u8]) -> Result<Option<Put>, Trouble> {
+        self.move_weights(|late| self.attempt_put(|tier| in_time(tier.put_if_absent(name, bytes), late)))
     }
 
     fn failed(&self, failure: Failure) -> Trouble {
         let place = self.place.clone();
         match failure {
             Failure::NoObject(reason) => return Trouble::NoObject(reason),
-            Failure::Unreachable(message) => {
+            Failure::Unreachable(message) | Failure::Late(message) => {
                 let mut state = lock(&self.state);
                 let now = Instant::now();
                 // What was asked at one moment fails at one moment, and is one failure.
@@ -271,14 +320,6 @@ impl Share {
                 }
                 drop(state);
                 self.journal.warn_once(Warning::ShareAway { place, message });
-            }
-            Failure::Slow(message) => {
-                let mut state = lock(&self.state);
-                state.weights_rest_until = Some(Instant::now() + rest(state.slow));
-                state.slow += 1;
-                state.weights_last = true;
-                drop(state);
-                self.journal.warn_once(Warning::ShareSlow { place, message });
             }
             Failure::Full(message) => {
                 let mut state = lock(&self.state);
@@ -369,7 +410,7 @@ impl Share {
         match (remembered, memory) {
             (Some(remembered), _) if *remembered != *stamp => {
                 return Err(Failure::Unreachable(
-                    "it is another share than it was; give it under another path, or delete the cache's `outbox`".into(),
+                    "it is another share than it was; give it under another path, or give up what waits for it: `pipeline cache rm --outgoing`".into(),
                 ));
             }
             // What cannot be remembered is not noticed when it changes.

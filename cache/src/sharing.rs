@@ -70,7 +70,10 @@ impl Shared {
         if shares.is_empty() {
             return None;
         }
-        let leases = shares.iter().map(|share| Leases::of(share, &person)).collect();
+        // In one order whatever the order of the places, so that no two wait for each other.
+        let mut ordered: Vec<&Arc<Share>> = shares.iter().collect();
+        ordered.sort_by_key(|share| share.place());
+        let leases = ordered.into_iter().map(|share| Leases::of(share, &person)).collect();
         let publisher = Publisher::start(shares.iter().cloned().zip(outboxes.iter().cloned()).collect());
         Some(Self { publisher, shares, outboxes, leases })
     }
@@ -83,6 +86,10 @@ impl Shared {
         about: &str,
         token: Option<&str>,
     ) -> std::result::Result<Vec<Lease>, ()> {
+        // Not taken in one share only to be given up for another.
+        if self.leases.iter().any(|leases| leases.was_taken(record)) {
+            return Err(());
+        }
         let mut held = Vec::new();
         for leases in &self.leases {
             match leases.claim(record, about, token) {
@@ -181,13 +188,16 @@ impl Store {
         outbox::digests(self.path())
     }
 
-    /// Deletes what waits for the share at `place`, which is used no more, and says how many records and weights those were.
-    /// They stay in the store.
+    /// Deletes what waits for a share that is used no more, named as [`Stats::outgoing`](crate::Stats::outgoing) or as a path,
+    /// and says how many records and weights those were; none where nothing ever went there. They stay in the store.
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn forget_outgoing(&self, place: &Path) -> Result<u64> {
-        outbox::delete(self.path(), &in_one_way(place).display().to_string())
+    pub fn forget_outgoing(&self, place: &Path) -> Result<Option<u64>> {
+        match outbox::delete(self.path(), &place.display().to_string())? {
+            None => outbox::delete(self.path(), &in_one_way(place).display().to_string()),
+            forgotten => Ok(forgotten),
+        }
     }
 
     /// What processes of the team compute now, by what they say in each share. One that died says so until somebody takes
@@ -198,8 +208,14 @@ impl Store {
 
     /// The digests of a kind's keys in the shares that begin with these hexadecimal digits, in order. Looks at names alone.
     pub fn shared_digests(&self, kind: Kind, digits: &str) -> Vec<Digest> {
-        let shares = self.shared.iter().flat_map(|shared| &shared.shares);
-        let mut found: Vec<Digest> = shares.filter_map(|share| share.list(kind)).flatten().collect();
+        let mut found = Vec::new();
+        for share in self.shared.iter().flat_map(|shared| &shared.shares) {
+            if let Some(digests) = share.list(kind) {
+                found.extend(digests);
+            } else {
+                self.journal.warn_once(Warning::Unlisted { place: share.place().to_owned() });
+            }
+        }
         found.retain(|digest| digest.to_string().starts_with(digits));
         found.sort_unstable();
         found.dedup();

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::database::{Database, Failure, Family};
 use crate::put::SUPERSEDED_TAG;
 use crate::share::outbox;
-use crate::sharing::{FOUND_IN, PRODUCER};
 use crate::store::Store;
 use crate::{Cost, Kind, Result, envelope};
 
@@ -53,10 +52,9 @@ pub struct Stats {
     pub checkpoint_bytes: u64,
     /// Records and weights that wait for shares, by the share.
     pub outgoing: BTreeMap<String, u64>,
-    /// Trainings by the share that they were found in; those made here are not among them.
-    pub found_in: BTreeMap<String, u64>,
-    /// Those of them that are signed, by the public key that signed them.
-    pub signed_by: BTreeMap<String, u64>,
+    /// Of the trainings, by what their provenance says under each of the names that were asked for; those that say nothing
+    /// there are not among them.
+    pub trainings_by: BTreeMap<String, BTreeMap<String, u64>>,
     /// Size of all files of the cache folder in bytes.
     pub disk_bytes: u64,
 }
@@ -65,6 +63,11 @@ impl Store {
     /// Counts what the store holds. Reads every record, and leaves out damaged ones without setting them
     /// aside.
     pub fn stats(&self) -> Result<Stats> {
+        self.stats_by(&[])
+    }
+
+    /// As [`Store::stats`], and counts trainings by what their provenance says under each of these names.
+    pub fn stats_by(&self, names: &[&str]) -> Result<Stats> {
         self.refresh();
         let weights = self.weight_files()?;
         let size_of = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
@@ -82,7 +85,7 @@ impl Store {
             ..Stats::default()
         };
         if let Some(database) = self.database()
-            && let Err(failure) = count(database, &mut stats)
+            && let Err(failure) = count(database, names, &mut stats)
         {
             self.database_failed("read", failure)?;
         }
@@ -90,20 +93,21 @@ impl Store {
     }
 }
 
-fn count(database: &Database, stats: &mut Stats) -> std::result::Result<(), Failure> {
+fn count(database: &Database, names: &[&str], stats: &mut Stats) -> std::result::Result<(), Failure> {
     for kind in Kind::ALL {
         for family in Family::places(kind) {
             for row in database.rows(*family, &[kind.tag()], false)? {
                 let (_, value) = row?;
                 let Ok((head, _)) = envelope::head(&value) else { continue };
                 stats.kinds.entry(kind).or_default().add(value.len(), head.cost);
-                if kind == Kind::Training
-                    && let Ok(record) = envelope::decode(&value)
-                    && let Some(place) = record.provenance.get(FOUND_IN)
-                {
-                    *stats.found_in.entry(place.clone()).or_default() += 1;
-                    if let Some(producer) = record.provenance.get(PRODUCER) {
-                        *stats.signed_by.entry(producer.clone()).or_default() += 1;
+                if kind != Kind::Training || names.is_empty() {
+                    continue;
+                }
+                let Ok(record) = envelope::decode(&value) else { continue };
+                for &name in names {
+                    if let Some(said) = record.provenance.get(name) {
+                        let counts = stats.trainings_by.entry(name.to_owned()).or_default();
+                        *counts.entry(said.clone()).or_default() += 1;
                     }
                 }
             }

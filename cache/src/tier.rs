@@ -25,14 +25,15 @@ pub(crate) fn patience_for(bytes: u64) -> Duration {
     PATIENCE + Duration::from_millis(bytes / 1_000)
 }
 
-/// What it means that an answer takes longer than it may, where so many bytes move.
-pub(crate) fn too_slow(bytes: u64, patience: Duration) -> Failure {
-    let message = format!("it takes longer than {} s", patience.as_secs());
-    if bytes < LARGE { Failure::Unreachable(message) } else { Failure::Slow(message) }
+/// How long reading an object of at most so many bytes may take, whose size is not known.
+pub(crate) fn patience_for_at_most(bytes_max: u64) -> Duration {
+    patience_for(bytes_max / 16)
 }
 
-/// Bytes from which on an object is large: others may come and go where it does not.
-const LARGE: u64 = 1 << 20;
+/// An answer takes longer than it may.
+pub(crate) fn late(patience: Duration) -> Failure {
+    Failure::Late(format!("it takes longer than {} s", patience.as_secs()))
+}
 
 /// Names that a listing takes in, at most.
 pub(crate) const LISTED_MAX: usize = 2_000_000;
@@ -96,8 +97,8 @@ pub(crate) enum Failure {
     NoObject(String),
     /// It cannot be reached, read or written now.
     Unreachable(String),
-    /// It moves large objects too slowly. Small ones may come and go all the same.
-    Slow(String),
+    /// It did not answer in time. Where weights were to be moved, it may be quick enough for what is small.
+    Late(String),
     /// It can be read, and has no room.
     Full(String),
     /// It can be read, and not be written to, or not where this would go.

@@ -83,12 +83,10 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let template = template(&config.train, data);
     let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
     let seed = config.mip.seed;
-    let (drawn, count) = if let Some(genotypes) = given {
-        let count = genotypes.len();
-        (dag.add("given-architectures", GivenArchitectures { genotypes }), count)
-    } else {
-        let ArchitecturesConfig { count, seed, .. } = config.architectures;
-        (dag.add("sample", Sample { count, seed }), count)
+    let ArchitecturesConfig { count, seed: sampling_seed, .. } = config.architectures;
+    let drawn = match given {
+        Some(genotypes) => dag.add("given-architectures", GivenArchitectures { genotypes }),
+        None => dag.add("sample", Sample { count, seed: sampling_seed }),
     };
     let sampled = Architectures { list: drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };

@@ -39,7 +39,7 @@ static STRATEGIES: &str = include_str!("../profiles/strategies.toml");
 const TRAININGS_MAX: u64 = 10_000_000;
 
 /// The most minutes between checkpoints: a year.
-const MINUTES_MAX: f64 = 525_600.0;
+pub const MINUTES_MAX: f64 = 525_600.0;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,10 +167,22 @@ impl Config {
             document.apply_set(path, value)?;
         }
         let config = Self::typed(&document)?;
-        config.check_extent()?;
+        if config.architectures.file.is_none() {
+            config.check_extent()?;
+        }
         config.check_seeds(&document)?;
         config.check_stages(&document)?;
         Ok(config)
+    }
+
+    /// The same with so many architectures: those of [`ArchitecturesConfig::file`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] where no run would come to the end of all trainings.
+    pub fn with_architectures(mut self, count: usize) -> Result<Self, Error> {
+        self.architectures.count = count;
+        self.check_extent()?;
+        Ok(self)
     }
 
     /// Rounds of minimum importance pruning: each fixes one hyper-parameter, and the last two go together. A space without

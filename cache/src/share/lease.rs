@@ -176,7 +176,7 @@ impl Leases {
         if self.share.is_away() || !self.share.may_take() {
             return Leased::Unavailable;
         }
-        if lock(&self.taken).get(record).is_some_and(|taken| taken.last.elapsed() < LOOK_EVERY) {
+        if self.was_taken(record) {
             return Leased::Taken;
         }
         let owner = {
@@ -196,6 +196,11 @@ impl Leases {
         }
         // Something that is no lease is in its place: nobody waits for that.
         Leased::Unavailable
+    }
+
+    /// Whether somebody else had the lease on a record a moment ago.
+    pub(crate) fn was_taken(&self, record: &str) -> bool {
+        lock(&self.taken).get(record).is_some_and(|taken| taken.last.elapsed() < LOOK_EVERY)
     }
 
     /// The generations of the leases on a record.

@@ -9,7 +9,7 @@ use crate::mutex::lock;
 use crate::object;
 use crate::record::{FOUND_AT, GENERATION, now_unix_ms};
 use crate::sharing::{FOUND_IN, PRODUCER};
-use crate::tier::{OBJECT_BYTES_MAX, ObjectName, Put, RECORD_BYTES_MAX};
+use crate::tier::{ObjectName, Put, RECORD_BYTES_MAX};
 use crate::trust::{PublicKey, Verdict};
 use crate::{Digest, Kind, Record, Warning, weights};
 
@@ -261,11 +261,8 @@ impl Share {
 
     /// The bytes of weights that it holds.
     pub(crate) fn find_weights(&self, digest: &Digest) -> Option<Vec<u8>> {
-        if !self.moves_weights() {
-            return None;
-        }
         let name = ObjectName::of_weights(digest);
-        match self.attempt(|tier| tier.get(&name, OBJECT_BYTES_MAX)) {
+        match self.get_weights(&name) {
             Ok(Some(bytes)) if weights::digest_of(&bytes) == *digest => Some(bytes),
             Ok(Some(_)) => {
                 self.refuse(&name, "its bytes are not those of its name");
@@ -281,21 +278,18 @@ impl Share {
 
     /// Puts weights where they are not there yet.
     pub(crate) fn offer_weights(&self, digest: &Digest, bytes: &[u8]) -> Offered {
-        if !self.moves_weights() {
-            return Offered::Later;
-        }
         let name = ObjectName::of_weights(digest);
-        match self.attempt_put(|tier| tier.put_if_absent(&name, bytes)) {
-            Ok(Put::Stored) => {
+        match self.put_weights(&name, bytes) {
+            Ok(Some(Put::Stored)) => {
                 self.put.fetch_add(1, Relaxed);
                 Offered::There
             }
-            Ok(Put::AlreadyThere) => Offered::There,
+            Ok(Some(Put::AlreadyThere)) => Offered::There,
             Err(Trouble::NoObject(reason)) => {
                 self.refuse(&name, &reason);
                 Offered::Later
             }
-            Err(Trouble::Away) => Offered::Later,
+            Ok(None) | Err(Trouble::Away) => Offered::Later,
         }
     }
 }
@@ -308,7 +302,7 @@ mod tests {
 
     use super::*;
     use crate::journal::Journal;
-    use crate::tier::{Failure, Listed, Tier};
+    use crate::tier::{Failure, Listed, PATIENCE, Tier, late};
     use crate::{Fields, Key};
 
     /// Holds what is small, and takes too long for what is large.
@@ -321,7 +315,7 @@ mod tests {
         }
         fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure> {
             if bytes.len() > 1000 {
-                return Err(crate::tier::too_slow(1 << 20, crate::tier::PATIENCE));
+                return Err(late(PATIENCE));
             }
             let earlier = lock(&self.0).insert(name.clone(), bytes.to_vec());
             Ok(earlier.map_or(Put::Stored, |_| Put::AlreadyThere))
@@ -354,6 +348,10 @@ mod tests {
         assert_eq!(share.offer(Kind::Training, digest, &record.to_bytes(), true), Offered::There);
         assert!(share.find(Kind::Training, digest, true).is_some());
         assert!(share.takes_weights_last() && !share.moves_weights() && !share.is_away());
+        // Several that are late at one moment are late once.
+        lock(&share.state).weights_rest_until = None;
+        assert_eq!(share.offer_weights(digest, &weights), Offered::Later);
+        assert_eq!(lock(&share.state).late, 2);
         let warnings = journal.drain();
         assert!(matches!(warnings[..], [Warning::ShareSlow { .. }]), "{warnings:?}");
     }

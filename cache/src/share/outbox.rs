@@ -18,8 +18,6 @@ const SUFFIX: &str = "outgoing";
 const WEIGHTS: &str = "weights";
 /// The file that names the share.
 const PLACE: &str = "place";
-/// How a share is called of which nothing was written down.
-const UNKNOWN: &str = "an unknown share";
 
 /// What waits for one share.
 #[derive(Clone, Debug)]
@@ -73,6 +71,13 @@ impl Outbox {
         Ok(path)
     }
 
+    /// What people are told of which share it is for.
+    fn known_as(&self) -> String {
+        let name =
+            || self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        self.place.clone().unwrap_or_else(name)
+    }
+
     /// Writes down which share it is for, so that people can be told.
     fn write_place(&self) {
         let path = self.path.join(PLACE);
@@ -100,8 +105,6 @@ impl Outbox {
     pub(crate) fn files(&self, weights_first: bool) -> Vec<PathBuf> {
         let mut files = folder::files(&self.path).unwrap_or_default();
         files.retain(|file| file.extension().is_some_and(|suffix| suffix == SUFFIX));
-        let is_weights =
-            |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(WEIGHTS));
         files.sort_by_key(|file| is_weights(file) != weights_first);
         files
     }
@@ -137,6 +140,11 @@ impl Outbox {
     }
 }
 
+/// Whether a file of an outbox stands for weights.
+pub(crate) fn is_weights(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(WEIGHTS))
+}
+
 /// The outboxes of a cache folder, those for shares that are not in use included.
 fn all(cache: &Path) -> impl Iterator<Item = Outbox> {
     let weights = cache.join(crate::weights::FOLDER);
@@ -158,22 +166,19 @@ pub(crate) fn waiting(cache: &Path) -> BTreeMap<String, u64> {
     for outbox in all(cache) {
         let files = outbox.files(true).len() as u64;
         if files > 0 {
-            *waiting.entry(outbox.place.unwrap_or_else(|| UNKNOWN.to_owned())).or_default() += files;
+            *waiting.entry(outbox.known_as()).or_default() += files;
         }
     }
     waiting
 }
 
-/// Deletes the outbox for the share at `place`, and says how many files waited in it.
-pub(crate) fn delete(cache: &Path, place: &str) -> Result<u64> {
-    let outbox = Outbox::of(cache, place);
+/// Deletes the outbox for the share that is known as `place`, and says how many files waited in it; none where there is no
+/// such outbox.
+pub(crate) fn delete(cache: &Path, place: &str) -> Result<Option<u64>> {
+    let Some(outbox) = all(cache).find(|outbox| outbox.known_as() == place) else { return Ok(None) };
     let waiting = outbox.files(true).len() as u64;
-    match std::fs::remove_dir_all(&outbox.path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("delete", &outbox.path)(error))
-        }
-        _ => Ok(waiting),
-    }
+    folder::remove_folder(&outbox.path)?;
+    Ok(Some(waiting))
 }
 
 /// The digests of what waits in all outboxes of a cache folder.

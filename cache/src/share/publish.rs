@@ -2,19 +2,23 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lease::Lease;
-use super::outbox::{Outbox, Outgoing};
+use super::outbox::{self, Outbox, Outgoing};
 use super::{Offered, Share};
+use crate::mutex::lock;
 use crate::tier::ObjectName;
 
 /// How often what is left is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// How long the end of a process waits for what is being put.
+const END_MAX: Duration = Duration::from_secs(40);
 
 /// A share with its outbox.
 pub(crate) type Route = (Arc<Share>, Outbox);
@@ -37,7 +41,8 @@ enum Task {
 #[derive(Debug)]
 pub(crate) struct Publisher {
     tasks: Option<Sender<Task>>,
-    thread: Option<JoinHandle<()>>,
+    /// Is told, or closed, when the thread ends.
+    has_ended: Mutex<Receiver<()>>,
     is_ending: Arc<AtomicBool>,
 }
 
@@ -54,8 +59,14 @@ impl Publisher {
             waiting: Vec::new(),
             last: Instant::now(),
         };
-        let thread = thread::Builder::new().name("sharing".to_owned()).spawn(move || work.run(&told)).ok();
-        Self { tasks: thread.is_some().then_some(tasks), thread, is_ending }
+        let (ends, has_ended) = mpsc::channel();
+        let run = move || {
+            work.run(&told);
+            drop(work);
+            let _ = ends.send(());
+        };
+        let thread = thread::Builder::new().name("sharing".to_owned()).spawn(run);
+        Self { tasks: thread.is_ok().then_some(tasks), has_ended: Mutex::new(has_ended), is_ending }
     }
 
     pub(crate) fn put(&self, number: usize, file: PathBuf) {
@@ -92,12 +103,11 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // What waits lies in the outboxes; only the operation that goes on now is waited for, which has its time.
+        // What waits lies in the outboxes. The operation that goes on now is waited for, unless it is one of minutes: what it
+        // has not put waits too.
         self.is_ending.store(true, Relaxed);
         self.tasks = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let _ = lock(&self.has_ended).recv_timeout(END_MAX);
     }
 }
 
@@ -171,7 +181,7 @@ impl Work {
     fn put(&self, number: usize, file: &Path) {
         let route = &self.routes[number];
         // It stays where it is otherwise.
-        if route.0.takes_now() {
+        if route.0.takes_now() && (!outbox::is_weights(file) || route.0.moves_weights()) {
             put(route, file);
         }
     }

@@ -20,7 +20,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Failure, LISTED_MAX, Listed, OBJECT_BYTES_MAX, ObjectName, Put, Tier, patience_for, too_slow};
+use super::{Failure, LISTED_MAX, Listed, OBJECT_BYTES_MAX, ObjectName, Put, Tier, late, patience_for};
 use crate::claim::random_token;
 
 /// Where it is found out how a bucket puts.
@@ -83,6 +83,8 @@ impl Bucket {
         let store: Arc<dyn ObjectStore> = match scheme {
             "s3" | "s3a" => {
                 let builder = AmazonS3Builder::from_env().with_url(root).with_client_options(options);
+                // Of what speaks like S3 not everything deletes several objects in one request.
+                let builder = builder.with_disable_bulk_delete(true);
                 Arc::new(builder.with_retry(retry).build().map_err(said)?)
             }
             "gs" => {
@@ -119,8 +121,9 @@ impl Bucket {
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
         let patience = patience_for(bytes);
-        let late = |_| too_slow(bytes, patience);
-        runtime()?.block_on(async { tokio::time::timeout(patience, answer).await }).map_err(late)
+        runtime()?
+            .block_on(async { tokio::time::timeout(patience, answer).await })
+            .map_err(|_| late(patience))
     }
 
     fn create(&self, path: &Path, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> {
@@ -151,11 +154,14 @@ impl Tier for Bucket {
     fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
         let path = self.path(&name.to_string());
         let too_large = || Failure::NoObject(format!("it is larger than {bytes_max} bytes"));
+        let found = match Self::wait(self.store.get(&path))? {
+            Ok(found) if found.meta.size > bytes_max => return Err(too_large()),
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(Failure::Unreachable(said(&error))),
+        };
+        let size = found.meta.size;
         let read = async {
-            let found = self.store.get(&path).await?;
-            if found.meta.size > bytes_max {
-                return Ok(None);
-            }
             // What a server says of a size binds nobody.
             let (mut bytes, mut parts) = (Vec::new(), found.into_stream());
             while let Some(part) = parts.next().await {
@@ -166,10 +172,9 @@ impl Tier for Bucket {
             }
             Ok(Some(bytes))
         };
-        match Self::wait_for(bytes_max / 16, read)? {
+        match Self::wait_for(size, read)? {
             Ok(Some(bytes)) => Ok(Some(bytes)),
             Ok(None) => Err(too_large()),
-            Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(Failure::Unreachable(said(&error))),
         }
     }
@@ -275,9 +280,11 @@ fn is_taken(error: &Error) -> bool {
 }
 
 fn not_written(error: Error) -> Failure {
+    let text = whole(&error);
     match error {
+        // Some forbid what there is no room for.
+        error if FULL.iter().any(|word| text.contains(word)) => Failure::Full(said(&error)),
         Error::PermissionDenied { .. } => Failure::ReadOnly(said(&error)),
-        error if FULL.iter().any(|word| said(&error).contains(word)) => Failure::Full(said(&error)),
         error => Failure::Unreachable(said(&error)),
     }
 }
@@ -288,6 +295,11 @@ fn only_read() -> Failure {
 
 /// An error in one line that is not longer than a person reads.
 fn said(error: &Error) -> String {
+    whole(error).chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+/// An error and what caused it.
+fn whole(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -297,5 +309,5 @@ fn said(error: &Error) -> String {
         }
         source = cause.source();
     }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    text
 }

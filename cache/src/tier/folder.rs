@@ -14,7 +14,7 @@ use std::time::Instant;
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Failure, LISTED_MAX, Listed, ObjectName, PATIENCE, Put, Tier, patience_for};
+use super::{Failure, LISTED_MAX, Listed, ObjectName, PATIENCE, Put, Tier, late, patience_for_at_most};
 use crate::claim::random_token;
 use crate::folder::UNFINISHED_SUFFIX;
 
@@ -146,7 +146,7 @@ impl FolderTier {
 
 impl FolderTier {
     fn read(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), patience_for_at_most(bytes_max));
         let (folders, name) = name.parts();
         let Some(folder) = self.open(&folders)? else { return Ok(None) };
         // A pipe in the place of a file would wait for a writer.
@@ -181,9 +181,8 @@ impl FolderTier {
             if bytes.len() as u64 > bytes_max {
                 return Err(too_large());
             }
-            if begun.elapsed() > patience_for(bytes_max / 16) {
-                let seconds = begun.elapsed().as_secs();
-                return Err(Failure::Unreachable(format!("it takes longer than {seconds} s")));
+            if begun.elapsed() > patience {
+                return Err(late(patience));
             }
         }
     }

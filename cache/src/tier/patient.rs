@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use super::{Failure, Listed, ObjectName, Put, Tier, patience_for, too_slow};
+use super::{Failure, Listed, ObjectName, PATIENCE, Put, Tier, late, patience_for, patience_for_at_most};
 use crate::mutex::lock;
 
 /// Threads that wait; as many as copy at once.
@@ -41,20 +41,19 @@ impl Patient {
         (threads > 0).then_some(tasks)
     }
 
-    /// Has so many bytes moved, at most.
+    /// Has something done, in so much time.
     fn ask<T: Send + 'static>(
         &self,
-        bytes: u64,
+        patience: Duration,
         operation: impl FnOnce(&dyn Tier) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let Some(tasks) = self.tasks.get_or_init(|| self.start()) else { return operation(&*self.tier) };
         let (answer, answered) = mpsc::channel();
         let task = Box::new(move |tier: &dyn Tier| drop(answer.send(operation(tier))));
-        let patience = patience_for(bytes) + MORE;
-        let late = |_| too_slow(bytes, patience);
+        let patience = patience + MORE;
         // The threads live as long as this does.
         let _ = tasks.send(task);
-        answered.recv_timeout(patience).map_err(late)?
+        answered.recv_timeout(patience).map_err(|_| late(patience))?
     }
 }
 
@@ -70,31 +69,32 @@ fn work(given: &Mutex<Receiver<Task>>, tier: &dyn Tier) {
 impl Tier for Patient {
     fn get(&self, name: &ObjectName, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
         let name = name.clone();
-        self.ask(bytes_max / 16, move |tier| tier.get(&name, bytes_max))
+        self.ask(patience_for_at_most(bytes_max), move |tier| tier.get(&name, bytes_max))
     }
 
     fn put_if_absent(&self, name: &ObjectName, bytes: &[u8]) -> Result<Put, Failure> {
         let (name, bytes) = (name.clone(), bytes.to_vec());
-        self.ask(bytes.len() as u64, move |tier| tier.put_if_absent(&name, &bytes))
+        let patience = patience_for(bytes.len() as u64);
+        self.ask(patience, move |tier| tier.put_if_absent(&name, &bytes))
     }
 
     fn replace(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), Failure> {
         let (name, bytes) = (name.clone(), bytes.to_vec());
-        self.ask(0, move |tier| tier.replace(&name, &bytes))
+        self.ask(PATIENCE, move |tier| tier.replace(&name, &bytes))
     }
 
     fn remove(&self, name: &ObjectName) -> Result<(), Failure> {
         let name = name.clone();
-        self.ask(0, move |tier| tier.remove(&name))
+        self.ask(PATIENCE, move |tier| tier.remove(&name))
     }
 
     fn list(&self, folder: &str) -> Result<Listed, Failure> {
         let folder = folder.to_owned();
-        self.ask(0, move |tier| tier.list(&folder))
+        self.ask(PATIENCE, move |tier| tier.list(&folder))
     }
 
     fn is_empty(&self) -> Result<bool, Failure> {
-        self.ask(0, |tier| tier.is_empty())
+        self.ask(PATIENCE, |tier| tier.is_empty())
     }
 
     fn may_be_unmounted(&self) -> bool {
@@ -102,7 +102,7 @@ impl Tier for Patient {
     }
 
     fn can_write(&self) -> Result<bool, Failure> {
-        self.ask(0, |tier| tier.can_write())
+        self.ask(PATIENCE, |tier| tier.can_write())
     }
 }
 

@@ -21,7 +21,9 @@ fn what_one_puts_another_finds_and_keeps() {
     }
     assert_eq!(ben.weights(&weights).as_deref(), Some(&b"many numbers"[..]));
     assert_eq!(ben.counters().from_shares, 200);
-    assert_eq!(ben.stats().unwrap().found_in.into_iter().collect::<Vec<_>>(), [(place, 200)]);
+    let mut stats = ben.stats_by(&[cache::FOUND_IN]).unwrap();
+    let found = stats.trainings_by.remove(cache::FOUND_IN).unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [(place, 200)]);
     // It is Ben's from now on, and not offered again.
     assert_eq!((report(&ben).put, report(&ben).found), (0, 200));
     drop((ada, ben));

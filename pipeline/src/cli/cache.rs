@@ -6,9 +6,10 @@ mod sample;
 mod share;
 mod verify;
 
-use cache::{Kind, PublicKey};
+use cache::{FOUND_IN, Kind, PRODUCER, PublicKey};
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use stages::echo::shown;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use super::given::path;
 use crate::error::Error;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
+use crate::person::PERSON;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -142,8 +144,10 @@ struct StatsJson {
     outgoing_to: BTreeMap<String, u64>,
     /// Trainings by the share that they were found in.
     found_in: BTreeMap<String, u64>,
-    /// Those of them that are signed, by the public key of their producer.
+    /// Those found in shares that are signed, by the public key of their producer.
     signed_by: BTreeMap<String, u64>,
+    /// Trainings by the person who made them.
+    made_by: BTreeMap<String, u64>,
     disk_bytes: u64,
 }
 
@@ -177,7 +181,9 @@ impl Cache {
 
 fn stats(global: &Global) -> Result<(), Error> {
     let store = global.open()?;
-    let stats = store.stats()?;
+    let mut stats = store.stats_by(&[FOUND_IN, PRODUCER, PERSON])?;
+    let mut by = |name| stats.trainings_by.remove(name).unwrap_or_default();
+    let (found_in, signed_by, made_by) = (by(FOUND_IN), by(PRODUCER), by(PERSON));
     warn(&store);
     let folder = global.folder()?.display().to_string();
     if global.json {
@@ -203,8 +209,9 @@ fn stats(global: &Global) -> Result<(), Error> {
             checkpoint_bytes: stats.checkpoint_bytes,
             outgoing: stats.outgoing.values().sum(),
             outgoing_to: stats.outgoing,
-            found_in: stats.found_in,
-            signed_by: stats.signed_by,
+            found_in,
+            signed_by,
+            made_by,
             disk_bytes: stats.disk_bytes,
         });
     }
@@ -220,11 +227,10 @@ fn stats(global: &Global) -> Result<(), Error> {
         ]);
     }
     let mut shares = String::new();
-    for (place, trainings) in &stats.found_in {
-        let _ = write!(shares, ", {} of the trainings found in {place}", format::count(*trainings));
-    }
-    for (producer, trainings) in &stats.signed_by {
-        let _ = write!(shares, ", {} of them signed by {producer}", format::count(*trainings));
+    for (counts, word) in [(&found_in, "found in"), (&made_by, "made by"), (&signed_by, "signed by")] {
+        for (whom, trainings) in counts {
+            let _ = write!(shares, ", {} of the trainings {word} {}", format::count(*trainings), shown(whom));
+        }
     }
     for (place, waiting) in &stats.outgoing {
         let _ = write!(shares, ", {} waiting for {place}", format::count(*waiting));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use stages::Genotype;
+use stages::config::MINUTES_MAX;
 use stages::path::user_path;
 
 use crate::encoding::decode;
@@ -22,6 +23,13 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
     let age = unit.and_then(|(number, seconds)| number.parse::<u64>().ok()?.checked_mul(seconds));
     age.map(Duration::from_secs)
         .ok_or_else(|| "is no age; give days, hours or minutes: 30d, 12h, 90m".to_owned())
+}
+
+/// Reads a number of minutes, fractions too.
+pub(super) fn minutes(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<f64>().ok().filter(|minutes| (0.0..=MINUTES_MAX).contains(minutes));
+    let time = number.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
+    time.ok_or_else(|| "is no number of minutes from 0 to 525600, a year".to_owned())
 }
 
 /// Reads a share in percent, with or without the sign.

@@ -49,9 +49,9 @@ impl Log {
                 output::result(&runs::nodes(run))
             };
         }
-        let shown = history.manifests().iter().take(self.limit);
+        let shown = &history.manifests()[..self.limit.min(history.manifests().len())];
         if global.json {
-            return output::json(&RunsJson { runs: shown.map(RunJson::of).collect() });
+            return output::json(&RunsJson { runs: shown.iter().map(RunJson::of).collect() });
         }
         if history.manifests().is_empty() {
             return output::result("no runs yet; begin with `pipeline run --target nas-search`");

@@ -13,6 +13,7 @@ use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
 use crate::nas;
 use crate::output::conditions::Conditions;
+use crate::output::{self, format};
 
 /// Flags that choose what a run is about.
 #[derive(Args)]
@@ -56,10 +57,13 @@ pub(super) struct Loaded {
 impl Settings {
     /// Reads configuration and images, and builds the graph.
     pub(super) fn load(&self) -> Result<Loaded, Error> {
-        let config = self.config()?;
+        let mut config = self.config()?;
+        let given = config.architectures.file.as_deref().map(given_architectures).transpose()?;
+        if let Some(genotypes) = &given {
+            config = config.with_architectures(genotypes.len()).map_err(Error::Input)?;
+        }
         let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
         nas::check(&config, &data).map_err(Error::Input)?;
-        let given = config.architectures.file.as_deref().map(given_architectures).transpose()?;
         let dag = nas::dag(&config, &data, given);
         let Config { train, checkpoint_interval, share, .. } = config;
         let conditions = Conditions::of(&data, train.scoring);
@@ -113,6 +117,11 @@ fn given_architectures(path: &Path) -> Result<Vec<Genotype>, Error> {
             genotypes.len()
         )));
     }
+    output::message(&format!(
+        "{} architectures of {}",
+        format::count(genotypes.len() as u64),
+        path.display()
+    ));
     Ok(genotypes)
 }
 

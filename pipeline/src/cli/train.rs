@@ -24,12 +24,13 @@ use super::Global;
 use super::data::load;
 use super::device::DeviceArgs;
 use super::folder::{finish_sharing, warn};
-use super::given::{genotype, path};
+use super::given::{genotype, minutes, path};
 use super::interrupt::stop_on_signal;
 use super::selection::Settings;
 use crate::engine::collector::{LOOK_EVERY, about};
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
+use crate::engine::sources::Origin;
 use crate::engine::trainings::{job_record, remembered_training};
 use crate::error::Error;
 use crate::local::size;
@@ -101,9 +102,22 @@ pub(crate) struct Train {
     /// End after so many steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_steps: Option<u64>,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
     /// Order of the images
     #[arg(long, value_enum, default_value = "shuffled")]
     order: OrderMode,
+}
+
+/// Flags about the checkpoints of a training that is remembered.
+#[derive(Args)]
+struct CheckpointArgs {
+    /// Minutes between checkpoints, which are kept at ends of epochs; 0 for each [default: the settings', else 1]
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    checkpoint_minutes: Option<Duration>,
+    /// Go on from a checkpoint, or end where there is none; without this one that is there is gone on from all the same
+    #[arg(long, conflicts_with_all = ["init_from", "dump_gradients", "max_steps", "order", "only_plan"])]
+    resume: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -175,6 +189,7 @@ impl Train {
             Some(config) => (config.train, config.checkpoint_interval, Some(config.share)),
             None => (TrainConfig::default(), CHECKPOINT_INTERVAL, None),
         };
+        let checkpoint_interval = self.checkpoints.checkpoint_minutes.unwrap_or(checkpoint_interval);
         train.seed = self.seed.unwrap_or(train.seed);
         match self.scoring {
             Some(ScoringMode::Published) => train.scoring = Scoring::Published,
@@ -213,17 +228,16 @@ impl Train {
         begun: Instant,
     ) -> Result<TrainReport, Error> {
         let key = job.key().map_err(Error::Stage)?;
-        if self.save.is_none()
-            && let Some(record) = store.get(&key)?
-            && let Some(finished) = remembered_report(&record, store)?
-        {
-            return Ok(finished);
-        }
         let stop = stop_on_signal()?;
         let _claim = match self.turn(job, &key, store, &stop)? {
             Turn::Own(claim) => claim,
             Turn::Done(finished) => return Ok(*finished),
         };
+        if self.checkpoints.resume && store.checkpoint(&key).is_none() {
+            let problem =
+                "finds no checkpoint of this training in the cache; leave it out to begin".to_owned();
+            return Err(Error::Flag { flag: "--resume", value: String::new(), problem });
+        }
         let losses = losses_key(key.digest())?;
         let finished = self.train(job, data, (size, begun), &Kept { store, key: &key, interval }, &stop)?;
         store.put(&job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?)?;
@@ -233,20 +247,24 @@ impl Train {
         Ok(finished)
     }
 
-    /// Claims the training. While another process has it, waits for what comes of it, unless weights are wanted, which are not
+    /// Looks the training up, and claims it. While another process has it, waits for what comes of it, unless weights are wanted, which are not
     /// remembered.
     fn turn(&self, job: &TrainingJob, key: &Key, store: &Store, stop: &AtomicBool) -> Result<Turn, Error> {
         let mut is_waiting = false;
+        let finished = |record: Option<Record>| match record {
+            Some(record) if self.save.is_none() => remembered_report(&record, store),
+            _ => Ok(None),
+        };
         loop {
+            if let Some(finished) = finished(store.get(key)?)? {
+                return Ok(Turn::Done(Box::new(finished)));
+            }
             if let Claim::Granted(claim) = store.claim(key, || about(&Job::Network(job.clone()))) {
                 // Whoever had the claim until now may have stored the result.
-                if self.save.is_none()
-                    && let Some(record) = store.get_latest(key)?
-                    && let Some(finished) = remembered_report(&record, store)?
-                {
-                    return Ok(Turn::Done(Box::new(finished)));
-                }
-                return Ok(Turn::Own(Some(claim)));
+                return Ok(match finished(store.get_latest(key)?)? {
+                    Some(finished) => Turn::Done(Box::new(finished)),
+                    None => Turn::Own(Some(claim)),
+                });
             }
             if self.save.is_some() {
                 return Ok(Turn::Own(None));
@@ -302,7 +320,7 @@ impl Train {
         match trained {
             Ok(TrainedWithOptions { trained, losses, unwritten }) => {
                 let first_step = observer.first_step.get().copied();
-                Ok(TrainReport { trained, loss: losses, cached: false, first_step, unwritten })
+                Ok(TrainReport { trained, loss: losses, origin: None, first_step, unwritten })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -344,7 +362,8 @@ fn remembered_report(record: &Record, store: &Store) -> Result<Option<TrainRepor
     let losses = store.get(&losses_key(record.key.digest())?)?;
     let loss = losses.and_then(|record| record.value().ok()).unwrap_or_default();
     let trained = remembered_training(record, result);
-    Ok(Some(TrainReport { trained, loss, cached: true, first_step: None, unwritten: None }))
+    let origin = Some(Origin::of(record));
+    Ok(Some(TrainReport { trained, loss, origin, first_step: None, unwritten: None }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.

@@ -31,8 +31,8 @@ pub(super) struct Collector<'a> {
     force: bool,
     jobs: &'a dyn JobList,
     sizes: Vec<Size>,
-    /// The claims of the jobs that this process has begun.
-    claims: Mutex<HashMap<usize, Claimed>>,
+    /// The jobs that this process has begun.
+    begun: Mutex<HashMap<usize, Begun>>,
     /// Jobs that other processes had claimed when their turn came.
     with_others: Mutex<Vec<usize>>,
     collected: Mutex<Collected>,
@@ -59,6 +59,13 @@ pub(super) struct Arrived {
     pub(super) stored: Stored,
 }
 
+/// A job that this process has begun.
+struct Begun {
+    _claim: Claimed,
+    /// There was a record of it, which cannot be used.
+    is_redone: bool,
+}
+
 /// Whose a job is.
 enum Turn {
     /// This process's, to run now.
@@ -78,8 +85,8 @@ impl<'a> Collector<'a> {
         jobs: &'a dyn JobList,
         sizes: Vec<Size>,
     ) -> Self {
-        let (claims, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { store, sources, progress, stop, force, jobs, sizes, claims, with_others, collected }
+        let (begun, with_others, collected) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { store, sources, progress, stop, force, jobs, sizes, begun, with_others, collected }
     }
 
     /// What came of the jobs. Claims that are left, of jobs that were stopped, are given up.
@@ -115,7 +122,7 @@ impl<'a> Collector<'a> {
     }
 
     fn turn(&self, job: usize) -> Turn {
-        if self.force || lock(&self.claims).contains_key(&job) {
+        if self.force || lock(&self.begun).contains_key(&job) {
             return Turn::Own;
         }
         // A job without a key, and a store that cannot be read now, are met again, with their reasons, when the result is
@@ -127,12 +134,11 @@ impl<'a> Collector<'a> {
         }
         let Claim::Granted(claim) = self.store.claim(key, || about(job)) else { return Turn::Others };
         // Whoever had the claim until now may have stored the result and given it up since.
-        if let Ok(Some(record)) = self.store.get_latest(key)
-            && let Some(stored) = read(self.store, job, &record, self.sources)
-        {
+        let record = self.store.get_latest(key).ok().flatten();
+        if let Some(stored) = record.as_ref().and_then(|record| read(self.store, job, record, self.sources)) {
             return Turn::Done(stored);
         }
-        lock(&self.claims).insert(number, claim);
+        lock(&self.begun).insert(number, Begun { _claim: claim, is_redone: record.is_some() });
         Turn::Own
     }
 
@@ -148,13 +154,14 @@ impl<'a> Collector<'a> {
 
     /// Stores a result; what later stages read of what is stored then.
     fn keep(&self, job: usize, finished: Finished<JobResult>) -> Result<Stored, Error> {
+        let is_redone = self.force || lock(&self.begun).get(&job).is_none_or(|begun| begun.is_redone);
         let job = &self.jobs.job(job);
         let key = &job.key().map_err(Error::Stage)?;
         let record = job_record(key.clone(), &finished)?;
         let stored = if self.force { self.store.supersede(&record) } else { self.store.put(&record) };
         let stored = stored.map_err(|source| Error::NotStored { source })?;
         let mut first = None;
-        if stored == PutOutcome::AlreadyPresent && !self.force {
+        if stored == PutOutcome::AlreadyPresent && !is_redone {
             self.progress.note(&format!("{}: another process has trained it too", job.subject()));
         }
         if stored == PutOutcome::Conflict {
@@ -168,7 +175,8 @@ impl<'a> Collector<'a> {
         // One that cannot be removed now is in nobody's way: the result is found first.
         let _ = self.store.forget_checkpoint(key);
         if let Some(first) = first {
-            return Ok(first);
+            // It ran here all the same.
+            return Ok(Stored { origin: None, ..first });
         }
         self.sources.trained_on(&finished.device);
         Ok(Stored { summary: finished.result.summary(key), elapsed_ms: finished.elapsed_ms, origin: None })
@@ -258,7 +266,7 @@ impl Events for Collector<'_> {
             }
         }
         // After it was stored, so that whoever claims it next finds it.
-        lock(&self.claims).remove(&job);
+        lock(&self.begun).remove(&job);
     }
 }
 

@@ -194,10 +194,13 @@ impl History {
     /// When the folder cannot be read.
     pub(crate) fn fetch(store: &Store) -> Result<(), Error> {
         let own: HashSet<Digest> = store.digests(Kind::Manifest, "")?.into_iter().collect();
-        let shared = store.shared_digests(Kind::Manifest, "");
-        for id in shared.iter().filter(|id| !own.contains(id)).take(READ_MAX) {
+        let mut found = 0;
+        for id in store.shared_digests(Kind::Manifest, "").iter().filter(|id| !own.contains(id)) {
             // One that is found is kept.
-            store.get_digest(Kind::Manifest, id)?;
+            found += usize::from(store.get_digest(Kind::Manifest, id)?.is_some());
+            if found == READ_MAX {
+                break;
+            }
         }
         Ok(())
     }
@@ -252,7 +255,7 @@ impl History {
         }
     }
 
-    /// The newest entry for a node whose key was known, and the run that it is from.
+    /// The newest entry for a node whose key was known, and the run that it is from: one of this folder, where there is one.
     pub(crate) fn latest<'a>(&'a self, node: &'a str) -> Option<(&'a Manifest, &'a NodeEntry)> {
         self.entries(node).next()
     }
@@ -267,7 +270,9 @@ impl History {
     }
 
     fn entries<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a Manifest, &'a NodeEntry)> {
-        self.manifests.iter().filter_map(move |manifest| {
+        // What a colleague ran last is nothing that this folder has changed since.
+        let of = move |is_foreign| self.manifests.iter().filter(move |run| run.is_foreign == is_foreign);
+        of(false).chain(of(true)).filter_map(move |manifest| {
             let entry = manifest.node(node)?;
             entry.key.is_some().then_some((manifest, entry))
         })

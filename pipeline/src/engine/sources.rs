@@ -2,10 +2,12 @@
 //! them and in which share they were found.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use cache::Record;
 use serde::Serialize;
+use stages::echo::shown;
 
 use super::trainings::{DEVICE, lock};
 use crate::person::PERSON;
@@ -21,8 +23,20 @@ pub(crate) struct Origin {
     producer: Option<String>,
 }
 
+impl fmt::Display for Origin {
+    /// ` (found in …, by …)`, as far as it is not made with this cache folder.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(place) = &self.found_in else { return Ok(()) };
+        write!(f, " (found in {}", shown(place))?;
+        if let Some(person) = &self.person {
+            write!(f, ", by {}", shown(person))?;
+        }
+        f.write_str(")")
+    }
+}
+
 impl Origin {
-    pub(super) fn of(record: &Record) -> Self {
+    pub(crate) fn of(record: &Record) -> Self {
         let said = |name| record.provenance.get(name).cloned();
         Self { found_in: said(cache::FOUND_IN), person: said(PERSON), producer: said(cache::PRODUCER) }
     }

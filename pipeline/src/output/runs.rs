@@ -81,8 +81,8 @@ fn failed(run: &Manifest) -> Vec<&str> {
 }
 
 /// A line each.
-pub(crate) fn list<'a>(runs: impl Iterator<Item = &'a Manifest>) -> Table {
-    let headings = [
+pub(crate) fn list(runs: &[Manifest]) -> Table {
+    let mut headings = vec![
         ("run", Align::Left),
         ("started (UTC)", Align::Left),
         ("target", Align::Left),
@@ -91,9 +91,13 @@ pub(crate) fn list<'a>(runs: impl Iterator<Item = &'a Manifest>) -> Table {
         ("cached", Align::Right),
         ("time", Align::Right),
     ];
+    let tells_people = runs.iter().any(|run| run.is_foreign);
+    if tells_people {
+        headings.push(("by", Align::Left));
+    }
     let mut table = Table::new(&headings, 0);
     for run in runs {
-        table.row(vec![
+        let mut row = vec![
             run.short_id(),
             format::moment(run.started_unix_ms),
             run.target.clone(),
@@ -101,7 +105,11 @@ pub(crate) fn list<'a>(runs: impl Iterator<Item = &'a Manifest>) -> Table {
             format::count(run.trainings.run),
             format::count(run.trainings.cached),
             format::duration(run.elapsed_ms),
-        ]);
+        ];
+        if tells_people {
+            row.push(run.person.as_deref().map_or_else(String::new, shown));
+        }
+        table.row(row);
     }
     table
 }

@@ -8,6 +8,7 @@ use stages::train::{Divergence, FinishedTraining, TrainingJob};
 
 use super::conditions::{Conditions, scored_on};
 use super::format;
+use crate::engine::sources::Origin;
 use crate::error::Error;
 
 /// A training, new or remembered.
@@ -15,7 +16,8 @@ pub(crate) struct TrainReport {
     pub(crate) trained: FinishedTraining,
     /// Loss of each step; none where they were not kept.
     pub(crate) loss: Vec<f32>,
-    pub(crate) cached: bool,
+    /// Where it was found; none where it was trained just now.
+    pub(crate) origin: Option<Origin>,
     /// From the start of the command until its first step was done, if one was.
     pub(crate) first_step: Option<Duration>,
     /// Why a file that was asked for is not there.
@@ -42,6 +44,8 @@ struct TrainJson<'a> {
     parameters: u64,
     mult_adds: u64,
     cached: bool,
+    /// Where it was found; none where it was trained just now.
+    origin: Option<Origin>,
     device: &'a str,
 }
 
@@ -54,7 +58,7 @@ pub(crate) fn print(
     steps: u64,
     json: bool,
 ) -> Result<(), Error> {
-    let TrainReport { trained, loss, cached, first_step, .. } = report;
+    let TrainReport { trained, loss, origin, first_step, .. } = report;
     let result = &trained.result;
     let divergence = result.divergence();
     if json {
@@ -71,7 +75,8 @@ pub(crate) fn print(
             first_step_seconds: first_step.map(|time| time.as_secs_f64()),
             parameters: result.parameters,
             mult_adds: result.mult_adds,
-            cached,
+            cached: origin.is_some(),
+            origin,
             device: &trained.device,
         });
     }
@@ -84,7 +89,8 @@ pub(crate) fn print(
             scored_on(job.scoring)
         ),
     };
-    let source = if cached { "from the cache, trained" } else { "trained" };
+    let source =
+        origin.map_or_else(|| "trained".to_owned(), |origin| format!("from the cache{origin}, trained"));
     let key = key.map_or_else(String::new, |key| format!("\n  key         {key}"));
     super::result(&format!(
         "{}\n  {}\n  {accuracy}\n  network     {}, {} an image\n  loss        {}\n  \

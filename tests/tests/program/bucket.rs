@@ -86,14 +86,13 @@ fn bucket_people_who_begin_together_share_the_work() {
     assert!(runs.iter().all(|run| run.result == expected.result));
 }
 
-/// Of 1 of two puts that race on the condition that a name is free, the second is refused, as the services do it that keep such
-/// conditions.
+/// A server that keeps the condition that a name is free: of two puts that race, the second is refused.
 fn keeping_conditions() -> Server {
     let taken = Mutex::new(std::collections::HashSet::new());
     Server::meddling(move |asked| {
         let mut taken = taken.lock().unwrap();
         match asked.method {
-            "DELETE" => drop(taken.remove(asked.path)),
+            "DELETE" => assert!(taken.remove(asked.path), "only what was put is removed: {}", asked.path),
             "PUT" if !taken.insert(asked.path.to_owned()) && asked.is_conditional => {
                 return Answer::Error(412, "PreconditionFailed");
             }

@@ -76,6 +76,41 @@ fn a_killed_training_goes_on_from_its_last_epoch() {
     Sandbox::new().killed_behind_a_checkpoint(&long);
 }
 
+#[test]
+fn a_training_alone_that_is_killed_again_and_again_has_the_bits_of_an_unbroken_one() {
+    let arguments = [
+        "train",
+        "--genotype=DARTS_V2",
+        "--budget=BPE-1,epochs=8,layers=3,channels=2,image_size=8",
+        "--device=cpu",
+        "--checkpoint-minutes=0",
+        "--save=weights.safetensors",
+    ];
+    let weights = |sandbox: &Sandbox| std::fs::read(sandbox.path("weights.safetensors")).unwrap();
+    let (unbroken, broken) = (Sandbox::new(), Sandbox::new());
+    let begun = Instant::now();
+    unbroken.program(&arguments).succeeded();
+    let elapsed_ms = begun.elapsed().as_millis() as u64;
+    let resume = [&arguments[..], &["--resume"]].concat();
+    let none = broken.program(&resume);
+    assert!(none.code == Some(2) && none.stderr.contains("finds no checkpoint"), "{}", none.stderr);
+    let mut random = Random(7);
+    for _ in 0..20 {
+        let mut child = broken.command(&arguments).spawn().unwrap();
+        thread::sleep(Duration::from_millis(random.below(elapsed_ms / 2)));
+        child.kill().unwrap();
+        Ran::of(child.wait_with_output().unwrap());
+    }
+    let last = if broken.files("checkpoints").is_empty() { &arguments[..] } else { &resume };
+    let ran = broken.program(last).succeeded();
+    assert!(!ran.stderr.contains("begins anew"), "{}", ran.stderr);
+    assert!(weights(&broken) == weights(&unbroken));
+    assert_eq!(broken.files("checkpoints"), Vec::<std::path::PathBuf>::new());
+    for wrong in ["--checkpoint-minutes=-1", "--checkpoint-minutes=often", "--checkpoint-minutes=1e9"] {
+        assert_eq!(broken.program(&[&arguments[..4], &[wrong]].concat()).code, Some(2));
+    }
+}
+
 /// Starts a long run, waits until it trains and sends it a signal; what it said and how it ended.
 fn interrupted_by(name: &str, sandbox: &Sandbox) -> Ran {
     let mut child = sandbox.start(&["--set=full.epochs=200", "--set=data.train_images=2000"]);

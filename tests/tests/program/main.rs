@@ -8,6 +8,7 @@ mod damage;
 mod death;
 mod devices;
 mod diverging;
+#[cfg(target_os = "linux")]
 mod hosts;
 mod housekeeping;
 mod inputs;

@@ -48,10 +48,17 @@ fn architectures_of_a_file_take_the_place_of_random_ones() {
         sandbox.program(&Sandbox::run_arguments(&[&set, more].concat()))
     };
     // The same ones are not trained again.
-    assert_eq!(run(&["--target=evaluate@full"]).summary().run, 0);
+    let same = run(&["--target=evaluate@full"]).summary();
+    assert_eq!((same.run, same.cached), (0, 3));
+    assert!(same.stderr.contains("3 architectures of table.csv"), "{}", same.stderr);
     let last = table.trim_end().rfind('\n').unwrap();
     sandbox.write("table.csv", &table[..=last]);
-    assert_eq!(run(&["--target=train@full"]).summary().run, 0);
+    let two = run(&["--target=train@full"]).summary();
+    assert_eq!((two.run, two.cached), (0, 2));
+    let other = drawn[0].as_str().unwrap().replace("_3x3', 0)", "_5x5', 0)").replace("pool_5x5", "pool_3x3");
+    sandbox.write("table.csv", format!("{}9,{other}\n", &table[..=last]));
+    let more = run(&["--target=train@full"]).summary();
+    assert_eq!((more.run, more.cached), (1, 2), "{other}");
     for (text, said) in [
         (&*table.repeat(2), "each architecture once"),
         ("arch,genotype\n", "expected `Genotype("),

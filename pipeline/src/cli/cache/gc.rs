@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use stages::supernet::one_shot::OneShotResult;
 
-use super::remove::{moment_before, resolve};
+use super::remove::{moment_before, refuse_others, resolve};
 use crate::cli::Global;
 use crate::cli::folder::warn;
 use crate::cli::given::{age, size};
@@ -49,13 +49,6 @@ struct Spare {
     digest: Digest,
     bytes: u64,
     weights: Vec<Digest>,
-}
-
-fn refuse_others(store: &Store) -> Result<(), Error> {
-    if store.is_at_work_elsewhere() {
-        return Err(Error::AtWork { folder: store.path().to_path_buf() });
-    }
-    Ok(())
 }
 
 impl Gc {

@@ -97,14 +97,26 @@ struct ForgottenJson {
 
 /// Deletes what waits for a share.
 fn forget_outgoing(global: &Global, store: &Store, place: &Path) -> Result<(), Error> {
-    let forgotten = store.forget_outgoing(place)?;
+    refuse_others(store)?;
+    let Some(forgotten) = store.forget_outgoing(place)? else {
+        let waiting: Vec<String> = store.stats()?.outgoing.into_keys().collect();
+        let problem = format!(
+            "is no share that anything waits for; {}",
+            if waiting.is_empty() {
+                "nothing waits".to_owned()
+            } else {
+                format!("something does for {}", waiting.join(", "))
+            }
+        );
+        return Err(Error::Flag { flag: "--outgoing", value: place.display().to_string(), problem });
+    };
     warn(store);
     if global.json {
         return output::json(&ForgottenJson { forgotten });
     }
     output::result(&format!(
-        "{} no longer waiting for {}; what is in the cache stays",
-        format::plural(forgotten, "record"),
+        "{} no longer waiting for {}; the records and weights themselves stay in the cache",
+        format::plural(forgotten, "object"),
         place.display()
     ))
 }
@@ -113,6 +125,14 @@ fn forget_outgoing(global: &Global, store: &Store, place: &Path) -> Result<(), E
 pub(super) fn moment_before(age: Duration) -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     now.saturating_sub(age).as_millis() as u64
+}
+
+/// Refuses to clear away what others may be at work with.
+pub(super) fn refuse_others(store: &Store) -> Result<(), Error> {
+    if store.is_at_work_elsewhere() {
+        return Err(Error::AtWork { folder: store.path().to_path_buf() });
+    }
+    Ok(())
 }
 
 /// The one record that is meant.

@@ -42,14 +42,20 @@ fn bucket_that_forbids_is_done_without() {
 fn bucket_that_is_full_is_read_all_the_same() {
     let server = Server::start();
     let first = run(&Sandbox::new(), server.address, &[]);
-    let full = Server::over(server.stop().0, |asked| match asked.method {
-        "PUT" => Answer::Error(507, "XMinioStorageFull"),
-        _ => Answer::Usual,
-    });
-    let second = run(&Sandbox::new(), full.address, &["--set=architectures.count=4"]);
-    assert!(said(&second, "found") > 0 && said(&second, "waiting") > 0, "{}", second.json);
-    assert!(second.run > 0 && second.run < first.run, "{} of {}", second.run, first.run);
-    assert_eq!(second.stderr.matches("has no room").count(), 1, "{}", second.stderr);
+    let mut folder = server.stop().0;
+    for (status, code) in
+        [(507, "XMinioStorageFull"), (403, "QuotaExceeded"), (400, "XMinioAdminBucketQuotaExceeded")]
+    {
+        let full = Server::over(folder, move |asked| match asked.method {
+            "PUT" => Answer::Error(status, code),
+            _ => Answer::Usual,
+        });
+        let second = run(&Sandbox::new(), full.address, &["--set=architectures.count=4"]);
+        assert!(said(&second, "found") > 0 && said(&second, "waiting") > 0, "{}", second.json);
+        assert!(second.run > 0 && second.run < first.run, "{} of {}", second.run, first.run);
+        assert_eq!(second.stderr.matches("has no room").count(), 1, "{}", second.stderr);
+        folder = full.stop().0;
+    }
 }
 
 /// What a service says to a person whose clock is a day off.
@@ -110,6 +116,19 @@ fn dripping() -> SocketAddr {
         }
     });
     address
+}
+
+#[test]
+fn bucket_that_hangs_after_its_stamp_is_done_without() {
+    let server = Server::meddling(|asked| {
+        let is_record = asked.method == "GET" && asked.path.contains("/training/");
+        if is_record { Answer::Later(Duration::from_secs(120)) } else { Answer::Usual }
+    });
+    let begun = Instant::now();
+    let run = run(&Sandbox::new(), server.address, &[]);
+    assert_eq!((run.run, &run.result), (alone().0, &alone().1));
+    assert_eq!(run.stderr.matches("it takes longer than").count(), 1, "{}", run.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(75), "{:?}", begun.elapsed());
 }
 
 #[test]
