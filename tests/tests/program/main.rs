@@ -8,12 +8,15 @@ mod damage;
 mod death;
 mod devices;
 mod diverging;
+mod exporting;
 mod housekeeping;
 mod inputs;
 mod limits;
 mod memory;
 mod nonsense;
 mod one_shot;
+#[path = "../parity/onnx.rs"]
+mod onnx;
 mod published;
 mod replacing;
 mod running;
