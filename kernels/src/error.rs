@@ -46,6 +46,16 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// Something of a network has no place in a file of another format.
+    #[error("{op} `{name}` cannot be written to a file: {problem}")]
+    NotExported {
+        /// Operation.
+        op: &'static str,
+        /// Name of the layer.
+        name: String,
+        /// Why, and what to do.
+        problem: String,
+    },
     /// The loss stopped being a number.
     #[error(
         "the loss is not finite at step {step} (epoch {epoch}); lower the learning rate or use float_bits = 32"

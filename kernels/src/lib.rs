@@ -16,6 +16,7 @@ mod graph;
 mod limits;
 mod lock;
 mod measure;
+mod onnx;
 mod ops;
 mod optimiser;
 mod preprocess;
@@ -40,6 +41,7 @@ pub use gpu::{PACKED, prepare_software_driver};
 pub use graph::{Concat, Cost, Graph, ValueId};
 pub use limits::Limit;
 pub use measure::{OperationTime, operation_times};
+pub use onnx::OnnxSettings;
 pub use ops::{ConvSpec, DepthwiseSpec, Draw, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
 pub use optimiser::{GroupSettings, Optimiser};
 pub use preprocess::{ImageSet, Preprocess};
@@ -52,4 +54,5 @@ pub use state::{NormInit, State};
 pub use step::{
     DIFFERENTIATIONS, Difference, Group, Norm, Part, RunningStatistics, Scale, Step, Unrolled, Vector,
 };
+pub use tensors::Weights;
 pub use trainer::{Epoch, Trainer};

@@ -154,10 +154,15 @@ impl State {
         layout: &ParameterLayout,
     ) -> Result<Vec<String>, Error> {
         let (tensors, notes) = tensors::load(path, &self.tensors(tables, layout), former)?;
-        for (name, (_, values)) in &tensors {
+        self.replace(&tensors, tables, layout);
+        Ok(notes)
+    }
+
+    /// Replaces tensors by others of the same names and shapes.
+    pub(crate) fn replace(&mut self, tensors: &Tensors, tables: &Tables, layout: &ParameterLayout) {
+        for (name, (_, values)) in tensors {
             self.set(name, values, tables, layout);
         }
-        Ok(notes)
     }
 
     fn set(&mut self, name: &str, values: &[f32], tables: &Tables, layout: &ParameterLayout) {

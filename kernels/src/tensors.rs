@@ -13,6 +13,23 @@ use crate::file;
 /// Tensors by name: shape, and values in row-major order.
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
+/// What to do with any other.
+const NO_TENSORS: &str = "; give one that `train --save` or safetensors.torch.save_file wrote";
+
+/// Weights and running statistics of a network, apart from any training ([`Graph::weights`](crate::Graph::weights)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights(pub(crate) Tensors);
+
+impl Weights {
+    /// The bytes of a safetensors file with them.
+    ///
+    /// # Errors
+    /// When there are more than such a file can hold.
+    pub fn safetensors(&self) -> Result<Vec<u8>, Error> {
+        serialized(&self.0).map_err(|problem| Error::TensorFile { path: "weights".to_owned(), problem })
+    }
+}
+
 /// What PyTorch puts into the names of a network that it wrapped, and who does.
 const WRAPPERS: [(&str, &str); 2] = [("module", "DataParallel"), ("_orig_mod", "torch.compile")];
 
@@ -23,9 +40,8 @@ const COUNTER: &str = ".num_batches_tracked";
 const PICKLED: &str =
     "; it was written by torch.save: write it with safetensors.torch.save_file(network.state_dict(), …)";
 
-/// Writes tensors as a file, whole or not at all.
-pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<(), Error> {
-    let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
+/// The bytes of a file of tensors.
+fn serialized(tensors: &Tensors) -> Result<Vec<u8>, String> {
     let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
@@ -36,9 +52,14 @@ pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<(), Error> {
             TensorView::new(Dtype::F32, (*shape).clone(), data).map(|view| (name.as_str(), view))
         })
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem(error.to_string()))?;
-    let bytes = safetensors::serialize(views, None).map_err(|error| problem(error.to_string()))?;
-    file::write(path, &bytes)
+        .map_err(|error| error.to_string())?;
+    safetensors::serialize(views, None).map_err(|error| error.to_string())
+}
+
+/// Writes tensors as a file, whole or not at all.
+pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<(), Error> {
+    let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
+    file::write(path, &serialized(tensors).map_err(problem)?)
         .map_err(|source| Error::Unwritten { path: path.display().to_string(), source: source.into() })
 }
 
@@ -52,10 +73,11 @@ pub(crate) fn load(
     former: &dyn Fn(&str) -> String,
 ) -> Result<(Tensors, Vec<String>), Error> {
     let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
-    let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| problem(format!("cannot be read: {error}; give a safetensors file")))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| {
         let is_pickled = bytes.starts_with(b"PK") || bytes.starts_with(&[0x80, 0x02]);
-        let advice = if is_pickled { PICKLED } else { "" };
+        let advice = if is_pickled { PICKLED } else { NO_TENSORS };
         problem(format!("is not a safetensors file: {error}{advice}"))
     })?;
     let (names, mut notes) = names(file.names(), expected, former).map_err(problem)?;
@@ -63,11 +85,15 @@ pub(crate) fn load(
     let mut widened = 0;
     for (name, (shape, _)) in expected {
         let view = names.get(name).and_then(|name| file.tensor(name).ok());
-        let view = view.ok_or_else(|| problem(missing(name)))?;
+        let view = view.ok_or_else(|| {
+            let others = expected.keys().filter(|other| *other > name && !names.contains_key(*other));
+            problem(missing(name, others.count()))
+        })?;
         if view.shape() != shape.as_slice() {
             let found = view.shape();
             return Err(problem(format!(
-                "tensor `{name}` is of shape {found:?}, expected {shape:?}; check the genotype and the budget"
+                "tensor `{name}` is of shape {found:?}, expected {shape:?}; check the genotype, the budget and the \
+                 data"
             )));
         }
         let values = values(&view).ok_or_else(|| {
@@ -141,8 +167,10 @@ fn unknown_name(name: &str, expected: &Tensors) -> String {
     }
 }
 
-fn missing(name: &str) -> String {
-    format!("tensor `{name}` is missing; check the genotype and the budget's layers")
+/// The first of the names that are missing, and how many more are.
+fn missing(name: &str, more: usize) -> String {
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    format!("tensor `{name}` is missing{more}; check the genotype and the budget's layers")
 }
 
 /// The values of a tensor of floating-point numbers that fit into 32 bits.

@@ -17,7 +17,7 @@ use crate::program::{Mode, Tables};
 use crate::shape::Shape;
 use crate::state::{Moments, ParameterLayout, State, parameter_tensors};
 use crate::step::{Group, Part, Step, Vector, VectorWork};
-use crate::tensors::save;
+use crate::tensors::{Tensors, Weights, save};
 
 /// Checks that everything fits together, and makes the programs.
 pub(crate) fn setup(
@@ -309,6 +309,27 @@ impl Trainer {
         self.backend.set_state(&state)?;
         self.updates.fill(0);
         Ok(notes)
+    }
+
+    /// Replaces weights and running statistics by those that [`Graph::weights`] read, and clears what optimisers keep.
+    ///
+    /// # Errors
+    /// When they are those of another network, or the device fails.
+    pub fn set_weights(&mut self, Weights(tensors): &Weights) -> Result<(), Error> {
+        let mut state = self.backend.state()?;
+        let own = state.tensors(&self.tables, &self.layout);
+        let shapes = |tensors: &Tensors| -> Vec<(String, Vec<usize>)> {
+            tensors.iter().map(|(name, (shape, _))| (name.clone(), shape.clone())).collect()
+        };
+        if shapes(&own) != shapes(tensors) {
+            let problem =
+                "they are those of another network; read them with the graph of this one".to_owned();
+            return Err(Error::BadSize { op: "weights", name: "tensors".to_owned(), problem });
+        }
+        state.replace(tensors, &self.tables, &self.layout);
+        self.backend.set_state(&state)?;
+        self.updates.fill(0);
+        Ok(())
     }
 
     /// All that the training needs to go on as if it had not stopped.

@@ -78,6 +78,8 @@ pub(crate) enum Error {
         "{source}; another folder for the cache can be given by --cache DIR, or by NAS_CACHE in the environment"
     )]
     CacheFolder { source: cache::Error },
+    #[error("cannot write {}: {source}; nothing was exported", shown(path.display()))]
+    Unwritten { path: PathBuf, source: std::io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
     #[error(
@@ -174,6 +176,14 @@ impl Error {
             other => other,
         };
         Self::Node { node: node.to_owned(), source }
+    }
+
+    /// An error of a stage where only what a person gave can be wrong.
+    pub(crate) fn of_input(error: stages::Error) -> Self {
+        match error {
+            stages::Error::Network(_) => Self::Stage(error),
+            _ => Self::Input(error),
+        }
     }
 
     /// Of two things, or more, that begin with the same digits.

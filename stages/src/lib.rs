@@ -8,6 +8,8 @@ pub mod config;
 pub mod cover;
 pub mod data;
 pub mod echo;
+pub mod evaluation;
+pub mod export;
 pub mod forest;
 pub mod genotype;
 pub mod hyperparameter;

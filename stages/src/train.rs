@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::recipe::{Recipe, Scoring};
 use crate::{Budget, Error, Genotype};
 
-pub(crate) use self::inputs::{TRAIN, TrainerInputs, image_sets, learnt_and_scored, settings};
+pub(crate) use self::inputs::{TEST, TRAIN, TrainerInputs, image_sets, learnt_and_scored, settings};
 pub use self::run::{Order, TrainOptions, TrainedWithOptions, memory_plan, train, train_with};
 
 /// Version of what a training with so many bits computes. It is part of every key: raise it when the same job would give

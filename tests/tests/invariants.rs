@@ -92,6 +92,11 @@ fn only_the_gpu_backend_knows_wgpu() {
 }
 
 #[test]
+fn only_the_writer_of_onnx_files_knows_their_encoding() {
+    only_in(|source| source.is_under("kernels/src/onnx/"), &["prost::"]);
+}
+
+#[test]
 fn only_the_cache_knows_its_database_and_one_module_its_codec() {
     only_in(|source| source.is_under("cache/src/"), &["rocksdb::"]);
     only_in(|source| source.path == "cache/src/codec.rs", &["bincode::"]);
@@ -140,7 +145,7 @@ fn runtime() -> Vec<Source> {
 
 #[test]
 fn machines_know_no_operation_by_name() {
-    const MACHINES: [&str; 5] = ["program/", "graph/", "cpu/", "gpu/", "reference/"];
+    const MACHINES: [&str; 6] = ["program/", "graph/", "onnx/", "cpu/", "gpu/", "reference/"];
     let runtime = rust_sources().into_iter().filter(|source| source.is_under("kernels/src/"));
     let (operations, others): (Vec<_>, Vec<_>) =
         runtime.partition(|source| source.is_under("kernels/src/ops/"));
@@ -198,7 +203,7 @@ fn parts_of_the_runtime_import_each_other_one_way() {
 /// Files of a machine, or of what is described to it, but the ones that put it together.
 #[test]
 fn files_of_a_part_import_each_other_one_way() {
-    for part in ["cpu", "gpu", "graph", "program"] {
+    for part in ["cpu", "gpu", "graph", "onnx", "program"] {
         let folder = format!("kernels/src/{part}/");
         let name = |path: &str| path.trim_start_matches(&folder).split('/').next().map(str::to_owned);
         let files: Vec<_> = runtime()

@@ -7,6 +7,7 @@
 mod call;
 mod check;
 mod cost;
+mod export;
 mod operation;
 mod tape;
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::tape::Tape;
+use crate::onnx::Export;
 use crate::program::{Input, Mixed, NormId, ParamId, Tensor};
 
-/// One operation of a graph: what it reads and writes, what it costs, and its calls.
-pub(crate) trait Operation: fmt::Debug + Send + Sync {
+/// One operation of a graph: what it reads and writes, what it costs, its calls, and how a file describes it.
+pub(crate) trait Operation: Export + fmt::Debug + Send + Sync {
     /// The values that it reads.
     fn inputs(&self) -> Vec<Input>;
 

@@ -5,7 +5,9 @@ mod cache;
 mod data;
 mod device;
 mod devices;
+mod evaluate;
 mod explain;
+mod export;
 mod folder;
 mod given;
 mod graph;
@@ -21,6 +23,7 @@ mod share;
 mod status;
 mod strategies;
 mod train;
+mod trained;
 
 use std::path::PathBuf;
 
@@ -79,6 +82,8 @@ enum Command {
     /// Say why a node is stale: which field of its key changed, and both values
     Explain(explain::Explain),
     Train(train::Train),
+    Evaluate(evaluate::Evaluate),
+    Export(export::Export),
     Bench(bench::Bench),
     Rank(rank::Rank),
     Importance(importance::Importance),
@@ -104,6 +109,8 @@ impl Cli {
             Command::Log(command) => command.run(global),
             Command::Explain(command) => command.run(global),
             Command::Train(command) => command.run(global),
+            Command::Evaluate(command) => command.run(global),
+            Command::Export(command) => command.run(global),
             Command::Bench(command) => command.run(global),
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),

@@ -3,6 +3,8 @@
 pub(crate) mod bench;
 pub(crate) mod conditions;
 mod diverged;
+pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod format;
 pub(crate) mod graph;
 pub(crate) mod importance;

@@ -247,6 +247,16 @@ fn nasnet_a(graph: &mut Graph, image: ValueId) -> Result<ValueId, Error> {
     Ok(graph.relu(maps[1]))
 }
 
+/// All of them by name.
+pub(crate) const NETWORKS: [(&str, Features); 6] = [
+    ("resnet-18", resnet_18),
+    ("se-resnet", se_resnet),
+    ("densenet", densenet),
+    ("mobilenet-v2", mobilenet_v2),
+    ("shufflenet-v2", shufflenet_v2),
+    ("nasnet-a", nasnet_a),
+];
+
 on_each_device! { hold_handmade:
     resnet_18("resnet-18", super::resnet_18)
     se_resnet("se-resnet", super::se_resnet)

@@ -1,12 +1,14 @@
 //! Training steps against the reference in binary64: loss, gradients, weights, running statistics and evaluation after one
-//! step, and the loss of twenty, on the native backend and on Vulkan without a GPU.
+//! step, and the loss of twenty, on the native backend and on Vulkan without a GPU. And exported networks against their own.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod convolutions;
+mod exported;
 mod generator;
 mod golden;
 mod handmade;
 mod loss;
+mod onnx;
 mod search_steps;
 mod supernet;
 

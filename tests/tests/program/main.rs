@@ -8,6 +8,7 @@ mod damage;
 mod death;
 mod devices;
 mod diverging;
+mod exporting;
 #[cfg(target_os = "linux")]
 mod hosts;
 mod housekeeping;
@@ -16,6 +17,8 @@ mod limits;
 mod memory;
 mod nonsense;
 mod one_shot;
+#[path = "../parity/onnx.rs"]
+mod onnx;
 mod published;
 mod replacing;
 mod running;

@@ -10,7 +10,7 @@ use crate::nonsense::refused;
 use crate::sandbox::{Ran, Sandbox};
 
 /// Rewrites a file of tensors: another name or none for each, and its bytes and type.
-fn rewrite(
+pub(crate) fn rewrite(
     from: &Path,
     to: &Path,
     name: impl Fn(&str) -> String,
@@ -31,7 +31,7 @@ fn notes(ran: &Ran) -> String {
     ran.stderr.lines().filter(|line| !line.starts_with("training: ")).collect::<Vec<_>>().join("\n")
 }
 
-fn as_they_are(_: &str, bytes: &[u8]) -> (Dtype, Vec<u8>) {
+pub(crate) fn as_they_are(_: &str, bytes: &[u8]) -> (Dtype, Vec<u8>) {
     (Dtype::F32, bytes.to_vec())
 }
 

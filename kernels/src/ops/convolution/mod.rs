@@ -34,6 +34,7 @@ mod build;
 mod calls;
 mod cpu;
 mod gpu;
+mod onnx;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

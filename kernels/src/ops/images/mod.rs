@@ -3,6 +3,7 @@
 
 mod cpu;
 mod gpu;
+mod onnx;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

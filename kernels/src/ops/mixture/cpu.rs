@@ -2,7 +2,7 @@
 
 use super::dirichlet::{self, Counter, Share};
 use super::guarded::Guarded;
-use super::{Backward, Draw, Softmax, Weights, gumbel, largest};
+use super::{Backward, Draw, MixtureWeights, Softmax, gumbel, largest};
 use crate::cpu::{Context, Element, Isa, Kernel, Memory, Piece, RunKernel, Simd, Sizes, Split, Unit};
 use crate::program::WorkspaceId;
 
@@ -63,7 +63,7 @@ impl Kernel for Softmax {
 impl Softmax {
     /// What the softmax of a row is of, whose numbers are `from`, from number `at` on.
     fn logits(&self, cx: &Context<'_>, at: usize, from: &[f32]) -> Vec<f64> {
-        let Weights { mixture, .. } = self.op;
+        let MixtureWeights { mixture, .. } = self.op;
         let Some(&image) = cx.batch.first().filter(|_| self.is_drawn) else {
             return from.iter().map(|&a| f64::from(a)).collect();
         };

@@ -13,6 +13,7 @@ mod cpu;
 mod dirichlet;
 mod gpu;
 mod guarded;
+mod onnx;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -60,7 +61,7 @@ const NUMBERS_MAX: usize = 1 << 16;
 pub struct Mixture(MixtureId);
 
 #[derive(Clone, Copy, Debug)]
-struct Weights {
+struct MixtureWeights {
     mixture: MixtureId,
     param: ParamId,
     softmax: WorkspaceId,
@@ -68,7 +69,7 @@ struct Weights {
     draw: Option<Draw>,
 }
 
-impl Weights {
+impl MixtureWeights {
     /// Where it lies behind the weights that terms are multiplied by, in a mixture of so many, what their gradients are
     /// multiplied by: the concrete weights of one-hot ones, the slopes of a Dirichlet draw; of others the weights
     /// themselves.
@@ -83,16 +84,16 @@ impl Weights {
 /// The weights of a step, softmaxes or shares; gradients of terms that the loss does not depend on stay the zeros that are put here.
 #[derive(Debug)]
 struct Softmax {
-    op: Weights,
+    op: MixtureWeights,
     /// Whether there is noise, and a temperature.
     is_drawn: bool,
 }
 
 /// The gradient of what the softmax is of, from all terms.
 #[derive(Debug)]
-struct Backward(Weights);
+struct Backward(MixtureWeights);
 
-impl Operation for Weights {
+impl Operation for MixtureWeights {
     fn inputs(&self) -> Vec<Input> {
         Vec::new()
     }
@@ -124,7 +125,7 @@ impl Declare for Softmax {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let Weights { softmax: weights, partials, .. } = self.op;
+        let MixtureWeights { softmax: weights, partials, .. } = self.op;
         let list = Accesses::default().reads(Resource::Parameters).writes(Resource::Workspace(weights));
         list.writes(Resource::Workspace(partials)).list()
     }
@@ -136,7 +137,7 @@ impl Declare for Backward {
     }
 
     fn accesses(&self) -> Vec<Access> {
-        let Weights { softmax: weights, partials, .. } = self.0;
+        let MixtureWeights { softmax: weights, partials, .. } = self.0;
         let mut list = Accesses::default().reads(Resource::Workspace(weights));
         if let Some(Draw::Dirichlet { .. }) = self.0.draw {
             list = list.reads(Resource::Parameters);
@@ -218,7 +219,7 @@ impl Graph {
         let weights = self.workspaces(2);
         let partials = WorkspaceId(weights.0 + 1);
         let terms = Vec::new();
-        let op = Weights { mixture, param, softmax: weights, partials, draw };
+        let op = MixtureWeights { mixture, param, softmax: weights, partials, draw };
         let kept = numbers + op.factors(numbers);
         let is_one_hot = draw == Some(Draw::OneHot);
         let mixture_table = program::Mixture { rows, choices, weights, kept, partials, terms, is_one_hot };

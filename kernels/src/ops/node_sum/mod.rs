@@ -7,6 +7,7 @@
 
 mod cpu;
 mod gpu;
+mod onnx;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

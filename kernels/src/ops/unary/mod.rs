@@ -2,8 +2,10 @@
 //! What each computes is in its own folder.
 
 mod gpu;
+mod onnx;
 
 pub(super) use gpu::Launches;
+pub(super) use onnx::ExportFunction;
 
 use std::fmt::Debug;
 
@@ -11,7 +13,7 @@ use crate::graph::{Call, Graph, Operation, Tape, ValueId};
 use crate::program::{Access, Accesses, Declare, Input, Placement, Sink, Tensor};
 
 /// What tells one of these operations from the others.
-pub(super) trait UnaryOperation: Copy + Debug + Send + Sync + 'static {
+pub(super) trait UnaryOperation: ExportFunction + Copy + Debug + Send + Sync + 'static {
     /// The kinds of its calls, forward and backward.
     const KINDS: [&'static str; 2];
     /// What its backward pass needs of its forward one.

@@ -1,0 +1,77 @@
+//! `pipeline evaluate`: what the weights of a file are worth.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use stages::echo::shown;
+use stages::evaluation::evaluate_weights;
+use stages::train::Observer;
+
+use super::Global;
+use super::device::DeviceArgs;
+use super::given::path;
+use super::interrupt::stop_on_signal;
+use super::trained::{Trained, TrainedArgs};
+use crate::error::Error;
+use crate::local::size;
+use crate::output;
+use crate::output::conditions::Conditions;
+use crate::output::evaluate::EvaluationReport;
+
+/// Evaluate the weights of a file
+///
+/// Accuracy and cross-entropy on the test images, and on the training images that the scoring holds out, with running
+/// statistics and without augmentation. The file is one of `pipeline train --save`, or one of PyTorch: what its wrappers put
+/// into names (`module.`, `_orig_mod.`) is taken off, and numbers of 16 bits are widened, which is said.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=1 --save w.safetensors
+  pipeline evaluate --weights w.safetensors --genotype DARTS_V2 --budget BPE-1
+  pipeline evaluate --weights w.safetensors --genotype @mine.txt --budget full --data cifar-10-batches-bin --json")]
+pub(crate) struct Evaluate {
+    /// Weights and running statistics, as a safetensors file
+    #[arg(long, value_name = "F", value_parser = path())]
+    weights: PathBuf,
+    #[command(flatten)]
+    trained: TrainedArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl Evaluate {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        let Trained { job, data, .. } = self.trained.read()?;
+        // Also finds out whether the sizes fit a network, before a device is opened.
+        size(&job, &data).map_err(Error::Input)?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let device = self.device.place.open(threads, &output::message)?;
+        let stop = stop_on_signal()?;
+        let listener = Listener { stop: &stop };
+        let evaluation = match evaluate_weights(&job, &data, &self.weights, &device, &listener) {
+            Ok(evaluation) => evaluation,
+            Err(_) if stop.load(Ordering::Relaxed) => return Err(Error::InterruptedMeasurement),
+            Err(error) => return Err(Error::Stage(error)),
+        };
+        let conditions = Conditions::of(&data, job.scoring);
+        let report = EvaluationReport { evaluation, conditions, device: device.name() };
+        output::evaluate::print(&job, &shown(&self.trained.genotype), &report, global.json)
+    }
+}
+
+/// Passes on what a person should know, and their wish to stop.
+struct Listener<'a> {
+    stop: &'a AtomicBool,
+}
+
+impl Observer for Listener<'_> {
+    fn images(&self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, note: &str) {
+        output::message(note);
+    }
+}
