@@ -1,8 +1,10 @@
 //! Everything that the program writes: results to standard output, everything else to standard error.
 
+pub(crate) mod architectures;
 pub(crate) mod bench;
 pub(crate) mod conditions;
 mod diverged;
+mod final_network;
 pub(crate) mod format;
 pub(crate) mod graph;
 pub(crate) mod importance;

@@ -8,6 +8,7 @@ mod budget_quality;
 mod compare_searches;
 mod diverged;
 mod evaluate;
+mod evaluate_final;
 mod fit_forest;
 mod given_budget;
 mod inputs;
@@ -41,6 +42,7 @@ pub use compare_searches::{
 };
 pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};
+pub use evaluate_final::{EvaluateFinal, FinalReport, FinalSource, FinalTraining, Spread};
 pub use fit_forest::FitForest;
 pub use given_budget::GivenBudget;
 pub use inputs::{Handle, Input, Inputs, decode};

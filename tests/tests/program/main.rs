@@ -8,6 +8,7 @@ mod damage;
 mod death;
 mod devices;
 mod diverging;
+mod final_network;
 mod housekeeping;
 mod inputs;
 mod limits;
