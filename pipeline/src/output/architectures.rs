@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use stages::architecture::catalogue::{CATALOGUE, Computed, Listed, Published, RECIPES};
+use stages::architecture::catalogue::{CATALOGUE, Computed, Listed, Published, RECIPES_OF_TABLES};
 
 use super::table::{Align, Table};
 use crate::error::Error;
@@ -60,7 +60,7 @@ pub(crate) fn print(json: bool) -> Result<(), Error> {
 
 fn listed_json(listed: &Listed, computed: &[Option<Computed>; 2]) -> Result<ListedJson, stages::Error> {
     let published = [listed.cifar, listed.imagenet];
-    let recipes = RECIPES.into_iter().zip(computed).zip(published);
+    let recipes = RECIPES_OF_TABLES.into_iter().zip(computed).zip(published);
     let recipe = |(((recipe, _), computed), published): (((_, _), &Option<Computed>), Option<Published>)| {
         let published = published.map(|published| PublishedJson {
             parameters_millions: published.parameters,
@@ -88,7 +88,7 @@ fn listed_json(listed: &Listed, computed: &[Option<Computed>; 2]) -> Result<List
 
 fn text(rows: &[(&Listed, [Option<Computed>; 2])]) -> String {
     let mut text = String::new();
-    for (place, (recipe, classes)) in RECIPES.into_iter().enumerate() {
+    for (place, (recipe, classes)) in RECIPES_OF_TABLES.into_iter().enumerate() {
         let headings = [
             ("", Align::Left),
             ("name", Align::Left),

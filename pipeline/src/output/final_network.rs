@@ -70,7 +70,8 @@ pub(super) fn final_text(report: &FinalReport) -> String {
     };
     let source = if report.found { ", which the search found" } else { "" };
     let mut text = format!(
-        "{}\n  {}{source}\n  {}\n  test error     {}\n  test accuracy  {}\n  {}, {} an image\n\n",
+        "{}\n  {}{source}\n  {}\n  test error     {}\n  test accuracy  {}\n  {}, {} an image\n  \
+         trained on all training images, with seeds that no choice has seen\n\n",
         super::heading("Final network"),
         report.architecture,
         report.budget,

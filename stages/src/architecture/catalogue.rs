@@ -46,7 +46,7 @@ pub struct Computed {
 }
 
 /// The recipes, by name, with the classes of the images that they are for.
-pub const RECIPES: [(&str, usize); 2] = [("cifar10-full", 10), ("imagenet-mobile", 1000)];
+pub const RECIPES_OF_TABLES: [(&str, usize); 2] = [("cifar10-full", 10), ("imagenet-mobile", 1000)];
 
 /// Colour channels of the images.
 const COLOURS: usize = 3;
@@ -60,7 +60,7 @@ impl Listed {
         self.name.map(|name| Architecture::read(name, None, None)).transpose()
     }
 
-    /// What it has under each of [`RECIPES`]; none where it has no form for the recipe's skeleton.
+    /// What it has under each of [`RECIPES_OF_TABLES`]; none where it has no form for the recipe's skeleton.
     ///
     /// # Errors
     /// When a recipe cannot be read, which a test excludes.
@@ -78,7 +78,7 @@ impl Listed {
                 Err(error) => Err(error),
             }
         };
-        let [cifar, imagenet] = RECIPES;
+        let [cifar, imagenet] = RECIPES_OF_TABLES;
         Ok([under(cifar)?, under(imagenet)?])
     }
 }
@@ -164,8 +164,8 @@ pub static CATALOGUE: [Listed; 27] = [
         source: "Zoph et al., CVPR 2018; cells: genotypes.py of the DARTS code",
         cifar: Some(table_2("3.3", "2.65")),
         imagenet: Some(table_3("5.3", "26.0")),
-        remark: "Its authors built another network around the cells: 32 filters in the first on CIFAR-10, where this \
-                 one has 3.07 M; and 5.2 M with the channels that keep within 600 M multiply-adds.",
+        remark: "Its authors built another network around the cells, on CIFAR-10 with 32 channels, where this one has \
+                 3.07 M.",
     },
     Listed {
         title: "ENAS",
@@ -252,8 +252,8 @@ pub static CATALOGUE: [Listed; 27] = [
         source: "Liu et al., ICLR 2019; cells: genotypes.py of its code",
         cifar: Some(table_2("3.1", "2.7 ± 0.01")),
         imagenet: Some(table_3("4.9", "26.9")),
-        remark: "Zheng et al. print 3.1 M, Liu et al. 3.3 M without the normalisations after poolings, which have \
-                 0.0018 M: 3.35 M. The 4.9 M on ImageNet are those of 49 channels; 48, those of the code, have 4.72 M.",
+        remark: "Zheng et al. print 3.1 M, Liu et al. 3.3 M, of 3.349 M without the normalisations after poolings. The \
+                 4.9 M on ImageNet are those of 49 channels; the 48 of the code have 4.72 M.",
     },
     Listed {
         title: "GDAS",
@@ -285,7 +285,7 @@ pub static CATALOGUE: [Listed; 27] = [
         source: "Chen et al., ICLR 2021; cells: genotypes.py of its code",
         cifar: Some(published("4.0", "2.54 ± 0.03", "Chen et al., Table 1")),
         imagenet: None,
-        remark: "Published as 4.0 M, cut or without the normalisations after poolings; 4.10 M here.",
+        remark: "Published as 4.0 M; of the 4.10 M here only 432 are those of normalisations after poolings.",
     },
     Listed {
         title: "SNAS, mild constraint",

@@ -31,6 +31,7 @@ impl FinalRecipe {
         let mut parts = text.split(',').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let mut document = if is_known(name) { embedded(name)? } else { from_file(name)? };
+        let mut seen: Vec<&str> = Vec::new();
         for part in parts {
             let place = format!("recipe `{}`", shown(text));
             let Some((key, value)) = part.split_once('=') else {
@@ -38,6 +39,10 @@ impl FinalRecipe {
                 return Err(wrong(place, problem));
             };
             let key = key.trim();
+            if seen.contains(&key) {
+                return Err(wrong(place, format!("{} is given twice", shown(key))));
+            }
+            seen.push(key);
             let section = SECTIONS.into_iter().find(|section| document.has(section, key));
             let Some(section) = section else {
                 let known = SECTIONS.into_iter().flat_map(|section| document.keys(section));

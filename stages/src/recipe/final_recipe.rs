@@ -48,11 +48,9 @@ impl FinalRecipe {
             );
             return Err(Error::Budget { place: "recipe".to_owned(), problem });
         }
-        // More channels cost more: the last number that keeps within, between one that does and one that does not.
-        let (mut within, mut beyond) = (1, 2);
-        while mult_adds(beyond)? <= most && beyond < CHANNELS_MAX / CHANNELS_STEP {
-            (within, beyond) = (beyond, 2 * beyond);
-        }
+        // More channels cost more: the last number that keeps within, between one that does and one that does not, or that no
+        // budget may have.
+        let (mut within, mut beyond) = (1, CHANNELS_MAX / CHANNELS_STEP + 1);
         while beyond - within > 1 {
             let middle = u32::midpoint(within, beyond);
             if mult_adds(middle)? <= most { within = middle } else { beyond = middle }

@@ -19,6 +19,7 @@ fn a_network_is_trained_with_several_seeds_and_remembered() {
     let recipe = format!("final.recipe={RECIPE}");
     let genotype = format!("final.genotype={CELLS}");
     let asked = evaluated(&[&recipe, "--set", &genotype, "--set", "final.space=mine.toml"]);
+    let asked = [&asked[..], &["--set=data.train_images=2000", "--set=data.test_images=500"]].concat();
     let first = sandbox.run(&asked);
     assert_eq!((first.run, first.cached), (3, 0));
     let result = &first.json["result"];
@@ -35,7 +36,7 @@ fn a_network_is_trained_with_several_seeds_and_remembered() {
     close("test_error", 100.0 - mean);
     close("deviation", variance.sqrt());
     // Of ten classes; and all of the training images were trained on.
-    assert!(accuracies.iter().all(|accuracy| *accuracy > 15.0), "{accuracies:?}");
+    assert!(mean > 20.0, "{accuracies:?}");
     assert!(sandbox.trainings().values().all(|fields| fields.contains("published")));
     assert_eq!(result["found"], false);
     let again = sandbox.run(&[&asked[..], &["--set", "final.seeds=2"]].concat());
@@ -166,7 +167,7 @@ fn mistakes_are_bad_input_with_their_place() {
         let arguments = ["train", "--architecture", architecture, "--space", space, "--recipe", recipe];
         refused(&arguments, message);
     };
-    train(CELLS, "nasnet", RECIPE, "did you mean");
+    train(CELLS, "nasnet", RECIPE, "character 19: found 'a', expected an operation; known: avg_pool_3x3");
     train(CELLS, "nasnte", RECIPE, "unknown `nasnte`; did you mean `nasnet`?");
     train(
         CELLS,
@@ -174,7 +175,8 @@ fn mistakes_are_bad_input_with_their_place() {
         RECIPE,
         "broken.toml, line 9: unknown operation `skip_conect`; did you mean `skip_connect`?",
     );
-    train("@cells.txt", "mine.toml", RECIPE, "line 2, character");
+    train("@cells.txt", "mine.toml", RECIPE, "found 2 genotypes (A (line 1), B (line 2))");
+    train("@cells.txt:B", "mine.toml", RECIPE, "expected [3], the nodes that nothing reads");
     train("@cells.txt:C", "mine.toml", RECIPE, "no genotype `C`");
     train("@nothing.txt", "mine.toml", RECIPE, "@nothing.txt: cannot be read");
     train(
@@ -188,6 +190,7 @@ fn mistakes_are_bad_input_with_their_place() {
     train(CELLS, "mine.toml", "cifar10-ful", "did you mean `cifar10-full`?");
     train(CELLS, "mine.toml", "cifar10-full,epoch=3", "unknown key `epoch`; did you mean `epochs`?");
     train(CELLS, "mine.toml", "cifar10-full,epochs", "is not of the form key=value");
+    train(CELLS, "mine.toml", "cifar10-full,epochs=2,epochs=3", "epochs is given twice");
     train(CELLS, "mine.toml", "cifar10-full,rate=linear", "unknown `linear`; known: cosine, exponential");
     train(CELLS, "mine.toml", "cifar10-full,rate_factor=1.5", "must be a number above 0 and up to 1");
     train(CELLS, "mine.toml", "imagenet-mobile,image_size=20", "choose an image_size");
