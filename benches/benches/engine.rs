@@ -107,7 +107,7 @@ impl Warm {
 
     fn put(&self, architectures: &[Genotype], budgets: &[Budget]) {
         let record = |genotype: &Genotype, budget: &Budget| {
-            let key = self.template.job(&genotype.canonical(), budget).key().unwrap();
+            let key = self.template.job(genotype.canonical(), budget).key().unwrap();
             Record::of(key, &made_up(genotype, budget)).unwrap()
         };
         let records: Vec<Record> = budgets

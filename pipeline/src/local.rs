@@ -16,7 +16,7 @@ use stages::data::Dataset;
 use stages::hyperparameter::Value;
 use stages::job::Job;
 use stages::network::{self, EdgeFlops};
-use stages::recipe::Scoring;
+use stages::recipe::{Scoring, Skeleton};
 use stages::stage::JobList;
 use stages::supernet::SearchSize;
 use stages::supernet::one_shot::WeightFiles;
@@ -135,6 +135,16 @@ impl LocalExecutor {
         Ok(flops)
     }
 
+    /// How large the training of a network is. Of those that differ in their edges only, a table tells it.
+    fn network_size(&self, job: &TrainingJob) -> Result<Size, stages::Error> {
+        match job.architecture.genotype() {
+            Some(genotype) if job.recipe.skeleton == Skeleton::default() => {
+                Ok(Size::of(images(job, &self.data)?, self.flops(&job.budget)?.of(genotype)))
+            }
+            _ => size(job, &self.data),
+        }
+    }
+
     /// How many of the trainings fit the memory at once on the processor, going by the one that seems to take the most: so
     /// that no core is left without work where the others only wait. What each really takes is reserved before it begins.
     fn that_fit(&self, jobs: &dyn JobList) -> usize {
@@ -162,10 +172,7 @@ impl Executor for LocalExecutor {
         let Dataset { train, test, channels, classes, .. } = &self.data;
         // A job that fits no network fails with its reason when it is trained.
         match job {
-            Job::Network(job) => match (images(job, &self.data), self.flops(&job.budget)) {
-                (Ok(images), Ok(flops)) => Size::of(images, flops.of(&job.genotype)),
-                _ => Size::default(),
-            },
+            Job::Network(job) => self.network_size(job).unwrap_or_default(),
             Job::Supernet(job) => of_supernet(job.size(train.count, *channels, classes.len())),
             Job::OneShot(job) => of_supernet(job.size(train.count, *channels, classes.len())),
             Job::SubNetworks(job) => {
@@ -202,7 +209,8 @@ fn of_supernet(size: Result<SearchSize, stages::Error>) -> Size {
 /// # Errors
 /// When the budget's sizes do not fit a network.
 pub(crate) fn size(job: &TrainingJob, data: &Dataset) -> Result<Size, stages::Error> {
-    let cost = network::cost(&job.genotype, &job.budget, data.channels, data.classes.len())?;
+    let TrainingJob { architecture, budget, recipe, .. } = job;
+    let cost = network::cost_in(architecture, budget, recipe.skeleton, data.channels, data.classes.len())?;
     Ok(Size::of(images(job, data)?, cost.training_flops))
 }
 

@@ -1,6 +1,6 @@
 //! The graph of `nas-search`: from a configuration and its images to nodes.
 
-use stages::config::{ArchitecturesConfig, CompareConfig, Config, SearchConfig, TrainConfig};
+use stages::config::{ArchitecturesConfig, CompareConfig, Config, FinalConfig, SearchConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
@@ -9,9 +9,9 @@ use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches, Evaluate,
-    FitForest, GivenArchitectures, GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch,
-    OneShotAnalysis, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search, SelectArchitecture,
-    SelectBudget, Train,
+    EvaluateFinal, FinalSource, FitForest, GivenArchitectures, GivenBudget, Handle, ImageKind, JobTemplate,
+    Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
+    SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -49,6 +49,7 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
     let probe = Genotype { normal: cell.clone(), reduce: cell };
     let fits = |budget: &Budget| size(&template.job(&probe, budget), data).map(|_| ());
     fits(&config.full)?;
+    check_final(config, &template, data)?;
     let named = [
         ("search.budget", config.search.budget),
         ("one_shot.supernet_budget", Some(config.one_shot.supernet_budget)),
@@ -74,6 +75,20 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
         }
     }
     budgets.iter().try_for_each(fits)
+}
+
+/// The same of the final network, where it is known before a search.
+fn check_final(config: &Config, template: &JobTemplate, data: &Dataset) -> Result<(), stages::Error> {
+    let FinalConfig { architecture: Some(architecture), recipe, .. } = &config.final_network else {
+        return Ok(());
+    };
+    let wrong = |error: stages::Error| stages::Error::Config {
+        place: "final.recipe".to_owned(),
+        problem: error.to_string(),
+    };
+    let budget = recipe.budget_for(architecture, data.channels, data.classes.len()).map_err(wrong)?;
+    let template = JobTemplate { recipe: recipe.recipe.clone(), ..template.clone() };
+    size(&template.job(architecture.clone(), &budget), data).map(|_| ()).map_err(wrong)
 }
 
 /// Builds the whole graph, which judges budgets by the architectures `given`, where there are any, and else by random ones.
@@ -139,6 +154,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         seed: config.train.final_seed.wrapping_add(number),
         ..template.clone()
     };
+    // The search, the architecture that it found, and the full training of that.
     let search_with = |dag: &mut Dag, name: &str, strategy: Strategy, number: u64| {
         let SearchConfig { samples, seed, .. } = config.search;
         let seed = seed.wrapping_add(number);
@@ -148,9 +164,9 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         let architectures = Architectures { list: selected, count: 1 };
         let name = if name.is_empty() { "@best" } else { name };
         let stage = Train { template: last(number), architectures, budgets: Budgets::Full(config.full) };
-        (search, dag.add(format!("train{name}"), stage))
+        (search, selected, dag.add(format!("train{name}"), stage))
     };
-    let (search, trained) = search_with(&mut dag, "", config.search.strategy, 0);
+    let (search, winner, trained) = search_with(&mut dag, "", config.search.strategy, 0);
     let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
     let stage = Train { template: unseen, architectures: sampled, budgets: Budgets::Selected(budget) };
     let confirming = dag.add("train@confirm", stage);
@@ -163,6 +179,19 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let scoring = config.train.scoring;
     dag.add("nas-search", NasSearch { budget: source, search, trained, scoring });
     dag.end_main();
+
+    let stage = EvaluateFinal {
+        source: match &config.final_network.architecture {
+            Some(architecture) => FinalSource::Given(architecture.clone()),
+            None => FinalSource::Found(winner),
+        },
+        recipe: config.final_network.recipe.clone(),
+        seeds: config.final_network.seeds,
+        template: last(0),
+        choosing_seed: config.train.seed,
+        images: image_kind,
+    };
+    dag.add("evaluate-final", stage);
 
     let stage = OneShotAnalysis {
         architectures: drawn,
@@ -180,7 +209,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         searches: (0..*seeds as u64)
             .map(|number| {
                 let name = format!("@{}.{}", strategy.name(), number + 1);
-                search_with(&mut dag, &name, strategy, number)
+                let (search, _, trained) = search_with(&mut dag, &name, strategy, number);
+                (search, trained)
             })
             .collect(),
     });

@@ -1,10 +1,13 @@
 //! The configuration of a run: an embedded profile, overridden by a TOML file and by single values, checked and typed.
 
 mod document;
+mod final_network;
+mod final_recipe;
 mod one_shot;
 mod section;
 mod share;
 mod strategies;
+mod train_recipe;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,11 +20,13 @@ use toml::Value as Toml;
 use crate::data::{Limits, Source};
 use crate::echo::shown;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
-use crate::recipe::{BnInit, Recipe, Scoring};
+use crate::recipe::{Recipe, Scoring};
 use crate::search::{self, Strategies, Strategy, SupernetStrategy};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error, suggest};
 
+pub use final_network::FinalConfig;
+pub use final_recipe::RECIPES;
 pub use one_shot::OneShotConfig;
 pub use share::ShareConfig;
 
@@ -62,6 +67,8 @@ pub struct Config {
     pub quality: QualityConfig,
     /// Section `[one_shot]`: the one-shot analysis.
     pub one_shot: OneShotConfig,
+    /// Section `[final]`: the final network.
+    pub final_network: FinalConfig,
     /// The settings of all strategies, of which `search` and `compare` choose.
     pub strategies: Strategies,
     /// Section `[train]`: what trainings do beyond their budget.
@@ -280,7 +287,7 @@ impl Config {
                 seed: architectures.seed("seed")?,
                 file: architectures.path("file")?,
             },
-            full: full(document)?,
+            full: budget(document, "full")?,
             space: space(document)?,
             mip: MipConfig {
                 budgets_per_round: mip.count("budgets_per_round", 1, 10_000)?,
@@ -311,6 +318,7 @@ impl Config {
                 budgets: Section { document, name: "quality" }.count("budgets", 2, 10_000)?,
             },
             one_shot: OneShotConfig::typed(&Section { document, name: "one_shot" })?,
+            final_network: FinalConfig::typed(&Section { document, name: "final" })?,
             strategies,
             train: TrainConfig::typed(&train)?,
             checkpoint_interval: Duration::from_secs_f64(60.0 * minutes),
@@ -330,30 +338,16 @@ impl DataConfig {
 
 impl TrainConfig {
     fn typed(section: &Section<'_>) -> Result<Self, Error> {
-        let share = |key| section.single(key, |share| (0.0..1.0).contains(&share), "from 0 up to but not 1");
-        let positive = |key| section.single(key, |number| number > 0.0, "above 0");
-        let not_negative = |key| section.single(key, |number| number >= 0.0, "not below 0");
         let fraction = section.real("holdout_fraction", |f| f > 0.0 && f < 1.0, "above 0 and below 1")?;
         let scoring = match section.choice("scoring", &["holdout", "published"])? {
             "published" => Scoring::Published,
             _ => Scoring::Holdout { fraction, seed: section.seed("split_seed")? },
         };
-        let bn_inits = [BnInit::Ones, BnInit::Uniform];
-        let bn_init = section.choice("bn_init", &bn_inits.map(BnInit::name))?;
         Ok(Self {
             seed: section.seed("seed")?,
             final_seed: section.seed("final_seed")?,
             scoring,
-            recipe: Recipe {
-                momentum: share("momentum")?,
-                weight_decay: not_negative("weight_decay")?,
-                grad_clip: positive("grad_clip")?,
-                aux_weight: not_negative("aux_weight")?,
-                drop_path: share("drop_path")?,
-                label_smoothing: share("label_smoothing")?,
-                augment: section.flag("augment")?,
-                bn_init: if bn_init == BnInit::Uniform.name() { BnInit::Uniform } else { BnInit::Ones },
-            },
+            recipe: train_recipe::recipe(section)?,
         })
     }
 }
@@ -373,10 +367,11 @@ fn distinct<'a>(section: &Section<'a>, key: &str) -> Result<Vec<&'a str>, Error>
     }
 }
 
-fn full(document: &Document) -> Result<Budget, Error> {
+/// The budget that a section holds.
+fn budget(document: &Document, section: &str) -> Result<Budget, Error> {
     let mut values = [Value::Count(0); COUNT];
     for (value, row) in values.iter_mut().zip(&HYPERPARAMETERS) {
-        let (toml, place) = document.get("full", row.name)?;
+        let (toml, place) = document.get(section, row.name)?;
         *value = hyperparameter(row, toml, &place)?;
     }
     Ok(Budget::from_values(values))

@@ -13,6 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
+use crate::architecture::{CellSpace, Cells};
 
 /// Intermediate nodes of a cell.
 pub const NODES: usize = 4;
@@ -190,8 +191,22 @@ impl FromStr for Genotype {
 /// [`Error::Genotype`] with the place, what was found there and what the grammar expects; also where several are there
 /// and none is chosen.
 pub fn read(text: &str, which: Option<&str>) -> Result<Genotype, Error> {
+    let cells = read_cells(text, which, &CellSpace::darts())?;
+    cells.genotype().ok_or_else(|| Error::Genotype {
+        place: "text".to_owned(),
+        found: "cells of another space".to_owned(),
+        expected: "cells of the DARTS space".to_owned(),
+    })
+}
+
+/// Reads the cells of a text in the forms of a space. Lists of integers and NAS-Bench-301 dictionaries are of the DARTS
+/// space, whichever is given.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_cells(text: &str, which: Option<&str>, space: &CellSpace) -> Result<Cells, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    find::genotype(text, which).map_err(|wrong| Error::Genotype {
+    find::cells(text, which, space).map_err(|wrong| Error::Genotype {
         place: place(text, wrong.start),
         found: wrong.found,
         expected: wrong.expected,
@@ -205,10 +220,13 @@ pub fn read(text: &str, which: Option<&str>) -> Result<Genotype, Error> {
 pub fn read_all(text: &str) -> Result<Vec<Genotype>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let wrong = |start, found, expected| Error::Genotype { place: place(text, start), found, expected };
-    let found = find::all(text).map_err(|problem| wrong(problem.start, problem.found, problem.expected))?;
+    let found = find::all(text, &CellSpace::darts())
+        .map_err(|problem| wrong(problem.start, problem.found, problem.expected))?;
     let mut first_met = HashMap::new();
     let mut genotypes = Vec::with_capacity(found.len());
-    for (start, genotype) in found {
+    for (start, cells) in found {
+        let other = || wrong(start, "cells of another space".into(), "cells of the DARTS space".into());
+        let genotype = cells.genotype().ok_or_else(other)?;
         if let Some(earlier) = first_met.insert(genotype.canonical(), start) {
             let found = format!("the architecture of {} once more", place(text, earlier));
             return Err(wrong(start, found, "each architecture once".to_owned()));
@@ -228,28 +246,6 @@ fn place(text: &str, byte: usize) -> String {
         character
     }
 }
-
-/// Published architectures that can be called by name, with their texts.
-pub static NAMED: [(&str, &str); 2] = [
-    (
-        "DARTS_V1",
-        "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), \
-         ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], \
-         normal_concat=[2, 3, 4, 5], \
-         reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), \
-         ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], \
-         reduce_concat=[2, 3, 4, 5])",
-    ),
-    (
-        "DARTS_V2",
-        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
-         ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
-         normal_concat=[2, 3, 4, 5], \
-         reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), \
-         ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
-         reduce_concat=[2, 3, 4, 5])",
-    ),
-];
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

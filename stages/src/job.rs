@@ -97,7 +97,7 @@ impl Job {
     /// What it trains, as messages name it.
     pub fn subject(&self) -> String {
         match self {
-            Self::Network(job) => job.genotype.to_string(),
+            Self::Network(job) => job.architecture.to_string(),
             Self::Supernet(job) => format!("the supernet of {}", job.method.name()),
             Self::OneShot(job) => format!("the one-shot supernet {}", job.schedule.label()),
             Self::SubNetworks(job) => {

@@ -2,6 +2,7 @@
 //!
 //! Knows `kernels` and `cache`; knows nothing of the engine that schedules it, and prints nothing.
 
+pub mod architecture;
 pub mod budget;
 pub mod checkpoint;
 pub mod config;
@@ -32,6 +33,7 @@ mod error;
 mod portable;
 mod suggest;
 
+pub use architecture::Architecture;
 pub use budget::Budget;
 pub use config::Config;
 pub use error::Error;

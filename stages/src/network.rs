@@ -1,17 +1,20 @@
-//! The evaluation network of an architecture under a budget, as a graph of the training runtime.
+//! The network of an architecture under a budget, as a graph of the training runtime.
 //!
-//! Layers are built in canonical order (so that initial weights and drop path do not depend on how a genotype
-//! was written) and named after the genotype's own order, in the names of the reference PyTorch network's
-//! `state_dict`.
+//! Cells of every space go through one builder. Layers are built in canonical order (so that initial weights and drop path
+//! do not depend on how a genotype was written) and named after the genotype's own order, in the names of the reference
+//! PyTorch network's `state_dict`.
 
 mod flops;
 pub(crate) mod layers;
+mod named;
 
 use kernels::{ConvSpec, Graph, Shape, ValueId};
 
 use self::layers::{CellPlace, Normalise, is_reduction};
-use crate::genotype::{Cell, Edge, INPUTS, NODES, Operation};
-use crate::{Budget, Error, Genotype};
+use crate::architecture::{CellEdge, CellGraph, Cells, Primitive};
+use crate::genotype::{INPUTS, Operation};
+use crate::recipe::{Recipe, Skeleton};
+use crate::{Architecture, Budget, Error, Genotype};
 
 pub use flops::EdgeFlops;
 
@@ -24,11 +27,11 @@ const NORMALISE: Normalise = Graph::batch_norm;
 /// What a network costs for one image; see [`kernels::Cost`].
 pub type Cost = kernels::Cost;
 
-/// Builds the network for images of `channels` colour channels and `classes` classes, with the auxiliary
-/// head's loss times `aux_weight` in training.
+/// Builds the network of a genotype for small images, of `channels` colour channels and `classes` classes, with the
+/// auxiliary head's loss times `aux_weight` in training.
 ///
 /// # Errors
-/// [`Error::Budget`] when the budget's sizes do not fit the network, naming the layer and what to change.
+/// As [`build_architecture`].
 pub fn build(
     genotype: &Genotype,
     budget: &Budget,
@@ -36,68 +39,123 @@ pub fn build(
     classes: usize,
     aux_weight: f64,
 ) -> Result<Graph, Error> {
-    build_layers(genotype, budget, channels, classes, aux_weight)
-        .map_err(|error| Error::Budget { place: format!("budget `{budget}`"), problem: error.to_string() })
+    let recipe = Recipe { aux_weight, ..Recipe::default() };
+    build_architecture(&genotype.into(), budget, &recipe, channels, classes)
 }
 
-fn build_layers(
-    genotype: &Genotype,
-    budget: &Budget,
-    channels: usize,
-    classes: usize,
-    aux_weight: f64,
-) -> Result<Graph, kernels::Error> {
-    let size = budget.image_size as usize;
-    let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
-    let layers = budget.layers as usize;
-    layers::stack(&mut graph, image, budget, classes, NORMALISE, |graph, place, outputs| {
-        let cell = if place.reduction { &genotype.reduce } else { &genotype.normal };
-        let output = build_cell(graph, cell, place, outputs)?;
-        if place.layer == 2 * layers / 3 {
-            graph.in_training_only(|graph| auxiliary_head(graph, output, classes, aux_weight as f32))?;
-        }
-        Ok(output)
-    })?;
-    Ok(graph)
-}
-
-/// Parameters, multiply-adds and FLOPs of the network; also the check that the budget's sizes fit.
+/// Builds the network of an architecture for images of `channels` colour channels and `classes` classes, in the recipe's
+/// skeleton and with its weight of the auxiliary head's loss. A network that is called by name has no such head, and takes
+/// nothing of the budget but the size of the images.
 ///
 /// # Errors
-/// As [`build`].
+/// [`Error::Budget`] when the budget's sizes do not fit the network, naming the layer and what to change, and when the
+/// network has no form for the skeleton.
+pub fn build_architecture(
+    architecture: &Architecture,
+    budget: &Budget,
+    recipe: &Recipe,
+    channels: usize,
+    classes: usize,
+) -> Result<Graph, Error> {
+    let size = budget.image_size as usize;
+    let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
+    let built = match architecture {
+        Architecture::Network(network) => {
+            let Some(features) = named::features(*network, recipe.skeleton) else {
+                let place = format!("skeleton `{}`", recipe.skeleton.name());
+                let problem = format!("{network} has no form for it; choose another recipe");
+                return Err(Error::Budget { place, problem });
+            };
+            named::classified(&mut graph, image, classes, &*features)
+        }
+        Architecture::Darts(genotype) => stack(&mut graph, image, &genotype.into(), budget, recipe, classes),
+        Architecture::Cells(cells) => stack(&mut graph, image, cells, budget, recipe, classes),
+    };
+    match built {
+        Ok(()) => Ok(graph),
+        Err(error) => Err(Error::Budget { place: format!("budget `{budget}`"), problem: error.to_string() }),
+    }
+}
+
+fn stack(
+    graph: &mut Graph,
+    image: ValueId,
+    cells: &Cells,
+    budget: &Budget,
+    recipe: &Recipe,
+    classes: usize,
+) -> Result<(), kernels::Error> {
+    let layers = budget.layers as usize;
+    let skeleton = recipe.skeleton;
+    layers::stack(graph, image, (budget, skeleton), classes, NORMALISE, |graph, place, outputs| {
+        let cell = if place.reduction { &cells.reduce } else { &cells.normal };
+        let output = build_cell(graph, cell, place, outputs)?;
+        if place.layer == 2 * layers / 3 {
+            graph.in_training_only(|graph| auxiliary_head(graph, output, classes, recipe))?;
+        }
+        Ok(output)
+    })
+}
+
+/// Parameters, multiply-adds and FLOPs of a genotype's network for small images; also the check that the budget's sizes
+/// fit.
+///
+/// # Errors
+/// As [`build_architecture`].
 pub fn cost(genotype: &Genotype, budget: &Budget, channels: usize, classes: usize) -> Result<Cost, Error> {
     Ok(build(genotype, budget, channels, classes, 1.0)?.cost())
 }
 
+/// The same of an architecture's network in a skeleton.
+///
+/// # Errors
+/// As [`build_architecture`].
+pub fn cost_in(
+    architecture: &Architecture,
+    budget: &Budget,
+    skeleton: Skeleton,
+    channels: usize,
+    classes: usize,
+) -> Result<Cost, Error> {
+    let recipe = Recipe { skeleton, ..Recipe::default() };
+    Ok(build_architecture(architecture, budget, &recipe, channels, classes)?.cost())
+}
+
 fn build_cell(
     graph: &mut Graph,
-    cell: &Cell,
+    cell: &CellGraph,
     place: &CellPlace,
     outputs: [ValueId; INPUTS],
 ) -> Result<ValueId, kernels::Error> {
     let name = &place.name;
     let mut states = layers::inputs(graph, place, outputs, NORMALISE)?.to_vec();
-    let concat = graph.concat(NODES, place.node(graph.shape(states[1])));
+    let shape = place.node(graph.shape(states[1]));
+    let concat = graph.concat(cell.concat.len(), shape);
     for (node, edges) in cell.nodes.iter().enumerate() {
         let mut built = Vec::new();
         for (number, edge) in canonical_order(edges) {
             let name = format!("{name}.dag.{node}.{number}.0");
             let stride = place.stride(edge.input);
             let value =
-                layers::operation(graph, &name, edge.operation, states[edge.input], stride, NORMALISE)?;
+                layers::operation(graph, &name, edge.primitive, states[edge.input], stride, NORMALISE)?;
             // Drop path applies to all but identities.
-            built.push((value, edge.operation != Operation::SkipConnect || stride > 1));
+            built.push((value, edge.primitive != Primitive::Skip || stride > 1));
         }
-        states.push(graph.node_sum(&format!("{name}.dag.{node}"), &built, concat, node)?);
+        // A node that is no part of the output has memory of its own.
+        let (into, slot) = match cell.concat.iter().position(|output| *output == INPUTS + node) {
+            Some(slot) => (concat, slot),
+            None => (graph.concat(1, shape), 0),
+        };
+        states.push(graph.node_sum(&format!("{name}.dag.{node}"), &built, into, slot)?);
     }
     graph.concat_value(concat)
 }
 
 /// Edges other than `none` in canonical order, each with its place in the genotype's own order. A `none` has a place as
 /// in PyTorch, where it is a module without parameters.
-fn canonical_order(edges: &[Edge]) -> Vec<(usize, Edge)> {
+fn canonical_order(edges: &[CellEdge]) -> Vec<(usize, CellEdge)> {
     let mut order: Vec<_> = edges.iter().copied().enumerate().collect();
-    order.retain(|(_, edge)| edge.operation != Operation::None);
+    order.retain(|(_, edge)| edge.primitive != Primitive::None);
     order.sort_by_key(|&(_, edge)| edge);
     order
 }
@@ -125,7 +183,7 @@ fn auxiliary_head(
     graph: &mut Graph,
     input: ValueId,
     classes: usize,
-    weight: f32,
+    recipe: &Recipe,
 ) -> Result<(), kernels::Error> {
     let pooled = graph.auxiliary_pool("aux_head.net.1", input)?;
     let [first, second] = AUXILIARY_CHANNELS;
@@ -134,14 +192,18 @@ fn auxiliary_head(
     let value = graph.batch_norm("aux_head.net.3", value)?;
     let spec = ConvSpec { relu: true, ..ConvSpec::square(second, 2) };
     let value = graph.conv("aux_head.net.5", value, spec)?;
-    let value = graph.batch_norm("aux_head.net.6", value)?;
+    let value = match recipe.skeleton {
+        Skeleton::Cifar => graph.batch_norm("aux_head.net.6", value)?,
+        Skeleton::ImageNet => value,
+    };
     let logits = graph.linear("aux_head.linear", value, classes, true)?;
-    graph.head(logits, weight)
+    graph.head(logits, recipe.aux_weight as f32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::genotype::Edge;
 
     fn named(name: &str) -> Genotype {
         name.parse().expect("a published genotype")
@@ -161,7 +223,8 @@ mod tests {
     fn a_none_has_a_place_among_the_edges() {
         let edge = |input, operation| Edge { input, operation };
         let node = [edge(1, Operation::None), edge(2, Operation::SepConv3x3), edge(0, Operation::MaxPool3x3)];
-        assert_eq!(canonical_order(&node), [(2, node[2]), (1, node[1])]);
+        let edges = node.map(|Edge { input, operation }| CellEdge { input, primitive: operation.into() });
+        assert_eq!(canonical_order(&edges), [(2, edges[2]), (1, edges[1])]);
         let mut genotype = Genotype::default();
         genotype.normal.nodes[1] = node.to_vec();
         // Of four layers 1 and 2 are reduction cells.

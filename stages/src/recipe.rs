@@ -1,6 +1,10 @@
 //! What a training does beyond its budget: the optimiser's constants and which images its score comes from.
 
+mod final_recipe;
+
 use serde::{Deserialize, Serialize};
+
+pub use final_recipe::FinalRecipe;
 
 use crate::data::held_out;
 use crate::{Budget, Error};
@@ -25,8 +29,55 @@ impl BnInit {
     }
 }
 
+/// What stands around the cells of a network, and which form a network that is called by name has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Skeleton {
+    /// For small images: a stem of one convolution.
+    #[default]
+    Cifar,
+    /// For large images: two stems, which halve the image three times before the cells do, and no batch normalisation
+    /// after the last convolution of the auxiliary head.
+    ImageNet,
+}
+
+impl Skeleton {
+    /// The name used in configurations and keys.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cifar => "cifar",
+            Self::ImageNet => "imagenet",
+        }
+    }
+}
+
+/// How the learning rate falls from epoch to epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum RateRule {
+    /// Epoch t of T has ½·lr·(1 + cos(πt/T)).
+    #[default]
+    Cosine,
+    /// Epoch t has lr·factorᵗ.
+    Exponential {
+        /// Above 0 and up to 1.
+        factor: f64,
+    },
+}
+
+impl RateRule {
+    /// The learning rate of an epoch, counted from 0, of a training that begins with `rate`.
+    pub fn at(self, rate: f64, epoch: u32, epochs: u32) -> f64 {
+        match self {
+            Self::Cosine => {
+                0.5 * rate * (1.0 + (std::f64::consts::PI * f64::from(epoch) / f64::from(epochs)).cos())
+            }
+            Self::Exponential { factor } => rate * factor.powi(epoch as i32),
+        }
+    }
+}
+
 /// Constants of the training recipe that are no part of a budget.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// SGD momentum (not Nesterov).
     pub momentum: f64,
@@ -44,6 +95,10 @@ pub struct Recipe {
     pub augment: bool,
     /// How batch normalisation weights start.
     pub bn_init: BnInit,
+    /// What stands around the cells.
+    pub skeleton: Skeleton,
+    /// How the learning rate falls.
+    pub rate: RateRule,
 }
 
 impl Default for Recipe {
@@ -57,6 +112,8 @@ impl Default for Recipe {
             label_smoothing: 0.0,
             augment: true,
             bn_init: BnInit::Ones,
+            skeleton: Skeleton::Cifar,
+            rate: RateRule::Cosine,
         }
     }
 }
@@ -67,9 +124,10 @@ impl Recipe {
         Budget { cutout: if self.augment { budget.cutout } else { 0 }, ..*budget }
     }
 
-    /// The constants as key fields.
+    /// The constants as key fields. Skeleton and rate rule are fields where they are not those that every training had before
+    /// they could be chosen.
     pub fn fields(&self) -> Result<cache::Fields, Error> {
-        Ok(cache::Fields::new()
+        let mut fields = cache::Fields::new()
             .with("momentum", self.momentum)?
             .with("weight_decay", self.weight_decay)?
             .with("grad_clip", self.grad_clip)?
@@ -77,7 +135,15 @@ impl Recipe {
             .with("drop_path", self.drop_path)?
             .with("label_smoothing", self.label_smoothing)?
             .with("augment", self.augment)?
-            .with("bn_init", self.bn_init.name())?)
+            .with("bn_init", self.bn_init.name())?;
+        if self.skeleton != Skeleton::default() {
+            fields.insert("skeleton", self.skeleton.name())?;
+        }
+        if let RateRule::Exponential { factor } = self.rate {
+            fields.insert("rate", "exponential")?;
+            fields.insert("rate_factor", factor)?;
+        }
+        Ok(fields)
     }
 }
 

@@ -8,7 +8,7 @@ use kernels::{Monitor, Purpose};
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Recipe, Scoring};
-use crate::{Budget, Error, Genotype};
+use crate::{Architecture, Budget, Error};
 
 pub(crate) use self::inputs::{TEST, TRAIN, TrainerInputs, image_sets, learnt_and_scored, settings};
 pub use self::run::{Order, TrainOptions, TrainedWithOptions, memory_plan, train, train_with};
@@ -18,6 +18,9 @@ pub use self::run::{Order, TrainOptions, TrainedWithOptions, memory_plan, train,
 fn version(float_bits: u32) -> u64 {
     if float_bits == 16 { 3 } else { 1 }
 }
+
+/// The fewest cells that a budget may have.
+const LEAST_LAYERS: u32 = 3;
 
 /// Which images a training reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ pub struct DataId {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingJob {
     /// The architecture; the key holds its canonical form.
-    pub genotype: Genotype,
+    pub architecture: Architecture,
     /// The budget.
     pub budget: Budget,
     /// Seed of initial weights, order of the images, augmentation and drop path.
@@ -53,15 +56,28 @@ impl TrainingJob {
     pub fn key(&self) -> Result<Key, Error> {
         let fields = Fields::new()
             .with("version", version(self.budget.float_bits))?
-            .with("genotype", self.genotype.canonical().to_string())?
             .with("data", self.data.digest)?
             .with("seed", self.seed)?;
-        let budget = self.recipe.applied_to(&self.budget);
+        let (budget, recipe) = self.as_far_as_it_matters();
         let fields = fields
+            .with_all(&self.architecture.fields()?)?
             .with_all(&budget.fields()?)?
             .with_all(&self.scoring.fields()?)?
-            .with_all(&self.recipe.fields()?)?;
+            .with_all(&recipe.fields()?)?;
         Ok(Key::new(Kind::Training, fields))
+    }
+
+    /// Budget and recipe without what the training does not depend on: cutout without augmentation, and, of a network that is
+    /// not made of cells, their number and width, drop path and the auxiliary head.
+    fn as_far_as_it_matters(&self) -> (Budget, Recipe) {
+        let (budget, recipe) = (self.recipe.applied_to(&self.budget), self.recipe.clone());
+        match self.architecture {
+            Architecture::Darts(_) | Architecture::Cells(_) => (budget, recipe),
+            Architecture::Network(_) => (
+                Budget { layers: LEAST_LAYERS, channels: 1, ..budget },
+                Recipe { aux_weight: 0.0, drop_path: 0.0, ..recipe },
+            ),
+        }
     }
 }
 
@@ -171,11 +187,6 @@ pub(crate) fn all(count: usize) -> Vec<u32> {
     (0..count as u32).collect()
 }
 
-/// Learning rate of epoch t of T: ½·lr·(1 + cos(πt/T)).
-pub(crate) fn cosine_rate(rate: f64, epoch: u32, epochs: u32) -> f64 {
-    0.5 * rate * (1.0 + (std::f64::consts::PI * f64::from(epoch) / f64::from(epochs)).cos())
-}
-
 /// Puts the images of a stream into the order of an epoch (Fisher and Yates's shuffle).
 pub(crate) fn shuffle(images: &mut [u32], seed: u64, stream: u32, epoch: u32) {
     for last in (1..images.len()).rev() {
@@ -185,12 +196,5 @@ pub(crate) fn shuffle(images: &mut [u32], seed: u64, stream: u32, epoch: u32) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_learning_rate_falls_along_a_cosine() {
-        assert!((cosine_rate(0.03, 0, 10) - 0.03).abs() < 1e-12);
-        assert!((cosine_rate(0.03, 5, 10) - 0.015).abs() < 1e-12);
-    }
-}
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -7,7 +7,7 @@ Weights, images and labels are not stored. They come from generator.py, stream `
     running_mean            uniform(0, 0.1)
     running_var             uniform(1, 0.5)
     BN weight (1-D)         uniform(1, 0.5)
-    BN bias                 uniform(0, 0.25)
+    BN bias                 uniform(B, 0.25), where B is the file's `norm_bias`, or 0
     convolution, linear     uniform(0, 1 / sqrt(fan_in)), fan_in = product of the weight's shape after its first number;
                             a linear bias has the fan_in of the weight beside it
     images of batch t       stream `STREAM/images.t`, bytes (N, C, H, W), normalised to (byte / 255 - MEAN) / STD
@@ -21,7 +21,8 @@ the weight itself, it can hold a change to about 1e-3 of its norm only.
 
 Where rounding moves a number across the kink of a ReLU or changes which of two pixels is the larger, the gradient
 jumps, and later steps drift apart. No program in binary32 can do anything about that. So each case names a salt for
-its streams under which such jumps hardly matter, and a learning rate for the twenty steps at which they do not grow.
+its streams under which such jumps hardly matter, and a learning rate for the twenty steps at which they do not grow;
+deep networks begin with biases that keep most numbers away from the kinks.
 `float32_error` says how far PyTorch in binary32, and binary64 runs with simulated rounding, stray from the golden.
 """
 
@@ -67,6 +68,8 @@ class Case:
     input_channels: int = 3
     classes: int = 10
     recipe: Recipe = field(default_factory=Recipe)
+    norm_bias: float = 0.0
+    """The mean of the biases of BN."""
     described: dict[str, str] = field(default_factory=dict)
     """What else the file says of how the network is built."""
 
@@ -91,7 +94,7 @@ def initial_value(case: Case, name: str, shapes: dict[str, tuple[int, ...]]) -> 
     elif leaf == "weight":
         centre, half = 1.0, 0.5
     else:
-        centre, half = 0.0, 0.25
+        centre, half = case.norm_bias, 0.25
     return generator.uniform(f"{case.stream}/{name}", shape, centre, half)
 
 
@@ -245,6 +248,7 @@ def golden(case: Case) -> dict[str, Any]:
     return {
         "stream": case.stream,
         **case.described,
+        **({"norm_bias": case.norm_bias} if case.norm_bias else {}),
         "budget": asdict(case.budget),
         "input_channels": case.input_channels,
         "classes": case.classes,

@@ -1,8 +1,8 @@
 """Write the goldens that the program's tests are held to: `make_goldens.py DIR [FILE...]` (usually ../goldens).
 
 Without names all files are written, otherwise those named, such as `network-dense`. golden.py says what the file of a
-network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of searched.py
-`supernet-*`.
+network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of named.py `named-*`,
+those of searched.py `supernet-*`.
 """
 
 import sys
@@ -18,10 +18,11 @@ from torch.nn.functional import cross_entropy, interpolate
 import convolutions
 import generator
 import handmade
+import named
 import supernet
 from genotype import parse_genotype
 from golden import Case, golden, shorten, write
-from network import Network
+from network import Network, count_mult_adds, count_parameters
 from recipe import Budget, Recipe, Sizes
 from search_steps import search_steps
 from searched import Supernet
@@ -103,14 +104,68 @@ EMPTY_NODE = (
 )
 
 
-def searched(name: str, salt: int, genotype: str, budget: Budget, learning_rate: float, **others: Any) -> Case:
-    """The case of a genotype; `learning_rate` is that of the twenty steps."""
+# Cells of five nodes with all that the DARTS space has not: other kernels, plain and factorised convolutions, an input
+# that a node reads twice, and loose ends for an output. The reduction cell meets each at stride 2.
+LOOSE_ENDS = (
+    "Genotype(normal=[('sep_conv_7x7', 1), ('conv_1x1', 0), ('conv_3x1_1x3', 0), ('max_pool_5x5', 2), ('conv_3x3', 1), "
+    "('skip_connect', 1), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0), ('conv_7x1_1x7', 1), ('sep_conv_3x3', 3)], "
+    "normal_concat=[4, 5, 6], reduce=[('max_pool_2x2', 0), ('conv_7x1_1x7', 1), ('conv_3x3', 0), ('sep_conv_7x7', 1), "
+    "('max_pool_7x7', 0), ('conv_1x1', 1), ('skip_connect', 2), ('dil_conv_5x5', 0), ('conv_3x1_1x3', 0), "
+    "('skip_connect', 1)], reduce_concat=[3, 4, 5, 6])"
+)
+
+
+# Published cells, in the published text but for the names of plain convolutions, for parameters and multiply-adds.
+CELLS = {
+    "darts-v2": (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4,"
+        " 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), "
+        "('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4,"
+        " 5])"
+    ),
+    "nasnet-a": (
+        "Genotype(normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 0), ('sep_conv_3x3', 0), "
+        "('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), "
+        "('skip_connect', 1)], normal_concat=[2, 3, 4, 5, 6], reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0), "
+        "('max_pool_3x3', 1), ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3), "
+        "('avg_pool_3x3', 2), ('sep_conv_3x3', 2), ('max_pool_3x3', 1)], reduce_concat=[4, 5, 6])"
+    ),
+    "amoebanet-a": (
+        "Genotype(normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2), "
+        "('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1), ('skip_connect', 0), "
+        "('avg_pool_3x3', 1)], normal_concat=[4, 5, 6], reduce=[('avg_pool_3x3', 0), ('sep_conv_3x3', 1), "
+        "('max_pool_3x3', 0), ('sep_conv_7x7', 2), ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), "
+        "('max_pool_3x3', 1), ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5)], reduce_concat=[3, 4, 6])"
+    ),
+    "amoebanet-b": (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1), ('max_pool_3x3', 1), ('conv_1x1', 1), "
+        "('sep_conv_3x3', 0), ('conv_1x1', 1), ('skip_connect', 3), ('conv_1x1', 3), ('avg_pool_3x3', 1), "
+        "('conv_1x1', 5)], normal_concat=[2, 4, 6], reduce=[('max_pool_2x2', 0), ('max_pool_3x3', 0), "
+        "('dil_conv_5x5', 2), ('max_pool_3x3', 2), ('skip_connect', 2), ('conv_3x3', 1), ('avg_pool_3x3', 3), "
+        "('conv_1x1', 4), ('skip_connect', 4), ('sep_conv_3x3', 1)], reduce_concat=[5, 6])"
+    ),
+    "enas": (
+        "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 1), ('sep_conv_5x5', 1), ('skip_connect', 0), "
+        "('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 1), "
+        "('avg_pool_3x3', 0)], normal_concat=[2, 3, 4, 5, 6], reduce=[('sep_conv_5x5', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 1), ('avg_pool_3x3', 1), ('sep_conv_3x3', 1), ('avg_pool_3x3', 1), ('avg_pool_3x3', 1), "
+        "('sep_conv_5x5', 4), ('sep_conv_3x3', 5), ('sep_conv_5x5', 0)], reduce_concat=[2, 3, 4, 5, 6])"
+    ),
+}
+
+
+def searched(
+    name: str, salt: int, genotype: str, budget: Budget, learning_rate: float, large: bool = False, **others: Any
+) -> Case:
+    """The case of a genotype; `learning_rate` is that of the twenty steps, `large` the skeleton of large images."""
 
     def make(input_channels: int, classes: int) -> nn.Module:
         edges = parse_genotype(genotype)
-        return Network(edges, budget.layers, budget.channels, budget.image_size, input_channels, classes)
+        return Network(edges, budget.layers, budget.channels, budget.image_size, input_channels, classes, large)
 
-    return Case(name, salt, make, budget, learning_rate, described={"genotype": genotype}, **others)
+    described = {"genotype": genotype} | ({"skeleton": "imagenet"} if large else {})
+    return Case(name, salt, make, budget, learning_rate, described=described, **others)
 
 
 def budget(layers: int, channels: int, image_size: int, batch_size: int) -> Budget:
@@ -138,6 +193,11 @@ SEARCHED = (
         classes=7,
         recipe=Recipe(weight_decay=0.1, grad_clip=0.5),
     ),
+    searched("loose-ends", 0, LOOSE_ENDS, budget(4, 4, 16, 20), 3e-4),
+    # Of 64 pixels the stems leave 8, and the auxiliary head of four cells reads 4.
+    searched(
+        "large", 4, PUBLISHED[3], budget(4, 8, 64, 20), 1e-4, large=True, recipe=Recipe(3e-5, label_smoothing=0.1)
+    ),
 )
 
 # Batches of more than one block of 16 images.
@@ -151,6 +211,41 @@ HANDMADE = (
     Case("convolutions", 5, convolutions.Convolutions, Sizes(20, 0.03, 16), 1e-3),
     Case("supernet", 0, supernet.Supernet, Sizes(20, 0.03, 16), 1e-3),
 )
+
+
+def named_case(name: str, salt: int, make: Callable[[int, int], nn.Module], size: int, rate: float) -> Case:
+    """A network at its full width and depth, on images of few pixels; `rate` is that of the twenty steps."""
+    return Case(name, salt, make, Sizes(20, 0.03, size), rate, norm_bias=3.0)
+
+
+NAMED = (
+    named_case("resnet-18", 0, named.ResNet18, 8, 1e-4),
+    named_case("senet-18", 0, named.SeResNet18, 8, 1e-4),
+    named_case("densenet-bc", 0, named.DenseNetBc, 8, 1e-4),
+    named_case("mobilenetv2", 0, named.MobileNetV2, 8, 1e-4),
+    named_case("shufflenetv2", 0, named.ShuffleNetV2, 8, 1e-4),
+)
+
+
+def counts() -> dict[str, Any]:
+    """Parameters and multiply-adds of networks at full size; those of cells in both skeletons."""
+    sizes = {}
+    for case in NAMED:
+        network = case.make(3, 10)
+        sizes[f"cifar/{case.name}"] = [count_parameters(network, auxiliary=False), count_mult_adds(network, 3, 32)]
+    for name, large in (("mobilenetv2", named.MobileNetV2), ("shufflenetv2", named.ShuffleNetV2)):
+        network = large(3, 1000, large=True)
+        counted = [count_parameters(network, auxiliary=False), count_mult_adds(network, 3, 224)]
+        sizes[f"imagenet/{name}"] = counted
+    for name, genotype in CELLS.items():
+        edges = parse_genotype(genotype)
+        for skeleton, network, size in (
+            ("cifar", Network(edges, 20, 36, 32), 32),
+            ("imagenet", Network(edges, 14, 48, 224, classes=1000, large=True), 224),
+        ):
+            counted = [count_parameters(network, auxiliary=False), count_mult_adds(network, 3, size)]
+            sizes[f"{skeleton}/{name}"] = counted
+    return sizes
 
 
 def supernet_case(name: str, salt: int, channels: int, channel_parts: int) -> Case:
@@ -195,8 +290,12 @@ def main() -> None:
     folder, wanted = Path(sys.argv[1]), sys.argv[2:]
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    files: dict[str, Callable[[], dict[str, Any]]] = {"resize": resizes, "cross-entropy": smoothed_losses}
-    for kind, cases in (("network", SEARCHED), ("handmade", HANDMADE), ("supernet", SUPERNETS)):
+    files: dict[str, Callable[[], dict[str, Any]]] = {
+        "resize": resizes,
+        "cross-entropy": smoothed_losses,
+        "counts": counts,
+    }
+    for kind, cases in (("network", SEARCHED), ("handmade", HANDMADE), ("named", NAMED), ("supernet", SUPERNETS)):
         files |= {f"{kind}-{case.name}": partial(golden, case) for case in cases}
     files["search-steps"] = partial(search_steps, HANDMADE[-1])
     if unknown := set(wanted) - files.keys():

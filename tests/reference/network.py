@@ -1,4 +1,4 @@
-"""The evaluation network for small images, in plain PyTorch.
+"""The evaluation network of cells of any space, for small and for large images, in plain PyTorch.
 
 Module names are chosen so that `state_dict()` has the names that a saved network of the program has. Shapes in the
 docstrings: N images, C channels, H by W pixels. Knows nothing of optimisation or data.
@@ -42,14 +42,15 @@ class FactorizedReduce(nn.Module):
 
 
 class PoolBn(nn.Module):
-    """3x3 pooling, then BN: (N, C, H, W) -> (N, C, ceil(H/stride), ceil(W/stride))."""
+    """Pooling of kernel x kernel, then BN: (N, C, H, W) -> (N, C, H', W'), for even kernels only halved."""
 
-    def __init__(self, kind: str, channels: int, stride: int) -> None:
+    def __init__(self, kind: str, channels: int, kernel: int, stride: int) -> None:
         super().__init__()
+        padding = (kernel - 1) // 2
         self.pool = (
-            nn.MaxPool2d(3, stride, padding=1)
+            nn.MaxPool2d(kernel, stride, padding)
             if kind == "max"
-            else nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+            else nn.AvgPool2d(kernel, stride, padding, count_include_pad=False)
         )
         self.bn = nn.BatchNorm2d(channels)
 
@@ -85,6 +86,24 @@ class SepConv(nn.Module):
         return self.net(x)
 
 
+class ReluConv(nn.Module):
+    """ReLU, convolutions without anything in between, BN: (N, C, H, W) -> (N, C, ceil(H/stride), ceil(W/stride)).
+
+    The last convolution has the stride.
+    """
+
+    def __init__(self, channels: int, kernels: list[tuple[int, int]], stride: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.ReLU())
+        for place, (height, width) in enumerate(kernels):
+            step, padding = stride if place + 1 == len(kernels) else 1, (height // 2, width // 2)
+            self.net.append(nn.Conv2d(channels, channels, (height, width), step, padding, bias=False))
+        self.net.append(nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
 class Zero(nn.Module):
     """`none`: (N, C, H, W) -> zero, which adds to any shape. It has no parameters, but a place among the edges."""
 
@@ -115,20 +134,25 @@ def make_edge(operation: str, channels: int, stride: int) -> nn.Sequential:
     if operation == "none":
         return nn.Sequential(Zero())
     family, _, size = operation.rpartition("_")
-    kernel = int(size[0])
+    kernel = int(size[-1])
     if family == "sep_conv":
         return nn.Sequential(SepConv(channels, kernel, stride), DropPath())
     if family == "dil_conv":
         return nn.Sequential(DilConv(channels, kernel, stride, 2), DropPath())
-    return nn.Sequential(PoolBn(family[:3], channels, stride), DropPath())
+    if family == "conv":
+        return nn.Sequential(ReluConv(channels, [(kernel, kernel)], stride), DropPath())
+    if operation.startswith("conv_"):
+        return nn.Sequential(ReluConv(channels, [(1, kernel), (kernel, 1)], stride), DropPath())
+    return nn.Sequential(PoolBn(family[:3], channels, kernel, stride), DropPath())
 
 
 class Cell(nn.Module):
-    """Four nodes over two inputs; the output is (N, 4 * channels, H', W'), halved when `reduction`."""
+    """Nodes over two inputs; the output is (N, len(concat) * channels, H', W'), halved when `reduction`."""
 
     def __init__(
         self,
         edges: CellEdges,
+        concat: list[int],
         inputs: tuple[int, int],
         channels: int,
         reduction: bool,
@@ -138,6 +162,7 @@ class Cell(nn.Module):
         self.stride = 2 if reduction else 1
         self.preproc0 = FactorizedReduce(inputs[0], channels) if after_reduction else ReluConvBn(inputs[0], channels)
         self.preproc1 = ReluConvBn(inputs[1], channels)
+        self.concat = concat
         self.sources = [[source for _, source in node] for node in edges]
         self.dag = nn.ModuleList(
             nn.ModuleList(
@@ -155,13 +180,16 @@ class Cell(nn.Module):
             for edge, source in zip(edges, sources, strict=True):
                 node = node + edge(states[source])
             states.append(node)
-        return torch.cat(states[2:], dim=1)
+        return torch.cat([states[state] for state in self.concat], dim=1)
 
 
 class AuxiliaryHead(nn.Module):
-    """Class scores from an intermediate map: (N, inputs, size, size) -> (N, classes)."""
+    """Class scores from an intermediate map: (N, inputs, size, size) -> (N, classes).
 
-    def __init__(self, inputs: int, size: int, classes: int) -> None:
+    For large images nothing is normalised behind the second convolution.
+    """
+
+    def __init__(self, inputs: int, size: int, classes: int, large: bool) -> None:
         super().__init__()
         hidden, features = AUXILIARY_CHANNELS
         pool = nn.AvgPool2d(5, size - 5, count_include_pad=False) if size in (7, 8) else nn.AdaptiveAvgPool2d(2)
@@ -172,7 +200,7 @@ class AuxiliaryHead(nn.Module):
             nn.BatchNorm2d(hidden),
             nn.ReLU(),
             nn.Conv2d(hidden, features, 2, bias=False),
-            nn.BatchNorm2d(features),
+            nn.Identity() if large else nn.BatchNorm2d(features),
             nn.ReLU(),
         )
         self.linear = nn.Linear(features, classes)
@@ -182,7 +210,11 @@ class AuxiliaryHead(nn.Module):
 
 
 class Network(nn.Module):
-    """Stem, cells, pooled linear classifier: (N, input_channels, image_size, image_size) -> (N, classes)."""
+    """Stem, cells, pooled linear classifier: (N, input_channels, image_size, image_size) -> (N, classes).
+
+    For large images there are two stems, which halve the image three times: the first is read by the first cell only,
+    as the cell before the previous one.
+    """
 
     def __init__(
         self,
@@ -192,24 +224,41 @@ class Network(nn.Module):
         image_size: int,
         input_channels: int = 3,
         classes: int = 10,
+        large: bool = False,
     ) -> None:
         super().__init__()
-        stem_channels = 3 * channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(input_channels, stem_channels, 3, padding=1, bias=False), nn.BatchNorm2d(stem_channels)
-        )
+        self.large = large
+        stem_channels, size = (channels, image_size) if large else (3 * channels, image_size)
+        if large:
+            self.stem0 = nn.Sequential(
+                nn.Conv2d(input_channels, channels // 2, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(channels // 2),
+                nn.ReLU(),
+                nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+            )
+            self.stem1 = nn.Sequential(
+                nn.ReLU(), nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(channels)
+            )
+            for _ in range(3):
+                size = -(-size // 2)
+        else:
+            self.stem = nn.Sequential(
+                nn.Conv2d(input_channels, stem_channels, 3, padding=1, bias=False), nn.BatchNorm2d(stem_channels)
+            )
         self.auxiliary_at = 2 * layers // 3
         self.cells = nn.ModuleList()
-        inputs, size, after_reduction = (stem_channels, stem_channels), image_size, False
+        inputs, after_reduction = (stem_channels, stem_channels), large
         for index in range(layers):
             reduction = index in (layers // 3, 2 * layers // 3)
             if reduction:
                 channels, size = 2 * channels, -(-size // 2)
             edges = genotype.reduce if reduction else genotype.normal
-            self.cells.append(Cell(edges, inputs, channels, reduction, after_reduction))
-            inputs, after_reduction = (inputs[1], 4 * channels), reduction
+            concat = genotype.reduce_concat if reduction else genotype.normal_concat
+            self.cells.append(Cell(edges, concat, inputs, channels, reduction, after_reduction))
+            inputs, after_reduction = (inputs[1], len(concat) * channels), reduction
             if index == self.auxiliary_at:
-                self.aux_head = AuxiliaryHead(inputs[1], size, classes)
+                self.aux_head = AuxiliaryHead(inputs[1], size, classes, large)
         self.linear = nn.Linear(inputs[1], classes)
 
     def set_drop_path(self, probability: float) -> None:
@@ -220,7 +269,11 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Scores (N, classes) of the classifier and, in training only, of the auxiliary head."""
-        state0 = state1 = self.stem(x)
+        if self.large:
+            state0 = self.stem0(x)
+            state1 = self.stem1(state0)
+        else:
+            state0 = state1 = self.stem(x)
         auxiliary = None
         for index, cell in enumerate(self.cells):
             state0, state1 = state1, cell(state0, state1)

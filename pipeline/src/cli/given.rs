@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use stages::Genotype;
+use stages::architecture::file_and_choice;
 use stages::config::MINUTES_MAX;
 use stages::path::user_path;
 
@@ -60,19 +61,11 @@ pub(super) fn genotype(text: &str) -> Result<Genotype, Error> {
     let Some(file) = text.strip_prefix('@') else {
         return text.parse().map_err(Error::Input);
     };
-    let path = |text: &str| {
-        user_path(text).map_err(|problem| Error::Flag {
-            flag: "--genotype",
-            value: format!("@{text}"),
-            problem,
-        })
-    };
-    let (whole, part) = (path(file)?, file.rsplit_once(':'));
-    let (path, which) = match part {
-        // The name of a file may hold a colon.
-        Some((file, which)) if !whole.exists() && path(file)?.exists() => (path(file)?, Some(which)),
-        _ => (whole, None),
-    };
+    let (path, which) = file_and_choice(file).map_err(|problem| Error::Flag {
+        flag: "--genotype",
+        value: format!("@{file}"),
+        problem,
+    })?;
     stages::genotype::read(&read_text(&path)?, which)
         .map_err(|source| Error::File { problem: source.to_string(), path })
 }

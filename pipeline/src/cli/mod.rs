@@ -1,5 +1,6 @@
 //! The command line. Every command parses its input into types before it opens the cache or a device.
 
+mod architectures;
 mod bench;
 mod cache;
 mod data;
@@ -89,6 +90,8 @@ enum Command {
     Importance(importance::Importance),
     /// Look into the cache folder
     Cache(cache::Cache),
+    /// List the architectures that are known by name, with their sizes and published errors
+    Architectures(architectures::Architectures),
     /// List the strategies that search for architectures
     Strategies(strategies::Strategies),
     /// List the devices to train on
@@ -115,6 +118,7 @@ impl Cli {
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),
             Command::Cache(command) => command.run(global),
+            Command::Architectures(command) => command.run(global),
             Command::Strategies(command) => command.run(global),
             Command::Devices(command) => command.run(global),
             Command::Data(command) => command.run(global),

@@ -1,7 +1,11 @@
 //! The command that asks for a remembered training: what `explain` gives beside its key.
 
-use cache::{FieldValue, Key};
+use cache::{FieldValue, Fields, Key};
+use stages::architecture::CellSpace;
+use stages::config::RECIPES;
 use stages::hyperparameter::HYPERPARAMETERS;
+use stages::recipe::{FinalRecipe, Recipe};
+use stages::{Architecture, Budget};
 
 use super::selection::{Loaded, Settings};
 use crate::nas::template;
@@ -10,11 +14,25 @@ use crate::nas::template;
 /// them. None for a training of another version, which this program cannot train.
 pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option<String> {
     let fields = key.fields();
-    let (genotype, budget) = asked(key)?;
-    let job = template(&loaded.train, &loaded.data).job(&genotype.parse().ok()?, &budget.parse().ok()?);
-    let mut words = vec!["pipeline".to_owned(), "train".to_owned()];
+    let (architecture, budget) = asked(key)?;
+    let flags: &[&str] = match &architecture {
+        Architecture::Darts(_) => &["--genotype"],
+        // Written with the operations' own names.
+        Architecture::Cells(_) => &["--space", "any", "--architecture"],
+        Architecture::Network(_) => &["--architecture"],
+    };
+    let mut words = ["pipeline", "train"].map(str::to_owned).to_vec();
     words.extend(settings.words());
-    words.extend(["--genotype".to_owned(), genotype.clone(), "--budget".to_owned(), budget]);
+    words.extend(flags.iter().map(|&flag| flag.to_owned()).chain([architecture.to_string()]));
+    let mut job = template(&loaded.train, &loaded.data).job(architecture, &budget);
+    // Settings say neither skeleton nor rate rule: recipes do.
+    if ["skeleton", "rate"].iter().any(|name| fields.get(name).is_some()) {
+        let recipe = recipe(fields)?;
+        job.recipe = FinalRecipe::read(&recipe).ok()?.recipe;
+        words.extend(["--recipe".to_owned(), recipe]);
+    } else {
+        words.extend(["--budget".to_owned(), budget.to_string()]);
+    }
     for change in job.key().ok()?.fields().diff(fields) {
         match (change.name.as_str(), change.new) {
             ("version", _) => return None,
@@ -22,8 +40,7 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
             // Settings may not say that of a final training, which no choice has seen.
             ("seed", Some(value)) => words.extend(["--seed".to_owned(), value.to_string()]),
             (name, Some(value)) => {
-                let value = if let FieldValue::Text(text) = value { text } else { value.to_string() };
-                words.extend(["--set".to_owned(), format!("train.{name}={value}")]);
+                words.extend(["--set".to_owned(), format!("train.{name}={}", plain(&value))]);
             }
             (_, None) => {}
         }
@@ -31,13 +48,34 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
     Some(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
 }
 
-/// Genotype and budget that a network's training was asked for with; none where the key is of something else.
-pub(super) fn asked(key: &Key) -> Option<(&String, String)> {
+/// Architecture and budget that a network's training was asked for with; none where the key is of something else.
+pub(super) fn asked(key: &Key) -> Option<(Architecture, Budget)> {
     let fields = key.fields();
-    let Some(FieldValue::Text(genotype)) = fields.get("genotype") else { return None };
+    let architecture = match (fields.get("genotype"), fields.get("architecture")) {
+        (Some(FieldValue::Text(genotype)), _) => Architecture::Darts(genotype.parse().ok()?),
+        (_, Some(FieldValue::Text(text))) => {
+            let cells = text.starts_with("Genotype").then(|| CellSpace::named("any"));
+            Architecture::read(text, None, cells.transpose().ok()?.as_ref()).ok()?
+        }
+        _ => return None,
+    };
     let value = |name| fields.get(name).map(|value| format!("{name}={value}"));
     let budget = HYPERPARAMETERS.iter().map(|row| value(row.name)).collect::<Option<Vec<_>>>()?.join(",");
-    Some((genotype, budget))
+    Some((architecture, budget.parse().ok()?))
+}
+
+/// The text of a recipe with all values of a key.
+fn recipe(fields: &Fields) -> Option<String> {
+    let constants = Recipe::default().fields().ok()?;
+    let names = HYPERPARAMETERS.iter().map(|row| row.name).chain(constants.iter().map(|(name, _)| name));
+    let value = |name: &str| fields.get(name).map(|value| format!(",{name}={}", plain(value)));
+    let values: String = names.chain(["skeleton", "rate", "rate_factor"]).filter_map(value).collect();
+    Some(RECIPES[0].0.to_owned() + &values)
+}
+
+/// A value as settings write it.
+fn plain(value: &FieldValue) -> String {
+    if let FieldValue::Text(text) = value { text.clone() } else { value.to_string() }
 }
 
 /// A word as a shell takes it for one.

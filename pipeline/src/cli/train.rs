@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use cache::{Claim, Claimed, Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
 use kernels::Device;
-use stages::Budget;
+use stages::architecture::given;
 use stages::checkpoint::{Checkpoints, NoCheckpoints};
 use stages::config::{ShareConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::echo::shown;
 use stages::job::{Job, JobResult};
-use stages::recipe::{BnInit, Scoring};
+use stages::recipe::{BnInit, FinalRecipe, Recipe, Scoring};
 use stages::train::{
     Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
 };
+use stages::{Architecture, Budget};
 
 use super::Global;
 use super::data::load;
@@ -40,7 +41,7 @@ use crate::output::conditions::Conditions;
 use crate::output::progress::Reporter;
 use crate::output::train::TrainReport;
 
-/// Train one architecture under one budget
+/// Train one architecture under one budget, or by the recipe of a final network
 ///
 /// A training is looked up first and remembered after, unless --init-from, --max-steps, --dump-gradients or --order
 /// make it another one than its key says. One that is remembered keeps checkpoints, and goes on from the last one when it
@@ -52,17 +53,31 @@ use crate::output::train::TrainReport;
 #[command(after_help = "Examples:
   pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=2
   pipeline train --genotype DARTS_V2 --budget full --plan
+  pipeline train --architecture NASNET_A --recipe cifar10-full,epochs=2
+  pipeline train --architecture @cells.txt --space nasnet --recipe mine.toml --data cifar-10-batches-bin
   pipeline train --genotype DARTS_V2 --budget BPE-1 --config mine.toml --set train.momentum=0.8
   pipeline train --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --scoring published --json
   pipeline train --genotype DARTS_V2 --budget BPE-1 --init-from start.safetensors --max-steps 1 --dump-gradients g.safetensors")]
 pub(crate) struct Train {
     /// A genotype in any text form, the name of a published one, or @FILE with one; of several in a file `@FILE:NAME` or
     /// `@FILE:LINE`
-    #[arg(long, value_name = "G|NAME|@FILE")]
-    genotype: String,
+    #[arg(long, value_name = "G|NAME|@FILE", required_unless_present = "architecture")]
+    genotype: Option<String>,
+    /// Any architecture: one that `pipeline architectures` lists, a genotype in the forms of --space, or @FILE with one, as
+    /// for --genotype
+    #[arg(long, value_name = "NAME|G|@FILE", conflicts_with = "genotype")]
+    architecture: Option<String>,
+    /// The space of the architecture's cells: darts, nasnet, amoebanet, enas, any, or a TOML file that defines one [default:
+    /// the named architecture's own, else darts]
+    #[arg(long, value_name = "NAME|F", requires = "architecture")]
+    space: Option<String>,
     /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ
-    #[arg(long, value_name = "NAME|k=v,...")]
-    budget: String,
+    #[arg(long, value_name = "NAME|k=v,...", required_unless_present = "recipe")]
+    budget: Option<String>,
+    /// In place of a budget the recipe of a final network: cifar10-full, imagenet-mobile or a TOML file that starts from one,
+    /// and after commas the values that differ
+    #[arg(long, value_name = "NAME|F[,k=v...]", conflicts_with = "budget")]
+    recipe: Option<String>,
     #[command(flatten)]
     settings: Settings,
     /// `embedded`, or the folder of a data set [default: the settings', else embedded]
@@ -143,12 +158,29 @@ enum OrderMode {
 impl Train {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let begun = Instant::now();
-        let genotype = genotype(&self.genotype)?;
-        let budget: Budget = self.budget.parse().map_err(Error::Input)?;
+        let architecture = self.architecture()?;
+        let recipe = self.recipe.as_deref().map(FinalRecipe::read).transpose().map_err(Error::Input)?;
+        let budget = self.budget.as_deref().map(str::parse::<Budget>).transpose().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
-        let (train, data, checkpoint_interval, share) = self.train_config()?;
-        let job = template(&train, &data).job(&genotype, &budget);
+        let (train, data, checkpoint_interval, share) =
+            self.train_config(recipe.as_ref().map(|recipe| &recipe.recipe))?;
+        let (channels, classes) = (data.channels, data.classes.len());
+        let budget = match (budget, &recipe) {
+            (Some(budget), _) => budget,
+            (None, Some(recipe)) => {
+                recipe.budget_for(&architecture, channels, classes).map_err(Error::Input)?
+            }
+            // The parser asks for one of both.
+            (None, None) => {
+                return Err(Error::Flag {
+                    flag: "--budget",
+                    value: String::new(),
+                    problem: "give a budget or a recipe".to_owned(),
+                });
+            }
+        };
+        let job = template(&train, &data).job(architecture, &budget);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
         if self.only_plan {
@@ -172,14 +204,29 @@ impl Train {
         };
         let conditions = Conditions::of(&data, job.scoring);
         let beside = (key.as_deref(), &conditions);
-        let (genotype, steps) = (shown(&self.genotype), self.steps(&budget, size));
-        output::train::print(&job, &genotype, beside, finished, steps, global.json)?;
+        let (asked, steps) = (shown(self.asked()), self.steps(&budget, size));
+        output::train::print(&job, &asked, beside, finished, steps, global.json)?;
         unwritten.map_or(Ok(()), |error| Err(Error::Stage(error)))
     }
 
+    /// The architecture as it was asked for.
+    fn asked(&self) -> &str {
+        self.architecture.as_deref().or(self.genotype.as_deref()).unwrap_or_default()
+    }
+
+    fn architecture(&self) -> Result<Architecture, Error> {
+        match &self.architecture {
+            Some(text) => given(text, self.space.as_deref()).map_err(Error::Input),
+            None => Ok(genotype(self.asked())?.into()),
+        }
+    }
+
     /// What the training does beyond its budget, its images, how long after one checkpoint the next is due, and what is shared:
-    /// as the settings say, where there are any, and then as the flags say.
-    fn train_config(&self) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
+    /// as the settings say, where there are any, and the recipe, if there is one, and then as the flags say.
+    fn train_config(
+        &self,
+        recipe: Option<&Recipe>,
+    ) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
         let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
         let data = match (&self.data, &config) {
             (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
@@ -191,6 +238,9 @@ impl Train {
         };
         let checkpoint_interval = self.checkpoints.checkpoint_minutes.unwrap_or(checkpoint_interval);
         train.seed = self.seed.unwrap_or(train.seed);
+        if let Some(recipe) = recipe {
+            train.recipe = recipe.clone();
+        }
         match self.scoring {
             Some(ScoringMode::Published) => train.scoring = Scoring::Published,
             Some(ScoringMode::Holdout) if train.scoring == Scoring::Published => {
@@ -283,7 +333,7 @@ impl Train {
     fn print_plan(&self, job: &TrainingJob, data: &Dataset, json: bool) -> Result<(), Error> {
         let device = self.open_device()?;
         let plan = memory_plan(job, data, &device).map_err(Error::Stage)?;
-        let heading = format!("{}\n  {}", output::heading(&shown(&self.genotype)), job.budget);
+        let heading = format!("{}\n  {}", output::heading(&shown(self.asked())), job.budget);
         output::memory::print(&plan, &heading, &device.name(), json)
     }
 

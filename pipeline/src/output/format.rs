@@ -1,5 +1,7 @@
 //! Numbers, times and shares as people read them.
 
+use stages::stage::Spread;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -52,6 +54,11 @@ pub(crate) fn about(seconds: u64) -> String {
         3600..360_000 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} days", count(seconds / 86_400)),
     }
+}
+
+/// Mean and deviation of percentages: `2.68 ± 0.09 %`.
+pub(crate) fn spread(Spread { mean, deviation }: Spread) -> String {
+    deviation.map_or_else(|| format!("{mean:.2} %"), |deviation| format!("{mean:.2} ± {deviation:.2} %"))
 }
 
 /// A share of one as a percentage with two significant digits at least: `0.013` as `1.3%`.

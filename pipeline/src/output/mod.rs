@@ -1,10 +1,12 @@
 //! Everything that the program writes: results to standard output, everything else to standard error.
 
+pub(crate) mod architectures;
 pub(crate) mod bench;
 pub(crate) mod conditions;
 mod diverged;
 pub(crate) mod evaluate;
 pub(crate) mod export;
+mod final_network;
 pub(crate) mod format;
 pub(crate) mod graph;
 pub(crate) mod importance;

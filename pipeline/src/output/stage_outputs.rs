@@ -7,15 +7,17 @@ use serde::Serialize;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
-    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluatedBudget, Evaluation,
-    FitForest, GivenArchitectures, GivenBudget, Handle, Mip, MipReport, NasSearch, NasSearchReport,
-    OneShotAnalysis, OneShotReport, Prune, Rank, RankedBudget, Sample, SampleBudgets, Search,
-    SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train, TrainedBudget,
+    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluateFinal,
+    EvaluatedBudget, Evaluation, FinalReport, FitForest, GivenArchitectures, GivenBudget, Handle, Mip,
+    MipReport, NasSearch, NasSearchReport, OneShotAnalysis, OneShotReport, Prune, Rank, RankedBudget, Sample,
+    SampleBudgets, Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train,
+    TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
 use super::conditions::scored_on;
 use super::diverged::diverged_text;
+use super::final_network::{FinalJson, final_text};
 use super::format;
 use super::nas::{MipJson, NasSearchJson, RankedJson, mip_text, nas_search_text, ranked_table};
 use super::one_shot::{OneShotJson, one_shot_text};
@@ -192,6 +194,12 @@ impl Show for CompareSearches {
 impl Show for BudgetQuality {
     fn show(&self, report: &BudgetQualityReport, _: &Known<'_>) -> Result {
         titled(QualityJson::of(report), quality_text(report, self.budgets) + &diverged_text(&report.diverged))
+    }
+}
+
+impl Show for EvaluateFinal {
+    fn show(&self, report: &FinalReport, _: &Known<'_>) -> Result {
+        titled(FinalJson::of(report), final_text(report))
     }
 }
 

@@ -75,7 +75,7 @@ fn job(float_bits: u32, data: &Dataset) -> TrainingJob {
         "BPE-1,epochs=4,batch_size=8,layers=3,channels=4,image_size=8,cutout=4,float_bits={float_bits}"
     );
     TrainingJob {
-        genotype: architectures(0, 1)[0].clone(),
+        architecture: (&architectures(0, 1)[0]).into(),
         budget: budget.parse().unwrap(),
         seed: 3,
         data: DataId { name: data.name.clone(), digest: data.digest },

@@ -17,6 +17,8 @@ use crate::{Error, suggest};
 pub(super) struct Document {
     sections: BTreeMap<String, Table>,
     places: BTreeMap<String, String>,
+    /// The place of what was not overridden.
+    schema: String,
 }
 
 /// A key of a TOML text with its section and its value, and where they stand.
@@ -38,13 +40,18 @@ impl Document {
             let hint = suggest::hint(name, PROFILES.iter().map(|(known, _)| *known));
             return Err(wrong("--profile", format!("unknown profile `{}`; {hint}", shown(name))));
         };
-        let place = format!("profile {name}");
-        let mut document = Self { sections: BTreeMap::new(), places: BTreeMap::new() };
-        for text in [text, STRATEGIES] {
-            for Entry { section: (section, _), key } in parse(&place, text)? {
+        Self::schema(&format!("profile {name}"), &[text, STRATEGIES])
+    }
+
+    /// A document of embedded texts, whose keys are all that there are.
+    pub(super) fn schema(place: &str, texts: &[&str]) -> Result<Self, Error> {
+        let mut document =
+            Self { sections: BTreeMap::new(), places: BTreeMap::new(), schema: place.to_owned() };
+        for text in texts {
+            for Entry { section: (section, _), key } in parse(place, text)? {
                 let keys = document.sections.entry(section.clone()).or_default();
                 if let Some((key, _, value)) = key {
-                    document.places.insert(path(&section, &key), place.clone());
+                    document.places.insert(path(&section, &key), place.to_owned());
                     keys.insert(key, value);
                 }
             }
@@ -54,8 +61,16 @@ impl Document {
 
     /// Overrides the keys that the TOML `text` of the file `name` holds.
     pub(super) fn apply_file(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        self.apply(name, text, None)
+    }
+
+    /// The same, but for a value in the place of a section that somebody else reads ([`Document::text_of`]).
+    pub(super) fn apply(&mut self, name: &str, text: &str, elsewhere: Option<&str>) -> Result<(), Error> {
         let place_of = |span: &Range<usize>| format!("{name}, line {}", line(text, span.start));
         for Entry { section: (section, span), key } in parse(name, text)? {
+            if key.is_none() && elsewhere == Some(&section) {
+                continue;
+            }
             self.check_section(&section, &place_of(&span))?;
             match key {
                 Some((key, span, value)) => self.set(&section, &key, value, place_of(&span))?,
@@ -73,7 +88,11 @@ impl Document {
     /// Overrides one key, `section.key`, by a TOML value. Texts need no quotes: for a key that is a text, whatever is no
     /// quoted text is one, also where it could be a number, a date or a truth value; for others what is no TOML.
     pub(super) fn apply_set(&mut self, path: &str, text: &str) -> Result<(), Error> {
-        let place = format!("--set {}={}", shown(path), shown(text));
+        self.apply_value(path, text, format!("--set {}={}", shown(path), shown(text)))
+    }
+
+    /// The same with another place for messages.
+    pub(super) fn apply_value(&mut self, path: &str, text: &str, place: String) -> Result<(), Error> {
         let Some((section, key)) = path.rsplit_once('.') else {
             let problem = format!(
                 "`{}` is not of the form section.key; sections: {}",
@@ -88,6 +107,36 @@ impl Document {
         let value = value.filter(|value| !is_text || value.is_str());
         self.check_section(section, &place)?;
         self.set(section, key, value.unwrap_or_else(|| Value::String(text.to_owned())), place)
+    }
+
+    /// A text that stands outside of all sections, and its place; none where there is no such key.
+    ///
+    /// # Errors
+    /// When it is no text, or the whole no TOML.
+    pub(super) fn text_of(name: &str, text: &str, key: &str) -> Result<Option<(String, String)>, Error> {
+        let outside = |entry: &Entry| entry.key.is_none() && entry.section.0 == key;
+        let Some(entry) = parse(name, text)?.into_iter().find(outside) else { return Ok(None) };
+        let place = format!("{name}, line {}", line(text, entry.section.1.start));
+        let table = text.parse::<Table>().ok();
+        match table.as_ref().and_then(|table| table.get(key)).and_then(Value::as_str) {
+            Some(value) => Ok(Some((value.to_owned(), place))),
+            None => Err(wrong(place, format!("{key} must be a text; write it in quotes"))),
+        }
+    }
+
+    /// Whether there is such a key.
+    pub(super) fn has(&self, section: &str, key: &str) -> bool {
+        self.sections.get(section).is_some_and(|keys| keys.contains_key(key))
+    }
+
+    /// The keys of a section.
+    pub(super) fn keys(&self, section: &str) -> Vec<&str> {
+        self.sections.get(section).into_iter().flat_map(Table::keys).map(String::as_str).collect()
+    }
+
+    /// Whether the value of a key came from elsewhere than from the schema.
+    pub(super) fn is_overridden(&self, section: &str, key: &str) -> bool {
+        self.places.get(&path(section, key)).is_some_and(|place| *place != self.schema)
     }
 
     fn sections(&self) -> Vec<&str> {

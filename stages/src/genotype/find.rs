@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::lexer::{Lexer, Placed, Token, tokens, unwrapped};
 use super::parser::{FIELDS, Wrong, call, dictionary, integers, wrong};
-use super::{EDGES, Genotype, NAMED, Operation, nasbench};
+use super::{EDGES, Operation, nasbench};
+use crate::architecture::{CellSpace, Cells, published};
 use crate::suggest;
 
 /// Genotypes that a message lists before it only counts.
@@ -18,26 +19,26 @@ struct Candidate<'a> {
     start: usize,
     /// What the text calls it.
     name: Option<&'a str>,
-    genotype: Result<Genotype, Wrong>,
+    cells: Result<Cells, Wrong>,
     /// Whether it has a genotype's fields, and is no comment.
     is_clear: bool,
 }
 
 /// The genotypes of a text, in their order, each with where it begins: there is one at least.
-pub(super) fn all(text: &str) -> Result<Vec<(usize, Genotype)>, Wrong> {
-    let found = candidates(text);
+pub(super) fn all(text: &str, space: &CellSpace) -> Result<Vec<(usize, Cells)>, Wrong> {
+    let found = candidates(text, space);
     if found.is_empty() {
-        return Ok(vec![(0, genotype(text, None)?)]);
+        return Ok(vec![(0, cells(text, None, space)?)]);
     }
-    found.into_iter().map(|candidate| Ok((candidate.start, candidate.genotype?))).collect()
+    found.into_iter().map(|candidate| Ok((candidate.start, candidate.cells?))).collect()
 }
 
 /// The places of a text that can be read as genotypes, in their order.
-fn candidates(text: &str) -> Vec<Candidate<'_>> {
-    let mut found = calls(text);
-    found.extend(dictionaries(text).0);
+fn candidates<'a>(text: &'a str, space: &CellSpace) -> Vec<Candidate<'a>> {
+    let mut found = calls(text, space);
+    found.extend(dictionaries(text, space).0);
     if found.is_empty() {
-        found = integer_lists(text);
+        found = integer_lists(text, space);
     }
     found.sort_by_key(|candidate| candidate.start);
     let comments = comments(text);
@@ -51,21 +52,21 @@ fn candidates(text: &str) -> Vec<Candidate<'_>> {
     found
 }
 
-/// The genotype of a text: the only one, or the one that `which` chooses by its name or by the line that it begins in.
-pub(super) fn genotype(text: &str, which: Option<&str>) -> Result<Genotype, Wrong> {
-    let mut found = candidates(text);
+/// The cells of a text: the only ones, or those that `which` chooses by their name or by the line that they begin in.
+pub(super) fn cells(text: &str, which: Option<&str>, space: &CellSpace) -> Result<Cells, Wrong> {
+    let mut found = candidates(text, space);
     if let Some(which) = which {
         found = chosen(text, found, which)?;
     }
-    let all = found.iter().map(|candidate| candidate.genotype.as_ref().ok()).collect::<Option<Vec<_>>>();
+    let all = found.iter().map(|candidate| candidate.cells.as_ref().ok()).collect::<Option<Vec<_>>>();
     if let Some([first, others @ ..]) = all.as_deref()
         && others.iter().all(|other| other == first)
     {
         return Ok((*first).clone());
     }
     match found.len() {
-        0 => named(text, dictionaries(text).1),
-        1 => found.remove(0).genotype,
+        0 => named(text, dictionaries(text, space).1, space),
+        1 => found.remove(0).cells,
         several => Err(Wrong {
             start: found[0].start,
             found: format!("{several} genotypes ({})", listed(text, &found)),
@@ -112,25 +113,25 @@ pub(super) fn line(text: &str, byte: usize) -> usize {
     1 + text[..byte].matches('\n').count()
 }
 
-/// The published architecture that the text is the name of.
-fn named(text: &str, broken: Option<Wrong>) -> Result<Genotype, Wrong> {
+/// The published architecture of this space that the text is the name of.
+fn named(text: &str, broken: Option<Wrong>, space: &CellSpace) -> Result<Cells, Wrong> {
     let tokens = tokens(text);
     match tokens.as_slice() {
         [Placed { token: Token::Name(name), start }, end] if end.token == Token::End => {
-            match NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                Some((_, text)) => genotype(text, None),
+            match published::of_space(&space.name).find(|known| known.is_called(name)) {
+                Some(known) => cells(known.text, None, space),
                 None => Err(Wrong {
                     start: *start,
                     found: format!("the unknown name {}", Token::Name(name).describe()),
                     expected: format!(
                         "`Genotype(…)` or a published architecture; {}",
-                        suggest::hint(name, NAMED.iter().map(|(known, _)| *known))
+                        suggest::hint(name, published::of_space(&space.name).map(|known| known.name))
                     ),
                 }),
             }
         }
         [numbers @ .., _] if !numbers.is_empty() && numbers.iter().all(is_number_or_mark) => {
-            integers(&tokens)
+            integers(&tokens, space).map(|genotype| Cells::from(&genotype))
         }
         _ => Err(broken.unwrap_or_else(|| {
             wrong(
@@ -143,7 +144,7 @@ fn named(text: &str, broken: Option<Wrong>) -> Result<Genotype, Wrong> {
 }
 
 /// Every `Genotype(`.
-fn calls(text: &str) -> Vec<Candidate<'_>> {
+fn calls<'a>(text: &'a str, space: &CellSpace) -> Vec<Candidate<'a>> {
     let word = "Genotype";
     let is_call = |&start: &usize| {
         let part_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -154,7 +155,7 @@ fn calls(text: &str) -> Vec<Candidate<'_>> {
     let candidate = |(&start, end): (&usize, usize)| {
         let (tokens, behind) = group(text, start, end);
         let has_field = matches!(tokens.get(2).map(|placed| placed.token), Some(Token::Name(name)) if FIELDS.contains(&name));
-        let mut genotype = call(&unwrapped(&tokens));
+        let mut cells = call(&unwrapped(&tokens), space);
         // Something is done with it, so that the value is another one: `Genotype(…)._replace(…)`.
         let mut letters = text[behind..].chars();
         let (first, second) = (letters.next(), letters.next());
@@ -162,9 +163,9 @@ fn calls(text: &str) -> Vec<Candidate<'_>> {
             || first == Some('.') && second.is_some_and(|c| c.is_alphabetic() || c == '_')
         {
             let next = Lexer::new(text, behind).token();
-            genotype = genotype.and_then(|_| Err(wrong(next, "nothing that changes the genotype")));
+            cells = cells.and_then(|_| Err(wrong(next, "nothing that changes the genotype")));
         }
-        Candidate { start, name: name_before(text, start), genotype, is_clear: has_field }
+        Candidate { start, name: name_before(text, start), cells, is_clear: has_field }
     };
     starts.iter().zip(ends).map(candidate).collect()
 }
@@ -245,7 +246,7 @@ enum Keys {
 
 /// The dictionaries whose keys say that they are genotypes, and, for where there is none, what is wrong with the first
 /// dictionary.
-fn dictionaries(text: &str) -> (Vec<Candidate<'_>>, Option<Wrong>) {
+fn dictionaries<'a>(text: &'a str, space: &CellSpace) -> (Vec<Candidate<'a>>, Option<Wrong>) {
     let (mut found, mut broken) = (Vec::new(), None);
     let mut next = 0;
     while let Some(start) = text[next..].find('{').map(|place| next + place) {
@@ -279,7 +280,7 @@ fn dictionaries(text: &str) -> (Vec<Candidate<'_>>, Option<Wrong>) {
                 }
                 let is_one = !holds_one && keys != Keys::Unknown;
                 if is_one {
-                    found.push(candidate(text, keys, &tokens[token..]));
+                    found.push(candidate(text, keys, &tokens[token..], space));
                 }
                 match open.last_mut() {
                     Some(outer) => outer.holds_one |= holds_one || is_one,
@@ -310,13 +311,16 @@ fn keys(key: &str) -> Keys {
     }
 }
 
-fn candidate<'a>(text: &'a str, keys: Keys, tokens: &[Placed<'a>]) -> Candidate<'a> {
+fn candidate<'a>(text: &'a str, keys: Keys, tokens: &[Placed<'a>], space: &CellSpace) -> Candidate<'a> {
     let start = tokens[0].start;
     let end = tokens.last().map_or(start, |placed| placed.start + 1);
     let mut tokens = unwrapped(tokens);
     tokens.push(Placed { token: Token::End, start: end });
-    let genotype = if keys == Keys::Fields { dictionary(&tokens) } else { nasbench::genotype(&tokens) };
-    Candidate { start, name: name_before(text, start), genotype, is_clear: true }
+    let cells = match keys {
+        Keys::Fields => dictionary(&tokens, space),
+        _ => nasbench::genotype(&tokens).map(|genotype| Cells::from(&genotype)),
+    };
+    Candidate { start, name: name_before(text, start), cells, is_clear: true }
 }
 
 fn closing(open: char) -> char {
@@ -328,7 +332,7 @@ fn closing(open: char) -> char {
 }
 
 /// Lists of 28 integers in brackets.
-fn integer_lists(text: &str) -> Vec<Candidate<'_>> {
+fn integer_lists<'a>(text: &'a str, space: &CellSpace) -> Vec<Candidate<'a>> {
     let tokens = unwrapped(&tokens(text));
     let (mut found, mut depth, mut first) = (Vec::new(), 0_usize, 0);
     for (index, placed) in tokens.iter().enumerate() {
@@ -348,7 +352,7 @@ fn integer_lists(text: &str) -> Vec<Candidate<'_>> {
                     found.push(Candidate {
                         start,
                         name: name_before(text, start),
-                        genotype: integers(&list),
+                        cells: integers(&list, space).map(|genotype| Cells::from(&genotype)),
                         is_clear: true,
                     });
                 }

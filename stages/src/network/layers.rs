@@ -1,9 +1,11 @@
 //! What edges and inputs of cells are made of: layers that the evaluation network and supernets share.
 
-use kernels::{ConvSpec, Graph, PoolKind, SeparableSpec, Shape, ValueId};
+use kernels::{ConvSpec, Graph, PoolKind, PoolSpec, SeparableSpec, Shape, ValueId};
 
 use crate::Budget;
-use crate::genotype::{INPUTS, Operation};
+use crate::architecture::Primitive;
+use crate::genotype::INPUTS;
+use crate::recipe::Skeleton;
 
 /// Channels of the stem, in channels of the first cell's nodes.
 const STEM_MULTIPLIER: usize = 3;
@@ -40,21 +42,32 @@ pub(crate) fn is_reduction(layer: usize, layers: usize) -> bool {
     layer == layers / 3 || layer == 2 * layers / 3
 }
 
-/// The stem, cells as `cell` makes them of the two outputs before, and the classifier.
+/// The skeleton's stem, cells as `cell` makes them of the two outputs before, and the classifier.
 pub(crate) fn stack(
     graph: &mut Graph,
     image: ValueId,
-    budget: &Budget,
+    (budget, skeleton): (&Budget, Skeleton),
     classes: usize,
     normalise: Normalise,
     mut cell: impl FnMut(&mut Graph, &CellPlace, [ValueId; INPUTS]) -> Result<ValueId, kernels::Error>,
 ) -> Result<(), kernels::Error> {
     let layers = budget.layers as usize;
     let mut width = budget.channels as usize;
-    let stem = ConvSpec { padding: [1, 1], ..ConvSpec::square(STEM_MULTIPLIER * width, 3) };
-    let stem = graph.conv("stem.0", image, stem)?;
-    let stem = normalise(graph, "stem.1", stem)?;
-    let (mut before, mut previous, mut after_reduction) = (stem, stem, false);
+    let [mut before, mut previous] = match skeleton {
+        Skeleton::Cifar => {
+            let stem = stem_conv(graph, ["stem.0", "stem.1"], image, STEM_MULTIPLIER * width, 1, normalise)?;
+            [stem, stem]
+        }
+        Skeleton::ImageNet => {
+            let half = stem_conv(graph, ["stem0.0", "stem0.1"], image, width / 2, 2, normalise)?;
+            let half = graph.relu(half);
+            let first = stem_conv(graph, ["stem0.3", "stem0.4"], half, width, 2, normalise)?;
+            let read = graph.relu(first);
+            [first, stem_conv(graph, ["stem1.1", "stem1.2"], read, width, 2, normalise)?]
+        }
+    };
+    // The first of two stems is twice as high and wide as the second.
+    let mut after_reduction = skeleton == Skeleton::ImageNet;
     for layer in 0..layers {
         let reduction = is_reduction(layer, layers);
         if reduction {
@@ -67,6 +80,20 @@ pub(crate) fn stack(
     let pooled = graph.global_average(previous);
     let logits = graph.linear("linear", pooled, classes, false)?;
     graph.head(logits, 1.0)
+}
+
+/// A 3×3 convolution of a stem, and its normalisation.
+fn stem_conv(
+    graph: &mut Graph,
+    [conv, norm]: [&str; 2],
+    input: ValueId,
+    channels: usize,
+    stride: usize,
+    normalise: Normalise,
+) -> Result<ValueId, kernels::Error> {
+    let spec = ConvSpec { stride, padding: [1, 1], ..ConvSpec::square(channels, 3) };
+    let value = graph.conv(conv, input, spec)?;
+    normalise(graph, norm, value)
 }
 
 /// The inputs of a cell, brought to the width and size of its nodes.
@@ -91,14 +118,22 @@ pub(crate) fn inputs(
 pub(crate) fn operation(
     graph: &mut Graph,
     name: &str,
-    operation: Operation,
+    primitive: Primitive,
     input: ValueId,
     stride: usize,
     normalise: Normalise,
 ) -> Result<ValueId, kernels::Error> {
     let width = graph.shape(input).channels;
-    let pool = |graph: &mut Graph, kind| -> Result<ValueId, kernels::Error> {
-        let pooled = graph.pool(&format!("{name}.pool"), input, kind, stride)?;
+    let pool = |graph: &mut Graph, kind, kernel: u8| -> Result<ValueId, kernels::Error> {
+        let name_of_pool = format!("{name}.pool");
+        if kernel == 2 && stride == 1 {
+            let problem =
+                "a pooling of 2×2 pixels halves, and this edge keeps the size; take an odd window".to_owned();
+            return Err(kernels::Error::BadSize { op: "pooling", name: name_of_pool, problem });
+        }
+        let kernel = usize::from(kernel);
+        let spec = PoolSpec { kind, kernel, stride, padding: (kernel - 1) / 2 };
+        let pooled = graph.pool_with(&name_of_pool, input, spec)?;
         normalise(graph, &format!("{name}.bn"), pooled)
     };
     let half = |graph: &mut Graph,
@@ -113,20 +148,33 @@ pub(crate) fn operation(
         let value = graph.separable(&format!("{name}.net.1"), &format!("{name}.net.2"), input, spec)?;
         normalise(graph, &format!("{name}.net.3"), value)
     };
+    let dense = |graph: &mut Graph, part: usize, input, kernel: [u8; 2], stride, relu| {
+        let kernel = kernel.map(usize::from);
+        let spec =
+            ConvSpec { stride, padding: kernel.map(|side| side / 2), relu, ..ConvSpec::new(width, kernel) };
+        graph.conv(&format!("{name}.net.{part}"), input, spec)
+    };
     let separable = |graph: &mut Graph, kernel| -> Result<ValueId, kernels::Error> {
         let first = half(graph, &format!("{name}.net.0"), input, kernel, stride, 1)?;
         half(graph, &format!("{name}.net.1"), first, kernel, 1, 1)
     };
-    match operation {
-        Operation::MaxPool3x3 => pool(graph, PoolKind::Max),
-        Operation::AvgPool3x3 => pool(graph, PoolKind::Average),
-        Operation::SkipConnect if stride == 1 => Ok(input),
-        Operation::SkipConnect => factorized_reduce(graph, name, input, width, normalise),
-        Operation::SepConv3x3 => separable(graph, 3),
-        Operation::SepConv5x5 => separable(graph, 5),
-        Operation::DilConv3x3 => half(graph, name, input, 3, stride, 2),
-        Operation::DilConv5x5 => half(graph, name, input, 5, stride, 2),
-        Operation::None => unreachable!("`none` has no layers"),
+    match primitive {
+        Primitive::MaxPool(kernel) => pool(graph, PoolKind::Max, kernel),
+        Primitive::AveragePool(kernel) => pool(graph, PoolKind::Average, kernel),
+        Primitive::Skip if stride == 1 => Ok(input),
+        Primitive::Skip => factorized_reduce(graph, name, input, width, normalise),
+        Primitive::Separable(kernel) => separable(graph, usize::from(kernel)),
+        Primitive::Dilated(kernel) => half(graph, name, input, usize::from(kernel), stride, 2),
+        Primitive::Convolution(kernel) => {
+            let value = dense(graph, 1, input, [kernel; 2], stride, true)?;
+            normalise(graph, &format!("{name}.net.2"), value)
+        }
+        Primitive::Factorised(kernel) => {
+            let value = dense(graph, 1, input, [1, kernel], 1, true)?;
+            let value = dense(graph, 2, value, [kernel, 1], stride, false)?;
+            normalise(graph, &format!("{name}.net.3"), value)
+        }
+        Primitive::None => unreachable!("`none` has no layers"),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::sample::ArchitectureList;
 use crate::search::SupernetStrategy;
 use crate::supernet::{SupernetJob, SupernetResult};
 use crate::train::{DataId, TrainingJob};
-use crate::{Budget, Error, Genotype};
+use crate::{Architecture, Budget, Error, Genotype};
 
 /// Jobs by their place in a row.
 pub trait JobList: Sync {
@@ -39,7 +39,7 @@ impl JobList for Vec<Job> {
 ///
 /// # Errors
 /// As [`JobRunner::run`].
-pub(super) fn train(runner: &dyn JobRunner, jobs: &JobGrid<'_>) -> Result<Vec<TrainingSummary>, StageError> {
+pub(super) fn train(runner: &dyn JobRunner, jobs: &dyn JobList) -> Result<Vec<TrainingSummary>, StageError> {
     let training = |summary| match summary {
         JobSummary::Network(training) => Ok(training),
         _ => Err(StageError::OtherKind),
@@ -78,9 +78,9 @@ pub struct JobTemplate {
 
 impl JobTemplate {
     /// The training of an architecture under a budget.
-    pub fn job(&self, genotype: &Genotype, budget: &Budget) -> TrainingJob {
+    pub fn job(&self, architecture: impl Into<Architecture>, budget: &Budget) -> TrainingJob {
         TrainingJob {
-            genotype: genotype.clone(),
+            architecture: architecture.into(),
             budget: *budget,
             seed: self.seed,
             data: self.data.clone(),
@@ -135,7 +135,7 @@ impl JobList for JobGrid<'_> {
     }
 
     fn job(&self, place: usize) -> Job {
-        Job::Network(self.template.job(&self.architecture(place), &self.budget(place)))
+        Job::Network(self.template.job(self.architecture(place), &self.budget(place)))
     }
 
     fn budget(&self, place: usize) -> Budget {

@@ -8,6 +8,7 @@ mod budget_quality;
 mod compare_searches;
 mod diverged;
 mod evaluate;
+mod evaluate_final;
 mod fit_forest;
 mod given_architectures;
 mod given_budget;
@@ -42,6 +43,7 @@ pub use compare_searches::{
 };
 pub use diverged::DivergedTraining;
 pub use evaluate::{Evaluate, EvaluatedBudget};
+pub use evaluate_final::{EvaluateFinal, FinalReport, FinalSource, FinalTraining, Spread};
 pub use fit_forest::FitForest;
 pub use given_architectures::GivenArchitectures;
 pub use given_budget::GivenBudget;

@@ -8,6 +8,7 @@ use kernels::{Draw, Graph, Group, Mixture, PoolKind, PoolSpec, Shape, Term, Valu
 
 use crate::genotype::{EDGES, INPUTS, NODES, Operation};
 use crate::network::layers::{self, CellPlace, Normalise};
+use crate::recipe::Skeleton;
 use crate::{Budget, Error};
 
 /// Names of the parameters of the mixtures of normal and of reduction cells, as DARTS's code has them.
@@ -78,11 +79,18 @@ fn build_layers(
     let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
     let architecture = if plan.is_one_group { Group::WEIGHTS } else { graph.group() };
     let mixtures = graph.in_group(architecture, |graph| mixtures(graph, plan))?;
-    layers::stack(&mut graph, image, budget, classes, NORMALISE, |graph, place, outputs| {
-        let kind = usize::from(place.reduction);
-        let edges = Edges { plan, choices: &plan.choices[kind], mixtures: &mixtures[kind] };
-        edges.cell(graph, place, outputs)
-    })?;
+    layers::stack(
+        &mut graph,
+        image,
+        (budget, Skeleton::Cifar),
+        classes,
+        NORMALISE,
+        |graph, place, outputs| {
+            let kind = usize::from(place.reduction);
+            let edges = Edges { plan, choices: &plan.choices[kind], mixtures: &mixtures[kind] };
+            edges.cell(graph, place, outputs)
+        },
+    )?;
     Ok(Supernet { graph, architecture })
 }
 
@@ -153,7 +161,7 @@ impl Edges<'_> {
             let name = format!("{name}.{operation}");
             let weight = (self.mixtures.operations, edge, choice);
             let value = graph.serving(&name, weight, |graph| {
-                layers::operation(graph, &name, operation, input, stride, NORMALISE)
+                layers::operation(graph, &name, operation.into(), input, stride, NORMALISE)
             })?;
             let drop = self.plan.drops_skips && operation == Operation::SkipConnect;
             Ok(Term { value, drop, weight: Some(weight) })

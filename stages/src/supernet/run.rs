@@ -14,7 +14,8 @@ use crate::checkpoint::{Checkpoints, Epochs};
 use crate::data::Dataset;
 use crate::genotype::{EDGES, Operation};
 use crate::random::Random;
-use crate::train::{Adapter, Observer, TRAIN, cosine_rate, shuffle};
+use crate::recipe::RateRule;
+use crate::train::{Adapter, Observer, TRAIN, shuffle};
 
 /// The stream that weights are trained on, and that of the architecture.
 const WEIGHTS: usize = 0;
@@ -229,7 +230,7 @@ impl Search<'_> {
         let Stage { first, epochs, .. } = stage.stage;
         let in_stage = epoch - first;
         let last = architecture.last_rate(budget.learning_rate);
-        let rate = last + cosine_rate(budget.learning_rate - last, in_stage, epochs);
+        let rate = last + RateRule::Cosine.at(budget.learning_rate - last, in_stage, epochs);
         let learning_rates = [rate as f32, architecture.learning_rate as f32];
         let epoch = Epoch {
             streams: &streams,

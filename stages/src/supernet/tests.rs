@@ -120,7 +120,8 @@ fn a_key_holds_all_that_changes_a_result_and_is_no_trainings() {
     same.budget.cutout = 4;
     assert_eq!(same.key().unwrap().digest(), base.key().unwrap().digest());
     let SupernetJob { budget, seed, data, scoring, recipe, .. } = base.clone();
-    let training = TrainingJob { genotype: Genotype::default(), budget, seed, data, scoring, recipe };
+    let architecture = Genotype::default().into();
+    let training = TrainingJob { architecture, budget, seed, data, scoring, recipe };
     assert!(training.key().unwrap().fields().get("job").is_none());
     assert!(base.key().unwrap().fields().get("job").is_some());
 }

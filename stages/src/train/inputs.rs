@@ -22,7 +22,7 @@ impl TrainerInputs {
     pub(crate) fn new(job: &TrainingJob, data: &Dataset) -> Result<Self, Error> {
         let (budget, recipe) = (&job.budget, &job.recipe);
         let classes = data.classes.len();
-        let graph = network::build(&job.genotype, budget, data.channels, classes, recipe.aux_weight)?;
+        let graph = network::build_architecture(&job.architecture, budget, recipe, data.channels, classes)?;
         Ok(Self { graph, settings: settings(budget, recipe, data, job.seed), sets: image_sets(data)? })
     }
 }

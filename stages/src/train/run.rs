@@ -7,9 +7,7 @@ use kernels::{Device, MemoryPlan, Trainer};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{TEST, TRAIN, TrainerInputs, learnt_and_scored};
-use super::{
-    Adapter, EpochResult, FinishedTraining, Observer, TrainingJob, TrainingResult, all, cosine_rate, shuffle,
-};
+use super::{Adapter, EpochResult, FinishedTraining, Observer, TrainingJob, TrainingResult, all, shuffle};
 use crate::checkpoint::{Checkpoints, Epochs};
 use crate::data::Dataset;
 use crate::echo::shown;
@@ -84,7 +82,10 @@ pub fn train_with(
     training.resume()?;
     observer.begun();
     if let Some(path) = &options.init_from {
-        let former = |name: &str| network::renamed(&job.genotype, job.budget.layers, name);
+        let former = |name: &str| match job.architecture.genotype() {
+            Some(genotype) => network::renamed(genotype, job.budget.layers, name),
+            None => name.to_owned(),
+        };
         for note in training.trainer.load(path, &former)? {
             observer.note(&format!("{}: {note}", shown(path.display())));
         }
@@ -201,7 +202,7 @@ impl<'a> TrainingLoop<'a> {
             if order.is_empty() {
                 break;
             }
-            let rate = cosine_rate(learning_rate, epoch, epochs) as f32;
+            let rate = self.job.recipe.rate.at(learning_rate, epoch, epochs) as f32;
             let drop_path = drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32;
             let monitor = Adapter { observer: self.epochs.observer, counts: true };
             let started = Instant::now();

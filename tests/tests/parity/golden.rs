@@ -9,6 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use stages::recipe::Skeleton;
 
 use crate::generator;
 
@@ -23,6 +24,9 @@ pub(crate) struct Golden {
     pub(crate) input_channels: usize,
     pub(crate) classes: usize,
     pub(crate) recipe: Recipe,
+    /// Mean of the biases of normalisations.
+    #[serde(default)]
+    norm_bias: f64,
     pub(crate) parameters: u64,
     pub(crate) parameters_with_auxiliary: u64,
     pub(crate) mult_adds: u64,
@@ -45,6 +49,9 @@ pub(crate) struct Sizes {
 pub(crate) struct Searched {
     pub(crate) genotype: String,
     pub(crate) budget: Extent,
+    /// None for that of small images.
+    #[serde(default)]
+    pub(crate) skeleton: Option<Skeleton>,
 }
 
 #[derive(Deserialize)]
@@ -138,7 +145,7 @@ impl Golden {
                 "running_var" => (1.0, 0.5),
                 _ if weight.len() > 1 => (0.0, 1.0 / (weight[1..].iter().product::<usize>() as f64).sqrt()),
                 "weight" => (1.0, 0.5),
-                _ => (0.0, 0.25),
+                _ => (self.norm_bias, 0.25),
             };
             let stream = format!("{}/{name}", self.stream);
             let count = tensor.shape.iter().product();

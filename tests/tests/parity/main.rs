@@ -8,6 +8,7 @@ mod generator;
 mod golden;
 mod handmade;
 mod loss;
+mod named;
 mod onnx;
 mod search_steps;
 mod supernet;
@@ -16,7 +17,9 @@ use golden::{
     BATCHES, Extent, Golden, MEAN, STD, Searched, Sizes, Summary, Tensor, Tensors, Tolerance, read_tensors,
 };
 use kernels::{Device, DeviceChoice, Graph, GroupSettings, Nobody, NormInit, Preprocess, Trainer};
-use stages::{Budget, network};
+use stages::architecture::CellSpace;
+use stages::recipe::Recipe;
+use stages::{Architecture, Budget, network};
 
 const STEPS: usize = 20;
 /// Largest error of a tensor's norm, relative to it.
@@ -214,17 +217,20 @@ fn hold_sizes(golden: &Golden, graph: &Graph) {
     assert_eq!(elements as u64, golden.parameters_with_auxiliary, "{stream}");
 }
 
-/// The network of a genotype.
+/// The network of a genotype in any space.
 fn hold_searched(name: &str, choice: DeviceChoice) {
     let file = format!("network-{name}");
     let golden: Golden = golden::read(&file);
-    let Searched { genotype, budget: Extent { layers, channels } } = golden::read(&file);
+    let Searched { genotype, budget: Extent { layers, channels }, skeleton } = golden::read(&file);
     let Sizes { batch_size, learning_rate, image_size } = golden.budget;
     let named: Budget = "BPE-1".parse().unwrap();
     let budget = Budget { epochs: 1, batch_size, learning_rate, layers, channels, image_size, ..named };
     let Golden { input_channels, classes, .. } = golden;
-    let genotype = genotype.parse().unwrap();
-    let graph = network::build(&genotype, &budget, input_channels, classes, golden.recipe.aux_weight);
+    let any = CellSpace::named("any").unwrap();
+    let architecture = Architecture::read(&genotype, None, Some(&any)).unwrap();
+    let (aux_weight, skeleton) = (golden.recipe.aux_weight, skeleton.unwrap_or_default());
+    let recipe = Recipe { aux_weight, skeleton, ..Recipe::default() };
+    let graph = network::build_architecture(&architecture, &budget, &recipe, input_channels, classes);
     hold_network(&golden, &graph.unwrap(), choice);
 }
 
@@ -239,4 +245,6 @@ on_each_device! { hold_searched:
     uneven("uneven")
     empty_node("empty-node")
     odd_map("odd-map")
+    loose_ends("loose-ends")
+    large("large")
 }

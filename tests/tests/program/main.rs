@@ -9,6 +9,7 @@ mod death;
 mod devices;
 mod diverging;
 mod exporting;
+mod final_network;
 #[cfg(target_os = "linux")]
 mod hosts;
 mod housekeeping;

@@ -253,6 +253,20 @@ impl Sandbox {
         }
     }
 
+    /// The command that `explain` gives for a training, under these settings, finds it in the cache; the command.
+    pub(crate) fn assert_asked_again(&self, key: &str, settings: &[&str]) -> String {
+        let arguments = [&["explain", &key[..16], "--json"], settings].concat();
+        let explained = self.program(&arguments).succeeded().json()["explanations"][0].clone();
+        assert_eq!(explained["key"].as_str(), Some(key));
+        let command = explained["command"].as_str().unwrap();
+        let command = format!("{command} --json --device cpu --cache '{}'", self.cache().display());
+        let command = command.replacen("pipeline", PROGRAM, 1);
+        let output = Command::new("sh").args(["-c", &command]).current_dir(self.path("")).output().unwrap();
+        let training = Ran::of(output).succeeded().json();
+        assert_eq!((&training["cached"], training["key"].as_str()), (&true.into(), Some(key)), "{command}");
+        command
+    }
+
     /// `cache verify` finds nothing wrong.
     pub(crate) fn assert_verified(&self) {
         let verified = self.program(&["cache", "verify", "--json"]);

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use safetensors::SafeTensors;
 
-use crate::sandbox::{PROGRAM, Ran, Sandbox, names};
+use crate::sandbox::{Sandbox, names};
 
 const CELL: &str = "[('skip_connect', 0), ('skip_connect', 1)], [('max_pool_3x3', 0), ('skip_connect', 2)], \
                     [('sep_conv_3x3', 3), ('skip_connect', 1)]";
@@ -178,29 +177,13 @@ fn a_training_of_a_run_is_asked_for_by_the_command_that_explain_gives() {
     sandbox.run(&[]);
     let trainings = sandbox.trainings();
     assert!(trainings.len() > 10);
-    let explained = |key: &str, settings: &[&str]| {
-        let arguments = [&["explain", key, "--json"], settings].concat();
-        sandbox.program(&arguments).succeeded().json()["explanations"][0].clone()
-    };
     // Under the settings of the run, and under others that have the same images: what differs is part of the command then.
     let images = ["--set", "data.train_images=400", "--set", "data.test_images=100"];
     let others = [&["--set", "train.momentum=0.5", "--set", "train.seed=7"], &images[..]].concat();
     for (place, key) in trainings.keys().enumerate() {
         // The winner's last training is the only one on all images.
         let settings = if place % 2 == 0 { &["--config", "tiny.toml"][..] } else { &others };
-        let explanation = explained(&key[..16], settings);
-        assert_eq!(explanation["key"].as_str(), Some(key.as_str()));
-        let command = explanation["command"].as_str().unwrap();
-        let command = format!("{} --json --device cpu --cache '{}'", command, sandbox.cache().display());
-        let command = command.replacen("pipeline", PROGRAM, 1);
-        let output =
-            Command::new("sh").args(["-c", &command]).current_dir(sandbox.path("")).output().unwrap();
-        let training = Ran::of(output).succeeded().json();
-        assert_eq!(
-            (&training["cached"], training["key"].as_str()),
-            (&true.into(), Some(key.as_str())),
-            "{command}"
-        );
+        sandbox.assert_asked_again(key, settings);
     }
     assert_eq!(sandbox.trainings(), trainings, "nothing new was trained");
 }

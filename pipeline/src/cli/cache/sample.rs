@@ -108,11 +108,10 @@ pub(super) fn retrain(
 /// is.
 fn job_of(key: &Key, chosen: &JobTemplate) -> Option<Job> {
     let Some(FieldValue::Uint(seed)) = key.fields().get("seed") else { return None };
-    let (genotype, budget) = asked(key)?;
-    let (genotype, budget) = (genotype.parse().ok()?, budget.parse().ok()?);
+    let (architecture, budget) = asked(key)?;
     [chosen.scoring, Scoring::Published].into_iter().find_map(|scoring| {
         let template = JobTemplate { scoring, seed: *seed, ..chosen.clone() };
-        let job = template.job(&genotype, &budget);
+        let job = template.job(architecture.clone(), &budget);
         (job.key().ok()?.digest() == key.digest()).then_some(Job::Network(job))
     })
 }

@@ -84,7 +84,7 @@ impl Executor for FakeExecutor {
                 continue;
             }
             events.images(index, 10);
-            if self.failing.contains(&job.genotype.to_string()) {
+            if self.failing.contains(&job.architecture.to_string()) {
                 let problem = "the loss is not finite".to_owned();
                 events.finished(index, Err(stages::Error::Numbers { what: "training", problem }));
                 continue;
@@ -122,8 +122,8 @@ fn hash(text: &str, values: u64) -> f64 {
 fn made_up(job: &TrainingJob) -> FinishedTraining {
     let budget = &job.budget;
     let cost = u64::from(budget.epochs) * u64::from(budget.layers) * u64::from(budget.channels).pow(2);
-    let quality = hash(&job.genotype.to_string(), 1000) / 50.0;
-    let noise = hash(&format!("{} {budget}", job.genotype), 1000) / 5.0 / (cost as f64).sqrt();
+    let quality = hash(&job.architecture.to_string(), 1000) / 50.0;
+    let noise = hash(&format!("{} {budget}", job.architecture), 1000) / 5.0 / (cost as f64).sqrt();
     let score = 60.0 + quality + noise;
     FinishedTraining {
         result: TrainingResult {
@@ -322,7 +322,7 @@ pub(super) struct Map {
 
 pub(super) fn job(architecture: usize, budget: Budget) -> TrainingJob {
     TrainingJob {
-        genotype: sample::architectures(0, architecture + 1)[architecture].canonical(),
+        architecture: sample::architectures(0, architecture + 1)[architecture].canonical().into(),
         budget,
         seed: 0,
         data: DataId { name: "none".to_owned(), digest: cache::Digest::of("fake data", b"none") },

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use stages::Architecture;
 use stages::config::Config;
 use stages::data::{Dataset, Images};
 use stages::mip::Importances;
@@ -126,14 +127,14 @@ fn the_winner_alone_is_trained_on_all_images_and_seeds_that_choose_do_not_confir
         last.into_iter().partition(|job| job.scoring == Scoring::Published);
     let (mip, _) = found(&report);
     let [winner] = on_all.as_slice() else { panic!("{} are trained on all images", on_all.len()) };
-    assert_eq!(winner.genotype, report.best.genotype);
+    assert_eq!(winner.architecture, Architecture::from(&report.best.genotype));
     assert!(confirming.len() == 8 && confirming.iter().all(|job| job.budget == mip.found.trial.budget));
     assert!(chosen_by.iter().all(|job| job.seed == 1 && matches!(job.scoring, Scoring::Holdout { .. })));
 }
 
 /// Every other architecture, where the learning rate is high.
 fn diverges(job: &TrainingJob) -> bool {
-    job.budget.learning_rate > 0.05 && job.genotype.to_string().len().is_multiple_of(2)
+    job.budget.learning_rate > 0.05 && job.architecture.to_string().len().is_multiple_of(2)
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn what_diverges_is_told_from_training_to_ranking_and_in_the_report() {
     let expected: HashSet<(String, String)> = trained
         .iter()
         .filter(|job| diverges(job))
-        .map(|job| (job.genotype.to_string(), job.budget.to_string()))
+        .map(|job| (job.architecture.to_string(), job.budget.to_string()))
         .collect();
     assert!(!expected.is_empty());
 
@@ -180,7 +181,11 @@ fn an_order_of_diverged_trainings_alone_is_no_result() {
     assert!(failure.contains("select-budget") && failure.contains("8 of 8 diverged"), "{failure}");
     let searched = FakeExecutor {
         // The architectures of the search, but not those that budgets are judged by.
-        diverging: Some(|job| !sample::architectures(0, 8).iter().any(|one| one.canonical() == job.genotype)),
+        diverging: Some(|job| {
+            !sample::architectures(0, 8)
+                .iter()
+                .any(|one| Architecture::from(one.canonical()) == job.architecture)
+        }),
         ..FakeExecutor::default()
     };
     let failure = Bench::new().run(&dag(&[]), "nas-search", &searched).failure.unwrap().to_string();

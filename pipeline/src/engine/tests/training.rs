@@ -77,7 +77,7 @@ fn an_interrupted_run_keeps_what_had_finished_and_the_next_goes_on() {
     assert!(outcome.failure.is_none());
     assert_eq!(outcome.manifest.trainings, TrainingCount { run: 4, cached: 2, diverged: 0 });
     let mut trained = [executor.trained.into_inner().unwrap(), rest.trained.into_inner().unwrap()].concat();
-    trained.sort_by_key(|job| job.genotype.to_string());
+    trained.sort_by_key(|job| job.architecture.to_string());
     trained.dedup();
     assert_eq!(trained.len(), 6);
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use stages::stage::{ComparedSearch, ComparedStrategy, FoundArchitecture, SearchComparison};
+use stages::stage::{ComparedSearch, ComparedStrategy, FoundArchitecture, SearchComparison, Spread};
 
 use super::{COLLAPSED, has_collapsed};
 use crate::output::diverged::DivergedJson;
@@ -72,7 +72,7 @@ pub(in crate::output) struct Took {
 /// A row, in numbers.
 struct Row<'a> {
     compared: &'a ComparedStrategy,
-    error: Option<(f64, Option<f64>)>,
+    error: Option<Spread>,
     parameters: Option<f64>,
     evaluations: f64,
     flops: f64,
@@ -91,7 +91,7 @@ fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
         let seconds = took.searches_ms.get(place).copied().flatten().map(|ms| ms / 1e3);
         Row {
             compared,
-            error: compared.test_errors().map(|errors| mean_and_deviation(&errors)),
+            error: compared.test_errors().and_then(|errors| Spread::of(&errors)),
             parameters: compared.mean_found(|found| found.trained.parameters as f64),
             evaluations: compared.mean(|search| search.evaluations as f64),
             flops,
@@ -109,22 +109,14 @@ fn rows<'a>(comparison: &'a SearchComparison, took: &Took) -> Vec<Row<'a>> {
     comparison.rows.iter().enumerate().map(row).collect()
 }
 
-/// The mean, and the deviation of a sample of two or more.
-fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count.max(1.0);
-    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-    (mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
-}
-
 impl ComparisonJson {
     pub(in crate::output) fn of(comparison: &SearchComparison, took: &Took) -> Self {
         let strategy = |row: Row<'_>| ComparedJson {
             strategy: row.compared.strategy.clone(),
             seeds: row.compared.searches.len(),
             shrunk: row.compared.shrunk.clone(),
-            test_error: row.error.map(|(mean, _)| mean),
-            test_error_deviation: row.error.and_then(|(_, deviation)| deviation),
+            test_error: row.error.map(|error| error.mean),
+            test_error_deviation: row.error.and_then(|error| error.deviation),
             parameters: row.parameters,
             evaluations: row.evaluations,
             search_flops: row.flops,
@@ -184,11 +176,7 @@ pub(in crate::output) fn comparison_text(comparison: &SearchComparison, took: &T
     for row in rows(comparison, took) {
         let is_search = row.compared.strategy.is_some();
         let of_search = |text: String| if is_search { text } else { String::new() };
-        let error = match row.error {
-            Some((mean, Some(deviation))) => format!("{mean:.2} ± {deviation:.2} %"),
-            Some((mean, None)) => format!("{mean:.2} %"),
-            None => "diverged".to_owned(),
-        };
+        let error = row.error.map_or_else(|| "diverged".to_owned(), format::spread);
         table.row(vec![
             row.compared.strategy.clone().unwrap_or_else(|| "none: a random one".to_owned()),
             error,

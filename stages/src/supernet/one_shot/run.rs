@@ -11,8 +11,9 @@ use super::job::{OneShotEpoch, OneShotJob, OneShotResult};
 use crate::Error;
 use crate::checkpoint::{Checkpoints, Epochs};
 use crate::data::Dataset;
+use crate::recipe::RateRule;
 use crate::search::DenseCells;
-use crate::train::{Adapter, Finished, Observer, TRAIN, cosine_rate, learnt_and_scored, shuffle};
+use crate::train::{Adapter, Finished, Observer, TRAIN, learnt_and_scored, shuffle};
 
 /// Trains, or goes on from the last checkpoint, which gives the same result. A checkpoint that cannot be used is left
 /// alone, and the observer told.
@@ -108,7 +109,7 @@ impl Training<'_> {
         let job = self.job;
         let mut order = self.train.clone();
         shuffle(&mut order, job.seed, 0, epoch);
-        let rate = cosine_rate(job.budget.learning_rate, epoch, job.budget.epochs) as f32;
+        let rate = RateRule::Cosine.at(job.budget.learning_rate, epoch, job.budget.epochs) as f32;
         let mut sum = 0.0;
         for batch in order.chunks(job.budget.batch_size as usize) {
             // Draws never end.
