@@ -19,7 +19,8 @@ fn a_network_is_trained_with_several_seeds_and_remembered() {
     let recipe = format!("final.recipe={RECIPE}");
     let genotype = format!("final.genotype={CELLS}");
     let asked = evaluated(&[&recipe, "--set", &genotype, "--set", "final.space=mine.toml"]);
-    let asked = [&asked[..], &["--set=data.train_images=2000", "--set=data.test_images=500"]].concat();
+    let images = ["--set=data.train_images=2000", "--set=data.test_images=500"];
+    let asked = [&asked[..], &images].concat();
     let first = sandbox.run(&asked);
     assert_eq!((first.run, first.cached), (3, 0));
     let result = &first.json["result"];
@@ -63,13 +64,14 @@ fn a_network_is_trained_with_several_seeds_and_remembered() {
         "cpu",
         "--json",
     ];
-    let trained = sandbox.program(&arguments).succeeded().json();
+    let trained = sandbox.program(&[&arguments[..], &images].concat()).succeeded().json();
     assert_eq!((&trained["cached"], &trained["key"]), (&true.into(), &result["trainings"][0]["key"]));
     assert_eq!(trained["parameters"], result["parameters"]);
 
     // And `explain` says how it is asked for.
     let key = trained["key"].as_str().unwrap();
-    let command = sandbox.assert_asked_again(key, &["--config", "tiny.toml"]);
+    let settings = ["--config", "tiny.toml", images[0], images[1]];
+    let command = sandbox.assert_asked_again(key, &settings);
     assert!(command.contains("--space any --architecture") && command.contains("conv_3x1_1x3"), "{command}");
     sandbox.assert_verified();
 }
@@ -77,8 +79,9 @@ fn a_network_is_trained_with_several_seeds_and_remembered() {
 #[test]
 fn what_a_search_finds_is_trained_to_the_end() {
     let sandbox = Sandbox::new();
-    let recipe =
-        format!("final.recipe={RECIPE},rate=exponential,skeleton=imagenet,image_size=32,label_smoothing=0.1");
+    let large = RECIPE
+        .replace("image_size=8", "image_size=32,label_smoothing=0.1,skeleton=imagenet,rate=exponential");
+    let recipe = format!("final.recipe={large}");
     let budget = "search.budget=BPE-1,epochs=1,layers=3,channels=2,image_size=8";
     let asked = evaluated(&[&recipe, "--set", budget]);
     let run = sandbox.run(&asked);
