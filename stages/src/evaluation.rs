@@ -4,11 +4,11 @@ use std::path::Path;
 
 use kernels::{Device, Trainer};
 
+use crate::Error;
 use crate::data::Dataset;
 use crate::echo::shown;
 use crate::recipe::Scoring;
 use crate::train::{Adapter, Observer, TEST, TrainerInputs, TrainingJob, all, learnt_and_scored};
-use crate::{Error, network};
 
 /// What weights are worth on some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub fn evaluate_weights(
     let TrainerInputs { graph, mut settings, sets } = TrainerInputs::new(job, data)?;
     settings.label_smoothing = 0.0;
     // What the file holds is found out before memory for a training is taken.
-    let former = |name: &str| network::renamed(&job.genotype, job.budget.layers, name);
+    let former = |name: &str| job.tensor_name(name);
     let (tensors, notes) = graph.weights(weights, &former)?;
     for note in notes {
         observer.note(&format!("{}: {note}", shown(weights.display())));

@@ -8,7 +8,7 @@ use kernels::{Monitor, Purpose};
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Recipe, Scoring};
-use crate::{Architecture, Budget, Error};
+use crate::{Architecture, Budget, Error, network};
 
 pub(crate) use self::inputs::{TEST, TRAIN, TrainerInputs, image_sets, learnt_and_scored, settings};
 pub use self::run::{Order, TrainOptions, TrainedWithOptions, memory_plan, train, train_with};
@@ -49,6 +49,14 @@ pub struct TrainingJob {
 }
 
 impl TrainingJob {
+    /// What a tensor of its network is called that an earlier version wrote as `name`.
+    pub(crate) fn tensor_name(&self, name: &str) -> String {
+        match self.architecture.genotype() {
+            Some(genotype) => network::renamed(genotype, self.budget.layers, name),
+            None => name.to_owned(),
+        }
+    }
+
     /// The key of its result.
     ///
     /// # Errors

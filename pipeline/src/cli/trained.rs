@@ -46,7 +46,7 @@ impl TrainedArgs {
             (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
         };
         let train = config.map_or_else(TrainConfig::default, |config| config.train);
-        let job = template(&train, &data).job(&genotype, &budget);
+        let job = template(&train, &data).job(genotype.clone(), &budget);
         Ok(Trained { genotype, job, data })
     }
 }

@@ -82,10 +82,7 @@ pub fn train_with(
     training.resume()?;
     observer.begun();
     if let Some(path) = &options.init_from {
-        let former = |name: &str| match job.architecture.genotype() {
-            Some(genotype) => network::renamed(genotype, job.budget.layers, name),
-            None => name.to_owned(),
-        };
+        let former = |name: &str| job.tensor_name(name);
         for note in training.trainer.load(path, &former)? {
             observer.note(&format!("{}: {note}", shown(path.display())));
         }
