@@ -15,7 +15,7 @@ use crate::output::{self, format};
   pipeline data
   pipeline data cifar-10-batches-bin")]
 pub(crate) struct Data {
-    /// `embedded`, or the folder of a data set: CIFAR-10 in its binary layout, or IDX files
+    /// `embedded`, or the folder of a data set: CIFAR-10 or CIFAR-100 in their binary layout, or IDX files
     #[arg(default_value = "embedded", value_name = "SET|DIR")]
     data: String,
 }

@@ -19,8 +19,16 @@ const LISTED: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layouts {
     Cifar10,
+    Cifar100,
     Idx,
     Any,
+}
+
+impl Layouts {
+    /// Whether `layout` is among them.
+    fn hold(self, layout: Self) -> bool {
+        self == layout || self == Self::Any
+    }
 }
 
 /// The one set in `path`, by the folder that holds its files. An IDX set may also be named by its folder and what stands
@@ -35,7 +43,7 @@ pub(super) fn find(path: &Path, layouts: Layouts) -> Result<Source, Error> {
         return Err(error("is a file".into(), "give the folder that holds the files of the set"));
     }
     if !path.is_dir() {
-        let named = path.parent().zip(path.file_name()).filter(|_| layouts != Layouts::Cifar10);
+        let named = path.parent().zip(path.file_name()).filter(|_| layouts.hold(Layouts::Idx));
         let named = named.and_then(|(folder, name)| {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             idx_names::sets(folder).into_iter().find(|set| name == set.prefix.as_str())
@@ -91,10 +99,13 @@ pub(super) fn idx_set(path: &Path) -> Result<Set, Error> {
 /// The sets whose files lie right in a folder.
 fn sets(folder: &Path, layouts: Layouts) -> Vec<Source> {
     let mut found = Vec::new();
-    if layouts != Layouts::Idx && cifar::is_here(folder) {
+    if layouts.hold(Layouts::Cifar10) && cifar::is_cifar10(folder) {
         found.push(Source::Cifar10(folder.into()));
     }
-    if layouts != Layouts::Cifar10 {
+    if layouts.hold(Layouts::Cifar100) && cifar::is_cifar100(folder) {
+        found.push(Source::Cifar100(folder.into()));
+    }
+    if layouts.hold(Layouts::Idx) {
         let sets = idx_names::sets(folder);
         // MNIST's own names are those of the folder's set, whatever else lies there.
         let usual = sets.iter().any(|set| set.prefix.is_empty());
@@ -147,11 +158,15 @@ fn remedy(folder: &Path) -> &'static str {
     if has("cifar-10-batches-py") || has("data_batch_1") || has("cifar-10-python.tar.gz") {
         return "that is CIFAR-10's Python version; unpack the binary version (cifar-10-binary.tar.gz)";
     }
+    if has("cifar-100-python") || has("cifar-100-python.tar.gz") || has("meta") && has("train") {
+        return "that is CIFAR-100's Python version; unpack the binary version (cifar-100-binary.tar.gz)";
+    }
     let is_packed = |name: &String| {
         [".tar.gz", ".tgz", ".zip", ".tar"].iter().any(|end| name.to_lowercase().ends_with(end))
     };
     if files.iter().any(is_packed) {
         return "unpack the archive, and give the folder that it unpacks to";
     }
-    "give `embedded`, or a folder with data_batch_1.bin (CIFAR-10, binary version) or train-images-idx3-ubyte (IDX)"
+    "give `embedded`, or a folder with data_batch_1.bin or train.bin (CIFAR-10 and CIFAR-100, binary versions) or \
+     train-images-idx3-ubyte (IDX)"
 }

@@ -10,21 +10,26 @@ use crate::echo::shown;
 use crate::path::user_path;
 use crate::{Error, suggest};
 
-/// A place to read a data set from. Texts: `embedded`, `cifar10:FOLDER`, `idx:FOLDER`, or a folder whose files tell its
-/// layout.
+/// A place to read a data set from. Texts: `embedded`, `cifar10:FOLDER`, `cifar100:FOLDER`, `idx:FOLDER`, or a folder whose
+/// files tell its layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The images inside the program: a class-balanced subset of Fashion-MNIST.
     Embedded,
     /// A folder with the official binary version of CIFAR-10, or one above it.
     Cifar10(PathBuf),
+    /// A folder with the official binary version of CIFAR-100, or one above it. Labels are the fine ones.
+    Cifar100(PathBuf),
     /// A folder with the four IDX files of MNIST, Fashion-MNIST or a set laid out like them, plain or gzip, or one above
     /// it; where it holds several sets, the folder and what the names of a set's files begin with, like a file in it.
     Idx(PathBuf),
 }
 
+/// What a configuration calls the sources.
+const SETS: [&str; 4] = ["embedded", "cifar10", "cifar100", "idx"];
+
 impl Source {
-    /// The source that a configuration names: `set` is `embedded`, `cifar10` or `idx`.
+    /// The source that a configuration names: `set` is one of [`SETS`].
     ///
     /// # Errors
     /// The problem as text: an unknown set, or a folder that is missing or not needed.
@@ -41,12 +46,9 @@ impl Source {
                 Err("the set embedded is inside the program; remove data.path or choose another set".into())
             }
             "cifar10" => with_folder(Self::Cifar10),
+            "cifar100" => with_folder(Self::Cifar100),
             "idx" => with_folder(Self::Idx),
-            _ => Err(format!(
-                "unknown set `{}`; {}",
-                shown(set),
-                suggest::hint(set, ["embedded", "cifar10", "idx"])
-            )),
+            _ => Err(format!("unknown set `{}`; {}", shown(set), suggest::hint(set, SETS))),
         }
     }
 
@@ -58,6 +60,7 @@ impl Source {
         match self {
             Self::Embedded => Ok(Self::Embedded),
             Self::Cifar10(folder) => places::find(folder, Layouts::Cifar10),
+            Self::Cifar100(folder) => places::find(folder, Layouts::Cifar100),
             Self::Idx(folder) => places::find(folder, Layouts::Idx),
         }
     }
@@ -69,7 +72,8 @@ impl Source {
     pub fn load(&self, limits: Limits) -> Result<Dataset, Error> {
         let raw = match self.found()? {
             Self::Embedded => embedded::read()?,
-            Self::Cifar10(folder) => cifar::read(&folder)?,
+            Self::Cifar10(folder) => cifar::read10(&folder)?,
+            Self::Cifar100(folder) => cifar::read100(&folder)?,
             Self::Idx(path) => idx::read(&places::idx_set(&path)?)?,
         };
         Ok(Dataset::new(raw, limits))
@@ -81,6 +85,7 @@ impl fmt::Display for Source {
         match self {
             Self::Embedded => f.write_str("embedded"),
             Self::Cifar10(folder) => write!(f, "cifar10:{}", folder.display()),
+            Self::Cifar100(folder) => write!(f, "cifar100:{}", folder.display()),
             Self::Idx(folder) => write!(f, "idx:{}", folder.display()),
         }
     }
@@ -104,6 +109,7 @@ impl FromStr for Source {
         };
         match text.split_once(':') {
             Some(("cifar10", path)) => Ok(Self::Cifar10(folder(path)?)),
+            Some(("cifar100", path)) => Ok(Self::Cifar100(folder(path)?)),
             Some(("idx", path)) => Ok(Self::Idx(folder(path)?)),
             _ => places::find(&folder(text)?, Layouts::Any),
         }
