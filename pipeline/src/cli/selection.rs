@@ -7,6 +7,8 @@ use clap::Args;
 use stages::config::{Config, ShareConfig, TrainConfig};
 use stages::data::Dataset;
 
+use super::Global;
+use super::data::read;
 use super::given::{path, read_text};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
@@ -54,9 +56,9 @@ pub(super) struct Loaded {
 
 impl Settings {
     /// Reads configuration and images, and builds the graph.
-    pub(super) fn load(&self) -> Result<Loaded, Error> {
+    pub(super) fn load(&self, global: &Global) -> Result<Loaded, Error> {
         let config = self.config()?;
-        let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
+        let data = read(&config.data.source, &config.data.reading, global)?;
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data);
         let Config { train, checkpoint_interval, share, .. } = config;
@@ -102,8 +104,8 @@ impl Settings {
 
 impl Selection {
     /// The graph and the nodes in it that the target names.
-    pub(super) fn load(&self) -> Result<(Loaded, Vec<NodeIndex>), Error> {
-        let loaded = self.settings.load()?;
+    pub(super) fn load(&self, global: &Global) -> Result<(Loaded, Vec<NodeIndex>), Error> {
+        let loaded = self.settings.load(global)?;
         let targets = loaded.dag.find(&self.target)?;
         Ok((loaded, targets))
     }

@@ -11,7 +11,7 @@ use kernels::Device;
 use stages::Budget;
 use stages::checkpoint::{Checkpoints, NoCheckpoints};
 use stages::config::{ShareConfig, TrainConfig};
-use stages::data::Dataset;
+use stages::data::{Dataset, Limits, Reading};
 use stages::echo::shown;
 use stages::job::JobResult;
 use stages::recipe::{BnInit, Scoring};
@@ -20,7 +20,7 @@ use stages::train::{
 };
 
 use super::Global;
-use super::data::load;
+use super::data::{load, read};
 use super::device::DeviceArgs;
 use super::folder::{finish_sharing, warn};
 use super::given::{genotype, path};
@@ -62,7 +62,8 @@ pub(crate) struct Train {
     budget: String,
     #[command(flatten)]
     settings: Settings,
-    /// `embedded`, or the folder of a data set [default: the settings', else embedded]
+    /// `embedded`, or the folder of a data set; `stream:DIR` for pictures that do not fit the memory [default: the settings',
+    /// else embedded]
     #[arg(long, value_name = "SET|DIR")]
     data: Option<String>,
     /// Seed of initial weights, order of images, augmentation and drop path [default: the settings', else 0]
@@ -131,7 +132,7 @@ impl Train {
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
-        let (train, data, checkpoint_interval, share) = self.train_config()?;
+        let (train, data, checkpoint_interval, share) = self.train_config(global)?;
         let job = template(&train, &data).job(&genotype, &budget);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
@@ -162,11 +163,19 @@ impl Train {
 
     /// What the training does beyond its budget, its images, how long after one checkpoint the next is due, and what is shared:
     /// as the settings say, where there are any, and then as the flags say.
-    fn train_config(&self) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
+    fn train_config(
+        &self,
+        global: &Global,
+    ) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
         let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
         let data = match (&self.data, &config) {
-            (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
-            (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
+            (None, Some(config)) => read(&config.data.source, &config.data.reading, global)?,
+            (named, config) => {
+                let reading = config.as_ref().map(|config| config.data.reading.clone());
+                // All of it: how many images to take goes with the settings' own set.
+                let reading = Reading { limits: Limits::default(), ..reading.unwrap_or_default() };
+                load(named.as_deref().unwrap_or("embedded"), &reading, global)?
+            }
         };
         let (mut train, checkpoint_interval, share) = match config {
             Some(config) => (config.train, config.checkpoint_interval, Some(config.share)),
@@ -264,9 +273,9 @@ impl Train {
         let trained = train_with(job, data, &device, &options, &observer, checkpoints);
         observer.progress.trainings_ended();
         match trained {
-            Ok(TrainedWithOptions { trained, losses, unwritten }) => {
+            Ok(TrainedWithOptions { trained, losses, waited, unwritten }) => {
                 let first_step = observer.first_step.get().copied();
-                Ok(TrainReport { trained, loss: losses, cached: false, first_step, unwritten })
+                Ok(TrainReport { trained, loss: losses, cached: false, first_step, waited, unwritten })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -301,7 +310,7 @@ fn look_up(key: &Key, store: &Store) -> Result<Option<TrainReport>, Error> {
     let loss =
         store.get(&losses_key(key.digest())?)?.and_then(|record| record.value().ok()).unwrap_or_default();
     let trained = remembered_training(&record, result);
-    Ok(Some(TrainReport { trained, loss, cached: true, first_step: None, unwritten: None }))
+    Ok(Some(TrainReport { trained, loss, cached: true, first_step: None, waited: None, unwritten: None }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.

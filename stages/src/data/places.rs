@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::idx_names::{self, Set};
-use super::{Source, cifar};
+use super::{Source, cifar, folder};
 use crate::Error;
 
 /// How much deeper a set is looked for.
@@ -21,6 +21,8 @@ pub(super) enum Layouts {
     Cifar10,
     Cifar100,
     Idx,
+    /// Pictures.
+    Folder,
     Any,
 }
 
@@ -97,20 +99,23 @@ pub(super) fn idx_set(path: &Path) -> Result<Set, Error> {
 }
 
 /// The sets whose files lie right in a folder.
-fn sets(folder: &Path, layouts: Layouts) -> Vec<Source> {
+fn sets(path: &Path, layouts: Layouts) -> Vec<Source> {
     let mut found = Vec::new();
-    if layouts.hold(Layouts::Cifar10) && cifar::is_cifar10(folder) {
-        found.push(Source::Cifar10(folder.into()));
+    if layouts.hold(Layouts::Cifar10) && cifar::is_cifar10(path) {
+        found.push(Source::Cifar10(path.into()));
     }
-    if layouts.hold(Layouts::Cifar100) && cifar::is_cifar100(folder) {
-        found.push(Source::Cifar100(folder.into()));
+    if layouts.hold(Layouts::Cifar100) && cifar::is_cifar100(path) {
+        found.push(Source::Cifar100(path.into()));
     }
     if layouts.hold(Layouts::Idx) {
-        let sets = idx_names::sets(folder);
+        let sets = idx_names::sets(path);
         // MNIST's own names are those of the folder's set, whatever else lies there.
         let usual = sets.iter().any(|set| set.prefix.is_empty());
         let meant = sets.into_iter().filter(|set| !usual || set.prefix.is_empty());
         found.extend(meant.map(|set| Source::Idx(set.path())));
+    }
+    if layouts.hold(Layouts::Folder) && folder::is_here(path) {
+        found.push(Source::Folder(path.into()));
     }
     found
 }
@@ -167,6 +172,6 @@ fn remedy(folder: &Path) -> &'static str {
     if files.iter().any(is_packed) {
         return "unpack the archive, and give the folder that it unpacks to";
     }
-    "give `embedded`, or a folder with data_batch_1.bin or train.bin (CIFAR-10 and CIFAR-100, binary versions) or \
-     train-images-idx3-ubyte (IDX)"
+    "give `embedded`, or a folder with data_batch_1.bin or train.bin (CIFAR-10 and CIFAR-100, binary versions), \
+     train-images-idx3-ubyte (IDX), or train/CLASS and val/CLASS with pictures"
 }

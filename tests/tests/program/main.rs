@@ -14,6 +14,7 @@ mod limits;
 mod memory;
 mod nonsense;
 mod one_shot;
+mod pictures;
 mod published;
 mod replacing;
 mod running;

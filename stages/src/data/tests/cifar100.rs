@@ -21,8 +21,8 @@ fn folder() -> TempDir {
         }
         fs::write(inner.join(name), bytes).unwrap();
     }
-    let names: String = (0..100).map(|class| format!("class_{class}\n")).collect();
-    fs::write(inner.join("fine_label_names.txt"), names).unwrap();
+    let names: Vec<String> = (0..100).map(|class| format!("class_{class}")).collect();
+    fs::write(inner.join("fine_label_names.txt"), names.join("\n")).unwrap();
     folder
 }
 
