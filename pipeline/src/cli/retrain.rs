@@ -15,10 +15,16 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
     let mut words = vec!["pipeline".to_owned(), "train".to_owned()];
     words.extend(settings.words());
     words.extend(["--genotype".to_owned(), genotype.clone(), "--budget".to_owned(), budget]);
+    let is_streamed = fields.get("augmentation").is_some();
     for change in job.key().ok()?.fields().diff(fields) {
         match (change.name.as_str(), change.new) {
             ("version", _) => return None,
-            ("data", _) => words.extend(["--data".to_owned(), "SET|DIR".to_owned()]),
+            ("data", _) => {
+                let place = if is_streamed { "stream:DIR" } else { "SET|DIR" };
+                words.extend(["--data".to_owned(), place.to_owned()]);
+            }
+            // That goes with the set.
+            ("augmentation" | "augmentation_version", _) => {}
             // Settings may not say that of a final training, which no choice has seen.
             ("seed", Some(value)) => words.extend(["--seed".to_owned(), value.to_string()]),
             (name, Some(value)) => {

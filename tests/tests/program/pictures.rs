@@ -42,7 +42,8 @@ fn pictures_are_trained_on_in_memory_and_streamed() {
     assert_eq!((&again["cached"], &again["key"]), (&true.into(), &first["key"]));
     assert!(again["waited_seconds"].is_null(), "{again}");
     let explained = sandbox.program(&["explain", again["key"].as_str().unwrap()]).succeeded().stdout;
-    assert!(explained.contains("augmentation"), "{explained}");
+    assert!(explained.contains("augmentation_version  1\n"), "{explained}");
+    assert!(explained.contains("--data stream:DIR") && !explained.contains("train.augm"), "{explained}");
 
     let memory = sandbox.program(&train(&genotype, &["--data", "moved"])).succeeded().json();
     assert_eq!((&memory["cached"], &memory["data"]["name"]), (&false.into(), &"folder-64x64-80".into()));

@@ -201,8 +201,9 @@ mod tests {
             assert!((0.078..=1.0).contains(&area) && (0.73..=1.36).contains(&ratio), "{part:?}");
             areas += area / views.len() as f64;
         }
-        // Large parts do not fit with every ratio, so the mean is a little below that of the scales, 0.54.
-        assert!((0.45..0.55).contains(&areas), "{areas}");
+        // A part of ratio r fits an image of 4:3 up to the share ¾r, so that of a draw (m² - 0.08²) / 2(m - 0.08) is left on
+        // average, m = min(1, ¾r): 0.435, and not the 0.54 of a square's.
+        assert!((0.42..0.45).contains(&areas), "{areas}");
         let flipped = views.iter().filter(|view| view.flip).count();
         assert!((850..1150).contains(&flipped), "{flipped}");
         let firsts = views.iter().filter(|view| matches!(view.colours[0], Colour::Hue(_))).count();

@@ -34,10 +34,7 @@ pub(in crate::data) struct Picture {
 /// # Errors
 /// Why it cannot be used, as text.
 pub(in crate::data) fn decode(bytes: &[u8]) -> Result<Picture, String> {
-    let (mut decoder, format) = opened(bytes)?;
-    if format == ImageFormat::Jpeg && is_cut(bytes) {
-        return Err("it is cut: the end of the image is missing".to_owned());
-    }
+    let mut decoder = opened(bytes)?;
     // Where that is damaged the picture stays as it lies.
     let orientation = decoder.orientation().ok();
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| problem(&error))?;
@@ -49,7 +46,7 @@ pub(in crate::data) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     Ok(Picture { width, height, rgb: image.into_raw() })
 }
 
-/// Looks at what begins a picture: whether it is one, and not too large.
+/// Looks at what begins a picture, and ends a JPEG file: whether it is one, and not too large.
 ///
 /// # Errors
 /// Why it cannot be used, as text.
@@ -57,7 +54,7 @@ pub(in crate::data) fn check_header(bytes: &[u8]) -> Result<(), String> {
     opened(bytes).map(|_| ())
 }
 
-fn opened(bytes: &[u8]) -> Result<(impl ImageDecoder, ImageFormat), String> {
+fn opened(bytes: &[u8]) -> Result<impl ImageDecoder, String> {
     if bytes.is_empty() {
         return Err("it is empty".to_owned());
     }
@@ -77,7 +74,10 @@ fn opened(bytes: &[u8]) -> Result<(impl ImageDecoder, ImageFormat), String> {
         let most = PIXELS_MAX / 1_000_000;
         return Err(format!("it has {width} × {height} pixels, more than {most} million"));
     }
-    Ok((decoder, format))
+    if format == ImageFormat::Jpeg && is_cut(bytes) {
+        return Err("it is cut: the end of the image is missing".to_owned());
+    }
+    Ok(decoder)
 }
 
 fn problem(error: &ImageError) -> String {

@@ -20,7 +20,7 @@ pub(super) const TRAIN: &str = "train";
 pub(super) const TEST: [&str; 4] = ["val", "validation", "valid", "test"];
 /// Names that a message lists, and how long each may be.
 const LISTED: usize = 5;
-const NAME_LONGEST: usize = 60;
+const NAME_LONGEST: usize = 160;
 
 /// A picture of a set.
 #[derive(Clone, Debug)]
@@ -85,12 +85,11 @@ impl Files {
         let unknown: Vec<&str> =
             test_classes.iter().filter(|class| !files.classes.contains(class)).map(String::as_str).collect();
         if !unknown.is_empty() {
+            let known = listed(files.classes.iter().map(String::as_str));
             return Err(Error::Data {
                 path: test,
                 problem: format!("holds classes that no training image has: {}", listed(unknown.into_iter())),
-                remedy: format!("name the folders of both parts alike, or remove them; {TRAIN} has {}", {
-                    listed(files.classes.iter().map(String::as_str))
-                }),
+                remedy: format!("name the folders of both parts alike, or remove them; {TRAIN} has {known}"),
             });
         }
         files.train = files.in_classes(folder, &train)?;

@@ -152,6 +152,13 @@ fn keep_usable(
             remedy: "put pictures of it there that can be decoded, or remove the class".into(),
         });
     }
+    if files.test.is_empty() {
+        return Err(Error::Data {
+            path: folder.into(),
+            problem: format!("no test image is left; {said}"),
+            remedy: "put test images there that can be decoded".into(),
+        });
+    }
     files.notes.push(format!("skipped: {said}"));
     Ok(())
 }

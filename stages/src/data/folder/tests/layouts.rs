@@ -39,7 +39,7 @@ fn links_are_followed_and_circles_end() {
     let folder = folder();
     let apple = folder.path().join("train/apple");
     let before = read(folder.path(), &small()).unwrap();
-    symlink("..", apple.join("circle")).unwrap();
+    symlink(".", apple.join("circle")).unwrap();
     symlink(&apple, apple.join("itself")).unwrap();
     assert_eq!(read(folder.path(), &small()).unwrap().digest, before.digest);
     let elsewhere = TempDir::new().unwrap();
