@@ -23,15 +23,14 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
                 let place = if is_streamed { "stream:DIR" } else { "SET|DIR" };
                 words.extend(["--data".to_owned(), place.to_owned()]);
             }
-            // That goes with the set.
-            ("augmentation" | "augmentation_version", _) => {}
             // Settings may not say that of a final training, which no choice has seen.
             ("seed", Some(value)) => words.extend(["--seed".to_owned(), value.to_string()]),
+            // Augmentation goes with the set.
+            ("augmentation" | "augmentation_version", _) | (_, None) => {}
             (name, Some(value)) => {
                 let value = if let FieldValue::Text(text) = value { text } else { value.to_string() };
                 words.extend(["--set".to_owned(), format!("train.{name}={value}")]);
             }
-            (_, None) => {}
         }
     }
     Some(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
