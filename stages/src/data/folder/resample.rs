@@ -64,11 +64,11 @@ impl Picture {
         // Halves are rounded to even numbers, as Python does it.
         let first = |side: usize| ((side - size) as f64 / 2.0).round_ties_even() as usize;
         let (left, top) = (first(width), first(height));
-        let rows = (top..top + size).flat_map(|y| {
-            let begin = 3 * (y * width + left);
-            from.rgb[begin..begin + 3 * size].iter().copied()
-        });
-        Ok(Picture { width: size, height: size, rgb: rows.collect() })
+        let mut rgb = Vec::with_capacity(3 * size * size);
+        for row in from.rgb.chunks_exact(3 * width).skip(top).take(size) {
+            rgb.extend_from_slice(&row[3 * left..3 * (left + size)]);
+        }
+        Ok(Picture { width: size, height: size, rgb })
     }
 
     /// Writes its pixels channel by channel, `[channel][row][column]`.
