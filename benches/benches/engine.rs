@@ -73,9 +73,9 @@ impl Warm {
         let settings: Vec<String> = changed.iter().map(ToString::to_string).chain([path]).collect();
         let pairs: Vec<(&str, &str)> = settings.iter().map(|text| text.split_once('=').unwrap()).collect();
         let config = Config::load("paper", None, &pairs).unwrap();
-        let data = config.data.source.load(config.data.limits).unwrap();
+        let data = config.data.source.load_as(&config.data.reading).unwrap();
         let template = JobTemplate {
-            data: DataId { name: data.name.clone(), digest: data.digest },
+            data: DataId::of(&data),
             scoring: config.train.scoring,
             recipe: config.train.recipe.clone(),
             seed: config.train.seed,

@@ -41,7 +41,7 @@ fn steps_of(criterion: &mut Criterion, name: &str, method: Method) {
         method,
         budget,
         seed: 0,
-        data: DataId { name: data.name.clone(), digest: data.digest },
+        data: DataId::of(&data),
         scoring: Scoring::Published,
         recipe: Recipe::default(),
         architecture: method.architecture_recipe(),

@@ -15,6 +15,7 @@
 //! outbox/              what waits for shares (see `share::outbox`)
 //! pins                 records that people want to keep (see `pins`)
 //! runs/                runs that have begun and not ended (see `runs`)
+//! images/              what files of streamed images hold (written by who streams them; a copy of what can be read again)
 //! weights/             state that records name and that is too large for them (see `weights`)
 //! reserve              a little room for the moment when the disk is full (see `reserve`)
 //! ```

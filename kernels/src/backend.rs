@@ -153,6 +153,8 @@ pub(crate) trait Backend: Send {
     fn set_state(&mut self, state: &State) -> Result<(), Error>;
     /// Replaces the parameters from `offset` on, and nothing else.
     fn set_parameters(&mut self, offset: usize, values: &[f32]) -> Result<(), Error>;
+    /// Puts images in the place of those of a set, which are as many of the same shape; gives the former ones.
+    fn replace_images(&mut self, set: usize, images: ImageSet) -> Result<ImageSet, Error>;
     /// What optimisers keep.
     fn moments(&mut self) -> Result<Moments, Error>;
     /// Replaces it.

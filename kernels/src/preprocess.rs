@@ -57,6 +57,11 @@ impl ImageSet {
         self.shape
     }
 
+    /// Its pixels alone, so that their memory can be used again.
+    pub fn into_pixels(self) -> Arc<[u8]> {
+        self.pixels
+    }
+
     /// All pixels, `[image][channel][row][column]`.
     pub(crate) fn pixels(&self) -> &Arc<[u8]> {
         &self.pixels

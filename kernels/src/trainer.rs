@@ -100,8 +100,8 @@ pub struct Trainer {
     tables: Tables,
     layout: ParameterLayout,
     backend: Box<dyn Backend>,
-    /// Images of each set.
-    images: Vec<usize>,
+    /// Shape of the images of each set, and how many they are.
+    sets: Vec<(Shape, usize)>,
     batch_size: usize,
     extra_vectors: usize,
     /// Updates of each group.
@@ -127,10 +127,10 @@ impl Trainer {
         let mut backend = device.backend(setup)?;
         let state = State::initial(&tables, &layout, settings.seed, settings.norm_init);
         backend.set_state(&state)?;
-        let images = sets.iter().map(ImageSet::len).collect();
+        let sets = sets.iter().map(|set| (set.shape(), set.len())).collect();
         let updates = vec![0; settings.groups.len()];
         let (batch_size, extra_vectors) = (settings.batch_size, settings.extra_vectors);
-        Ok(Self { tables, layout, backend, images, batch_size, extra_vectors, updates, steps: 0 })
+        Ok(Self { tables, layout, backend, sets, batch_size, extra_vectors, updates, steps: 0 })
     }
 
     /// The memory that a training would take, as it is planned for the device. Nothing is compiled or allocated.
@@ -147,7 +147,7 @@ impl Trainer {
     }
 
     fn check(&self, stream: Stream<'_>) -> Result<(), Error> {
-        let Some(&count) = self.images.get(stream.set) else {
+        let Some(&(_, count)) = self.sets.get(stream.set) else {
             return Err(Error::Images { problem: format!("there is no image set {}", stream.set) });
         };
         match stream.order.iter().find(|&&image| image as usize >= count) {
@@ -255,6 +255,31 @@ impl Trainer {
         let stream = Stream { set, order };
         self.check(stream)?;
         self.backend.evaluate(stream, monitor)
+    }
+
+    /// Puts images in the place of those of set `set`, which are as many of the same shape, for what runs from now on; gives the
+    /// former ones. So an epoch may go over more images than memory holds, in windows.
+    ///
+    /// # Errors
+    /// When there is no such set, the images are not like its own or have other classes than the network, the device shares
+    /// them with another training, or it fails.
+    pub fn replace_images(&mut self, set: usize, images: ImageSet) -> Result<ImageSet, Error> {
+        let (shape, classes) = (images.shape(), self.tables.classes);
+        let Some(&(known, count)) = self.sets.get(set) else {
+            return Err(Error::Images { problem: format!("there is no image set {set}") });
+        };
+        if (known, count) != (shape, images.len()) {
+            let problem = format!(
+                "{} of {shape} cannot take the place of {count} of {known}; give as many of one shape",
+                images.len()
+            );
+            return Err(Error::Images { problem });
+        }
+        if let Some(label) = images.labels().iter().find(|&&label| usize::from(label) >= classes) {
+            let problem = format!("label {label} is not one of the network's {classes} classes");
+            return Err(Error::Images { problem });
+        }
+        self.backend.replace_images(set, images)
     }
 
     /// The dot product of a group's parts of two vectors, found on the device.

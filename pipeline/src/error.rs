@@ -46,6 +46,14 @@ pub(crate) enum Error {
     #[error("{name}: {count} begin with these digits, {one} and {other} among them; give more of them")]
     Ambiguous { name: String, count: usize, one: String, other: String },
 
+    #[error("{what}: {problem}; {remedy}")]
+    Download { what: String, problem: String, remedy: String },
+    #[error(
+        "{}: {} of its files or pictures are not what they should be; fetch or unpack the set again, or replace what is named",
+        shown(set),
+        bad
+    )]
+    WrongData { set: String, bad: usize },
     #[error("interrupted; what had finished is kept, and the next run goes on from there")]
     Interrupted,
     #[error("interrupted; nothing is kept of a measurement, and the next one begins anew")]

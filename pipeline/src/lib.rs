@@ -4,6 +4,7 @@
 //! that the end-to-end tests can build the same program.
 
 mod cli;
+mod download;
 mod encoding;
 mod engine;
 mod error;

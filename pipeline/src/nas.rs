@@ -22,7 +22,7 @@ use crate::local::size;
 /// What all trainings by which something is chosen share.
 pub(crate) fn template(train: &TrainConfig, data: &Dataset) -> JobTemplate {
     JobTemplate {
-        data: DataId { name: data.name.clone(), digest: data.digest },
+        data: DataId::of(data),
         scoring: train.scoring,
         recipe: train.recipe.clone(),
         seed: train.seed,

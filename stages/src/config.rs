@@ -17,7 +17,7 @@ use section::Section;
 use strategies::strategies;
 use toml::Value as Toml;
 
-use crate::data::{Limits, Source};
+use crate::data::{Limits, Reading, Source, Unreadable};
 use crate::echo::shown;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
 use crate::recipe::{Recipe, Scoring};
@@ -84,8 +84,8 @@ pub struct Config {
 pub struct DataConfig {
     /// Where they come from.
     pub source: Source,
-    /// How many to take.
-    pub limits: Limits,
+    /// How they are read, and how many.
+    pub reading: Reading,
 }
 
 /// The set of architectures that budgets are judged on: random ones, or those of a file.
@@ -332,7 +332,18 @@ impl DataConfig {
         let (set, path) = (section.text("set")?, section.text("path")?);
         let source = Source::from_parts(set, path).map_err(|problem| section.wrong("set", problem))?;
         let limit = |key| section.count(key, 0, 1 << 32).map(|limit| (limit > 0).then_some(limit));
-        Ok(Self { source, limits: Limits { train: limit("train_images")?, test: limit("test_images")? } })
+        let unreadable = match section.choice("unreadable", &["refuse", "skip"])? {
+            "skip" => Unreadable::Skip,
+            _ => Unreadable::Refuse,
+        };
+        let reading = Reading {
+            limits: Limits { train: limit("train_images")?, test: limit("test_images")? },
+            resolution: section.count("resolution", 1, 4096)?,
+            memory_mib: section.count("memory_mib", 1, 1 << 30)? as u64,
+            unreadable,
+            index: None,
+        };
+        Ok(Self { source, reading })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::data::Dataset;
 use crate::echo::shown;
 use crate::recipe::Scoring;
-use crate::train::{Adapter, Observer, TEST, TrainerInputs, TrainingJob, all, learnt_and_scored};
+use crate::train::{Adapter, Observer, TEST, TrainerInputs, TrainingJob, all, image_sets, learnt_and_scored};
 
 /// What weights are worth on some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +49,9 @@ pub fn evaluate_weights(
     device: &Device,
     observer: &dyn Observer,
 ) -> Result<WeightsEvaluation, Error> {
-    let TrainerInputs { graph, mut settings, sets } = TrainerInputs::new(job, data)?;
+    // All images, which a streamed set does not have in memory.
+    let sets = image_sets(data)?;
+    let TrainerInputs { graph, mut settings, .. } = TrainerInputs::new(job, data)?;
     settings.label_smoothing = 0.0;
     // What the file holds is found out before memory for a training is taken.
     let former = |name: &str| job.tensor_name(name);

@@ -1,5 +1,6 @@
 //! One training: an architecture under a budget on a data set, its key, and its result.
 
+mod feed;
 mod inputs;
 mod run;
 
@@ -7,6 +8,7 @@ use cache::{Digest, Fields, Key, Kind};
 use kernels::{Monitor, Purpose};
 use serde::{Deserialize, Serialize};
 
+use crate::data::{Augmentation, Dataset};
 use crate::recipe::{Recipe, Scoring};
 use crate::{Architecture, Budget, Error, network};
 
@@ -23,12 +25,36 @@ fn version(float_bits: u32) -> u64 {
 const LEAST_LAYERS: u32 = 3;
 
 /// Which images a training reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataId {
     /// Name of the data set.
     pub name: String,
     /// Digest of its content.
     pub digest: Digest,
+    /// How training images are augmented, where the set is streamed.
+    pub augmentation: Option<Augmentation>,
+}
+
+impl DataId {
+    /// The id of a set.
+    pub fn of(data: &Dataset) -> Self {
+        let augmentation = data.streamed.as_ref().map(|streamed| streamed.augmentation());
+        Self { name: data.name.clone(), digest: data.digest, augmentation }
+    }
+
+    /// What keys hold of it beside its digest: nothing for a set that is in memory.
+    ///
+    /// # Errors
+    /// When a name is given twice.
+    pub(crate) fn fields(&self) -> Result<Fields, Error> {
+        let fields = Fields::new();
+        Ok(match self.augmentation {
+            Some(Augmentation { name, version }) => {
+                fields.with("augmentation", name)?.with("augmentation_version", version)?
+            }
+            None => fields,
+        })
+    }
 }
 
 /// All that a training's result depends on.
@@ -71,7 +97,8 @@ impl TrainingJob {
             .with_all(&self.architecture.fields()?)?
             .with_all(&budget.fields()?)?
             .with_all(&self.scoring.fields()?)?
-            .with_all(&recipe.fields()?)?;
+            .with_all(&recipe.fields()?)?
+            .with_all(&self.data.fields()?)?;
         Ok(Key::new(Kind::Training, fields))
     }
 

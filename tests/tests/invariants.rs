@@ -105,6 +105,12 @@ fn only_the_cache_knows_its_database_and_one_module_its_codec() {
 }
 
 #[test]
+fn only_one_module_downloads_and_only_folders_of_pictures_know_how_they_are_coded() {
+    only_in(|source| source.is_under("pipeline/src/download/"), &["ureq::"]);
+    only_in(|source| source.is_under("stages/src/data/folder/"), &["image::", "fast_image_resize::"]);
+}
+
+#[test]
 fn only_the_output_module_writes_to_people() {
     let words = ["println!", "print!", "stdout()", "stderr()"];
     only_in(|source| source.is_under("pipeline/src/output/"), &words);

@@ -304,6 +304,10 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
+    fn replace_images(&mut self, set: usize, images: ImageSet) -> Result<ImageSet, Error> {
+        Ok(std::mem::replace(&mut self.sets[set], images))
+    }
+
     fn moments(&mut self) -> Result<Moments, Error> {
         // SAFETY: no kernel runs now.
         let read = |buffer: &Buffer| unsafe { buffer.as_floats() }[..self.layout.trained].to_vec();

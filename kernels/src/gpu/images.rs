@@ -54,14 +54,24 @@ impl GpuDevice {
                 limit: Limit::Device,
             });
         }
-        let bytes = (split.images_per_page * set.shape().elements()).max(1);
-        // A set without images has one page, which is never read.
-        let chunks: Vec<&[u8]> =
-            if set.is_empty() { vec![&[]] } else { set.pixels().chunks(bytes).collect() };
-        let sizes: Vec<u64> = chunks.iter().map(|chunk| chunk.len() as u64).collect();
+        let sizes: Vec<u64> = self.pages_of(set).iter().map(|chunk| chunk.len() as u64).collect();
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let pages = self.buffers(&sizes, usage)?;
-        for (page, chunk) in pages.iter().zip(chunks) {
+        self.write_images(set, &pages);
+        self.queue.submit([]);
+        Ok(pages)
+    }
+
+    /// The pixels of a set, page by page. A set without images has one page, which is never read.
+    fn pages_of<'a>(&self, set: &'a ImageSet) -> Vec<&'a [u8]> {
+        let split = ImageSplit::new(set, self.page_bytes);
+        let bytes = (split.images_per_page * set.shape().elements()).max(1);
+        if set.is_empty() { vec![&[]] } else { set.pixels().chunks(bytes).collect() }
+    }
+
+    /// Writes the pixels of a set into pages that are as large.
+    fn write_images(&self, set: &ImageSet, pages: &[wgpu::Buffer]) {
+        for (page, chunk) in pages.iter().zip(self.pages_of(set)) {
             let (words, rest) = chunk.split_at(chunk.len() / 4 * 4);
             self.queue.write_buffer(page, 0, words);
             if !rest.is_empty() {
@@ -70,7 +80,18 @@ impl GpuDevice {
                 self.queue.write_buffer(page, words.len() as u64, &last);
             }
         }
-        self.queue.submit([]);
-        Ok(pages)
+    }
+
+    /// Writes other images into the pages of a set, which from then on are no other training's. False, and nothing has changed,
+    /// where another one reads them.
+    pub(super) fn replace(&self, resident: &Arc<ResidentImages>, images: &ImageSet) -> bool {
+        let mut known = lock(&self.images);
+        let is_known = known.iter().any(|(_, other)| Arc::ptr_eq(other, resident));
+        let is_alone = Arc::strong_count(resident) == 1 + usize::from(is_known);
+        if is_alone {
+            known.retain(|(_, other)| !Arc::ptr_eq(other, resident));
+            self.write_images(images, resident);
+        }
+        is_alone
     }
 }

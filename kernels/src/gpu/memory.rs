@@ -80,6 +80,12 @@ pub(crate) struct ResizeWords {
     pub(crate) taps: usize,
 }
 
+/// The labels of a set, two a word.
+pub(super) fn label_words(set: &ImageSet) -> Vec<u32> {
+    let pack = |two: &[u16]| two.iter().rev().fold(0, |word, &label| word << 16 | u32::from(label));
+    set.labels().chunks(2).map(pack).collect()
+}
+
 impl StateWords {
     /// Lays out the state from word `first` on, and lists the words that never change.
     pub(crate) fn new(
@@ -136,8 +142,7 @@ impl StateWords {
         state.mean = constant(words, bits(&settings.preprocess.mean));
         state.deviation = constant(words, bits(&settings.preprocess.std));
         for set in sets {
-            let pack = |two: &[u16]| two.iter().rev().fold(0, |word, &label| word << 16 | u32::from(label));
-            let labels = constant(words, set.labels().chunks(2).map(pack).collect());
+            let labels = constant(words, label_words(set));
             let mut resize = |words: &mut usize, size: usize| {
                 let resize = Resize::new(size, settings.preprocess.image_size);
                 let first = resize.first.iter().map(|&first| first as u32).collect();

@@ -68,6 +68,7 @@ use std::sync::Arc;
 use crate::backend::{DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream};
 use crate::error::Error;
 use crate::limits::Limit;
+use crate::preprocess::ImageSet;
 use crate::profile::KernelTime;
 use crate::program::Mode;
 use crate::program::plan::MemoryPlan;
@@ -79,6 +80,7 @@ use device_memory::Buffers;
 use format::{Holds, STEP_STRIDE};
 use images::{ImageSplit, ResidentImages};
 use member::Member;
+use memory::label_words;
 use prepare::{Prepared, TooLarge, vector_recording};
 use record::Recording;
 use replay::{Replay, Submission, commands};
@@ -331,6 +333,22 @@ impl GpuBackend {
     ) -> Result<(), Error> {
         self.write(self.members[member].state.parameters + offset, values);
         self.finish_writes()
+    }
+
+    pub(crate) fn replace_images_of(
+        &mut self,
+        member: usize,
+        set: usize,
+        images: ImageSet,
+    ) -> Result<ImageSet, Error> {
+        if self.members.len() > 1 || !self.gpu.replace(&self.resident[set], &images) {
+            let problem = "other trainings read those that are to be replaced; train alone".to_owned();
+            return Err(Error::Images { problem });
+        }
+        let labels = self.members[member].state.sets[set].labels;
+        self.buffers.state.write(&self.gpu, labels, &label_words(&images));
+        self.finish_writes()?;
+        Ok(std::mem::replace(&mut self.setups[member].sets[set], images))
     }
 
     pub(crate) fn moments_of(&mut self, member: usize) -> Result<Moments, Error> {

@@ -13,6 +13,7 @@ use super::{GpuBackend, GpuDevice};
 use crate::backend::{Backend, DataPass, EpochMetrics, Evaluation, Monitor, Nobody, Setup, Stream};
 use crate::error::Error;
 use crate::lock::lock;
+use crate::preprocess::ImageSet;
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::state::{Moments, State};
@@ -387,6 +388,10 @@ impl Backend for SeatBackend {
 
     fn set_parameters(&mut self, offset: usize, values: &[f32]) -> Result<(), Error> {
         self.with(|backend, member| backend.set_parameters_of(member, offset, values))
+    }
+
+    fn replace_images(&mut self, set: usize, images: ImageSet) -> Result<ImageSet, Error> {
+        self.with(|backend, member| backend.replace_images_of(member, set, images))
     }
 
     fn moments(&mut self) -> Result<Moments, Error> {

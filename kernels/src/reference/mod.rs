@@ -361,6 +361,10 @@ impl Backend for Reference {
         Ok(())
     }
 
+    fn replace_images(&mut self, set: usize, images: ImageSet) -> Result<ImageSet, Error> {
+        Ok(std::mem::replace(&mut self.sets[set], images))
+    }
+
     fn moments(&mut self) -> Result<Moments, Error> {
         let single = |moments: &[f64]| moments[..self.layout.trained].iter().map(|&m| m as f32).collect();
         let (first, second) = (single(&self.momentum), single(&self.second));

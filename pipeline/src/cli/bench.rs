@@ -7,7 +7,7 @@ use clap::Args;
 use kernels::control::{Copying, multiply_adds};
 use kernels::{Device, DeviceChoice, operation_times};
 use stages::config::Config;
-use stages::data::Dataset;
+use stages::data::{Dataset, Reading};
 use stages::recipe::{Recipe, Scoring};
 use stages::speed::{Speed, Stop, measure};
 use stages::stage::JobTemplate;
@@ -81,7 +81,7 @@ impl Bench {
             asked.collect::<Result<_, Error>>()?
         };
         let data = match &self.data {
-            Some(text) => load(text)?,
+            Some(text) => load(text, &Reading::default(), global)?,
             None => Dataset::synthetic(SYNTHETIC_IMAGES),
         };
         // Whether the sizes fit a network is found out before anything is measured.
@@ -102,7 +102,7 @@ impl Bench {
             None => Control::Processor(self.control(threads, &stop)?),
         };
         let template = JobTemplate {
-            data: DataId { name: data.name.clone(), digest: data.digest },
+            data: DataId::of(&data),
             scoring: Scoring::Published,
             recipe: Recipe::default(),
             seed: 0,

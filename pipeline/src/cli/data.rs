@@ -1,8 +1,12 @@
-//! `pipeline data`: what a data set is.
+//! `pipeline data`: what a data set is; getting published ones, and checking copies.
 
-use clap::Args;
+mod check;
+mod fetch;
+
+use clap::{Args, Subcommand};
 use serde::Serialize;
-use stages::data::{Dataset, Images, Limits, Source};
+use stages::config::Config;
+use stages::data::{Dataset, Images, Limits, Reading, Source};
 use stages::echo::shown;
 
 use super::Global;
@@ -10,14 +14,32 @@ use crate::error::Error;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
 
+/// Where in the cache folder it is remembered what pictures hold.
+const INDEX: &str = "images";
+
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   pipeline data
-  pipeline data cifar-10-batches-bin")]
+  pipeline data cifar-10-batches-bin
+  pipeline data stream:imagenet
+  pipeline data check imagenet
+  pipeline data fetch cifar10"
+)]
 pub(crate) struct Data {
-    /// `embedded`, or the folder of a data set: CIFAR-10 in its binary layout, or IDX files
+    /// `embedded`, or the folder of a data set: CIFAR-10 or CIFAR-100 in their binary layout, IDX files, or pictures in
+    /// train/CLASS and val/CLASS (`stream:DIR` where they do not fit the memory)
     #[arg(default_value = "embedded", value_name = "SET|DIR")]
     data: String,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    Check(check::Check),
+    Fetch(fetch::Fetch),
 }
 
 #[derive(Serialize)]
@@ -27,8 +49,9 @@ struct DataJson<'a> {
     source: String,
     digest: String,
     channels: usize,
-    height: usize,
-    width: usize,
+    /// Pixels; none where images are streamed.
+    height: Option<usize>,
+    width: Option<usize>,
     train: usize,
     test: usize,
     mean: &'a [f32],
@@ -45,8 +68,13 @@ struct ClassJson<'a> {
 
 impl Data {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
+        match &self.action {
+            Some(Action::Check(check)) => return check.run(global),
+            Some(Action::Fetch(fetch)) => return fetch.run(global),
+            None => {}
+        }
         let source = found(&self.data)?;
-        let data = source.load(Limits::default()).map_err(Error::Input)?;
+        let data = read(&source, &Reading::default(), global)?;
         let (train, test) = (per_class(&data, &data.train), per_class(&data, &data.test));
         if global.json {
             let class = |(index, name)| ClassJson { name, train: train[index], test: test[index] };
@@ -55,8 +83,8 @@ impl Data {
                 source: source.to_string(),
                 digest: data.digest.to_string(),
                 channels: data.channels,
-                height: data.height,
-                width: data.width,
+                height: data.streamed.is_none().then_some(data.height),
+                width: data.streamed.is_none().then_some(data.width),
                 train: data.train.count,
                 test: data.test.count,
                 mean: &data.mean,
@@ -75,13 +103,15 @@ impl Data {
                 format::count(test[index] as u64),
             ]);
         }
+        let pixels = match data.streamed {
+            Some(_) => "streamed at the size of a budget".to_owned(),
+            None => format!("{} x {} pixels", data.width, data.height),
+        };
         output::result(&format!(
-            "{}: {} training and {} test images, {} x {} pixels, {}\nsource {}\nmean   {}\nstd    {}\ndigest {}\n\n{table}",
+            "{}: {} training and {} test images, {pixels}, {}\nsource {}\nmean   {}\nstd    {}\ndigest {}\n\n{table}",
             output::heading(&data.name),
             format::count(data.train.count as u64),
             format::count(data.test.count as u64),
-            data.width,
-            data.height,
             format::plural(data.channels as u64, "channel"),
             shown(source),
             numbers(&data.mean),
@@ -92,8 +122,34 @@ impl Data {
 }
 
 /// Reads a data set by the text that names it.
-pub(super) fn load(text: &str) -> Result<Dataset, Error> {
-    found(text)?.load(Limits::default()).map_err(Error::Input)
+pub(super) fn load(text: &str, reading: &Reading, global: &Global) -> Result<Dataset, Error> {
+    read(&found(text)?, reading, global)
+}
+
+/// Reads the data set that a command names, or else the one of its settings, or else the embedded one.
+pub(super) fn load_of(
+    named: Option<&str>,
+    config: Option<&Config>,
+    global: &Global,
+) -> Result<Dataset, Error> {
+    match (named, config) {
+        (None, Some(config)) => read(&config.data.source, &config.data.reading, global),
+        (named, config) => {
+            let reading = config.map(|config| config.data.reading.clone());
+            // All of it: how many images to take goes with the settings' own set.
+            let reading = Reading { limits: Limits::default(), ..reading.unwrap_or_default() };
+            load(named.unwrap_or("embedded"), &reading, global)
+        }
+    }
+}
+
+/// Reads a data set, and says what a person should know of it.
+pub(super) fn read(source: &Source, reading: &Reading, global: &Global) -> Result<Dataset, Error> {
+    // Digests of files are remembered with everything else that is.
+    let index = global.folder().ok().map(|folder| folder.join(INDEX));
+    let data = source.load_as(&Reading { index, ..reading.clone() }).map_err(Error::Input)?;
+    data.notes.iter().for_each(|note| output::message(&format!("{}: {note}", data.name)));
+    Ok(data)
 }
 
 /// The source that a text names, with the place where its files lie.

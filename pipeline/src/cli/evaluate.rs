@@ -41,7 +41,7 @@ pub(crate) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let Trained { job, data, .. } = self.trained.read()?;
+        let Trained { job, data, .. } = self.trained.read(global)?;
         // Also finds out whether the sizes fit a network, before a device is opened.
         size(&job, &data).map_err(Error::Input)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

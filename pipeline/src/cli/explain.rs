@@ -76,7 +76,7 @@ impl Explain {
             return runs::explain(global, &self.settings.config()?.share, first, second);
         }
         let name = self.name.as_deref().unwrap_or_default();
-        let loaded = self.settings.load()?;
+        let loaded = self.settings.load(global)?;
         let found = loaded.dag.find(name);
         let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         let history = History::load(&store)?;

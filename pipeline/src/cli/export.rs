@@ -72,7 +72,7 @@ impl Export {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let formats = self.formats()?;
         let is_new = self.is_new()?;
-        let Trained { genotype, job, data } = self.trained.read()?;
+        let Trained { genotype, job, data } = self.trained.read(global)?;
         let (weights, with_preprocessing) = (self.weights.as_deref(), self.with_preprocessing);
         let exported = Exported { job: &job, genotype: &genotype, data: &data, weights, with_preprocessing };
         let made = exported.files(&formats).map_err(Error::of_input)?;

@@ -32,7 +32,7 @@ enum Format {
 
 impl Graph {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let (loaded, targets) = self.selection.load()?;
+        let (loaded, targets) = self.selection.load(global)?;
         let store = global.open()?;
         let plan = Plan::make(&loaded.dag, &store, &targets, &BTreeSet::new())?;
         warn(&store);

@@ -96,7 +96,7 @@ enum Command {
     Strategies(strategies::Strategies),
     /// List the devices to train on
     Devices(devices::Devices),
-    /// Show what a data set is
+    /// Show what a data set is, download a published one, or check a copy
     Data(data::Data),
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let (loaded, targets) = self.selection.load()?;
+        let (loaded, targets) = self.selection.load(global)?;
         let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         let plan = engine::plan::Plan::make(&loaded.dag, &store, &targets, &BTreeSet::new())?;
         warn(&store);

@@ -33,16 +33,21 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
     } else {
         words.extend(["--budget".to_owned(), budget.to_string()]);
     }
+    let is_streamed = fields.get("augmentation").is_some();
     for change in job.key().ok()?.fields().diff(fields) {
         match (change.name.as_str(), change.new) {
             ("version", _) => return None,
-            ("data", _) => words.extend(["--data".to_owned(), "SET|DIR".to_owned()]),
+            ("data", _) => {
+                let place = if is_streamed { "stream:DIR" } else { "SET|DIR" };
+                words.extend(["--data".to_owned(), place.to_owned()]);
+            }
             // Settings may not say that of a final training, which no choice has seen.
             ("seed", Some(value)) => words.extend(["--seed".to_owned(), value.to_string()]),
+            // Augmentation goes with the set.
+            ("augmentation" | "augmentation_version", _) | (_, None) => {}
             (name, Some(value)) => {
                 words.extend(["--set".to_owned(), format!("train.{name}={}", plain(&value))]);
             }
-            (_, None) => {}
         }
     }
     Some(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))

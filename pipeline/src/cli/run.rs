@@ -54,7 +54,7 @@ pub(crate) struct Run {
 impl Run {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let begun = Instant::now();
-        let (loaded, targets) = self.selection.load()?;
+        let (loaded, targets) = self.selection.load(global)?;
         let mut forced = BTreeSet::new();
         let cone: BTreeSet<_> = loaded.dag.cone(&targets).into_iter().collect();
         for name in &self.force {

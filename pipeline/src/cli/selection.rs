@@ -8,6 +8,8 @@ use stages::Genotype;
 use stages::config::{Config, ShareConfig, TrainConfig};
 use stages::data::Dataset;
 
+use super::Global;
+use super::data::read;
 use super::given::{path, read_text};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
@@ -56,13 +58,13 @@ pub(super) struct Loaded {
 
 impl Settings {
     /// Reads configuration and images, and builds the graph.
-    pub(super) fn load(&self) -> Result<Loaded, Error> {
+    pub(super) fn load(&self, global: &Global) -> Result<Loaded, Error> {
         let mut config = self.config()?;
         let given = config.architectures.file.as_deref().map(given_architectures).transpose()?;
         if let Some(genotypes) = &given {
             config = config.with_architectures(genotypes.len()).map_err(Error::Input)?;
         }
-        let data = config.data.source.load(config.data.limits).map_err(Error::Input)?;
+        let data = read(&config.data.source, &config.data.reading, global)?;
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data, given);
         let Config { train, checkpoint_interval, share, .. } = config;
@@ -127,8 +129,8 @@ fn given_architectures(path: &Path) -> Result<Vec<Genotype>, Error> {
 
 impl Selection {
     /// The graph and the nodes in it that the target names.
-    pub(super) fn load(&self) -> Result<(Loaded, Vec<NodeIndex>), Error> {
-        let loaded = self.settings.load()?;
+    pub(super) fn load(&self, global: &Global) -> Result<(Loaded, Vec<NodeIndex>), Error> {
+        let loaded = self.settings.load(global)?;
         let targets = loaded.dag.find(&self.target)?;
         Ok((loaded, targets))
     }

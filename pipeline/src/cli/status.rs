@@ -82,7 +82,7 @@ impl Status {
         if self.team {
             return team(global, &self.selection.settings.config()?.share);
         }
-        let (loaded, targets) = self.selection.load()?;
+        let (loaded, targets) = self.selection.load(global)?;
         let store = global.open_with(global.sharing(Some(&loaded.share))?)?;
         let history = History::load(&store)?;
         let run = match &self.run {

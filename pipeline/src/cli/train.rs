@@ -22,7 +22,7 @@ use stages::train::{
 use stages::{Architecture, Budget};
 
 use super::Global;
-use super::data::load;
+use super::data::load_of;
 use super::device::DeviceArgs;
 use super::folder::{finish_sharing, warn};
 use super::given::{genotype, minutes, path};
@@ -80,7 +80,8 @@ pub(crate) struct Train {
     recipe: Option<String>,
     #[command(flatten)]
     settings: Settings,
-    /// `embedded`, or the folder of a data set [default: the settings', else embedded]
+    /// `embedded`, or the folder of a data set; `stream:DIR` for pictures that do not fit the memory [default: the settings',
+    /// else embedded]
     #[arg(long, value_name = "SET|DIR")]
     data: Option<String>,
     /// Seed of initial weights, order of images, augmentation and drop path [default: the settings', else 0]
@@ -164,7 +165,7 @@ impl Train {
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
         let (train, data, checkpoint_interval, share) =
-            self.train_config(recipe.as_ref().map(|recipe| &recipe.recipe))?;
+            self.train_config(global, recipe.as_ref().map(|recipe| &recipe.recipe))?;
         let (channels, classes) = (data.channels, data.classes.len());
         let budget = match (budget, &recipe) {
             (Some(budget), _) => budget,
@@ -225,13 +226,11 @@ impl Train {
     /// as the settings say, where there are any, and the recipe, if there is one, and then as the flags say.
     fn train_config(
         &self,
+        global: &Global,
         recipe: Option<&Recipe>,
     ) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
         let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
-        let data = match (&self.data, &config) {
-            (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
-            (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
-        };
+        let data = load_of(self.data.as_deref(), config.as_ref(), global)?;
         let (mut train, checkpoint_interval, share) = match config {
             Some(config) => (config.train, config.checkpoint_interval, Some(config.share)),
             None => (TrainConfig::default(), CHECKPOINT_INTERVAL, None),
@@ -368,9 +367,9 @@ impl Train {
         let trained = train_with(job, data, &device, &options, &observer, checkpoints);
         observer.progress.trainings_ended();
         match trained {
-            Ok(TrainedWithOptions { trained, losses, unwritten }) => {
+            Ok(TrainedWithOptions { trained, losses, waited, unwritten }) => {
                 let first_step = observer.first_step.get().copied();
-                Ok(TrainReport { trained, loss: losses, origin: None, first_step, unwritten })
+                Ok(TrainReport { trained, loss: losses, origin: None, first_step, waited, unwritten })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -413,7 +412,7 @@ fn remembered_report(record: &Record, store: &Store) -> Result<Option<TrainRepor
     let loss = losses.and_then(|record| record.value().ok()).unwrap_or_default();
     let trained = remembered_training(record, result);
     let origin = Some(Origin::of(record));
-    Ok(Some(TrainReport { trained, loss, origin, first_step: None, unwritten: None }))
+    Ok(Some(TrainReport { trained, loss, origin, first_step: None, waited: None, unwritten: None }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.

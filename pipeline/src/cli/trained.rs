@@ -6,7 +6,8 @@ use stages::data::Dataset;
 use stages::train::TrainingJob;
 use stages::{Budget, Genotype};
 
-use super::data::load;
+use super::Global;
+use super::data::load_of;
 use super::given::genotype;
 use super::selection::Settings;
 use crate::error::Error;
@@ -37,14 +38,11 @@ pub(super) struct Trained {
 }
 
 impl TrainedArgs {
-    pub(super) fn read(&self) -> Result<Trained, Error> {
+    pub(super) fn read(&self, global: &Global) -> Result<Trained, Error> {
         let genotype = genotype(&self.genotype)?;
         let budget: Budget = self.budget.parse().map_err(Error::Input)?;
         let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
-        let data = match (&self.data, &config) {
-            (None, Some(config)) => config.data.source.load(config.data.limits).map_err(Error::Input)?,
-            (named, _) => load(named.as_deref().unwrap_or("embedded"))?,
-        };
+        let data = load_of(self.data.as_deref(), config.as_ref(), global)?;
         let train = config.map_or_else(TrainConfig::default, |config| config.train);
         let job = template(&train, &data).job(genotype.clone(), &budget);
         Ok(Trained { genotype, job, data })

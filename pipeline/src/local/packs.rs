@@ -105,7 +105,8 @@ impl Packs<'_> {
                 continue;
             }
             let job = self.jobs.job(index);
-            let is_alone = job.trains_several();
+            // What streams its images shares them with nobody.
+            let is_alone = job.trains_several() || self.data.streamed.is_some();
             if is_alone && !pack.is_empty() {
                 rest.push_back(index);
                 continue;
@@ -224,7 +225,7 @@ mod tests {
     fn template() -> JobTemplate {
         let data = data();
         JobTemplate {
-            data: DataId { name: data.name, digest: data.digest },
+            data: DataId::of(&data),
             scoring: Scoring::Published,
             recipe: Recipe::default(),
             seed: 0,

@@ -207,7 +207,7 @@ mod tests {
     fn jobs(count: usize) -> Vec<Job> {
         let data = Dataset::synthetic(1);
         let template = JobTemplate {
-            data: DataId { name: data.name.clone(), digest: data.digest },
+            data: DataId::of(&data),
             scoring: Scoring::Published,
             recipe: Recipe::default(),
             seed: 0,

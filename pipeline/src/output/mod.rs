@@ -24,6 +24,7 @@ mod search;
 mod stage_outputs;
 pub(crate) mod table;
 pub(crate) mod train;
+pub(crate) mod transfer;
 
 use std::io::{self, IsTerminal, Write};
 

@@ -20,6 +20,8 @@ pub(crate) struct TrainReport {
     pub(crate) origin: Option<Origin>,
     /// From the start of the command until its first step was done, if one was.
     pub(crate) first_step: Option<Duration>,
+    /// How long steps waited for images, where these were streamed and it was trained now.
+    pub(crate) waited: Option<Duration>,
     /// Why a file that was asked for is not there.
     pub(crate) unwritten: Option<stages::Error>,
 }
@@ -41,6 +43,8 @@ struct TrainJson<'a> {
     best_score_before: Option<f64>,
     images_per_second: f64,
     first_step_seconds: Option<f64>,
+    /// How long steps waited for images that are streamed; none where all are in memory, or when it is from the cache.
+    waited_seconds: Option<f64>,
     parameters: u64,
     mult_adds: u64,
     cached: bool,
@@ -58,7 +62,7 @@ pub(crate) fn print(
     steps: u64,
     json: bool,
 ) -> Result<(), Error> {
-    let TrainReport { trained, loss, origin, first_step, .. } = report;
+    let TrainReport { trained, loss, origin, first_step, waited, .. } = report;
     let result = &trained.result;
     let divergence = result.divergence();
     if json {
@@ -73,6 +77,7 @@ pub(crate) fn print(
             best_score_before: divergence.and_then(|divergence| divergence.best_score),
             images_per_second: trained.images_per_second,
             first_step_seconds: first_step.map(|time| time.as_secs_f64()),
+            waited_seconds: waited.map(|time| time.as_secs_f64()),
             parameters: result.parameters,
             mult_adds: result.mult_adds,
             cached: origin.is_some(),
@@ -91,10 +96,14 @@ pub(crate) fn print(
     };
     let source =
         origin.map_or_else(|| "trained".to_owned(), |origin| format!("from the cache{origin}, trained"));
+    let waited = waited.map_or_else(String::new, |waited| {
+        let share = 1e5 * waited.as_secs_f64() / trained.elapsed_ms.max(1) as f64;
+        format!("\n  waited for images {:.1} s, {share:.1}%", waited.as_secs_f64())
+    });
     let key = key.map_or_else(String::new, |key| format!("\n  key         {key}"));
     super::result(&format!(
         "{}\n  {}\n  {accuracy}\n  network     {}, {} an image\n  loss        {}\n  \
-         images      {conditions}\n  {source} in {} on {}, {} images/s{key}",
+         images      {conditions}\n  {source} in {} on {}, {} images/s{waited}{key}",
         super::heading(genotype),
         job.budget,
         format::large(result.parameters as f64, "parameters"),

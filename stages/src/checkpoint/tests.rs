@@ -78,7 +78,7 @@ fn job(float_bits: u32, data: &Dataset) -> TrainingJob {
         architecture: (&architectures(0, 1)[0]).into(),
         budget: budget.parse().unwrap(),
         seed: 3,
-        data: DataId { name: data.name.clone(), digest: data.digest },
+        data: DataId::of(data),
         scoring: Scoring::Holdout { fraction: 0.2, seed: 0 },
         recipe: Recipe::default(),
     }

@@ -106,7 +106,7 @@ fn mistakes_are_placed_and_explained() {
         ("[space]\nlearning_rate = [0.0]", "my.toml, line 2, space.learning_rate: learning_rate"),
         (
             "[data]\nset = 'imagenet'",
-            "my.toml, line 2, data.set: unknown set `imagenet`; known: embedded, cifar10, idx",
+            "my.toml, line 2, data.set: unknown set `imagenet`; known: embedded, cifar10, cifar100, idx, folder, stream",
         ),
         ("[data]\npath = '/x'", "the set embedded is inside the program; remove data.path"),
         (

@@ -1,23 +1,29 @@
-//! Data sets of 8-bit images, held in memory, with a digest of their content.
+//! Data sets of 8-bit images, held in memory or streamed from their files, with a digest of their content.
 
 mod cifar;
 mod embedded;
+mod folder;
 mod idx;
 mod idx_names;
 mod places;
 mod source;
 mod split;
+mod stream;
 mod synthetic;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use folder::{Augmentation, FolderCheck, Seen, Streamed};
 pub use source::Source;
 pub use split::{Split, held_out, holdout};
+
+pub(crate) use stream::{Loader, Wanted};
 
 /// Labelled images. Pixels are [N, C, H, W], 8 bits; labels are class numbers. Cloning copies no pixels.
 #[derive(Clone, Debug)]
 pub struct Images {
-    /// `count` × channels × height × width bytes.
+    /// `count` × channels × height × width bytes; none where the set is streamed.
     pub pixels: Arc<[u8]>,
     /// `count` class numbers.
     pub labels: Arc<[u16]>,
@@ -32,9 +38,9 @@ pub struct Dataset {
     pub name: String,
     /// Colour channels: 1 or 3.
     pub channels: usize,
-    /// Pixels from top to bottom.
+    /// Pixels from top to bottom; 0 where the set is streamed, whose images have any size.
     pub height: usize,
-    /// Pixels from left to right.
+    /// Pixels from left to right; 0 where the set is streamed.
     pub width: usize,
     /// Class names; labels index them.
     pub classes: Vec<String>,
@@ -46,8 +52,13 @@ pub struct Dataset {
     pub train: Images,
     /// Images that no choice may depend on, except in published-style scoring.
     pub test: Images,
-    /// BLAKE3 of all that a training reads: shape, number of classes, labels and pixels of both parts, and normalisation.
+    /// BLAKE3 of all that a training reads: shape, number of classes, labels and pixels of both parts, and normalisation; where
+    /// the set is streamed, of the files.
     pub digest: cache::Digest,
+    /// Where the pixels come from, if they are not in memory.
+    pub streamed: Option<Arc<Streamed>>,
+    /// What a person should know of how it was read: what is left out, and what is odd.
+    pub notes: Vec<String>,
 }
 
 /// How many images of a set to take, from the front of its files. `None` takes all.
@@ -57,6 +68,43 @@ pub struct Limits {
     pub train: Option<usize>,
     /// Test images.
     pub test: Option<usize>,
+}
+
+/// What becomes of pictures that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The set is refused.
+    #[default]
+    Refuse,
+    /// They are left out of the set, and named in its notes.
+    Skip,
+}
+
+/// How a set is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// How many images to take.
+    pub limits: Limits,
+    /// Pixels of a side that pictures of a folder have in memory.
+    pub resolution: usize,
+    /// Most MiB that they may take there.
+    pub memory_mib: u64,
+    /// What becomes of those that cannot be decoded.
+    pub unreadable: Unreadable,
+    /// Folder in which digests of files are remembered, if any.
+    pub index: Option<PathBuf>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            resolution: 64,
+            memory_mib: 1024,
+            unreadable: Unreadable::default(),
+            index: None,
+        }
+    }
 }
 
 /// What a reader hands over: everything that is in the files.
@@ -112,7 +160,9 @@ impl Dataset {
         let another = !bits((&mean, &std)).eq(bits((&first.0, &first.1)));
         let normalisation = another.then_some((mean.as_slice(), std.as_slice()));
         let digest = digest(raw.shape, raw.classes.len(), normalisation, &train, &test);
-        Self { name, channels, height, width, classes: raw.classes, mean, std, train, test, digest }
+        let classes = raw.classes;
+        let (streamed, notes) = (None, Vec::new());
+        Self { name, channels, height, width, classes, mean, std, train, test, digest, streamed, notes }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::idx_names::{self, Set};
-use super::{Source, cifar};
+use super::{Source, cifar, folder};
 use crate::Error;
 
 /// How much deeper a set is looked for.
@@ -19,8 +19,18 @@ const LISTED: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layouts {
     Cifar10,
+    Cifar100,
     Idx,
+    /// Pictures.
+    Folder,
     Any,
+}
+
+impl Layouts {
+    /// Whether `layout` is among them.
+    fn hold(self, layout: Self) -> bool {
+        self == layout || self == Self::Any
+    }
 }
 
 /// The one set in `path`, by the folder that holds its files. An IDX set may also be named by its folder and what stands
@@ -35,7 +45,7 @@ pub(super) fn find(path: &Path, layouts: Layouts) -> Result<Source, Error> {
         return Err(error("is a file".into(), "give the folder that holds the files of the set"));
     }
     if !path.is_dir() {
-        let named = path.parent().zip(path.file_name()).filter(|_| layouts != Layouts::Cifar10);
+        let named = path.parent().zip(path.file_name()).filter(|_| layouts.hold(Layouts::Idx));
         let named = named.and_then(|(folder, name)| {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             idx_names::sets(folder).into_iter().find(|set| name == set.prefix.as_str())
@@ -89,17 +99,23 @@ pub(super) fn idx_set(path: &Path) -> Result<Set, Error> {
 }
 
 /// The sets whose files lie right in a folder.
-fn sets(folder: &Path, layouts: Layouts) -> Vec<Source> {
+fn sets(path: &Path, layouts: Layouts) -> Vec<Source> {
     let mut found = Vec::new();
-    if layouts != Layouts::Idx && cifar::is_here(folder) {
-        found.push(Source::Cifar10(folder.into()));
+    if layouts.hold(Layouts::Cifar10) && cifar::is_cifar10(path) {
+        found.push(Source::Cifar10(path.into()));
     }
-    if layouts != Layouts::Cifar10 {
-        let sets = idx_names::sets(folder);
+    if layouts.hold(Layouts::Cifar100) && cifar::is_cifar100(path) {
+        found.push(Source::Cifar100(path.into()));
+    }
+    if layouts.hold(Layouts::Idx) {
+        let sets = idx_names::sets(path);
         // MNIST's own names are those of the folder's set, whatever else lies there.
         let usual = sets.iter().any(|set| set.prefix.is_empty());
         let meant = sets.into_iter().filter(|set| !usual || set.prefix.is_empty());
         found.extend(meant.map(|set| Source::Idx(set.path())));
+    }
+    if layouts.hold(Layouts::Folder) && folder::is_here(path) {
+        found.push(Source::Folder(path.into()));
     }
     found
 }
@@ -147,11 +163,15 @@ fn remedy(folder: &Path) -> &'static str {
     if has("cifar-10-batches-py") || has("data_batch_1") || has("cifar-10-python.tar.gz") {
         return "that is CIFAR-10's Python version; unpack the binary version (cifar-10-binary.tar.gz)";
     }
+    if has("cifar-100-python") || has("cifar-100-python.tar.gz") || has("meta") && has("train") {
+        return "that is CIFAR-100's Python version; unpack the binary version (cifar-100-binary.tar.gz)";
+    }
     let is_packed = |name: &String| {
         [".tar.gz", ".tgz", ".zip", ".tar"].iter().any(|end| name.to_lowercase().ends_with(end))
     };
     if files.iter().any(is_packed) {
         return "unpack the archive, and give the folder that it unpacks to";
     }
-    "give `embedded`, or a folder with data_batch_1.bin (CIFAR-10, binary version) or train-images-idx3-ubyte (IDX)"
+    "give `embedded`, or a folder with data_batch_1.bin or train.bin (CIFAR-10 and CIFAR-100, binary versions), \
+     train-images-idx3-ubyte (IDX), or train/CLASS and val/CLASS with pictures"
 }

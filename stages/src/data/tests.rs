@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::Error;
 
+mod cifar100;
+
 /// An IDX file of unsigned bytes.
 fn idx_file(dimensions: &[u32], content: &[u8]) -> Vec<u8> {
     let header = [0, 0, 8, dimensions.len() as u8];

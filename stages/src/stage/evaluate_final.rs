@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn no_seed_is_one_that_chose() {
         let template = JobTemplate {
-            data: DataId { name: "none".to_owned(), digest: Digest::of("test", b"") },
+            data: DataId { name: "none".to_owned(), digest: Digest::of("test", b""), augmentation: None },
             scoring: Scoring::Published,
             recipe: Recipe::default(),
             seed: u64::MAX - 1,

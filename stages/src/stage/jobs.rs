@@ -106,6 +106,9 @@ impl JobTemplate {
     pub(super) fn add_to(&self, fields: &mut cache::Fields) -> Result<(), Error> {
         fields.insert("data.name", self.data.name.as_str())?;
         fields.insert("data.digest", self.data.digest)?;
+        for (name, value) in self.data.fields()?.iter() {
+            fields.insert(&format!("data.{name}"), value.clone())?;
+        }
         fields.insert("train.seed", self.seed)?;
         self.scoring.add_to(fields)?;
         for (name, value) in self.recipe.fields()?.iter() {
@@ -151,7 +154,11 @@ mod tests {
     #[test]
     fn a_grid_is_every_architecture_under_every_budget() {
         let template = JobTemplate {
-            data: DataId { name: "none".to_owned(), digest: cache::Digest::of("test", b"") },
+            data: DataId {
+                name: "none".to_owned(),
+                digest: cache::Digest::of("test", b""),
+                augmentation: None,
+            },
             scoring: Scoring::default(),
             recipe: Recipe::default(),
             seed: 3,

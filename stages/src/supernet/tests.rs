@@ -47,6 +47,8 @@ pub(crate) fn dots(count: usize, size: usize, distance: usize) -> Dataset {
         train,
         test,
         digest: Digest::of("test", &[size as u8, distance as u8]),
+        streamed: None,
+        notes: Vec::new(),
     }
 }
 
@@ -55,7 +57,7 @@ fn job(method: Method, budget: &str, data: &Dataset) -> SupernetJob {
         method,
         budget: budget.parse().unwrap(),
         seed: 3,
-        data: DataId { name: data.name.clone(), digest: data.digest },
+        data: DataId::of(data),
         scoring: Scoring::Holdout { fraction: 0.2, seed: 0 },
         recipe: Recipe { augment: false, ..Recipe::default() },
         architecture: method.architecture_recipe(),

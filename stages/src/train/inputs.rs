@@ -2,6 +2,7 @@
 
 use kernels::{Graph, GroupSettings, ImageSet, NormInit, Preprocess, Shape, TrainerSettings};
 
+use super::feed::Windows;
 use super::{TrainingJob, all};
 use crate::data::{Dataset, Split, holdout};
 use crate::recipe::{BnInit, Recipe, Scoring};
@@ -15,7 +16,8 @@ pub(crate) const TEST: usize = 1;
 pub(crate) struct TrainerInputs {
     pub(crate) graph: Graph,
     pub(crate) settings: TrainerSettings,
-    pub(crate) sets: [ImageSet; 2],
+    /// One where the set is streamed, [`TRAIN`], and else two.
+    pub(crate) sets: Vec<ImageSet>,
 }
 
 impl TrainerInputs {
@@ -23,7 +25,14 @@ impl TrainerInputs {
         let (budget, recipe) = (&job.budget, &job.recipe);
         let classes = data.classes.len();
         let graph = network::build_architecture(&job.architecture, budget, recipe, data.channels, classes)?;
-        Ok(Self { graph, settings: settings(budget, recipe, data, job.seed), sets: image_sets(data)? })
+        let mut settings = settings(budget, recipe, data, job.seed);
+        if data.streamed.is_some() {
+            // Images come augmented, but for what is cut out.
+            settings.preprocess.augment = false;
+            let sets = vec![Windows::new(budget, data).set(data)?];
+            return Ok(Self { graph, settings, sets });
+        }
+        Ok(Self { graph, settings, sets: image_sets(data)?.into() })
     }
 }
 
@@ -39,7 +48,15 @@ pub(crate) fn learnt_and_scored(scoring: Scoring, data: &Dataset) -> (Vec<u32>, 
 }
 
 /// Training and test images, by [`TRAIN`] and [`TEST`].
+///
+/// # Errors
+/// When they are not in memory.
 pub(crate) fn image_sets(data: &Dataset) -> Result<[ImageSet; 2], Error> {
+    if data.streamed.is_some() {
+        let problem = "streamed images are for trainings of one network; all else needs them in memory \
+                       (data.set = \"folder\", with data.resolution)";
+        return Err(Error::Config { place: "data.set".to_owned(), problem: problem.to_owned() });
+    }
     let shape = Shape::new(data.channels, data.height, data.width);
     let classes = data.classes.len();
     let [train, test] = [&data.train, &data.test]

@@ -1,13 +1,14 @@
 //! Trains a network: from its start, from a checkpoint, or from weights in a file.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernels::{Device, MemoryPlan, Trainer};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{TEST, TRAIN, TrainerInputs, learnt_and_scored};
-use super::{Adapter, EpochResult, FinishedTraining, Observer, TrainingJob, TrainingResult, all, shuffle};
+use super::feed::{Feed, Orders};
+use super::inputs::{TEST, TrainerInputs, learnt_and_scored};
+use super::{Adapter, EpochResult, FinishedTraining, Observer, TrainingJob, TrainingResult, all};
 use crate::checkpoint::{Checkpoints, Epochs};
 use crate::data::Dataset;
 use crate::echo::shown;
@@ -45,6 +46,8 @@ pub struct TrainedWithOptions {
     pub trained: FinishedTraining,
     /// Loss of each step.
     pub losses: Vec<f32>,
+    /// How long steps and evaluations waited for images, where these were streamed.
+    pub waited: Option<Duration>,
     /// Why a file that was asked for is not there. The training is as good without it.
     pub unwritten: Option<Error>,
 }
@@ -78,7 +81,7 @@ pub fn train_with(
     checkpoints: &dyn Checkpoints,
 ) -> Result<TrainedWithOptions, Error> {
     let epochs = Epochs::new(&job.key()?, job.budget.epochs as usize, device, observer, checkpoints);
-    let mut training = TrainingLoop::new(job, data, device, epochs)?;
+    let mut training = TrainingLoop::new(job, data, device, options, epochs)?;
     training.resume()?;
     observer.begun();
     if let Some(path) = &options.init_from {
@@ -87,7 +90,8 @@ pub fn train_with(
             observer.note(&format!("{}: {note}", shown(path.display())));
         }
     }
-    let LearningCurve { losses, mut diverged_at } = training.run(options)?;
+    training.begin_feed(data)?;
+    let LearningCurve { losses, mut diverged_at } = training.run()?;
     let mut test_accuracy = 0.0;
     if diverged_at.is_none() {
         match training.evaluate(TEST, &all(data.test.count))? {
@@ -100,7 +104,7 @@ pub fn train_with(
     let unwritten = [gradients, weights].into_iter().flatten().find_map(Result::err).map(Error::from);
     // A training that diverges has the cost of its budget all the same.
     let images = match diverged_at {
-        Some(_) => training.train.len() as u64 * u64::from(job.budget.epochs),
+        Some(_) => training.orders.train.len() as u64 * u64::from(job.budget.epochs),
         None => training.epochs.images(),
     };
     let epochs: Vec<EpochResult> = training.epochs.done.iter().map(|epoch| epoch.result).collect();
@@ -117,7 +121,8 @@ pub fn train_with(
         mult_adds: training.cost.mult_adds,
         training_flops: training.cost.training_flops.saturating_mul(images),
     };
-    Ok(TrainedWithOptions { trained: training.epochs.finished(result), losses, unwritten })
+    let waited = training.feed.waited();
+    Ok(TrainedWithOptions { trained: training.epochs.finished(result), losses, waited, unwritten })
 }
 
 /// The memory that a job's training would take on a device, as it is planned for it.
@@ -134,7 +139,8 @@ struct TrainingLoop<'a> {
     trainer: Trainer,
     cost: network::Cost,
     /// Images to train on.
-    train: Vec<u32>,
+    orders: Orders,
+    feed: Feed,
     /// Set and images that give the score.
     scored: (usize, Vec<u32>),
     epochs: Epochs<'a, TrainedEpoch>,
@@ -166,13 +172,22 @@ impl<'a> TrainingLoop<'a> {
         job: &'a TrainingJob,
         data: &Dataset,
         device: &Device,
+        options: &TrainOptions,
         epochs: Epochs<'a, TrainedEpoch>,
     ) -> Result<Self, Error> {
         let TrainerInputs { graph, settings, sets } = TrainerInputs::new(job, data)?;
         let cost = graph.cost();
         let trainer = Trainer::new(device, &graph, &settings, &sets)?;
         let (train, scored) = learnt_and_scored(job.scoring, data);
-        Ok(Self { job, trainer, cost, train, scored, epochs })
+        let (orders, feed) = (Orders::new(job, train, options), Feed::Resident);
+        Ok(Self { job, trainer, cost, orders, feed, scored, epochs })
+    }
+
+    /// Begins to read the images of the epochs that are left.
+    fn begin_feed(&mut self, data: &Dataset) -> Result<(), Error> {
+        let first = self.epochs.done.len() as u32;
+        self.feed = Feed::new(self.job, data, &self.orders, &self.scored.1, first)?;
+        Ok(())
     }
 
     /// Goes where the last checkpoint is, if there is one that can be used.
@@ -184,18 +199,13 @@ impl<'a> TrainingLoop<'a> {
     }
 
     /// All epochs that are left.
-    fn run(&mut self, options: &TrainOptions) -> Result<LearningCurve, Error> {
-        let Budget { epochs, learning_rate, batch_size, .. } = self.job.budget;
+    fn run(&mut self) -> Result<LearningCurve, Error> {
+        let Budget { epochs, learning_rate, .. } = self.job.budget;
         let losses = self.epochs.done.iter().flat_map(|epoch| &epoch.losses).copied().collect();
         let mut curve = LearningCurve { losses, diverged_at: None };
         let scored = std::mem::take(&mut self.scored.1);
         for epoch in self.epochs.done.len() as u32..epochs {
-            let mut order = self.order(epoch, options.order);
-            if let Some(most) = options.max_steps {
-                let left =
-                    most.saturating_sub(curve.losses.len() as u64).saturating_mul(u64::from(batch_size));
-                order.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            }
+            let order = self.orders.of(epoch);
             if order.is_empty() {
                 break;
             }
@@ -203,8 +213,9 @@ impl<'a> TrainingLoop<'a> {
             let drop_path = drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32;
             let monitor = Adapter { observer: self.epochs.observer, counts: true };
             let started = Instant::now();
-            let metrics = match self.trainer.train_epoch(TRAIN, &order, epoch, rate, drop_path, &monitor) {
-                Err(kernels::Error::NonFinite { step, .. }) => {
+            let (feed, trainer) = (&mut self.feed, &mut self.trainer);
+            let metrics = match feed.train_epoch(trainer, &order, epoch, (rate, drop_path), &monitor) {
+                Err(Error::Network(kernels::Error::NonFinite { step, .. })) => {
                     curve.diverged_at = Some(step);
                     break;
                 }
@@ -227,17 +238,8 @@ impl<'a> TrainingLoop<'a> {
     /// Accuracy in percent; none when the loss is not a number.
     fn evaluate(&mut self, set: usize, images: &[u32]) -> Result<Option<f64>, Error> {
         let monitor = Adapter { observer: self.epochs.observer, counts: false };
-        let found = self.trainer.evaluate(set, images, &monitor)?;
+        let found = self.feed.evaluate(&mut self.trainer, (set, images), &monitor)?;
         Ok(found.loss.is_finite().then(|| found.accuracy()))
-    }
-
-    /// The training images in the order of an epoch.
-    fn order(&self, epoch: u32, order: Order) -> Vec<u32> {
-        let mut images = self.train.clone();
-        if order == Order::Shuffled {
-            shuffle(&mut images, self.job.seed, 0, epoch);
-        }
-        images
     }
 }
 

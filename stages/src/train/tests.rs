@@ -12,7 +12,7 @@ fn job(architecture: &str) -> TrainingJob {
         architecture: Architecture::read(architecture, None, None).unwrap(),
         budget: budget.parse().unwrap(),
         seed: 7,
-        data: DataId { name: "embedded".to_owned(), digest: digest.parse().unwrap() },
+        data: DataId { name: "embedded".to_owned(), digest: digest.parse().unwrap(), augmentation: None },
         scoring: Scoring::default(),
         recipe: Recipe::default(),
     }

@@ -167,7 +167,7 @@ fn hold_supernet(name: &str, choice: DeviceChoice) {
         method,
         budget: Budget { batch_size, learning_rate, layers: 3, channels: 8, image_size, ..named },
         seed: 0,
-        data: DataId { name: name.to_owned(), digest: cache::Digest::of("test", b"") },
+        data: DataId { name: name.to_owned(), digest: cache::Digest::of("test", b""), augmentation: None },
         scoring: Scoring::default(),
         recipe: stages::recipe::Recipe::default(),
         architecture: method.architecture_recipe(),

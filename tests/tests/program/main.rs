@@ -20,6 +20,7 @@ mod nonsense;
 mod one_shot;
 #[path = "../parity/onnx.rs"]
 mod onnx;
+mod pictures;
 mod published;
 mod replacing;
 mod running;

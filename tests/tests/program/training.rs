@@ -71,8 +71,17 @@ fn a_training_is_remembered_whatever_the_order_of_its_text() {
     let first = sandbox.train(&genotype(ONE_ORDER), &[]);
     let result =
         ["accuracy", "best_score_before", "diverged_at", "loss", "mult_adds", "parameters", "score", "steps"];
-    let beside =
-        ["cached", "data", "device", "first_step_seconds", "images_per_second", "key", "origin", "scoring"];
+    let beside = [
+        "cached",
+        "data",
+        "device",
+        "first_step_seconds",
+        "images_per_second",
+        "key",
+        "origin",
+        "scoring",
+        "waited_seconds",
+    ];
     assert_eq!(names(&first), [&result[..], &beside].concat().into_iter().collect());
     assert_eq!(sandbox.trainings().keys().next().map(String::as_str), first["key"].as_str());
     assert_eq!(first["scoring"]["holdout_fraction"], 0.1);

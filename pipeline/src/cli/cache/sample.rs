@@ -60,7 +60,7 @@ pub(super) fn retrain(
     settings: &Settings,
     device: &DeviceArgs,
 ) -> Result<(), Error> {
-    let loaded = settings.load()?;
+    let loaded = settings.load(global)?;
     let chosen = template(&loaded.train, &loaded.data);
     let (mut jobs, mut sampled, mut all, mut others) = (Vec::new(), Vec::new(), 0_u64, 0_u64);
     for record in store.iter(Kind::Training)? {

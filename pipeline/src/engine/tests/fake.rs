@@ -325,7 +325,11 @@ pub(super) fn job(architecture: usize, budget: Budget) -> TrainingJob {
         architecture: sample::architectures(0, architecture + 1)[architecture].canonical().into(),
         budget,
         seed: 0,
-        data: DataId { name: "none".to_owned(), digest: cache::Digest::of("fake data", b"none") },
+        data: DataId {
+            name: "none".to_owned(),
+            digest: cache::Digest::of("fake data", b"none"),
+            augmentation: None,
+        },
         scoring: Scoring::default(),
         recipe: Recipe::default(),
     }

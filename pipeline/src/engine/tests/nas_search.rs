@@ -32,6 +32,8 @@ pub(super) fn data() -> Dataset {
         train: images(),
         test: images(),
         digest: cache::Digest::of("test data", b"black"),
+        streamed: None,
+        notes: Vec::new(),
     }
 }
 

@@ -44,7 +44,7 @@ fn job(schedule: Schedule, data: &Dataset) -> OneShotJob {
             .unwrap(),
         kept: vec![1, 3],
         seed: 3,
-        data: DataId { name: data.name.clone(), digest: data.digest },
+        data: DataId::of(data),
         scoring: Scoring::Holdout { fraction: 0.2, seed: 0 },
         recipe: Recipe { augment: false, ..Recipe::default() },
     }
