@@ -1,5 +1,7 @@
 //! `pipeline train`: one architecture under one budget.
 
+mod during;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,10 +19,11 @@ use stages::echo::shown;
 use stages::job::{Job, JobResult};
 use stages::recipe::{BnInit, FinalRecipe, Recipe, Scoring};
 use stages::train::{
-    Observer, Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
+    Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
 };
 use stages::{Architecture, Budget};
 
+use self::during::{Kept, TrainingObserver};
 use super::Global;
 use super::data::load_of;
 use super::device::DeviceArgs;
@@ -423,61 +426,3 @@ fn losses_key(training: &Digest) -> Result<Key, Error> {
 
 /// How long after one checkpoint the next is due, where no settings say it.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Checkpoints of the training of a key, in the cache.
-struct Kept<'a> {
-    store: &'a Store,
-    key: &'a Key,
-    interval: Duration,
-}
-
-impl Checkpoints for Kept<'_> {
-    fn last(&self) -> Option<Vec<u8>> {
-        self.store.checkpoint(self.key)
-    }
-
-    fn keep(&self, bytes: &[u8]) -> Result<(), stages::Error> {
-        Ok(self.store.keep_checkpoint(self.key, bytes)?)
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
-    }
-}
-
-/// Passes a training's progress on.
-struct TrainingObserver<'a> {
-    stop: &'a AtomicBool,
-    progress: &'a Reporter,
-    size: Size,
-    begun: Instant,
-    /// How long after that the first images were done.
-    first_step: OnceLock<Duration>,
-    /// Images that were trained before.
-    resumed: AtomicU64,
-}
-
-impl Observer for TrainingObserver<'_> {
-    fn images(&self, images: u64) {
-        // Not before the first images: until then a file may turn out not to fit.
-        self.first_step.get_or_init(|| {
-            let first_step = self.begun.elapsed();
-            self.progress.trainings_started("training", &[self.size], 0);
-            self.progress.skipped(self.size.flops_of(self.resumed.load(Ordering::Relaxed)));
-            first_step
-        });
-        self.progress.images(images, self.size.flops_of(images));
-    }
-
-    fn resumed(&self, images: u64) {
-        self.resumed.store(images, Ordering::Relaxed);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    fn note(&self, note: &str) {
-        output::message(note);
-    }
-}
