@@ -13,9 +13,20 @@ const BUDGET: [&str; 8] =
 fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&[]);
-    let fields =
-        ["data", "device", "devices", "elapsed_ms", "result", "run", "scoring", "target", "trainings"];
+    let fields = [
+        "data",
+        "device",
+        "devices",
+        "elapsed_ms",
+        "nodes",
+        "result",
+        "run",
+        "scoring",
+        "target",
+        "trainings",
+    ];
     assert_eq!(names(&first.json), fields.into());
+    assert_eq!(names(&first.json["nodes"][0]), ["hits", "node", "state", "trainings"].into());
     assert_eq!(names(&first.json["trainings"]), ["cached", "diverged", "run"].into());
     assert_eq!(first.json["target"], "nas-search");
     assert!(first.run > 3, "{}", first.json);

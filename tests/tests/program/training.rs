@@ -93,8 +93,9 @@ fn a_training_is_remembered_whatever_the_order_of_its_text() {
         let mut again = sandbox.train(&genotype(text), &[]);
         assert_eq!(again["cached"], true);
         assert!(again["first_step_seconds"].is_null(), "{again}");
+        assert!(again["origin"]["found_in"].is_null() && again["origin"]["person"].is_string(), "{again}");
         // The record keeps the speed in whole images.
-        for field in ["cached", "first_step_seconds", "images_per_second"] {
+        for field in ["cached", "first_step_seconds", "images_per_second", "origin"] {
             again[field] = first[field].clone();
         }
         assert_eq!(again, first);
