@@ -5,7 +5,6 @@
 //! stands before their bytes: what was damaged is as good as not there. A checkpoint saves work and proves nothing: where it cannot be written or read, the computation begins anew.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -27,21 +26,18 @@ impl Store {
     /// When the file cannot be written; the one before is then still there.
     pub fn keep_checkpoint(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let path = self.checkpoint_path(key);
-        match fs::rename(&path, path.with_extension(BEFORE)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("rename", &path)(error)),
-            _ => folder::replace_file(&path, &[&hash(key, bytes).0, bytes]),
+        // A damaged one takes nothing's place.
+        if read(key, &path).is_some() {
+            let before = path.with_extension(BEFORE);
+            fs::rename(&path, before).map_err(Error::io("rename", &path))?;
         }
+        folder::replace_file(&path, &[&hash(key, bytes).0, bytes])
     }
 
     /// The newest checkpoint of the computation of a key's result that is whole.
     pub fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
         let path = self.checkpoint_path(key);
-        let read = |path: &Path| {
-            let mut bytes = fs::read(path).ok().filter(|bytes| bytes.len() >= HASH)?;
-            let payload = bytes.split_off(HASH);
-            (bytes == hash(key, &payload).0).then_some(payload)
-        };
-        read(&path).or_else(|| read(&path.with_extension(BEFORE)))
+        read(key, &path).or_else(|| read(key, &path.with_extension(BEFORE)))
     }
 
     /// Forgets the checkpoints of the computation of a key's result: it is done.
@@ -87,6 +83,13 @@ impl Store {
     }
 }
 
+/// The checkpoint of a key in a file, if it is whole.
+fn read(key: &Key, path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(path).ok().filter(|bytes| bytes.len() >= HASH)?;
+    let payload = bytes.split_off(HASH);
+    (bytes == hash(key, &payload).0).then_some(payload)
+}
+
 /// Of a key and bytes, so that a file under another's name is damage too.
 fn hash(key: &Key, bytes: &[u8]) -> Digest {
     let digest = key.digest();
@@ -127,6 +130,10 @@ mod tests {
             fs::write(&path, &whole[..place]).unwrap();
             assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]), "cut at {place}");
         }
+        // A damaged one does not push the good one before it out.
+        store.keep_checkpoint(&key(1), b"three epochs, again").unwrap();
+        fs::write(&path, &whole[1..]).unwrap();
+        assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]));
         fs::write(path.with_extension(BEFORE), &whole[1..]).unwrap();
         assert_eq!(store.checkpoint(&key(1)), None);
         fs::remove_file(&path).unwrap();

@@ -96,7 +96,14 @@ impl Architecture {
         let fields = Fields::new();
         Ok(match self {
             Self::Darts(genotype) => fields.with("genotype", genotype.canonical().to_string())?,
-            Self::Cells(cells) => fields.with("architecture", cells.canonical().to_string())?,
+            Self::Cells(cells) => {
+                let cells = cells.canonical();
+                match cells.genotype() {
+                    // What kept them out of the DARTS space is an edge that computes nothing.
+                    Some(genotype) => fields.with("genotype", genotype.canonical().to_string())?,
+                    None => fields.with("architecture", cells.to_string())?,
+                }
+            }
             Self::Network(network) => fields.with("architecture", network.name())?,
         })
     }

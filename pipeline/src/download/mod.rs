@@ -8,6 +8,7 @@ mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -217,7 +218,10 @@ pub(crate) fn unpack(archive: &Path, names: &[&str], folder: &Path) -> Result<()
             continue;
         };
         let to = folder.join(missing.swap_remove(place));
-        let mut unfinished = tempfile::NamedTempFile::new_in(folder).map_err(read)?;
+        // Who may read it is what it is for any new file.
+        let permissions = std::fs::Permissions::from_mode(0o666);
+        let mut unfinished =
+            tempfile::Builder::new().permissions(permissions).tempfile_in(folder).map_err(read)?;
         io::copy(&mut entry, &mut unfinished).map_err(read)?;
         unfinished.persist(&to).map_err(|failed| read(failed.error))?;
     }

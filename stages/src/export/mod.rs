@@ -114,6 +114,11 @@ impl Export<'_> {
     /// What the ONNX file says of the network.
     fn onnx_settings(&self, graph: &Graph) -> Result<OnnxSettings, Error> {
         let Self { job, genotype, data, with_preprocessing, .. } = *self;
+        if with_preprocessing && data.streamed.is_some() {
+            let problem = "streamed images have any size, and the exported network would take one; give the set in memory \
+                           (folder:DIR), or leave --with-preprocessing out";
+            return Err(Error::Config { place: "data.set".to_owned(), problem: problem.to_owned() });
+        }
         let size = job.budget.image_size;
         let shape = Shape::new(data.channels, data.height, data.width);
         let input = if with_preprocessing {

@@ -134,6 +134,9 @@ impl Stage for EvaluateFinal {
             .with("train.final_seed", self.template.seed)?
             .with("train.seed", self.choosing_seed)?
             .with("final.seeds", self.seeds as u64)?;
+        for (name, value) in self.template.data.fields()?.iter() {
+            fields.insert(&format!("data.{name}"), value.clone())?;
+        }
         if let FinalSource::Given(architecture) = &self.source {
             // As it was written, for the output repeats it.
             fields.insert("final.genotype", architecture.to_string())?;
