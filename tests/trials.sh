@@ -10,3 +10,4 @@ export NAS_TRIALS_ALL=1
 cargo test --release --package tests --test trials -- --test-threads 1 --nocapture "$@"
 cargo test --release --package cache --test newer
 cargo test --release --package stages -- --ignored
+cargo test --release --package tests --test program -- --ignored

@@ -87,9 +87,9 @@ fn bucket_people_who_begin_together_share_the_work() {
 }
 
 /// A server that keeps the condition that a name is free: of two puts that race, the second is refused.
-fn keeping_conditions() -> Server {
+pub(crate) fn keeping_conditions(address: &str) -> Server {
     let taken = Mutex::new(std::collections::HashSet::new());
-    Server::meddling(move |asked| {
+    Server::on(address, move |asked| {
         let mut taken = taken.lock().unwrap();
         match asked.method {
             "DELETE" => drop(taken.remove(asked.path)),
@@ -105,7 +105,7 @@ fn keeping_conditions() -> Server {
 #[test]
 fn bucket_that_keeps_conditions_has_each_job_trained_once() {
     let expected = Sandbox::new().run(&SLOWER);
-    let server = keeping_conditions();
+    let server = keeping_conditions("127.0.0.1:0");
     let people = [Sandbox::new(), Sandbox::new()];
     let children = people.each_ref().map(|person| start(person, server.address, SECRET, &SLOWER));
     let runs = children.map(|child| Ran::of(child.wait_with_output().unwrap()).summary());

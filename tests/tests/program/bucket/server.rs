@@ -55,9 +55,7 @@ impl Server {
     }
 
     pub(crate) fn meddling(meddle: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("team")).unwrap();
-        Self::over(folder, meddle)
+        Self::on("127.0.0.1:0", meddle)
     }
 
     /// Over the folder of an earlier one.
@@ -66,10 +64,10 @@ impl Server {
     }
 
     /// At an address of this machine.
-    pub(crate) fn on(address: &str) -> Self {
+    pub(crate) fn on(address: &str, meddle: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("team")).unwrap();
-        Self::at(folder, address)
+        Self::serve(folder, address, Arc::new(meddle))
     }
 
     /// At an address of an earlier one.
