@@ -63,6 +63,9 @@ pub struct ShareReport {
 /// How long a share that failed is left alone; twice as long each time that it fails again, and at most [`REST_MAX`].
 const REST: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(1800);
+/// A stamp that somebody else puts at this moment is waited for so long, again and again.
+const APPEARS_AFTER_MS: [u64; 4] = [20, 100, 500, 2000];
+
 /// What was done, or nothing and a note where it came too late.
 fn in_time<T>(done: Result<T, Failure>, late: &mut Option<String>) -> Result<Option<T>, Failure> {
     match done {
@@ -395,9 +398,17 @@ impl Share {
             }
             let own_name = if self.tier.may_be_unmounted() { random_token() } else { "bucket".to_owned() };
             let stamp = format!("{STAMP}{own_name}\n");
-            // Somebody else may have been first, with another one.
+            // Somebody else may have been first, with another one, and still be at it: some servers refuse the second of two
+            // puts before the first one's object can be read.
             self.tier.put_if_absent(&name, stamp.as_bytes())?;
-            read()?.ok_or_else(|| Failure::Unreachable("what was put there is not there".into()))?
+            let mut found = read()?;
+            for wait in APPEARS_AFTER_MS {
+                if found.is_none() {
+                    std::thread::sleep(Duration::from_millis(wait));
+                    found = read()?;
+                }
+            }
+            found.ok_or_else(|| Failure::Unreachable("what was put there is not there".into()))?
         };
         let stamp = String::from_utf8_lossy(&stamp);
         let Some(version) = stamp.strip_prefix(STAMP_START) else { return other() };

@@ -31,7 +31,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of a lease or a life sign, at most.
 const BYTES_MAX: u64 = 4096;
 /// Others may be quicker so often.
-const TRIES: usize = 4;
+const TRIES: u32 = 5;
+/// Another's lease that is not listed yet is looked for again after so long, then after twice as long.
+const LISTED_AFTER: Duration = Duration::from_millis(50);
 /// However its owner lives, a lease that is seen for so long is waited for no more.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Leases that are told of, at most.
@@ -188,6 +190,10 @@ impl Leases {
         };
         let Some(owner) = owner else { return Leased::Unavailable };
         for attempt in 0..TRIES {
+            if attempt > 1 {
+                // Some servers refuse the second of two puts before the first one's object is listed.
+                thread::sleep(LISTED_AFTER * (1 << (attempt - 2)));
+            }
             match self.try_claim(&owner, record, about, attempt > 0) {
                 // Somebody was quicker, or gave it up meanwhile.
                 None => {}

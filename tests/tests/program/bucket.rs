@@ -86,7 +86,8 @@ fn bucket_people_who_begin_together_share_the_work() {
     assert!(runs.iter().all(|run| run.result == expected.result));
 }
 
-/// A server that keeps the condition that a name is free: of two puts that race, the second is refused.
+/// A server that keeps the condition that a name is free: of two puts that race, the second is refused, and that at once, while
+/// the first one's object is still being written.
 pub(crate) fn keeping_conditions(address: &str) -> Server {
     let taken = Mutex::new(std::collections::HashSet::new());
     Server::on(address, move |asked| {
@@ -96,6 +97,7 @@ pub(crate) fn keeping_conditions(address: &str) -> Server {
             "PUT" if !taken.insert(asked.path.to_owned()) && asked.is_conditional => {
                 return Answer::Error(412, "PreconditionFailed");
             }
+            "PUT" if asked.is_conditional => return Answer::Later(Duration::from_millis(60)),
             _ => {}
         }
         Answer::Usual
