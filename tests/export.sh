@@ -57,3 +57,19 @@ network=(--genotype DARTS_V1 --budget "BPE-1,epochs=1,layers=3,channels=4")
 "$pipeline" evaluate "${network[@]}" --device cpu --weights "$work/small.safetensors" --json >"$work/small.json"
 "$pipeline" export "${network[@]}" --weights "$work/small.safetensors" --out "$work/small" --with-preprocessing >/dev/null
 "$python" tests/reference/exported.py network "$work/small" "$work/small.json"
+
+# Networks that are not of the DARTS space, and one with the stem of larger images: their modules are written line by line.
+for name in NASNET_A AMOEBANET_B ENAS ResNet-18 SENet-18 DenseNet-BC MobileNetV2 ShuffleNetV2; do
+    network=(--architecture "$name" --budget "BPE-1,epochs=1,image_size=28,layers=3,channels=4,batch_size=16")
+    weights="$work/$name.safetensors"
+    "$pipeline" train "${network[@]}" --device cpu --save "$weights" --max-steps 60 --json >/dev/null
+    "$pipeline" evaluate "${network[@]}" --device cpu --weights "$weights" --json >"$work/$name.json"
+    "$pipeline" export "${network[@]}" --weights "$weights" --out "$work/$name" >/dev/null
+    echo "$name:"
+    "$python" tests/reference/exported.py network "$work/$name" "$work/$name.json"
+done
+network=(--genotype DARTS_V2 --recipe "imagenet-mobile,epochs=1,image_size=32,layers=6,channels=8,mult_adds_max=0,batch_size=16")
+"$pipeline" train "${network[@]}" --device cpu --save "$work/stems.safetensors" --max-steps 60 --accumulate 4 --json >/dev/null
+"$pipeline" evaluate "${network[@]}" --device cpu --weights "$work/stems.safetensors" --json >"$work/stems.json"
+"$pipeline" export "${network[@]}" --weights "$work/stems.safetensors" --out "$work/stems" --with-preprocessing >/dev/null
+"$python" tests/reference/exported.py network "$work/stems" "$work/stems.json"

@@ -9,7 +9,7 @@ mod training;
 use criterion::Criterion;
 
 pub use control::{copy, fma, threads};
-pub use training::{ARCHITECTURES, IMAGES, NETWORKS, STEPS, Training};
+pub use training::{ARCHITECTURES, IMAGES, NETWORKS, STEPS, Training, classes};
 
 /// Few samples: what is measured takes long enough for its noise to come from the machine.
 pub fn criterion() -> Criterion {

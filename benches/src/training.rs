@@ -7,13 +7,13 @@ use kernels::{
     Device, EpochMetrics, Evaluation, GroupSettings, ImageSet, KernelTime, MemoryPlan, Nobody, NormInit,
     Preprocess, Shape, Trainer, TrainerSettings,
 };
+use stages::recipe::{Recipe, Skeleton};
 use stages::{Budget, Genotype, network};
 
 const CHANNELS: usize = 3;
 const CLASSES: usize = 10;
 /// As in the recipe of the published trainings, half-way through.
 const DROP_PATH: f32 = 0.1;
-const AUXILIARY_WEIGHT: f64 = 0.4;
 /// So small that no loss stops being a number, whatever the images.
 const LEARNING_RATE: f32 = 1e-4;
 /// Steps of one measurement.
@@ -41,6 +41,11 @@ pub static ARCHITECTURES: LazyLock<Vec<Genotype>> = LazyLock::new(|| stages::sam
 pub const NETWORKS: [(&str, &str); 3] =
     [("BPE-1", "BPE-1"), ("C 16, 8 cells, 32x32", "DARTS"), ("BPE-1, 16 bits", "BPE-1,float_bits=16")];
 
+/// Classes of the images that a skeleton is for: those of CIFAR-10 and of ImageNet.
+pub fn classes(skeleton: Skeleton) -> usize {
+    if skeleton == Skeleton::ImageNet { 1000 } else { CLASSES }
+}
+
 /// A training that is ready for its first step.
 pub struct Training {
     trainer: Trainer,
@@ -55,13 +60,27 @@ impl Training {
         architecture: &Genotype,
         budget: &Budget,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let graph = network::build(architecture, budget, CHANNELS, CLASSES, AUXILIARY_WEIGHT)?;
+        Self::by_recipe(device, architecture, budget, &Recipe::default())
+    }
+
+    /// The same by another recipe, as far as it matters to the time of a step.
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    pub fn by_recipe(
+        device: &Device,
+        architecture: &Genotype,
+        budget: &Budget,
+        recipe: &Recipe,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let classes = classes(recipe.skeleton);
+        let graph = network::build_architecture(&architecture.into(), budget, recipe, CHANNELS, classes)?;
         let batch = budget.batch_size as usize;
-        let recipe = TrainerSettings {
+        let settings = TrainerSettings {
             batch_size: batch,
             groups: vec![GroupSettings::sgd(0.9, 3e-4, 5.0)],
             extra_vectors: 0,
-            label_smoothing: 0.0,
+            label_smoothing: recipe.label_smoothing as f32,
             float_bits: budget.float_bits,
             preprocess: Preprocess {
                 image_size: budget.image_size as usize,
@@ -73,7 +92,7 @@ impl Training {
             seed: 0,
             norm_init: NormInit::One,
         };
-        Ok(Self { trainer: Trainer::new(device, &graph, &recipe, std::slice::from_ref(&*IMAGES))?, batch })
+        Ok(Self { trainer: Trainer::new(device, &graph, &settings, std::slice::from_ref(&*IMAGES))?, batch })
     }
 
     /// Trains so many whole steps: forward, backward, update.

@@ -41,7 +41,7 @@ pub use gpu::{PACKED, prepare_software_driver};
 pub use graph::{Concat, Cost, Graph, ValueId};
 pub use limits::Limit;
 pub use measure::{OperationTime, operation_times};
-pub use onnx::OnnxSettings;
+pub use onnx::{OnnxSettings, PytorchCode};
 pub use ops::{ConvSpec, DepthwiseSpec, Draw, Mixture, PoolKind, PoolSpec, SeparableSpec, Term};
 pub use optimiser::{GroupSettings, Optimiser};
 pub use preprocess::{ImageSet, Preprocess};

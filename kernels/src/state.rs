@@ -146,14 +146,18 @@ impl State {
     }
 
     /// Replaces all tensors by those of a file; see [`tensors::load`].
+    ///
+    /// # Errors
+    /// As there.
     pub(crate) fn load(
         &mut self,
         path: &Path,
         former: &dyn Fn(&str) -> String,
+        may_be_missing: &dyn Fn(&str) -> bool,
         tables: &Tables,
         layout: &ParameterLayout,
     ) -> Result<Vec<String>, Error> {
-        let (tensors, notes) = tensors::load(path, &self.tensors(tables, layout), former)?;
+        let (tensors, notes) = tensors::load(path, &self.tensors(tables, layout), former, may_be_missing)?;
         self.replace(&tensors, tables, layout);
         Ok(notes)
     }

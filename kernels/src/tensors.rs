@@ -66,11 +66,13 @@ pub(crate) fn save(path: &Path, tensors: &Tensors) -> Result<(), Error> {
 /// Reads a file that holds the tensors of `expected`, by name and shape, and no others. Also gives what a person should
 /// know of how it was read.
 ///
-/// `former` gives the name that a tensor has now for one that an earlier version wrote.
+/// `former` gives the name that a tensor has now for one that an earlier version wrote. Of the tensors that may be missing the file
+/// holds all or none; then they are as expected.
 pub(crate) fn load(
     path: &Path,
     expected: &Tensors,
     former: &dyn Fn(&str) -> String,
+    may_be_missing: &dyn Fn(&str) -> bool,
 ) -> Result<(Tensors, Vec<String>), Error> {
     let problem = |problem: String| Error::TensorFile { path: path.display().to_string(), problem };
     let bytes = std::fs::read(path)
@@ -80,8 +82,15 @@ pub(crate) fn load(
         let advice = if is_pickled { PICKLED } else { NO_TENSORS };
         problem(format!("is not a safetensors file: {error}{advice}"))
     })?;
+    let (needed, others): (Tensors, Tensors) =
+        expected.clone().into_iter().partition(|(name, _)| !may_be_missing(name));
+    let has_others =
+        file.names().iter().any(|name| others.keys().any(|other| name.ends_with(other.as_str())));
+    let (expected, mut tensors) = if has_others { (expected, Tensors::new()) } else { (&needed, others) };
     let (names, mut notes) = names(file.names(), expected, former).map_err(problem)?;
-    let mut tensors = Tensors::new();
+    if !tensors.is_empty() {
+        notes.push("the auxiliary head is not in it; evaluation needs none".to_owned());
+    }
     let mut widened = 0;
     for (name, (shape, _)) in expected {
         let view = names.get(name).and_then(|name| file.tensor(name).ok());
@@ -219,11 +228,15 @@ mod tests {
         name.replace("dag.0.0.", "dag.0.1.")
     }
 
+    fn is_auxiliary(name: &str) -> bool {
+        name.starts_with("aux_head.")
+    }
+
     fn read(bytes: &[u8]) -> Result<(Tensors, Vec<String>), String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("w.safetensors");
         std::fs::write(&path, bytes).unwrap();
-        load(&path, &network(), &former).map_err(|error| {
+        load(&path, &network(), &former, &is_auxiliary).map_err(|error| {
             let message = error.to_string();
             assert!(message.starts_with(path.to_str().unwrap()), "{message}");
             message
@@ -235,10 +248,34 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("w.safetensors");
         save(&path, &network()).unwrap();
-        assert_eq!(load(&path, &network(), &former).unwrap(), (network(), Vec::new()));
+        let read_again = load(&path, &network(), &former, &is_auxiliary).unwrap();
+        assert_eq!(read_again, (network(), Vec::new()));
         let mut counted = network();
         counted.insert("stem.1.num_batches_tracked".to_owned(), (vec![], vec![9.0]));
         assert_eq!(read(&written(&counted, Dtype::F32, str::to_owned)).unwrap(), (network(), Vec::new()));
+    }
+
+    #[test]
+    fn what_may_be_missing_is_there_as_a_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        let mut expected = network();
+        for name in ["aux_head.linear.bias", "aux_head.linear.weight"] {
+            expected.insert(name.to_owned(), (vec![2], vec![0.5, 0.25]));
+        }
+        let read = |written: &Tensors| {
+            save(&path, written).unwrap();
+            load(&path, &expected, &former, &is_auxiliary)
+        };
+        assert_eq!(read(&expected).unwrap(), (expected.clone(), Vec::new()));
+        let (found, notes) = read(&network()).unwrap();
+        assert!(found == expected && notes[0].starts_with("the auxiliary head is not in it"), "{notes:?}");
+        let mut half = expected.clone();
+        half.remove("aux_head.linear.bias");
+        assert!(read(&half).unwrap_err().to_string().contains("`aux_head.linear.bias` is missing"));
+        half = network();
+        half.remove("stem.0.weight");
+        assert!(read(&half).unwrap_err().to_string().contains("`stem.0.weight` is missing"));
     }
 
     #[test]
@@ -330,7 +367,8 @@ mod tests {
             assert!(error.contains(message), "{error}\nshould say: {message}");
         }
         let dir = tempfile::tempdir().unwrap();
-        let gone = load(&dir.path().join("gone"), &network(), &former).unwrap_err().to_string();
+        let gone = load(&dir.path().join("gone"), &network(), &former, &is_auxiliary);
+        let gone = gone.unwrap_err().to_string();
         assert!(gone.contains("cannot be read"), "{gone}");
         let nowhere = save(&dir.path().join("no/w"), &network()).unwrap_err().to_string();
         assert!(nowhere.starts_with("cannot write ") && nowhere.contains("was not touched"), "{nowhere}");

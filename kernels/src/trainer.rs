@@ -330,7 +330,7 @@ impl Trainer {
     /// When the file cannot be read or its tensors are not those of this network, each a finite number.
     pub fn load(&mut self, path: &Path, former: &dyn Fn(&str) -> String) -> Result<Vec<String>, Error> {
         let mut state = self.backend.state()?;
-        let notes = state.load(path, former, &self.tables, &self.layout)?;
+        let notes = state.load(path, former, &|_| false, &self.tables, &self.layout)?;
         self.backend.set_state(&state)?;
         self.updates.fill(0);
         Ok(notes)

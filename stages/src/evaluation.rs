@@ -8,7 +8,7 @@ use crate::Error;
 use crate::data::Dataset;
 use crate::echo::shown;
 use crate::recipe::Scoring;
-use crate::train::{Adapter, Observer, TEST, TrainerInputs, TrainingJob, all, image_sets, learnt_and_scored};
+use crate::train::{Adapter, Feed, Observer, TEST, TrainerInputs, TrainingJob, all, learnt_and_scored};
 
 /// What weights are worth on some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,9 +49,7 @@ pub fn evaluate_weights(
     device: &Device,
     observer: &dyn Observer,
 ) -> Result<WeightsEvaluation, Error> {
-    // All images, which a streamed set does not have in memory.
-    let sets = image_sets(data)?;
-    let TrainerInputs { graph, mut settings, .. } = TrainerInputs::new(job, data)?;
+    let TrainerInputs { graph, mut settings, sets } = TrainerInputs::new(job, data)?;
     settings.label_smoothing = 0.0;
     // What the file holds is found out before memory for a training is taken.
     let former = |name: &str| job.tensor_name(name);
@@ -62,16 +60,20 @@ pub fn evaluate_weights(
     let mut trainer = Trainer::new(device, &graph, &settings, &sets)?;
     trainer.set_weights(&tensors)?;
     let monitor = Adapter { observer, counts: true };
-    let mut evaluated = |set: usize, images: &[u32]| -> Result<Evaluated, Error> {
-        let found = trainer.evaluate(set, images, &monitor)?;
+    let test = (TEST, all(data.test.count));
+    let held_out = match (job.scoring, learnt_and_scored(job.scoring, data)) {
+        (Scoring::Holdout { .. }, (_, scored)) => Some(scored),
+        (Scoring::Published, _) => None,
+    };
+    let in_order = [Some(test.clone()), held_out.clone()].into_iter().flatten().collect();
+    let mut feed = Feed::of_evaluations(job, data, in_order)?;
+    let mut evaluated = |(set, images): (usize, Vec<u32>)| -> Result<Evaluated, Error> {
+        let found = feed.evaluate(&mut trainer, (set, &images), &monitor)?;
         let accuracy = if found.images == 0 { 0.0 } else { found.accuracy() };
         Ok(Evaluated { images: found.images, correct: found.correct, accuracy, loss: found.loss })
     };
-    let test = evaluated(TEST, &all(data.test.count))?;
-    let held_out = match (job.scoring, learnt_and_scored(job.scoring, data)) {
-        (Scoring::Holdout { .. }, (_, (set, images))) => Some(evaluated(set, &images)?),
-        (Scoring::Published, _) => None,
-    };
+    let test = evaluated(test)?;
+    let held_out = held_out.map(evaluated).transpose()?;
     let cost = graph.cost();
     Ok(WeightsEvaluation { test, held_out, parameters: cost.parameters, mult_adds: cost.mult_adds })
 }

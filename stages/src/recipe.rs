@@ -99,6 +99,8 @@ pub struct Recipe {
     pub skeleton: Skeleton,
     /// How the learning rate falls.
     pub rate: RateRule,
+    /// Parts of a batch whose gradients are added up; 1 for batches in one piece.
+    pub accumulate: u32,
 }
 
 impl Default for Recipe {
@@ -114,6 +116,7 @@ impl Default for Recipe {
             bn_init: BnInit::Ones,
             skeleton: Skeleton::Cifar,
             rate: RateRule::Cosine,
+            accumulate: 1,
         }
     }
 }
@@ -124,8 +127,8 @@ impl Recipe {
         Budget { cutout: if self.augment { budget.cutout } else { 0 }, ..*budget }
     }
 
-    /// The constants as key fields. Skeleton and rate rule are fields where they are not those that every training had before
-    /// they could be chosen.
+    /// The constants as key fields. Skeleton, rate rule and parts of batches are fields where they are not those that every training
+    /// had before they could be chosen.
     pub fn fields(&self) -> Result<cache::Fields, Error> {
         let mut fields = cache::Fields::new()
             .with("momentum", self.momentum)?
@@ -142,6 +145,9 @@ impl Recipe {
         if let RateRule::Exponential { factor } = self.rate {
             fields.insert("rate", "exponential")?;
             fields.insert("rate_factor", factor)?;
+        }
+        if self.accumulate != 1 {
+            fields.insert("accumulate", u64::from(self.accumulate))?;
         }
         Ok(fields)
     }

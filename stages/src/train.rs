@@ -1,5 +1,6 @@
 //! One training: an architecture under a budget on a data set, its key, and its result.
 
+mod accumulate;
 mod feed;
 mod inputs;
 mod run;
@@ -12,6 +13,7 @@ use crate::data::{Augmentation, Dataset};
 use crate::recipe::{Recipe, Scoring};
 use crate::{Architecture, Budget, Error, network};
 
+pub(crate) use self::feed::Feed;
 pub(crate) use self::inputs::{TEST, TRAIN, TrainerInputs, image_sets, learnt_and_scored, settings};
 pub use self::run::{Order, TrainOptions, TrainedWithOptions, memory_plan, train, train_with};
 

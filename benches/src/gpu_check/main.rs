@@ -3,6 +3,7 @@
 //! `scripts/gpu-check.sh` starts this, on a machine that may have neither Rust nor a network.
 
 mod compare;
+mod recipes;
 mod table;
 
 use std::error::Error;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use clap::{Parser, value_parser};
 use kernels::{Device, DeviceChoice};
 use stages::Budget;
+use stages::recipe::FinalRecipe;
 
 /// What goes wrong, in words; it comes from threads too.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -44,6 +46,15 @@ struct Arguments {
     #[arg(long, default_value = "BPE-1;BPE-2;DARTS;full", value_name = "B;...", value_delimiter = ';')]
     #[arg(value_parser = named)]
     budgets: Vec<(String, Budget)>,
+    /// Recipes of final networks that are measured
+    #[arg(
+        long,
+        default_value = "cifar10-full;imagenet-mobile,channels=48",
+        value_name = "R;...",
+        value_delimiter = ';'
+    )]
+    #[arg(value_parser = recipe)]
+    recipes: Vec<(String, FinalRecipe)>,
     /// Seconds that each is measured for, about
     #[arg(long, default_value = "1", value_name = "S")]
     measured: f64,
@@ -58,6 +69,11 @@ struct Arguments {
 /// A budget, and how it was asked for.
 fn named(text: &str) -> Result<(String, Budget), stages::Error> {
     Ok((text.to_owned(), text.parse()?))
+}
+
+/// A recipe, and how it was asked for.
+fn recipe(text: &str) -> Result<(String, FinalRecipe), stages::Error> {
+    Ok((text.to_owned(), FinalRecipe::read(text)?))
 }
 
 fn main() -> ExitCode {
@@ -85,6 +101,7 @@ fn check(arguments: &Arguments) -> Result<bool, Failure> {
     say(&format!("copies {:.0} GB/s, counted as read and as written\n", copied * 1e-9))?;
     let agrees = compare::compare(&gpu, arguments)?;
     say(&format!("compared in {:.0} s\n", seconds(begun)))?;
+    recipes::print(&gpu, arguments)?;
     table::print(&gpu, copied, begun, arguments)?;
     Ok(agrees)
 }

@@ -206,7 +206,8 @@ impl Graph {
 
     pub(crate) fn param(&mut self, name: String, shape: Vec<usize>, init: Init) -> ParamId {
         let group = self.group;
-        self.tables.params.push(Param { name, shape, init, is_fixed: false, group });
+        let training_only = self.training_only;
+        self.tables.params.push(Param { name, shape, init, is_fixed: false, training_only, group });
         ParamId(self.tables.params.len() - 1)
     }
 

@@ -165,7 +165,39 @@ impl Attribute {
     }
 }
 
+impl Node {
+    fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// A whole number; 0 where it has none of this name.
+    pub(crate) fn int(&self, name: &str) -> i64 {
+        self.attribute(name).and_then(|attribute| attribute.i).unwrap_or_default()
+    }
+
+    /// Whole numbers; none where it has none of this name.
+    pub(crate) fn ints(&self, name: &str) -> Vec<i64> {
+        self.attribute(name).map(|attribute| attribute.ints.clone()).unwrap_or_default()
+    }
+
+    /// A number; 0 where it has none of this name.
+    pub(crate) fn float(&self, name: &str) -> f32 {
+        self.attribute(name).and_then(|attribute| attribute.f).unwrap_or_default()
+    }
+}
+
 impl Constant {
+    /// The numbers of a list of whole ones.
+    pub(crate) fn integers(&self) -> Vec<i64> {
+        let bytes = self.raw_data.as_chunks().0;
+        bytes.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
+    }
+
+    /// The first number.
+    pub(crate) fn first_float(&self) -> Option<f32> {
+        self.raw_data.first_chunk().map(|bytes| f32::from_le_bytes(*bytes))
+    }
+
     pub(crate) fn floats(name: &str, dims: &[usize], values: &[f32]) -> Self {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self { raw_data, ..Self::of(name, dims, FLOAT) }

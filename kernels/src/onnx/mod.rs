@@ -5,10 +5,12 @@
 //! writes itself in its own folder (`ops/<operation>/onnx.rs`).
 
 mod messages;
+mod pytorch;
 mod values;
 mod writer;
 
 pub(crate) use messages::{Attribute, FLOAT};
+pub use pytorch::PytorchCode;
 pub(crate) use writer::{Writer, unwritten};
 
 use crate::error::Error;

@@ -51,6 +51,21 @@ pub(crate) struct Writer<'a> {
     output: Option<String>,
 }
 
+/// A network whose operations have all written themselves.
+pub(super) struct Built<'a> {
+    /// Those that what it gives depends on, in an order in which every value is made before it is read.
+    pub(super) nodes: Vec<Node>,
+    /// What they read beside one another and the images.
+    pub(super) constants: Vec<Constant>,
+    /// The weights that some of these constants are.
+    pub(super) weights: &'a Tensors,
+    /// Shape and type of elements of what it reads.
+    reads: (Shape, i32),
+    /// What it reads and what it gives are called so.
+    pub(super) input: &'static str,
+    pub(super) output: &'static str,
+}
+
 impl<'a> Writer<'a> {
     /// For a network with these tables and weights.
     pub(crate) fn new(tables: &'a Tables, weights: &'a Tensors, settings: &'a OnnxSettings) -> Self {
@@ -205,23 +220,34 @@ impl<'a> Writer<'a> {
         name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned()
     }
 
-    /// The file's bytes.
+    /// What there is to write, when every operation has written itself.
     ///
     /// # Errors
-    /// When the network reads or gives nothing, or is larger than a file can be.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Error> {
+    /// When the network reads or gives nothing.
+    pub(super) fn build(mut self) -> Result<Built<'a>, Error> {
         let (Some((shape, elements)), Some(output)) = (self.input, self.output.take()) else {
             return Err(unwritten("network", OUTPUT, "it reads no images, or gives no classes"));
         };
         self.remove_what_nothing_reads(&output);
         self.rename(&output);
+        let Self { nodes, constants, weights, .. } = self;
+        Ok(Built { nodes, constants, weights, reads: (shape, elements), input: INPUT, output: OUTPUT })
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// When the network reads or gives nothing, or is larger than a file can be.
+    pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
+        let (settings, classes) = (self.settings, self.tables.classes);
+        let Built { nodes, constants, reads: (shape, elements), .. } = self.build()?;
         let graph = GraphMessage {
-            node: self.nodes,
+            node: nodes,
             name: "network".to_owned(),
-            initializer: self.constants,
-            doc_string: self.settings.description.clone(),
+            initializer: constants,
+            doc_string: settings.description.clone(),
             input: vec![ValueInfo::batch_of(INPUT, elements, &[shape.channels, shape.height, shape.width])],
-            output: vec![ValueInfo::batch_of(OUTPUT, FLOAT, &[self.tables.classes])],
+            output: vec![ValueInfo::batch_of(OUTPUT, FLOAT, &[classes])],
         };
         let entry = |(key, value): &(String, String)| Entry { key: key.clone(), value: value.clone() };
         let model = Model {
@@ -230,7 +256,7 @@ impl<'a> Writer<'a> {
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: Some(graph),
             opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
-            metadata_props: self.settings.metadata.iter().map(entry).collect(),
+            metadata_props: settings.metadata.iter().map(entry).collect(),
         };
         if model.encoded_len() > BYTES_MAX {
             return Err(unwritten("network", OUTPUT, "an ONNX file holds at most 2 GiB; use fewer channels"));

@@ -24,6 +24,8 @@ pub(crate) struct Param {
     pub(crate) init: Init,
     /// Never trained, and no part of what a person sees of the network.
     pub(crate) is_fixed: bool,
+    /// Belongs to the auxiliary head.
+    pub(crate) training_only: bool,
     pub(crate) group: Group,
 }
 

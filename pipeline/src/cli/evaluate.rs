@@ -9,10 +9,10 @@ use stages::evaluation::evaluate_weights;
 use stages::train::Observer;
 
 use super::Global;
+use super::asked::{Asked, Training};
 use super::device::DeviceArgs;
 use super::given::path;
 use super::interrupt::stop_on_signal;
-use super::trained::{Trained, TrainedArgs};
 use crate::error::Error;
 use crate::local::size;
 use crate::output;
@@ -28,20 +28,21 @@ use crate::output::evaluate::EvaluationReport;
 #[command(after_help = "Examples:
   pipeline train --genotype DARTS_V2 --budget BPE-1,epochs=1 --save w.safetensors
   pipeline evaluate --weights w.safetensors --genotype DARTS_V2 --budget BPE-1
-  pipeline evaluate --weights w.safetensors --genotype @mine.txt --budget full --data cifar-10-batches-bin --json")]
+  pipeline evaluate --weights w.safetensors --genotype @mine.txt --budget full --data cifar-10-batches-bin --json
+  pipeline evaluate --weights w.safetensors --architecture resnet18 --recipe imagenet-mobile --data stream:imagenet")]
 pub(crate) struct Evaluate {
     /// Weights and running statistics, as a safetensors file
     #[arg(long, value_name = "F", value_parser = path())]
     weights: PathBuf,
     #[command(flatten)]
-    trained: TrainedArgs,
+    asked: Asked,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
 impl Evaluate {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        let Trained { job, data, .. } = self.trained.read(global)?;
+        let Training { job, data, .. } = self.asked.read(global)?;
         // Also finds out whether the sizes fit a network, before a device is opened.
         size(&job, &data).map_err(Error::Input)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,7 +56,7 @@ impl Evaluate {
         };
         let conditions = Conditions::of(&data, job.scoring);
         let report = EvaluationReport { evaluation, conditions, device: device.name() };
-        output::evaluate::print(&job, &shown(&self.trained.genotype), &report, global.json)
+        output::evaluate::print(&job, &shown(self.asked.text()), &report, global.json)
     }
 }
 

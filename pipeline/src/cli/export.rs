@@ -5,29 +5,31 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use stages::Architecture;
 use stages::echo::shown;
 use stages::export::{Export as Exported, Format};
 
 use super::Global;
+use super::asked::{Asked, Training};
 use super::given::path;
-use super::trained::{Trained, TrainedArgs};
 use crate::error::Error;
 use crate::output;
 
 /// Write a trained architecture as files for other programs
 ///
 /// weights.safetensors, as `train --save` writes it; network.onnx, for ONNX Runtime and what reads ONNX; network.py, a PyTorch
-/// module that builds the network and reads the weights; the genotype in every text form that it has; and cells.svg, a picture
-/// of both cells. Everything is made before the first file is written.
+/// module that builds the network and reads the weights; and of a network made of cells the genotype in every text form that it
+/// has, and cells.svg, a picture of both cells. Everything is made before the first file is written.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline train --genotype DARTS_V2 --budget BPE-1 --save w.safetensors
   pipeline export --genotype DARTS_V2 --budget BPE-1 --weights w.safetensors --out darts-v2
   pipeline export --genotype DARTS_V2 --budget BPE-1 --weights w.safetensors --out app --format onnx --with-preprocessing
-  pipeline export --genotype @mine.txt --budget BPE-1 --out picture --format svg,genotype")]
+  pipeline export --genotype @mine.txt --budget BPE-1 --out picture --format svg,genotype
+  pipeline export --architecture resnet18 --recipe imagenet-mobile --data stream:imagenet --weights w.safetensors --out resnet")]
 pub(crate) struct Export {
     #[command(flatten)]
-    trained: TrainedArgs,
+    asked: Asked,
     /// Weights and running statistics, as a safetensors file: of `train --save`, or of PyTorch
     #[arg(long, value_name = "F", value_parser = path())]
     weights: Option<PathBuf>,
@@ -72,15 +74,16 @@ impl Export {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let formats = self.formats()?;
         let is_new = self.is_new()?;
-        let Trained { genotype, job, data } = self.trained.read(global)?;
+        let Training { job, data, .. } = self.asked.read(global)?;
+        let formats = self.made_of(&job.architecture, formats)?;
         let (weights, with_preprocessing) = (self.weights.as_deref(), self.with_preprocessing);
-        let exported = Exported { job: &job, genotype: &genotype, data: &data, weights, with_preprocessing };
+        let exported = Exported { job: &job, data: &data, weights, with_preprocessing };
         let made = exported.files(&formats).map_err(Error::of_input)?;
         for note in &made.notes {
             output::message(note);
         }
         write_all(&self.out, is_new, &made.files)?;
-        let heading = format!("{}\n  {}", output::heading(&shown(&self.trained.genotype)), job.budget);
+        let heading = format!("{}\n  {}", output::heading(&shown(self.asked.text())), job.budget);
         output::export::print(&heading, &self.out, &made.files, global.json)
     }
 
@@ -100,6 +103,20 @@ impl Export {
             return Err(flag("--format", &self.given(), problem));
         }
         Ok(formats)
+    }
+
+    /// The formats without those of cells, where an architecture has none; they must not have been asked for by name.
+    fn made_of(&self, architecture: &Architecture, formats: Vec<Format>) -> Result<Vec<Format>, Error> {
+        if architecture.cells().is_some() {
+            return Ok(formats);
+        }
+        let (of_cells, others): (Vec<_>, Vec<_>) =
+            formats.into_iter().partition(|format| matches!(format, Format::Genotype | Format::Svg));
+        if self.format.is_empty() || of_cells.is_empty() {
+            return Ok(others);
+        }
+        let problem = "asks for a genotype or a picture of cells, and this network is not made of cells; leave them out";
+        Err(flag("--format", &self.given(), problem))
     }
 
     /// The formats as they were given.

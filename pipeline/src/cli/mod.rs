@@ -1,6 +1,7 @@
 //! The command line. Every command parses its input into types before it opens the cache or a device.
 
 mod architectures;
+mod asked;
 mod bench;
 mod cache;
 mod data;
@@ -24,7 +25,6 @@ mod share;
 mod status;
 mod strategies;
 mod train;
-mod trained;
 
 use std::path::PathBuf;
 

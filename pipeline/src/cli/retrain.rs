@@ -74,7 +74,8 @@ fn recipe(fields: &Fields) -> Option<String> {
     let constants = Recipe::default().fields().ok()?;
     let names = HYPERPARAMETERS.iter().map(|row| row.name).chain(constants.iter().map(|(name, _)| name));
     let value = |name: &str| fields.get(name).map(|value| format!(",{name}={}", plain(value)));
-    let values: String = names.chain(["skeleton", "rate", "rate_factor"]).filter_map(value).collect();
+    let values: String =
+        names.chain(["skeleton", "rate", "rate_factor", "accumulate"]).filter_map(value).collect();
     Some(RECIPES[0].0.to_owned() + &values)
 }
 

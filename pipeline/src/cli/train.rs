@@ -11,26 +11,23 @@ use std::time::{Duration, Instant};
 use cache::{Claim, Claimed, Digest, Fields, Key, Kind, Record, Store};
 use clap::{Args, ValueEnum};
 use kernels::Device;
-use stages::architecture::given;
+use stages::Budget;
 use stages::checkpoint::{Checkpoints, NoCheckpoints};
-use stages::config::{ShareConfig, TrainConfig};
 use stages::data::Dataset;
 use stages::echo::shown;
 use stages::job::{Job, JobResult};
-use stages::recipe::{BnInit, FinalRecipe, Recipe, Scoring};
+use stages::recipe::{BnInit, Scoring};
 use stages::train::{
     Order, TrainOptions, TrainedWithOptions, TrainingJob, TrainingResult, memory_plan, train_with,
 };
-use stages::{Architecture, Budget};
 
 use self::during::{Kept, TrainingObserver};
 use super::Global;
-use super::data::load_of;
+use super::asked::{Asked, Training};
 use super::device::DeviceArgs;
 use super::folder::{finish_sharing, warn};
-use super::given::{genotype, minutes, path};
+use super::given::{minutes, path};
 use super::interrupt::stop_on_signal;
-use super::selection::Settings;
 use crate::engine::collector::{LOOK_EVERY, about};
 use crate::engine::executor::Size;
 use crate::engine::progress::Progress;
@@ -38,7 +35,6 @@ use crate::engine::sources::Origin;
 use crate::engine::trainings::{job_record, remembered_training};
 use crate::error::Error;
 use crate::local::size;
-use crate::nas::template;
 use crate::output;
 use crate::output::conditions::Conditions;
 use crate::output::progress::Reporter;
@@ -62,31 +58,8 @@ use crate::output::train::TrainReport;
   pipeline train --genotype @mine.txt --budget BPE-1 --data cifar-10-batches-bin --scoring published --json
   pipeline train --genotype DARTS_V2 --budget BPE-1 --init-from start.safetensors --max-steps 1 --dump-gradients g.safetensors")]
 pub(crate) struct Train {
-    /// A genotype in any text form, the name of a published one, or @FILE with one; of several in a file `@FILE:NAME` or
-    /// `@FILE:LINE`
-    #[arg(long, value_name = "G|NAME|@FILE", required_unless_present = "architecture")]
-    genotype: Option<String>,
-    /// Any architecture: one that `pipeline architectures` lists, a genotype in the forms of --space, or @FILE with one, as
-    /// for --genotype
-    #[arg(long, value_name = "NAME|G|@FILE", conflicts_with = "genotype")]
-    architecture: Option<String>,
-    /// The space of the architecture's cells: darts, nasnet, amoebanet, enas, any, or a TOML file that defines one [default:
-    /// the named architecture's own, else darts]
-    #[arg(long, value_name = "NAME|F", requires = "architecture")]
-    space: Option<String>,
-    /// A name (BPE-1, BPE-2, DARTS, full), values, or a name and the values that differ
-    #[arg(long, value_name = "NAME|k=v,...", required_unless_present = "recipe")]
-    budget: Option<String>,
-    /// In place of a budget the recipe of a final network: cifar10-full, imagenet-mobile or a TOML file that starts from one,
-    /// and after commas the values that differ
-    #[arg(long, value_name = "NAME|F[,k=v...]", conflicts_with = "budget")]
-    recipe: Option<String>,
     #[command(flatten)]
-    settings: Settings,
-    /// `embedded`, or the folder of a data set; `stream:DIR` for pictures that do not fit the memory [default: the settings',
-    /// else embedded]
-    #[arg(long, value_name = "SET|DIR")]
-    data: Option<String>,
+    asked: Asked,
     /// Seed of initial weights, order of images, augmentation and drop path [default: the settings', else 0]
     #[arg(long)]
     seed: Option<u64>,
@@ -98,6 +71,10 @@ pub(crate) struct Train {
     /// settings', else ones]
     #[arg(long, value_enum)]
     bn_init: Option<BnInitMode>,
+    /// Cut each batch into so many parts, which are trained one after the other and take the memory of one; normalisations take the
+    /// statistics of each part by itself [default: the recipe's, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    accumulate: Option<u32>,
     /// No random crop and flip
     #[arg(long)]
     no_augment: bool,
@@ -162,29 +139,15 @@ enum OrderMode {
 impl Train {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         let begun = Instant::now();
-        let architecture = self.architecture()?;
-        let recipe = self.recipe.as_deref().map(FinalRecipe::read).transpose().map_err(Error::Input)?;
-        let budget = self.budget.as_deref().map(str::parse::<Budget>).transpose().map_err(Error::Input)?;
         writable("--save", self.save.as_deref())?;
         writable("--dump-gradients", self.dump_gradients.as_deref())?;
-        let (train, data, checkpoint_interval, share) =
-            self.train_config(global, recipe.as_ref().map(|recipe| &recipe.recipe))?;
-        let (channels, classes) = (data.channels, data.classes.len());
-        let budget = match (budget, &recipe) {
-            (Some(budget), _) => budget,
-            (None, Some(recipe)) => {
-                recipe.budget_for(&architecture, channels, classes).map_err(Error::Input)?
-            }
-            // The parser asks for one of both.
-            (None, None) => {
-                return Err(Error::Flag {
-                    flag: "--budget",
-                    value: String::new(),
-                    problem: "give a budget or a recipe".to_owned(),
-                });
-            }
+        let Training { mut job, data, config } = self.asked.read(global)?;
+        self.change(&mut job);
+        let (set_interval, share) = match config {
+            Some(config) => (config.checkpoint_interval, Some(config.share)),
+            None => (CHECKPOINT_INTERVAL, None),
         };
-        let job = template(&train, &data).job(architecture, &budget);
+        let checkpoint_interval = self.checkpoints.checkpoint_minutes.unwrap_or(set_interval);
         // Also finds out whether the sizes fit a network, before anything is opened.
         let size = size(&job, &data).map_err(Error::Input)?;
         if self.only_plan {
@@ -208,58 +171,31 @@ impl Train {
         };
         let conditions = Conditions::of(&data, job.scoring);
         let beside = (key.as_deref(), &conditions);
-        let (asked, steps) = (shown(self.asked()), self.steps(&budget, size));
+        let (asked, steps) = (shown(self.asked.text()), self.steps(&job.budget, size));
         output::train::print(&job, &asked, beside, finished, steps, global.json)?;
         unwritten.map_or(Ok(()), |error| Err(Error::Stage(error)))
     }
 
-    /// The architecture as it was asked for.
-    fn asked(&self) -> &str {
-        self.architecture.as_deref().or(self.genotype.as_deref()).unwrap_or_default()
-    }
-
-    fn architecture(&self) -> Result<Architecture, Error> {
-        match &self.architecture {
-            Some(text) => given(text, self.space.as_deref()).map_err(Error::Input),
-            None => Ok(genotype(self.asked())?.into()),
-        }
-    }
-
-    /// What the training does beyond its budget, its images, how long after one checkpoint the next is due, and what is shared:
-    /// as the settings say, where there are any, and the recipe, if there is one, and then as the flags say.
-    fn train_config(
-        &self,
-        global: &Global,
-        recipe: Option<&Recipe>,
-    ) -> Result<(TrainConfig, Dataset, Duration, Option<ShareConfig>), Error> {
-        let config = if self.settings.are_given() { Some(self.settings.config()?) } else { None };
-        let data = load_of(self.data.as_deref(), config.as_ref(), global)?;
-        let (mut train, checkpoint_interval, share) = match config {
-            Some(config) => (config.train, config.checkpoint_interval, Some(config.share)),
-            None => (TrainConfig::default(), CHECKPOINT_INTERVAL, None),
-        };
-        let checkpoint_interval = self.checkpoints.checkpoint_minutes.unwrap_or(checkpoint_interval);
-        train.seed = self.seed.unwrap_or(train.seed);
-        if let Some(recipe) = recipe {
-            train.recipe = recipe.clone();
-        }
+    /// What the flags change in the training that is asked for.
+    fn change(&self, job: &mut TrainingJob) {
+        job.seed = self.seed.unwrap_or(job.seed);
         match self.scoring {
-            Some(ScoringMode::Published) => train.scoring = Scoring::Published,
-            Some(ScoringMode::Holdout) if train.scoring == Scoring::Published => {
-                train.scoring = Scoring::default();
+            Some(ScoringMode::Published) => job.scoring = Scoring::Published,
+            Some(ScoringMode::Holdout) if job.scoring == Scoring::Published => {
+                job.scoring = Scoring::default();
             }
             _ => {}
         }
-        train.recipe.augment &= !self.no_augment;
+        job.recipe.accumulate = self.accumulate.unwrap_or(job.recipe.accumulate);
+        job.recipe.augment &= !self.no_augment;
         if self.no_drop_path {
-            train.recipe.drop_path = 0.0;
+            job.recipe.drop_path = 0.0;
         }
         match self.bn_init {
-            Some(BnInitMode::Ones) => train.recipe.bn_init = BnInit::Ones,
-            Some(BnInitMode::Uniform) => train.recipe.bn_init = BnInit::Uniform,
+            Some(BnInitMode::Ones) => job.recipe.bn_init = BnInit::Ones,
+            Some(BnInitMode::Uniform) => job.recipe.bn_init = BnInit::Uniform,
             None => {}
         }
-        Ok((train, data, checkpoint_interval, share))
     }
 
     /// Whether the training is one that the cache may know: started from a file, cut short or in another order it is
@@ -335,7 +271,7 @@ impl Train {
     fn print_plan(&self, job: &TrainingJob, data: &Dataset, json: bool) -> Result<(), Error> {
         let device = self.open_device()?;
         let plan = memory_plan(job, data, &device).map_err(Error::Stage)?;
-        let heading = format!("{}\n  {}", output::heading(&shown(self.asked())), job.budget);
+        let heading = format!("{}\n  {}", output::heading(&shown(self.asked.text())), job.budget);
         output::memory::print(&plan, &heading, &device.name(), json)
     }
 

@@ -1,5 +1,7 @@
 //! The constants of a recipe in a section: of trainings that choose, and of final networks.
 
+use kernels::DIFFERENTIATIONS;
+
 use super::section::Section;
 use crate::Error;
 use crate::recipe::{BnInit, RateRule, Recipe, Skeleton};
@@ -23,7 +25,7 @@ pub(super) fn recipe(section: &Section<'_>) -> Result<Recipe, Error> {
     })
 }
 
-/// The same with skeleton and rate rule, which a final network may choose.
+/// The same with skeleton, rate rule and parts of batches, which a final network may choose.
 pub(super) fn final_recipe(section: &Section<'_>) -> Result<Recipe, Error> {
     let skeleton = section.choice("skeleton", &[Skeleton::Cifar, Skeleton::ImageNet].map(Skeleton::name))?;
     let factor =
@@ -33,5 +35,6 @@ pub(super) fn final_recipe(section: &Section<'_>) -> Result<Recipe, Error> {
         _ => RateRule::Cosine,
     };
     let skeleton = if skeleton == Skeleton::ImageNet.name() { Skeleton::ImageNet } else { Skeleton::Cifar };
-    Ok(Recipe { skeleton, rate, ..recipe(section)? })
+    let accumulate = section.count("accumulate", 1, DIFFERENTIATIONS)? as u32;
+    Ok(Recipe { skeleton, rate, accumulate, ..recipe(section)? })
 }

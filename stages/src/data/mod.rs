@@ -14,7 +14,7 @@ mod synthetic;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use folder::{Augmentation, FolderCheck, Seen, Streamed};
+pub use folder::{Augmentation, FolderCheck, Seen, Streamed, evaluation_side};
 pub use source::Source;
 pub use split::{Split, held_out, holdout};
 

@@ -1,12 +1,19 @@
 //! The text forms of a genotype, each as a file that other programs read, and this one too.
 
+use crate::Architecture;
 use crate::genotype::{Cell, EDGES, Edge, Genotype, INPUTS, NODES, Operation, edges_into};
 
 /// What the keys of NAS-Bench-301 begin with.
 const NAS_BENCH_301: &str = "NetworkSelectorDatasetInfo:darts:";
 
-/// The files of the forms that a genotype has, by their names.
-pub(super) fn files(genotype: &Genotype) -> Vec<(&'static str, String)> {
+/// The files of the forms that the genotype of an architecture has, by their names; none of one that is not made of cells. Cells
+/// that are not of the DARTS space have one form.
+pub(super) fn files(architecture: &Architecture) -> Vec<(&'static str, String)> {
+    let genotype = match architecture {
+        Architecture::Darts(genotype) => genotype,
+        Architecture::Cells(cells) => return vec![("genotype.txt", format!("{cells}\n"))],
+        Architecture::Network(_) => return Vec::new(),
+    };
     let nested = Some(format!("{genotype}\n"));
     let forms = [
         ("genotype.txt", nested),
@@ -108,7 +115,7 @@ mod tests {
         let mut genotypes = architectures(1, 50);
         genotypes.push("DARTS_V2".parse().unwrap());
         for genotype in genotypes {
-            let files = files(&genotype);
+            let files = files(&genotype.clone().into());
             assert_eq!(files.len(), 5);
             for (name, text) in files {
                 let read: Genotype = text.parse().unwrap();
@@ -122,7 +129,7 @@ mod tests {
         let mut genotype: Genotype = "DARTS_V2".parse().unwrap();
         genotype.reduce.nodes[2].push(Edge { input: 3, operation: Operation::SepConv3x3 });
         genotype.normal.nodes[0].clear();
-        let files = files(&genotype);
+        let files = files(&genotype.clone().into());
         let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["genotype.txt", "genotype.json", "genotype-integers.txt"]);
         for (name, text) in files {

@@ -4,7 +4,8 @@
 //! Whatever lies in a column has room of its own there: a line that passes a column has a place in it as an operation has. So no
 //! label lies on another, and no line on a label.
 
-use crate::genotype::{Cell, INPUTS, NODES, Operation};
+use crate::architecture::{CellGraph, Primitive};
+use crate::genotype::INPUTS;
 
 /// Empty room above and below each part, in pixels.
 const GAP: f64 = 14.0;
@@ -17,7 +18,7 @@ pub(super) enum Part {
     /// An input of the cell or a node: numbered as in a genotype.
     State(usize),
     /// An edge's operation.
-    Operation(Operation),
+    Operation(Primitive),
     /// A line that passes the column.
     Passage,
     /// What the cell gives.
@@ -55,23 +56,23 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(cell: &Cell) -> Self {
+    pub(super) fn new(cell: &CellGraph) -> Self {
         let depths = depths(cell);
         let last = depths.iter().max().map_or(0, |deepest| 2 * deepest + 1);
         let mut layout = Self { columns: vec![Vec::new(); last + 1], ..Self::default() };
         let states: Vec<usize> =
-            (0..INPUTS + NODES).map(|state| layout.add(Part::State(state), 2 * depths[state])).collect();
+            (0..depths.len()).map(|state| layout.add(Part::State(state), 2 * depths[state])).collect();
         let output = layout.add(Part::Output, last);
         for (node, edges) in cell.nodes.iter().enumerate() {
             let to = states[INPUTS + node];
-            for edge in edges.iter().filter(|edge| edge.operation != Operation::None) {
+            for edge in edges.iter().filter(|edge| edge.primitive != Primitive::None) {
                 let column = layout.parts[to].column - 1;
-                let operation = layout.add(Part::Operation(edge.operation), column);
+                let operation = layout.add(Part::Operation(edge.primitive), column);
                 layout.connect(states[edge.input], operation);
                 layout.connect(operation, to);
             }
         }
-        states[INPUTS..].iter().for_each(|&node| layout.connect(node, output));
+        cell.concat.iter().for_each(|&node| layout.connect(states[node], output));
         layout.order();
         layout
     }
@@ -142,10 +143,10 @@ impl Layout {
 }
 
 /// Edges on the longest way to each state; at least one to a node, which stands to the right of the inputs.
-fn depths(cell: &Cell) -> [usize; INPUTS + NODES] {
-    let mut depths = [0; INPUTS + NODES];
+fn depths(cell: &CellGraph) -> Vec<usize> {
+    let mut depths = vec![0; INPUTS + cell.nodes.len()];
     for (node, edges) in cell.nodes.iter().enumerate() {
-        let inputs = edges.iter().filter(|edge| edge.operation != Operation::None);
+        let inputs = edges.iter().filter(|edge| edge.primitive != Primitive::None);
         depths[INPUTS + node] = 1 + inputs.map(|edge| depths[edge.input]).max().unwrap_or(0);
     }
     depths
@@ -155,14 +156,16 @@ fn depths(cell: &Cell) -> [usize; INPUTS + NODES] {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::genotype::Edge;
+    use crate::architecture::{CellEdge, Cells};
+    use crate::genotype::{Genotype, NODES};
     use crate::sample::architectures;
 
     #[test]
     fn parts_of_a_column_have_room_and_every_line_joins_neighbours() {
         for genotype in architectures(3, 20) {
-            for cell in [&genotype.normal, &genotype.reduce] {
-                let layout = Layout::new(cell);
+            let Cells { normal, reduce } = (&genotype).into();
+            for cell in [normal, reduce] {
+                let layout = Layout::new(&cell);
                 let operations =
                     layout.parts.iter().filter(|placed| matches!(placed.part, Part::Operation(_)));
                 assert_eq!(operations.count(), 2 * NODES);
@@ -182,13 +185,22 @@ mod tests {
 
     #[test]
     fn a_node_without_edges_is_drawn_and_none_is_no_edge() {
-        let mut cell = Cell::default();
-        cell.nodes[2].push(Edge { input: 3, operation: Operation::None });
+        let Cells { normal: mut cell, .. } = (&Genotype::default()).into();
+        cell.nodes[2].push(CellEdge { input: 3, primitive: Primitive::None });
         let layout = Layout::new(&cell);
         let parts: Vec<Part> = layout.parts.iter().map(|placed| placed.part).collect();
         let states = (0..INPUTS + NODES).map(Part::State);
         assert_eq!(parts, states.chain([Part::Output]).collect::<Vec<_>>());
         // Each node is part of what the cell gives.
         assert_eq!(layout.lines.len(), NODES);
+    }
+
+    #[test]
+    fn what_a_cell_does_not_concatenate_is_not_joined_to_its_output() {
+        let Cells { normal: mut cell, .. } = (&"DARTS_V2".parse::<Genotype>().unwrap()).into();
+        cell.concat = vec![4, 5];
+        let layout = Layout::new(&cell);
+        let output = layout.parts.iter().position(|placed| placed.part == Part::Output).unwrap();
+        assert_eq!(layout.lines.iter().filter(|&&(_, to)| to == output).count(), 2);
     }
 }

@@ -3,6 +3,7 @@
 
 mod forms;
 mod layout;
+mod operations;
 mod picture;
 mod python;
 
@@ -10,10 +11,11 @@ use std::path::Path;
 
 use kernels::{Graph, OnnxSettings, Shape};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, evaluation_side};
 use crate::echo::shown;
+use crate::recipe::Skeleton;
 use crate::train::{TrainerInputs, TrainingJob};
-use crate::{Error, Genotype, network};
+use crate::{Architecture, Error};
 
 /// What a trained architecture can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +26,9 @@ pub enum Format {
     Onnx,
     /// A PyTorch module that builds the network and reads its weights.
     Python,
-    /// Every text form that the genotype has.
+    /// Every text form that the genotype of a network of cells has.
     Genotype,
-    /// A picture of both cells.
+    /// A picture of both cells of such a network.
     Svg,
 }
 
@@ -45,8 +47,6 @@ impl Format {
 pub struct Export<'a> {
     /// Its network, and how it was trained.
     pub job: &'a TrainingJob,
-    /// The architecture in the order of its text, by which tensors are named.
-    pub genotype: &'a Genotype,
     /// The images that it was trained for: their classes, and how they are normalised.
     pub data: &'a Dataset,
     /// A safetensors file of its weights; without it nothing can be written that holds weights.
@@ -70,11 +70,11 @@ impl Export<'_> {
     /// # Errors
     /// When the weights cannot be read, or are not those of the network.
     pub fn files(&self, formats: &[Format]) -> Result<Files, Error> {
-        let Self { job, genotype, data, .. } = *self;
+        let Self { job, data, .. } = *self;
         // Also finds out whether the sizes fit a network.
         let graph = TrainerInputs::new(job, data)?.graph;
         let mut made = Files::default();
-        let former = |name: &str| network::renamed(genotype, job.budget.layers, name);
+        let former = |name: &str| job.tensor_name(name);
         let weights = match self.weights {
             Some(path) => {
                 let (weights, notes) = graph.weights(path, &former)?;
@@ -98,14 +98,22 @@ impl Export<'_> {
                 // Weights were not given.
                 (Format::Safetensors | Format::Onnx, None) => {}
                 (Format::Python, _) => {
-                    let text = python::module(genotype, &job.budget, data)?;
+                    let text = match &job.architecture {
+                        Architecture::Darts(genotype) if job.recipe.skeleton == Skeleton::Cifar => {
+                            python::module(genotype, &job.budget, data)?
+                        }
+                        _ => operations::module(&graph, &job.budget, data)?,
+                    };
                     made.files.push(("network.py", text.into_bytes()));
                 }
                 (Format::Genotype, _) => {
-                    let forms = forms::files(genotype).into_iter();
+                    let forms = forms::files(&job.architecture).into_iter();
                     made.files.extend(forms.map(|(name, text)| (name, text.into_bytes())));
                 }
-                (Format::Svg, _) => made.files.push(("cells.svg", picture::svg(genotype).into_bytes())),
+                (Format::Svg, _) => {
+                    let picture = job.architecture.cells().map(|cells| picture::svg(&cells));
+                    made.files.extend(picture.map(|text| ("cells.svg", text.into_bytes())));
+                }
             }
         }
         Ok(made)
@@ -113,7 +121,7 @@ impl Export<'_> {
 
     /// What the ONNX file says of the network.
     fn onnx_settings(&self, graph: &Graph) -> Result<OnnxSettings, Error> {
-        let Self { job, genotype, data, with_preprocessing, .. } = *self;
+        let Self { job, data, with_preprocessing, .. } = *self;
         if with_preprocessing && data.streamed.is_some() {
             let problem = "streamed images have any size, and the exported network would take one; give the set in memory \
                            (folder:DIR), or leave --with-preprocessing out";
@@ -121,17 +129,26 @@ impl Export<'_> {
         }
         let size = job.budget.image_size;
         let shape = Shape::new(data.channels, data.height, data.width);
+        let what = match &job.architecture {
+            Architecture::Network(network) => network.to_string(),
+            Architecture::Darts(_) => "a DARTS cell network".to_owned(),
+            Architecture::Cells(_) => "a network of cells".to_owned(),
+        };
         let input = if with_preprocessing {
             format!("images [batch, {}, {}, {}] of 8 bits", shape.channels, shape.height, shape.width)
         } else {
+            let resized = match data.streamed.as_ref().map(|_| evaluation_side(size as usize)) {
+                None => "resized".to_owned(),
+                Some(shorter) => format!("resized so that the shorter side is {shorter}, the middle taken"),
+            };
             format!(
-                "images [batch, {}, {size}, {size}]: pixels from 0 to 1, resized by an antialiased bilinear filter, then less \
+                "images [batch, {}, {size}, {size}]: pixels from 0 to 1, {resized} by an antialiased bilinear filter, then less \
                  `mean` and divided by `std`, by channel",
                 data.channels
             )
         };
         let metadata = [
-            ("genotype", genotype.to_string()),
+            ("architecture", job.architecture.to_string()),
             ("budget", job.budget.to_string()),
             ("data", data.name.clone()),
             ("classes", json(&data.classes)?),
@@ -145,10 +162,7 @@ impl Export<'_> {
         ];
         let preprocess = crate::train::settings(&job.budget, &job.recipe, data, job.seed).preprocess;
         Ok(OnnxSettings {
-            description: format!(
-                "An image classifier of {} classes: a DARTS cell network",
-                data.classes.len()
-            ),
+            description: format!("An image classifier of {} classes: {what}", data.classes.len()),
             metadata: metadata.map(|(key, value)| (key.to_owned(), value)).into(),
             raw_images: with_preprocessing.then_some((shape, preprocess)),
         })

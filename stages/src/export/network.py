@@ -23,6 +23,8 @@ REDUCE = [[("max_pool_3x3", 0), ("dil_conv_5x5", 1)], [], [], []]
 LAYERS = 6
 CHANNELS = 8
 IMAGE_SIZE = 16
+# Pixels that the shorter side is resized to, of which the middle is taken; none where the whole image is resized.
+SHORTER_SIDE = None
 CHANNELS_IN = 3
 CLASS_NAMES = ["0", "1"]
 # Of each channel of the training images, on the scale from 0 to 1.
@@ -209,10 +211,17 @@ class Network(nn.Module):
 
 
 def prepare(images: Tensor) -> Tensor:
-    """8-bit images (N, CHANNELS_IN, H, W) as the network reads them: resized and normalised."""
+    """8-bit images (N, CHANNELS_IN, H, W) as the network reads them: resized, the middle taken, and normalised."""
     pixels = images.float()
-    if pixels.shape[2:] != (IMAGE_SIZE, IMAGE_SIZE):
-        pixels = interpolate(pixels, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True)
+    height, width = pixels.shape[2:]
+    if SHORTER_SIDE is None:
+        size = (IMAGE_SIZE, IMAGE_SIZE)
+    else:
+        size = tuple(max(side * SHORTER_SIDE // min(height, width), IMAGE_SIZE) for side in (height, width))
+    if (height, width) != size:
+        pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True)
+    top, left = ((side - IMAGE_SIZE) // 2 for side in size)
+    pixels = pixels[:, :, top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
     mean, std = (torch.tensor(numbers, device=pixels.device).view(-1, 1, 1) for numbers in (MEAN, STD))
     return (pixels / 255 - mean) / std
 

@@ -1,9 +1,10 @@
-//! Both cells of a genotype as a picture (SVG), for light and for dark pages.
+//! Both cells of an architecture as a picture (SVG), for light and for dark pages.
 
 use std::fmt::Write;
 
 use super::layout::{Layout, Part, Placed};
-use crate::genotype::{Cell, Genotype, INPUTS, Operation};
+use crate::architecture::{CellGraph, Cells, Primitive};
+use crate::genotype::INPUTS;
 
 /// Widths of columns of nodes and of operations, and of the room between them for lines, in pixels.
 const NODE_WIDTH: f64 = 44.0;
@@ -21,23 +22,24 @@ svg { font-family: ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace;
 .line { fill: none; stroke: #8c959f; stroke-width: 1.6 } .small { font-size: 11px }
 .state, .operation { stroke-width: 1.2 } .state { fill: #eaeef2; stroke: #57606a }
 .sep { fill: #ddf4ff; stroke: #218bff } .dil { fill: #dafbe1; stroke: #2da44e }
-.pool { fill: #fff1e5; stroke: #e16f24 } .skip { fill: #f6f8fa; stroke: #8c959f }
+.pool { fill: #fff1e5; stroke: #e16f24 } .conv { fill: #fbefff; stroke: #a475f9 } .skip { fill: #f6f8fa; stroke: #8c959f }
 @media (prefers-color-scheme: dark) {
 .page { fill: #0d1117 } text { fill: #e6edf3 } .line { stroke: #6e7681 }
 .state { fill: #21262d; stroke: #8b949e } .sep { fill: #0c2d6b; stroke: #388bfd }
-.dil { fill: #033a16; stroke: #2ea043 } .pool { fill: #5a1e02; stroke: #db6d28 } .skip { fill: #161b22; stroke: #6e7681 }
+.dil { fill: #033a16; stroke: #2ea043 } .pool { fill: #5a1e02; stroke: #db6d28 }
+.conv { fill: #3c1e70; stroke: #a371f7 } .skip { fill: #161b22; stroke: #6e7681 }
 }";
 
-/// The picture of a genotype.
-pub(super) fn svg(genotype: &Genotype) -> String {
-    let cells = [("Normal cell", &genotype.normal), ("Reduction cell", &genotype.reduce)];
-    let drawn = cells.map(|(heading, cell)| (heading, Drawing::new(cell)));
+/// The picture of two cells.
+pub(super) fn svg(cells: &Cells) -> String {
+    let drawn = [("Normal cell", &cells.normal), ("Reduction cell", &cells.reduce)];
+    let drawn = drawn.map(|(heading, cell)| (heading, Drawing::new(cell)));
     let width = drawn.iter().map(|(_, drawing)| drawing.width).fold(0.0, f64::max) + 2.0 * MARGIN;
     let heights: f64 = drawn.iter().map(|(_, drawing)| HEADING + drawing.layout.height() + MARGIN).sum();
     let height = heights + MARGIN;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" role=\"img\">\n<title>The cells of an architecture</title>\n<desc>{genotype}</desc>\n\
+         height=\"{height:.0}\" role=\"img\">\n<title>The cells of an architecture</title>\n<desc>{cells}</desc>\n\
          <style>\n{STYLE}\n</style>\n<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n"
     );
     let mut top = MARGIN;
@@ -64,7 +66,7 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn new(cell: &Cell) -> Self {
+    fn new(cell: &CellGraph) -> Self {
         let layout = Layout::new(cell);
         let mut columns = Vec::with_capacity(layout.columns.len());
         let mut left = 0.0;
@@ -102,8 +104,8 @@ impl Drawing {
                 let _ = writeln!(text, "<path class=\"line\" d=\"M{left:.0} {y:.1}H{right:.0}\"/>");
                 return;
             }
-            Part::Operation(operation) => {
-                (format!("operation {}", family(operation)), operation.to_string(), 6.0)
+            Part::Operation(primitive) => {
+                (format!("operation {}", family(primitive)), primitive.to_string(), 6.0)
             }
             Part::State(input) if input < INPUTS => {
                 ("state".to_owned(), of_cell(&format!("k-{}", INPUTS - input)), height / 2.0)
@@ -127,11 +129,12 @@ fn of_cell(number: &str) -> String {
 }
 
 /// Operations of one kind have one colour.
-fn family(operation: Operation) -> &'static str {
-    match operation {
-        Operation::SepConv3x3 | Operation::SepConv5x5 => "sep",
-        Operation::DilConv3x3 | Operation::DilConv5x5 => "dil",
-        Operation::MaxPool3x3 | Operation::AvgPool3x3 => "pool",
-        Operation::SkipConnect | Operation::None => "skip",
+fn family(primitive: Primitive) -> &'static str {
+    match primitive {
+        Primitive::Separable(_) => "sep",
+        Primitive::Dilated(_) => "dil",
+        Primitive::MaxPool(_) | Primitive::AveragePool(_) => "pool",
+        Primitive::Convolution(_) | Primitive::Factorised(_) => "conv",
+        Primitive::Skip | Primitive::None => "skip",
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kernels::{EpochMetrics, Evaluation, ImageSet, Monitor, Shape, Trainer};
 
+use super::accumulate::{Batches, Rates};
 use super::{TrainingJob, all, shuffle};
 use crate::data::{Dataset, Loader, Seen, Wanted};
 use crate::recipe::Scoring;
@@ -21,7 +22,7 @@ const WINDOW_BYTES: usize = if cfg!(test) { 16 * 3 * 8 * 8 } else { 8 << 20 };
 
 /// Size and images of a job's windows.
 #[derive(Clone, Copy)]
-pub(super) struct Windows {
+pub(crate) struct Windows {
     /// Pixels of a side.
     size: usize,
     /// Images of a window.
@@ -80,7 +81,7 @@ impl Orders {
 }
 
 /// What steps and evaluations read.
-pub(super) enum Feed {
+pub(crate) enum Feed {
     /// Sets of the trainer.
     Resident,
     /// Windows, one after the other, in the place of its one set.
@@ -125,6 +126,31 @@ impl Feed {
         };
         let wanted = (first..epochs).map_while(epoch).flatten();
         let wanted = wanted.chain(std::iter::once(Wanted { images: test, seen: Seen::Test }));
+        Self::streamed(data, (windows, an_epoch), wanted)
+    }
+
+    /// The feed of evaluations of these images, one after the other, each by the set that it is of.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(crate) fn of_evaluations(
+        job: &TrainingJob,
+        data: &Dataset,
+        images: Vec<(usize, Vec<u32>)>,
+    ) -> Result<Self, Error> {
+        if data.streamed.is_none() {
+            return Ok(Self::Resident);
+        }
+        let seen = |set| if set == TRAIN { Seen::Train } else { Seen::Test };
+        let wanted = images.into_iter().map(move |(set, images)| Wanted { images, seen: seen(set) });
+        Self::streamed(data, (Windows::new(&job.budget, data), 0), wanted)
+    }
+
+    fn streamed(
+        data: &Dataset,
+        (windows, an_epoch): (Windows, u32),
+        wanted: impl Iterator<Item = Wanted> + Send + 'static,
+    ) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let loader = Loader::new(data, (windows.size, windows.images), threads, wanted)?;
         Ok(Self::Streamed { loader, windows, an_epoch, classes: data.classes.len() })
@@ -139,17 +165,17 @@ impl Feed {
         trainer: &mut Trainer,
         order: &[u32],
         epoch: u32,
-        (rate, drop_path): (f32, f32),
+        (batches, rates): (Batches, Rates),
         monitor: &dyn Monitor,
     ) -> Result<EpochMetrics, Error> {
         let Self::Streamed { loader, windows, an_epoch, classes } = self else {
-            return Ok(trainer.train_epoch(TRAIN, order, epoch, rate, drop_path, monitor)?);
+            return batches.train(trainer, order, epoch, rates, monitor);
         };
         let mut metrics = EpochMetrics { losses: Vec::new(), correct: 0 };
         for window in 0..windows.of(order.len()) as u32 {
             let images = next(loader, trainer, *windows, *classes)?;
             let number = epoch.saturating_mul(*an_epoch) + window;
-            let part = trainer.train_epoch(TRAIN, &images, number, rate, drop_path, monitor)?;
+            let part = batches.train(trainer, &images, number, rates, monitor)?;
             metrics.losses.extend(part.losses);
             metrics.correct += part.correct;
         }
@@ -160,7 +186,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Trainer::evaluate`], and when an image cannot be read.
-    pub(super) fn evaluate(
+    pub(crate) fn evaluate(
         &mut self,
         trainer: &mut Trainer,
         (set, order): (usize, &[u32]),

@@ -2,6 +2,7 @@
 
 use kernels::{Graph, GroupSettings, ImageSet, NormInit, Preprocess, Shape, TrainerSettings};
 
+use super::accumulate::{Batches, EXTRA_VECTORS};
 use super::feed::Windows;
 use super::{TrainingJob, all};
 use crate::data::{Dataset, Split, holdout};
@@ -26,6 +27,10 @@ impl TrainerInputs {
         let classes = data.classes.len();
         let graph = network::build_architecture(&job.architecture, budget, recipe, data.channels, classes)?;
         let mut settings = settings(budget, recipe, data, job.seed);
+        let batches = Batches::new(budget, recipe)?;
+        if batches.are_cut() {
+            (settings.batch_size, settings.extra_vectors) = (batches.part(), EXTRA_VECTORS);
+        }
         if data.streamed.is_some() {
             // Images come augmented, but for what is cut out.
             settings.preprocess.augment = false;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kernels::{Device, MemoryPlan, Trainer};
 use serde::{Deserialize, Serialize};
 
+use super::accumulate::{Batches, Rates};
 use super::feed::{Feed, Orders};
 use super::inputs::{TEST, TrainerInputs, learnt_and_scored};
 use super::{Adapter, EpochResult, FinishedTraining, Observer, TrainingJob, TrainingResult, all};
@@ -204,17 +205,20 @@ impl<'a> TrainingLoop<'a> {
         let losses = self.epochs.done.iter().flat_map(|epoch| &epoch.losses).copied().collect();
         let mut curve = LearningCurve { losses, diverged_at: None };
         let scored = std::mem::take(&mut self.scored.1);
+        let batches = Batches::new(&self.job.budget, &self.job.recipe)?;
         for epoch in self.epochs.done.len() as u32..epochs {
             let order = self.orders.of(epoch);
             if order.is_empty() {
                 break;
             }
-            let rate = self.job.recipe.rate.at(learning_rate, epoch, epochs) as f32;
-            let drop_path = drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32;
+            let rates = Rates {
+                learning_rate: self.job.recipe.rate.at(learning_rate, epoch, epochs) as f32,
+                drop_path: drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32,
+            };
             let monitor = Adapter { observer: self.epochs.observer, counts: true };
             let started = Instant::now();
             let (feed, trainer) = (&mut self.feed, &mut self.trainer);
-            let metrics = match feed.train_epoch(trainer, &order, epoch, (rate, drop_path), &monitor) {
+            let metrics = match feed.train_epoch(trainer, &order, epoch, (batches, rates), &monitor) {
                 Err(Error::Network(kernels::Error::NonFinite { step, .. })) => {
                     curve.diverged_at = Some(step);
                     break;

@@ -50,6 +50,7 @@ fn what_is_new_has_keys_of_its_own() {
         with(Recipe { skeleton: Skeleton::ImageNet, ..Recipe::default() }),
         rate(0.97),
         rate(0.96),
+        with(Recipe { accumulate: 2, ..Recipe::default() }),
     ];
     let keys: std::collections::BTreeSet<String> = others.iter().map(key).collect();
     assert_eq!(keys.len(), others.len());

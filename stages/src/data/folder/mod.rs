@@ -22,7 +22,7 @@ use crate::Error;
 
 pub use self::check::FolderCheck;
 pub(super) use self::files::is_here;
-pub use self::streamed::{Augmentation, Seen, Streamed};
+pub use self::streamed::{Augmentation, Seen, Streamed, evaluation_side};
 
 /// Mean and standard deviation of ImageNet's training images, as DARTS, torchvision and most others normalise pictures.
 const NORMALISATION: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);

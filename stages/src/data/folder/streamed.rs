@@ -15,6 +15,11 @@ use crate::data::{Dataset, Images, hash_labels};
 /// Evaluation images are resized so that the shorter side is 256/224 of what the network reads, and the middle is taken.
 const EVALUATED: (usize, usize) = (256, 224);
 
+/// The shorter side of an evaluation image before the `size` pixels in the middle of both sides are taken.
+pub fn evaluation_side(size: usize) -> usize {
+    (size * EVALUATED.0).div_ceil(EVALUATED.1).max(size)
+}
+
 /// How training images of a streamed set are augmented; part of the keys of its trainings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Augmentation {
@@ -85,9 +90,7 @@ impl Streamed {
             Seen::Augmented { seed, epoch } => {
                 View::draw(seed, epoch, image, (picture.height, picture.width)).of(&picture, size)
             }
-            Seen::Train | Seen::Test => {
-                picture.centre((size * EVALUATED.0).div_ceil(EVALUATED.1).max(size), size)
-            }
+            Seen::Train | Seen::Test => picture.centre(evaluation_side(size), size),
         });
         let remedy = "remove or replace it, or skip what cannot be decoded (data.unreadable = \"skip\")";
         made.map(|seen| seen.write_planes(planes)).map_err(|problem| error(problem, remedy))
