@@ -218,3 +218,48 @@ fn exports_that_make_no_sense_are_refused_and_leave_nothing() {
     assert!(ran.stderr.contains("cannot write out/weights.safetensors"), "{}", ran.stderr);
     assert!(!sandbox.path("out").exists());
 }
+
+#[test]
+fn networks_of_any_space_and_by_name_leave_the_program_too() {
+    let sandbox = Sandbox::new();
+    let images = ["--set", "data.train_images=64", "--set", "data.test_images=20"];
+    sandbox.write(
+        "recipe.toml",
+        "base = \"imagenet-mobile\"\n[budget]\nepochs = 1\nimage_size = 32\nbatch_size = 32\nlayers = 3\nchannels = 4\n\
+         mult_adds_max = 0\n[train]\naccumulate = 2\n",
+    );
+    for (architecture, expected, edges) in [
+        (
+            "AMOEBANET_B",
+            &["cells.svg", "genotype.txt", "network.onnx", "network.py", "weights.safetensors"][..],
+            20,
+        ),
+        ("MobileNetV2", &["network.onnx", "network.py", "weights.safetensors"], 0),
+    ] {
+        let which = ["--architecture", architecture, "--recipe", "recipe.toml"];
+        let command = |name: &str, more: &[&str]| {
+            sandbox.program(&[&[name], &which[..], &images, more].concat()).succeeded()
+        };
+        let said = command("train", &["--device", "cpu", "--save", architecture, "--json"]).json();
+        let evaluated = command("evaluate", &["--device", "cpu", "--weights", architecture, "--json"]).json();
+        assert_eq!(evaluated["test"]["accuracy"], said["accuracy"], "{architecture}");
+        let out = format!("{architecture}-out");
+        command("export", &["--weights", architecture, "--out", &out]);
+        let exported = files(&sandbox, &out);
+        assert_eq!(exported.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+        if let Some(picture) = exported.get("cells.svg") {
+            let picture = String::from_utf8_lossy(picture);
+            assert_eq!(picture.matches("class=\"operation ").count(), edges, "{picture}");
+        }
+        let module = String::from_utf8_lossy(&exported["network.py"]);
+        assert!(
+            module.contains("\n    logits = F.linear(") && module.contains("\nIMAGE_SIZE = 32\n"),
+            "{module}"
+        );
+    }
+    let picture =
+        ["export", "--architecture", "MobileNetV2", "--budget", BUDGET, "--out", "out", "--format", "svg"];
+    refused(&sandbox, &picture, &["--format svg", "not made of cells"]);
+    let cut = ["train", "--genotype", &plain(), "--budget", BUDGET, "--accumulate", "3"];
+    refused(&sandbox, &cut, &["cannot be cut into 3 equal parts", "give a divisor"]);
+}

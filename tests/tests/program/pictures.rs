@@ -7,7 +7,7 @@ use std::thread;
 
 use stages::data::{Dataset, Images, Limits, Source};
 
-use crate::inputs::{plain, train};
+use crate::inputs::{BUDGET, plain, train};
 use crate::nonsense::{idx, refused};
 use crate::sandbox::Sandbox;
 
@@ -44,6 +44,15 @@ fn pictures_are_trained_on_in_memory_and_streamed() {
     let explained = sandbox.program(&["explain", again["key"].as_str().unwrap()]).succeeded().stdout;
     assert!(explained.contains("augmentation_version  1\n"), "{explained}");
     assert!(explained.contains("--data stream:DIR") && !explained.contains("train.augm"), "{explained}");
+
+    // Its weights are worth on streamed pictures what the training said.
+    let save = ["--data", "stream:moved", "--save", "w.safetensors"];
+    let saved = sandbox.program(&train(&genotype, &save)).succeeded().json();
+    let evaluate = ["evaluate", "--weights", "w.safetensors", "--genotype", &genotype, "--budget", BUDGET];
+    let evaluate = [&evaluate[..], &["--data", "stream:moved", "--device", "cpu", "--json"]].concat();
+    let evaluated = sandbox.program(&evaluate).succeeded().json();
+    assert_eq!((&evaluated["test"]["accuracy"], &saved["key"]), (&saved["accuracy"], &first["key"]));
+    assert_eq!(evaluated["test"]["images"], saved["data"]["test_images"]);
 
     let memory = sandbox.program(&train(&genotype, &["--data", "moved"])).succeeded().json();
     assert_eq!((&memory["cached"], &memory["data"]["name"]), (&false.into(), &"folder-64x64-80".into()));
