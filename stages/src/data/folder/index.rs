@@ -15,8 +15,9 @@ use super::files::File;
 
 /// The hash domain of the bytes of a file.
 const FILE_DOMAIN: &str = "nas-pipeline image file 1";
-/// That of what is remembered, with its version, and that of the names of such files.
-const INDEX_DOMAIN: &str = "nas-pipeline image index 1";
+/// That of what is remembered, with its version, and that of the names of such files. The version is raised when other
+/// files are found to be usable than before.
+const INDEX_DOMAIN: &str = "nas-pipeline image index 2";
 const PLACE_DOMAIN: &str = "nas-pipeline image index place 1";
 /// A file that changed so shortly before it was read may change once more within the same tick of the file system's clock,
 /// so it is read again the next time.
