@@ -291,7 +291,11 @@ impl Train {
             return Err(Error::Flag { flag: "--resume", value: String::new(), problem });
         }
         let losses = losses_key(key.digest())?;
-        let finished = self.train(job, data, (size, begun), &Kept { store, key: &key, interval }, &stop)?;
+        let kept = Kept { store, key: &key, interval };
+        let mut finished = self.train(job, data, (size, begun), &kept, &stop)?;
+        if finished.trained.result.divergence().is_some() {
+            finished.last_checkpoint = kept.keep_last();
+        }
         store.put(&job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?)?;
         // One that cannot be removed now is in nobody's way: the result is found first.
         let _ = store.forget_checkpoint(&key);
@@ -372,7 +376,8 @@ impl Train {
         match trained {
             Ok(TrainedWithOptions { trained, losses, waited, unwritten }) => {
                 let first_step = observer.first_step.get().copied();
-                Ok(TrainReport { trained, loss: losses, origin: None, first_step, waited, unwritten })
+                let (loss, origin, last_checkpoint) = (losses, None, None);
+                Ok(TrainReport { trained, loss, origin, first_step, waited, unwritten, last_checkpoint })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -415,7 +420,10 @@ fn remembered_report(record: &Record, store: &Store) -> Result<Option<TrainRepor
     let loss = losses.and_then(|record| record.value().ok()).unwrap_or_default();
     let trained = remembered_training(record, result);
     let origin = Some(Origin::of(record));
-    Ok(Some(TrainReport { trained, loss, origin, first_step: None, waited: None, unwritten: None }))
+    let diverged = trained.result.divergence();
+    let last_checkpoint = diverged.and_then(|_| store.last_checkpoint_kept(&record.key));
+    let (first_step, waited, unwritten) = (None, None, None);
+    Ok(Some(TrainReport { trained, loss, origin, first_step, waited, unwritten, last_checkpoint }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.
