@@ -296,10 +296,19 @@ impl Train {
         if finished.trained.result.divergence().is_some() {
             finished.last_checkpoint = kept.keep_last();
         }
-        store.put(&job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?)?;
+        let record = job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?;
+        if let Err(error) = store.put(&record) {
+            // It is told all the same, and its checkpoint is left for the next command to go on from.
+            output::message("warning: this training is not in the cache; make room, and train it once more");
+            finished.unwritten.get_or_insert(error.into());
+            return Ok(finished);
+        }
         // One that cannot be removed now is in nobody's way: the result is found first.
         let _ = store.forget_checkpoint(&key);
-        store.put(&Record::of(losses, &finished.loss)?)?;
+        if let Err(error) = store.put(&Record::of(losses, &finished.loss)?) {
+            // The training is kept, and whole without them.
+            output::message(&format!("warning: the loss of each step is not kept: {error}"));
+        }
         Ok(finished)
     }
 
