@@ -114,7 +114,7 @@ fn one_training_says_where_it_diverged_and_what_it_had_reached() {
 #[test]
 fn the_last_checkpoint_of_a_training_that_diverges_is_named_and_stays() {
     let sandbox = Sandbox::new();
-    // A weight decay with which every step makes all weights two hundredths larger: the loss is a number for some epochs.
+    // With this weight decay every step makes all weights two hundredths larger: the loss is a number for some epochs.
     let recipe = "cifar10-full,epochs=20,layers=3,channels=2,image_size=8,batch_size=512,cutout=0,float_bits=16,\
                   momentum=0,learning_rate=0.1,weight_decay=20.2,rate=exponential,rate_factor=1";
     let train = |more: &[&str]| {
