@@ -1,8 +1,10 @@
 //! Checkpoints: how far a long computation has come whose result is not stored yet.
 //!
-//! A checkpoint is a file under the name of the result's key, written whole or not at all. The newest two are kept: where the
-//! newest is damaged, or was not finished, the one before is there. Both are removed when the result is stored. A hash
-//! stands before their bytes: what was damaged is as good as not there. A checkpoint saves work and proves nothing: where it cannot be written or read, the computation begins anew.
+//! A checkpoint is a file under the name of the result's key, written whole or not at all. The newest two are kept:
+//! where the newest is damaged, or was not finished, the one before is there. Both are removed when the result is
+//! stored. A hash stands before their bytes: what was damaged is as good as not there. A checkpoint saves work and
+//! proves nothing: where it cannot be written or read, the computation begins anew. Of a computation that ended badly
+//! the last one can be kept for people to look at, under a name that nothing here reads or removes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ const FOLDER: &str = "checkpoints";
 
 /// What the name of the newest but one ends with.
 const BEFORE: &str = "before";
+
+/// What the name of one ends with that stays when its computation is done.
+const KEPT: &str = "kept";
 
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -40,6 +45,30 @@ impl Store {
         read(key, &path).or_else(|| read(key, &path.with_extension(BEFORE)))
     }
 
+    /// Gives the newest whole checkpoint of the computation of a key's result a name under which it stays when that is
+    /// done, beside the one that it has: its file, or none where there is no checkpoint.
+    ///
+    /// # Errors
+    /// When the file cannot have another name.
+    pub fn keep_last_checkpoint(&self, key: &Key) -> Result<Option<PathBuf>> {
+        let path = self.checkpoint_path(key);
+        let newest =
+            [path.clone(), path.with_extension(BEFORE)].into_iter().find(|path| read(key, path).is_some());
+        let Some(newest) = newest else { return Ok(None) };
+        let kept = path.with_extension(KEPT);
+        // A second name rather than a copy: there may be no room for one.
+        folder::remove_file(&kept)?;
+        fs::hard_link(&newest, &kept)
+            .or_else(|_| fs::copy(&newest, &kept).map(drop))
+            .map_err(Error::io("write", &kept))?;
+        Ok(Some(kept))
+    }
+
+    /// The file that [`Store::keep_last_checkpoint`] has kept for a key, if it is there.
+    pub fn last_checkpoint_kept(&self, key: &Key) -> Option<PathBuf> {
+        Some(self.checkpoint_path(key).with_extension(KEPT)).filter(|path| path.is_file())
+    }
+
     /// Forgets the checkpoints of the computation of a key's result: it is done.
     ///
     /// # Errors
@@ -60,6 +89,9 @@ impl Store {
     /// When the folder of checkpoints is there and cannot be read, or a file in it cannot be removed.
     pub fn forget_finished_checkpoints(&self, kind: Kind) -> Result<()> {
         for path in folder::files(&self.path().join(FOLDER))? {
+            if path.extension().is_some_and(|ending| ending == KEPT) {
+                continue;
+            }
             // Of one that a kill left unfinished too.
             let name = path.file_stem().and_then(|name| name.to_str());
             let Some(digest) = name.and_then(|name| name.parse().ok()) else { continue };
@@ -150,6 +182,33 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(left, [store.checkpoint_path(&key(2))]);
+    }
+
+    #[test]
+    fn the_last_whole_one_of_a_computation_that_ended_badly_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.keep_last_checkpoint(&key(1)).unwrap(), None);
+        for bytes in [&b"one epoch"[..], b"two epochs"] {
+            store.keep_checkpoint(&key(1), bytes).unwrap();
+        }
+        let kept = store.keep_last_checkpoint(&key(1)).unwrap().unwrap();
+        assert_eq!(read(&key(1), &kept).as_deref(), Some(&b"two epochs"[..]));
+        assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]));
+        store.forget_checkpoint(&key(1)).unwrap();
+        store.put(&Record::of(key(1), &5_u8).unwrap()).unwrap();
+        store.forget_finished_checkpoints(Kind::Training).unwrap();
+        assert_eq!(store.checkpoint(&key(1)), None, "nothing goes on from it");
+        assert_eq!(store.last_checkpoint_kept(&key(1)), Some(kept.clone()));
+        assert_eq!(store.last_checkpoint_kept(&key(2)), None);
+
+        // Where the newest is damaged it is the one before.
+        for bytes in [&b"three epochs"[..], b"four epochs"] {
+            store.keep_checkpoint(&key(1), bytes).unwrap();
+        }
+        fs::write(store.checkpoint_path(&key(1)), b"damaged").unwrap();
+        assert_eq!(store.keep_last_checkpoint(&key(1)).unwrap(), Some(kept.clone()));
+        assert_eq!(read(&key(1), &kept).as_deref(), Some(&b"three epochs"[..]));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use stages::stage::{
 use stages::train::DataId;
 use stages::{Budget, Genotype};
 
-use crate::engine::node::Dag;
+use crate::engine::node::{Dag, NodeIndex};
 use crate::local::size;
 
 /// What all trainings by which something is chosen share.
@@ -89,6 +89,30 @@ fn check_final(config: &Config, template: &JobTemplate, data: &Dataset) -> Resul
     let budget = recipe.budget_for(architecture, data.channels, data.classes.len()).map_err(wrong)?;
     let template = JobTemplate { recipe: recipe.recipe.clone(), ..template.clone() };
     size(&template.job(architecture.clone(), &budget), data).map(|_| ()).map_err(wrong)
+}
+
+/// Finds out, before anything is trained, whether what the targets are computed from can read the images as they are:
+/// supernets cannot, where these are streamed.
+///
+/// # Errors
+/// The first node that trains a supernet, and what to set instead.
+pub(crate) fn check_targets(dag: &Dag, targets: &[NodeIndex], data: &Dataset) -> Result<(), stages::Error> {
+    if data.streamed.is_none() {
+        return Ok(());
+    }
+    let mut nodes = dag.cone(targets).into_iter().map(|index| &dag.nodes()[index]);
+    let Some(node) = nodes.find(|node| node.stage.trains_supernets()) else { return Ok(()) };
+    let other = match node.name.split_once('@') {
+        None if node.stage.name() == "search" => "another search.strategy",
+        Some(_) if node.stage.name() == "search" => "other compare.strategies",
+        _ => "another --target",
+    };
+    let problem = format!(
+        "{} trains a supernet, which needs its images in memory, and those of {} are streamed; read them into memory \
+         (data.set = \"folder\", with data.resolution), or choose {other}",
+        node.name, data.name
+    );
+    Err(stages::Error::Config { place: "data.set".to_owned(), problem })
 }
 
 /// Builds the whole graph, which judges budgets by the architectures `given`, where there are any, and else by random ones.

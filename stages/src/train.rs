@@ -57,6 +57,16 @@ impl DataId {
             None => fields,
         })
     }
+
+    /// Adds all of it to a stage's parameters.
+    pub(crate) fn add_to(&self, fields: &mut Fields) -> Result<(), Error> {
+        fields.insert("data.name", self.name.as_str())?;
+        fields.insert("data.digest", self.digest)?;
+        for (name, value) in self.fields()?.iter() {
+            fields.insert(&format!("data.{name}"), value.clone())?;
+        }
+        Ok(())
+    }
 }
 
 /// All that a training's result depends on.

@@ -4,17 +4,48 @@ use cache::{FieldValue, Fields, Key};
 use stages::architecture::CellSpace;
 use stages::config::RECIPES;
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::recipe::{FinalRecipe, Recipe};
+use stages::recipe::{FinalRecipe, Recipe, Scoring};
+use stages::train::{DataId, TrainingJob};
 use stages::{Architecture, Budget};
 
 use super::selection::{Loaded, Settings};
 use crate::nas::template;
 
+/// The job of a network's training on images that are known. None for a key of something else, of other images, or of
+/// another version of this program.
+pub(super) fn job(key: &Key, data: &DataId) -> Option<TrainingJob> {
+    let job = described(key, data)?;
+    (job.key().ok()?.digest() == key.digest()).then_some(job)
+}
+
+/// The job that all fields of a key describe but those of its images and its version.
+fn described(key: &Key, data: &DataId) -> Option<TrainingJob> {
+    let fields = key.fields();
+    let Some(FieldValue::Uint(seed)) = fields.get("seed") else { return None };
+    let (architecture, budget) = asked(key)?;
+    let recipe = FinalRecipe::read(&recipe(fields)?).ok()?.recipe;
+    let scoring = match (fields.get("scoring")?, fields.get("holdout_fraction"), fields.get("split_seed")) {
+        (FieldValue::Text(name), None, None) if name == "published" => Scoring::Published,
+        (FieldValue::Text(name), Some(FieldValue::Float(fraction)), Some(FieldValue::Uint(seed)))
+            if name == "holdout" =>
+        {
+            Scoring::Holdout { fraction: *fraction, seed: *seed }
+        }
+        _ => return None,
+    };
+    Some(TrainingJob { architecture, budget, seed: *seed, data: data.clone(), scoring, recipe })
+}
+
 /// `pipeline train …`, which meets the training in its key: under the settings that were loaded, with what differs from
 /// them. None for a training of another version, which this program cannot train.
 pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option<String> {
     let fields = key.fields();
-    let (architecture, budget) = asked(key)?;
+    let described = described(key, &DataId::of(&loaded.data))?;
+    let of_images = ["data", "augmentation", "augmentation_version"];
+    if described.key().ok()?.fields().diff(fields).iter().any(|change| !of_images.contains(&&*change.name)) {
+        return None;
+    }
+    let TrainingJob { architecture, budget, .. } = described;
     let flags: &[&str] = match &architecture {
         Architecture::Darts(_) => &["--genotype"],
         // Written with the operations' own names.
@@ -36,7 +67,6 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
     let is_streamed = fields.get("augmentation").is_some();
     for change in job.key().ok()?.fields().diff(fields) {
         match (change.name.as_str(), change.new) {
-            ("version", _) => return None,
             ("data", _) => {
                 let place = if is_streamed { "stream:DIR" } else { "SET|DIR" };
                 words.extend(["--data".to_owned(), place.to_owned()]);
@@ -45,6 +75,8 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
             ("seed", Some(value)) => words.extend(["--seed".to_owned(), value.to_string()]),
             // Augmentation goes with the set.
             ("augmentation" | "augmentation_version", _) | (_, None) => {}
+            // The budget says it. It differs where the settings cut nothing out, for they do not augment.
+            (name, _) if HYPERPARAMETERS.iter().any(|row| row.name == name) => {}
             (name, Some(value)) => {
                 words.extend(["--set".to_owned(), format!("train.{name}={}", plain(&value))]);
             }
@@ -54,7 +86,7 @@ pub(super) fn command(key: &Key, loaded: &Loaded, settings: &Settings) -> Option
 }
 
 /// Architecture and budget that a network's training was asked for with; none where the key is of something else.
-pub(super) fn asked(key: &Key) -> Option<(Architecture, Budget)> {
+fn asked(key: &Key) -> Option<(Architecture, Budget)> {
     let fields = key.fields();
     let architecture = match (fields.get("genotype"), fields.get("architecture")) {
         (Some(FieldValue::Text(genotype)), _) => Architecture::Darts(genotype.parse().ok()?),

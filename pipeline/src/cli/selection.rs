@@ -132,6 +132,7 @@ impl Selection {
     pub(super) fn load(&self, global: &Global) -> Result<(Loaded, Vec<NodeIndex>), Error> {
         let loaded = self.settings.load(global)?;
         let targets = loaded.dag.find(&self.target)?;
+        nas::check_targets(&loaded.dag, &targets, &loaded.data).map_err(Error::Input)?;
         Ok((loaded, targets))
     }
 }

@@ -227,11 +227,24 @@ impl Train {
             return Err(Error::Flag { flag: "--resume", value: String::new(), problem });
         }
         let losses = losses_key(key.digest())?;
-        let finished = self.train(job, data, (size, begun), &Kept { store, key: &key, interval }, &stop)?;
-        store.put(&job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?)?;
+        let kept = Kept { store, key: &key, interval };
+        let mut finished = self.train(job, data, (size, begun), &kept, &stop)?;
+        if finished.trained.result.divergence().is_some() {
+            finished.last_checkpoint = kept.keep_last();
+        }
+        let record = job_record(key.clone(), &finished.trained.clone().map(JobResult::Network))?;
+        if let Err(error) = store.put(&record) {
+            // It is told all the same, and its checkpoint is left for the next command to go on from.
+            output::message("warning: this training is not in the cache; make room, and train it once more");
+            finished.unwritten.get_or_insert(error.into());
+            return Ok(finished);
+        }
         // One that cannot be removed now is in nobody's way: the result is found first.
         let _ = store.forget_checkpoint(&key);
-        store.put(&Record::of(losses, &finished.loss)?)?;
+        if let Err(error) = store.put(&Record::of(losses, &finished.loss)?) {
+            // The training is kept, and whole without them.
+            output::message(&format!("warning: the loss of each step is not kept: {error}"));
+        }
         Ok(finished)
     }
 
@@ -308,7 +321,8 @@ impl Train {
         match trained {
             Ok(TrainedWithOptions { trained, losses, waited, unwritten }) => {
                 let first_step = observer.first_step.get().copied();
-                Ok(TrainReport { trained, loss: losses, origin: None, first_step, waited, unwritten })
+                let (loss, origin, last_checkpoint) = (losses, None, None);
+                Ok(TrainReport { trained, loss, origin, first_step, waited, unwritten, last_checkpoint })
             }
             Err(_) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(error) => Err(Error::Stage(error)),
@@ -351,7 +365,10 @@ fn remembered_report(record: &Record, store: &Store) -> Result<Option<TrainRepor
     let loss = losses.and_then(|record| record.value().ok()).unwrap_or_default();
     let trained = remembered_training(record, result);
     let origin = Some(Origin::of(record));
-    Ok(Some(TrainReport { trained, loss, origin, first_step: None, waited: None, unwritten: None }))
+    let diverged = trained.result.divergence();
+    let last_checkpoint = diverged.and_then(|_| store.last_checkpoint_kept(&record.key));
+    let (first_step, waited, unwritten) = (None, None, None);
+    Ok(Some(TrainReport { trained, loss, origin, first_step, waited, unwritten, last_checkpoint }))
 }
 
 /// The losses of single steps lie beside a training's record, which stays small for the many that never need them.

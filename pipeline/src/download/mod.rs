@@ -39,6 +39,8 @@ pub(crate) struct Wanted<'a> {
 enum Cut {
     /// Another one may go on.
     Again(String),
+    /// The rest of the file was asked for and not given; another one begins anew.
+    Anew(String),
     /// Another one would end as this one.
     Final(String),
 }
@@ -63,23 +65,36 @@ impl Wanted<'_> {
             .build()
             .into();
         let (mut tries, mut pause) = (0, self.pause);
+        // How far this call has come, and why it could not go on from there.
+        let (mut farthest, mut unranged) = (0, None);
         loop {
             let before = length(&part);
-            match self.go_on(&agent, &part, before, tell) {
+            let problem = match self.go_on(&agent, &part, before, tell) {
                 Ok(()) => break,
                 Err(Cut::Final(problem)) => return Err(self.error(problem)),
-                Err(Cut::Again(problem)) => {
-                    if length(&part) > before {
-                        (tries, pause) = (0, self.pause);
+                Err(Cut::Again(problem)) => problem,
+                Err(Cut::Anew(problem)) => {
+                    // What an earlier call has left may be of another file: then this one can be got all the same.
+                    if farthest > 0 {
+                        unranged = Some(problem.clone());
                     }
-                    tries += 1;
-                    if tries >= TRIES {
-                        return Err(self.error(problem));
-                    }
-                    sleep(pause);
-                    pause *= 2;
+                    problem
                 }
+            };
+            // To get again what was thrown away is no progress: with a server that cuts, and gives no parts, it would
+            // go on for ever.
+            let have = length(&part);
+            if have > before && have > farthest {
+                (tries, pause, farthest) = (0, self.pause, have);
             }
+            tries += 1;
+            if tries >= TRIES {
+                return Err(
+                    unranged.map_or_else(|| self.error(problem), |why| self.cannot_go_on(farthest, &why))
+                );
+            }
+            sleep(pause);
+            pause *= 2;
         }
         if let Err(error) = self.check(&part) {
             // What is wrong is not gone on with.
@@ -121,7 +136,9 @@ impl Wanted<'_> {
             // What is here is longer than the file there, or cannot be gone on with.
             206 | 416 => {
                 let _ = fs::remove_file(part);
-                return Err(Cut::Again("it gave another part of the file".to_owned()));
+                return Err(Cut::Anew(format!(
+                    "asked for what is behind {have} bytes it answered with status {status}"
+                )));
             }
             500..=599 | 408 | 429 => return Err(Cut::Again(format!("it answered with status {status}"))),
             _ => return Err(Cut::Final(format!("it answered with status {status}"))),
@@ -129,10 +146,16 @@ impl Wanted<'_> {
         let mut file = file.map_err(|source| Cut::Final(unwritten_text(part, &source)))?;
         let mut body = answer.into_body();
         let whole = body.content_length().map(|rest| begin + rest);
+        let cut = |problem: String| match begin {
+            0 if have > 0 => {
+                Cut::Anew(format!("asked for what is behind {have} bytes it gave all; {problem}"))
+            }
+            _ => Cut::Again(problem),
+        };
         let mut reader = body.as_reader();
         let (mut done, mut chunk) = (begin, vec![0; CHUNK_BYTES]);
         loop {
-            let read = reader.read(&mut chunk).map_err(|error| Cut::Again(format!("it was cut: {error}")))?;
+            let read = reader.read(&mut chunk).map_err(|error| cut(format!("it was cut: {error}")))?;
             if read == 0 {
                 break;
             }
@@ -141,7 +164,7 @@ impl Wanted<'_> {
             tell(done, whole);
         }
         match whole {
-            Some(whole) if done < whole => Err(Cut::Again(format!("it was cut at {done} of {whole} bytes"))),
+            Some(whole) if done < whole => Err(cut(format!("it was cut at {done} of {whole} bytes"))),
             _ => file.sync_all().map_err(|source| Cut::Final(unwritten_text(part, &source))),
         }
     }
@@ -159,6 +182,19 @@ impl Wanted<'_> {
         };
         let problem = format!("is another file: SHA-256 {found}, published {}", self.sha256);
         Err(Error::Download { what, problem, remedy: remedy.to_owned() })
+    }
+
+    /// The server cuts the file, and does not give the rest of it.
+    fn cannot_go_on(&self, farthest: u64, why: &str) -> Error {
+        let problem = format!(
+            "it was cut {TRIES} times without coming farther than {farthest} bytes, and its server gives no parts of \
+             it, so that each try begins anew ({why})"
+        );
+        let to = stages::echo::shown(self.to.display());
+        let remedy = format!(
+            "get it from elsewhere (--from), or get the file by other means, put it at {to}, and give the same command"
+        );
+        Error::Download { what: self.url.to_owned(), problem, remedy }
     }
 
     fn error(&self, problem: String) -> Error {

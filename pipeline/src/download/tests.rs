@@ -16,6 +16,8 @@ enum Gives {
     Rest,
     /// The whole file, whatever was asked for.
     Whole,
+    /// So many bytes of the whole file, whatever was asked for, and closes.
+    Begin(usize),
     Status(&'static str),
 }
 
@@ -54,6 +56,7 @@ fn give(stream: &mut TcpStream, bytes: &[u8], begin: usize, gives: Gives) {
         Gives::Cut(count) => (begin, count),
         Gives::Rest => (begin, bytes.len() - begin),
         Gives::Whole => (0, bytes.len()),
+        Gives::Begin(count) => (0, count),
         Gives::Status(status) => {
             let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             return stream.write_all(answer.as_bytes()).unwrap();
@@ -125,6 +128,46 @@ fn servers_that_know_no_parts_or_have_another_file_are_begun_with_anew() {
     fs::remove_file(&to).unwrap();
     fs::write(&part, vec![1; 400_000]).unwrap();
     get(file(), vec![Gives::Status("416 Range Not Satisfiable"), Gives::Rest], &to).0.unwrap();
+    assert_eq!(fs::read(&to).unwrap(), file());
+}
+
+#[test]
+fn a_server_that_cuts_and_gives_no_parts_is_given_up() {
+    const REFUSED: Gives = Gives::Status("416 Range Not Satisfiable");
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("set.bin");
+    // Each try behind one that begins anew comes as far as the first, and no farther.
+    for (answers, begins, why) in [
+        (
+            vec![Gives::Cut(100_000), REFUSED, Gives::Cut(100_000), REFUSED],
+            [0, 100_000, 0, 100_000],
+            "status 416",
+        ),
+        (
+            vec![Gives::Cut(100_000), Gives::Begin(90_000), Gives::Begin(100_000), Gives::Begin(95_000)],
+            [0, 100_000, 90_000, 100_000],
+            "it gave all",
+        ),
+    ] {
+        let (got, asked, _) = get(file(), answers, &to);
+        let error = got.unwrap_err();
+        assert_eq!(asked, begins);
+        for part in ["without coming farther than 100000 bytes", "gives no parts of it", why, "(--from)"] {
+            assert!(error.contains(part), "{error}\nshould say: {part}");
+        }
+        let _ = fs::remove_file(dir.path().join("set.bin.part"));
+    }
+    // While it comes farther it is gone on with.
+    let answers = vec![
+        Gives::Cut(100_000),
+        REFUSED,
+        Gives::Cut(150_000),
+        REFUSED,
+        Gives::Cut(200_000),
+        REFUSED,
+        Gives::Rest,
+    ];
+    get(file(), answers, &to).0.unwrap();
     assert_eq!(fs::read(&to).unwrap(), file());
 }
 

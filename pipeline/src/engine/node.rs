@@ -65,6 +65,7 @@ pub(crate) trait AnyStage: Send + Sync {
     fn version(&self) -> u32;
     fn parameters(&self) -> Result<Fields, stages::Error>;
     fn trainings_at_most(&self) -> u64;
+    fn trains_supernets(&self) -> bool;
     /// Computes the output's bytes.
     fn compute(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Vec<u8>, StageError>;
     fn asks_at_once(&self) -> bool;
@@ -88,6 +89,10 @@ impl<S: Show> AnyStage for S {
 
     fn trainings_at_most(&self) -> u64 {
         Stage::trainings_at_most(self)
+    }
+
+    fn trains_supernets(&self) -> bool {
+        Stage::trains_supernets(self)
     }
 
     fn compute(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Vec<u8>, StageError> {

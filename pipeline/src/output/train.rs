@@ -1,8 +1,10 @@
 //! What one training gave, for a person and as JSON.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use stages::echo::shown;
 use stages::recipe::Scoring;
 use stages::train::{Divergence, FinishedTraining, TrainingJob};
 
@@ -22,8 +24,10 @@ pub(crate) struct TrainReport {
     pub(crate) first_step: Option<Duration>,
     /// How long steps waited for images, where these were streamed and it was trained now.
     pub(crate) waited: Option<Duration>,
-    /// Why a file that was asked for is not there.
+    /// Why a file that was asked for is not there, or the training not in the cache.
     pub(crate) unwritten: Option<stages::Error>,
+    /// The last checkpoint before it diverged, where there is one.
+    pub(crate) last_checkpoint: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +43,10 @@ struct TrainJson<'a> {
     /// The best accuracy over the epochs on the images that give scores; 0 when the training diverged.
     score: f64,
     diverged_at: Option<u64>,
+    /// The epoch of that step, counted from 1.
+    diverged_in_epoch: Option<u64>,
+    /// The file of the last checkpoint before it diverged, where there is one.
+    last_checkpoint: Option<PathBuf>,
     /// The best accuracy before it diverged, on the images that give scores.
     best_score_before: Option<f64>,
     images_per_second: f64,
@@ -62,9 +70,11 @@ pub(crate) fn print(
     steps: u64,
     json: bool,
 ) -> Result<(), Error> {
-    let TrainReport { trained, loss, origin, first_step, waited, .. } = report;
+    let TrainReport { trained, loss, origin, first_step, waited, last_checkpoint, .. } = report;
     let result = &trained.result;
     let divergence = result.divergence();
+    // The one behind those that ended well; where it diverged on the test images there is none.
+    let epoch = (result.epochs.len() as u64 + 1).min(u64::from(job.budget.epochs));
     if json {
         return super::json(&TrainJson {
             key,
@@ -74,6 +84,8 @@ pub(crate) fn print(
             accuracy: divergence.is_none().then_some(result.test_accuracy),
             score: result.score,
             diverged_at: result.diverged_at,
+            diverged_in_epoch: divergence.map(|_| epoch),
+            last_checkpoint,
             best_score_before: divergence.and_then(|divergence| divergence.best_score),
             images_per_second: trained.images_per_second,
             first_step_seconds: first_step.map(|time| time.as_secs_f64()),
@@ -86,7 +98,11 @@ pub(crate) fn print(
         });
     }
     let accuracy = match divergence {
-        Some(divergence) => diverged(divergence, job.scoring),
+        Some(divergence) => {
+            let place = format!("in epoch {epoch} of {}", job.budget.epochs);
+            diverged(divergence, &place, job.scoring)
+                + &last_checkpoint.as_deref().map_or_else(String::new, of_checkpoint)
+        }
         None => format!(
             "accuracy    {:.2}% of the test images after the last epoch\n  score       {:.2}% of {}",
             result.test_accuracy,
@@ -115,13 +131,16 @@ pub(crate) fn print(
     ))
 }
 
-fn diverged(Divergence { step, best_score }: Divergence, scoring: Scoring) -> String {
-    let before = match best_score {
-        Some(score) => format!(", after {score:.2}% of {}", scored_on(scoring)),
-        None => ", in its first epoch".to_owned(),
-    };
+fn diverged(Divergence { step, best_score }: Divergence, place: &str, scoring: Scoring) -> String {
+    let before =
+        best_score.map_or_else(String::new, |score| format!(", after {score:.2}% of {}", scored_on(scoring)));
     format!(
-        "diverged    the loss stopped being a number at step {step}{before}\n  \
+        "diverged    the loss stopped being a number at step {step}, {place}{before}\n  \
          score       0; a lower learning rate or 32 bits may help"
     )
+}
+
+fn of_checkpoint(file: &Path) -> String {
+    let file = shown(file.display());
+    format!("\n  checkpoint  the last one before that is in {file}, which stays until you remove it")
 }

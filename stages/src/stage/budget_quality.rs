@@ -151,6 +151,10 @@ impl Stage for BudgetQuality {
         2 * self.budgets as u64
     }
 
+    fn trains_supernets(&self) -> bool {
+        true
+    }
+
     fn asks_at_once(&self) -> bool {
         false
     }

@@ -129,14 +129,10 @@ impl Stage for EvaluateFinal {
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()
-            .with("data.name", self.template.data.name.as_str())?
-            .with("data.digest", self.template.data.digest)?
             .with("train.final_seed", self.template.seed)?
             .with("train.seed", self.choosing_seed)?
             .with("final.seeds", self.seeds as u64)?;
-        for (name, value) in self.template.data.fields()?.iter() {
-            fields.insert(&format!("data.{name}"), value.clone())?;
-        }
+        self.template.data.add_to(&mut fields)?;
         if let FinalSource::Given(architecture) = &self.source {
             // As it was written, for the output repeats it.
             fields.insert("final.genotype", architecture.to_string())?;

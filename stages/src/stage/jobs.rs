@@ -104,11 +104,7 @@ impl JobTemplate {
 
     /// Adds everything to a stage's parameters.
     pub(super) fn add_to(&self, fields: &mut cache::Fields) -> Result<(), Error> {
-        fields.insert("data.name", self.data.name.as_str())?;
-        fields.insert("data.digest", self.data.digest)?;
-        for (name, value) in self.data.fields()?.iter() {
-            fields.insert(&format!("data.{name}"), value.clone())?;
-        }
+        self.data.add_to(fields)?;
         fields.insert("train.seed", self.seed)?;
         self.scoring.add_to(fields)?;
         for (name, value) in self.recipe.fields()?.iter() {

@@ -95,6 +95,11 @@ pub trait Stage: Send + Sync {
         0
     }
 
+    /// Whether [`Stage::run`] has supernets trained, which read images that are in memory.
+    fn trains_supernets(&self) -> bool {
+        false
+    }
+
     /// Whether [`Stage::run`] asks for all of its trainings before it hears of any.
     fn asks_at_once(&self) -> bool {
         true

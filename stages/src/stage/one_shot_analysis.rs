@@ -218,6 +218,10 @@ impl Stage for OneShotAnalysis {
         3 * (1 + self.config.epochs.len() as u64 * of_an_epoch)
     }
 
+    fn trains_supernets(&self) -> bool {
+        true
+    }
+
     fn asks_at_once(&self) -> bool {
         false
     }

@@ -207,6 +207,10 @@ impl Stage for Search {
         asked.saturating_add(self.strategy.found_at_most())
     }
 
+    fn trains_supernets(&self) -> bool {
+        matches!(self.strategy, Strategy::Supernet(_))
+    }
+
     fn asks_at_once(&self) -> bool {
         matches!(self.strategy, Strategy::Random)
     }

@@ -112,6 +112,37 @@ fn one_training_says_where_it_diverged_and_what_it_had_reached() {
 }
 
 #[test]
+fn the_last_checkpoint_of_a_training_that_diverges_is_named_and_stays() {
+    let sandbox = Sandbox::new();
+    // With this weight decay every step makes all weights two hundredths larger: the loss is a number for some epochs.
+    let recipe = "cifar10-full,epochs=20,layers=3,channels=2,image_size=8,batch_size=512,cutout=0,float_bits=16,\
+                  momentum=0,learning_rate=0.1,weight_decay=20.2,rate=exponential,rate_factor=1";
+    let train = |more: &[&str]| {
+        let arguments = ["train", "--genotype", "DARTS_V2", "--recipe", recipe, "--device", "cpu"];
+        sandbox.program(&[&arguments[..], &["--checkpoint-minutes=0"], more].concat()).succeeded()
+    };
+    let first = train(&["--json"]).json();
+    let [step, epoch] = ["diverged_at", "diverged_in_epoch"].map(|field| first[field].as_u64().unwrap());
+    // 4,500 images are learnt from; behind the last step of an epoch the images that give scores are looked at.
+    assert!(epoch > 1 && (9 * (epoch - 1)..=9 * epoch).contains(&step), "{first}");
+    let file = first["last_checkpoint"].as_str().unwrap();
+    // Nothing goes on from it, and no run takes it for what is left of a training that is done.
+    sandbox.run(&[]);
+    assert_eq!(sandbox.files("checkpoints"), Vec::<std::path::PathBuf>::new());
+    assert!(std::fs::metadata(file).unwrap().len() > 1000);
+    let again = train(&["--json"]).json();
+    assert_eq!((&again["cached"], &again["last_checkpoint"]), (&true.into(), &first["last_checkpoint"]));
+    let text = train(&[]).stdout;
+    let said = format!("stopped being a number at step {step}, in epoch {epoch} of 20");
+    assert!(text.contains(&said) && text.contains(file), "{text}");
+    // It is there until somebody removes it.
+    std::fs::remove_file(file).unwrap();
+    assert!(train(&["--json"]).json()["last_checkpoint"].is_null());
+    assert!(!train(&[]).stdout.contains("checkpoint"));
+    sandbox.assert_verified();
+}
+
+#[test]
 fn a_whole_run_in_16_bits_trains_in_16_bits_and_repeats() {
     let sandbox = Sandbox::new();
     let arguments = arguments(&["full.float_bits=16", "space.float_bits=[16]"]);

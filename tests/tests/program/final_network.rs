@@ -214,3 +214,25 @@ fn mistakes_are_bad_input_with_their_place() {
     );
     run("final.seeds=0", "must be a whole number from 1");
 }
+
+#[test]
+fn a_training_is_asked_for_again_under_settings_that_augment_otherwise() {
+    let sandbox = Sandbox::new();
+    let key = |more: &[&str]| {
+        let budget = "BPE-1,epochs=1,layers=3,channels=2,image_size=8,cutout=4";
+        let arguments = ["train", "--genotype", "DARTS_V2", "--budget", budget, "--config", "tiny.toml"];
+        let found = sandbox.program(&[&arguments[..], &["--device", "cpu", "--json"], more].concat());
+        found.succeeded().json()["key"].as_str().unwrap().to_owned()
+    };
+    for (key, augments) in [(key(&[]), true), (key(&["--no-augment"]), false)] {
+        for setting in [true, false] {
+            let set = format!("train.augment={setting}");
+            let command = sandbox.assert_asked_again(&key, &["--config", "tiny.toml", "--set", &set]);
+            assert!(command.contains(&format!("--set train.augment={augments}")), "{command}");
+            let count = command.matches("train.augment=").count();
+            assert_eq!(count, 1 + usize::from(setting != augments), "{command}");
+            // It is part of the budget, and no setting of its own.
+            assert!(!command.contains("train.cutout"), "{command}");
+        }
+    }
+}

@@ -199,6 +199,7 @@ fn a_sample_is_trained_once_more() {
     let all = verify("100%").succeeded().stdout;
     let said = format!("{0} of {0} trainings trained once more: {0} the same to the last byte", run.run);
     assert!(all.contains(&said) && all.contains("0 found damaged"), "{all}");
+    assert!(!all.contains("passed over"), "{all}");
     assert!(verify("30").succeeded().stdout.contains(&format!("of {} trainings", run.run)));
     assert_eq!(sandbox.run(&[]).run, 0, "nothing was stored or lost");
     // A result that somebody made up, under its own digest and all.
@@ -213,4 +214,31 @@ fn a_sample_is_trained_once_more() {
     assert!(found.code == Some(1) && found.stderr.contains("1 gave another result"), "{}", found.stderr);
     assert!(found.stdout.contains(&record.key.digest().to_string()), "{}", found.stdout);
     assert_eq!(verify("0").code, Some(2));
+}
+
+#[test]
+fn a_sample_holds_final_networks_and_says_what_cannot_be_trained_once_more() {
+    let sandbox = Sandbox::new();
+    let recipe = "--set=final.recipe=cifar10-full,epochs=1,batch_size=64,layers=3,channels=4,image_size=32,\
+                  skeleton=imagenet,rate=exponential";
+    let finals = ["--target=evaluate-final", "--set=final.genotype=NASNET_A", "--set=final.seeds=2", recipe];
+    let otherwise = ["--target=train@full", "--set=train.augment=false", "--set=train.momentum=0.8"];
+    let budget = "--set=search.budget=BPE-1,epochs=1,layers=3,channels=2,image_size=8";
+    let searched = ["--target=search", "--set=search.strategy=darts", budget];
+    let of_images = [&finals[..], &otherwise, &searched].map(|more| sandbox.run(more).run);
+    let others = sandbox.run(&["--target=train@full", "--set=data.train_images=300"]).run;
+    assert_eq!((of_images[0], of_images[1], others), (2, 3, 3));
+    let verify = ["cache", "verify", "--sample", "100", "--config", "tiny.toml", "--device", "cpu"];
+    let said = sandbox.program(&verify).succeeded().stdout;
+    // One is the supernet's.
+    let networks = of_images.iter().sum::<u64>() - 1;
+    for part in [
+        &*format!(
+            "{networks} of {networks} trainings trained once more: {networks} the same to the last byte"
+        ),
+        "passed over: 3 trainings on other images",
+        "passed over: 1 training of supernets",
+    ] {
+        assert!(said.contains(part), "{said}\nshould say: {part}");
+    }
 }

@@ -10,6 +10,9 @@ mod devices;
 mod diverging;
 mod exporting;
 mod final_network;
+mod full_disk;
+#[path = "../../../cache/tests/common/hostile.rs"]
+mod hostile;
 #[cfg(target_os = "linux")]
 mod hosts;
 mod housekeeping;

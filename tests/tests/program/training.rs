@@ -69,8 +69,18 @@ fn whole_trainings_with_16_bits_are_as_accurate_as_with_32() {
 fn a_training_is_remembered_whatever_the_order_of_its_text() {
     let sandbox = Sandbox::new();
     let first = sandbox.train(&genotype(ONE_ORDER), &[]);
-    let result =
-        ["accuracy", "best_score_before", "diverged_at", "loss", "mult_adds", "parameters", "score", "steps"];
+    let result = [
+        "accuracy",
+        "best_score_before",
+        "diverged_at",
+        "diverged_in_epoch",
+        "last_checkpoint",
+        "loss",
+        "mult_adds",
+        "parameters",
+        "score",
+        "steps",
+    ];
     let beside = [
         "cached",
         "data",

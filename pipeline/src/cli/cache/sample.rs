@@ -5,32 +5,29 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use cache::{Digest, FieldValue, Key, Kind, Store};
+use cache::{Digest, FieldValue, Kind, Store};
 use serde::Serialize;
 use stages::job::{Job, JobResult};
-use stages::recipe::Scoring;
-use stages::stage::JobTemplate;
-use stages::train::{Finished, TrainingResult};
+use stages::train::{DataId, Finished, TrainingResult};
 
 use crate::cli::Global;
 use crate::cli::device::DeviceArgs;
 use crate::cli::interrupt::stop_on_signal;
-use crate::cli::retrain::asked;
+use crate::cli::retrain;
 use crate::cli::selection::Settings;
 use crate::engine::executor::{Events, Executor, Size};
 use crate::engine::progress::Progress;
 use crate::engine::trainings::{DEVICE, lock};
 use crate::error::Error;
 use crate::local::{LocalExecutor, PACK_MIB};
-use crate::nas::template;
 use crate::output::progress::Reporter;
 use crate::output::{self, format};
 
 #[derive(Serialize)]
 struct SampleJson {
-    /// Trainings that the settings would ask for, and others, which were passed over.
+    /// Networks' trainings on the images of the settings.
     trainings: u64,
-    of_other_settings: u64,
+    passed_over: PassedOver,
     trained: u64,
     /// Those with the same bytes.
     same: u64,
@@ -40,6 +37,17 @@ struct SampleJson {
     mean_difference: f64,
     largest_difference: f64,
     failed: u64,
+}
+
+/// Trainings that cannot be trained once more.
+#[derive(Clone, Copy, Default, Serialize)]
+struct PassedOver {
+    /// On other images than the settings'.
+    other_images: u64,
+    /// Of supernets, and evaluations with their weights.
+    supernets: u64,
+    /// What another version of this program trained.
+    other_versions: u64,
 }
 
 /// A training that is trained once more.
@@ -53,7 +61,7 @@ struct Sampled {
 ///
 /// # Errors
 /// When one device gave two results, or a training failed.
-pub(super) fn retrain(
+pub(super) fn train_again(
     global: &Global,
     store: &Store,
     percent: f64,
@@ -61,12 +69,22 @@ pub(super) fn retrain(
     device: &DeviceArgs,
 ) -> Result<(), Error> {
     let loaded = settings.load(global)?;
-    let chosen = template(&loaded.train, &loaded.data);
-    let (mut jobs, mut sampled, mut all, mut others) = (Vec::new(), Vec::new(), 0_u64, 0_u64);
+    let data = DataId::of(&loaded.data);
+    let (mut jobs, mut sampled, mut all, mut others) = (Vec::new(), Vec::new(), 0_u64, PassedOver::default());
     for record in store.iter(Kind::Training)? {
         let record = record?;
-        let Some(job) = job_of(&record.key, &chosen) else {
-            others += 1;
+        let fields = record.key.fields();
+        if fields.get("job").is_some() {
+            others.supernets += 1;
+            continue;
+        }
+        if fields.get("data") != Some(&FieldValue::Digest(data.digest)) {
+            others.other_images += 1;
+            continue;
+        }
+        // Everything but the images is in the key: settings may be others, and recipes those of final networks.
+        let Some(job) = retrain::job(&record.key, &data) else {
+            others.other_versions += 1;
             continue;
         };
         all += 1;
@@ -77,7 +95,7 @@ pub(super) fn retrain(
         {
             let device = record.provenance.get(DEVICE).cloned().unwrap_or_default();
             sampled.push(Sampled { key: *record.key.digest(), device, result });
-            jobs.push(job);
+            jobs.push(Job::Network(job));
         }
     }
     let interval = loaded.checkpoint_interval;
@@ -104,23 +122,11 @@ pub(super) fn retrain(
     if differ + failed > 0 { Err(Error::NotReproduced { differ, failed }) } else { Ok(()) }
 }
 
-/// The job of a network's training with this key, under the settings: with any seed, and scored as they say or as a last training
-/// is.
-fn job_of(key: &Key, chosen: &JobTemplate) -> Option<Job> {
-    let Some(FieldValue::Uint(seed)) = key.fields().get("seed") else { return None };
-    let (architecture, budget) = asked(key)?;
-    [chosen.scoring, Scoring::Published].into_iter().find_map(|scoring| {
-        let template = JobTemplate { scoring, seed: *seed, ..chosen.clone() };
-        let job = template.job(architecture.clone(), &budget);
-        (job.key().ok()?.digest() == key.digest()).then_some(Job::Network(job))
-    })
-}
-
 fn compare(
     sampled: &[Sampled],
     finished: &BTreeMap<usize, (TrainingResult, String)>,
     trainings: u64,
-    of_other_settings: u64,
+    passed_over: PassedOver,
 ) -> SampleJson {
     let mut differ = Vec::new();
     let (mut same, mut sum, mut largest) = (0, 0.0, 0.0_f64);
@@ -138,7 +144,7 @@ fn compare(
     let trained = finished.len() as u64;
     SampleJson {
         trainings,
-        of_other_settings,
+        passed_over,
         trained,
         same,
         differ_on_the_same_device: differ,
@@ -162,12 +168,15 @@ fn text(found: &SampleJson) -> String {
             found.mean_difference, found.largest_difference
         );
     }
-    if found.of_other_settings > 0 {
-        let _ = write!(
-            text,
-            "; {} of other settings or kinds passed over",
-            format::count(found.of_other_settings)
-        );
+    let PassedOver { other_images, supernets, other_versions } = found.passed_over;
+    for (count, why) in [
+        (other_images, "on other images than the settings' (data.set, data.train_images, data.test_images)"),
+        (supernets, "of supernets"),
+        (other_versions, "by another version of this program"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, "\npassed over: {} {why}", format::plural(count, "training"));
+        }
     }
     for key in &found.differ_on_the_same_device {
         let _ = write!(text, "\ndiffers on the same device: training/{key}");

@@ -15,8 +15,8 @@ use crate::output::{self, format};
 
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// Also train this share of the networks' trainings once more, of those that the settings would ask for, and say how far the
-    /// results lie apart
+    /// Also train this share of the networks' trainings once more, of those on the images of the settings, final
+    /// networks among them, and say how far the results lie apart
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     sample: Option<f64>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ impl Verify {
         verify(global, &store)?;
         match self.sample {
             None => Ok(()),
-            Some(percent) => sample::retrain(global, &store, percent, &self.settings, &self.device),
+            Some(percent) => sample::train_again(global, &store, percent, &self.settings, &self.device),
         }
     }
 }

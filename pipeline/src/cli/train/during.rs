@@ -1,5 +1,6 @@
 //! What a training that goes on is in touch with: its checkpoints, and who hears of its progress.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +19,17 @@ pub(super) struct Kept<'a> {
     pub(super) store: &'a Store,
     pub(super) key: &'a Key,
     pub(super) interval: Duration,
+}
+
+impl Kept<'_> {
+    /// Keeps the last checkpoint of a training that diverged for people to look at, who may find there what went wrong;
+    /// its file. The result is as good without it.
+    pub(super) fn keep_last(&self) -> Option<PathBuf> {
+        self.store.keep_last_checkpoint(self.key).unwrap_or_else(|error| {
+            output::message(&format!("warning: the last checkpoint before it diverged is not kept: {error}"));
+            None
+        })
+    }
 }
 
 impl Checkpoints for Kept<'_> {

@@ -15,9 +15,9 @@ pub(in crate::data) const DECODING: u64 = 1;
 const PIXELS_MAX: u64 = 1 << 26;
 /// Bytes that decoding one may take: 8 a pixel with 16 bits and alpha, and as much again for what a format needs.
 const BYTES_MAX: u64 = 16 * PIXELS_MAX;
-/// Marks in a JPEG file: where coded pixels begin, and where it ends.
-const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
-const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+/// Second bytes of markers in a JPEG file, whose first is `0xff`: where coded pixels begin, and where the image ends.
+const START_OF_SCAN: u8 = 0xda;
+const END_OF_IMAGE: u8 = 0xd9;
 
 /// A picture as it should be looked at, in 8-bit RGB.
 pub(in crate::data) struct Picture {
@@ -87,9 +87,43 @@ fn problem(error: &ImageError) -> String {
     }
 }
 
-/// Whether the coded pixels of a JPEG file do not end: its decoder fills up with grey what is missing. Neither mark can stand
-/// among coded pixels; those of a thumbnail come before.
+/// Whether a JPEG file does not come to the end of its image: its decoder fills up with grey what is missing. What lies
+/// behind that end (padding, the film of a motion photo) says nothing, and neither does the end of a thumbnail, which
+/// is in a segment of the header: so the markers are walked through as a decoder does.
 fn is_cut(bytes: &[u8]) -> bool {
-    let last = |mark: [u8; 2]| bytes.windows(2).rposition(|pair| pair == mark);
-    last(END_OF_IMAGE) < last(START_OF_SCAN)
+    // Behind the marker that begins an image.
+    let (mut place, mut is_scan) = (2, false);
+    while let Some(marker) = next_marker(bytes, &mut place) {
+        match marker {
+            END_OF_IMAGE => return false,
+            _ if has_segment(marker) => {
+                let length = bytes
+                    .get(place..place + 2)
+                    .map_or(0, |two| usize::from(two[0]) << 8 | usize::from(two[1]));
+                let end = place + length;
+                // Coded pixels that are damaged can look like a segment that is longer than the file.
+                if !is_scan || end <= bytes.len() {
+                    place = end;
+                }
+                is_scan |= marker == START_OF_SCAN;
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+/// The second byte of the next marker at or behind a place, which then is behind it. Among coded pixels `0xff` is
+/// followed by 0, and any marker may have more of them before it.
+fn next_marker(bytes: &[u8], place: &mut usize) -> Option<u8> {
+    let rest = bytes.get(*place..)?;
+    let found = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff))?;
+    *place += found + 2;
+    Some(rest[found + 1])
+}
+
+/// Whether a marker is followed by a segment, which begins with its own length: tables, what begins a frame or a scan,
+/// notes of programs. Those that begin or end an image or count its restarts stand alone, and reserved ones are damage.
+const fn has_segment(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf | 0xda..=0xef | 0xfe)
 }

@@ -15,8 +15,9 @@ use super::files::File;
 
 /// The hash domain of the bytes of a file.
 const FILE_DOMAIN: &str = "nas-pipeline image file 1";
-/// That of what is remembered, with its version, and that of the names of such files.
-const INDEX_DOMAIN: &str = "nas-pipeline image index 1";
+/// That of what is remembered, with its version, and that of the names of such files. The version is raised when other
+/// files are found to be usable than before.
+const INDEX_DOMAIN: &str = "nas-pipeline image index 2";
 const PLACE_DOMAIN: &str = "nas-pipeline image index place 1";
 /// A file that changed so shortly before it was read may change once more within the same tick of the file system's clock,
 /// so it is read again the next time.
@@ -55,6 +56,13 @@ struct Stamp {
     changed: Duration,
 }
 
+impl Stamp {
+    /// Whether the file would have another stamp if it changed after `now`.
+    fn is_settled(&self, now: Duration) -> bool {
+        self.changed + SETTLED < now
+    }
+}
+
 /// The digest of the bytes of a file.
 pub(super) fn digest_of(bytes: &[u8]) -> Digest {
     Digest::of(FILE_DOMAIN, bytes)
@@ -89,7 +97,7 @@ pub(super) fn facts<'a>(
                 }
             };
             let facts = look(&bytes, depth);
-            let settled = stamp.filter(|stamp| stamp.changed + SETTLED < now);
+            let settled = stamp.filter(|stamp| stamp.is_settled(now));
             let remembered = settled.map(|stamp| Remembered { stamp, depth, facts: facts.clone() });
             (facts, remembered, true)
         })
@@ -147,5 +155,25 @@ fn write(path: &Path, entries: &[(&str, &Remembered)]) {
     if let Some(folder) = path.parent() {
         // What cannot be remembered is read again.
         let _ = fs::create_dir_all(folder).and_then(|()| kernels::file::write(path, &bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_settled_when_its_change_is_two_seconds_past() {
+        let changed = Duration::from_secs(1_000_000);
+        let stamp = Stamp { bytes: 5, changed };
+        let moment = Duration::from_nanos(1);
+        for (now, is_settled) in [
+            (Duration::ZERO, false),
+            (changed, false),
+            (changed + SETTLED, false),
+            (changed + SETTLED + moment, true),
+        ] {
+            assert_eq!(stamp.is_settled(now), is_settled, "{now:?}");
+        }
     }
 }

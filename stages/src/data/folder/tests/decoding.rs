@@ -102,3 +102,53 @@ fn no_flipped_byte_brings_the_decoder_down() {
         }
     }
 }
+
+/// A JPEG file of a picture whose header holds a thumbnail, a whole JPEG file, as cameras write it, and where that
+/// ends.
+fn with_thumbnail(thumbnail: &[u8]) -> (Vec<u8>, usize) {
+    let picture = made("plain.jpg");
+    // Behind what begins the image: an Exif segment, whose length counts itself.
+    let content = [&b"Exif\0\0"[..], thumbnail].concat();
+    let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+    let header = [&picture[..2], &[0xff, 0xe1], &length, &content].concat();
+    let end = header.len();
+    ([&header, &picture[2..]].concat(), end)
+}
+
+#[test]
+fn what_follows_the_end_of_a_jpeg_file_is_nobody_s_matter() {
+    // A film as phones append it: boxes of random bytes, in which every marker occurs.
+    let film: Vec<u8> = (0..=0xff_u8).flat_map(|marker| [0xff, marker, 0, 0]).collect();
+    let film = [&b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"[..], &film].concat();
+    let another = made("plain.jpg");
+    let garbage = b"garbage \xff\xda\xff\xc4 garbage";
+    let tails = [&[0; 4096][..], &garbage[..], &film[..], &[0xff; 7][..], &another[..300]];
+    for name in ["plain.jpg", "progressive.JPEG", "turned.jpg", "subsampled.jpg"] {
+        let whole = made(name);
+        let pixels = decode(&whole).unwrap().rgb;
+        for tail in tails {
+            let bytes = [&whole[..], tail].concat();
+            check_header(&bytes).unwrap();
+            assert!(decode(&bytes).unwrap().rgb == pixels, "{name} with {} bytes behind it", tail.len());
+        }
+        // Nor does it end a picture that is cut.
+        let cut = &whole[..whole.len() - 9];
+        for tail in [&[0; 4096][..], &garbage[..], &another[..300]] {
+            assert!(check_header(&[cut, tail].concat()).unwrap_err().contains("it is cut"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_thumbnail_is_not_that_of_its_picture() {
+    let (whole, end) = with_thumbnail(&made("plain.jpg"));
+    check_header(&whole).unwrap();
+    assert!(decode(&whole).unwrap().rgb == decode(&made("plain.jpg")).unwrap().rgb);
+    // Right behind the thumbnail there is nothing to decode; behind that the header is whole, and the pixels are not.
+    assert!(check_header(&whole[..end]).is_err());
+    for cut in [end + 700, end + 720, whole.len() - 2] {
+        let error = check_header(&whole[..cut]).unwrap_err();
+        assert!(error.contains("it is cut"), "{cut} of {} bytes: {error}", whole.len());
+        assert_eq!(decode(&whole[..cut]).err().unwrap(), error);
+    }
+}
