@@ -114,7 +114,7 @@ pub enum Error {
     /// The planned memory is more than there is.
     #[error(
         "device {device}: the training needs {needed_mib} MiB, {available_mib} MiB are available {limit}; lower the \
-         batch size"
+         batch size, or train each batch in parts (--accumulate)"
     )]
     OutOfMemory {
         /// Name of the device.

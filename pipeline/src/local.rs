@@ -207,9 +207,10 @@ fn of_supernet(size: Result<SearchSize, stages::Error>) -> Size {
 /// How large a training is.
 ///
 /// # Errors
-/// When the budget's sizes do not fit a network.
+/// When the budget's sizes do not fit a network, or batches cannot be cut as the recipe says.
 pub(crate) fn size(job: &TrainingJob, data: &Dataset) -> Result<Size, stages::Error> {
     let TrainingJob { architecture, budget, recipe, .. } = job;
+    recipe.check_parts(budget)?;
     let cost = network::cost_in(architecture, budget, recipe.skeleton, data.channels, data.classes.len())?;
     Ok(Size::of(images(job, data)?, cost.training_flops))
 }

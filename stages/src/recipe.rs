@@ -127,6 +127,22 @@ impl Recipe {
         Budget { cutout: if self.augment { budget.cutout } else { 0 }, ..*budget }
     }
 
+    /// Finds out whether a batch can be cut into so many parts.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the parts would not be equal, or are more than a step may have.
+    pub fn check_parts(&self, budget: &Budget) -> Result<(), Error> {
+        let (size, parts) = (budget.batch_size as usize, self.accumulate as usize);
+        if (1..=kernels::DIFFERENTIATIONS).contains(&parts) && size.is_multiple_of(parts) {
+            return Ok(());
+        }
+        let problem = format!(
+            "a batch of {size} images cannot be cut into {parts} equal parts; give a divisor of it, at most {}",
+            kernels::DIFFERENTIATIONS
+        );
+        Err(Error::Config { place: "accumulate".to_owned(), problem })
+    }
+
     /// The constants as key fields. Skeleton, rate rule and parts of batches are fields where they are not those that every training
     /// had before they could be chosen.
     pub fn fields(&self) -> Result<cache::Fields, Error> {

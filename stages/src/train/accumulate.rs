@@ -5,8 +5,7 @@
 //! with them, the step is another one than that of the batch in one piece.
 
 use kernels::{
-    DIFFERENTIATIONS, Epoch, EpochMetrics, Group, Monitor, Part, RunningStatistics, Scale, Step, Stream,
-    Trainer, Vector,
+    Epoch, EpochMetrics, Group, Monitor, Part, RunningStatistics, Scale, Step, Stream, Trainer, Vector,
 };
 
 use super::TRAIN;
@@ -22,7 +21,7 @@ const ZEROS: Vector = Vector::Extra(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Batches {
     /// Images of a batch.
-    pub(super) size: usize,
+    size: usize,
     /// Parts of it.
     parts: usize,
 }
@@ -36,17 +35,10 @@ pub(super) struct Rates {
 
 impl Batches {
     /// # Errors
-    /// When a batch cannot be cut into so many equal parts.
+    /// As [`Recipe::check_parts`].
     pub(super) fn new(budget: &Budget, recipe: &Recipe) -> Result<Self, Error> {
-        let (size, parts) = (budget.batch_size as usize, recipe.accumulate as usize);
-        if parts == 0 || parts > DIFFERENTIATIONS || size % parts != 0 {
-            let problem = format!(
-                "a batch of {size} images cannot be cut into {parts} equal parts; give a divisor of it, at most \
-                 {DIFFERENTIATIONS}"
-            );
-            return Err(Error::Config { place: "accumulate".to_owned(), problem });
-        }
-        Ok(Self { size, parts })
+        recipe.check_parts(budget)?;
+        Ok(Self { size: budget.batch_size as usize, parts: recipe.accumulate as usize })
     }
 
     /// Whether a batch is more than one part.
