@@ -21,9 +21,17 @@ pub trait Checkpoints: Sync {
     /// When they cannot be written.
     fn keep(&self, bytes: &[u8]) -> Result<(), Error>;
 
-    /// How long after one the next is due, at the end of an epoch.
+    /// How long after one the next is due.
     fn interval(&self) -> Duration;
+
+    /// About how many FLOPs are trained until the next moment at which one may be kept: the end of an epoch is one in any case.
+    fn flops_between(&self) -> u64 {
+        FLOPS_BETWEEN
+    }
 }
+
+/// On a GPU seconds, on a processor minutes.
+const FLOPS_BETWEEN: u64 = 20_000_000_000_000;
 
 /// Keeps nothing.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +49,18 @@ impl Checkpoints for NoCheckpoints {
     fn interval(&self) -> Duration {
         Duration::MAX
     }
+
+    fn flops_between(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// Between the names of devices that a training ran on, one after the other.
 pub const THEN: &str = " then ";
 
-/// The hash domain of checkpoints, with the version of their format.
-const DOMAIN: &str = "nas-pipeline training checkpoint 2";
+/// The hash domain of checkpoints, with the version of their format, and that of the version before, which had none within epochs.
+const DOMAIN: &str = "nas-pipeline training checkpoint 3";
+const FORMER_DOMAIN: &str = "nas-pipeline training checkpoint 2";
 
 /// What epochs took.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -60,7 +73,7 @@ struct Spent {
     elapsed_ms: u64,
 }
 
-/// Where a training stands after an epoch.
+/// Where a training stands, after an epoch or within one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Standing<E> {
     /// Of which job: the digest of its key.
@@ -72,6 +85,24 @@ pub(crate) struct Standing<E> {
     devices: Vec<String>,
     /// The trainer's own checkpoint.
     trainer: Vec<u8>,
+    /// Loss of each step of an epoch that is not done.
+    steps: Vec<f32>,
+}
+
+/// As the version before wrote it.
+#[derive(Deserialize)]
+struct FormerStanding<E> {
+    job: Digest,
+    epochs: Vec<E>,
+    spent: Spent,
+    devices: Vec<String>,
+    trainer: Vec<u8>,
+}
+
+impl<E> From<FormerStanding<E>> for Standing<E> {
+    fn from(FormerStanding { job, epochs, spent, devices, trainer }: FormerStanding<E>) -> Self {
+        Self { job, epochs, spent, devices, trainer, steps: Vec::new() }
+    }
 }
 
 impl<E: Serialize + DeserializeOwned> Standing<E> {
@@ -89,10 +120,13 @@ impl<E: Serialize + DeserializeOwned> Standing<E> {
     /// Why the bytes are no checkpoint of it.
     fn from_bytes(bytes: &[u8], job: &Digest) -> Result<Self, String> {
         let (digest, payload) = bytes.split_at_checked(32).ok_or("it is cut")?;
-        if digest != Digest::of(DOMAIN, payload).0 {
+        let standing: Self = if digest == Digest::of(DOMAIN, payload).0 {
+            codec::decode(payload).map_err(|error| error.to_string())?
+        } else if digest == Digest::of(FORMER_DOMAIN, payload).0 {
+            codec::decode::<FormerStanding<E>>(payload).map_err(|error| error.to_string())?.into()
+        } else {
             return Err("it is damaged, or of another version".to_owned());
-        }
-        let standing: Self = codec::decode(payload).map_err(|error| error.to_string())?;
+        };
         if standing.job == *job { Ok(standing) } else { Err("it is of another job".to_owned()) }
     }
 }
@@ -104,6 +138,8 @@ pub(crate) struct Epochs<'a, E> {
     checkpoints: &'a dyn Checkpoints,
     /// In their order.
     pub(crate) done: Vec<E>,
+    /// Loss of each step of the one that was begun.
+    pub(crate) steps: Vec<f32>,
     /// How many the whole training has.
     count: usize,
     spent: Spent,
@@ -131,6 +167,7 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
             observer,
             checkpoints,
             done: Vec::new(),
+            steps: Vec::new(),
             count,
             spent: Spent::default(),
             devices: vec![device.name()],
@@ -146,7 +183,8 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
         let bytes = self.checkpoints.last()?;
         let standing =
             Standing::from_bytes(&bytes, &self.job).and_then(|standing| match standing.epochs.len() {
-                count if (1..self.count).contains(&count) => usable(&standing.epochs).map(|()| standing),
+                0 if standing.steps.is_empty() => Err("nothing is before it".to_owned()),
+                count if count < self.count => usable(&standing.epochs).map(|()| standing),
                 count => Err(format!("it is behind {count} epochs")),
             });
         standing.map_err(|problem| self.is_not_used(&problem)).ok()
@@ -161,7 +199,7 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
         let checkpoint = kernels::Checkpoint::from_bytes(&standing.trainer);
         match checkpoint.and_then(|checkpoint| trainer.restore(&checkpoint)) {
             Ok(()) => {
-                (self.done, self.spent) = (standing.epochs, standing.spent);
+                (self.done, self.steps, self.spent) = (standing.epochs, standing.steps, standing.spent);
                 self.observer.resumed(self.spent.images);
                 self.goes_on_from(standing.devices);
                 Ok(true)
@@ -203,6 +241,11 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
         self.spent.images
     }
 
+    /// About how many FLOPs may be trained within an epoch before [`Epochs::within`] is called.
+    pub(crate) fn flops_between(&self) -> u64 {
+        self.checkpoints.flops_between()
+    }
+
     /// An epoch is done. Keeps a checkpoint if one is due and others follow; where it cannot be kept, the observer hears of
     /// it, and the training goes on without any.
     ///
@@ -210,11 +253,25 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
     /// When the device fails.
     pub(crate) fn push(&mut self, epoch: E, trainer: &mut Trainer) -> Result<(), Error> {
         self.done.push(epoch);
-        let is_due = self.kept.elapsed() >= self.checkpoints.interval();
-        if self.done.len() >= self.count || !is_due || self.has_failed {
+        self.steps.clear();
+        if self.done.len() < self.count { self.keep_if_due(trainer) } else { Ok(()) }
+    }
+
+    /// Some steps of an epoch are done, and others follow: as [`Epochs::push`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) fn within(&mut self, losses: &[f32], trainer: &mut Trainer) -> Result<(), Error> {
+        self.steps.extend(losses);
+        self.keep_if_due(trainer)
+    }
+
+    fn keep_if_due(&mut self, trainer: &mut Trainer) -> Result<(), Error> {
+        if self.kept.elapsed() < self.checkpoints.interval() || self.has_failed {
             return Ok(());
         }
         let (job, epochs, devices) = (self.job, self.done.clone(), self.devices.clone());
+        let steps = self.steps.clone();
         let spent = Spent { elapsed_ms: self.elapsed_ms(), ..self.spent };
         let trainer = match trainer.checkpoint() {
             // There is memory for the training, and none for a copy of its state.
@@ -224,7 +281,7 @@ impl<'a, E: Serialize + DeserializeOwned + Clone> Epochs<'a, E> {
             checkpoint => Ok(checkpoint?.to_bytes()),
         };
         let kept = trainer.and_then(|trainer| {
-            let standing = Standing { job, epochs, spent, devices, trainer };
+            let standing = Standing { job, epochs, spent, devices, trainer, steps };
             self.checkpoints.keep(&standing.to_bytes()?)
         });
         if let Err(error) = kept {

@@ -11,7 +11,9 @@ use crate::data::Dataset;
 use crate::recipe::{Recipe, Scoring};
 use crate::sample::architectures;
 use crate::supernet::tests::{cpu, dots};
-use crate::train::{DataId, TrainOptions, TrainedWithOptions, TrainerInputs, TrainingJob, train_with};
+use crate::train::{
+    DataId, TrainOptions, TrainedEpoch, TrainedWithOptions, TrainerInputs, TrainingJob, train_with,
+};
 
 /// Counts images, hears notes, and stops when it is told.
 #[derive(Default)]
@@ -44,12 +46,13 @@ pub(crate) struct Shelf<'a> {
     pub(crate) kept: Mutex<Vec<Vec<u8>>>,
     /// It stops when so many are kept.
     stops_after: usize,
+    pub(crate) flops_between: u64,
     listener: &'a Listener,
 }
 
 impl<'a> Shelf<'a> {
     pub(crate) fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
-        Self { kept: Mutex::new(kept), stops_after, listener }
+        Self { kept: Mutex::new(kept), stops_after, flops_between: u64::MAX, listener }
     }
 }
 
@@ -67,6 +70,10 @@ impl Checkpoints for Shelf<'_> {
 
     fn interval(&self) -> Duration {
         Duration::ZERO
+    }
+
+    fn flops_between(&self) -> u64 {
+        self.flops_between
     }
 }
 
@@ -123,6 +130,65 @@ fn a_network_goes_on_from_its_checkpoint_and_from_no_other() {
             }
         }
     }
+}
+
+#[test]
+fn a_network_goes_on_within_an_epoch() {
+    let data = dots(40, 8, 3);
+    let software = Device::open(DeviceChoice::Software).unwrap();
+    for (device, float_bits, accumulate) in [(cpu(2), 32, 1), (cpu(1), 16, 1), (software, 32, 2)] {
+        let job = job(float_bits, &data);
+        let job = TrainingJob { recipe: Recipe { accumulate, ..Recipe::default() }, ..job };
+        let expected = unbroken(&device, (&job, &data));
+        let every_step = |kept: Vec<Vec<u8>>, stops_after, listener| {
+            let shelf = Shelf { flops_between: 1, ..Shelf::new(kept, stops_after, listener) };
+            let trained = train_on(&device, (&job, &data), listener, &shelf);
+            (trained, shelf.kept.into_inner().unwrap())
+        };
+        // Four epochs of four steps: behind each step, but the last one.
+        for stops_after in [1, 2, 7, 15] {
+            let stopped = Listener::default();
+            let (error, kept) = every_step(Vec::new(), stops_after, &stopped);
+            assert!(matches!(error, Err(Error::Network(kernels::Error::Cancelled))));
+            assert_eq!(kept.len(), stops_after);
+            let listener = Listener::default();
+            let (found, kept) = every_step(kept, usize::MAX, &listener);
+            let found = found.unwrap();
+            assert_eq!(found.trained.result, expected.trained.result);
+            assert_eq!((found.losses, kept.len()), (expected.losses.clone(), 15));
+            assert_eq!(listener.images.into_inner(), 32 * 4);
+            assert!(listener.notes.into_inner().unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_the_version_before_is_gone_on_from() {
+    #[derive(Serialize)]
+    struct Former<'a, E> {
+        job: Digest,
+        epochs: &'a [E],
+        spent: Spent,
+        devices: &'a [String],
+        trainer: &'a [u8],
+    }
+    let data = dots(40, 8, 3);
+    let (device, job) = (cpu(1), job(32, &data));
+    let listener = Listener::default();
+    let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
+    let expected = train_on(&device, (&job, &data), &listener, &shelf).unwrap();
+    let kept = shelf.kept.into_inner().unwrap().remove(1);
+    let Standing::<TrainedEpoch> { job: digest, epochs, spent, devices, trainer, .. } =
+        Standing::from_bytes(&kept, job.key().unwrap().digest()).unwrap();
+    let former = Former { job: digest, epochs: &epochs, spent, devices: &devices, trainer: &trainer };
+    let payload = codec::encode(&former).unwrap();
+    let bytes = [&Digest::of(FORMER_DOMAIN, &payload).0[..], &payload].concat();
+    let listener = Listener::default();
+    let shelf = Shelf::new(vec![bytes], usize::MAX, &listener);
+    let found = train_on(&device, (&job, &data), &listener, &shelf).unwrap();
+    assert_eq!((&found.trained.result, &found.losses), (&expected.trained.result, &expected.losses));
+    assert!(listener.notes.into_inner().unwrap().is_empty());
+    assert_eq!(shelf.kept.into_inner().unwrap().len(), 2, "it had two epochs");
 }
 
 #[test]

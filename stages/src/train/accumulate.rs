@@ -46,12 +46,17 @@ impl Batches {
         self.parts > 1
     }
 
+    /// Images of a batch.
+    pub(super) fn size(self) -> usize {
+        self.size
+    }
+
     /// Images of a part.
     pub(super) fn part(self) -> usize {
         self.size / self.parts
     }
 
-    /// Trains an epoch, or a window of one, over the images `order`.
+    /// Trains an epoch, or a part of one, over the images `order`.
     ///
     /// # Errors
     /// As [`Trainer::train_epoch`].

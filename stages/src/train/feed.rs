@@ -4,6 +4,7 @@
 //! A window is a whole number of batches, so that an epoch has the batches that it would have in one piece. What is drawn for
 //! images on the device (drop path, cutout) is drawn by epoch and place; so each window counts as an epoch of its own there.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ pub(crate) enum Feed {
 }
 
 impl Feed {
-    /// The feed of a training from epoch `first` on; `scored` gives the score after each epoch.
+    /// The feed of a training from an epoch on, of which `done` images are trained; `scored` gives the score after each epoch.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -104,7 +105,7 @@ impl Feed {
         data: &Dataset,
         orders: &Orders,
         scored: &[u32],
-        first: u32,
+        (first, done): (u32, usize),
     ) -> Result<Self, Error> {
         if data.streamed.is_none() {
             return Ok(Self::Resident);
@@ -119,10 +120,16 @@ impl Feed {
         };
         // As `TrainingLoop::run` goes through them.
         let epoch = move |epoch: u32| {
-            let images = orders.of(epoch);
+            let mut images = orders.of(epoch);
+            if images.is_empty() {
+                return None;
+            }
+            if epoch == first {
+                images.drain(..done.min(images.len()));
+            }
             let seen = if augment { Seen::Augmented { seed, epoch } } else { Seen::Train };
             let scored = Wanted { images: scored.clone(), seen: scored_as };
-            (!images.is_empty()).then_some([Wanted { images, seen }, scored])
+            Some([Wanted { images, seen }, scored])
         };
         let wanted = (first..epochs).map_while(epoch).flatten();
         let wanted = wanted.chain(std::iter::once(Wanted { images: test, seen: Seen::Test }));
@@ -156,23 +163,23 @@ impl Feed {
         Ok(Self::Streamed { loader, windows, an_epoch, classes: data.classes.len() })
     }
 
-    /// Trains an epoch over the images `order`.
+    /// Trains a part of an epoch: the images `part` of all its images, in their order. It begins and ends between windows.
     ///
     /// # Errors
     /// As [`Trainer::train_epoch`], and when an image cannot be read.
     pub(super) fn train_epoch(
         &mut self,
         trainer: &mut Trainer,
-        order: &[u32],
+        (order, part): (&[u32], Range<usize>),
         epoch: u32,
         (batches, rates): (Batches, Rates),
         monitor: &dyn Monitor,
     ) -> Result<EpochMetrics, Error> {
         let Self::Streamed { loader, windows, an_epoch, classes } = self else {
-            return batches.train(trainer, order, epoch, rates, monitor);
+            return batches.train(trainer, &order[part], epoch, rates, monitor);
         };
         let mut metrics = EpochMetrics { losses: Vec::new(), correct: 0 };
-        for window in 0..windows.of(order.len()) as u32 {
+        for window in (part.start / windows.images) as u32..windows.of(part.end) as u32 {
             let images = next(loader, trainer, *windows, *classes)?;
             let number = epoch.saturating_mul(*an_epoch) + window;
             let part = batches.train(trainer, &images, number, rates, monitor)?;
@@ -180,6 +187,14 @@ impl Feed {
             metrics.correct += part.correct;
         }
         Ok(metrics)
+    }
+
+    /// The fewest images that a part of an epoch may have: it is a multiple of them, but for the last one.
+    pub(super) fn least(&self, batches: Batches) -> usize {
+        match self {
+            Self::Resident => batches.size(),
+            Self::Streamed { windows, .. } => windows.images,
+        }
     }
 
     /// Evaluates the images `order` of a set.

@@ -149,7 +149,7 @@ struct TrainingLoop<'a> {
 
 /// An epoch that is done.
 #[derive(Clone, Serialize, Deserialize)]
-struct TrainedEpoch {
+pub(crate) struct TrainedEpoch {
     result: EpochResult,
     /// Loss of each step.
     losses: Vec<f32>,
@@ -187,7 +187,8 @@ impl<'a> TrainingLoop<'a> {
     /// Begins to read the images of the epochs that are left.
     fn begin_feed(&mut self, data: &Dataset) -> Result<(), Error> {
         let first = self.epochs.done.len() as u32;
-        self.feed = Feed::new(self.job, data, &self.orders, &self.scored.1, first)?;
+        let done = self.epochs.steps.len() * self.job.budget.batch_size as usize;
+        self.feed = Feed::new(self.job, data, &self.orders, &self.scored.1, (first, done))?;
         Ok(())
     }
 
@@ -215,18 +216,15 @@ impl<'a> TrainingLoop<'a> {
                 learning_rate: self.job.recipe.rate.at(learning_rate, epoch, epochs) as f32,
                 drop_path: drop_path_probability(self.job.recipe.drop_path, epoch, epochs) as f32,
             };
-            let monitor = Adapter { observer: self.epochs.observer, counts: true };
-            let started = Instant::now();
-            let (feed, trainer) = (&mut self.feed, &mut self.trainer);
-            let metrics = match feed.train_epoch(trainer, &order, epoch, (batches, rates), &monitor) {
+            match self.train_epoch(&order, epoch, (batches, rates)) {
                 Err(Error::Network(kernels::Error::NonFinite { step, .. })) => {
+                    curve.losses.append(&mut self.epochs.steps);
                     curve.diverged_at = Some(step);
                     break;
                 }
-                metrics => metrics?,
-            };
-            self.epochs.trained(order.len() as u64, started);
-            let losses = metrics.losses;
+                trained => trained?,
+            }
+            let losses = std::mem::take(&mut self.epochs.steps);
             curve.losses.extend(&losses);
             let Some(score_accuracy) = self.evaluate(self.scored.0, &scored)? else {
                 curve.diverged_at = Some(curve.losses.len() as u64);
@@ -237,6 +235,29 @@ impl<'a> TrainingLoop<'a> {
             self.epochs.push(TrainedEpoch { result, losses }, &mut self.trainer)?;
         }
         Ok(curve)
+    }
+
+    /// Trains what is left of an epoch, in parts between which a checkpoint may be kept.
+    fn train_epoch(&mut self, order: &[u32], epoch: u32, how: (Batches, Rates)) -> Result<(), Error> {
+        let least = self.feed.least(how.0);
+        let flops = self.cost.training_flops.saturating_mul(least as u64).max(1);
+        let fit = usize::try_from(self.epochs.flops_between() / flops).unwrap_or(usize::MAX);
+        let length = least.saturating_mul(fit.max(1));
+        let mut from = self.epochs.steps.len() * how.0.size();
+        while from < order.len() {
+            let part = from..order.len().min(from.saturating_add(length));
+            from = part.end;
+            let monitor = Adapter { observer: self.epochs.observer, counts: true };
+            let (started, images) = (Instant::now(), part.len() as u64);
+            let metrics = self.feed.train_epoch(&mut self.trainer, (order, part), epoch, how, &monitor)?;
+            self.epochs.trained(images, started);
+            if from < order.len() {
+                self.epochs.within(&metrics.losses, &mut self.trainer)?;
+            } else {
+                self.epochs.steps.extend(metrics.losses);
+            }
+        }
+        Ok(())
     }
 
     /// Accuracy in percent; none when the loss is not a number.

@@ -117,6 +117,18 @@ fn threads_and_checkpoints_change_nothing_and_epochs_and_seeds_do() {
     let resumed = train_with(&job, &data, &cpu(2), &options, &listener, &shelf).unwrap();
     assert_eq!((&resumed.losses, &resumed.trained.result), (&expected.losses, &expected.trained.result));
 
+    // Within an epoch: of its 80 images windows have 16.
+    for stops_after in [1, 4, 6] {
+        let within = |kept, stops_after, listener| {
+            let shelf = Shelf { flops_between: 1, ..Shelf::new(kept, stops_after, listener) };
+            (train_with(&job, &data, &cpu(2), &options, listener, &shelf), shelf.kept.into_inner().unwrap())
+        };
+        let (error, kept) = within(Vec::new(), stops_after, &Listener::default());
+        assert!(error.is_err() && kept.len() == stops_after);
+        let resumed = within(kept, usize::MAX, &Listener::default()).0.unwrap();
+        assert_eq!((&resumed.losses, &resumed.trained.result), (&expected.losses, &expected.trained.result));
+    }
+
     let other = trained(&TrainingJob { seed: 4, ..job.clone() }, &data, &cpu(1));
     assert_ne!(other.losses, expected.losses);
     let plain = TrainingJob { recipe: Recipe { augment: false, ..Recipe::default() }, ..job.clone() };
