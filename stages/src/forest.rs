@@ -1,7 +1,7 @@
 //! Random forest regression for the importance of hyper-parameters (Eq. 3-8 of Zheng et al.).
 //!
 //! A tree is grown, asked and forgotten: for the impurity decreases of its splits, and for its leaves by whoever wants them
-//! ([`Samples::each_tree`]). With the same bootstrap samples importances equal those of scikit-learn's
+//! (`each_tree`). With the same bootstrap samples importances equal those of scikit-learn's
 //! `RandomForestRegressor(max_features=1.0)`, which normalises each tree's before it averages them.
 
 use rayon::prelude::*;

@@ -79,6 +79,8 @@ pub(crate) struct Pruning {
     pub(crate) tried: usize,
     pub(crate) of: usize,
     pub(crate) found: Option<String>,
+    /// What there was to be found, had all of them been tried.
+    pub(crate) best: Option<String>,
     pub(crate) spearman: Option<f64>,
     pub(crate) cost_ratio: Option<f64>,
 }
@@ -293,7 +295,10 @@ fn pruned(text: &mut String, pruning: &Pruning) {
             let at = pruning.cost_ratio.map_or_else(String::new, |ratio| {
                 format!(", at {} of that cost{}", format::percent(ratio), format::times_cheaper(ratio))
             });
-            writeln!(text, "Found by {weighed}: {found}, r_s {}{at}", format::correlation(pruning.spearman))
+            let missed = pruning.best.as_ref().filter(|best| *best != found);
+            let missed = missed.map_or_else(String::new, |best| format!("; the whole table has {best}"));
+            let spearman = format::correlation(pruning.spearman);
+            writeln!(text, "Found by {weighed}: {found}, r_s {spearman}{at}{missed}")
         }
         None => writeln!(text, "Nothing found: no r_s is defined"),
     };

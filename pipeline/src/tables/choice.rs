@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::names::{is_accuracy, is_correlation, is_cost, is_index, is_key, plain};
+use super::join::called;
+use super::names::{is_accuracy, is_correlation, is_cost, is_index, is_key};
 use super::table::InputTable;
 use crate::error::Error;
 
@@ -111,8 +112,7 @@ pub(crate) fn budget_names(table: &InputTable, named: Option<&str>) -> Result<us
         return table.find(heading);
     }
     let usual = ["trial", "budget", "name", "id"];
-    let called = |name: &&str| table.headings().iter().position(|heading| plain(heading) == *name);
-    usual.iter().find_map(called).ok_or_else(|| {
+    called(table, &usual).ok_or_else(|| {
         table.problem(format!(
             "no column names the budgets ({}); name one with --name; {}",
             usual.join(", "),

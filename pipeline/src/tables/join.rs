@@ -124,7 +124,8 @@ pub(crate) fn key_column(table: &InputTable, named: Option<&str>) -> Result<Opti
     }
 }
 
-fn called(table: &InputTable, names: &[&str]) -> Option<usize> {
+/// The column that has the first of these names that there is.
+pub(super) fn called(table: &InputTable, names: &[&str]) -> Option<usize> {
     let called = |name: &&str| table.headings().iter().position(|heading| plain(heading) == *name);
     names.iter().find_map(called)
 }

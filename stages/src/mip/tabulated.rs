@@ -45,6 +45,8 @@ pub struct Pruned {
     pub tried: Vec<usize>,
     /// Of those the one with the highest objective (Eq. 1); `None` when no `r_s` is defined.
     pub found: Option<usize>,
+    /// The same of the whole table: what was there to be found.
+    pub best: Option<usize>,
 }
 
 /// A round.
@@ -114,7 +116,8 @@ pub fn prune(
         Some((spearman? - settings.lambda * cost / settings.full_cost, cost))
     };
     let found = best_by(&tried, objective).copied();
-    Ok(Pruned { rounds, tried, found })
+    let all: Vec<usize> = (0..trials.len()).collect();
+    Ok(Pruned { rounds, tried, found, best: best_by(&all, objective).copied() })
 }
 
 /// What pruning has left of the table.

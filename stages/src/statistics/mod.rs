@@ -54,7 +54,8 @@ pub struct RankQuality {
 }
 
 /// What a ranking is worth to a search, which looks at its top only; `r_s` hides it. Higher is better, in estimates and
-/// truth. Where equal values leave the top open, every number is the average over the ways to break the ties.
+/// truth. Where equal values leave the top open, every number is the average over the ways to break the ties. Intervals of
+/// what depends on the best of a sample (regret, gain) are rough: resamples hold no better architecture than there is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Top {
     /// Architectures at the top: what was asked for, or all where there are fewer.

@@ -45,7 +45,7 @@ pub(super) fn pruned(
         trees: asked.forest.trees as usize,
         seed: asked.seed,
     };
-    let Pruned { rounds, tried, found } =
+    let Pruned { rounds, tried, found, best } =
         prune(&names, &factors, &tabulated, &settings).map_err(Error::Input)?;
     let fixed = |fixed: &TabulatedFixed| FixedTo {
         hyperparameter: names[fixed.factor].clone(),
@@ -69,6 +69,7 @@ pub(super) fn pruned(
         tried: tried.len(),
         of: used.len(),
         found: found.map(|found| trials[used[found]].budget.clone()),
+        best: best.map(|best| trials[used[best]].budget.clone()),
         spearman: found.and_then(|found| tabulated[found].spearman),
         cost_ratio: found.and_then(|found| ratio(&tabulated[found])),
     }))

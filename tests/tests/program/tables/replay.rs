@@ -292,5 +292,6 @@ fn few_budgets_a_round_are_drawn_from_the_table() {
     let pruning = &found["pruning"];
     assert_eq!(pruning["rounds"][0]["tried"], 3);
     assert!(pruning["tried"].as_u64() < Some(8), "{pruning}");
+    assert_eq!(pruning["best"], replayed(&sandbox, &["--lambda", "0"])["pruning"]["found"]);
     assert!(reasons(&found, "not_taken", "column").contains(&(&json!("momentum"), "not asked for")));
 }
