@@ -1,7 +1,7 @@
 //! Random forest regression for the importance of hyper-parameters (Eq. 3-8 of Zheng et al.).
 //!
-//! A tree is grown, asked and forgotten: for the impurity decreases of its splits, and for its leaves by whoever wants them
-//! (`each_tree`). With the same bootstrap samples importances equal those of scikit-learn's
+//! A tree is grown, asked and forgotten: for the impurity decreases of its splits, and for its leaves by whoever wants
+//! them (`each_tree`). With the same bootstrap samples importances equal those of scikit-learn's
 //! `RandomForestRegressor(max_features=1.0)`, which normalises each tree's before it averages them.
 
 use rayon::prelude::*;
@@ -78,8 +78,8 @@ impl Samples {
         average(self.features, &self.each_tree(trees, seed, |tree: Tree<()>| tree.importances))
     }
 
-    /// What `ask` says of each tree of the forest, in the trees' order: whoever sums it up does not depend on which thread
-    /// was first.
+    /// What `ask` says of each tree of the forest, in the trees' order: whoever sums it up does not depend on which
+    /// thread was first.
     pub(crate) fn each_tree<R: Region, A: Send>(
         &self,
         trees: usize,
@@ -143,8 +143,8 @@ impl Samples {
 pub(crate) struct Tree<R> {
     /// Each feature's share of the impurity decreases; all zero without a split.
     pub(crate) importances: Vec<f64>,
-    /// The leaves: where each lies, and what it predicts, in a unit and from a zero of the forest's own. None where regions
-    /// are not kept.
+    /// The leaves: where each lies, and what it predicts, in a unit and from a zero of the forest's own. None where
+    /// regions are not kept.
     pub(crate) leaves: Vec<(R, f64)>,
 }
 

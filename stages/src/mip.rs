@@ -142,14 +142,14 @@ impl MipState {
     }
 }
 
-/// Which of two hyper-parameters is fixed first, by importance, highest relative cost and name: the less important one, of
-/// equal ones the one that can cost more, then the first by name.
+/// Which of two hyper-parameters is fixed first, by importance, highest relative cost and name: the less important one,
+/// of equal ones the one that can cost more, then the first by name.
 fn goes_first(a: (f64, f64, &str), b: (f64, f64, &str)) -> Ordering {
     a.0.total_cmp(&b.0).then_with(|| b.1.total_cmp(&a.1)).then_with(|| a.2.cmp(b.2))
 }
 
-/// The value that a hyper-parameter keeps (Eq. 9), of `values` with these relative `costs`: the one of the `best` trial if the
-/// hyper-parameter is important or its values cost the same, the cheapest otherwise. `None` of no values.
+/// The value that a hyper-parameter keeps (Eq. 9), of `values` with these relative `costs`: the one of the `best` trial
+/// if the hyper-parameter is important or its values cost the same, the cheapest otherwise. `None` of no values.
 fn kept_value<V: Copy + PartialEq>(
     values: &[V],
     costs: &[f64],

@@ -28,8 +28,8 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl ForestArgs {
-    /// What each hyper-parameter explains of the `targets`, which are those of the `whole` trials; the most important first.
-    /// `rows` are the table's rows that `observed` tells of.
+    /// What each hyper-parameter explains of the `targets`, which are those of the `whole` trials; the most important
+    /// first. `rows` are the table's rows that `observed` tells of.
     pub(super) fn explain(
         &self,
         table: &InputTable,

@@ -13,11 +13,11 @@ use crate::tables::{Finished, InputTable, LeftOut, NotTaken, Observed, features,
 
 /// Importance of each hyper-parameter in a table of trials
 ///
-/// Fits a random forest and prints what share of the explained variance each hyper-parameter has (the impurity decreases of
-/// the splits on it; --bootstrap says how far chance moves them), and beside it fANOVA's (the share of the variance of the
-/// forest's predictions that its marginal has, over all combinations of the table's values) and PED-ANOVA's (how
-/// differently it is distributed among the best trials). Where the three disagree on the first two, that is said. A
-/// hyper-parameter that has one value in all trials is not observed, which is not an importance of 0.
+/// Fits a random forest and prints what share of the explained variance each hyper-parameter has (the impurity
+/// decreases of the splits on it; --bootstrap says how far chance moves them), and beside it fANOVA's (the share of the
+/// variance of the forest's predictions that its marginal has, over all combinations of the table's values) and
+/// PED-ANOVA's (how differently it is distributed among the best trials). Where the three disagree on the first two,
+/// that is said. A hyper-parameter that has one value in all trials is not observed, which is not an importance of 0.
 ///
 /// Columns are chosen by their headings. Hyper-parameters are those that are called like one of a budget (`epochs`,
 /// `batch_size`, `learning_rate`, `layers`, `channels`, `image_size`, `cutout`, `float_bits`) in any spelling or by a usual

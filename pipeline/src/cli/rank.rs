@@ -13,12 +13,12 @@ use crate::tables::{How, InputTable, Joined, Known, NotTaken, is_index, is_key, 
 
 /// Rank correlations of two columns of accuracies, and what the top of a ranking is worth, with intervals
 ///
-/// For each column of ESTIMATES: Spearman's correlation `r_s` with average ranks for ties, Kendall's tau-b, and what the top
-/// of the ranking is worth. Precision: of the K architectures with the highest estimates, the share that is among the K
-/// truly best (by chance K of all architectures). Regret: what the architecture with the highest estimate lacks to the
-/// best one, in units of the truth. Gain: by how much the best of the K ranked highest is better than the best of K random
-/// ones on average. Where estimates are equal, all three are averages. Higher is better, in estimates and truth. Each has
-/// its 95% interval: percentile bootstrap over the architectures.
+/// For each column of ESTIMATES: Spearman's correlation `r_s` with average ranks for ties, Kendall's tau-b, and what
+/// the top of the ranking is worth. Precision: of the K architectures with the highest estimates, the share that is
+/// among the K truly best (by chance K of all architectures). Regret: what the architecture with the highest estimate
+/// lacks to the best one, in units of the truth. Gain: by how much the best of the K ranked highest is better than the
+/// best of K random ones on average. Where estimates are equal, all three are averages. Higher is better, in estimates
+/// and truth. Each has its 95% interval: percentile bootstrap over the architectures.
 ///
 /// The tables are joined by the first of these columns that both have: `arch`, `architecture`, `genotype`, `id`. Neither
 /// may hold an architecture twice. Columns are chosen by their headings: the truth is the column that is called like an

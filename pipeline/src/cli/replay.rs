@@ -22,22 +22,22 @@ use pruned::pruned;
 
 /// The whole method on tables of results that you have, without training anything
 ///
-/// Ranks every budget (Spearman's `r_s`, Kendall's tau-b, precision at the top, regret and gain over random architectures, each
-/// with its 95% bootstrap interval over the architectures; `pipeline rank --help` says what they are), says which
-/// hyper-parameters matter (`pipeline importance --help`), prunes the least important ones over the budgets of the table
-/// (Algorithm 1 of Zheng et al.), and prints the Pareto front of cost and `r_s`, and which budgets rank better together (by
-/// the sum of an architecture's ranks under each). The cache is not touched.
+/// Ranks every budget (Spearman's `r_s`, Kendall's tau-b, precision at the top, regret and gain over random
+/// architectures, each with its 95% bootstrap interval over the architectures; `pipeline rank --help` says what they
+/// are), says which hyper-parameters matter (`pipeline importance --help`), prunes the least important ones over the
+/// budgets of the table (Algorithm 1 of Zheng et al.), and prints the Pareto front of cost and `r_s`, and which budgets
+/// rank better together (by the sum of an architecture's ranks under each). The cache is not touched.
 ///
 /// TRUTH has a row for each architecture: its name and its accuracy under full training. ACCURACIES has a row for each
 /// architecture and a column for each budget. TRIALS has a row for each budget: its name, which heads its column of
-/// ACCURACIES, and its hyper-parameters, which may be any numbers, texts or truth values; if there are, also what a training
-/// costs and the `r_s` that was published.
+/// ACCURACIES, and its hyper-parameters, which may be any numbers, texts or truth values; if there are, also what a
+/// training costs and the `r_s` that was published.
 ///
 /// Columns are chosen by their headings. TRUTH and ACCURACIES are joined by `arch`, `architecture`, `genotype` or `id`;
-/// budgets are named by `trial`, `budget`, `name` or `id`. Hyper-parameters are all columns of TRIALS that are none of these
-/// and are not called like a cost, an accuracy, a rank correlation, a state or a machine. A missing value (an empty cell,
-/// NaN; among numbers NA, `<NA>`, null or None as well) leaves out what it belongs to, which is named; any other cell that is
-/// no finite number where one must stand (91.2%, n/a, inf) is refused with its line.
+/// budgets are named by `trial`, `budget`, `name` or `id`. Hyper-parameters are all columns of TRIALS that are none of
+/// these and are not called like a cost, an accuracy, a rank correlation, a state or a machine. A missing value (an
+/// empty cell, NaN; among numbers NA, `<NA>`, null or None as well) leaves out what it belongs to, which is named; any
+/// other cell that is no finite number where one must stand (91.2%, n/a, inf) is refused with its line.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline replay --truth truth.csv --trials trials.csv --accuracies accuracies.csv
@@ -65,7 +65,8 @@ pub(crate) struct Replay {
     /// Column of TRIALS with the cost of a training [default: the one that is called like a cost, if there is one]
     #[arg(long, value_name = "NAME")]
     cost: Option<String>,
-    /// Column of TRIALS with the `r_s` to compare with [default: the one that is called like a rank correlation, if there is one]
+    /// Column of TRIALS with the `r_s` to compare with [default: the one that is called like a rank correlation, if
+    /// there is one]
     #[arg(long, value_name = "NAME")]
     published: Option<String>,
     /// Columns of hyper-parameters, with commas between them; may be repeated [default: all that are left]

@@ -115,8 +115,8 @@ pub(crate) fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// An importance among some that were observed, or that there is none. Where nothing else was varied its share is 1 whatever
-/// it does, which is not worth a number.
+/// An importance among some that were observed, or that there is none. Where nothing else was varied its share is 1
+/// whatever it does, which is not worth a number.
 pub(crate) fn importance(value: Option<f64>, observed: usize) -> String {
     match value {
         None => "not observed".to_owned(),

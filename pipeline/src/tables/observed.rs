@@ -42,8 +42,8 @@ impl<'a> Observed<'a> {
     }
 }
 
-/// The trials that lack neither a result nor a hyper-parameter, by their place among `rows`; and the others, named by `key`.
-/// What a trial without a result lacks is said so: `without`.
+/// The trials that lack neither a result nor a hyper-parameter, by their place among `rows`; and the others, named by
+/// `key`. What a trial without a result lacks is said so: `without`.
 pub(crate) fn whole(
     table: &InputTable,
     (rows, key): (&[usize], Option<usize>),

@@ -1,8 +1,8 @@
 //! Functional ANOVA of a tree (Hutter, Hoos and Leyton-Brown, 2014): which share of the variance of its predictions the
 //! marginal of one hyper-parameter has.
 //!
-//! The domain is that of the table: every combination of values that occur, each value of a hyper-parameter as likely as
-//! the others. A leaf lies in a box of it, so that all means are sums over leaves, exact and without sampling.
+//! The domain is that of the table: every combination of values that occur, each value of a hyper-parameter as likely
+//! as the others. A leaf lies in a box of it, so that all means are sums over leaves, exact and without sampling.
 
 use super::Levels;
 use crate::forest::Ranges;

@@ -1,7 +1,7 @@
-//! Which hyper-parameters matter in a table of trials, by three definitions: what a forest's splits on it explain (Eq. 7-8 of
-//! Zheng et al.), its share of the variance of the forest's predictions (fANOVA), and how differently it is distributed among
-//! the best trials (PED-ANOVA). Where they name different hyper-parameters as the most important, none should be believed
-//! alone. Knows numbers, and neither budgets nor the tables that they come from.
+//! Which hyper-parameters matter in a table of trials, by three definitions: what a forest's splits on it explain (Eq.
+//! 7-8 of Zheng et al.), its share of the variance of the forest's predictions (fANOVA), and how differently it is
+//! distributed among the best trials (PED-ANOVA). Where they name different hyper-parameters as the most important,
+//! none should be believed alone. Knows numbers, and neither budgets nor the tables that they come from.
 
 mod fanova;
 mod ped_anova;
@@ -19,8 +19,8 @@ use crate::statistics::{Interval, interval};
 /// A hyper-parameter in numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factor {
-    /// A number for each trial; or, where its values have no order, several, of which each says whether the trial has one of
-    /// the values.
+    /// A number for each trial; or, where its values have no order, several, of which each says whether the trial has
+    /// one of the values.
     pub columns: Vec<Vec<f64>>,
     /// Whether its values have an order.
     pub is_ordered: bool,
@@ -35,14 +35,14 @@ impl Factor {
     }
 }
 
-/// How important a hyper-parameter is. `None` in place of it where the trials cannot tell: they have one value of it, or one
-/// result.
+/// How important a hyper-parameter is. `None` in place of it where the trials cannot tell: they have one value of it,
+/// or one result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Importance {
     /// Its share of the impurity decreases of the forest's splits.
     pub impurity: f64,
-    /// The share of the variance of the forest's predictions that its own marginal has (Hutter et al., 2014). The shares of
-    /// all leave to 1 what only several explain together.
+    /// The share of the variance of the forest's predictions that its own marginal has (Hutter et al., 2014). The
+    /// shares of all leave to 1 what only several explain together.
     pub fanova: f64,
     /// Its share of the divergences between the distributions of the best trials and of all (Watanabe et al., 2023).
     pub ped_anova: f64,
@@ -92,8 +92,8 @@ impl TrialTable {
         Ok(Self { rows, targets: targets.to_vec(), samples, levels })
     }
 
-    /// The importance of each hyper-parameter, by a forest of so many trees; the best trials are the share `best` with the
-    /// highest results. The same bits for the same table, `trees` and `seed`.
+    /// The importance of each hyper-parameter, by a forest of so many trees; the best trials are the share `best` with
+    /// the highest results. The same bits for the same table, `trees` and `seed`.
     pub fn importances(&self, trees: usize, best: f64, seed: u64) -> Vec<Option<Importance>> {
         if self.is_constant() {
             return vec![None; self.levels.len()];
@@ -115,8 +115,8 @@ impl TrialTable {
         observed.map(|(place, is_observed)| is_observed.then(|| of(place))).collect()
     }
 
-    /// What the middle 95% of the impurity importances span over `resamples` bootstrap samples of the trials, with a forest
-    /// of so many trees each: how far chance in the choice of trials moves them. Samples that cannot tell of a
+    /// What the middle 95% of the impurity importances span over `resamples` bootstrap samples of the trials, with a
+    /// forest of so many trees each: how far chance in the choice of trials moves them. Samples that cannot tell of a
     /// hyper-parameter are left out of its interval.
     pub fn spread(&self, resamples: usize, trees: usize, seed: u64) -> Result<Vec<Option<Interval>>, Error> {
         if self.is_constant() {

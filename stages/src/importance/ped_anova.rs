@@ -1,10 +1,10 @@
-//! PED-ANOVA (Watanabe, Bansal and Hutter, 2023): a hyper-parameter matters as far as its values are distributed differently
-//! among the best trials than among all.
+//! PED-ANOVA (Watanabe, Bansal and Hutter, 2023): a hyper-parameter matters as far as its values are distributed
+//! differently among the best trials than among all.
 //!
-//! The local importance is `(γ'/γ)² · Σ_x p(x) · (p'(x) / p(x) - 1)²`, Pearson's divergence between p', the density of the
-//! share γ' of trials that are best, and p, that of all (γ = 1). Values without an order have the densities that are
-//! counted; ordered ones a kernel density over their places in the table, with Scott's bandwidth, as published, for then
-//! neighbours tell of each other.
+//! The local importance is `(γ'/γ)² · Σ_x p(x) · (p'(x) / p(x) - 1)²`, Pearson's divergence between p', the density of
+//! the share γ' of trials that are best, and p, that of all (γ = 1). Values without an order have the densities that
+//! are counted; ordered ones a kernel density over their places in the table, with Scott's bandwidth, as published, for
+//! then neighbours tell of each other.
 
 use super::Levels;
 use crate::forest::shares;

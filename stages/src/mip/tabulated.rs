@@ -1,9 +1,9 @@
-//! Minimum importance pruning over budgets that are in a table, with any hyper-parameters: what Algorithm 1 of Zheng et al.
-//! would have found with these budgets and no others, without training anything.
+//! Minimum importance pruning over budgets that are in a table, with any hyper-parameters: what Algorithm 1 of Zheng et
+//! al. would have found with these budgets and no others, without training anything.
 //!
-//! Where the method makes up a budget, here one must be in the table. A value's relative cost (Eq. 2) is the cost of the
-//! cheapest budget of the table that has it and agrees with everything fixed so far, in units of the cheapest of those; and
-//! once a value is kept, only the budgets with it are left, so that others can lose their choice with it.
+//! Where the method makes up a budget, here one must be in the table. A value's relative cost (Eq. 2) is the cost of
+//! the cheapest budget of the table that has it and agrees with everything fixed so far, in units of the cheapest of
+//! those; and once a value is kept, only the budgets with it are left, so that others can lose their choice with it.
 
 use super::{FixReason, UNIMPORTANT, best_by, goes_first, kept_value};
 use crate::importance::{Factor, TrialTable};
@@ -149,7 +149,8 @@ impl Left<'_> {
         let base = cheapest(&|_| true);
         let relative = |value: usize| {
             let cost = cheapest(&|trial| self.values[factor][trial] == value);
-            // Where the cheapest costs nothing there is no unit; then nothing is relative to it but what costs as little.
+            // Where the cheapest costs nothing there is no unit; then nothing is relative to it but what costs as
+            // little.
             if cost == base { 1.0 } else { cost / base }
         };
         values.into_iter().map(|value| (value, relative(value))).collect()

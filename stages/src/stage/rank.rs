@@ -8,7 +8,8 @@ use crate::Error;
 use crate::mip::Trial;
 use crate::statistics::{RankQuality, rank_quality, top_of};
 
-/// Holds the ranking under each budget against that of full training; the output is a list of [`RankedBudget`], one a budget.
+/// Holds the ranking under each budget against that of full training; the output is a list of [`RankedBudget`], one a
+/// budget.
 #[derive(Clone, Copy, Debug)]
 pub struct Rank {
     /// The scores of full training.

@@ -1,4 +1,5 @@
-//! The percentile bootstrap (Efron, 1979): how far a statistic moves when it is taken of other samples of the same size.
+//! The percentile bootstrap (Efron, 1979): how far a statistic moves when it is taken of other samples of the same
+//! size.
 
 use rayon::prelude::*;
 
@@ -12,8 +13,9 @@ const RESAMPLES: u64 = 2000;
 /// What the interval leaves out on each side.
 const TAIL: f64 = 0.025;
 
-/// Intervals (95%) of some statistics over `count` elements. `statistics` are told how often a resample holds each element.
-/// Resamples in which a statistic is undefined say nothing of it and are left out; where all are, it has no interval.
+/// Intervals (95%) of some statistics over `count` elements. `statistics` are told how often a resample holds each
+/// element. Resamples in which a statistic is undefined say nothing of it and are left out; where all are, it has no
+/// interval.
 pub(super) fn intervals<const N: usize>(
     count: usize,
     seed: u64,

@@ -2,7 +2,8 @@
 
 use super::order::{Ordered, inside};
 
-/// Spearman's `r_s`: Pearson's correlation of the average ranks. Sums are whole numbers, so their order does not matter.
+/// Spearman's `r_s`: Pearson's correlation of the average ranks. Sums are whole numbers, so their order does not
+/// matter.
 pub(super) fn spearman(x: &Ordered, y: &Ordered, counts: &[u32]) -> Option<f64> {
     let (rank_x, rank_y) = (x.doubled_ranks(counts), y.doubled_ranks(counts));
     let product = |a: &[i64], b: &[i64]| -> i128 {
@@ -13,9 +14,9 @@ pub(super) fn spearman(x: &Ordered, y: &Ordered, counts: &[u32]) -> Option<f64> 
     (xx > 0 && yy > 0).then(|| (xy as f64 / (xx as f64 * yy as f64).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Kendall's tau-b: (C - D) / √((P - `T_x`)·(P - `T_y`)) over the P pairs of a sample, of which C are concordant, D discordant
-/// and `T_x`, `T_y` tied on a side. In n·log n steps: elements come by ascending x, and a tree of sums over the order of y
-/// says how many of those before lie below and above.
+/// Kendall's tau-b: (C - D) / √((P - `T_x`)·(P - `T_y`)) over the P pairs of a sample, of which C are concordant, D
+/// discordant and `T_x`, `T_y` tied on a side. In n·log n steps: elements come by ascending x, and a tree of sums over
+/// the order of y says how many of those before lie below and above.
 pub(super) fn kendall(x: &Ordered, y: &Ordered, counts: &[u32]) -> Option<f64> {
     let mut place = vec![0; y.len()];
     for (group_number, group) in y.groups().enumerate() {

@@ -1,7 +1,7 @@
 //! What a ranking of architectures is worth: rank correlations, and what the top of the ranking gives to a search.
 //!
-//! Each statistic has a percentile bootstrap interval over the architectures. All of one ranking are taken from the same
-//! resamples, so that their intervals can be compared. Knows lists of accuracies, and neither budgets nor tables.
+//! Each statistic has a percentile bootstrap interval over the architectures. All of one ranking are taken from the
+//! same resamples, so that their intervals can be compared. Knows lists of accuracies, and neither budgets nor tables.
 
 mod bootstrap;
 mod correlation;
@@ -34,16 +34,16 @@ pub struct Correlation {
 }
 
 /// How well estimates rank what truths rank, each number with its interval (95%, percentile bootstrap over the
-/// architectures). A number is `None` where it is undefined, and an interval where its number is, or where fewer than two
-/// architectures leave nothing to sample from.
+/// architectures). A number is `None` where it is undefined, and an interval where its number is, or where fewer than
+/// two architectures leave nothing to sample from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankQuality {
     /// Spearman's rank correlation `r_s`, with average ranks for ties. `None` when either side is constant.
     pub spearman: Option<f64>,
     /// Of `r_s`.
     pub interval: Option<Interval>,
-    /// Kendall's tau-b (Kendall, 1945): concordant less discordant pairs, by the geometric mean of the pairs that each side
-    /// does not tie. `None` when either side is constant.
+    /// Kendall's tau-b (Kendall, 1945): concordant less discordant pairs, by the geometric mean of the pairs that each
+    /// side does not tie. `None` when either side is constant.
     pub kendall: Option<f64>,
     /// Of tau-b.
     pub kendall_interval: Option<Interval>,
@@ -54,8 +54,9 @@ pub struct RankQuality {
 }
 
 /// What a ranking is worth to a search, which looks at its top only; `r_s` hides it. Higher is better, in estimates and
-/// truth. Where equal values leave the top open, every number is the average over the ways to break the ties. Intervals of
-/// what depends on the best of a sample (regret, gain) are rough: resamples hold no better architecture than there is.
+/// truth. Where equal values leave the top open, every number is the average over the ways to break the ties. Intervals
+/// of what depends on the best of a sample (regret, gain) are rough: resamples hold no better architecture than there
+/// is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Top {
     /// Architectures at the top: what was asked for, or all where there are fewer.
@@ -69,12 +70,13 @@ pub struct Top {
     pub regret: f64,
     /// Of the regret.
     pub regret_interval: Option<Interval>,
-    /// The truth of the best of the `k` architectures with the highest estimates: what a search has that trains these fully.
+    /// The truth of the best of the `k` architectures with the highest estimates: what a search has that trains these
+    /// fully.
     pub best_of_top: f64,
     /// The truth that the best of `k` random architectures has on average.
     pub best_of_random: f64,
-    /// How much better the best of the `k` ranked highest is than the best of `k` random ones; negative where the ranking is
-    /// worse than none.
+    /// How much better the best of the `k` ranked highest is than the best of `k` random ones; negative where the
+    /// ranking is worse than none.
     pub over_random: f64,
     /// Of [`Top::over_random`].
     pub over_random_interval: Option<Interval>,
@@ -85,8 +87,8 @@ pub fn top_of(architectures: usize) -> usize {
     architectures.div_ceil(10).max(1)
 }
 
-/// Spearman's rank correlation of `x` and `y` (element i of both belongs to architecture i), with average ranks for ties,
-/// and its bootstrap interval. The same bits for the same numbers and `seed`.
+/// Spearman's rank correlation of `x` and `y` (element i of both belongs to architecture i), with average ranks for
+/// ties, and its bootstrap interval. The same bits for the same numbers and `seed`.
 ///
 /// # Errors
 /// [`Error::Numbers`] when the lists differ in length or hold NaN.
@@ -110,8 +112,8 @@ pub fn spearman_of(x: &[f64], y: &[f64]) -> Result<Option<f64>, Error> {
     Ok(spearman(&Ordered::new(x), &Ordered::new(y), &vec![1; x.len()]))
 }
 
-/// Everything that there is to say of `estimates` as a ranking of architectures that have these `truths` (element i of both
-/// belongs to architecture i), with `k` architectures at the top. The same bits for the same numbers and `seed`.
+/// Everything that there is to say of `estimates` as a ranking of architectures that have these `truths` (element i of
+/// both belongs to architecture i), with `k` architectures at the top. The same bits for the same numbers and `seed`.
 ///
 /// # Errors
 /// [`Error::Numbers`] when the lists differ in length or hold NaN.

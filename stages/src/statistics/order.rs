@@ -58,8 +58,8 @@ pub(super) fn inside(group: &[usize], counts: &[u32]) -> i64 {
     group.iter().map(|&element| i64::from(counts[element])).sum()
 }
 
-/// The sum of each element's average ranks in several lists of one length, without NaN: what several cheap estimates say
-/// together. Only the order of the sums means something.
+/// The sum of each element's average ranks in several lists of one length, without NaN: what several cheap estimates
+/// say together. Only the order of the sums means something.
 pub fn rank_sum(lists: &[&[f64]]) -> Vec<f64> {
     let mut sums = vec![0.0; lists.first().map_or(0, |list| list.len())];
     for list in lists {

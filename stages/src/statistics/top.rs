@@ -48,9 +48,9 @@ impl Sides<'_> {
         })
     }
 
-    /// The expected truth of the best of `k` architectures of a sample, each of which is among them by its chance: 1 for the
-    /// sure ones, 0 for those outside, and one value between for all others, of which the rest of the `k` is drawn without
-    /// replacement. From the best truth down, the first that is among them is the best.
+    /// The expected truth of the best of `k` architectures of a sample, each of which is among them by its chance: 1
+    /// for the sure ones, 0 for those outside, and one value between for all others, of which the rest of the `k` is
+    /// drawn without replacement. From the best truth down, the first that is among them is the best.
     fn expected_best(&self, counts: &[u32], chances: &[f64], k: usize) -> f64 {
         let (mut seats, mut tied) = (k as f64, 0.0);
         for (&count, &chance) in counts.iter().zip(chances) {

@@ -1,5 +1,5 @@
-//! Tables that people bring to `rank`, `importance` and `replay`: whatever they hold, the answer is right or refused, and what was
-//! compared with what is said.
+//! Tables that people bring to `rank`, `importance` and `replay`: whatever they hold, the answer is right or refused,
+//! and what was compared with what is said.
 
 mod importance;
 mod rank;

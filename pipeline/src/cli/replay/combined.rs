@@ -20,7 +20,8 @@ struct Candidate {
     spearman: f64,
 }
 
-/// The combinations that no budget and no other combination is both cheaper and better than; without costs the best ones.
+/// The combinations that no budget and no other combination is both cheaper and better than; without costs the best
+/// ones.
 pub(super) fn combined(
     asked: &Replay,
     trials: &[RankedTrial],
