@@ -1,7 +1,8 @@
 //! Random forest regression for the importance of hyper-parameters (Eq. 3-8 of Zheng et al.).
 //!
-//! Only importances are kept, so a tree is grown and forgotten. With the same bootstrap samples they equal those of
-//! scikit-learn's `RandomForestRegressor(max_features=1.0)`, which normalises each tree's before it averages them.
+//! A tree is grown, asked and forgotten: for the impurity decreases of its splits, and for its leaves by whoever wants
+//! them (`each_tree`). With the same bootstrap samples importances equal those of scikit-learn's
+//! `RandomForestRegressor(max_features=1.0)`, which normalises each tree's before it averages them.
 
 use rayon::prelude::*;
 
@@ -74,6 +75,17 @@ impl Samples {
     /// Each of `trees` trees is grown on a bootstrap sample of its own. The result depends on the samples, `trees`
     /// and `seed` only, not on threads.
     pub fn importances(&self, trees: usize, seed: u64) -> Vec<f64> {
+        average(self.features, &self.each_tree(trees, seed, |tree: Tree<()>| tree.importances))
+    }
+
+    /// What `ask` says of each tree of the forest, in the trees' order: whoever sums it up does not depend on which
+    /// thread was first.
+    pub(crate) fn each_tree<R: Region, A: Send>(
+        &self,
+        trees: usize,
+        seed: u64,
+        ask: impl Fn(Tree<R>) -> A + Sync,
+    ) -> Vec<A> {
         let rows = self.targets.len();
         let tree = |index: usize| {
             let mut random = Random::new(seed, "forest", index as u64);
@@ -81,14 +93,23 @@ impl Samples {
             for _ in 0..rows {
                 counts[random.below(rows as u64) as usize] += 1;
             }
-            self.tree(&counts, random.bits())
+            ask(self.tree(&counts, random.bits()))
         };
-        // Collected in order before the sum: floating point sums must not depend on which thread was first.
-        average(self.features, (0..trees).into_par_iter().map(tree).collect())
+        (0..trees).into_par_iter().map(tree).collect()
     }
 
-    /// Grows a tree on the sample that holds row i `counts[i]` times. Returns each feature's share of the decrease.
-    fn tree(&self, counts: &[u32], tie_seed: u64) -> Vec<f64> {
+    /// The distinct values of each feature, counted.
+    pub(crate) fn levels(&self) -> &[usize] {
+        &self.levels
+    }
+
+    /// Which of a feature's distinct values a row has, counted from 0 in ascending order.
+    pub(crate) fn code(&self, row: usize, feature: usize) -> usize {
+        self.codes[row * self.features + feature] as usize
+    }
+
+    /// Grows a tree on the sample that holds row i `counts[i]` times.
+    fn tree<R: Region>(&self, counts: &[u32], tie_seed: u64) -> Tree<R> {
         let mut rows: Vec<u32> = (0..counts.len() as u32).filter(|&row| counts[row as usize] > 0).collect();
         let largest = self.levels.iter().copied().max().unwrap_or(0);
         let mut grower = Grower {
@@ -101,19 +122,66 @@ impl Samples {
             ties: tie_seed,
         };
         // A work list instead of recursion: a tree can be as deep as it has rows.
-        let mut open: Vec<&mut [u32]> = vec![&mut rows];
-        while let Some(node) = open.pop() {
+        let mut leaves = Vec::new();
+        let mut open: Vec<(&mut [u32], R)> = vec![(&mut rows, R::whole(&self.levels))];
+        while let Some((node, region)) = open.pop() {
             if let Some((feature, level)) = grower.split(node) {
-                let (left, right) = partition(node, |row| self.code(row, feature) <= level);
-                open.push(right);
-                open.push(left);
+                let (left, right) = partition(node, |row| self.code(row as usize, feature) <= level);
+                let (left_region, right_region) = region.cut(feature, level);
+                open.push((right, right_region));
+                open.push((left, left_region));
+            } else if R::IS_KEPT && !node.is_empty() {
+                let Side { count, sum } = grower.whole(node);
+                leaves.push((region, sum as f64 / count as f64));
             }
         }
-        shares(grower.decreases)
+        Tree { importances: shares(grower.decreases), leaves }
+    }
+}
+
+/// What is asked of a grown tree.
+pub(crate) struct Tree<R> {
+    /// Each feature's share of the impurity decreases; all zero without a split.
+    pub(crate) importances: Vec<f64>,
+    /// The leaves: where each lies, and what it predicts, in a unit and from a zero of the forest's own. None where
+    /// regions are not kept.
+    pub(crate) leaves: Vec<(R, f64)>,
+}
+
+/// Where a node lies among the features' values: known to whoever asks for leaves, and free for who does not.
+pub(crate) trait Region: Sized {
+    /// Whether leaves are wanted.
+    const IS_KEPT: bool;
+    /// Where the root lies, with so many values of each feature.
+    fn whole(levels: &[usize]) -> Self;
+    /// The part with levels up to `level` of a feature, and the rest.
+    fn cut(self, feature: usize, level: usize) -> (Self, Self);
+}
+
+impl Region for () {
+    const IS_KEPT: bool = false;
+    fn whole(_: &[usize]) -> Self {}
+    fn cut(self, _: usize, _: usize) -> (Self, Self) {
+        ((), ())
+    }
+}
+
+/// A box: of each feature the first of its levels, and the one behind the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ranges(pub(crate) Vec<(usize, usize)>);
+
+impl Region for Ranges {
+    const IS_KEPT: bool = true;
+
+    fn whole(levels: &[usize]) -> Self {
+        Self(levels.iter().map(|&levels| (0, levels)).collect())
     }
 
-    fn code(&self, row: u32, feature: usize) -> usize {
-        self.codes[row as usize * self.features + feature] as usize
+    fn cut(self, feature: usize, level: usize) -> (Self, Self) {
+        let (mut left, mut right) = (self.clone(), self);
+        left.0[feature].1 = level + 1;
+        right.0[feature].0 = level + 1;
+        (left, right)
     }
 }
 
@@ -172,7 +240,7 @@ impl Grower<'_> {
         if node.iter().all(|&row| targets[row as usize] == first) {
             return None;
         }
-        let stride = self.cells.len() / features;
+        let stride = self.cells.len().checked_div(*features)?;
         let is_sparse = stride > MANY_LEVELS.max(4 * node.len());
         let whole = if is_sparse { self.whole(node) } else { self.count(node, stride) };
         self.shuffle();
@@ -217,7 +285,7 @@ impl Grower<'_> {
     fn sort(&mut self, node: &[u32], feature: usize) {
         self.sorted.clear();
         for &row in node {
-            self.sorted.push((self.samples.code(row, feature), self.one(row)));
+            self.sorted.push((self.samples.code(row as usize, feature), self.one(row)));
         }
         self.sorted.sort_unstable_by_key(|&(level, _)| level);
     }
@@ -279,7 +347,7 @@ fn partition(node: &mut [u32], goes_left: impl Fn(u32) -> bool) -> (&mut [u32], 
 }
 
 /// Divides by the sum; all zero stays all zero.
-fn shares(mut numbers: Vec<f64>) -> Vec<f64> {
+pub(crate) fn shares(mut numbers: Vec<f64>) -> Vec<f64> {
     let total: f64 = numbers.iter().sum();
     if total > 0.0 {
         for number in &mut numbers {
@@ -289,7 +357,8 @@ fn shares(mut numbers: Vec<f64>) -> Vec<f64> {
     numbers
 }
 
-fn average(features: usize, trees: Vec<Vec<f64>>) -> Vec<f64> {
+/// The mean of the trees' shares, as shares.
+pub(crate) fn average(features: usize, trees: &[Vec<f64>]) -> Vec<f64> {
     let mut sums = vec![0.0; features];
     for tree in trees {
         for (sum, share) in sums.iter_mut().zip(tree) {

@@ -1,12 +1,16 @@
 //! Minimum importance pruning (Zheng et al., section 4.2 and Algorithm 1): which budgets to try next, which hyper-parameter to
 //! stop varying, and which budget is best in the end.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::forest::Samples;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Value};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error};
+
+pub mod tabulated;
 
 /// Below this importance a hyper-parameter is fixed to its cheapest value, otherwise to the best one seen (Eq. 9).
 pub const UNIMPORTANT: f64 = 0.1;
@@ -117,13 +121,8 @@ impl MipState {
     pub fn prune(&mut self, importances: &Importances, costs: &[Vec<f64>; COUNT]) {
         let share = |index: usize| importances[index].unwrap_or(0.0);
         let dearest = |index: usize| costs[index].iter().copied().fold(0.0, f64::max);
-        let order = |&a: &usize, &b: &usize| {
-            let by_importance = share(a).total_cmp(&share(b));
-            let by_cost = || dearest(b).total_cmp(&dearest(a));
-            by_importance
-                .then_with(by_cost)
-                .then_with(|| HYPERPARAMETERS[a].name.cmp(HYPERPARAMETERS[b].name))
-        };
+        let place = |index: usize| (share(index), dearest(index), HYPERPARAMETERS[index].name);
+        let order = |&a: &usize, &b: &usize| goes_first(place(a), place(b));
         if let Some(least) = self.space.open().into_iter().min_by(order) {
             self.fix(least, importances[least], share(least) >= UNIMPORTANT, &costs[least]);
         }
@@ -135,23 +134,39 @@ impl MipState {
 
     fn fix(&mut self, index: usize, importance: Option<f64>, is_important: bool, costs: &[f64]) {
         let values = self.space.values(index);
-        let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
-        let cheapest: Vec<Value> =
-            values.iter().zip(costs).filter(|(_, cost)| **cost <= least).map(|(value, _)| *value).collect();
         let best = best_spearman(&self.trials).map(|trial| trial.budget.values()[index]);
-        let best_of = |values: &[Value]| best.filter(|value| values.contains(value));
-        let is_free = cheapest.len() == values.len();
-        let chosen = match (best_of(values), best_of(&cheapest)) {
-            (Some(best), _) if is_important || is_free => Some((best, FixReason::BestTrial)),
-            (_, Some(best)) => Some((best, FixReason::Cheapest)),
-            _ => {
-                let reason = if is_free { FixReason::First } else { FixReason::Cheapest };
-                cheapest.first().map(|&value| (value, reason))
-            }
-        };
-        if let Some((value, reason)) = chosen {
+        if let Some((value, reason)) = kept_value(values, costs, best, is_important) {
             self.space.fix(index, value);
             self.fixed.push(Fixed { index, value, importance, reason });
+        }
+    }
+}
+
+/// Which of two hyper-parameters is fixed first, by importance, highest relative cost and name: the less important one,
+/// of equal ones the one that can cost more, then the first by name.
+fn goes_first(a: (f64, f64, &str), b: (f64, f64, &str)) -> Ordering {
+    a.0.total_cmp(&b.0).then_with(|| b.1.total_cmp(&a.1)).then_with(|| a.2.cmp(b.2))
+}
+
+/// The value that a hyper-parameter keeps (Eq. 9), of `values` with these relative `costs`: the one of the `best` trial
+/// if the hyper-parameter is important or its values cost the same, the cheapest otherwise. `None` of no values.
+fn kept_value<V: Copy + PartialEq>(
+    values: &[V],
+    costs: &[f64],
+    best: Option<V>,
+    is_important: bool,
+) -> Option<(V, FixReason)> {
+    let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
+    let cheapest: Vec<V> =
+        values.iter().zip(costs).filter(|(_, cost)| **cost <= least).map(|(value, _)| *value).collect();
+    let best_of = |values: &[V]| best.filter(|value| values.contains(value));
+    let is_free = cheapest.len() == values.len();
+    match (best_of(values), best_of(&cheapest)) {
+        (Some(best), _) if is_important || is_free => Some((best, FixReason::BestTrial)),
+        (_, Some(best)) => Some((best, FixReason::Cheapest)),
+        _ => {
+            let reason = if is_free { FixReason::First } else { FixReason::Cheapest };
+            cheapest.first().map(|&value| (value, reason))
         }
     }
 }
@@ -159,20 +174,21 @@ impl MipState {
 /// The trial with the highest `r_s`; of equal ones the cheaper, then the earlier. It does not depend on λ, so that
 /// another λ never asks for other trainings.
 pub fn best_spearman(trials: &[Trial]) -> Option<&Trial> {
-    best_by(trials, |trial| trial.spearman)
+    best_by(trials, |trial| Some((trial.spearman?, trial.cost)))
 }
 
 /// The trial with the highest objective (Eq. 1); of equal ones the cheaper, then the earlier. `None` when no trial's `r_s` is
 /// defined.
 pub fn best_objective(trials: &[Trial], lambda: f64, full_cost: f64) -> Option<&Trial> {
-    best_by(trials, |trial| trial.objective(lambda, full_cost))
+    best_by(trials, |trial| Some((trial.objective(lambda, full_cost)?, trial.cost)))
 }
 
-fn best_by<'a>(trials: &'a [Trial], score: impl Fn(&Trial) -> Option<f64>) -> Option<&'a Trial> {
-    let scored = trials.iter().filter_map(|trial| Some((score(trial)?, trial)));
-    let better = |best: (f64, &'a Trial), next: (f64, &'a Trial)| {
-        let wins = next.0 > best.0 || (next.0 == best.0 && next.1.cost < best.1.cost);
-        if wins { next } else { best }
+/// The one with the highest score; of equal ones the cheaper, then the earlier. `measure` gives score and cost.
+fn best_by<T>(trials: &[T], measure: impl Fn(&T) -> Option<(f64, f64)>) -> Option<&T> {
+    let scored = trials.iter().filter_map(|trial| Some((measure(trial)?, trial)));
+    let better = |best: ((f64, f64), _), next: ((f64, f64), _)| {
+        let ((score, cost), (best_score, best_cost)) = (next.0, best.0);
+        if score > best_score || (score == best_score && cost < best_cost) { next } else { best }
     };
     scored.reduce(better).map(|(_, trial)| trial)
 }
@@ -180,15 +196,20 @@ fn best_by<'a>(trials: &'a [Trial], score: impl Fn(&Trial) -> Option<f64>) -> Op
 /// The Pareto front of (cost, `r_s`): the trials that no other one beats in one of the two without losing in the other, by
 /// ascending cost. Of trials equal in both the earliest stands for all.
 pub fn pareto(trials: &[Trial]) -> Vec<&Trial> {
-    let mut scored: Vec<(f64, &Trial)> =
-        trials.iter().filter_map(|trial| Some((trial.spearman?, trial))).collect();
-    scored.sort_by(|(a_spearman, a), (b_spearman, b)| {
-        a.cost.total_cmp(&b.cost).then_with(|| b_spearman.total_cmp(a_spearman))
+    pareto_by(trials, |trial| Some((trial.cost, trial.spearman?)))
+}
+
+/// The Pareto front as [`pareto`] has it, of anything that has a cost and a score; what lacks one is not on it.
+pub fn pareto_by<T>(trials: &[T], measure: impl Fn(&T) -> Option<(f64, f64)>) -> Vec<&T> {
+    let mut scored: Vec<((f64, f64), &T)> =
+        trials.iter().filter_map(|trial| Some((measure(trial)?, trial))).collect();
+    scored.sort_by(|((a_cost, a_score), _), ((b_cost, b_score), _)| {
+        a_cost.total_cmp(b_cost).then_with(|| b_score.total_cmp(a_score))
     });
     let mut most = f64::NEG_INFINITY;
-    scored.retain(|(spearman, _)| {
-        let gains = *spearman > most;
-        most = most.max(*spearman);
+    scored.retain(|((_, score), _)| {
+        let gains = *score > most;
+        most = most.max(*score);
         gains
     });
     scored.into_iter().map(|(_, trial)| trial).collect()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes stages/goldens/spearman.json with SciPy and stages/goldens/forest.json with scikit-learn.
+"""Makes stages/goldens/correlation.json with SciPy, forest.json with scikit-learn and divergence.json with Optuna.
 
-    pip install scikit-learn scipy
+    pip install optuna scikit-learn scipy
     python tests/reference/make_statistics.py
 
 Forests: every small bootstrap sample ends in nodes of two rows, which any feature splits equally well, and
@@ -13,7 +13,8 @@ import json
 import pathlib
 
 import numpy as np
-from scipy.stats import spearmanr
+import optuna
+from scipy.stats import kendalltau, spearmanr
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
@@ -49,11 +50,16 @@ TRIALS = [
 ]
 
 
-def spearman_cases(rng):
+def correlation_cases(rng):
     for n, levels in [(5, 100), (8, 3), (24, 2), (40, 6), (100, 1000), (100, 12)]:
         x = rng.integers(0, levels, n) / 4.0
         y = np.round(x + rng.normal(0, levels / 6, n), 0 if levels < 100 else 3)
-        yield {"x": x.tolist(), "y": y.tolist(), "spearman": float(spearmanr(x, y).statistic)}
+        yield {
+            "x": x.tolist(),
+            "y": y.tolist(),
+            "spearman": float(spearmanr(x, y).statistic),
+            "kendall": float(kendalltau(x, y).statistic),
+        }
 
 
 def single_trees(rng):
@@ -92,10 +98,43 @@ def published_forest():
     }
 
 
+def divergences(rng):
+    """PED-ANOVA's shares by Optuna, without the prior that it adds to densities: numbers with an order, and without."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for n, levels, choices in [(24, 6, 3), (60, 9, 4), (40, 2, 2)]:
+        columns = [rng.integers(0, size, n) for size in (levels, choices, 2 * levels)]
+        targets = np.round(columns[0] / levels + 0.5 * (columns[1] == 1) + rng.normal(0, 0.2, n), 1) + 0.0
+        for column, size in zip(columns, (levels, choices, 2 * levels)):
+            column[:size] = range(size)
+        distributions = {
+            "a": optuna.distributions.IntDistribution(0, levels - 1),
+            "b": optuna.distributions.CategoricalDistribution(list(range(choices))),
+            "c": optuna.distributions.IntDistribution(0, 2 * levels - 1),
+        }
+        study = optuna.create_study(direction="maximize")
+        for trial in range(n):
+            params = {name: int(column[trial]) for name, column in zip("abc", columns)}
+            value = float(targets[trial])
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.2)
+        evaluator._prior_weight = 0.0
+        with np.errstate(divide="ignore"):  # the logarithm of the prior's weight
+            found = evaluator.evaluate(study)
+        shares = [found[name] / sum(found.values()) for name in "abc"]
+        yield {
+            "columns": [column.tolist() for column in columns],
+            "targets": targets.tolist(),
+            "best": 0.2,
+            "shares": shares,
+        }
+
+
 def main():
     rng = np.random.default_rng(0)
-    cases = list(spearman_cases(rng))
-    (GOLDENS / "spearman.json").write_text(json.dumps(cases) + "\n")
+    cases = list(correlation_cases(rng))
+    (GOLDENS / "correlation.json").write_text(json.dumps(cases) + "\n")
+    cases = list(divergences(np.random.default_rng(3)))
+    (GOLDENS / "divergence.json").write_text(json.dumps(cases) + "\n")
     forest = {"single": single_trees(rng), "published": published_forest()}
     (GOLDENS / "forest.json").write_text(json.dumps(forest) + "\n")
 

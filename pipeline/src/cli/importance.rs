@@ -1,23 +1,23 @@
 //! `pipeline importance`: which hyper-parameters a table of trials says to matter.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use stages::forest::Samples;
 
 use super::Global;
+use super::forest::ForestArgs;
 use super::given::path;
 use crate::error::Error;
-use crate::output::importance::{self, Explained, Hyperparameter};
-use crate::tables::{
-    Encoded, Feature, Finished, InputTable, Kind, LeftOut, NotTaken, Values, features, objective,
-};
+use crate::output::importance::{self, Explained};
+use crate::tables::{Finished, InputTable, LeftOut, NotTaken, Observed, features, objective, whole};
 
 /// Importance of each hyper-parameter in a table of trials
 ///
-/// Fits a random forest and prints what share of the explained variance each hyper-parameter has. A hyper-parameter
-/// that has one value in all trials is not observed, which is not an importance of 0.
+/// Fits a random forest and prints what share of the explained variance each hyper-parameter has (the impurity
+/// decreases of the splits on it; --bootstrap says how far chance moves them), and beside it fANOVA's (the share of the
+/// variance of the forest's predictions that its marginal has, over all combinations of the table's values) and
+/// PED-ANOVA's (how differently it is distributed among the best trials). Where the three disagree on the first two,
+/// that is said. A hyper-parameter that has one value in all trials is not observed, which is not an importance of 0.
 ///
 /// Columns are chosen by their headings. Hyper-parameters are those that are called like one of a budget (`epochs`,
 /// `batch_size`, `learning_rate`, `layers`, `channels`, `image_size`, `cutout`, `float_bits`) in any spelling or by a usual
@@ -45,9 +45,8 @@ pub(crate) struct Importance {
     /// Columns of hyper-parameters, with commas between them; may be repeated [default: those that are called like one]
     #[arg(long, value_name = "NAMES")]
     columns: Vec<String>,
-    /// Trees of the forest
-    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    trees: u32,
+    #[command(flatten)]
+    forest: ForestArgs,
     /// Seed of the forest
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -70,17 +69,24 @@ impl Importance {
         let others = (0..table.headings().len()).filter(|column| !taken.contains(column));
         let not_taken = |column: usize, why| NotTaken { column: table.headings()[column].clone(), why };
         let mut not_taken: Vec<NotTaken> = others.map(|column| not_taken(column, why)).collect();
-        let mut observed = Vec::new();
-        for feature in features {
-            match feature.values(&table, &finished.rows)? {
-                Some((kind, values)) => observed.push(Observed { feature, kind, values }),
-                None => not_taken.push(NotTaken { column: feature.heading(&table), why: "empty" }),
-            }
-        }
+        let (observed, empty) = Observed::all(&table, features, &finished.rows)?;
+        let empty = empty.iter().map(|feature| NotTaken { column: feature.heading(&table), why: "empty" });
+        not_taken.extend(empty);
         let targets = table.numbers(objective.column, &finished.rows)?;
-        let (whole, left_out) = whole(&table, objective.column, &finished, &targets, &observed)?;
+        let without = format!("without {}", table.headings()[objective.column]);
+        let (whole, lacking) = whole(&table, (&finished.rows, None), (&targets, &without), &observed);
+        let left_out: Vec<LeftOut> = finished.left_out(&table).into_iter().chain(lacking).collect();
+        if whole.is_empty() || observed.is_empty() {
+            return Err(nothing_whole(&table, &left_out));
+        }
         let targets: Vec<f64> = whole.iter().filter_map(|&place| targets[place]).collect();
-        let hyperparameters = self.explain(&table, &finished, &observed, &whole, &targets)?;
+        let hyperparameters = self.forest.explain(
+            &table,
+            &finished.rows,
+            &observed,
+            (&whole, &targets),
+            (self.forest.bootstrap.unwrap_or(0), self.seed),
+        )?;
         let importances =
             hyperparameters.iter().map(|row| (row.name.clone(), row.importance.into())).collect();
         Ok(Explained {
@@ -94,80 +100,10 @@ impl Importance {
             importances,
         })
     }
-
-    /// What each hyper-parameter explains of the targets, which are those of the `whole` trials; the most important first.
-    fn explain(
-        &self,
-        table: &InputTable,
-        finished: &Finished,
-        observed: &[Observed<'_>],
-        whole: &[usize],
-        targets: &[f64],
-    ) -> Result<Vec<Hyperparameter>, Error> {
-        let encoded: Vec<Encoded> = observed.iter().map(|one| Encoded::of(&one.values, whole)).collect();
-        let matrix: Vec<Vec<f64>> = (0..whole.len())
-            .map(|row| encoded.iter().flat_map(|one| &one.columns).map(|column| column[row]).collect())
-            .collect();
-        let samples = Samples::new(&matrix, targets).map_err(Error::Input)?;
-        let mut shares = samples.importances(self.trees as usize, self.seed).into_iter();
-        let is_constant = targets.iter().all(|target| *target == targets[0]);
-        let mut rows: Vec<Hyperparameter> = Vec::new();
-        for (Observed { feature, kind, .. }, encoded) in observed.iter().zip(&encoded) {
-            let share: f64 = shares.by_ref().take(encoded.columns.len()).sum();
-            rows.push(Hyperparameter {
-                name: feature.name.clone(),
-                column: feature.heading(table),
-                kind: *kind,
-                values: encoded.values,
-                importance: (encoded.values > 1 && !is_constant).then_some(share),
-                first: table.cell(finished.rows[whole[0]], feature.column).to_owned(),
-            });
-        }
-        rows.sort_by(|a, b| {
-            let share = |row: &Hyperparameter| row.importance.unwrap_or(-1.0);
-            share(b).total_cmp(&share(a))
-        });
-        Ok(rows)
-    }
 }
 
-/// A hyper-parameter and what it was in each finished trial.
-struct Observed<'a> {
-    feature: Feature,
-    kind: Kind,
-    values: Values<'a>,
-}
-
-/// The finished trials that lack nothing, by their place among them; and the trials that are left out.
-fn whole(
-    table: &InputTable,
-    objective: usize,
-    finished: &Finished,
-    targets: &[Option<f64>],
-    observed: &[Observed<'_>],
-) -> Result<(Vec<usize>, Vec<LeftOut>), Error> {
-    let mut lacking: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let mut whole = Vec::new();
-    for (place, &row) in finished.rows.iter().enumerate() {
-        let lacks = match targets[place] {
-            None => Some(objective),
-            Some(_) => observed.iter().find(|one| one.values.is_missing(place)).map(|one| one.feature.column),
-        };
-        match lacks {
-            Some(column) => lacking.entry(column).or_default().push(table.row_name(row, None)),
-            None => whole.push(place),
-        }
-    }
-    let state_heading = finished.column.map_or("", |column| &table.headings()[column]);
-    let states = finished.left_out.iter();
-    let states = states.map(|(state, names)| (format!("with {state_heading} {state}"), names.clone()));
-    let lacking =
-        lacking.into_iter().map(|(column, names)| (format!("without {}", table.headings()[column]), names));
-    let left_out: Vec<LeftOut> =
-        states.chain(lacking).filter_map(|(why, names)| LeftOut::rows(why, names)).collect();
-    if whole.is_empty() || observed.is_empty() {
-        let reasons: Vec<String> = left_out.iter().map(ToString::to_string).collect();
-        return Err(table.problem(format!("no trial is left to learn from: {}", reasons.join("; "))));
-    }
-    Ok((whole, left_out))
+/// That no trial lacks nothing, and why.
+fn nothing_whole(table: &InputTable, left_out: &[LeftOut]) -> Error {
+    let reasons: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    table.problem(format!("no trial is left to learn from: {}", reasons.join("; ")))
 }

@@ -11,6 +11,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod folder;
+mod forest;
 mod given;
 mod graph;
 mod importance;
@@ -18,6 +19,7 @@ mod interrupt;
 mod log;
 mod plan;
 mod rank;
+mod replay;
 mod retrain;
 mod run;
 mod selection;
@@ -88,6 +90,7 @@ enum Command {
     Bench(bench::Bench),
     Rank(rank::Rank),
     Importance(importance::Importance),
+    Replay(replay::Replay),
     /// Look into the cache folder
     Cache(cache::Cache),
     /// List the architectures that are known by name, with their sizes and published errors
@@ -117,6 +120,7 @@ impl Cli {
             Command::Bench(command) => command.run(global),
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),
+            Command::Replay(command) => command.run(global),
             Command::Cache(command) => command.run(global),
             Command::Architectures(command) => command.run(global),
             Command::Strategies(command) => command.run(global),

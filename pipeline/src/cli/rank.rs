@@ -3,21 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use stages::rank::{correlate, top};
+use stages::statistics::{rank_quality, top_of};
 
 use super::Global;
 use super::given::path;
 use crate::error::Error;
 use crate::output::ranking::{self, Judged, Ranking};
-use crate::tables::{Choice, How, InputTable, Joined, LeftOut, NotTaken, is_index, is_key, truth};
+use crate::tables::{How, InputTable, Joined, Known, NotTaken, is_index, is_key, truth};
 
-/// Rank correlation of two columns of accuracies, with its interval
+/// Rank correlations of two columns of accuracies, and what the top of a ranking is worth, with intervals
 ///
-/// For each column of ESTIMATES: Spearman's correlation with average ranks for ties, its bootstrap 95% interval over the
-/// architectures, and what the top of the ranking is worth. Precision: of the K architectures with the highest
-/// estimates, the share that is among the K truly best (by chance K of all architectures). Regret: what the
-/// architecture with the highest estimate lacks to the best one, in units of the truth. Where estimates are equal, both
-/// are averages. Higher is better, in estimates and truth.
+/// For each column of ESTIMATES: Spearman's correlation `r_s` with average ranks for ties, Kendall's tau-b, and what
+/// the top of the ranking is worth. Precision: of the K architectures with the highest estimates, the share that is
+/// among the K truly best (by chance K of all architectures). Regret: what the architecture with the highest estimate
+/// lacks to the best one, in units of the truth. Gain: by how much the best of the K ranked highest is better than the
+/// best of K random ones on average. Where estimates are equal, all three are averages. Higher is better, in estimates
+/// and truth. Each has its 95% interval: percentile bootstrap over the architectures.
 ///
 /// The tables are joined by the first of these columns that both have: `arch`, `architecture`, `genotype`, `id`. Neither
 /// may hold an architecture twice. Columns are chosen by their headings: the truth is the column that is called like an
@@ -78,30 +79,20 @@ impl Rank {
         let truths = other.as_ref().unwrap_or(&estimates);
         let truth = truth(truths, joined.keys.map(|(_, key)| key), self.truth_column.as_deref())?;
         let truth_heading = truths.headings()[truth.column].clone();
-        let Known { rows, truths: known, mut left_out } = Known::of(&estimates, truths, &joined, truth)?;
+        let known = Known::of(&estimates, truths, &joined, truth)?;
+        let (rows, mut left_out) = (&known.rows, Vec::new());
         let key = joined.keys.map(|(key, _)| key);
         let judge = other.is_none().then_some(truth.column);
-        let (columns, not_taken) = self.columns(&estimates, key, judge, &rows)?;
-        let k =
-            self.top.map_or_else(|| rows.len().div_ceil(10), |k| usize::try_from(k).unwrap_or(usize::MAX));
+        let (columns, not_taken) = self.columns(&estimates, key, judge, rows)?;
+        let k = self.top.map_or_else(|| top_of(rows.len()), |k| usize::try_from(k).unwrap_or(usize::MAX));
         let mut correlations = Vec::new();
         for column in columns {
             let heading = &estimates.headings()[column];
-            let numbers = estimates.numbers(column, &rows)?;
-            let missing = rows.iter().zip(&numbers).filter(|(_, number)| number.is_none());
-            let missing = missing.map(|(&row, _)| estimates.row_name(row, key)).collect();
-            left_out.extend(LeftOut::rows(format!("without {heading}"), missing));
-            let pairs: Vec<(f64, f64)> =
-                numbers.iter().zip(&known).filter_map(|(number, &truth)| Some(((*number)?, truth))).collect();
-            let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-            let correlation = correlate(&x, &y, self.seed).map_err(Error::Input)?;
-            correlations.push(Judged {
-                column: heading.clone(),
-                spearman: correlation.spearman,
-                interval: correlation.interval,
-                top: top(&pairs, k),
-                architectures: correlation.count,
-            });
+            let column_of = known.estimates(&estimates, column, key)?;
+            let (x, y) = column_of.beside(&known.truths);
+            left_out.extend(column_of.left_out);
+            let quality = rank_quality(&x, &y, k, self.seed).map_err(Error::Input)?;
+            correlations.push(Judged { column: heading.clone(), quality });
         }
         let is_joined = other.is_some();
         Ok(Ranking {
@@ -110,7 +101,7 @@ impl Rank {
             truth_is: truth.why,
             joined_by: key.filter(|_| is_joined).map(|key| estimates.headings()[key].clone()),
             rows: rows.len(),
-            left_out,
+            left_out: known.left_out.into_iter().chain(left_out).collect(),
             not_taken,
             tables: std::iter::once(&estimates).chain(&other).map(InputTable::source).collect(),
             correlations,
@@ -163,48 +154,6 @@ impl Rank {
             )));
         }
         Ok((columns, not_taken))
-    }
-}
-
-/// The rows of the estimates that have a truth, each with it; and the architectures that have none.
-struct Known {
-    rows: Vec<usize>,
-    truths: Vec<f64>,
-    left_out: Vec<LeftOut>,
-}
-
-impl Known {
-    fn of(
-        estimates: &InputTable,
-        truths: &InputTable,
-        joined: &Joined,
-        truth: Choice,
-    ) -> Result<Self, Error> {
-        let (key, truth_key) = joined.keys.unzip();
-        let only = |table: &InputTable, rows: &[usize], key| {
-            let names = rows.iter().map(|&row| table.row_name(row, key)).collect();
-            LeftOut::rows(format!("only in {}", table.path().display()), names)
-        };
-        let heading = &truths.headings()[truth.column];
-        let truth_rows: Vec<usize> = joined.pairs.iter().map(|&(_, row)| row).collect();
-        let numbers = truths.numbers(truth.column, &truth_rows)?;
-        let (mut known, mut missing) = (Vec::new(), Vec::new());
-        for (&(row, _), number) in joined.pairs.iter().zip(numbers) {
-            match number {
-                Some(number) => known.push((row, number)),
-                None => missing.push(estimates.row_name(row, key)),
-            }
-        }
-        if known.is_empty() {
-            return Err(truths.problem(format!("column {heading} has no number to judge by")));
-        }
-        let left_out = [
-            only(estimates, &joined.only_left, key),
-            only(truths, &joined.only_right, truth_key),
-            LeftOut::rows(format!("without {heading}"), missing),
-        ];
-        let (rows, truths) = known.into_iter().unzip();
-        Ok(Self { rows, truths, left_out: left_out.into_iter().flatten().collect() })
     }
 }
 

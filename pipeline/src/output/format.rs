@@ -89,6 +89,12 @@ pub(crate) fn significant(number: f64) -> String {
     format!("{number:.decimals$}")
 }
 
+/// The same with its sign, also where it is positive.
+pub(crate) fn signed(number: f64) -> String {
+    let text = significant(number);
+    if number > 0.0 { format!("+{text}") } else { text }
+}
+
 /// A correlation, or that there is none.
 pub(crate) fn correlation(value: Option<f64>) -> String {
     value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.3}"))
@@ -109,9 +115,14 @@ pub(crate) fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// An importance, or that there is none.
-pub(crate) fn importance(value: Option<f64>) -> String {
-    value.map_or_else(|| "not observed".to_owned(), |value| format!("{value:.3}"))
+/// An importance among some that were observed, or that there is none. Where nothing else was varied its share is 1
+/// whatever it does, which is not worth a number.
+pub(crate) fn importance(value: Option<f64>, observed: usize) -> String {
+    match value {
+        None => "not observed".to_owned(),
+        Some(_) if observed == 1 => "the only one".to_owned(),
+        Some(value) => format!("{value:.3}"),
+    }
 }
 
 /// `, 7 diverged`, or nothing.
@@ -159,6 +170,8 @@ mod tests {
         assert_eq!(percent(0.000_32), "0.032%");
         assert_eq!(plural(1, "training"), "1 training");
         assert_eq!([0.0, 0.001_234, 1.5, 152.4].map(significant), ["0", "0.00123", "1.50", "152"]);
+        assert_eq!([importance(Some(0.25), 2), importance(Some(1.0), 1)], ["0.250", "the only one"]);
+        assert_eq!([0.0, 0.25, -1.5].map(signed), ["0", "+0.250", "-1.50"]);
     }
 
     #[test]

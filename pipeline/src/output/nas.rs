@@ -9,9 +9,11 @@ use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::FixReason;
 use stages::recipe::Scoring;
 use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
+use stages::statistics::RankQuality;
 
 use super::diverged::DivergedJson;
 use super::format;
+use super::rank_quality::{most_at_the_top, sentences};
 use super::search::{SearchJson, cost, remarks};
 use super::stage_outputs::named;
 use super::table::{Align, Table};
@@ -34,7 +36,7 @@ enum BudgetJson {
         #[serde(flatten)]
         mip: Box<MipJson>,
         /// The budget found, ranked again with a seed that its choice has not seen.
-        confirmed: RankedJson,
+        confirmed: Box<RankedJson>,
     },
     Given {
         budget: Budget,
@@ -48,8 +50,7 @@ pub(super) struct MipJson {
     /// The budget found.
     #[serde(flatten)]
     found: RankedJson,
-    /// Architectures that budgets were judged by, and how many of them diverged under full training.
-    architectures: u64,
+    /// Architectures that diverged under full training.
     diverged_fully: u64,
     importances: BTreeMap<&'static str, Option<f64>>,
     pareto: Vec<RankedJson>,
@@ -60,8 +61,8 @@ pub(super) struct MipJson {
 #[derive(Serialize)]
 pub(super) struct RankedJson {
     budget: Budget,
-    spearman: Option<f64>,
-    interval: Option<(f64, f64)>,
+    #[serde(flatten)]
+    quality: RankQuality,
     cost_ratio: f64,
     /// Architectures that diverged under it.
     diverged: usize,
@@ -88,7 +89,7 @@ impl NasSearchJson {
             budget: match &report.budget {
                 SearchBudget::Found { mip, confirmed } => BudgetJson::Found {
                     mip: Box::new(MipJson::of(mip, &report.diverged)),
-                    confirmed: RankedJson::of(confirmed),
+                    confirmed: Box::new(RankedJson::of(confirmed)),
                 },
                 SearchBudget::Given(budget) => BudgetJson::Given {
                     budget: *budget,
@@ -114,7 +115,6 @@ impl MipJson {
     pub(super) fn of(report: &MipReport, diverged: &[DivergedTraining]) -> Self {
         Self {
             found: RankedJson::of(&report.found),
-            architectures: report.found.architectures,
             diverged_fully: report.diverged_fully,
             // The last forest has seen all trials.
             importances: report.rounds.last().map_or_else(BTreeMap::new, |round| named(&round.importances)),
@@ -128,8 +128,7 @@ impl RankedJson {
     pub(super) fn of(ranked: &RankedBudget) -> Self {
         Self {
             budget: ranked.trial.budget,
-            spearman: ranked.trial.spearman,
-            interval: ranked.interval,
+            quality: ranked.quality,
             cost_ratio: ranked.cost_ratio,
             diverged: ranked.diverged.len(),
         }
@@ -145,7 +144,15 @@ fn is_unseen(scoring: Scoring) -> bool {
 /// diverged has a column where something did.
 pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
     let some_diverged = ranked.iter().any(|ranked| !ranked.diverged.is_empty());
-    let mut headings = vec![("cost", Align::Right), ("r_s", Align::Right), ("95% interval", Align::Left)];
+    let precision = format!("top-{} precision", most_at_the_top(ranked.iter().map(|ranked| &ranked.quality)));
+    let mut headings = vec![
+        ("cost", Align::Right),
+        ("r_s", Align::Right),
+        ("95% interval", Align::Left),
+        ("tau-b", Align::Right),
+        (precision.as_str(), Align::Right),
+        ("regret", Align::Right),
+    ];
     if some_diverged {
         headings.push(("diverged", Align::Left));
     }
@@ -155,12 +162,15 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
         let mut row = vec![
             format::percent(ranked.cost_ratio),
             format::correlation(ranked.trial.spearman),
-            format::interval(ranked.interval),
+            format::interval(ranked.quality.interval),
+            format::correlation(ranked.quality.kendall),
+            ranked.quality.top.map_or_else(String::new, |top| format!("{:.3}", top.precision)),
+            ranked.quality.top.map_or_else(String::new, |top| format::significant(top.regret)),
         ];
         if some_diverged {
             row.push(match ranked.diverged.len() {
                 0 => String::new(),
-                count => format!("{count} of {}", ranked.architectures),
+                count => format!("{count} of {}", ranked.quality.architectures),
             });
         }
         row.push(ranked.trial.budget.to_string());
@@ -172,15 +182,16 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
 pub(super) fn mip_text(report: &MipReport) -> String {
     let found = &report.found;
     let mut text = format!(
-        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n  at {} of its cost{}\n",
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n{}  at {} of its cost{}\n",
         super::heading("Budget found"),
         found.trial.budget,
         format::correlation(found.trial.spearman),
-        format::interval(found.interval),
+        format::interval(found.quality.interval),
+        sentences(&found.quality),
         format::percent(found.cost_ratio),
         format::times_cheaper(found.cost_ratio)
     );
-    let of = found.architectures;
+    let of = found.quality.architectures;
     if !found.diverged.is_empty() {
         let count = found.diverged.len();
         let _ = writeln!(text, "  {count} of {of} architectures diverged under it and share the last place");
@@ -224,7 +235,10 @@ fn rounds_table(report: &MipReport) -> Table {
         });
         let Some((fixed_round, fixed)) = fixed else { continue };
         let mut cells = vec![row.name.to_owned()];
-        cells.extend(report.rounds.iter().map(|found| format::importance(found.importances[index])));
+        cells.extend(report.rounds.iter().map(|found| {
+            let observed = found.importances.iter().flatten().count();
+            format::importance(found.importances[index], observed)
+        }));
         let why = match fixed.reason {
             FixReason::Cheapest => "the cheapest",
             FixReason::BestTrial => "of the best budget",
@@ -258,10 +272,11 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
             let mut text = mip_text(mip);
             let _ = writeln!(
                 text,
-                "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n",
+                "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n{}",
                 super::heading("Budget confirmed"),
                 format::correlation(confirmed.trial.spearman),
-                format::interval(confirmed.interval),
+                format::interval(confirmed.quality.interval),
+                sentences(&confirmed.quality),
             );
             (text, "found")
         }

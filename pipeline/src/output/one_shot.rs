@@ -1,8 +1,8 @@
 //! How well one-shot supernets rank their sub-networks.
 
 use serde::Serialize;
-use stages::rank::Correlation;
 use stages::stage::{OneShotReport, OneShotRow, RankedEpoch};
+use stages::statistics::Correlation;
 
 use super::diverged::DivergedJson;
 use super::format;

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use stages::echo::shown;
-use stages::rank::Top;
+use stages::statistics::RankQuality;
 
 use super::format;
-use super::table::{Align, Table};
+use super::rank_quality::{correlations, tops, why_undefined};
+use super::table::Align;
 use crate::error::Error;
 use crate::tables::{LeftOut, NotTaken, Source, Why};
 
@@ -32,10 +33,8 @@ pub(crate) struct Ranking {
 #[derive(Serialize)]
 pub(crate) struct Judged {
     pub(crate) column: String,
-    pub(crate) spearman: Option<f64>,
-    pub(crate) interval: Option<(f64, f64)>,
-    pub(crate) top: Option<Top>,
-    pub(crate) architectures: usize,
+    #[serde(flatten)]
+    pub(crate) quality: RankQuality,
 }
 
 /// Prints it.
@@ -43,7 +42,7 @@ pub(crate) fn print(ranking: &Ranking, json: bool) -> Result<(), Error> {
     if json { super::json(ranking) } else { super::result(&text(ranking)) }
 }
 
-/// What was compared in the first line; then what was not; then a row for each column.
+/// What was compared in the first line; then what was not; then two tables with a row for each column.
 fn text(ranking: &Ranking) -> String {
     let joined = match (&ranking.joined_by, ranking.tables.len()) {
         (Some(key), _) => format!(", joined by {key}"),
@@ -58,35 +57,21 @@ fn text(ranking: &Ranking) -> String {
         format::plural(ranking.rows as u64, "architecture")
     );
     super::asides(&mut text, &ranking.left_out, &ranking.not_taken, &ranking.tables);
-    let k = ranking.correlations.iter().filter_map(|row| Some(row.top?.k)).max().unwrap_or(1);
-    let precision = format!("top-{k} precision");
-    let mut table = Table::new(
-        &[
-            ("column", Align::Left),
-            ("r_s", Align::Right),
-            ("95% interval", Align::Left),
-            (&precision, Align::Right),
-            ("regret", Align::Right),
-            ("architectures", Align::Right),
-        ],
-        0,
-    );
-    for row in &ranking.correlations {
-        let of_top = |shown: fn(Top) -> String| row.top.map_or_else(|| "undefined".to_owned(), shown);
-        table.row(vec![
-            row.column.clone(),
-            format::correlation(row.spearman),
-            format::interval(row.interval),
-            of_top(|top| format!("{:.3}", top.precision)),
-            of_top(|top| format::significant(top.regret)),
-            format::count(row.architectures as u64),
-        ]);
-    }
-    let _ = write!(text, "\n{table}");
-    if ranking.correlations.iter().any(|row| row.spearman.is_none()) {
-        text.push_str(
-            "\nundefined: fewer than two architectures, or one value for all of them, have no order\n",
-        );
+    let named = |with_count: bool| -> Vec<(Vec<String>, &RankQuality)> {
+        let cells = |row: &Judged| {
+            if with_count {
+                vec![row.column.clone(), format::count(row.quality.architectures as u64)]
+            } else {
+                vec![row.column.clone()]
+            }
+        };
+        ranking.correlations.iter().map(|row| (cells(row), &row.quality)).collect()
+    };
+    let columns = [("column", Align::Left), ("architectures", Align::Right)];
+    let _ = write!(text, "\n{}", correlations(&columns, &named(true)));
+    let _ = write!(text, "\n{}", tops(&columns[..1], &named(false)));
+    if let Some(why) = why_undefined(ranking.correlations.iter().map(|row| &row.quality)) {
+        let _ = write!(text, "\n{why}");
     }
     text
 }

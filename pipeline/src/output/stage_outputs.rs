@@ -101,7 +101,8 @@ impl Show for FitForest {
         let mut table = Table::new(&headings, 2);
         for (row, &importance) in HYPERPARAMETERS.iter().zip(importances) {
             let bar = importance.map_or_else(String::new, format::bar);
-            table.row(vec![row.name.to_owned(), format::importance(importance), bar]);
+            let observed = importances.iter().flatten().count();
+            table.row(vec![row.name.to_owned(), format::importance(importance, observed), bar]);
         }
         shown(named(importances), table.to_string())
     }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::names::{is_accuracy, is_correlation, is_index, is_key};
+use super::join::called;
+use super::names::{is_accuracy, is_correlation, is_cost, is_index, is_key};
 use super::table::InputTable;
 use crate::error::Error;
 
@@ -22,6 +23,7 @@ pub(crate) enum Why {
     CalledLikeAnAccuracy,
     CalledLikeARankCorrelation,
     CalledValue,
+    CalledLikeACost,
     OnlyColumn,
 }
 
@@ -32,6 +34,7 @@ impl fmt::Display for Why {
             Self::CalledLikeAnAccuracy => "called like an accuracy",
             Self::CalledLikeARankCorrelation => "called like a rank correlation",
             Self::CalledValue => "called as Optuna calls what a trial gave",
+            Self::CalledLikeACost => "called like a cost",
             Self::OnlyColumn => "the only column left",
         })
     }
@@ -74,6 +77,50 @@ pub(crate) fn objective(
     choose(table, features, named, &rules, "--objective")
 }
 
+/// The column with what a training under each budget costs, where there is one.
+///
+/// # Errors
+/// When several are called like one, or there is none of the name that was given.
+pub(crate) fn cost(
+    table: &InputTable,
+    others: &[usize],
+    named: Option<&str>,
+) -> Result<Option<Choice>, Error> {
+    let rule = Rule { is: is_cost, why: Why::CalledLikeACost };
+    find(table, others, named, &[rule], "--cost")
+}
+
+/// The column with a rank correlation that somebody published, where there is one.
+///
+/// # Errors
+/// When several are called like one, or there is none of the name that was given.
+pub(crate) fn published(
+    table: &InputTable,
+    others: &[usize],
+    named: Option<&str>,
+) -> Result<Option<Choice>, Error> {
+    let rule = Rule { is: is_correlation, why: Why::CalledLikeARankCorrelation };
+    find(table, others, named, &[rule], "--published")
+}
+
+/// The column that names budgets.
+///
+/// # Errors
+/// When no heading tells it, with how to name it.
+pub(crate) fn budget_names(table: &InputTable, named: Option<&str>) -> Result<usize, Error> {
+    if let Some(heading) = named {
+        return table.find(heading);
+    }
+    let usual = ["trial", "budget", "name", "id"];
+    called(table, &usual).ok_or_else(|| {
+        table.problem(format!(
+            "no column names the budgets ({}); name one with --name; {}",
+            usual.join(", "),
+            table.columns()
+        ))
+    })
+}
+
 fn choose(
     table: &InputTable,
     others: &[usize],
@@ -81,20 +128,48 @@ fn choose(
     rules: &[Rule],
     flag: &str,
 ) -> Result<Choice, Error> {
-    if let Some(heading) = named {
-        return Ok(Choice { column: table.find(heading)?, why: Why::Named });
+    if let Some(choice) = find(table, others, named, rules, flag)? {
+        return Ok(choice);
     }
+    if let [column] = candidates(table, others).as_slice() {
+        return Ok(Choice { column: *column, why: Why::OnlyColumn });
+    }
+    let known: Vec<String> = rules.iter().map(|rule| rule.why.to_string()).collect();
+    Err(table.problem(format!(
+        "no column is {}; name one with {flag}; {}",
+        known.join(", or "),
+        table.columns()
+    )))
+}
+
+/// The columns that can be chosen: no names, no indices, and none of `others`.
+fn candidates(table: &InputTable, others: &[usize]) -> Vec<usize> {
     let headings = table.headings();
     let is_candidate = |column: &usize| {
         let heading = &headings[*column];
         !others.contains(column) && !is_index(heading) && !is_key(heading)
     };
-    let candidates: Vec<usize> = (0..headings.len()).filter(is_candidate).collect();
+    (0..headings.len()).filter(is_candidate).collect()
+}
+
+/// The column of the name that was given, or of the first rule that one column follows.
+fn find(
+    table: &InputTable,
+    others: &[usize],
+    named: Option<&str>,
+    rules: &[Rule],
+    flag: &str,
+) -> Result<Option<Choice>, Error> {
+    if let Some(heading) = named {
+        return Ok(Some(Choice { column: table.find(heading)?, why: Why::Named }));
+    }
+    let headings = table.headings();
+    let candidates = candidates(table, others);
     for &Rule { is, why } in rules {
         let found: Vec<usize> = candidates.iter().copied().filter(|&column| is(&headings[column])).collect();
         match found.as_slice() {
             [] => {}
-            [column] => return Ok(Choice { column: *column, why }),
+            [column] => return Ok(Some(Choice { column: *column, why })),
             several => {
                 let names: Vec<&str> = several.iter().map(|&column| headings[column].as_str()).collect();
                 return Err(table.problem(format!(
@@ -105,15 +180,7 @@ fn choose(
             }
         }
     }
-    if let [column] = candidates.as_slice() {
-        return Ok(Choice { column: *column, why: Why::OnlyColumn });
-    }
-    let known: Vec<String> = rules.iter().map(|rule| rule.why.to_string()).collect();
-    Err(table.problem(format!(
-        "no column is {}; name one with {flag}; {}",
-        known.join(", or "),
-        table.columns()
-    )))
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -159,5 +226,31 @@ mod tests {
             "{message}"
         );
         assert!(objective_of("epochs,a,b").unwrap_err().contains("--objective"));
+    }
+
+    /// What finds a column that may not be there.
+    type Pick = fn(&InputTable, &[usize], Option<&str>) -> Result<Option<Choice>, Error>;
+
+    #[test]
+    fn a_cost_and_what_was_published_may_be_missing_and_are_never_guessed_among_several() {
+        let find = |headings: &str, pick: Pick| {
+            let cells = vec!["x"; headings.split(',').count()].join(",");
+            let table =
+                InputTable::parse(Path::new("t.csv"), format!("{headings}\n{cells}\n").into()).unwrap();
+            pick(&table, &[0], None)
+                .map(|choice| choice.map(|choice| choice.column))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(find("trial,epochs,mean_gpu_hours", cost), Ok(Some(2)));
+        assert_eq!(find("trial,epochs", cost), Ok(None));
+        assert!(find("trial,flops,seconds", cost).unwrap_err().contains("with --cost"));
+        assert_eq!(find("trial,published_spearman,epochs", published), Ok(Some(1)));
+        assert_eq!(find("trial,epochs", published), Ok(None));
+        let names = |headings: &str| {
+            let table = InputTable::parse(Path::new("t.csv"), format!("{headings}\nx,1\n").into()).unwrap();
+            budget_names(&table, None).map_err(|error| error.to_string())
+        };
+        assert_eq!((names("epochs,Trial"), names("budget,id")), (Ok(1), Ok(0)));
+        assert!(names("epochs,lr").unwrap_err().contains("--name"));
     }
 }

@@ -15,6 +15,8 @@ use crate::output::format;
 pub(crate) enum How<'a> {
     /// By the column of this heading, or by the first of the usual keys that both tables have.
     Key(Option<&'a str>),
+    /// The same, for who cannot pair rows by their place.
+    KeyOnly(Option<&'a str>),
     /// The first row with the first one, and so on.
     Place,
 }
@@ -38,8 +40,9 @@ impl Joined {
     pub(crate) fn of(left: &InputTable, right: &InputTable, how: How<'_>) -> Result<Self, Error> {
         match how {
             How::Place => Self::by_place(left, right),
-            How::Key(named) => {
-                let (left_key, right_key) = shared_key(left, right, named)?;
+            How::Key(named) | How::KeyOnly(named) => {
+                let is_only_way = matches!(how, How::KeyOnly(_));
+                let (left_key, right_key) = shared_key(left, right, named, is_only_way)?;
                 Self::by_key(left, left_key, right, right_key)
             }
         }
@@ -51,7 +54,7 @@ impl Joined {
     /// When the table has a key, and an architecture twice.
     pub(crate) fn itself(table: &InputTable, how: How<'_>) -> Result<Self, Error> {
         let key = match how {
-            How::Key(named) => key_column(table, named)?,
+            How::Key(named) | How::KeyOnly(named) => key_column(table, named)?,
             How::Place => None,
         };
         if let Some(key) = key {
@@ -121,26 +124,34 @@ pub(crate) fn key_column(table: &InputTable, named: Option<&str>) -> Result<Opti
     }
 }
 
-fn called(table: &InputTable, names: &[&str]) -> Option<usize> {
+/// The column that has the first of these names that there is.
+pub(super) fn called(table: &InputTable, names: &[&str]) -> Option<usize> {
     let called = |name: &&str| table.headings().iter().position(|heading| plain(heading) == *name);
     names.iter().find_map(called)
 }
 
-fn shared_key(left: &InputTable, right: &InputTable, named: Option<&str>) -> Result<(usize, usize), Error> {
+fn shared_key(
+    left: &InputTable,
+    right: &InputTable,
+    named: Option<&str>,
+    is_only_way: bool,
+) -> Result<(usize, usize), Error> {
     if let Some(heading) = named {
         return Ok((left.find(heading)?, right.find(heading)?));
     }
     let shared = KEYS.iter().find_map(|key| Some((called(left, key)?, called(right, key)?)));
     shared.ok_or_else(|| {
-        let is_shared = |heading: &&str| !is_index(heading) && right.headings().iter().any(|other| other == heading);
+        let is_shared =
+            |heading: &&str| !is_index(heading) && right.headings().iter().any(|other| other == heading);
         let candidates: Vec<&str> = left.headings().iter().map(String::as_str).filter(is_shared).collect();
         let advice = match candidates.as_slice() {
             [] => "give both a column `arch`".to_owned(),
             [one] => format!("--key {one:?} joins by the one heading that both have"),
             several => format!("--key joins by another heading that both have ({})", several.join(", ")),
         };
+        let or_place = if is_only_way { "" } else { ", or --by-place pairs rows by their place" };
         left.problem(format!(
-            "nothing to join it to {} by: no column {} is in both; {advice}, or --by-place pairs rows by their place",
+            "nothing to join it to {} by: no column {} is in both; {advice}{or_place}",
             right.path().display(),
             KEYS.concat().join(", ")
         ))
@@ -149,18 +160,27 @@ fn shared_key(left: &InputTable, right: &InputTable, named: Option<&str>) -> Res
 
 /// The name of each row's architecture. A genotype is known in whatever way its text is laid out.
 fn architectures(table: &InputTable, key: usize) -> Result<Vec<String>, Error> {
+    distinct_names(table, key, "architecture")
+}
+
+/// The names in a column, one for each row; they name things of a kind.
+///
+/// # Errors
+/// When a row has none, or the name of another row.
+pub(crate) fn distinct_names(table: &InputTable, key: usize, kind: &str) -> Result<Vec<String>, Error> {
     let mut first: HashMap<String, usize> = HashMap::with_capacity(table.rows().len());
     let mut names = Vec::with_capacity(table.rows().len());
     for row in table.rows() {
         let text = table.cell(row, key);
         if text.is_empty() || text.eq_ignore_ascii_case("nan") {
-            return Err(table.refuse(row, key, "names no architecture; give it one, or delete the row"));
+            let problem = format!("names no {kind}; give it one, or delete the row");
+            return Err(table.refuse(row, key, &problem));
         }
         let genotype = text.starts_with("Genotype(").then(|| text.parse::<Genotype>().ok()).flatten();
         let name = genotype.map_or_else(|| text.to_owned(), |genotype| genotype.canonical().to_string());
         if let Some(other) = first.insert(name.clone(), row) {
             let problem =
-                format!("is in line {} as well; keep one row of each architecture", table.line(other, key));
+                format!("is in line {} as well; keep one row of each {kind}", table.line(other, key));
             return Err(table.refuse(row, key, &problem));
         }
         names.push(name);

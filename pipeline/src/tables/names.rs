@@ -20,7 +20,7 @@ pub(crate) fn is_index(heading: &str) -> bool {
 }
 
 /// Whether a column is called like an accuracy: `test_acc`, `Accuracy (%)`, `valAcc`, `top1`.
-pub(super) fn is_accuracy(heading: &str) -> bool {
+pub(crate) fn is_accuracy(heading: &str) -> bool {
     let is_one = |word: &String| {
         let name = word.trim_end_matches(|letter: char| letter.is_ascii_digit());
         word == "top1"
@@ -36,6 +36,18 @@ pub(super) fn is_accuracy(heading: &str) -> bool {
 pub(super) fn is_correlation(heading: &str) -> bool {
     let plain = plain(heading);
     plain.ends_with("spearman") || plain == "rs" || plain == "spearmanr" || plain == "spearmanrho"
+}
+
+/// Whether a column is called like a cost: `mean_gpu_hours`, `seconds`, `TrainFLOPs`.
+pub(super) fn is_cost(heading: &str) -> bool {
+    let units = ["hours", "hour", "minutes", "seconds", "secs", "time", "cost", "costs", "price"];
+    let is_one = |word: &String| units.contains(&word.as_str()) || word.ends_with("flops");
+    words(heading).iter().any(is_one) || plain(heading).ends_with("flops")
+}
+
+/// Whether a column says what a trial ran on, which is no hyper-parameter.
+pub(crate) fn is_machine(heading: &str) -> bool {
+    ["gpu", "gpuname", "device", "machine", "host", "hostname"].contains(&plain(heading).as_str())
 }
 
 /// The words of a heading in lower case; `testAcc` has two.
@@ -91,5 +103,10 @@ mod tests {
         assert!(is_index("") && is_index("Unnamed: 0") && !is_index("Unnamed: x") && !is_index("index"));
         assert!(is_correlation("published_spearman") && is_correlation("r_s") && is_correlation("Spearman"));
         assert!(!is_correlation("layers") && !is_correlation("pairs"));
+        for cost in ["mean_gpu_hours", "GPU hours", "cost", "trainTime", "TrainFLOPs", "gflops", "seconds"] {
+            assert!(is_cost(cost), "{cost}");
+        }
+        assert!(!is_cost("epochs") && !is_cost("gpu") && !is_cost("costume"));
+        assert!(is_machine("gpu") && is_machine("GPU name") && !is_machine("gpu_hours"));
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use stages::hyperparameter::HYPERPARAMETERS;
 
 use super::names::plain;
+use super::said::LeftOut;
 use super::table::{InputTable, Values};
 use crate::error::Error;
 
@@ -177,10 +178,19 @@ pub(crate) struct Finished {
     pub(crate) column: Option<usize>,
     pub(crate) rows: Vec<usize>,
     /// What the trials of each other state are called.
-    pub(crate) left_out: BTreeMap<String, Vec<String>>,
+    left_out: BTreeMap<String, Vec<String>>,
 }
 
 impl Finished {
+    /// The trials that did not end well, by their state.
+    pub(crate) fn left_out(&self, table: &InputTable) -> Vec<LeftOut> {
+        let heading = self.column.map_or("", |column| &table.headings()[column]);
+        let states = self.left_out.iter();
+        states
+            .filter_map(|(state, names)| LeftOut::rows(format!("with {heading} {state}"), names.clone()))
+            .collect()
+    }
+
     /// # Errors
     /// When a state is unknown.
     pub(crate) fn of(table: &InputTable, taken: &[usize]) -> Result<Self, Error> {

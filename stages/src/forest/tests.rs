@@ -40,7 +40,9 @@ fn a_tree_equals_scikit_learns_on_the_same_bootstrap_sample() {
     let samples = Samples::new(&rows, &targets).unwrap();
     assert!(trees.len() >= 10);
     for (number, tree) in trees.iter().enumerate() {
-        for (ours, theirs) in samples.tree(&tree.counts, number as u64).iter().zip(&tree.importances) {
+        for (ours, theirs) in
+            samples.tree::<()>(&tree.counts, number as u64).importances.iter().zip(&tree.importances)
+        {
             assert!((ours - theirs).abs() < 1e-9, "tree {number}: {ours} {theirs}");
         }
     }
@@ -140,6 +142,30 @@ fn sorting_and_counting_find_the_same_splits() {
             targets: [&alone.targets[..], &[0; 440]].concat(),
             ..Samples::new(&apart, &targets).unwrap()
         };
-        assert_eq!(alone.tree(&[1; 60], seed), all.tree(&counts, seed));
+        let tree = |samples: &Samples, counts: &[u32]| samples.tree::<()>(counts, seed).importances;
+        assert_eq!(tree(&alone, &[1; 60]), tree(&all, &counts));
+    }
+}
+
+#[test]
+fn leaves_share_the_rows_and_predict_their_means() {
+    let Single { rows, targets, trees } = golden().single;
+    let samples = Samples::new(&rows, &targets).unwrap();
+    for (number, GoldenTree { counts, importances }) in trees.iter().enumerate() {
+        let tree = samples.tree::<Ranges>(counts, number as u64);
+        assert_eq!(tree.importances, samples.tree::<()>(counts, number as u64).importances);
+        assert!(tree.leaves.len() > importances.len());
+        for row in (0..rows.len()).filter(|&row| counts[row] > 0) {
+            let holds = |ranges: &Ranges| {
+                (0..4).all(|feature| {
+                    let (first, end) = ranges.0[feature];
+                    (first..end).contains(&samples.code(row, feature))
+                })
+            };
+            let values: Vec<f64> =
+                tree.leaves.iter().filter(|(ranges, _)| holds(ranges)).map(|(_, value)| *value).collect();
+            // The targets are sums of steps that a tree finds, so that its leaves hold one value each.
+            assert_eq!(values, [samples.targets[row] as f64], "tree {number}, row {row}");
+        }
     }
 }

@@ -8,8 +8,8 @@ use super::jobs::{self, JobGrid};
 use super::{
     DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, RankedBudget, Stage, StageError,
 };
-use crate::rank::correlate;
 use crate::search::SupernetStrategy;
+use crate::statistics::correlate;
 use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
@@ -161,17 +161,18 @@ impl Stage for BudgetQuality {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::mip::Trial;
+    use crate::statistics::rank_quality;
 
     #[test]
     fn budgets_are_taken_evenly_and_once_each() {
         let ranked = |epochs: u32, spearman: Option<f64>| RankedBudget {
             trial: Trial { budget: Budget { epochs, ..Budget::NAMED[0].1 }, cost: 1.0, spearman },
-            interval: None,
+            quality: rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap(),
             cost_ratio: 0.1,
-            architectures: 3,
             diverged: Vec::new(),
         };
         let tried = vec![

@@ -65,7 +65,7 @@ impl Stage for Mip {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Fields, Error> {

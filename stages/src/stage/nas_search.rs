@@ -46,7 +46,7 @@ pub enum SearchBudget {
         /// The budget, and how it was found.
         mip: Box<MipReport>,
         /// The same budget, ranked by trainings with a seed that its choice has not seen.
-        confirmed: RankedBudget,
+        confirmed: Box<RankedBudget>,
     },
     /// What the configuration gave.
     Given(Budget),
@@ -93,7 +93,7 @@ impl Stage for NasSearch {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -123,7 +123,7 @@ impl Stage for NasSearch {
         let mut diverged = [&search.diverged[..], &trained.diverged[..]].concat();
         let budget = match self.budget {
             BudgetSource::Found { mip, confirmed } => {
-                let (mip, confirmed) = (Box::new(inputs.read(mip)?), inputs.read_only(confirmed)?);
+                let (mip, confirmed) = (Box::new(inputs.read(mip)?), Box::new(inputs.read_only(confirmed)?));
                 diverged.splice(..0, mip.diverged.iter().cloned());
                 diverged.extend(confirmed.diverged.iter().cloned());
                 SearchBudget::Found { mip, confirmed }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::config::OneShotConfig;
 use crate::job::{Job, JobSummary};
-use crate::rank::{Correlation, correlate};
 use crate::search::DenseCells;
+use crate::statistics::{Correlation, correlate};
 use crate::supernet::one_shot::{
     OneShotJob, OneShotResult, Schedule, SubNetworksJob, last_distinct, sub_network,
 };

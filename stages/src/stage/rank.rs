@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, Stage, StageError};
 use crate::Error;
 use crate::mip::Trial;
-use crate::rank::correlate;
+use crate::statistics::{RankQuality, rank_quality, top_of};
 
-/// Correlates scores under budgets with those of full training; the output is a list of [`RankedBudget`], one a budget.
+/// Holds the ranking under each budget against that of full training; the output is a list of [`RankedBudget`], one a
+/// budget.
 #[derive(Clone, Copy, Debug)]
 pub struct Rank {
     /// The scores of full training.
@@ -24,12 +25,10 @@ pub struct Rank {
 pub struct RankedBudget {
     /// The budget b, its mean training FLOPs and its rank correlation with f, the paper's `r_s`.
     pub trial: Trial,
-    /// Interval (95%) of `r_s` over the architectures.
-    pub interval: Option<(f64, f64)>,
+    /// How well it ranks the architectures, with intervals: `r_s` once more, and what that hides.
+    pub quality: RankQuality,
     /// Mean training FLOPs under b divided by those under f.
     pub cost_ratio: f64,
-    /// How many architectures are ranked.
-    pub architectures: u64,
     /// Those of them that diverged under b, which share the last place.
     pub diverged: Vec<DivergedTraining>,
 }
@@ -42,7 +41,7 @@ impl Stage for Rank {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Fields, Error> {
@@ -56,16 +55,16 @@ impl Stage for Rank {
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let truth = inputs.read_only(self.truth)?;
         let rank = |evaluated: &EvaluatedBudget| {
-            let correlation = correlate(&evaluated.scores, &truth.scores, self.seed)?;
+            let k = top_of(truth.scores.len());
+            let quality = rank_quality(&evaluated.scores, &truth.scores, k, self.seed)?;
             Ok::<_, Error>(RankedBudget {
                 trial: Trial {
                     budget: evaluated.budget,
                     cost: evaluated.mean_training_flops,
-                    spearman: correlation.spearman,
+                    spearman: quality.spearman,
                 },
-                interval: correlation.interval,
+                quality,
                 cost_ratio: evaluated.mean_training_flops / truth.mean_training_flops,
-                architectures: evaluated.scores.len() as u64,
                 diverged: evaluated.diverged.clone(),
             })
         };

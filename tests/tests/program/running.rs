@@ -32,8 +32,18 @@ fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     assert!(first.run > 3, "{}", first.json);
 
     let result = &first.json["result"];
-    let found = ["budget", "cost_ratio", "diverged", "interval", "spearman"];
-    let mip = ["architectures", "diverged_fully", "diverged_trainings", "importances", "pareto"];
+    let found = [
+        "architectures",
+        "budget",
+        "cost_ratio",
+        "diverged",
+        "interval",
+        "kendall",
+        "kendall_interval",
+        "spearman",
+        "top",
+    ];
+    let mip = ["diverged_fully", "diverged_trainings", "importances", "pareto"];
     let others = [&mip[..], &["best", "confirmed", "search"]].concat();
     assert_eq!(names(result), [&found[..], &others].concat().into_iter().collect());
     assert_eq!(names(&result["budget"]), BUDGET.into());
@@ -83,6 +93,8 @@ fn text_says_what_the_object_says() {
             written(&result["budget"]),
             number(&result["spearman"])
         ),
+        format!("\n  Kendall's tau-b {:.3} (95% interval ", number(&result["kendall"])),
+        format!("), top-1 precision {:.3} (", number(&result["top"]["precision"])),
     ];
     for pick in result["pareto"].as_array().unwrap() {
         let [low, high] = [0, 1].map(|end| number(&pick["interval"][end]));

@@ -1,8 +1,9 @@
-//! Tables that people bring to `rank` and `importance`: whatever they hold, the answer is right or refused, and what was
-//! compared with what is said.
+//! Tables that people bring to `rank`, `importance` and `replay`: whatever they hold, the answer is right or refused,
+//! and what was compared with what is said.
 
 mod importance;
 mod rank;
+mod replay;
 
 use std::fmt::Write as _;
 
@@ -142,7 +143,7 @@ fn files_that_are_no_utf_8_tables_are_named() {
 #[test]
 fn help_says_what_is_missing_and_what_is_refused() {
     let sandbox = Sandbox::new();
-    for command in ["rank", "importance"] {
+    for command in ["rank", "importance", "replay"] {
         let help = sandbox.program(&[command, "--help"]).succeeded().stdout;
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in ["an empty cell", "NaN", "NA, `<NA>`, null or None", "(91.2%, n/a, inf) is refused"] {

@@ -158,7 +158,7 @@ fn what_diverges_is_told_from_training_to_ranking_and_in_the_report() {
     for budget in &ranked {
         let diverged = budget.diverged.len();
         assert_eq!(diverged > 0, budget.trial.budget.learning_rate > 0.05, "{}", budget.trial.budget);
-        assert_eq!(budget.architectures, 8);
+        assert_eq!(budget.quality.architectures, 8);
         let evaluated: Vec<EvaluatedBudget> = output(&dag, &outcome, "evaluate@1");
         let own = evaluated.iter().find(|own| own.budget == budget.trial.budget).unwrap();
         assert_eq!(own.scores.iter().filter(|&&score| score == 0.0).count(), diverged);

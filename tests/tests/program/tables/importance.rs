@@ -34,7 +34,7 @@ fn usual_names_are_known_and_what_is_not_taken_is_said() {
     let row = ran.stdout.lines().find(|line| line.starts_with("learning_rate ")).unwrap();
     assert_eq!(
         row.split_whitespace().collect::<Vec<_>>(),
-        ["learning_rate", "lr", "2", "1.000", &"#".repeat(20)]
+        ["learning_rate", "lr", "2", "1.000", "1.000", "0.902", &"#".repeat(20)]
     );
 
     // Any column may be one.
@@ -94,7 +94,8 @@ fn an_export_of_optuna_is_read_as_it_is() {
     for part in [
         "left out: 2 with state FAIL (line 9, line 13); 1 with state PRUNED (line 15); 1 without params_width (line 22)",
         "not taken: number, datetime_start, duration, user_attrs_note (",
-        "not observed  8 in every trial",
+        "not observed",
+        " 8 in every trial\n",
         "params_optimizer (texts)",
         "params_augment (truth values)",
     ] {
@@ -123,7 +124,7 @@ fn trials_that_cannot_tell_say_so() {
     assert_eq!(flat["importances"], json!({ "epochs": null, "learning_rate": null }));
     let text = sandbox.program(&["importance", "flat.csv"]).succeeded().stdout;
     assert!(text.contains("undefined: spearman is the same in all trials"), "{text}");
-    assert!(text.contains("not observed  0.1 in every trial"), "{text}");
+    assert!(text.contains("not observed") && text.contains(" 0.1 in every trial\n"), "{text}");
     sandbox.write("infinite.csv", "epochs,spearman\n1,0.5\n2,-inf\n");
     refused(&sandbox, &["importance", "infinite.csv"], &["line 3, column spearman: \"-inf\""]);
 }

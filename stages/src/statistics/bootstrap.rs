@@ -1,0 +1,47 @@
+//! The percentile bootstrap (Efron, 1979): how far a statistic moves when it is taken of other samples of the same
+//! size.
+
+use rayon::prelude::*;
+
+use crate::random::Random;
+
+/// Lower and upper end.
+pub type Interval = (f64, f64);
+
+/// Resamples behind an interval.
+const RESAMPLES: u64 = 2000;
+/// What the interval leaves out on each side.
+const TAIL: f64 = 0.025;
+
+/// Intervals (95%) of some statistics over `count` elements. `statistics` are told how often a resample holds each
+/// element. Resamples in which a statistic is undefined say nothing of it and are left out; where all are, it has no
+/// interval.
+pub(super) fn intervals<const N: usize>(
+    count: usize,
+    seed: u64,
+    statistics: impl Fn(&[u32]) -> [Option<f64>; N] + Sync,
+) -> [Option<Interval>; N] {
+    let resample = |index: u64| {
+        let mut random = Random::new(seed, "spearman interval", index);
+        let mut counts = vec![0; count];
+        for _ in 0..count {
+            counts[random.below(count as u64) as usize] += 1;
+        }
+        statistics(&counts)
+    };
+    let values: Vec<[Option<f64>; N]> = (0..RESAMPLES).into_par_iter().map(resample).collect();
+    std::array::from_fn(|statistic| interval(values.iter().filter_map(|values| values[statistic]).collect()))
+}
+
+/// What the middle 95% of some values span.
+pub(crate) fn interval(mut values: Vec<f64>) -> Option<Interval> {
+    values.sort_by(f64::total_cmp);
+    Some((quantile(&values, TAIL)?, quantile(&values, 1.0 - TAIL)?))
+}
+
+/// Quantile of a sorted list, linear between its elements; `None` of an empty one.
+fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let place = share * sorted.len().checked_sub(1)? as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    Some(low + (high - low) * place.fract())
+}
