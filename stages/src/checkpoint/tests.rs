@@ -46,13 +46,18 @@ pub(crate) struct Shelf<'a> {
     pub(crate) kept: Mutex<Vec<Vec<u8>>>,
     /// It stops when so many are kept.
     stops_after: usize,
-    pub(crate) flops_between: u64,
+    flops_between: u64,
     listener: &'a Listener,
 }
 
 impl<'a> Shelf<'a> {
     pub(crate) fn new(kept: Vec<Vec<u8>>, stops_after: usize, listener: &'a Listener) -> Self {
         Self { kept: Mutex::new(kept), stops_after, flops_between: u64::MAX, listener }
+    }
+
+    /// The same, which keeps checkpoints as often within epochs as it can.
+    pub(crate) fn within_epochs(self) -> Self {
+        Self { flops_between: 1, ..self }
     }
 }
 
@@ -140,8 +145,8 @@ fn a_network_goes_on_within_an_epoch() {
         let job = job(float_bits, &data);
         let job = TrainingJob { recipe: Recipe { accumulate, ..Recipe::default() }, ..job };
         let expected = unbroken(&device, (&job, &data));
-        let every_step = |kept: Vec<Vec<u8>>, stops_after, listener| {
-            let shelf = Shelf { flops_between: 1, ..Shelf::new(kept, stops_after, listener) };
+        let every_step = |kept: Vec<Vec<u8>>, stops_after, listener: &Listener| {
+            let shelf = Shelf::new(kept, stops_after, listener).within_epochs();
             let trained = train_on(&device, (&job, &data), listener, &shelf);
             (trained, shelf.kept.into_inner().unwrap())
         };
@@ -187,8 +192,8 @@ fn a_checkpoint_of_the_version_before_is_gone_on_from() {
     let shelf = Shelf::new(vec![bytes], usize::MAX, &listener);
     let found = train_on(&device, (&job, &data), &listener, &shelf).unwrap();
     assert_eq!((&found.trained.result, &found.losses), (&expected.trained.result, &expected.losses));
-    assert!(listener.notes.into_inner().unwrap().is_empty());
     assert_eq!(shelf.kept.into_inner().unwrap().len(), 2, "it had two epochs");
+    assert!(listener.notes.into_inner().unwrap().is_empty());
 }
 
 #[test]

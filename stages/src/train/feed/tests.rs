@@ -119,8 +119,8 @@ fn threads_and_checkpoints_change_nothing_and_epochs_and_seeds_do() {
 
     // Within an epoch: of its 80 images windows have 16.
     for stops_after in [1, 4, 6] {
-        let within = |kept, stops_after, listener| {
-            let shelf = Shelf { flops_between: 1, ..Shelf::new(kept, stops_after, listener) };
+        let within = |kept, stops_after, listener: &Listener| {
+            let shelf = Shelf::new(kept, stops_after, listener).within_epochs();
             (train_with(&job, &data, &cpu(2), &options, listener, &shelf), shelf.kept.into_inner().unwrap())
         };
         let (error, kept) = within(Vec::new(), stops_after, &Listener::default());
