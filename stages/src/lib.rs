@@ -28,6 +28,7 @@ pub mod speed;
 pub mod stage;
 pub mod statistics;
 pub mod supernet;
+pub mod tables;
 pub mod train;
 
 mod error;

@@ -108,7 +108,7 @@ pub(crate) struct Train {
 /// Flags about the checkpoints of a training that is remembered.
 #[derive(Args)]
 struct CheckpointArgs {
-    /// Minutes between checkpoints, which are kept at ends of epochs; 0 for each [default: the settings', else 1]
+    /// Minutes between checkpoints, which are kept at ends of epochs and within long ones; 0 for each [default: the settings', else 1]
     #[arg(long, value_name = "M", value_parser = minutes)]
     checkpoint_minutes: Option<Duration>,
     /// Go on from a checkpoint, or end where there is none; without this one that is there is gone on from all the same

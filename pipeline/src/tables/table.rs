@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use stages::echo::shown;
+use stages::tables::FILES;
 
 use super::cell::Cell;
 use super::dialect::{Decimal, Delimiter, has_decimal_comma};
@@ -64,18 +65,33 @@ impl Values<'_> {
     }
 }
 
+/// What the names of tables begin with that come with the program.
+const KNOWN: &str = "known:";
+
+/// A table that comes with the program.
+fn known(name: &str) -> Result<Vec<u8>, String> {
+    let found = FILES.iter().find(|file| file.name == name);
+    found.map(|file| file.text.as_bytes().to_vec()).ok_or_else(|| {
+        let names: Vec<String> = FILES.iter().map(|file| format!("{KNOWN}{}", file.name)).collect();
+        format!("no such table comes with the program; there are {}", names.join(", "))
+    })
+}
+
 /// Columns that a message names at most.
 const LISTED: usize = 30;
 /// Ends every text that is read, so that a quote that is never closed shows: it swallows the mark. No text holds it.
 const END: &str = "\u{0}";
 
 impl InputTable {
-    /// Reads a file.
+    /// Reads a file, or, behind `known:`, one that comes with the program.
     ///
     /// # Errors
     /// When it cannot be read, is no table with headings and rows, or has two columns of one heading.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+        let bytes = match path.to_str().and_then(|path| path.strip_prefix(KNOWN)) {
+            Some(name) => known(name).map_err(|problem| Error::File { path: path.to_path_buf(), problem })?,
+            None => std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?,
+        };
         Self::parse(path, bytes).map_err(|problem| Error::File { path: path.to_path_buf(), problem })
     }
 

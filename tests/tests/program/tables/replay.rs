@@ -295,3 +295,17 @@ fn few_budgets_a_round_are_drawn_from_the_table() {
     assert_eq!(pruning["best"], replayed(&sandbox, &["--lambda", "0"])["pruning"]["found"]);
     assert!(reasons(&found, "not_taken", "column").contains(&(&json!("momentum"), "not asked for")));
 }
+
+#[test]
+fn what_comes_with_the_program_is_replayed_by_name() {
+    let sandbox = Sandbox::new();
+    let [truth, trials, accuracies] =
+        ["truth", "trials", "accuracies"].map(|file| format!("known:cifar10-bpe-1/{file}.csv"));
+    let asked = ["replay", "--truth", &truth, "--trials", &trials, "--accuracies", &accuracies];
+    let found = json_of(&sandbox, &asked);
+    // Inside of the interval of the published r_s of BPE-1.
+    let spearman = |name: &str| budget(&found, name)["spearman"].as_f64().unwrap();
+    assert!((0.34..0.66).contains(&spearman("BPE-1")), "{found}");
+    assert!(spearman("BPE-1") > spearman("BPE-1-epochs-3"), "{found}");
+    refused(&sandbox, &["rank", "known:cifar10", &truth], &["known:cifar10:", "no such table", &trials]);
+}
