@@ -164,8 +164,8 @@ fn machines_know_no_operation_by_name() {
         .map(str::to_owned)
         .collect();
     assert!(names.len() > 20, "{names:?}");
-    // Words of machines too: passes, resources, pages of images, sums of a step.
-    let shared = ["Forward", "Backward", "DropPath", "Images", "Sums"];
+    // Words of machines too: passes, resources, pages of images, sums of a step; and an operator of ONNX.
+    let shared = ["Forward", "Backward", "DropPath", "Images", "Sums", "Sigmoid"];
     let names: BTreeSet<&str> =
         names.iter().map(String::as_str).filter(|name| !shared.contains(name)).collect();
     let mut strays = Vec::new();
