@@ -183,7 +183,7 @@ fn at_one_cost(text: &mut String, compared: &Compared, names: &Names) {
             format!("{:.1}", row.full_trainings),
             format!("{:.3}", row.regret.mean),
             format::interval(row.regret.interval),
-            if is_itself { String::new() } else { format!("{:+.3}", gain.mean) },
+            if is_itself { String::new() } else { signed(gain.mean) },
             if is_itself { String::new() } else { signed_interval(gain) },
         ]);
     };
@@ -204,7 +204,14 @@ fn at_one_cost(text: &mut String, compared: &Compared, names: &Names) {
 }
 
 fn signed_interval(mean: Mean) -> String {
-    mean.interval.map_or_else(|| "undefined".to_owned(), |(low, high)| format!("{low:+.3} to {high:+.3}"))
+    mean.interval
+        .map_or_else(|| "undefined".to_owned(), |(low, high)| format!("{} to {}", signed(low), signed(high)))
+}
+
+/// A difference of accuracies with its sign; what rounds to 0 has none.
+fn signed(number: f64) -> String {
+    let text = format!("{number:+.3}");
+    if matches!(text.as_str(), "+0.000" | "-0.000") { "0".to_owned() } else { text }
 }
 
 fn from_where(text: &mut String, found: &[BreakEven]) {
@@ -220,11 +227,15 @@ fn from_where(text: &mut String, found: &[BreakEven]) {
     let mut table = Table::new(&headings, 0);
     for BreakEven { total, gains, from } in found {
         let mut cells = vec![format::count(*total as u64)];
-        cells.extend(gains.iter().map(|(_, gain)| format!("{:+.3}, {}", gain.mean, signed_interval(*gain))));
-        let largest = gains.last().map_or(0, |(searched, _)| *searched as u64);
+        cells.extend(
+            gains.iter().map(|(_, gain)| format!("{}, {}", signed(gain.mean), signed_interval(*gain))),
+        );
+        let above = gains.iter().filter(|(_, gain)| gain.is_above_0());
+        let above: Vec<String> = above.map(|(searched, _)| format::count(*searched as u64)).collect();
         cells.push(match from {
             Some(from) => format!("from {} on", format::count(*from as u64)),
-            None => format!("not up to {}", format::count(largest)),
+            None if above.is_empty() => "nowhere".to_owned(),
+            None => format!("at {} only", above.join(", ")),
         });
         table.row(cells);
     }

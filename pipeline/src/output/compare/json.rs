@@ -93,7 +93,8 @@ pub(super) fn object(played: &Played) -> Object<'_> {
     let found = verdict(&played.compared);
     let Verdict { totals, worth_it, over_random_search, over_random_budget } = found;
     let count = |Tally { better, worse }: Tally| Count { better, worse };
-    let from = break_even(&played.compared).into_iter().map(|one| PaysFrom { total: one.total, from: one.from });
+    let from =
+        break_even(&played.compared).into_iter().map(|one| PaysFrom { total: one.total, from: one.from });
     let impossible = not_possible(played).into_iter().map(|one| Impossible { way: one.way, why: one.why });
     Object {
         verdict: Answer {
