@@ -5,6 +5,7 @@
 pub mod architecture;
 pub mod budget;
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod cover;
 pub mod data;

@@ -4,6 +4,7 @@ mod architectures;
 mod asked;
 mod bench;
 mod cache;
+mod compare;
 mod data;
 mod device;
 mod devices;
@@ -15,6 +16,7 @@ mod forest;
 mod given;
 mod graph;
 mod importance;
+mod inputs;
 mod interrupt;
 mod log;
 mod plan;
@@ -91,6 +93,7 @@ enum Command {
     Rank(rank::Rank),
     Importance(importance::Importance),
     Replay(replay::Replay),
+    Compare(compare::Compare),
     /// Look into the cache folder
     Cache(cache::Cache),
     /// List the architectures that are known by name, with their sizes and published errors
@@ -121,6 +124,7 @@ impl Cli {
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),
             Command::Replay(command) => command.run(global),
+            Command::Compare(command) => command.run(global),
             Command::Cache(command) => command.run(global),
             Command::Architectures(command) => command.run(global),
             Command::Strategies(command) => command.run(global),

@@ -1,10 +1,7 @@
 //! `pipeline replay`: the whole method on results that somebody has already, without training anything.
 
 mod combined;
-mod inputs;
 mod pruned;
-
-use std::path::PathBuf;
 
 use clap::Args;
 use stages::mip::pareto_by;
@@ -12,12 +9,11 @@ use stages::statistics::{rank_quality, top_of};
 
 use super::Global;
 use super::forest::ForestArgs;
-use super::given::path;
+use super::inputs::{Inputs, TableArgs};
 use crate::error::Error;
 use crate::output::replay::{self, Chosen, RankedTrial, Replayed};
 use crate::tables::{Choice, InputTable, LeftOut, NotTaken, Observed, whole};
 use combined::combined;
-use inputs::Inputs;
 use pruned::pruned;
 
 /// The whole method on tables of results that you have, without training anything
@@ -44,34 +40,8 @@ use pruned::pruned;
   pipeline replay --truth truth.csv --trials trials.csv --accuracies accuracies.csv --cost gpu_hours --lambda 0.3
   pipeline replay --truth t.csv --trials b.csv --accuracies a.csv --columns epochs,optimizer --samples 8 --json")]
 pub(crate) struct Replay {
-    /// Table with the accuracies of full training, a row for each architecture
-    #[arg(long, value_name = "TRUTH.csv", value_parser = path())]
-    truth: PathBuf,
-    /// Table with the budgets, a row for each
-    #[arg(long, value_name = "TRIALS.csv", value_parser = path())]
-    trials: PathBuf,
-    /// Table with the accuracies under the budgets, a row for each architecture and a column for each budget
-    #[arg(long, value_name = "ACCURACIES.csv", value_parser = path())]
-    accuracies: PathBuf,
-    /// Column of TRUTH to judge by [default: the one that is called like an accuracy]
-    #[arg(long, value_name = "NAME")]
-    truth_column: Option<String>,
-    /// Column of TRUTH and ACCURACIES to join them by [default: arch, architecture, genotype or id]
-    #[arg(long, value_name = "NAME")]
-    key: Option<String>,
-    /// Column of TRIALS that names the budgets [default: trial, budget, name or id]
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Column of TRIALS with the cost of a training [default: the one that is called like a cost, if there is one]
-    #[arg(long, value_name = "NAME")]
-    cost: Option<String>,
-    /// Column of TRIALS with the `r_s` to compare with [default: the one that is called like a rank correlation, if
-    /// there is one]
-    #[arg(long, value_name = "NAME")]
-    published: Option<String>,
-    /// Columns of hyper-parameters, with commas between them; may be repeated [default: all that are left]
-    #[arg(long, value_name = "NAMES")]
-    columns: Vec<String>,
+    #[command(flatten)]
+    tables: TableArgs,
     /// Architectures at the top of a ranking [default: a tenth of them]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     top: Option<u64>,
@@ -99,12 +69,12 @@ const BOOTSTRAP: u32 = 100;
 /// How far an `r_s` may be from the published one: half a unit of its third digit.
 const ROUNDING: f64 = 0.0005;
 
-fn lambda(text: &str) -> Result<f64, String> {
+pub(super) fn lambda(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|lambda| (0.0..1.0).contains(lambda));
     number.ok_or_else(|| "is no weight; give a number from 0 up to but not 1".to_owned())
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|cost: &f64| *cost > 0.0 && cost.is_finite());
     number.ok_or_else(|| "is no cost; give a number above 0".to_owned())
 }
@@ -115,7 +85,7 @@ impl Replay {
     }
 
     fn replay(&self) -> Result<Replayed, Error> {
-        let inputs = Inputs::read(self)?;
+        let inputs = Inputs::read(&self.tables)?;
         if let (None, Some(lambda)) = (&inputs.cost, self.lambda.filter(|lambda| *lambda > 0.0)) {
             let problem = "weighs a cost, and no column of the trials is one; name it with --cost".to_owned();
             return Err(Error::Flag { flag: "--lambda", value: lambda.to_string(), problem });

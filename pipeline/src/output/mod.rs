@@ -2,6 +2,7 @@
 
 pub(crate) mod architectures;
 pub(crate) mod bench;
+pub(crate) mod compare;
 pub(crate) mod conditions;
 mod diverged;
 pub(crate) mod evaluate;

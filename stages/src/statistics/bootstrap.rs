@@ -33,6 +33,23 @@ pub(super) fn intervals<const N: usize>(
     std::array::from_fn(|statistic| interval(values.iter().filter_map(|values| values[statistic]).collect()))
 }
 
+/// Intervals (95%) of the means of some lists of one length, all from the same resamples; `None` of lists with fewer
+/// than two elements.
+pub(crate) fn mean_intervals(lists: &[Vec<f64>], seed: u64) -> Vec<Option<Interval>> {
+    let count = lists.first().map_or(0, Vec::len);
+    if count < 2 {
+        return vec![None; lists.len()];
+    }
+    let resample = |index: u64| -> Vec<f64> {
+        let mut random = Random::new(seed, "interval of means", index);
+        let drawn: Vec<usize> = (0..count).map(|_| random.below(count as u64) as usize).collect();
+        let mean = |list: &Vec<f64>| drawn.iter().map(|&place| list[place]).sum::<f64>() / count as f64;
+        lists.iter().map(mean).collect()
+    };
+    let means: Vec<Vec<f64>> = (0..RESAMPLES).into_par_iter().map(resample).collect();
+    (0..lists.len()).map(|list| interval(means.iter().map(|means| means[list]).collect())).collect()
+}
+
 /// What the middle 95% of some values span.
 pub(crate) fn interval(mut values: Vec<f64>) -> Option<Interval> {
     values.sort_by(f64::total_cmp);

@@ -15,7 +15,7 @@ use crate::Error;
 pub use bootstrap::Interval;
 pub use order::rank_sum;
 
-pub(crate) use bootstrap::interval;
+pub(crate) use bootstrap::{interval, mean_intervals};
 
 use bootstrap::intervals;
 use correlation::{kendall, spearman};

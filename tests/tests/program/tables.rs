@@ -1,6 +1,7 @@
-//! Tables that people bring to `rank`, `importance` and `replay`: whatever they hold, the answer is right or refused,
+//! Tables that people bring to `rank`, `importance`, `replay` and `compare`: whatever they hold, the answer is right or refused,
 //! and what was compared with what is said.
 
+mod compare;
 mod importance;
 mod rank;
 mod replay;

@@ -3,8 +3,8 @@
 use stages::importance::Factor;
 use stages::mip::tabulated::{Pruned, PrunedRound, Settings, TabulatedFixed, TabulatedTrial, prune};
 
+use super::super::inputs::Inputs;
 use super::Replay;
-use super::inputs::Inputs;
 use crate::error::Error;
 use crate::output::replay::{FixedTo, Pruning, PruningRound, RankedTrial};
 use crate::tables::Observed;

@@ -13,13 +13,13 @@ const REPLAY: [&str; 7] =
 
 /// Twelve architectures under eight budgets: the more epochs, the better each ranks; the optimizer and the device do
 /// nothing, and no trial varies the momentum.
-struct Tables {
-    truth: String,
+pub(super) struct Tables {
+    pub(super) truth: String,
     trials: String,
-    accuracies: String,
+    pub(super) accuracies: String,
 }
 
-fn tables() -> Tables {
+pub(super) fn tables() -> Tables {
     let mut random = Random(7);
     let mut truth = "arch,params,test_acc\n".to_owned();
     let mut trials = "trial,epochs,optimizer,momentum,gpu_hours,published_spearman,gpu\n".to_owned();
@@ -42,7 +42,7 @@ fn tables() -> Tables {
 }
 
 impl Tables {
-    fn write(&self, sandbox: &Sandbox) {
+    pub(super) fn write(&self, sandbox: &Sandbox) {
         sandbox.write("truth.csv", &self.truth);
         sandbox.write("trials.csv", &self.trials);
         sandbox.write("accuracies.csv", &self.accuracies);

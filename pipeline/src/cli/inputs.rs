@@ -1,11 +1,49 @@
-//! The three tables of a replay: which column is what, which row belongs to which column, and what belongs to nothing.
+//! The three tables of measured budgets, for every command that reads them: which column is what, which row belongs to
+//! which column, and what belongs to nothing.
 
-use super::Replay;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::given::path;
 use crate::error::Error;
 use crate::tables::{
     Choice, Feature, Finished, How, InputTable, Joined, Known, LeftOut, NotTaken, budget_names, cost,
     distinct_names, features, is_accuracy, is_index, is_key, is_machine, published, truth,
 };
+
+/// The tables, and which column is what.
+#[derive(Args)]
+pub(super) struct TableArgs {
+    /// Table with the accuracies of full training, a row for each architecture
+    #[arg(long, value_name = "TRUTH.csv", value_parser = path())]
+    pub(super) truth: PathBuf,
+    /// Table with the budgets, a row for each
+    #[arg(long, value_name = "TRIALS.csv", value_parser = path())]
+    pub(super) trials: PathBuf,
+    /// Table with the accuracies under the budgets, a row for each architecture and a column for each budget
+    #[arg(long, value_name = "ACCURACIES.csv", value_parser = path())]
+    pub(super) accuracies: PathBuf,
+    /// Column of TRUTH to judge by [default: the one that is called like an accuracy]
+    #[arg(long, value_name = "NAME")]
+    pub(super) truth_column: Option<String>,
+    /// Column of TRUTH and ACCURACIES to join them by [default: arch, architecture, genotype or id]
+    #[arg(long, value_name = "NAME")]
+    pub(super) key: Option<String>,
+    /// Column of TRIALS that names the budgets [default: trial, budget, name or id]
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Column of TRIALS with the cost of a training [default: the one that is called like a cost, if there is one]
+    #[arg(long, value_name = "NAME")]
+    pub(super) cost: Option<String>,
+    /// Column of TRIALS with the `r_s` to compare with [default: the one that is called like a rank correlation, if
+    /// there is one]
+    #[arg(long, value_name = "NAME")]
+    pub(super) published: Option<String>,
+    /// Columns of hyper-parameters, with commas between them; may be repeated [default: all that are left]
+    #[arg(long, value_name = "NAMES")]
+    pub(super) columns: Vec<String>,
+}
 
 /// What the tables say.
 pub(super) struct Inputs {
@@ -40,7 +78,7 @@ pub(super) struct Tabulated {
 }
 
 impl Inputs {
-    pub(super) fn read(asked: &Replay) -> Result<Self, Error> {
+    pub(super) fn read(asked: &TableArgs) -> Result<Self, Error> {
         let truths = InputTable::read(&asked.truth)?;
         let trials = InputTable::read(&asked.trials)?;
         let accuracies = InputTable::read(&asked.accuracies)?;
@@ -128,7 +166,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(asked: &Replay, trials: &InputTable, name: usize) -> Result<Self, Error> {
+    fn of(asked: &TableArgs, trials: &InputTable, name: usize) -> Result<Self, Error> {
         let headings = trials.headings();
         let mut taken = vec![name];
         let mut hyperparameters =
