@@ -4,6 +4,8 @@ mod architectures;
 mod asked;
 mod bench;
 mod cache;
+mod completions;
+mod config;
 mod data;
 mod device;
 mod devices;
@@ -17,6 +19,7 @@ mod graph;
 mod importance;
 mod interrupt;
 mod log;
+mod man;
 mod plan;
 mod rank;
 mod replay;
@@ -80,7 +83,9 @@ enum Command {
     Graph(graph::Graph),
     /// Say how the last run ended and what has become stale since
     Status(status::Status),
-    /// List the runs of this cache folder
+    /// Show the configuration of a run
+    Config(config::Config),
+    /// List the runs of this cache folder, or the trainings of one
     Log(log::Log),
     /// Say why a node is stale: which field of its key changed, and both values
     Explain(explain::Explain),
@@ -101,6 +106,8 @@ enum Command {
     Devices(devices::Devices),
     /// Show what a data set is, download a published one, or check a copy
     Data(data::Data),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Cli {
@@ -112,6 +119,7 @@ impl Cli {
             Command::Plan(command) => command.run(global),
             Command::Graph(command) => command.run(global),
             Command::Status(command) => command.run(global),
+            Command::Config(command) => command.run(global),
             Command::Log(command) => command.run(global),
             Command::Explain(command) => command.run(global),
             Command::Train(command) => command.run(global),
@@ -126,6 +134,8 @@ impl Cli {
             Command::Strategies(command) => command.run(global),
             Command::Devices(command) => command.run(global),
             Command::Data(command) => command.run(global),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
     }
 }
