@@ -56,7 +56,7 @@ enum Format {
     Csv,
     /// The same as an object a line, with the learning curves
     Jsonl,
-    /// Learning curves, in a folder of event files for TensorBoard
+    /// Learning curves, in a folder of event files, which `tensorboard --logdir` shows
     Tensorboard,
 }
 

@@ -1,5 +1,6 @@
-//! Learning curves as TensorBoard's event files. A file is a row of records (length, bytes, and a checksum of each), a
-//! record an `Event` message with the numbers of its fields as TensorFlow's `event.proto` and `summary.proto` have them.
+//! Learning curves as event files, which `TensorBoard` shows. A file is a row of records (length, bytes, and a checksum
+//! of each), a record an `Event` message with the numbers of its fields as TensorFlow's `event.proto` and `summary.proto`
+//! have them.
 
 use std::path::PathBuf;
 
@@ -8,8 +9,8 @@ use prost::Message;
 use crate::engine::explain::short;
 use crate::engine::logged::{LoggedEpoch, LoggedTraining};
 
-/// The name of every file: TensorBoard knows its files by the word in the middle, and sorts those of a folder by the time
-/// behind it, of which a folder needs none, for it has one file.
+/// The name of every file: readers know event files by the word in the middle, and sort those of a folder by the time
+/// behind it, which says nothing here, for a folder has one file.
 const FILE_NAME: &str = "events.out.tfevents.0000000000.nas-pipeline";
 /// What the first record of a file says of the format.
 const FILE_VERSION: &str = "brain.Event:2";
@@ -59,7 +60,7 @@ fn push_record(file: &mut Vec<u8>, event: &Event) {
     file.extend_from_slice(&masked_checksum(&bytes).to_le_bytes());
 }
 
-/// The file of a training's learning curve, relative to the folder that TensorBoard is given, and its bytes: loss and score
+/// The file of a training's learning curve, relative to the folder of all, and its bytes: loss and score
 /// accuracy by epoch, counted from 1. When an epoch ended is not known; they are spread evenly over the training's time.
 pub(crate) fn event_file(training: &LoggedTraining) -> (PathBuf, Vec<u8>) {
     let node = training.nodes.first().map_or(NO_NODE, String::as_str);

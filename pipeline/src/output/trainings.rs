@@ -67,60 +67,72 @@ impl std::fmt::Display for Cell {
             // Names of nodes hold no spaces.
             Self::Texts(texts) => formatter.write_str(&texts.join(" ")),
             Self::Count(count) => count.fmt(formatter),
-            Self::Real(real) => real.fmt(formatter),
+            // With a point or an exponent: who guesses types by the text takes all of a column for numbers of one kind.
+            Self::Real(real) => write!(formatter, "{real:?}"),
             Self::Flag(flag) => flag.fmt(formatter),
         }
     }
 }
 
-/// The columns of a training, with their names.
-fn columns(training: &LoggedTraining) -> Vec<(&'static str, Cell)> {
-    let LoggedTraining { nodes, job, architecture, budget, seed, result, .. } = training;
-    let mut columns: Vec<(&str, Cell)> = vec![
-        ("nodes", nodes.clone().into()),
-        ("job", job.clone().into()),
-        ("architecture", architecture.clone().into()),
+/// A column: its name, and what a training has in it.
+struct Column {
+    name: &'static str,
+    cell: Box<dyn Fn(&LoggedTraining) -> Cell>,
+}
+
+impl Column {
+    fn new<T: Into<Cell>>(name: &'static str, value: impl Fn(&LoggedTraining) -> T + 'static) -> Self {
+        Self { name, cell: Box::new(move |training| value(training).into()) }
+    }
+}
+
+/// All columns, in their order.
+fn columns() -> Vec<Column> {
+    let mut columns = vec![
+        Column::new("nodes", |t| t.nodes.clone()),
+        Column::new("job", |t| t.job.clone()),
+        Column::new("architecture", |t| t.architecture.clone()),
     ];
-    let values = HYPERPARAMETERS.iter().zip(budget);
-    columns.extend(values.map(|(row, value)| (row.name, value.clone().into())));
+    let hyperparameters = HYPERPARAMETERS.iter().enumerate();
+    columns
+        .extend(hyperparameters.map(|(index, row)| Column::new(row.name, move |t| t.budget[index].clone())));
     columns.extend([
-        ("seed", (*seed).into()),
-        ("score", result.score.into()),
-        ("test_accuracy", result.test_accuracy.into()),
-        ("diverged", result.diverged_at.is_some().into()),
-        ("diverged_at", result.diverged_at.into()),
-        ("parameters", result.parameters.into()),
-        ("mult_adds", result.mult_adds.into()),
-        ("training_flops", training.training_flops.into()),
-        ("seconds", (training.elapsed_ms as f64 / 1000.0).into()),
-        ("images_per_second", training.images_per_second.into()),
-        ("device", training.device.clone().into()),
-        ("person", training.person.clone().into()),
-        ("producer", training.producer.clone().into()),
-        ("found_in", training.found_in.clone().into()),
-        ("created_unix_ms", training.created_unix_ms.into()),
-        ("key", training.key.to_string().into()),
+        Column::new("seed", |t| t.seed),
+        Column::new("score", |t| t.result.score),
+        Column::new("test_accuracy", |t| t.result.test_accuracy),
+        Column::new("diverged", |t| t.result.diverged_at.is_some()),
+        Column::new("diverged_at", |t| t.result.diverged_at),
+        Column::new("parameters", |t| t.result.parameters),
+        Column::new("mult_adds", |t| t.result.mult_adds),
+        Column::new("training_flops", |t| t.training_flops),
+        Column::new("seconds", |t| t.elapsed_ms as f64 / 1000.0),
+        Column::new("images_per_second", |t| t.images_per_second),
+        Column::new("device", |t| t.device.clone()),
+        Column::new("person", |t| t.person.clone()),
+        Column::new("producer", |t| t.producer.clone()),
+        Column::new("found_in", |t| t.found_in.clone()),
+        Column::new("created_unix_ms", |t| t.created_unix_ms),
+        Column::new("key", |t| t.key.to_string()),
     ]);
     columns
 }
 
-/// A table with a row of names. Without trainings it is empty.
+/// A table with a row of names, also where there are no trainings.
 pub(crate) fn csv(trainings: &[LoggedTraining]) -> Result<String, Error> {
     let failed = |error: csv::Error| Error::Output(error.into());
+    let columns = columns();
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for (place, training) in trainings.iter().enumerate() {
-        let columns = columns(training);
-        if place == 0 {
-            writer.write_record(columns.iter().map(|(name, _)| name)).map_err(failed)?;
-        }
-        writer.write_record(columns.iter().map(|(_, cell)| cell.to_string())).map_err(failed)?;
+    writer.write_record(columns.iter().map(|column| column.name)).map_err(failed)?;
+    for training in trainings {
+        let cells = columns.iter().map(|column| (column.cell)(training).to_string());
+        writer.write_record(cells).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(|error| Error::Output(error.into_error()))?;
     String::from_utf8(bytes).map_err(|error| Error::Output(std::io::Error::other(error)))
 }
 
 /// A training as an object: its columns, and its learning curve.
-struct Line<'a>(&'a LoggedTraining);
+struct Line<'a>(&'a [Column], &'a LoggedTraining);
 
 /// The epochs of a training, as a list.
 struct Curve<'a>(&'a [LoggedEpoch]);
@@ -136,10 +148,11 @@ struct EpochJson {
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, cell) in columns(self.0) {
-            map.serialize_entry(name, &cell)?;
+        let Self(columns, training) = self;
+        for column in *columns {
+            map.serialize_entry(column.name, &(column.cell)(training))?;
         }
-        map.serialize_entry("curve", &Curve(&self.0.result.epochs))?;
+        map.serialize_entry("curve", &Curve(&training.result.epochs))?;
         map.end()
     }
 }
@@ -156,9 +169,11 @@ impl Serialize for Curve<'_> {
 
 /// An object a line.
 pub(crate) fn json_lines(trainings: &[LoggedTraining]) -> Result<String, Error> {
+    let columns = columns();
     let mut text = String::new();
     for training in trainings {
-        let line = serde_json::to_string(&Line(training)).map_err(|error| Error::Output(error.into()))?;
+        let line =
+            serde_json::to_string(&Line(&columns, training)).map_err(|error| Error::Output(error.into()))?;
         text.push_str(&line);
         text.push('\n');
     }

@@ -95,8 +95,8 @@ fn settings_say_where_they_come_from_and_are_read_again() {
     assert_eq!(origin("mip", "seed"), "profile laptop");
     assert_eq!((settings[0].section.as_str(), settings[0].key.as_str()), ("data", "set"));
 
-    let text: String =
-        settings.iter().map(|s| format!("{}.{} = {} # {}\n", s.section, s.key, s.toml(), s.origin)).collect();
+    let line = |s: &Setting| format!("{}.{} = {} # {}", s.section, s.key, s.toml(), s.origin);
+    let text = settings.iter().map(line).collect::<Vec<_>>().join("\n");
     let again = Config::load("quick", Some(("again.toml", &text)), &[]).unwrap();
     assert_eq!(again, Config::load("laptop", Some(("my.toml", file)), &set).unwrap());
     assert_ne!(again, Config::load("quick", Some(("my.toml", file)), &set).unwrap());

@@ -44,6 +44,7 @@ fn every_training_of_a_run_is_a_row_as_its_record_says() {
         assert_eq!(row["parameters"], result.parameters.to_string());
         assert_eq!(row["training_flops"], result.training_flops.to_string());
         assert_eq!(row["device"], record.provenance["device"]);
+        assert!(row["test_accuracy"].contains('.'), "{row:?}");
         assert_eq!((row["diverged"].as_str(), row["diverged_at"].as_str()), ("false", ""));
         let genotype: stages::Genotype = row["architecture"].parse().unwrap();
         assert_eq!(genotype.canonical().to_string(), row["architecture"]);
@@ -132,7 +133,7 @@ fn what_is_not_known_is_said_and_the_rest_is_shown() {
 
     sandbox.forget_outputs();
     let ran = sandbox.program(&["log", "last", "--format", "csv"]).succeeded();
-    assert_eq!(ran.stdout, "");
+    assert!(ran.stdout.starts_with("nodes,job,") && ran.stdout.lines().count() == 1, "{}", ran.stdout);
     assert!(
         ran.stderr.contains("which trainings are behind") && ran.stderr.contains("train@full"),
         "{}",
@@ -193,8 +194,7 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
             crc = (crc >> 1) ^ (0x82F6_3B78 * (crc & 1));
         }
     }
-    let crc = !crc;
-    ((crc >> 15) | (crc << 17)).wrapping_add(0xA282_EAD8)
+    (!crc).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
 /// The events of a file, whose checksums are held to be right.
