@@ -128,7 +128,8 @@ fn unwritten(path: &Path, source: std::io::Error) -> Error {
 fn say_what_is_missing(found: &RunTrainings) {
     if found.missing > 0 {
         output::message(&format!(
-            "warning: {} that the run asked for left out: not ended, deleted since, or of another version of the program",
+            "warning: {} that the run asked for left out: not ended, deleted since, or of another version of the \
+             program",
             format::plural(found.missing, "training")
         ));
     }

@@ -31,7 +31,7 @@ pub(crate) struct RunTrainings {
 
 /// One training: what its key says that it is, what its result says that came of it, and what else its record says.
 pub(crate) struct LoggedTraining {
-    /// The nodes of the run that asked for it; none where several did not end, which tell only together what they asked for.
+    /// The nodes of the run that asked for it; none where several did not end, for these tell it only together.
     pub(crate) nodes: Vec<String>,
     /// What kind of job it is: `network`, `supernet`, `one-shot` or `sub-networks`.
     pub(crate) job: String,

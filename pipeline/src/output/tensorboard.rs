@@ -1,6 +1,6 @@
 //! Learning curves as event files, which `TensorBoard` shows. A file is a row of records (length, bytes, and a checksum
-//! of each), a record an `Event` message with the numbers of its fields as TensorFlow's `event.proto` and `summary.proto`
-//! have them.
+//! of each), a record an `Event` message with the numbers of its fields as TensorFlow's `event.proto` and
+//! `summary.proto` have them.
 
 use std::path::PathBuf;
 
@@ -60,8 +60,8 @@ fn push_record(file: &mut Vec<u8>, event: &Event) {
     file.extend_from_slice(&masked_checksum(&bytes).to_le_bytes());
 }
 
-/// The file of a training's learning curve, relative to the folder of all, and its bytes: loss and score
-/// accuracy by epoch, counted from 1. When an epoch ended is not known; they are spread evenly over the training's time.
+/// The file of a training's learning curve, relative to the folder of all, and its bytes: loss and score accuracy by
+/// epoch, counted from 1. When an epoch ended is not known; they are spread evenly over the training's time.
 pub(crate) fn event_file(training: &LoggedTraining) -> (PathBuf, Vec<u8>) {
     let node = training.nodes.first().map_or(NO_NODE, String::as_str);
     let path = [node, &short(&training.key), FILE_NAME].iter().collect();

@@ -1,5 +1,5 @@
-//! The trainings of a run as a table: for people, as CSV and as JSON lines. The columns stand in one list, from which CSV
-//! and JSON lines are made.
+//! The trainings of a run as a table: for people, as CSV and as JSON lines. The columns stand in one list, from which
+//! CSV and JSON lines are made.
 
 use cache::FieldValue;
 use serde::ser::{SerializeMap, SerializeSeq};

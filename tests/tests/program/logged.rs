@@ -142,6 +142,21 @@ fn what_is_not_known_is_said_and_the_rest_is_shown() {
 }
 
 #[test]
+fn a_run_that_failed_shows_what_had_ended() {
+    let sandbox = Sandbox::new();
+    // Fits a network, and no machine; only the first round's trainings ask for it.
+    let mut arguments = Sandbox::run_arguments(&["--keep-going"]);
+    arguments.extend(["--set", "space.batch_size=[65536]", "--set", "space.image_size=[256]"]);
+    let failed = sandbox.program(&arguments);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let ran = sandbox.program(&["log", "last", "--format", "csv"]).succeeded();
+    let rows = rows(&ran.stdout);
+    assert_eq!(rows.len(), 3, "{}", ran.stdout);
+    assert!(rows.iter().all(|row| row["nodes"].starts_with("train@full")), "{}", ran.stdout);
+    assert!(ran.stderr.contains("trainings that the run asked for left out: not ended"), "{}", ran.stderr);
+}
+
+#[test]
 fn supernets_have_curves_and_no_architecture() {
     let sandbox = Sandbox::new();
     sandbox.run(&[
