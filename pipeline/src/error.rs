@@ -39,10 +39,14 @@ pub(crate) enum Error {
     )]
     UnknownKey { name: String },
     #[error(
-        "no run of the last {} has an id that begins with {name}; `pipeline log` lists them",
-        MANIFESTS_MAX
+        "no run of the last {} has an id that begins with {}; {}",
+        MANIFESTS_MAX,
+        shown(name),
+        known_runs(known)
     )]
-    UnknownRun { name: String },
+    UnknownRun { name: String, known: String },
+    #[error("no run has been made with this cache folder yet; begin with `pipeline run --target nas-search`")]
+    NoRuns,
     #[error("{name}: {count} begin with these digits, {one} and {other} among them; give more of them")]
     Ambiguous { name: String, count: usize, one: String, other: String },
 
@@ -138,6 +142,15 @@ pub(crate) enum Error {
     UnreadCache { folder: PathBuf },
 }
 
+/// What there is in the place of a run that there is not.
+fn known_runs(known: &str) -> String {
+    if known.is_empty() {
+        "there are no runs yet".to_owned()
+    } else {
+        format!("the newest are {known}; `pipeline log` lists them, and `last` names the last one")
+    }
+}
+
 /// A training that failed, by what it trained.
 #[derive(Clone, Debug)]
 pub(crate) struct TrainingFailure {
@@ -214,6 +227,7 @@ impl Error {
             | Self::Flag { .. }
             | Self::UnknownKey { .. }
             | Self::UnknownRun { .. }
+            | Self::NoRuns
             | Self::Ambiguous { .. }
             | Self::Cache(cache::Error::BadPublicKey(_))
             | Self::Stage(stages::Error::Network(kernels::Error::TensorFile { .. })) => EXIT_USAGE,

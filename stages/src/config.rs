@@ -5,6 +5,7 @@ mod final_network;
 mod final_recipe;
 mod one_shot;
 mod section;
+mod setting;
 mod share;
 mod strategies;
 mod train_recipe;
@@ -28,6 +29,7 @@ use crate::{Budget, Error, suggest};
 pub use final_network::FinalConfig;
 pub use final_recipe::RECIPES;
 pub use one_shot::OneShotConfig;
+pub use setting::Setting;
 pub use share::ShareConfig;
 
 /// The embedded profiles: name and TOML text. Each holds every key.
@@ -166,13 +168,7 @@ impl Config {
     /// [`Error::Config`] naming file and line, or the override: unknown keys with the nearest known one, wrong types,
     /// values out of range.
     pub fn load(profile: &str, file: Option<(&str, &str)>, set: &[(&str, &str)]) -> Result<Self, Error> {
-        let mut document = Document::profile(profile)?;
-        if let Some((name, text)) = file {
-            document.apply_file(name, text)?;
-        }
-        for (path, value) in set {
-            document.apply_set(path, value)?;
-        }
+        let document = merged(profile, file, set)?;
         let config = Self::typed(&document)?;
         if config.architectures.file.is_none() {
             config.check_extent()?;
@@ -180,6 +176,19 @@ impl Config {
         config.check_seeds(&document)?;
         config.check_stages(&document)?;
         Ok(config)
+    }
+
+    /// Every key of what [`Config::load`] is given, merged, with its value and where that comes from; in the order of the
+    /// profile. Values may be out of range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for unknown keys and wrong types.
+    pub fn settings(
+        profile: &str,
+        file: Option<(&str, &str)>,
+        set: &[(&str, &str)],
+    ) -> Result<Vec<Setting>, Error> {
+        Ok(merged(profile, file, set)?.settings())
     }
 
     /// The same with so many architectures: those of [`ArchitecturesConfig::file`].
@@ -325,6 +334,18 @@ impl Config {
             share: ShareConfig::typed(&Section { document, name: "share" })?,
         })
     }
+}
+
+/// A profile, overridden by a file and by single values.
+fn merged(profile: &str, file: Option<(&str, &str)>, set: &[(&str, &str)]) -> Result<Document, Error> {
+    let mut document = Document::profile(profile)?;
+    if let Some((name, text)) = file {
+        document.apply_file(name, text)?;
+    }
+    for (path, value) in set {
+        document.apply_set(path, value)?;
+    }
+    Ok(document)
 }
 
 impl DataConfig {

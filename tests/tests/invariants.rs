@@ -92,8 +92,11 @@ fn only_the_gpu_backend_knows_wgpu() {
 }
 
 #[test]
-fn only_the_writer_of_onnx_files_knows_their_encoding() {
-    only_in(|source| source.is_under("kernels/src/onnx/"), &["prost::"]);
+fn only_writers_of_onnx_and_of_event_files_know_their_encoding() {
+    let is_writer = |source: &Source| {
+        source.is_under("kernels/src/onnx/") || source.path == "pipeline/src/output/tensorboard.rs"
+    };
+    only_in(is_writer, &["prost::", "crc32c::"]);
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod asked;
 mod bench;
 mod cache;
 mod compare;
+mod completions;
+mod config;
 mod data;
 mod device;
 mod devices;
@@ -19,6 +21,7 @@ mod importance;
 mod inputs;
 mod interrupt;
 mod log;
+mod man;
 mod plan;
 mod rank;
 mod replay;
@@ -82,7 +85,9 @@ enum Command {
     Graph(graph::Graph),
     /// Say how the last run ended and what has become stale since
     Status(status::Status),
-    /// List the runs of this cache folder
+    /// Show the configuration of a run
+    Config(config::Config),
+    /// List the runs of this cache folder, or the trainings of one
     Log(log::Log),
     /// Say why a node is stale: which field of its key changed, and both values
     Explain(explain::Explain),
@@ -104,6 +109,8 @@ enum Command {
     Devices(devices::Devices),
     /// Show what a data set is, download a published one, or check a copy
     Data(data::Data),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Cli {
@@ -115,6 +122,7 @@ impl Cli {
             Command::Plan(command) => command.run(global),
             Command::Graph(command) => command.run(global),
             Command::Status(command) => command.run(global),
+            Command::Config(command) => command.run(global),
             Command::Log(command) => command.run(global),
             Command::Explain(command) => command.run(global),
             Command::Train(command) => command.run(global),
@@ -130,6 +138,8 @@ impl Cli {
             Command::Strategies(command) => command.run(global),
             Command::Devices(command) => command.run(global),
             Command::Data(command) => command.run(global),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
     }
 }

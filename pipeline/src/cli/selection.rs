@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use stages::Genotype;
-use stages::config::{Config, ShareConfig, TrainConfig};
+use stages::config::{Config, Setting, ShareConfig, TrainConfig};
 use stages::data::Dataset;
 
 use super::Global;
@@ -90,7 +90,25 @@ impl Settings {
         config.into_iter().chain(profile).chain(set).flatten().collect()
     }
 
+    /// The configuration, checked.
     pub(super) fn config(&self) -> Result<Config, Error> {
+        self.merged(Config::load)
+    }
+
+    /// What the configuration is made of, key by key, and why a run would refuse it, if it would.
+    pub(super) fn settings(&self) -> Result<(Vec<Setting>, Option<stages::Error>), Error> {
+        // Both from one reading, for a pipe is read only once.
+        self.merged(|profile, file, set| {
+            let settings = Config::settings(profile, file, set)?;
+            Ok((settings, Config::load(profile, file, set).err()))
+        })
+    }
+
+    /// Gives profile, file and overrides to whoever merges them.
+    fn merged<T>(
+        &self,
+        load: impl FnOnce(&str, Option<(&str, &str)>, &[(&str, &str)]) -> Result<T, stages::Error>,
+    ) -> Result<T, Error> {
         let mut set = Vec::with_capacity(self.set.len());
         for text in &self.set {
             set.push(text.split_once('=').ok_or_else(|| Error::Flag {
@@ -104,7 +122,7 @@ impl Settings {
             None => None,
         };
         let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-        Config::load(self.profile.as_deref().unwrap_or(PROFILE), file, &set).map_err(Error::Input)
+        load(self.profile.as_deref().unwrap_or(PROFILE), file, &set).map_err(Error::Input)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cache::{Cost, Digest, FieldValue, Fields, Key, Kind, Record, Store};
 use serde::{Deserialize, Serialize};
+use stages::echo::shown;
 
 use self::v1::ManifestV1;
 use super::sources::Hits;
@@ -161,6 +162,10 @@ impl Manifest {
 
 /// Digits of a run's id that lists show.
 const RUN_DIGITS: usize = 8;
+/// Names the last run in the place of its id, whose digits hold no such letters.
+const LAST: &str = "last";
+/// How many runs a message names.
+const NAMED: usize = 3;
 
 /// How many runs back questions are answered: enough for a person, and read in milliseconds.
 pub(crate) const MANIFESTS_MAX: usize = 200;
@@ -214,21 +219,30 @@ impl History {
         self.manifests.iter().find(|run| !run.is_foreign)
     }
 
-    /// The one run whose id begins with `digits`.
+    /// The one run whose id begins with `digits`, or the last one of this folder where these are [`LAST`].
     ///
     /// # Errors
     /// When there is none, or more than one.
     pub(crate) fn find(&self, digits: &str) -> Result<&Manifest, Error> {
+        if digits == LAST {
+            return self.last().ok_or(Error::NoRuns);
+        }
         let digits = digits.to_ascii_lowercase();
         let ids = self.manifests.iter().filter_map(|run| Some((run.id?.to_string(), run)));
         let found: Vec<(String, &Manifest)> = ids.filter(|(id, _)| id.starts_with(&digits)).collect();
         match found.as_slice() {
             [(_, run)] => Ok(run),
-            [] => Err(Error::UnknownRun { name: digits }),
+            [] => Err(Error::UnknownRun { name: digits, known: self.known() }),
             [(one, _), (other, _), ..] => {
                 Err(Error::ambiguous(&digits, found.len(), &format!("run {one}"), &format!("run {other}")))
             }
         }
+    }
+
+    /// The newest runs, as messages name them.
+    fn known(&self) -> String {
+        let run = |run: &Manifest| format!("{} ({})", run.short_id(), shown(&run.target));
+        self.manifests.iter().take(NAMED).map(run).collect::<Vec<_>>().join(", ")
     }
 
     /// As [`History::find`], and looks into the shares for a run that is not here.

@@ -7,6 +7,7 @@ pub(crate) mod basis;
 pub(crate) mod collector;
 pub(crate) mod executor;
 pub(crate) mod explain;
+pub(crate) mod logged;
 pub(crate) mod manifest;
 pub(crate) mod needs;
 pub(crate) mod node;

@@ -22,7 +22,7 @@ pub(super) fn add_to(provenance: &mut BTreeMap<String, String>, met: HashSet<Dig
 }
 
 /// The keys of the trainings behind a node's output; none where its record does not say it, as those of earlier versions.
-fn trainings(record: &Record) -> Option<Vec<Digest>> {
+pub(super) fn trainings(record: &Record) -> Option<Vec<Digest>> {
     let keys = record.provenance.get(TRAINING_KEYS)?;
     let key = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
     keys.as_bytes().chunks(DIGITS).map(key).collect()

@@ -24,9 +24,12 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod runs;
 mod search;
+pub(crate) mod settings;
 mod stage_outputs;
 pub(crate) mod table;
+pub(crate) mod tensorboard;
 pub(crate) mod train;
+pub(crate) mod trainings;
 pub(crate) mod transfer;
 
 use std::io::{self, IsTerminal, Write};

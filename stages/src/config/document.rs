@@ -9,16 +9,22 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use super::setting::Setting;
 use super::{PROFILES, STRATEGIES};
 use crate::echo::shown;
 use crate::{Error, suggest};
+
+/// The place of what every profile has alike.
+const DEFAULT: &str = "default";
 
 /// The merged table, section by section, and the place of each `section.key`.
 pub(super) struct Document {
     sections: BTreeMap<String, Table>,
     places: BTreeMap<String, String>,
-    /// The place of what was not overridden.
-    schema: String,
+    /// Section and key of all that there is, in the order of the schema's texts.
+    order: Vec<(String, String)>,
+    /// The places of what was not overridden.
+    schema: Vec<String>,
 }
 
 /// A key of a TOML text with its section and its value, and where they stand.
@@ -40,23 +46,40 @@ impl Document {
             let hint = suggest::hint(name, PROFILES.iter().map(|(known, _)| *known));
             return Err(wrong("--profile", format!("unknown profile `{}`; {hint}", shown(name))));
         };
-        Self::schema(&format!("profile {name}"), &[text, STRATEGIES])
+        Self::schema(&[(&format!("profile {name}"), text), (DEFAULT, STRATEGIES)])
     }
 
-    /// A document of embedded texts, whose keys are all that there are.
-    pub(super) fn schema(place: &str, texts: &[&str]) -> Result<Self, Error> {
-        let mut document =
-            Self { sections: BTreeMap::new(), places: BTreeMap::new(), schema: place.to_owned() };
-        for text in texts {
-            for Entry { section: (section, _), key } in parse(place, text)? {
+    /// A document of embedded texts, each with its place, whose keys are all that there are.
+    pub(super) fn schema(texts: &[(&str, &str)]) -> Result<Self, Error> {
+        let mut document = Self {
+            sections: BTreeMap::new(),
+            places: BTreeMap::new(),
+            order: Vec::new(),
+            schema: texts.iter().map(|(place, _)| (*place).to_owned()).collect(),
+        };
+        for (place, text) in texts {
+            let mut entries = parse(place, text)?;
+            entries.sort_by_key(|entry| entry.key.as_ref().map_or(0, |(_, span, _)| span.start));
+            for Entry { section: (section, _), key } in entries {
                 let keys = document.sections.entry(section.clone()).or_default();
                 if let Some((key, _, value)) = key {
-                    document.places.insert(path(&section, &key), place.to_owned());
+                    document.places.insert(path(&section, &key), (*place).to_owned());
+                    document.order.push((section, key.clone()));
                     keys.insert(key, value);
                 }
             }
         }
         Ok(document)
+    }
+
+    /// Every key with its value and where that comes from, in the order of the schema.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        let setting = |(section, key): &(String, String)| {
+            let value = self.sections.get(section)?.get(key)?.clone();
+            let origin = self.places.get(&path(section, key))?.clone();
+            Some(Setting { section: section.clone(), key: key.clone(), value, origin })
+        };
+        self.order.iter().filter_map(setting).collect()
     }
 
     /// Overrides the keys that the TOML `text` of the file `name` holds.
@@ -136,7 +159,7 @@ impl Document {
 
     /// Whether the value of a key came from elsewhere than from the schema.
     pub(super) fn is_overridden(&self, section: &str, key: &str) -> bool {
-        self.places.get(&path(section, key)).is_some_and(|place| *place != self.schema)
+        self.places.get(&path(section, key)).is_some_and(|place| !self.schema.contains(place))
     }
 
     fn sections(&self) -> Vec<&str> {

@@ -63,7 +63,7 @@ fn is_known(name: &str) -> bool {
 
 fn embedded(name: &str) -> Result<Document, Error> {
     let text = RECIPES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
-    Document::schema(&format!("recipe {name}"), &[text])
+    Document::schema(&[(&format!("recipe {name}"), text)])
 }
 
 /// A file that starts from an embedded recipe.

@@ -80,6 +80,29 @@ fn comments_order_and_layout_change_nothing() {
 }
 
 #[test]
+fn settings_say_where_they_come_from_and_are_read_again() {
+    let file = "[mip]\nlambda = 0.3\n\n[data]\nset = 'folder'\npath = \"a \\\" # \\n'b\"\n";
+    let set = [("search.darts.beta1", "0.25"), ("share.places", "['/mnt/nas']")];
+    let settings = Config::settings("laptop", Some(("my.toml", file)), &set).unwrap();
+    let origin = |section: &str, key: &str| {
+        let found = settings.iter().find(|setting| setting.section == section && setting.key == key);
+        found.unwrap().origin.as_str()
+    };
+    assert_eq!(origin("mip", "lambda"), "my.toml, line 2");
+    assert_eq!(origin("data", "path"), "my.toml, line 6");
+    assert_eq!(origin("search.darts", "beta1"), "--set search.darts.beta1=0.25");
+    assert_eq!(origin("search.darts", "beta2"), "default");
+    assert_eq!(origin("mip", "seed"), "profile laptop");
+    assert_eq!((settings[0].section.as_str(), settings[0].key.as_str()), ("data", "set"));
+
+    let line = |s: &Setting| format!("{}.{} = {} # {}", s.section, s.key, s.toml(), s.origin);
+    let text = settings.iter().map(line).collect::<Vec<_>>().join("\n");
+    let again = Config::load("quick", Some(("again.toml", &text)), &[]).unwrap();
+    assert_eq!(again, Config::load("laptop", Some(("my.toml", file)), &set).unwrap());
+    assert_ne!(again, Config::load("quick", Some(("my.toml", file)), &set).unwrap());
+}
+
+#[test]
 fn mistakes_are_placed_and_explained() {
     for (file, message) in [
         ("[mip]\n\nlamda = 0.1", "my.toml, line 3: unknown key `lamda` in [mip]; did you mean `lambda`?"),

@@ -4,6 +4,8 @@
 
 mod bench;
 mod bucket;
+mod command_line;
+mod configuration;
 mod damage;
 mod death;
 mod devices;
@@ -18,6 +20,7 @@ mod hosts;
 mod housekeeping;
 mod inputs;
 mod limits;
+mod logged;
 mod memory;
 mod nonsense;
 mod one_shot;
