@@ -25,7 +25,7 @@ train() { # train NAME MORE...: a training of its own cache folder, with a check
 
 "$pipeline" data check "$pictures"
 begun=$SECONDS
-train unbroken
+train unbroken --json >"$work/train.json"
 elapsed=$((SECONDS - begun + 1))
 
 for ((kill = 0; kill < kills; kill++)); do
@@ -44,11 +44,12 @@ train broken --resume
 cmp "$work/unbroken.safetensors" "$work/broken.safetensors"
 echo "$((kills + 1)) kills: the same weights"
 
-"$pipeline" evaluate "${network[@]}" --weights "$work/broken.safetensors" --data "folder:$pictures" --device cpu \
+"$pipeline" evaluate "${network[@]}" --weights "$work/broken.safetensors" --data "stream:$pictures" --device cpu \
+    --cache "$work/broken" --json >"$work/evaluate.json"
+"$pipeline" export "${network[@]}" --weights "$work/broken.safetensors" --data "stream:$pictures" --out "$work/out" \
     --cache "$work/broken"
-"$pipeline" export "${network[@]}" --weights "$work/broken.safetensors" --data "folder:$pictures" --out "$work/out" \
-    --cache "$work/broken"
-"$python" - "$work/out" <<'PYTHON'
+"$python" - "$work/out" "$work/train.json" "$work/evaluate.json" <<'PYTHON'
+import json
 import sys
 import numpy
 import onnxruntime
@@ -59,5 +60,8 @@ images = random.standard_normal((17, *image.shape[1:]), dtype=numpy.float32)
 (together,) = session.run(None, {image.name: images})
 alone = numpy.concatenate([session.run(None, {image.name: images[n : n + 1]})[0] for n in range(17)])
 assert numpy.isfinite(together).all() and numpy.abs(together - alone).max() < 1e-4
+trained, evaluated = (json.load(open(path)) for path in sys.argv[2:])
+assert trained["accuracy"] == evaluated["test"]["accuracy"], (trained["accuracy"], evaluated)
+print(f"{trained['accuracy']:.2f}% of the pictures of val, as the training said")
 print(f"ONNX Runtime: {together.shape[1]} classes, batches of 17 and 1 within {numpy.abs(together - alone).max():.1e}")
 PYTHON
