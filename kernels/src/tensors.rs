@@ -1,5 +1,6 @@
 //! Tensors in safetensors files, under the names of the reference PyTorch network's `state_dict`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -82,13 +83,18 @@ pub(crate) fn load(
         let advice = if is_pickled { PICKLED } else { NO_TENSORS };
         problem(format!("is not a safetensors file: {error}{advice}"))
     })?;
-    let (needed, others): (Tensors, Tensors) =
-        expected.clone().into_iter().partition(|(name, _)| !may_be_missing(name));
-    let has_others =
-        file.names().iter().any(|name| others.keys().any(|other| name.ends_with(other.as_str())));
-    let (expected, mut tensors) = if has_others { (expected, Tensors::new()) } else { (&needed, others) };
+    let mut others = expected.keys().filter(|name| may_be_missing(name)).peekable();
+    let holds = |other: &String| file.names().iter().any(|name| name.ends_with(other.as_str()));
+    let lacks_others = others.peek().is_some() && !others.any(holds);
+    let (expected, mut tensors) = if lacks_others {
+        let (others, needed) = expected.clone().into_iter().partition(|(name, _)| may_be_missing(name));
+        (Cow::Owned(needed), others)
+    } else {
+        (Cow::Borrowed(expected), Tensors::new())
+    };
+    let expected = &*expected;
     let (names, mut notes) = names(file.names(), expected, former).map_err(problem)?;
-    if !tensors.is_empty() {
+    if lacks_others {
         notes.push("the auxiliary head is not in it; evaluation needs none".to_owned());
     }
     let mut widened = 0;

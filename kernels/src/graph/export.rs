@@ -21,13 +21,19 @@ impl Graph {
         path: &Path,
         former: &dyn Fn(&str) -> String,
     ) -> Result<(Weights, Vec<String>), Error> {
-        let layout = ParameterLayout::new(&self.tables, &vec![false; self.tables.params.len()]);
-        let mut state = State::initial(&self.tables, &layout, 0, NormInit::One);
+        let (layout, mut state) = self.initial();
         let layers: BTreeSet<&str> = self.training_only_layers().collect();
         let may_be_missing =
             |name: &str| name.rsplit_once('.').is_some_and(|(layer, _)| layers.contains(layer));
         let notes = state.load(path, former, &may_be_missing, &self.tables, &layout)?;
         Ok((Weights(state.tensors(&self.tables, &layout)), notes))
+    }
+
+    /// A state to read into, or names and shapes from.
+    fn initial(&self) -> (ParameterLayout, State) {
+        let layout = ParameterLayout::new(&self.tables, &vec![false; self.tables.params.len()]);
+        let state = State::initial(&self.tables, &layout, 0, NormInit::One);
+        (layout, state)
     }
 
     /// The layers that are there in training only and have tensors.
@@ -52,9 +58,8 @@ impl Graph {
     /// [`Error::NotExported`] when something of the network has no meaning where nothing is trained.
     pub fn pytorch(&self) -> Result<PytorchCode, Error> {
         // Of its weights only names and shapes matter.
-        let layout = ParameterLayout::new(&self.tables, &vec![false; self.tables.params.len()]);
-        let tensors = State::initial(&self.tables, &layout, 0, NormInit::One).tensors(&self.tables, &layout);
-        self.written(&tensors, &OnnxSettings::default())?.pytorch()
+        let (layout, state) = self.initial();
+        self.written(&state.tensors(&self.tables, &layout), &OnnxSettings::default())?.pytorch()
     }
 
     /// What all operations of the evaluation wrote.

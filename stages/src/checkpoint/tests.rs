@@ -109,6 +109,14 @@ fn unbroken(device: &Device, given: (&TrainingJob, &Dataset)) -> TrainedWithOpti
     train_on(device, given, &Listener::default(), &NoCheckpoints).unwrap()
 }
 
+/// A training that nothing stops, and the checkpoint behind its second epoch.
+fn with_second_checkpoint(device: &Device, given: (&TrainingJob, &Dataset)) -> (TrainedWithOptions, Vec<u8>) {
+    let listener = Listener::default();
+    let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
+    let trained = train_on(device, given, &listener, &shelf).unwrap();
+    (trained, shelf.kept.into_inner().unwrap().remove(1))
+}
+
 #[test]
 fn a_network_goes_on_from_its_checkpoint_and_from_no_other() {
     let data = dots(40, 8, 3);
@@ -179,10 +187,7 @@ fn a_checkpoint_of_the_version_before_is_gone_on_from() {
     }
     let data = dots(40, 8, 3);
     let (device, job) = (cpu(1), job(32, &data));
-    let listener = Listener::default();
-    let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
-    let expected = train_on(&device, (&job, &data), &listener, &shelf).unwrap();
-    let kept = shelf.kept.into_inner().unwrap().remove(1);
+    let (expected, kept) = with_second_checkpoint(&device, (&job, &data));
     let Standing::<TrainedEpoch> { job: digest, epochs, spent, devices, trainer, .. } =
         Standing::from_bytes(&kept, job.key().unwrap().digest()).unwrap();
     let former = Former { job: digest, epochs: &epochs, spent, devices: &devices, trainer: &trainer };
@@ -200,10 +205,7 @@ fn a_checkpoint_of_the_version_before_is_gone_on_from() {
 fn a_network_takes_no_checkpoint_that_is_damaged_or_of_another_job() {
     let data = dots(40, 8, 3);
     let (device, job) = (cpu(1), job(32, &data));
-    let listener = Listener::default();
-    let shelf = Shelf::new(Vec::new(), usize::MAX, &listener);
-    let expected = train_on(&device, (&job, &data), &listener, &shelf).unwrap();
-    let kept = shelf.kept.into_inner().unwrap().remove(1);
+    let (expected, kept) = with_second_checkpoint(&device, (&job, &data));
     let mut flipped = kept.clone();
     flipped[kept.len() / 2] ^= 1;
     let cut = kept[..kept.len() / 2].to_vec();

@@ -14,7 +14,6 @@ import sys
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 # <<< what was exported
 # Operations and inputs of the nodes of each cell. Inputs 0 and 1 are the outputs of the two cells before, 2 is the first node.
@@ -208,22 +207,6 @@ class Network(nn.Module):
                 auxiliary = self.aux_head(previous)
         scores = self.linear(previous.mean(dim=(2, 3)))
         return scores if auxiliary is None else (scores, auxiliary)
-
-
-def prepare(images: Tensor) -> Tensor:
-    """8-bit images (N, CHANNELS_IN, H, W) as the network reads them: resized, the middle taken, and normalised."""
-    pixels = images.float()
-    height, width = pixels.shape[2:]
-    if SHORTER_SIDE is None:
-        size = (IMAGE_SIZE, IMAGE_SIZE)
-    else:
-        size = tuple(max(side * SHORTER_SIDE // min(height, width), IMAGE_SIZE) for side in (height, width))
-    if (height, width) != size:
-        pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True)
-    top, left = ((side - IMAGE_SIZE) // 2 for side in size)
-    pixels = pixels[:, :, top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
-    mean, std = (torch.tensor(numbers, device=pixels.device).view(-1, 1, 1) for numbers in (MEAN, STD))
-    return (pixels / 255 - mean) / std
 
 
 def load(path: str) -> Network:

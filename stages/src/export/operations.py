@@ -71,22 +71,6 @@ class Network(nn.Module):
         return compute(x, tensors, self.training)
 
 
-def prepare(images: Tensor) -> Tensor:
-    """8-bit images (N, CHANNELS_IN, H, W) as the network reads them: resized, the middle taken, and normalised."""
-    pixels = images.float()
-    height, width = pixels.shape[2:]
-    if SHORTER_SIDE is None:
-        size = (IMAGE_SIZE, IMAGE_SIZE)
-    else:
-        size = tuple(max(side * SHORTER_SIDE // min(height, width), IMAGE_SIZE) for side in (height, width))
-    if (height, width) != size:
-        pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
-    top, left = ((side - IMAGE_SIZE) // 2 for side in size)
-    pixels = pixels[:, :, top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
-    mean, std = (torch.tensor(numbers, device=pixels.device).view(-1, 1, 1) for numbers in (MEAN, STD))
-    return (pixels / 255 - mean) / std
-
-
 def load(path: str) -> Network:
     """The network with the weights of a safetensors file, for inference. Every tensor must be there, and no other."""
     network = Network()

@@ -18,7 +18,7 @@ pub(super) fn module(graph: &Graph, budget: &Budget, data: &Dataset) -> Result<S
     let body = lines.iter().fold(String::new(), |body, line| body + "    " + line + "\n");
     let text = format!(
         "{}PARAMETERS = {}\nSTATISTICS = {}\n\n\ndef compute(images: Tensor, p: dict[str, Tensor], training: bool) -> Tensor:\n    \
-         \"\"\"Scores of normalised images (N, CHANNELS_IN, IMAGE_SIZE, IMAGE_SIZE).\"\"\"\n{body}    return logits\n\n\n",
+         \"\"\"Scores of normalised images (N, CHANNELS_IN, IMAGE_SIZE, IMAGE_SIZE).\"\"\"\n{body}    return logits\n",
         about_images(budget, data)?,
         shapes(&parameters),
         shapes(&statistics),

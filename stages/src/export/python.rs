@@ -6,6 +6,8 @@ use crate::genotype::{Cell, Genotype};
 use crate::{Budget, Error};
 
 const MODULE: &str = include_str!("network.py");
+/// What every module does to images.
+const PREPARE: &str = include_str!("prepare.py");
 /// Lines that the example stands between.
 const BEGIN: &str = "# <<< what was exported\n";
 const END: &str = "# >>>\n";
@@ -45,11 +47,12 @@ pub(super) fn about_images(budget: &Budget, data: &Dataset) -> Result<String, Er
     ))
 }
 
-/// A module with something in the place of its example.
+/// A module with something in the place of its example, and behind it what it does to images.
 pub(super) fn with_example_replaced(module: &str, text: &str) -> String {
     let (before, rest) = module.split_once(BEGIN).unwrap_or(("", module));
-    let (_, after) = rest.split_once(END).unwrap_or(("", rest));
-    [before, text, after].concat()
+    let [prepare, after] =
+        [PREPARE, rest].map(|part| part.split_once(END).map_or(part, |(_, behind)| behind));
+    [before, text, prepare, after].concat()
 }
 
 /// A list of nodes, one a line.

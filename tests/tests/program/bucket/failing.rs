@@ -1,7 +1,7 @@
 //! Buckets that are down, full, slow, without end, or forbid, and servers that are none: a run does without them, and says so once.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,24 +98,33 @@ fn bucket_whose_listings_do_not_end_holds_nobody_up() {
     assert_eq!(run(&Sandbox::new(), server.address, &[]).run, 0, "what it holds is found by its name");
 }
 
-/// Answers every request with a byte a second.
-fn dripping() -> SocketAddr {
+/// A server that answers every request on a thread of its own, by writing what `answer` does.
+fn answering(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for socket in listener.incoming() {
             let Ok(mut socket) = socket else { continue };
+            let answer = answer.clone();
             thread::spawn(move || {
                 let _ = socket.read(&mut [0; 4096]);
-                let head = "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
-                let _ = socket.write_all(head.as_bytes());
-                while socket.write_all(b"x").is_ok() {
-                    thread::sleep(Duration::from_secs(1));
-                }
+                answer(&mut socket);
             });
         }
     });
     address
+}
+
+/// Answers every request with a byte a second.
+fn dripping() -> SocketAddr {
+    answering(|socket| {
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
+        let _ = socket.write_all(head.as_bytes());
+        while socket.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_secs(1));
+        }
+    })
 }
 
 /// A run waits once for a server that does not answer in time, says so once, and does without.
@@ -143,23 +152,14 @@ fn bucket_that_answers_a_byte_a_second_is_done_without() {
 
 /// Answers every request with the same bytes, and more of them without end.
 fn endless(head: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            let Ok(mut socket) = socket else { continue };
-            thread::spawn(move || {
-                let _ = socket.read(&mut [0; 4096]);
-                let _ = socket.write_all(head.as_bytes());
-                // The other side hangs up, at the latest when it ends.
-                while socket.write_all(b"1000\r\n").is_ok()
-                    && socket.write_all(&[b'x'; 0x1000]).is_ok()
-                    && socket.write_all(b"\r\n").is_ok()
-                {}
-            });
-        }
-    });
-    address
+    answering(move |socket| {
+        let _ = socket.write_all(head.as_bytes());
+        // The other side hangs up, at the latest when it ends.
+        while socket.write_all(b"1000\r\n").is_ok()
+            && socket.write_all(&[b'x'; 0x1000]).is_ok()
+            && socket.write_all(b"\r\n").is_ok()
+        {}
+    })
 }
 
 #[test]
