@@ -25,6 +25,7 @@ mod man;
 mod plan;
 mod rank;
 mod replay;
+mod report;
 mod retrain;
 mod run;
 mod selection;
@@ -99,6 +100,7 @@ enum Command {
     Importance(importance::Importance),
     Replay(replay::Replay),
     Compare(compare::Compare),
+    Report(report::ReportArgs),
     /// Look into the cache folder
     Cache(cache::Cache),
     /// List the architectures that are known by name, with their sizes and published errors
@@ -133,6 +135,7 @@ impl Cli {
             Command::Importance(command) => command.run(global),
             Command::Replay(command) => command.run(global),
             Command::Compare(command) => command.run(global),
+            Command::Report(command) => command.run(global),
             Command::Cache(command) => command.run(global),
             Command::Architectures(command) => command.run(global),
             Command::Strategies(command) => command.run(global),

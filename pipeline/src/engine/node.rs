@@ -76,11 +76,11 @@ pub(crate) trait AnyStage: Send + Sync {
 
 impl<S: Show> AnyStage for S {
     fn name(&self) -> &'static str {
-        Stage::name(self)
+        S::NAME
     }
 
     fn version(&self) -> u32 {
-        Stage::version(self)
+        S::VERSION
     }
 
     fn parameters(&self) -> Result<Fields, stages::Error> {

@@ -32,6 +32,11 @@ pub enum Format {
     Svg,
 }
 
+/// A picture (SVG) of both cells of an architecture, for light and for dark pages; none where it has no cells.
+pub fn picture(architecture: &Architecture) -> Option<String> {
+    architecture.cells().map(|cells| picture::svg(&cells))
+}
+
 impl Format {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Safetensors, Self::Onnx, Self::Python, Self::Genotype, Self::Svg];
@@ -111,8 +116,8 @@ impl Export<'_> {
                     made.files.extend(forms.map(|(name, text)| (name, text.into_bytes())));
                 }
                 (Format::Svg, _) => {
-                    let picture = job.architecture.cells().map(|cells| picture::svg(&cells));
-                    made.files.extend(picture.map(|text| ("cells.svg", text.into_bytes())));
+                    made.files
+                        .extend(picture(&job.architecture).map(|text| ("cells.svg", text.into_bytes())));
                 }
             }
         }

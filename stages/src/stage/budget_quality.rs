@@ -84,9 +84,7 @@ fn spread(tried: impl Iterator<Item = RankedBudget>, count: usize) -> Vec<Ranked
 impl Stage for BudgetQuality {
     type Output = BudgetQualityReport;
 
-    fn name(&self) -> &'static str {
-        "budget-quality"
-    }
+    const NAME: &'static str = "budget-quality";
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()

@@ -123,9 +123,7 @@ fn nothing_found() -> Error {
 impl Stage for EvaluateFinal {
     type Output = FinalReport;
 
-    fn name(&self) -> &'static str {
-        "evaluate-final"
-    }
+    const NAME: &'static str = "evaluate-final";
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()

@@ -67,12 +67,10 @@ pub trait Stage: Send + Sync {
     type Output: Serialize + DeserializeOwned;
 
     /// The stage's name as users write it, for example `fit-forest`.
-    fn name(&self) -> &'static str;
+    const NAME: &'static str;
 
     /// Raised whenever the same parameters and inputs would give another output than before.
-    fn version(&self) -> u32 {
-        1
-    }
+    const VERSION: u32 = 1;
 
     /// Everything other than the inputs that the output depends on, named as in the configuration (`mip.lambda`).
     ///

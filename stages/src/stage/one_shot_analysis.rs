@@ -127,13 +127,8 @@ fn mean(accuracies: &[f64]) -> f64 {
 impl Stage for OneShotAnalysis {
     type Output = OneShotReport;
 
-    fn name(&self) -> &'static str {
-        "one-shot-analysis"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "one-shot-analysis";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let OneShotConfig { supernet_budget, epochs, share, sub_networks, budget, seed } = &self.config;

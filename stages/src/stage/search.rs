@@ -157,13 +157,8 @@ impl Search {
 impl Stage for Search {
     type Output = SearchOutcome;
 
-    fn name(&self) -> &'static str {
-        "search"
-    }
-
-    fn version(&self) -> u32 {
-        6
-    }
+    const NAME: &'static str = "search";
+    const VERSION: u32 = 6;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = self.strategy.fields()?.with("search.seed", self.seed)?;

@@ -62,13 +62,8 @@ pub struct TrainedBudget {
 impl Stage for Train {
     type Output = Vec<TrainedBudget>;
 
-    fn name(&self) -> &'static str {
-        "train"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "train";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();

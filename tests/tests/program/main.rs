@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bench;
+mod browser;
 mod bucket;
 mod command_line;
 mod configuration;
@@ -29,6 +30,7 @@ mod onnx;
 mod pictures;
 mod published;
 mod replacing;
+mod report;
 mod running;
 mod sandbox;
 mod scale;
