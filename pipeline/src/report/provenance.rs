@@ -60,7 +60,9 @@ impl About {
             .filter(|training| training.found_in.is_none() && is_own(training.created_unix_ms))
             .map(|training| training.elapsed_ms)
             .sum();
-        let mut devices: Vec<String> = all.iter().filter_map(|training| training.device.clone()).collect();
+        let named = all.iter().filter_map(|training| training.device.as_deref());
+        let parts = named.flat_map(|device| device.split(stages::checkpoint::THEN));
+        let mut devices: Vec<String> = parts.map(kernels::hardware).collect();
         devices.sort();
         devices.dedup();
         let conditions = recorded.said(CONDITIONS).and_then(|said| serde_json::from_str(said).ok());

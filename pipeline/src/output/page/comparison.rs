@@ -38,7 +38,7 @@ pub(crate) fn html(comparison: &Comparison) -> String {
 type Fact<'a> = (&'a str, &'a dyn Fn(&Report, &str) -> Option<Markup>);
 
 fn facts(comparison: &Comparison) -> Table {
-    let headings = [("", Holds::Words), ("one", Holds::Words), ("other", Holds::Words)];
+    let headings = [("", Holds::Words), ("one", Holds::Text), ("other", Holds::Text)];
     let mut table = Table::new("facts-table", &headings);
     let rows: [Fact<'_>; 11] = [
         ("budget found", &|report, at| {

@@ -101,7 +101,7 @@ fn table(curves: &Curves) -> Table {
         let last = curve.loss.len().saturating_sub(1);
         let accuracy = curve.accuracy.last().copied().flatten();
         let cells = vec![
-            html! { (curve.node) },
+            html! { code { (curve.node) } },
             curve.seed.map_or_else(|| html! { (NONE) }, |seed| count(&at("seed"), seed)),
             html! { span.index { (curve.loss.len()) } },
             curve.loss.last().map_or_else(
@@ -174,11 +174,14 @@ fn bars(timeline: &Timeline) -> Markup {
     }
 }
 
-/// What a node's trainings are for: rounds are one kind.
+/// What a node's trainings are for.
 fn kind(node: &str) -> &str {
     match node.split_once('@') {
-        Some(("train", what)) if what.chars().all(|digit| digit.is_ascii_digit()) => "train@1, train@2, …",
-        Some(("search", _)) => "search",
-        _ => node,
+        Some(("train", "full" | "confirm")) | None => node,
+        Some(("train", what)) if what.chars().all(|digit| digit.is_ascii_digit()) => {
+            "budgets, round by round"
+        }
+        Some(("train", _)) => "full training of what was found",
+        Some((stage, _)) => stage,
     }
 }

@@ -103,14 +103,14 @@ fn nodes(report: &Report) -> Table {
     for (place, node) in report.nodes.iter().enumerate() {
         let at = |field: &str| format!("/nodes/{place}/{field}");
         let cells = vec![
-            html! { (node.node) },
+            html! { code { (node.node) } },
             html! { (node.state) },
             count(&at("trainings/run"), node.trainings.run),
             count(&at("trainings/cached"), node.trainings.cached),
             count(&at("trainings/diverged"), node.trainings.diverged),
             number(&at("elapsed_ms"), node.elapsed_ms as f64, &format::duration(node.elapsed_ms)),
             html! { code { (node.key.as_deref().unwrap_or_default()) } },
-            html! { (node.inputs.join(", ")) },
+            html! { code { (node.inputs.join(", ")) } },
         ];
         table.rows.push((cells, None));
     }

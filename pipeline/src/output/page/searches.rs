@@ -152,7 +152,7 @@ fn table(met: &[(usize, &SearchStory)]) -> Table {
         for (place, evaluation) in search.evaluations.iter().enumerate() {
             let at = |field: &str| format!("/searches/{number_of}/evaluations/{place}/{field}");
             let cells = vec![
-                html! { (search.node) },
+                html! { code { (search.node) } },
                 html! { (search.strategy) },
                 if evaluation.diverged {
                     html! { "diverged" }
@@ -189,12 +189,16 @@ pub(super) fn supernets(report: &Report) -> Option<Section> {
             }
             (key(operations))
             @for (place, search, supernet) in &trained {
-                details open[*place == first_place] {
-                    summary { (search.strategy) " (" (search.node) ")" }
-                    h3 { "Normal cell" }
-                    (edges(&supernet.normal))
-                    h3 { "Reduction cell" }
-                    (edges(&supernet.reduce))
+                details open[*place == first_place && supernet.normal.len() > 1] {
+                    summary { (search.strategy) ", " code { (search.node) } }
+                    @if supernet.normal.len() > 1 {
+                        h3 { "Normal cell" }
+                        (edges(&supernet.normal))
+                        h3 { "Reduction cell" }
+                        (edges(&supernet.reduce))
+                    } @else {
+                        p.note { "It was trained for one epoch, which has no course to draw." }
+                    }
                     (epochs(*place, supernet))
                 }
             }
@@ -252,9 +256,6 @@ fn edges(weights: &[Vec<Vec<f64>>]) -> Markup {
                             format!("{:.1},{:.1}", x(column, epoch).0, y(row, edges[edge][operation]).0)
                         }).collect();
                         polyline class={ "curve " (line_class(operation)) } points=(points.join(" ")) {}
-                        @if let [only] = weights {
-                            circle class={ "f" (operation % 7) } cx=(x(column, 0)) cy=(y(row, only[edge][operation])) r="3" {}
-                        }
                     }
                 }
             }

@@ -50,7 +50,7 @@ fn lead(report: &Report, study: &Study) -> Markup {
                 strong { (bears_out(quality.spearman, confirmed.quality.spearman, confirmed.quality.interval)) }
             } @else {
                 strong { "Not confirmed: the highest of " (count("/study/matrix/of", study.budgets.len() as u64))
-                    " correlations is too high by luck." }
+                    " correlations is likely too high." }
             }
         }
         p { code { (super::number::words(&format!("{at}/name"), &found.name)) } }
