@@ -15,6 +15,7 @@ use crate::engine::plan::Plan;
 use crate::error::Error;
 use crate::local::{LocalExecutor, PACK_MIB};
 use crate::output;
+use crate::output::conditions::Conditions;
 use crate::output::progress::Reporter;
 use crate::output::report::{self, RunSummary};
 
@@ -75,6 +76,8 @@ impl Run {
             warn(&store);
             return output::plan::print(&plan, &self.selection.target, global.json);
         }
+        let conditions =
+            Conditions::of_uses(&loaded.data, loaded.train.scoring, &loaded.dag.image_uses(&targets));
         let stop = stop_on_signal()?;
         let executor = LocalExecutor::new(
             self.device.place,
@@ -107,7 +110,7 @@ impl Run {
                 &outcome.outputs,
                 &RunSummary {
                     manifest: &outcome.manifest,
-                    conditions: &loaded.conditions,
+                    conditions: &conditions,
                     elapsed_ms: begun.elapsed().as_millis() as u64,
                     shares: &shares,
                 },

@@ -20,6 +20,7 @@ pub(crate) mod progress;
 mod quality;
 pub(crate) mod rank_quality;
 pub(crate) mod ranking;
+pub(crate) mod reading;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod runs;
