@@ -15,6 +15,7 @@ pub(crate) mod memory;
 mod nas;
 mod one_shot;
 pub(crate) mod operations;
+pub(crate) mod parquet;
 pub(crate) mod plan;
 pub(crate) mod progress;
 mod quality;
