@@ -31,6 +31,7 @@ pub mod statistics;
 pub mod supernet;
 pub mod tables;
 pub mod train;
+pub mod weights;
 
 mod error;
 mod portable;

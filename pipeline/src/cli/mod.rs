@@ -33,6 +33,7 @@ mod share;
 mod status;
 mod strategies;
 mod train;
+mod weights;
 
 use std::path::PathBuf;
 

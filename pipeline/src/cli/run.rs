@@ -19,6 +19,7 @@ use crate::engine::plan::Plan;
 use crate::error::Error;
 use crate::local::{LocalExecutor, PACK_MIB};
 use crate::output;
+use crate::output::conditions::Conditions;
 use crate::output::progress::Reporter;
 use crate::output::report::{self, RunSummary};
 use crate::report::{COMMAND, CONDITIONS};
@@ -80,8 +81,10 @@ impl Run {
             warn(&store);
             return output::plan::print(&plan, &self.selection.target, global.json);
         }
+        let conditions =
+            Conditions::of_uses(&loaded.data, loaded.train.scoring, &loaded.dag.image_uses(&targets));
         let stop = stop_on_signal()?;
-        let said = said(&loaded, &self.selection.target)?;
+        let said = said(&conditions, &loaded, &self.selection.target)?;
         let executor = LocalExecutor::new(
             self.device.place,
             self.jobs.map(usize::from),
@@ -115,7 +118,7 @@ impl Run {
             &outcome.outputs,
             &RunSummary {
                 manifest: &outcome.manifest,
-                conditions: &loaded.conditions,
+                conditions: &conditions,
                 elapsed_ms: begun.elapsed().as_millis() as u64,
                 shares: &shares,
             },
@@ -129,11 +132,10 @@ impl Run {
 }
 
 /// What a run's record says beside its nodes: images and scoring, and the command that asks for the run again.
-fn said(loaded: &Loaded, target: &str) -> Result<BTreeMap<String, String>, Error> {
+fn said(conditions: &Conditions, loaded: &Loaded, target: &str) -> Result<BTreeMap<String, String>, Error> {
     let words = ["pipeline", "run", "--target", target].into_iter().map(str::to_owned);
     let words: Vec<String> = words.chain(loaded.repeated.iter().cloned()).map(|word| quoted(&word)).collect();
-    let conditions =
-        serde_json::to_string(&loaded.conditions).map_err(|error| Error::Output(error.into()))?;
+    let conditions = serde_json::to_string(conditions).map_err(|error| Error::Output(error.into()))?;
     Ok([(CONDITIONS.to_owned(), conditions), (COMMAND.to_owned(), words.join(" "))].into())
 }
 

@@ -14,7 +14,6 @@ use super::given::{path, read_text};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
 use crate::nas;
-use crate::output::conditions::Conditions;
 use crate::output::{self, format};
 
 /// Flags that choose what a run is about.
@@ -46,7 +45,6 @@ pub(crate) struct Settings {
 
 /// A configuration's images and graph.
 pub(super) struct Loaded {
-    pub(super) conditions: Conditions,
     /// The flags that give the same configuration, word by word.
     pub(super) repeated: Vec<String>,
     /// What trainings do beyond their budget.
@@ -73,8 +71,7 @@ impl Settings {
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data, given);
         let Config { train, checkpoint_interval, share, .. } = config;
-        let conditions = Conditions::of(&data, train.scoring);
-        Ok(Loaded { conditions, repeated, train, checkpoint_interval, share, data, dag })
+        Ok(Loaded { repeated, train, checkpoint_interval, share, data, dag })
     }
 
     /// Whether any of them was given.

@@ -7,14 +7,12 @@ mod operations;
 mod picture;
 mod python;
 
-use std::path::Path;
-
 use kernels::{Graph, OnnxSettings, Shape};
 
 use crate::data::{Dataset, evaluation_side};
-use crate::echo::shown;
 use crate::recipe::Skeleton;
 use crate::train::{TrainerInputs, TrainingJob};
+use crate::weights::WeightsFile;
 use crate::{Architecture, Error};
 
 /// What a trained architecture can be written as.
@@ -54,8 +52,8 @@ pub struct Export<'a> {
     pub job: &'a TrainingJob,
     /// The images that it was trained for: their classes, and how they are normalised.
     pub data: &'a Dataset,
-    /// A safetensors file of its weights; without it nothing can be written that holds weights.
-    pub weights: Option<&'a Path>,
+    /// Its weights; without them nothing can be written that holds weights.
+    pub weights: Option<WeightsFile<'a>>,
     /// Whether the ONNX file reads 8-bit images of the data set's size, and resizes and normalises them itself.
     pub with_preprocessing: bool,
 }
@@ -79,11 +77,10 @@ impl Export<'_> {
         // Also finds out whether the sizes fit a network.
         let graph = TrainerInputs::new(job, data)?.graph;
         let mut made = Files::default();
-        let former = |name: &str| job.tensor_name(name);
         let weights = match self.weights {
-            Some(path) => {
-                let (weights, notes) = graph.weights(path, &former)?;
-                made.notes.extend(notes.iter().map(|note| format!("{}: {note}", shown(path.display()))));
+            Some(file) => {
+                let (weights, notes) = file.read(job, &graph)?;
+                made.notes.extend(notes);
                 Some(weights)
             }
             None => None,

@@ -5,7 +5,9 @@ use cache::{Digest, Fields};
 use serde::{Deserialize, Serialize};
 
 use super::jobs;
-use super::{Handle, ImageKind, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary};
+use super::{
+    Handle, ImageKind, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
+};
 use crate::job::Job;
 use crate::recipe::FinalRecipe;
 use crate::train::Divergence;
@@ -181,6 +183,10 @@ impl Stage for EvaluateFinal {
 
     fn trainings_at_most(&self) -> u64 {
         self.seeds as u64
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Final]
     }
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
+    DivergedTraining, EvaluatedBudget, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage,
+    StageError,
 };
 use crate::config::OneShotConfig;
 use crate::job::{Job, JobSummary};
@@ -211,6 +212,10 @@ impl Stage for OneShotAnalysis {
     fn trainings_at_most(&self) -> u64 {
         let of_an_epoch = 2 + self.config.sub_networks as u64;
         3 * (1 + self.config.epochs.len() as u64 * of_an_epoch)
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Scored(self.template.scoring)]
     }
 
     fn trains_supernets(&self) -> bool {

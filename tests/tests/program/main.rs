@@ -40,5 +40,6 @@ mod signals;
 mod staleness;
 mod tables;
 mod team;
+mod terminal;
 mod training;
 mod weights;

@@ -80,9 +80,12 @@ fn scoring(conditions: &serde_json::Value) -> Markup {
             (words("/about/conditions/data/name", name)) ": " (shown("/data/train_images")) " images for training and " (shown("/data/test_images")) " test images. "
             @if number_at("/scoring/split_seed").is_some() {
                 "Scores are the best epoch's accuracy on " (shown("/scoring/held_out_images"))
-                " of the training images, held out with split seed " (shown("/scoring/split_seed")) "."
-            } @else {
-                "Scores are the best epoch's accuracy on the test images, as in the published trials."
+                " of the training images, held out with split seed " (shown("/scoring/split_seed")) ". "
+            } @else if conditions.pointer("/scoring/mode").and_then(serde_json::Value::as_str) == Some("published") {
+                "Scores are the best epoch's accuracy on the test images, as in the published trials. "
+            }
+            @if conditions.pointer("/scoring/final_trainings").and_then(serde_json::Value::as_bool) == Some(true) {
+                "Final trainings learn from all training images, and are worth what they reach after the last epoch."
             }
         }
     }
