@@ -66,11 +66,11 @@ const GROUND_TRUTH: usize = 20;
 
 impl Compare {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        output::print(&self.play()?, global.json)
+        output::print(&self.play(global)?, global.json)
     }
 
-    fn play(&self) -> Result<Played, Error> {
-        let inputs = Inputs::read(&self.tables)?;
+    fn play(&self, global: &Global) -> Result<Played, Error> {
+        let inputs = Inputs::read(&self.tables, global)?;
         let Some(cost) = &inputs.cost else {
             let problem = "no column is called like a cost; equal cost needs one, so name it with --cost";
             return Err(inputs.trials.problem(format!("{problem}; {}", inputs.trials.columns())));
@@ -127,7 +127,7 @@ impl Compare {
             .collect();
         let cost = |place: usize| costs[place].unwrap_or(0.0);
         let dearest = used.iter().map(|&place| cost(place)).fold(0.0, f64::max);
-        let full_cost = self.full_cost.unwrap_or(dearest);
+        let full_cost = self.full_cost.or(inputs.full_cost).unwrap_or(dearest);
         if full_cost <= 0.0 {
             let problem = "no budget costs anything; say with --full-cost what a full training does";
             return Err(inputs.trials.problem(problem.to_owned()));

@@ -9,7 +9,9 @@ use super::forest::ForestArgs;
 use super::given::path;
 use crate::error::Error;
 use crate::output::importance::{self, Explained};
-use crate::tables::{Finished, InputTable, LeftOut, NotTaken, Observed, features, objective, whole};
+use crate::tables::{
+    Finished, InputTable, LeftOut, NotTaken, Observed, features, is_minimized, objective, whole,
+};
 
 /// Importance of each hyper-parameter in a table of trials
 ///
@@ -21,9 +23,10 @@ use crate::tables::{Finished, InputTable, LeftOut, NotTaken, Observed, features,
 ///
 /// Columns are chosen by their headings. Hyper-parameters are those that are called like one of a budget (`epochs`,
 /// `batch_size`, `learning_rate`, `layers`, `channels`, `image_size`, `cutout`, `float_bits`) in any spelling or by a usual
-/// other name (`lr`, `bs`, `init_channels`, …), and those with the prefix of Optuna (`params_`), MLflow (`params.`) or Ray
-/// Tune (`config/`); --columns takes any. What is explained is the column that is called like a rank correlation
-/// (`published_spearman`, `r_s`), else Optuna's `value`, else the one that is called like an accuracy.
+/// other name (`lr`, `bs`, `init_channels`, …), and those with the prefix of Optuna (`params_`), MLflow (`params.`), Ray
+/// Tune (`config/`) or NePS (`config.`); --columns takes any. What is explained is the column that is called like a rank
+/// correlation (`published_spearman`, `r_s`), else Optuna's `value`, else NePS's `objective_to_minimize`, else the one
+/// that is called like an accuracy. SMAC's `runhistory.json` is read as well.
 ///
 /// Texts and truth values are categories: a split tells one of them from the others. The hyper-parameters of a budget are
 /// numbers. Trials that did not end well by a column `state` or `status` (FAIL, PRUNED, RUNNING, …) are left out, and so
@@ -42,6 +45,9 @@ pub(crate) struct Importance {
     /// Column to explain [default: the one that is called like a rank correlation, `value` or an accuracy]
     #[arg(long, visible_alias = "column", value_name = "NAME")]
     objective: Option<String>,
+    /// Low numbers of the objective are the good ones; understood of NePS's and SMAC's `objective_to_minimize`
+    #[arg(long)]
+    minimize: bool,
     /// Columns of hyper-parameters, with commas between them; may be repeated [default: those that are called like one]
     #[arg(long, value_name = "NAMES")]
     columns: Vec<String>,
@@ -79,7 +85,10 @@ impl Importance {
         if whole.is_empty() || observed.is_empty() {
             return Err(nothing_whole(&table, &left_out));
         }
-        let targets: Vec<f64> = whole.iter().filter_map(|&place| targets[place]).collect();
+        let is_minimized = self.minimize || is_minimized(&table.headings()[objective.column]);
+        let sign = if is_minimized { -1.0 } else { 1.0 };
+        let targets: Vec<f64> =
+            whole.iter().filter_map(|&place| targets[place]).map(|target| sign * target).collect();
         let hyperparameters = self.forest.explain(
             &table,
             &finished.rows,

@@ -1,12 +1,16 @@
 //! The three tables of measured budgets, for every command that reads them: which column is what, which row belongs to
 //! which column, and what belongs to nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::Global;
 use super::given::path;
+use crate::engine::manifest::History;
+use crate::engine::recorded::Recorded;
 use crate::error::Error;
+use crate::report::{Study, Tables};
 use crate::tables::{
     Choice, Feature, Finished, How, InputTable, Joined, Known, LeftOut, NotTaken, budget_names, cost,
     distinct_names, features, is_accuracy, is_index, is_key, is_machine, published, truth,
@@ -16,14 +20,18 @@ use crate::tables::{
 #[derive(Args)]
 pub(super) struct TableArgs {
     /// Table with the accuracies of full training, a row for each architecture
-    #[arg(long, value_name = "TRUTH.csv", value_parser = path())]
-    pub(super) truth: PathBuf,
+    #[arg(long, value_name = "TRUTH.csv", value_parser = path(), required_unless_present = "run")]
+    truth: Option<PathBuf>,
     /// Table with the budgets, a row for each
-    #[arg(long, value_name = "TRIALS.csv", value_parser = path())]
-    pub(super) trials: PathBuf,
+    #[arg(long, value_name = "TRIALS.csv", value_parser = path(), required_unless_present = "run")]
+    trials: Option<PathBuf>,
     /// Table with the accuracies under the budgets, a row for each architecture and a column for each budget
-    #[arg(long, value_name = "ACCURACIES.csv", value_parser = path())]
-    pub(super) accuracies: PathBuf,
+    #[arg(long, value_name = "ACCURACIES.csv", value_parser = path(), required_unless_present = "run")]
+    accuracies: Option<PathBuf>,
+    /// In place of tables a run of the cache, by the first digits of its id, or `last`: its architectures, the budgets
+    /// that its rounds tried, and its scores. Costs are shares of full training
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["truth", "trials", "accuracies"])]
+    run: Option<String>,
     /// Column of TRUTH to judge by [default: the one that is called like an accuracy]
     #[arg(long, value_name = "NAME")]
     pub(super) truth_column: Option<String>,
@@ -45,6 +53,32 @@ pub(super) struct TableArgs {
     pub(super) columns: Vec<String>,
 }
 
+impl TableArgs {
+    /// Truth, trials and accuracies.
+    fn tables(&self, global: &Global) -> Result<[InputTable; 3], Error> {
+        let files = [&self.truth, &self.trials, &self.accuracies];
+        let Some(name) = &self.run else {
+            // Without a run the command line has all three.
+            let [truth, trials, accuracies] = files.map(|file| file.as_deref().unwrap_or(Path::new("")));
+            return Ok([InputTable::read(truth)?, InputTable::read(trials)?, InputTable::read(accuracies)?]);
+        };
+        let store = global.open()?;
+        let run = History::load(&store)?.find_with_team(&store, name)?;
+        let called = |table: &str| PathBuf::from(format!("run:{}/{table}.csv", run.short_id()));
+        let names = [called("truth"), called("trials"), called("accuracies")];
+        let study = Study::of_run(&Recorded::of(&store, run)?).map_err(Error::Stage)?;
+        let study = study.filter(|study| !study.budgets.is_empty()).ok_or_else(|| Error::Flag {
+            flag: "--run",
+            value: name.clone(),
+            problem: "a run that ranked no budget; choose one with the target nas-search, mip or rank"
+                .to_owned(),
+        })?;
+        let Tables { truth, trials, accuracies } = Tables::of(&study)?;
+        let table = |name: &PathBuf, text| InputTable::of_text(name, text);
+        Ok([table(&names[0], truth)?, table(&names[1], trials)?, table(&names[2], accuracies)?])
+    }
+}
+
 /// What the tables say.
 pub(super) struct Inputs {
     pub(super) truths: InputTable,
@@ -62,6 +96,8 @@ pub(super) struct Inputs {
     pub(super) published: Option<Choice>,
     pub(super) features: Vec<Feature>,
     pub(super) budgets: Vec<Tabulated>,
+    /// What a full training costs, where that is known.
+    pub(super) full_cost: Option<f64>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) not_taken: Vec<NotTaken>,
 }
@@ -78,10 +114,8 @@ pub(super) struct Tabulated {
 }
 
 impl Inputs {
-    pub(super) fn read(asked: &TableArgs) -> Result<Self, Error> {
-        let truths = InputTable::read(&asked.truth)?;
-        let trials = InputTable::read(&asked.trials)?;
-        let accuracies = InputTable::read(&asked.accuracies)?;
+    pub(super) fn read(asked: &TableArgs, global: &Global) -> Result<Self, Error> {
+        let [truths, trials, accuracies] = asked.tables(global)?;
         let joined = Joined::of(&accuracies, &truths, How::KeyOnly(asked.key.as_deref()))?;
         // By a key there are always two columns.
         let (key, truth_key) = joined.keys.unwrap_or((0, 0));
@@ -147,6 +181,7 @@ impl Inputs {
             published: columns.published,
             features: columns.features,
             budgets,
+            full_cost: asked.run.as_ref().map(|_| 1.0),
             left_out,
             not_taken,
             truths,

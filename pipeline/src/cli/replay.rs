@@ -91,11 +91,11 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
 
 impl Replay {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
-        replay::print(&self.replay()?, global.json)
+        replay::print(&self.replay(global)?, global.json)
     }
 
-    fn replay(&self) -> Result<Replayed, Error> {
-        let inputs = Inputs::read(&self.tables)?;
+    fn replay(&self, global: &Global) -> Result<Replayed, Error> {
+        let inputs = Inputs::read(&self.tables, global)?;
         if let (None, Some(lambda)) = (&inputs.cost, self.lambda.filter(|lambda| *lambda > 0.0)) {
             let problem = "weighs a cost, and no column of the trials is one; name it with --cost".to_owned();
             return Err(Error::Flag { flag: "--lambda", value: lambda.to_string(), problem });

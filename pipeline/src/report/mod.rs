@@ -6,6 +6,7 @@ mod matrix;
 mod provenance;
 mod searches;
 mod study;
+mod tables;
 mod timeline;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub(crate) use searches::{SearchStory, SupernetStory};
 pub(crate) use study::{
     Axis, AxisValue, FixedTo, Hyperparameter, JudgedArchitecture, JudgedBudget, PrunedRound, Shares, Study,
 };
+pub(crate) use tables::Tables;
 pub(crate) use timeline::Timeline;
 
 /// Learning curves that a report shows.

@@ -202,7 +202,7 @@ impl Study {
     ///
     /// # Errors
     /// When a number of a record is none.
-    pub(super) fn of_run(recorded: &Recorded) -> Result<Option<Self>, stages::Error> {
+    pub(crate) fn of_run(recorded: &Recorded) -> Result<Option<Self>, stages::Error> {
         let Some(truth) = recorded.output::<Evaluate>("evaluate@full").and_then(|all| all.into_iter().next())
         else {
             return Ok(None);

@@ -23,6 +23,7 @@ pub(crate) enum Why {
     CalledLikeAnAccuracy,
     CalledLikeARankCorrelation,
     CalledValue,
+    CalledToMinimize,
     CalledLikeACost,
     OnlyColumn,
 }
@@ -34,6 +35,7 @@ impl fmt::Display for Why {
             Self::CalledLikeAnAccuracy => "called like an accuracy",
             Self::CalledLikeARankCorrelation => "called like a rank correlation",
             Self::CalledValue => "called as Optuna calls what a trial gave",
+            Self::CalledToMinimize => "called as NePS calls what it minimizes",
             Self::CalledLikeACost => "called like a cost",
             Self::OnlyColumn => "the only column left",
         })
@@ -69,12 +71,18 @@ pub(crate) fn objective(
         let number = heading.strip_prefix("values_").unwrap_or_default();
         heading == "value" || number.parse::<u32>().is_ok()
     };
-    let rules: [Rule; 3] = [
+    let rules: [Rule; 4] = [
         Rule { is: is_correlation, why: Why::CalledLikeARankCorrelation },
         Rule { is: is_value, why: Why::CalledValue },
+        Rule { is: is_minimized, why: Why::CalledToMinimize },
         Rule { is: is_accuracy, why: Why::CalledLikeAnAccuracy },
     ];
     choose(table, features, named, &rules, "--objective")
+}
+
+/// Whether low numbers in a column of this heading are good ones.
+pub(crate) fn is_minimized(heading: &str) -> bool {
+    heading == "objective_to_minimize"
 }
 
 /// The column with what a training under each budget costs, where there is one.

@@ -13,14 +13,15 @@ mod known;
 mod names;
 mod observed;
 mod said;
+mod smac;
 mod table;
 mod trials;
 
-pub(crate) use choice::{Choice, Why, budget_names, cost, objective, published, truth};
+pub(crate) use choice::{Choice, Why, budget_names, cost, is_minimized, objective, published, truth};
 pub(crate) use join::{How, Joined, distinct_names};
 pub(crate) use known::Known;
 pub(crate) use names::{is_accuracy, is_index, is_key, is_machine};
 pub(crate) use observed::{Observed, whole};
 pub(crate) use said::{LeftOut, NAME_LONGEST, NotTaken, Source};
-pub(crate) use table::InputTable;
+pub(crate) use table::{InputTable, csv};
 pub(crate) use trials::{Feature, Finished, Kind, features};

@@ -8,6 +8,7 @@ use stages::tables::FILES;
 use super::cell::Cell;
 use super::dialect::{Decimal, Delimiter, has_decimal_comma};
 use super::said::Source;
+use super::smac;
 use crate::encoding::{breaks, decode};
 use crate::error::Error;
 use crate::output::format;
@@ -95,9 +96,21 @@ impl InputTable {
         Self::parse(path, bytes).map_err(|problem| Error::File { path: path.to_path_buf(), problem })
     }
 
+    /// A table that is no file, with the name that messages call it by.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn of_text(name: &Path, text: String) -> Result<Self, Error> {
+        Self::parse(name, text.into_bytes())
+            .map_err(|problem| Error::File { path: name.to_path_buf(), problem })
+    }
+
     /// Reads the bytes of a file.
     pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
         let mut text = decode(bytes)?;
+        if let Some(rows) = smac::rows(&text) {
+            text = csv(&rows?).map_err(|error| error.to_string())?;
+        }
         if text.trim().is_empty() {
             return Err("empty; a row of headings with rows below it is expected".to_owned());
         }
@@ -116,7 +129,7 @@ impl InputTable {
             return Err("no headings; a row of headings with rows below it is expected".to_owned());
         }
         let Row { line, cells } = rows.remove(0);
-        let headings = headings(line, &cells)?;
+        let headings = headings(line, &cells, &rows)?;
         if let Some(row) = rows.iter().find(|row| row.cells.len() != headings.len()) {
             return Err(row.uneven(headings.len(), delimiter));
         }
@@ -299,16 +312,35 @@ fn other_delimiter(headings: &[String], rows: &[Row]) -> Option<&'static str> {
 }
 
 /// The headings, each on one line.
-fn headings(line: usize, cells: &csv::StringRecord) -> Result<Vec<String>, String> {
+/// Rows of one length as a text that is read to the same cells.
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn csv(rows: &[Vec<String>]) -> std::io::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| writer.write_record(row))?;
+    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
+}
+
+/// The names of the columns. Of two that are called alike and say the same in every row, as in exports of NePS, the second
+/// has no name.
+fn headings(line: usize, cells: &csv::StringRecord, rows: &[Row]) -> Result<Vec<String>, String> {
     let is_gap = |letter: char| letter.is_whitespace() || letter.is_control();
     let words = |cell: &str| cell.split(is_gap).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    let headings: Vec<String> = cells.iter().map(words).collect();
+    let mut headings: Vec<String> = cells.iter().map(words).collect();
     if headings.iter().all(|heading| heading.is_empty() || heading.parse::<f64>().is_ok()) {
         return Err(format!("line {line} has no headings but numbers; write the columns' names above them"));
     }
-    for (place, heading) in headings.iter().enumerate() {
+    for place in 0..headings.len() {
+        let heading = &headings[place];
         if let Some(first) = headings[..place].iter().position(|other| other == heading && !other.is_empty())
         {
+            let is_same = |row: &Row| row.cells.get(first) == row.cells.get(place);
+            if !rows.is_empty() && rows.iter().all(is_same) {
+                headings[place].clear();
+                continue;
+            }
             return Err(format!(
                 "line {line}: columns {} and {} are both called {heading}; give each its own heading",
                 first + 1,

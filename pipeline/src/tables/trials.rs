@@ -10,8 +10,8 @@ use super::said::LeftOut;
 use super::table::{InputTable, Values};
 use crate::error::Error;
 
-/// What other programs put in front of a hyper-parameter's name: Optuna, MLflow, Ray Tune.
-const PREFIXES: [&str; 3] = ["params_", "params.", "config/"];
+/// What other programs put in front of a hyper-parameter's name: Optuna, MLflow, Ray Tune, NePS.
+const PREFIXES: [&str; 4] = ["params_", "params.", "config/", "config."];
 
 /// Other names of hyper-parameters, as [`plain`] writes them.
 const ALIASES: [(&str, &[&str]); 8] = [
@@ -25,10 +25,11 @@ const ALIASES: [(&str, &[&str]); 8] = [
     ("float_bits", &["bits"]),
 ];
 
-/// States of trials that ended well, and of others, as Optuna, MLflow, Ray Tune and W&B write them, in lower case.
+/// States of trials that ended well, and of others, as Optuna, MLflow, Ray Tune, W&B, NePS and SMAC write them, in lower
+/// case.
 const FINISHED: [&str; 7] =
     ["complete", "completed", "finished", "terminated", "success", "succeeded", "done"];
-const UNFINISHED: [&str; 15] = [
+const UNFINISHED: [&str; 21] = [
     "fail",
     "failed",
     "pruned",
@@ -44,6 +45,12 @@ const UNFINISHED: [&str; 15] = [
     "cancelled",
     "canceled",
     "preempted",
+    "evaluating",
+    "external",
+    "corrupted",
+    "unknown",
+    "timeout",
+    "memoryout",
 ];
 
 /// More texts than these are no choices of a hyper-parameter.
@@ -206,7 +213,8 @@ impl Finished {
                 continue;
             };
             let cell = table.cell(row, column);
-            let state = cell.strip_prefix("TrialState.").unwrap_or(cell);
+            let state =
+                ["TrialState.", "State."].iter().find_map(|kind| cell.strip_prefix(kind)).unwrap_or(cell);
             let is = |states: &[&str]| states.contains(&state.to_lowercase().as_str());
             if is(&FINISHED) {
                 finished.rows.push(row);

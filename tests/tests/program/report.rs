@@ -240,6 +240,37 @@ fn a_replay_of_a_thousand_architectures_is_a_page() {
 }
 
 #[test]
+fn a_run_goes_through_the_whole_method_again_without_a_training() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&[]);
+    let trainings = sandbox.trainings().len();
+    let replayed = sandbox.program(&["replay", "--run", "last", "--lambda", "0.5", "--json"]).json();
+    let (_, report) = reported(&sandbox, "last");
+    let budgets = report["study"]["budgets"].as_array().unwrap();
+    assert_eq!(replayed["budgets"].as_array().unwrap().len(), budgets.len());
+    for (ours, theirs) in replayed["budgets"].as_array().unwrap().iter().zip(budgets) {
+        assert_eq!((&ours["budget"], &ours["cost"]), (&theirs["name"], &theirs["cost"]));
+        for field in ["spearman", "kendall", "architectures"] {
+            assert_eq!(ours[field], theirs[field], "{field} of {ours}");
+        }
+    }
+    let found = replayed["budgets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["budget"] == run.json["result"]["budget"]);
+    assert!(found.is_none_or(|found| found["spearman"] == run.json["result"]["spearman"]));
+    assert_eq!(replayed["pruning"]["full_cost"], 1.0);
+    let compared =
+        sandbox.program(&["compare", "--run", "last", "--seeds", "3", "--ground-truth", "2", "--json"]);
+    assert_eq!(compared.succeeded().json()["full_cost"], 1.0);
+    assert_eq!(sandbox.trainings().len(), trainings);
+    crate::nonsense::refused(&sandbox, &["replay", "--run", "last", "--truth", "t.csv"], &["--truth"]);
+    sandbox.run(&["--target", "evaluate@full"]);
+    crate::nonsense::refused(&sandbox, &["replay", "--run", "last"], &["--run", "ranked no budget"]);
+}
+
+#[test]
 fn what_is_gone_is_said_and_nonsense_refused() {
     let sandbox = Sandbox::new();
     crate::nonsense::refused(&sandbox, &["report"], &["no run"]);

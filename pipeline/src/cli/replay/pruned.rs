@@ -41,7 +41,7 @@ pub(super) fn pruned(
         temperature: 1.0,
         lambda: asked.lambda.unwrap_or(if has_cost { LAMBDA } else { 0.0 }),
         // Where nothing costs anything any unit will do.
-        full_cost: asked.full_cost.unwrap_or(if dearest > 0.0 { dearest } else { 1.0 }),
+        full_cost: asked.full_cost.or(inputs.full_cost).unwrap_or(if dearest > 0.0 { dearest } else { 1.0 }),
         trees: asked.forest.trees as usize,
         seed: asked.seed,
     };

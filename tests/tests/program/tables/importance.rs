@@ -128,3 +128,68 @@ fn trials_that_cannot_tell_say_so() {
     sandbox.write("infinite.csv", "epochs,spearman\n1,0.5\n2,-inf\n");
     refused(&sandbox, &["importance", "infinite.csv"], &["line 3, column spearman: \"-inf\""]);
 }
+
+/// Sixty trials in which a low learning rate is good, as three programs write them: what Optuna maximizes, the others
+/// minimize.
+fn of_three_programs() -> [(&'static str, String); 3] {
+    let mut optuna = "number,value,params_lr,params_optimizer,state\n".to_owned();
+    let mut neps =
+        "id,config.lr,config.optimizer,objective_to_minimize,evaluation_duration,state,evaluation_duration\n"
+            .to_owned();
+    let (mut data, mut configs) = (Vec::new(), Vec::new());
+    let mut random = crate::sandbox::Random(9);
+    for trial in 0..60_u64 {
+        let (lr, optimizer) =
+            ([0.1, 0.2, 0.4, 0.8][random.below(4) as usize], ["sgd", "adam"][random.below(2) as usize]);
+        let loss = lr * 10.0 + random.below(100) as f64 / 100.0;
+        let (state, failed) = if trial % 20 == 7 { ("FAIL", true) } else { ("COMPLETE", false) };
+        let _ = writeln!(optuna, "{trial},{},{lr},{optimizer},{state}", -loss);
+        let _ = writeln!(
+            neps,
+            "{trial},{lr},{optimizer},{loss},{trial}.5,State.{},{trial}.5",
+            if failed { "CRASHED" } else { "SUCCESS" }
+        );
+        data.push(json!({"config_id": trial + 1, "instance": null, "seed": 0, "budget": null, "cost": loss, "time": 1.5,
+            "cpu_time": 1.0, "status": if failed { 2 } else { 1 }, "starttime": 1.0, "endtime": 2.0, "additional_info": {}}));
+        configs.push(((trial + 1).to_string(), json!({"lr": lr, "optimizer": optimizer})));
+    }
+    let configs: serde_json::Map<String, Value> = configs.into_iter().collect();
+    let smac = json!({"stats": {"finished": 60}, "data": data, "configs": configs, "config_origins": {}});
+    [("optuna.csv", optuna), ("full.csv", neps), ("runhistory.json", format!("{smac:#}"))]
+}
+
+#[test]
+fn exports_of_three_programs_say_the_same_whichever_way_they_count() {
+    let sandbox = Sandbox::new();
+    let mut found = Vec::new();
+    for (file, text) in of_three_programs() {
+        sandbox.write(file, text);
+        found.push(json_of(&sandbox, &["importance", file]));
+    }
+    for other in &found[1..] {
+        assert_eq!(
+            (&other["trials"], &other["importances"]),
+            (&found[0]["trials"], &found[0]["importances"])
+        );
+        // PED-ANOVA looks at the best trials: the lowest losses.
+        for (ours, theirs) in other["hyperparameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(found[0]["hyperparameters"].as_array().unwrap())
+        {
+            assert_eq!((&ours["name"], &ours["ped_anova"]), (&theirs["name"], &theirs["ped_anova"]));
+        }
+        assert_eq!(other["column"], "objective_to_minimize");
+    }
+    assert_eq!(found[0]["trials"], 57);
+    let turned = json_of(&sandbox, &["importance", "optuna.csv", "--minimize"]);
+    assert_ne!(turned["hyperparameters"][0]["ped_anova"], found[0]["hyperparameters"][0]["ped_anova"]);
+    // Columns of one name that differ stay refused.
+    let (_, neps) = &of_three_programs()[1];
+    sandbox.write("two.csv", neps.replacen("3.5,State", "4.5,State", 1));
+    refused(&sandbox, &["importance", "two.csv"], &["both called evaluation_duration"]);
+    let (_, smac) = &of_three_programs()[2];
+    sandbox.write("broken.json", smac.replacen("\"status\": 1", "\"status\": 8", 1));
+    refused(&sandbox, &["importance", "broken.json"], &["broken.json", "unknown status 8"]);
+}
