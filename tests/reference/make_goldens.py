@@ -2,7 +2,7 @@
 
 Without names all files are written, otherwise those named, such as `network-dense`. golden.py says what the file of a
 network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of named.py `named-*`,
-those of searched.py `supernet-*`.
+those of searched.py `supernet-*`; `baselines` has the scores of baselines.py.
 """
 
 import sys

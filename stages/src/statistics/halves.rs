@@ -4,14 +4,20 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::correlation::spearman;
+use super::correlation::spearman_of_ranks;
 use super::order::Ordered;
 use super::{Interval, check, interval};
 use crate::Error;
 use crate::random::Random;
 
-/// Times that architectures are parted into halves.
-pub const SPLITS: u64 = 200;
+/// Times that architectures are parted into halves, where there are not so many to choose from that it would take minutes.
+const SPLITS: u64 = 200;
+
+/// The least of that.
+const SPLITS_LEAST: u64 = 20;
+
+/// Rank sums that are judged in all before it are fewer.
+const JUDGED: u64 = 1_000_000;
 
 /// Rankings that are chosen alone, and rank sums of several that are chosen, each on its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,30 +72,23 @@ pub fn choose_on_halves(
     let truth = Ordered::new(truths);
     let singles: Vec<Vec<usize>> = (0..rankings.len()).map(|place| vec![place]).collect();
     let split = |number: u64| {
-        let halves = halves(truths.len(), seed, number);
-        let ranks = halves.each_ref().map(|half| ordered.iter().map(|of| of.doubled_ranks(half)).collect());
-        let judge = |half: usize, members: &[usize]| {
-            let ranks: &Vec<Vec<i64>> = &ranks[half];
-            let sum = |architecture: usize| {
-                members.iter().map(|&place| ranks[place][architecture]).sum::<i64>() as f64
-            };
-            let sums: Vec<f64> = (0..truths.len()).map(sum).collect();
-            spearman(&Ordered::new(&sums), &truth, &halves[half])
-        };
+        let parted = halves(truths.len(), seed, number);
+        let [choosing, judging] = parted.map(|half| Half::new(&half, &ordered, &truth));
         let choose = |among: &[Vec<usize>]| {
             let mut best: Option<Choice> = None;
             for (candidate, members) in among.iter().enumerate() {
-                let Some(seen) = judge(0, members) else { continue };
+                let Some(seen) = choosing.judge(members) else { continue };
                 if best.as_ref().is_none_or(|best| seen > best.seen) {
                     best = Some(Choice { candidate, seen, unseen: f64::NAN });
                 }
             }
             let best = best?;
-            Some(Choice { unseen: judge(1, &among[best.candidate])?, ..best })
+            Some(Choice { unseen: judging.judge(&among[best.candidate])?, ..best })
         };
         Some((choose(&singles)?, choose(candidates)?))
     };
-    let chosen: Vec<(Choice, Choice)> = (0..SPLITS).into_par_iter().filter_map(split).collect();
+    let splits = SPLITS.min(JUDGED / candidates.len().max(1) as u64).max(SPLITS_LEAST);
+    let chosen: Vec<(Choice, Choice)> = (0..splits).into_par_iter().filter_map(split).collect();
     if chosen.is_empty() {
         return Ok(None);
     }
@@ -102,6 +101,35 @@ pub fn choose_on_halves(
         gain: mean(gains.iter().copied()),
         gain_interval: interval(gains),
     }))
+}
+
+/// Ranks of the architectures of one half among themselves.
+struct Half {
+    /// By ranking, in the order of the architectures.
+    rankings: Vec<Vec<i64>>,
+    truths: Vec<i64>,
+    /// Each once.
+    counts: Vec<u32>,
+}
+
+impl Half {
+    fn new(inside: &[u32], rankings: &[Ordered], truth: &Ordered) -> Self {
+        let ranks = |of: &Ordered| -> Vec<i64> {
+            let all = of.doubled_ranks(inside).into_iter().zip(inside);
+            all.filter(|(_, inside)| **inside > 0).map(|(rank, _)| rank).collect()
+        };
+        let truths = ranks(truth);
+        Self { rankings: rankings.iter().map(ranks).collect(), counts: vec![1; truths.len()], truths }
+    }
+
+    /// `r_s` of the rank sums of some rankings.
+    fn judge(&self, members: &[usize]) -> Option<f64> {
+        let sum = |architecture: usize| {
+            members.iter().map(|&place| self.rankings[place][architecture]).sum::<i64>() as f64
+        };
+        let sums: Vec<f64> = (0..self.truths.len()).map(sum).collect();
+        spearman_of_ranks(&Ordered::new(&sums).doubled_ranks(&self.counts), &self.truths, &self.counts)
+    }
 }
 
 /// Which architectures are in the one half and in the other; the other has one more of an odd number.
