@@ -17,7 +17,8 @@ fn is_weight(tensor: &NamedTensor) -> bool {
 }
 
 /// `ZiCo` of the gradients of two batches. Of two numbers the standard deviation (of a population) is half their distance.
-/// Weights whose gradients do not differ are left out, and so is a layer of such weights.
+/// Weights whose gradients do not differ are left out, and so is a layer of such weights. Each batch's gradients are its own, as
+/// in the paper; its authors' code adds the first batch's to those of the second.
 pub(super) fn zico(first: &[NamedTensor], second: &[NamedTensor]) -> f64 {
     let layers = first.iter().zip(second).filter(|(layer, _)| is_weight(layer));
     let sums = layers.map(|(first, second)| {
