@@ -10,14 +10,14 @@ ARGS ?=
 # Where `make install` puts the program: $(PREFIX)/bin.
 PREFIX ?= $(HOME)/.local
 
-.PHONY: run test build install bench gpu-check setup
+.PHONY: run test build install bench gpu-check setup setup-tests
 
 # Not `--package pipeline`: with the whole workspace selected, cargo gives dependencies the same features as for the tests.
 run: setup
 	cargo run --release --bin pipeline -- run --target nas-search --profile $(PROFILE) $(ARGS)
 
 # Documentation tests first, so that the summary of all other tests ends the output.
-test: setup
+test: setup-tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -ex; \
 		cargo test --release --workspace --doc; \
@@ -42,4 +42,8 @@ gpu-check: setup
 
 setup:
 	@scripts/setup.sh
+	@scripts/build-folder.sh
+
+setup-tests:
+	@scripts/setup.sh tests
 	@scripts/build-folder.sh

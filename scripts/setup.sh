@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Checks what a build and the tests need beyond this repository, and installs what is missing where that can be done
 # without asking: through apt-get, as root or with a sudo that wants no password. Otherwise it says once what to install.
-# Says nothing and takes a moment when all is there.
+# Says nothing and takes a moment when all is there. `setup.sh tests` wants what only the tests need, too.
 set -euo pipefail
 
 readonly RUST_MIN=1.89
+readonly purpose=${1:-build}
 export PATH="$PATH:$HOME/.cargo/bin"
 
 system=$(uname -s)
@@ -72,12 +73,23 @@ check_libraries() {
         need "lavapipe (Mesa's Vulkan on the CPU, for the shader tests)" mesa-vulkan-drivers
 }
 
+# For the tests of reports. CHROME names one that is elsewhere.
+check_browser() {
+    local name
+    for name in "${CHROME:-chromium}" chromium-browser google-chrome google-chrome-stable chrome \
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+        have "$name" && return
+    done
+    need "a browser (for the tests of reports: Chromium or Chrome, or CHROME names one)" chromium
+}
+
 check_all() {
     missing=()
     packages=()
     check_rust
     check_compilers
     check_libraries
+    [[ $purpose != tests ]] || check_browser
 }
 
 # Sets `apt` to how packages are installed here; fails where that would ask, or cannot be.

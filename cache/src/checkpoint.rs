@@ -4,7 +4,8 @@
 //! where the newest is damaged, or was not finished, the one before is there. Both are removed when the result is
 //! stored. A hash stands before their bytes: what was damaged is as good as not there. A checkpoint saves work and
 //! proves nothing: where it cannot be written or read, the computation begins anew. Of a computation that ended badly
-//! the last one can be kept for people to look at, under a name that nothing here reads or removes.
+//! the last one can be kept for people to look at, under a name that nothing here removes or goes on from: whoever is
+//! given its bytes reads them with [`whole_checkpoint`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ impl Store {
             let before = path.with_extension(BEFORE);
             fs::rename(&path, before).map_err(Error::io("rename", &path))?;
         }
-        folder::replace_file(&path, &[&hash(key, bytes).0, bytes])
+        folder::replace_file(&path, &[&hash(key.digest(), bytes).0, bytes])
     }
 
     /// The newest checkpoint of the computation of a key's result that is whole.
@@ -117,15 +118,19 @@ impl Store {
 
 /// The checkpoint of a key in a file, if it is whole.
 fn read(key: &Key, path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(path).ok().filter(|bytes| bytes.len() >= HASH)?;
-    let payload = bytes.split_off(HASH);
-    (bytes == hash(key, &payload).0).then_some(payload)
+    whole_checkpoint(fs::read(path).ok()?, |_| Some(*key.digest()))
 }
 
-/// Of a key and bytes, so that a file under another's name is damage too.
-fn hash(key: &Key, bytes: &[u8]) -> Digest {
-    let digest = key.digest();
-    Digest::of("nas-pipeline checkpoint v1", &[&digest.0[..], bytes].concat())
+/// The checkpoint that the bytes of a file hold, if they are whole. `key` reads from it the digest of the key that it is of.
+pub fn whole_checkpoint(mut bytes: Vec<u8>, key: impl FnOnce(&[u8]) -> Option<Digest>) -> Option<Vec<u8>> {
+    let payload = (bytes.len() >= HASH).then(|| bytes.split_off(HASH))?;
+    let key = key(&payload)?;
+    (bytes == hash(&key, &payload).0).then_some(payload)
+}
+
+/// Of a key's digest and bytes, so that a file under another's name is damage too.
+fn hash(key: &Digest, bytes: &[u8]) -> Digest {
+    Digest::of("nas-pipeline checkpoint v1", &[&key.0[..], bytes].concat())
 }
 
 #[cfg(test)]
@@ -194,6 +199,12 @@ mod tests {
         }
         let kept = store.keep_last_checkpoint(&key(1)).unwrap().unwrap();
         assert_eq!(read(&key(1), &kept).as_deref(), Some(&b"two epochs"[..]));
+        // Whoever is given the file, under any name, reads it too; not as another key's, nor what is none.
+        let bytes = fs::read(&kept).unwrap();
+        let of = |bytes: &[u8], n: u64| whole_checkpoint(bytes.to_vec(), |_| Some(*key(n).digest()));
+        assert_eq!((of(&bytes, 1).as_deref(), of(&bytes, 2)), (Some(&b"two epochs"[..]), None));
+        assert_eq!((of(&bytes[1..], 1), of(&bytes[..9], 1)), (None, None));
+        assert_eq!(whole_checkpoint(bytes, |_| None), None);
         assert_eq!(store.checkpoint(&key(1)).as_deref(), Some(&b"two epochs"[..]));
         store.forget_checkpoint(&key(1)).unwrap();
         store.put(&Record::of(key(1), &5_u8).unwrap()).unwrap();

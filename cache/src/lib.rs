@@ -47,6 +47,7 @@ mod trust;
 mod verify;
 mod weights;
 
+pub use checkpoint::whole_checkpoint;
 pub use claim::{Claim, Claimed, random_token};
 pub use codec::Codec;
 pub use digest::{Digest, Hasher};

@@ -1,7 +1,11 @@
 //! Where a training stands, and its bytes.
 
 use crate::error::Error;
-use crate::state::{LossScale, Moments, State};
+use crate::graph::Graph;
+use crate::ops;
+use crate::program::Mode;
+use crate::state::{LossScale, Moments, ParameterLayout, State};
+use crate::tensors::Weights;
 
 /// Where a training stands: parameters, running statistics, what optimisers keep, and the steps that were made; not
 /// extra vectors, which a step fills before it reads them.
@@ -54,6 +58,39 @@ impl Checkpoint {
         match left.checkpoint() {
             Some(checkpoint) if left.0.is_empty() => Ok(checkpoint),
             _ => Err(Error::Checkpoint { problem: "these bytes are no checkpoint of this version".into() }),
+        }
+    }
+
+    /// The weights and running statistics that it holds of a network.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when it is of another network, or holds what is no number.
+    pub fn weights(&self, graph: &Graph) -> Result<Weights, Error> {
+        let refused = |problem| Err(Error::Checkpoint { problem });
+        let tables = &graph.tables;
+        let own = tables.params.iter().map(|param| (&param.name, &param.shape));
+        let kept = self.parameters.iter().map(|(name, shape)| (name, shape));
+        if let Some(((name, shape), (own_name, own_shape))) = kept.zip(own).find(|(kept, own)| kept != own) {
+            return refused(format!(
+                "its parameter {name} {shape:?} is {own_name} {own_shape:?} in the network that is asked for"
+            ));
+        }
+        let layout = ParameterLayout::new(tables, &ops::program(graph, Mode::Train, 32).trained);
+        let State { parameters, running_mean, running_var } = &self.state;
+        let found = [self.parameters.len(), parameters.len(), running_mean.len(), running_var.len()];
+        let expected = [tables.params.len(), layout.elements, tables.norm_channels, tables.norm_channels];
+        if found != expected {
+            return refused(format!(
+                "it holds {found:?} parameters, numbers of them, running means and variances, and the network that is asked \
+                 for has {expected:?}"
+            ));
+        }
+        let tensors = self.state.tensors(tables, &layout);
+        match tensors.iter().find(|(_, (_, values))| !values.iter().all(|value| value.is_finite())) {
+            Some((name, _)) => {
+                refused(format!("not all of tensor {name} are numbers: it had diverged before"))
+            }
+            None => Ok(Weights(tensors)),
         }
     }
 

@@ -90,8 +90,10 @@ pub(crate) enum Error {
         "{source}; another folder for the cache can be given by --cache DIR, or by NAS_CACHE in the environment"
     )]
     CacheFolder { source: cache::Error },
-    #[error("cannot write {}: {source}; nothing was exported", shown(path.display()))]
+    #[error("cannot write {}: {source}", shown(path.display()))]
     Unwritten { path: PathBuf, source: std::io::Error },
+    #[error("cannot show {} in a browser: {source}; open it by hand", shown(path.display()))]
+    Unopened { path: PathBuf, source: std::io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
     #[error(

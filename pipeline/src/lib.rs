@@ -12,6 +12,7 @@ mod local;
 mod nas;
 mod output;
 mod person;
+mod report;
 mod tables;
 mod threads;
 

@@ -77,16 +77,16 @@ struct Spent {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Standing<E> {
     /// Of which job: the digest of its key.
-    job: Digest,
+    pub(crate) job: Digest,
     /// The epochs that are done.
     pub(crate) epochs: Vec<E>,
     spent: Spent,
     /// What it ran on, one after the other.
     devices: Vec<String>,
     /// The trainer's own checkpoint.
-    trainer: Vec<u8>,
+    pub(crate) trainer: Vec<u8>,
     /// Loss of each step of an epoch that is not done.
-    steps: Vec<f32>,
+    pub(crate) steps: Vec<f32>,
 }
 
 /// As the version before wrote it.
@@ -119,15 +119,20 @@ impl<E: Serialize + DeserializeOwned> Standing<E> {
     /// # Errors
     /// Why the bytes are no checkpoint of it.
     fn from_bytes(bytes: &[u8], job: &Digest) -> Result<Self, String> {
-        let (digest, payload) = bytes.split_at_checked(32).ok_or("it is cut")?;
-        let standing: Self = if digest == Digest::of(DOMAIN, payload).0 {
-            codec::decode(payload).map_err(|error| error.to_string())?
-        } else if digest == Digest::of(FORMER_DOMAIN, payload).0 {
-            codec::decode::<FormerStanding<E>>(payload).map_err(|error| error.to_string())?.into()
-        } else {
-            return Err("it is damaged, or of another version".to_owned());
-        };
+        let standing = Self::of_any(bytes)?;
         if standing.job == *job { Ok(standing) } else { Err("it is of another job".to_owned()) }
+    }
+
+    /// The same, whatever job it is of.
+    pub(crate) fn of_any(bytes: &[u8]) -> Result<Self, String> {
+        let (digest, payload) = bytes.split_at_checked(32).ok_or("it is cut")?;
+        if digest == Digest::of(DOMAIN, payload).0 {
+            codec::decode(payload).map_err(|error| error.to_string())
+        } else if digest == Digest::of(FORMER_DOMAIN, payload).0 {
+            codec::decode::<FormerStanding<E>>(payload).map(Into::into).map_err(|error| error.to_string())
+        } else {
+            Err("it is damaged, or of another version".to_owned())
+        }
     }
 }
 

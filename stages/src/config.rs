@@ -86,7 +86,7 @@ pub struct Config {
 }
 
 /// Which images, and how many of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DataConfig {
     /// Where they come from.
     pub source: Source,
@@ -367,6 +367,7 @@ impl DataConfig {
             resolution: section.count("resolution", 1, 4096)?,
             memory_mib: section.count("memory_mib", 1, 1 << 30)? as u64,
             unreadable,
+            test_share: section.real("test_share", |s| (0.0..1.0).contains(&s), "from 0 up to but not 1")?,
             index: None,
         };
         Ok(Self { source, reading })

@@ -1,14 +1,12 @@
 //! Weights of a file, evaluated: what an architecture that was trained here or elsewhere is worth on images.
 
-use std::path::Path;
-
 use kernels::{Device, Trainer};
 
 use crate::Error;
 use crate::data::Dataset;
-use crate::echo::shown;
 use crate::recipe::Scoring;
 use crate::train::{Adapter, Feed, Observer, TEST, TrainerInputs, TrainingJob, all, learnt_and_scored};
+use crate::weights::WeightsFile;
 
 /// What weights are worth on some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +34,7 @@ pub struct WeightsEvaluation {
     pub mult_adds: u64,
 }
 
-/// Evaluates the weights of a safetensors file in the network of a job, on its images. The observer hears of evaluated images,
+/// Evaluates the weights of a file in the network of a job, on its images. The observer hears of evaluated images,
 /// and how the file was read.
 ///
 /// # Errors
@@ -45,17 +43,16 @@ pub struct WeightsEvaluation {
 pub fn evaluate_weights(
     job: &TrainingJob,
     data: &Dataset,
-    weights: &Path,
+    weights: WeightsFile<'_>,
     device: &Device,
     observer: &dyn Observer,
 ) -> Result<WeightsEvaluation, Error> {
     let TrainerInputs { graph, mut settings, sets } = TrainerInputs::new(job, data)?;
     settings.label_smoothing = 0.0;
     // What the file holds is found out before memory for a training is taken.
-    let former = |name: &str| job.tensor_name(name);
-    let (tensors, notes) = graph.weights(weights, &former)?;
+    let (tensors, notes) = weights.read(job, &graph)?;
     for note in notes {
-        observer.note(&format!("{}: {note}", shown(weights.display())));
+        observer.note(&note);
     }
     let mut trainer = Trainer::new(device, &graph, &settings, &sets)?;
     trainer.set_weights(&tensors)?;

@@ -32,6 +32,7 @@ pub mod statistics;
 pub mod supernet;
 pub mod tables;
 pub mod train;
+pub mod weights;
 
 mod error;
 mod portable;

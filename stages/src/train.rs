@@ -15,7 +15,6 @@ use crate::{Architecture, Budget, Error, network};
 
 pub(crate) use self::feed::Feed;
 pub(crate) use self::inputs::{TEST, TRAIN, TrainerInputs, image_sets, learnt_and_scored, settings};
-#[cfg(test)]
 pub(crate) use self::run::TrainedEpoch;
 pub use self::run::{Order, TrainOptions, TrainedWithOptions, memory_plan, train, train_with};
 

@@ -92,11 +92,13 @@ fn only_the_gpu_backend_knows_wgpu() {
 }
 
 #[test]
-fn only_writers_of_onnx_and_of_event_files_know_their_encoding() {
+fn only_writers_of_onnx_event_and_parquet_files_know_their_encoding() {
     let is_writer = |source: &Source| {
         source.is_under("kernels/src/onnx/") || source.path == "pipeline/src/output/tensorboard.rs"
     };
     only_in(is_writer, &["prost::", "crc32c::"]);
+    let words = ["arrow_array::", "arrow_buffer::", "arrow_schema::"];
+    only_in(|source| source.path == "pipeline/src/output/parquet.rs", &words);
 }
 
 #[test]

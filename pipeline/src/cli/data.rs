@@ -11,6 +11,7 @@ use stages::echo::shown;
 
 use super::Global;
 use crate::error::Error;
+use crate::output::reading::ReadingProgress;
 use crate::output::table::{Align, Table};
 use crate::output::{self, format};
 
@@ -29,7 +30,7 @@ const INDEX: &str = "images";
 )]
 pub(crate) struct Data {
     /// `embedded`, or the folder of a data set: CIFAR-10 or CIFAR-100 in their binary layout, IDX files, or pictures in
-    /// train/CLASS and val/CLASS (`stream:DIR` where they do not fit the memory)
+    /// train/CLASS and val/CLASS, without which a part of train is test images (`stream:DIR` where they do not fit the memory)
     #[arg(default_value = "embedded", value_name = "SET|DIR")]
     data: String,
     #[command(subcommand)]
@@ -54,6 +55,8 @@ struct DataJson<'a> {
     width: Option<usize>,
     train: usize,
     test: usize,
+    /// Share of the pictures of each class that were drawn as test images; none where the set names them.
+    test_share: Option<f64>,
     mean: &'a [f32],
     std: &'a [f32],
     classes: Vec<ClassJson<'a>>,
@@ -87,6 +90,7 @@ impl Data {
                 width: data.streamed.is_none().then_some(data.width),
                 train: data.train.count,
                 test: data.test.count,
+                test_share: data.drawn_test.map(|drawn| drawn.share),
                 mean: &data.mean,
                 std: &data.std,
                 classes: data.classes.iter().map(String::as_str).enumerate().map(class).collect(),
@@ -107,8 +111,9 @@ impl Data {
             Some(_) => "streamed at the size of a budget".to_owned(),
             None => format!("{} x {} pixels", data.width, data.height),
         };
+        let drawn = data.drawn_test.map_or_else(String::new, |drawn| format!("\ntest   {drawn}"));
         output::result(&format!(
-            "{}: {} training and {} test images, {pixels}, {}\nsource {}\nmean   {}\nstd    {}\ndigest {}\n\n{table}",
+            "{}: {} training and {} test images, {pixels}, {}\nsource {}{drawn}\nmean   {}\nstd    {}\ndigest {}\n\n{table}",
             output::heading(&data.name),
             format::count(data.train.count as u64),
             format::count(data.test.count as u64),
@@ -147,7 +152,10 @@ pub(super) fn load_of(
 pub(super) fn read(source: &Source, reading: &Reading, global: &Global) -> Result<Dataset, Error> {
     // Digests of files are remembered with everything else that is.
     let index = global.folder().ok().map(|folder| folder.join(INDEX));
-    let data = source.load_as(&Reading { index, ..reading.clone() }).map_err(Error::Input)?;
+    let progress = ReadingProgress::default();
+    let data = source.load_observed(&Reading { index, ..reading.clone() }, &progress);
+    progress.ended();
+    let data = data.map_err(Error::Input)?;
     data.notes.iter().for_each(|note| output::message(&format!("{}: {note}", data.name)));
     Ok(data)
 }

@@ -12,6 +12,7 @@ use stages::export::{Export as Exported, Format};
 use super::Global;
 use super::asked::{Asked, Training};
 use super::given::path;
+use super::weights::WeightsArgs;
 use crate::error::Error;
 use crate::output;
 
@@ -30,9 +31,8 @@ use crate::output;
 pub(crate) struct Export {
     #[command(flatten)]
     asked: Asked,
-    /// Weights and running statistics, as a safetensors file: of `train --save`, or of PyTorch
-    #[arg(long, value_name = "F", value_parser = path())]
-    weights: Option<PathBuf>,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// Folder to write to: a new one, or an empty one
     #[arg(long, value_name = "DIR", value_parser = path())]
     out: PathBuf,
@@ -75,8 +75,9 @@ impl Export {
         let formats = self.formats()?;
         let is_new = self.is_new()?;
         let Training { job, data, .. } = self.asked.read(global)?;
+        self.weights.check(&job, global)?;
         let formats = self.made_of(&job.architecture, formats)?;
-        let (weights, with_preprocessing) = (self.weights.as_deref(), self.with_preprocessing);
+        let (weights, with_preprocessing) = (self.weights.file(), self.with_preprocessing);
         let exported = Exported { job: &job, data: &data, weights, with_preprocessing };
         let made = exported.files(&formats).map_err(Error::of_input)?;
         for note in &made.notes {
@@ -93,9 +94,9 @@ impl Export {
             self.format.is_empty() || self.format.iter().any(|name| name.format() == *format)
         };
         let formats: Vec<Format> = Format::ALL.into_iter().filter(wanted).collect();
-        if self.weights.is_none() && formats.iter().any(|format| format.needs_weights()) {
-            let problem = "is missing, and safetensors and onnx hold weights; give a file of `pipeline train --save`, or \
-                           formats that hold none: --format python,genotype,svg";
+        if self.weights.file().is_none() && formats.iter().any(|format| format.needs_weights()) {
+            let problem = "is missing, and safetensors and onnx hold weights; give a file of `pipeline train --save`, a \
+                           checkpoint (--checkpoint), or formats that hold none: --format python,genotype,svg";
             return Err(flag("--weights", "F", problem));
         }
         if self.with_preprocessing && !formats.contains(&Format::Onnx) {

@@ -14,7 +14,7 @@ use crate::engine::logged::{LoggedTraining, RunTrainings};
 use crate::engine::manifest::{History, Manifest};
 use crate::error::Error;
 use crate::output::runs::{self, RunJson, RunNodesJson};
-use crate::output::{self, format, tensorboard, trainings};
+use crate::output::{self, format, parquet, tensorboard, trainings};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -22,6 +22,7 @@ use crate::output::{self, format, tensorboard, trainings};
   pipeline log --team --share /mnt/team/nas
   pipeline log 3f9a51c2
   pipeline log last --format csv --out trainings.csv
+  pipeline log last --format parquet --out trainings.parquet
   pipeline log last --format tensorboard --out curves")]
 pub(crate) struct Log {
     /// A run, by the first digits of its id, or `last`: shows its nodes
@@ -36,13 +37,13 @@ pub(crate) struct Log {
     /// Show the trainings of the run instead, a row each
     #[arg(long, value_enum, value_name = "FORMAT", requires = "run", conflicts_with = "json")]
     format: Option<Format>,
-    /// File to write to; for tensorboard a folder, new or not [default: standard output]
+    /// File to write to; for tensorboard a folder, new or not [default: standard output, but for parquet and tensorboard]
     #[arg(
         long,
         value_name = "F",
         value_parser = path(),
         requires = "format",
-        required_if_eq("format", "tensorboard")
+        required_if_eq_any([("format", "parquet"), ("format", "tensorboard")])
     )]
     out: Option<PathBuf>,
 }
@@ -56,6 +57,8 @@ enum Format {
     Csv,
     /// The same as an object a line, with the learning curves
     Jsonl,
+    /// The same as a Parquet file, each column of its own type
+    Parquet,
     /// Learning curves, in a folder of event files, which `tensorboard --logdir` shows
     Tensorboard,
 }
@@ -100,13 +103,18 @@ impl Log {
         warn(store);
         say_what_is_missing(&found);
         let trainings = &found.trainings;
-        let text = match (format, &self.out) {
-            (Format::Tensorboard, folder) => {
-                return folder.as_deref().map_or(Ok(()), |folder| write_curves(folder, trainings));
+        let text = match format {
+            Format::Text => trainings::text(trainings),
+            Format::Csv => trainings::csv(trainings)?,
+            Format::Jsonl => trainings::json_lines(trainings)?,
+            // The parser asks for a place to write these two to.
+            Format::Parquet => {
+                let bytes = parquet::file(trainings)?;
+                return self.out.as_deref().map_or(Ok(()), |path| write(path, &bytes));
             }
-            (Format::Text, _) => trainings::text(trainings),
-            (Format::Csv, _) => trainings::csv(trainings)?,
-            (Format::Jsonl, _) => trainings::json_lines(trainings)?,
+            Format::Tensorboard => {
+                return self.out.as_deref().map_or(Ok(()), |folder| write_curves(folder, trainings));
+            }
         };
         match &self.out {
             Some(path) => write(path, text.as_bytes()),

@@ -26,6 +26,7 @@ mod man;
 mod plan;
 mod rank;
 mod replay;
+mod report;
 mod retrain;
 mod run;
 mod selection;
@@ -33,6 +34,7 @@ mod share;
 mod status;
 mod strategies;
 mod train;
+mod weights;
 
 use std::path::PathBuf;
 
@@ -101,6 +103,7 @@ enum Command {
     Importance(importance::Importance),
     Replay(replay::Replay),
     Compare(compare::Compare),
+    Report(report::ReportArgs),
     /// Look into the cache folder
     Cache(cache::Cache),
     /// List the architectures that are known by name, with their sizes and published errors
@@ -136,6 +139,7 @@ impl Cli {
             Command::Importance(command) => command.run(global),
             Command::Replay(command) => command.run(global),
             Command::Compare(command) => command.run(global),
+            Command::Report(command) => command.run(global),
             Command::Cache(command) => command.run(global),
             Command::Architectures(command) => command.run(global),
             Command::Strategies(command) => command.run(global),

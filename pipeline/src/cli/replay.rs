@@ -2,6 +2,9 @@
 
 mod combined;
 mod pruned;
+mod study;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use stages::mip::pareto_by;
@@ -9,12 +12,16 @@ use stages::statistics::{rank_quality, top_of};
 
 use super::Global;
 use super::forest::ForestArgs;
+use super::given::path;
 use super::inputs::{Inputs, TableArgs};
+use super::report::write;
 use crate::error::Error;
 use crate::output::replay::{self, Chosen, RankedTrial, Replayed};
+use crate::output::{self, page};
 use crate::tables::{Choice, InputTable, LeftOut, NotTaken, Observed, whole};
 use combined::combined;
 use pruned::pruned;
+use study::{numbers, report};
 
 /// The whole method on tables of results that you have, without training anything
 ///
@@ -63,6 +70,9 @@ pub(crate) struct Replay {
     /// Seed of bootstraps, forests and draws
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Write a report as well: an HTML file, or its numbers where the name ends in .json
+    #[arg(long, value_name = "F", value_parser = path())]
+    report: Option<PathBuf>,
 }
 
 /// Bootstrap samples behind the spread of importances, where nobody says how many.
@@ -135,7 +145,7 @@ impl Replay {
         let headings = inputs.trials.headings();
         let chosen =
             |choice: &Choice| Chosen { column: headings[choice.column].clone(), column_is: choice.why };
-        Ok(Replayed {
+        let found = Replayed {
             truth: inputs.truths.headings()[inputs.truth.column].clone(),
             truth_table: inputs.truths.path().display().to_string(),
             truth_is: inputs.truth.why,
@@ -151,8 +161,16 @@ impl Replay {
             pareto,
             combinations,
             tables: [&inputs.truths, &inputs.trials, &inputs.accuracies].map(InputTable::source).into(),
-            left_out: inputs.known.left_out.into_iter().chain(inputs.left_out).chain(left_out).collect(),
-            not_taken: inputs.not_taken.into_iter().chain(empty).collect(),
-        })
+            left_out: inputs.known.left_out.iter().chain(&inputs.left_out).cloned().chain(left_out).collect(),
+            not_taken: inputs.not_taken.iter().cloned().chain(empty).collect(),
+        };
+        if let Some(place) = &self.report {
+            let report = report(&found, &inputs, estimates, &observed)?;
+            let is_json = place.extension().is_some_and(|suffix| suffix == "json");
+            let text = if is_json { numbers(&report)?.to_string() } else { page::html(&report) };
+            write(place, &text)?;
+            output::message(&format!("report: {}", place.display()));
+        }
+        Ok(found)
     }
 }

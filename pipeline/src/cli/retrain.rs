@@ -117,7 +117,7 @@ fn plain(value: &FieldValue) -> String {
 }
 
 /// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=.,/:@+".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

@@ -1,22 +1,28 @@
 //! `pipeline run`: computes a target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use cache::Store;
 use clap::Args;
 
 use super::Global;
 use super::device::DeviceArgs;
 use super::folder::{finish_sharing, warn};
 use super::interrupt::stop_on_signal;
-use super::selection::Selection;
+use super::report::keep;
+use super::retrain::quoted;
+use super::selection::{Loaded, Selection};
 use crate::engine;
+use crate::engine::manifest::Manifest;
 use crate::engine::plan::Plan;
 use crate::error::Error;
 use crate::local::{LocalExecutor, PACK_MIB};
 use crate::output;
+use crate::output::conditions::Conditions;
 use crate::output::progress::Reporter;
 use crate::output::report::{self, RunSummary};
+use crate::report::{COMMAND, CONDITIONS};
 
 /// Run a target: only what is not in the cache is computed
 ///
@@ -75,7 +81,10 @@ impl Run {
             warn(&store);
             return output::plan::print(&plan, &self.selection.target, global.json);
         }
+        let conditions =
+            Conditions::of_uses(&loaded.data, loaded.train.scoring, &loaded.dag.image_uses(&targets));
         let stop = stop_on_signal()?;
+        let said = said(&conditions, &loaded, &self.selection.target)?;
         let executor = LocalExecutor::new(
             self.device.place,
             self.jobs.map(usize::from),
@@ -92,6 +101,7 @@ impl Run {
             stop: &stop,
             keep_going: self.keep_going,
             forced,
+            said,
         };
         let outcome = run.run(&self.selection.target, &targets)?;
         let shares = finish_sharing(&store);
@@ -99,20 +109,40 @@ impl Run {
         if let Some(error) = &outcome.unlogged {
             output::message(&format!("warning: this run is not in the log: {error}"));
         }
-        match outcome.failure {
-            Some(failure) => Err(failure),
-            None => report::print(
-                &loaded.dag,
-                &targets,
-                &outcome.outputs,
-                &RunSummary {
-                    manifest: &outcome.manifest,
-                    conditions: &loaded.conditions,
-                    elapsed_ms: begun.elapsed().as_millis() as u64,
-                    shares: &shares,
-                },
-                global.json,
-            ),
+        if let Some(failure) = outcome.failure {
+            return Err(failure);
         }
+        report::print(
+            &loaded.dag,
+            &targets,
+            &outcome.outputs,
+            &RunSummary {
+                manifest: &outcome.manifest,
+                conditions: &conditions,
+                elapsed_ms: begun.elapsed().as_millis() as u64,
+                shares: &shares,
+            },
+            global.json,
+        )?;
+        if !global.json && outcome.manifest.id.is_some() {
+            tell_report(&store, &outcome.manifest);
+        }
+        Ok(())
+    }
+}
+
+/// What a run's record says beside its nodes: images and scoring, and the command that asks for the run again.
+fn said(conditions: &Conditions, loaded: &Loaded, target: &str) -> Result<BTreeMap<String, String>, Error> {
+    let words = ["pipeline", "run", "--target", target].into_iter().map(str::to_owned);
+    let words: Vec<String> = words.chain(loaded.repeated.iter().cloned()).map(|word| quoted(&word)).collect();
+    let conditions = serde_json::to_string(conditions).map_err(|error| Error::Output(error.into()))?;
+    Ok([(CONDITIONS.to_owned(), conditions), (COMMAND.to_owned(), words.join(" "))].into())
+}
+
+/// Keeps the run's report in the cache folder, and says where. A run whose report cannot be written is none the worse.
+fn tell_report(store: &Store, run: &Manifest) {
+    match keep(store, run) {
+        Ok(place) => output::message(&format!("report: {}", place.display())),
+        Err(error) => output::message(&format!("warning: no report: {error}")),
     }
 }

@@ -14,7 +14,6 @@ use super::given::{path, read_text};
 use crate::engine::node::{Dag, NodeIndex};
 use crate::error::Error;
 use crate::nas;
-use crate::output::conditions::Conditions;
 use crate::output::{self, format};
 
 /// Flags that choose what a run is about.
@@ -46,7 +45,8 @@ pub(crate) struct Settings {
 
 /// A configuration's images and graph.
 pub(super) struct Loaded {
-    pub(super) conditions: Conditions,
+    /// The flags that give the same configuration, word by word.
+    pub(super) repeated: Vec<String>,
     /// What trainings do beyond their budget.
     pub(super) train: TrainConfig,
     /// How long after one checkpoint of a training the next is due.
@@ -59,7 +59,10 @@ pub(super) struct Loaded {
 impl Settings {
     /// Reads configuration and images, and builds the graph.
     pub(super) fn load(&self, global: &Global) -> Result<Loaded, Error> {
-        let mut config = self.config()?;
+        let (mut config, repeated) = self.merged(|profile, file, set| {
+            let settings = Config::settings(profile, file, set)?;
+            Ok((Config::load(profile, file, set)?, repeated(profile, &settings)))
+        })?;
         let given = config.architectures.file.as_deref().map(given_architectures).transpose()?;
         if let Some(genotypes) = &given {
             config = config.with_architectures(genotypes.len()).map_err(Error::Input)?;
@@ -68,8 +71,7 @@ impl Settings {
         nas::check(&config, &data).map_err(Error::Input)?;
         let dag = nas::dag(&config, &data, given);
         let Config { train, checkpoint_interval, share, .. } = config;
-        let conditions = Conditions::of(&data, train.scoring);
-        Ok(Loaded { conditions, train, checkpoint_interval, share, data, dag })
+        Ok(Loaded { repeated, train, checkpoint_interval, share, data, dag })
     }
 
     /// Whether any of them was given.
@@ -124,6 +126,18 @@ impl Settings {
         let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
         load(self.profile.as_deref().unwrap_or(PROFILE), file, &set).map_err(Error::Input)
     }
+}
+
+/// The profile, and every setting that differs from it.
+fn repeated(profile: &str, settings: &[Setting]) -> Vec<String> {
+    let mut words = vec!["--profile".to_owned(), profile.to_owned()];
+    for setting in settings.iter().filter(|setting| setting.is_given()) {
+        let value = setting.toml();
+        let plain = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let plain = plain.filter(|plain| !plain.contains(['"', '\\'])).unwrap_or(&value);
+        words.extend(["--set".to_owned(), format!("{}.{}={plain}", setting.section, setting.key)]);
+    }
+    words
 }
 
 /// The architectures of a file; a ranking takes two at least.

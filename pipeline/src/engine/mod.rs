@@ -13,6 +13,7 @@ pub(crate) mod needs;
 pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod recorded;
 pub(crate) mod run;
 pub(crate) mod sources;
 pub(crate) mod trainings;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cache::{Digest, FieldValue, Fields, Key, Kind, codec};
-use stages::stage::{Handle, Input, Inputs, JobRunner, Stage, StageError, decode};
+use stages::stage::{Handle, ImageUse, Input, Inputs, JobRunner, Stage, StageError, decode};
 
 use super::basis::Basis;
 use super::run::Output;
@@ -65,6 +65,7 @@ pub(crate) trait AnyStage: Send + Sync {
     fn version(&self) -> u32;
     fn parameters(&self) -> Result<Fields, stages::Error>;
     fn trainings_at_most(&self) -> u64;
+    fn image_uses(&self) -> Vec<ImageUse>;
     fn trains_supernets(&self) -> bool;
     /// Computes the output's bytes.
     fn compute(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Vec<u8>, StageError>;
@@ -76,11 +77,11 @@ pub(crate) trait AnyStage: Send + Sync {
 
 impl<S: Show> AnyStage for S {
     fn name(&self) -> &'static str {
-        Stage::name(self)
+        S::NAME
     }
 
     fn version(&self) -> u32 {
-        Stage::version(self)
+        S::VERSION
     }
 
     fn parameters(&self) -> Result<Fields, stages::Error> {
@@ -89,6 +90,10 @@ impl<S: Show> AnyStage for S {
 
     fn trainings_at_most(&self) -> u64 {
         Stage::trainings_at_most(self)
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        Stage::image_uses(self)
     }
 
     fn trains_supernets(&self) -> bool {
@@ -181,6 +186,11 @@ impl Dag {
             }
         }
         (0..self.nodes.len()).filter(|&index| needed[index]).collect()
+    }
+
+    /// What the trainings that `targets` are computed from do with the images.
+    pub(crate) fn image_uses(&self, targets: &[NodeIndex]) -> Vec<ImageUse> {
+        self.cone(targets).into_iter().flat_map(|index| self.nodes[index].stage.image_uses()).collect()
     }
 }
 

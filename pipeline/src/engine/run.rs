@@ -73,6 +73,8 @@ pub(crate) struct Run<'a> {
     pub(crate) keep_going: bool,
     /// Nodes to compute, and to train, although their output is remembered.
     pub(crate) forced: BTreeSet<NodeIndex>,
+    /// What else the run's record says, by name.
+    pub(crate) said: BTreeMap<String, String>,
 }
 
 /// What came of a run. The manifest is stored already, where that was possible.
@@ -152,6 +154,7 @@ impl Run<'_> {
             is_foreign: false,
         };
         let mut record = manifest.record()?;
+        record.provenance.extend(self.said.clone());
         needs::add_to(&mut record.provenance, unfinished);
         let unlogged = self.store.put(&record).err();
         if unlogged.is_none() {

@@ -114,6 +114,18 @@ pub(crate) enum Reason {
     OnlyOneLeft,
 }
 
+impl Reason {
+    /// As people read it.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Cheapest => "the cheapest",
+            Self::BestBudget => "of the best budget",
+            Self::First => "the first of its values",
+            Self::OnlyOneLeft => "the only one left in the table",
+        }
+    }
+}
+
 impl From<Option<FixReason>> for Reason {
     fn from(reason: Option<FixReason>) -> Self {
         match reason {
@@ -276,12 +288,7 @@ fn pruned(text: &mut String, pruning: &Pruning) {
                 let observed = round.importances.values().flatten().count();
                 format::importance(round.importances.get(name).copied().flatten(), observed)
             }));
-            let why = match fixed.reason {
-                Reason::Cheapest => "the cheapest",
-                Reason::BestBudget => "of the best budget",
-                Reason::First => "the first of its values",
-                Reason::OnlyOneLeft => "the only one left in the table",
-            };
+            let why = fixed.reason.words();
             cells.push(format!("{} in round {}, {why}", fixed.value, fixed_round + 1));
             table.row(cells);
         }

@@ -177,18 +177,14 @@ impl Show for NasSearch {
 
 impl Show for CompareSearches {
     fn show(&self, comparison: &SearchComparison, known: &Known<'_>) -> Result {
-        let mean = |searches: &[(Handle<SearchOutcome>, Handle<Vec<TrainedBudget>>)]| {
-            let all: Option<Vec<f64>> = searches
-                .iter()
-                .map(|(search, _)| known.of(*search)?.elapsed_ms.map(|elapsed_ms| elapsed_ms as f64))
-                .collect();
-            all.map(|all| all.iter().sum::<f64>() / all.len().max(1) as f64)
+        let elapsed_ms = |trained| known.of::<Vec<TrainedBudget>>(trained)?.elapsed_ms;
+        let all = |searches: &[(Handle<SearchOutcome>, Handle<Vec<TrainedBudget>>)]| {
+            searches.iter().map(|(search, _)| known.of(*search)?.elapsed_ms).collect()
         };
-        let elapsed_ms = |trained| Some(known.of::<Vec<TrainedBudget>>(trained)?.elapsed_ms? as f64);
-        let took = Took {
-            full_ratio: elapsed_ms(self.full).and_then(|full| Some(full / elapsed_ms(self.cheap)?.max(1.0))),
-            searches_ms: self.strategies.iter().map(|compared| mean(&compared.searches)).collect(),
-        };
+        let took = Took::of(
+            (elapsed_ms(self.full), elapsed_ms(self.cheap)),
+            self.strategies.iter().map(|compared| all(&compared.searches)),
+        );
         let text = comparison_text(comparison, &took) + &diverged_text(&comparison.diverged);
         titled(ComparisonJson::of(comparison, &took), text)
     }

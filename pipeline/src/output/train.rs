@@ -142,5 +142,8 @@ fn diverged(Divergence { step, best_score }: Divergence, place: &str, scoring: S
 
 fn of_checkpoint(file: &Path) -> String {
     let file = shown(file.display());
-    format!("\n  checkpoint  the last one before that is in {file}, which stays until you remove it")
+    format!(
+        "\n  checkpoint  the last one before that is in {file}, which stays until you remove it; `pipeline evaluate` and \
+         `export` read it (--checkpoint)"
+    )
 }

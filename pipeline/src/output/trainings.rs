@@ -1,11 +1,11 @@
 //! The trainings of a run as a table: for people, as CSV and as JSON lines. The columns stand in one list, from which
-//! CSV and JSON lines are made.
+//! CSV, JSON lines and Parquet files are made.
 
 use cache::FieldValue;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use stages::echo::shown_within;
-use stages::hyperparameter::HYPERPARAMETERS;
+use stages::hyperparameter::{Allowed, HYPERPARAMETERS, Hyperparameter};
 
 use super::format;
 use super::table::{Align, Table};
@@ -16,10 +16,31 @@ use crate::error::Error;
 /// Characters of an architecture in a table for people, who find all of it in the other formats.
 const ARCHITECTURE_LONGEST: usize = 40;
 
+/// What the cells of a column hold that are not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CellKind {
+    Text,
+    Texts,
+    Count,
+    Real,
+    Flag,
+    /// Milliseconds since 1970, as a count.
+    Moment,
+}
+
+/// A type whose values are cells of one kind.
+trait OfKind: Into<Cell> {
+    const KIND: CellKind;
+}
+
+impl<T: OfKind> OfKind for Option<T> {
+    const KIND: CellKind = T::KIND;
+}
+
 /// A value of a column.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Cell {
+pub(super) enum Cell {
     /// Nothing is known, or jobs of its kind have none.
     Empty,
     Text(String),
@@ -41,6 +62,10 @@ macro_rules! cell_from {
             fn from(value: $from) -> Self {
                 Self::$variant(value)
             }
+        }
+
+        impl OfKind for $from {
+            const KIND: CellKind = CellKind::$variant;
         })*
     };
 }
@@ -75,27 +100,36 @@ impl std::fmt::Display for Cell {
 }
 
 /// A column: its name, and what a training has in it.
-struct Column {
-    name: &'static str,
-    cell: Box<dyn Fn(&LoggedTraining) -> Cell>,
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) kind: CellKind,
+    pub(super) cell: Box<dyn Fn(&LoggedTraining) -> Cell>,
 }
 
 impl Column {
-    fn new<T: Into<Cell>>(name: &'static str, value: impl Fn(&LoggedTraining) -> T + 'static) -> Self {
-        Self { name, cell: Box::new(move |training| value(training).into()) }
+    fn new<T: OfKind>(name: &'static str, value: impl Fn(&LoggedTraining) -> T + 'static) -> Self {
+        Self { name, kind: T::KIND, cell: Box::new(move |training| value(training).into()) }
+    }
+
+    /// The values that budgets have for the hyper-parameter of this place in the table.
+    fn of_budget(index: usize, row: &Hyperparameter) -> Self {
+        let kind = match row.allowed {
+            Allowed::Counts(..) | Allowed::OneOf(_) => CellKind::Count,
+            Allowed::PositiveUpTo(_) => CellKind::Real,
+        };
+        Self { name: row.name, kind, cell: Box::new(move |training| training.budget[index].clone().into()) }
     }
 }
 
 /// All columns, in their order.
-fn columns() -> Vec<Column> {
+pub(super) fn columns() -> Vec<Column> {
     let mut columns = vec![
         Column::new("nodes", |t| t.nodes.clone()),
         Column::new("job", |t| t.job.clone()),
         Column::new("architecture", |t| t.architecture.clone()),
     ];
     let hyperparameters = HYPERPARAMETERS.iter().enumerate();
-    columns
-        .extend(hyperparameters.map(|(index, row)| Column::new(row.name, move |t| t.budget[index].clone())));
+    columns.extend(hyperparameters.map(|(index, row)| Column::of_budget(index, row)));
     columns.extend([
         Column::new("seed", |t| t.seed),
         Column::new("score", |t| t.result.score),
@@ -111,7 +145,7 @@ fn columns() -> Vec<Column> {
         Column::new("person", |t| t.person.clone()),
         Column::new("producer", |t| t.producer.clone()),
         Column::new("found_in", |t| t.found_in.clone()),
-        Column::new("created_unix_ms", |t| t.created_unix_ms),
+        Column { kind: CellKind::Moment, ..Column::new("created_unix_ms", |t| t.created_unix_ms) },
         Column::new("key", |t| t.key.to_string()),
     ]);
     columns

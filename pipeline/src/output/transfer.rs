@@ -1,4 +1,4 @@
-//! How far a download or a long check has come: a bar on a terminal, a line every few seconds elsewhere.
+//! How far a download or the reading of many files has come: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,9 +28,11 @@ impl Transfer {
         )
     }
 
-    /// Pictures that are decoded.
-    pub(crate) fn pictures() -> Self {
-        Self::new("pictures".to_owned(), false, "{msg} {bar:30} {pos}/{len}, {per_sec}, {eta} left")
+    /// Something that is done with pictures, one after the other; whether it is known of how many.
+    pub(crate) fn pictures(what: &str, is_known: bool) -> Self {
+        let template =
+            if is_known { "{msg} {bar:30} {pos}/{len}, {per_sec}, {eta} left" } else { "{msg} {pos}" };
+        Self::new(what.to_owned(), false, template)
     }
 
     fn new(name: String, of_bytes: bool, template: &str) -> Self {

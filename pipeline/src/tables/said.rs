@@ -31,7 +31,7 @@ impl Source {
 }
 
 /// Rows that are not part of a result.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct LeftOut {
     why: String,
     count: usize,
@@ -64,7 +64,7 @@ impl fmt::Display for LeftOut {
 }
 
 /// A column that is not part of a result.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct NotTaken {
     pub(crate) column: String,
     pub(crate) why: &'static str,

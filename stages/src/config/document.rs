@@ -9,13 +9,10 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::setting::Setting;
+use super::setting::{DEFAULT, PROFILE, Setting};
 use super::{PROFILES, STRATEGIES};
 use crate::echo::shown;
 use crate::{Error, suggest};
-
-/// The place of what every profile has alike.
-const DEFAULT: &str = "default";
 
 /// The merged table, section by section, and the place of each `section.key`.
 pub(super) struct Document {
@@ -46,7 +43,7 @@ impl Document {
             let hint = suggest::hint(name, PROFILES.iter().map(|(known, _)| *known));
             return Err(wrong("--profile", format!("unknown profile `{}`; {hint}", shown(name))));
         };
-        Self::schema(&[(&format!("profile {name}"), text), (DEFAULT, STRATEGIES)])
+        Self::schema(&[(&format!("{PROFILE}{name}"), text), (DEFAULT, STRATEGIES)])
     }
 
     /// A document of embedded texts, each with its place, whose keys are all that there are.

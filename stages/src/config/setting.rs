@@ -3,6 +3,10 @@
 use serde::Serialize;
 use toml::Value;
 
+/// The origin of what all profiles have alike, and how that of a profile's value begins.
+pub(super) const DEFAULT: &str = "default";
+pub(super) const PROFILE: &str = "profile ";
+
 /// A key of a configuration with its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Setting {
@@ -18,6 +22,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether somebody gave it, rather than the profile.
+    pub fn is_given(&self) -> bool {
+        self.origin != DEFAULT && !self.origin.starts_with(PROFILE)
+    }
+
     /// The value as TOML has it: read back to the same one.
     pub fn toml(&self) -> String {
         self.value.to_string()

@@ -6,6 +6,7 @@ mod folder;
 mod idx;
 mod idx_names;
 mod places;
+mod progress;
 mod source;
 mod split;
 mod stream;
@@ -14,7 +15,8 @@ mod synthetic;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use folder::{Augmentation, FolderCheck, Seen, Streamed, evaluation_side};
+pub use folder::{Augmentation, DrawnTest, FolderCheck, Seen, Streamed, evaluation_side};
+pub use progress::{ReadingObserver, ReadingStep};
 pub use source::Source;
 pub use split::{Split, held_out, holdout};
 
@@ -57,6 +59,8 @@ pub struct Dataset {
     pub digest: cache::Digest,
     /// Where the pixels come from, if they are not in memory.
     pub streamed: Option<Arc<Streamed>>,
+    /// How the test images were drawn from those to train on, where the set names none.
+    pub drawn_test: Option<DrawnTest>,
     /// What a person should know of how it was read: what is left out, and what is odd.
     pub notes: Vec<String>,
 }
@@ -81,7 +85,7 @@ pub enum Unreadable {
 }
 
 /// How a set is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// How many images to take.
     pub limits: Limits,
@@ -91,6 +95,8 @@ pub struct Reading {
     pub memory_mib: u64,
     /// What becomes of those that cannot be decoded.
     pub unreadable: Unreadable,
+    /// Share of the pictures of each class that are test images where a folder names none; 0 to refuse it.
+    pub test_share: f64,
     /// Folder in which digests of files are remembered, if any.
     pub index: Option<PathBuf>,
 }
@@ -102,6 +108,7 @@ impl Default for Reading {
             resolution: 64,
             memory_mib: 1024,
             unreadable: Unreadable::default(),
+            test_share: 0.2,
             index: None,
         }
     }
@@ -161,8 +168,21 @@ impl Dataset {
         let normalisation = another.then_some((mean.as_slice(), std.as_slice()));
         let digest = digest(raw.shape, raw.classes.len(), normalisation, &train, &test);
         let classes = raw.classes;
-        let (streamed, notes) = (None, Vec::new());
-        Self { name, channels, height, width, classes, mean, std, train, test, digest, streamed, notes }
+        Self {
+            name,
+            channels,
+            height,
+            width,
+            classes,
+            mean,
+            std,
+            train,
+            test,
+            digest,
+            streamed: None,
+            drawn_test: None,
+            notes: Vec::new(),
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::places::{self, Layouts};
-use super::{Dataset, Limits, Reading, cifar, embedded, folder, idx};
+use super::progress::Unobserved;
+use super::{Dataset, Limits, Reading, ReadingObserver, cifar, embedded, folder, idx};
 use crate::echo::shown;
 use crate::path::user_path;
 use crate::{Error, suggest};
@@ -85,18 +86,26 @@ impl Source {
         self.load_as(&Reading { limits, ..Reading::default() })
     }
 
-    /// Reads, checks and describes the images.
+    /// Reads, checks and describes the images; [`Source::load_observed`] with nobody who hears of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_as(&self, reading: &Reading) -> Result<Dataset, Error> {
+        self.load_observed(reading, &Unobserved)
+    }
+
+    /// Reads, checks and describes the images. The observer hears of pictures; other sets are read in a moment.
     ///
     /// # Errors
     /// [`Error::Data`] for files that are missing, short, long or malformed, and for labels out of range.
-    pub fn load_as(&self, reading: &Reading) -> Result<Dataset, Error> {
+    pub fn load_observed(&self, reading: &Reading, observer: &dyn ReadingObserver) -> Result<Dataset, Error> {
         let raw = match self.found()? {
             Self::Embedded => embedded::read()?,
             Self::Cifar10(folder) => cifar::read10(&folder)?,
             Self::Cifar100(folder) => cifar::read100(&folder)?,
             Self::Idx(path) => idx::read(&places::idx_set(&path)?)?,
-            Self::Folder(folder) => return folder::read(&folder, reading),
-            Self::Stream(folder) => return folder::stream(&folder, reading),
+            Self::Folder(folder) => return folder::read(&folder, reading, observer),
+            Self::Stream(folder) => return folder::stream(&folder, reading, observer),
         };
         Ok(Dataset::new(raw, reading.limits))
     }

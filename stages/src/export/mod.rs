@@ -7,14 +7,12 @@ mod operations;
 mod picture;
 mod python;
 
-use std::path::Path;
-
 use kernels::{Graph, OnnxSettings, Shape};
 
 use crate::data::{Dataset, evaluation_side};
-use crate::echo::shown;
 use crate::recipe::Skeleton;
 use crate::train::{TrainerInputs, TrainingJob};
+use crate::weights::WeightsFile;
 use crate::{Architecture, Error};
 
 /// What a trained architecture can be written as.
@@ -30,6 +28,11 @@ pub enum Format {
     Genotype,
     /// A picture of both cells of such a network.
     Svg,
+}
+
+/// A picture (SVG) of both cells of an architecture, for light and for dark pages; none where it has no cells.
+pub fn picture(architecture: &Architecture) -> Option<String> {
+    architecture.cells().map(|cells| picture::svg(&cells))
 }
 
 impl Format {
@@ -49,8 +52,8 @@ pub struct Export<'a> {
     pub job: &'a TrainingJob,
     /// The images that it was trained for: their classes, and how they are normalised.
     pub data: &'a Dataset,
-    /// A safetensors file of its weights; without it nothing can be written that holds weights.
-    pub weights: Option<&'a Path>,
+    /// Its weights; without them nothing can be written that holds weights.
+    pub weights: Option<WeightsFile<'a>>,
     /// Whether the ONNX file reads 8-bit images of the data set's size, and resizes and normalises them itself.
     pub with_preprocessing: bool,
 }
@@ -74,11 +77,10 @@ impl Export<'_> {
         // Also finds out whether the sizes fit a network.
         let graph = TrainerInputs::new(job, data)?.graph;
         let mut made = Files::default();
-        let former = |name: &str| job.tensor_name(name);
         let weights = match self.weights {
-            Some(path) => {
-                let (weights, notes) = graph.weights(path, &former)?;
-                made.notes.extend(notes.iter().map(|note| format!("{}: {note}", shown(path.display()))));
+            Some(file) => {
+                let (weights, notes) = file.read(job, &graph)?;
+                made.notes.extend(notes);
                 Some(weights)
             }
             None => None,
@@ -111,8 +113,8 @@ impl Export<'_> {
                     made.files.extend(forms.map(|(name, text)| (name, text.into_bytes())));
                 }
                 (Format::Svg, _) => {
-                    let picture = job.architecture.cells().map(|cells| picture::svg(&cells));
-                    made.files.extend(picture.map(|text| ("cells.svg", text.into_bytes())));
+                    made.files
+                        .extend(picture(&job.architecture).map(|text| ("cells.svg", text.into_bytes())));
                 }
             }
         }

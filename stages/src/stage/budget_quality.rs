@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, RankedBudget, Stage, StageError,
+    DivergedTraining, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, RankedBudget, Stage,
+    StageError,
 };
 use crate::search::SupernetStrategy;
 use crate::statistics::correlate;
@@ -84,9 +85,7 @@ fn spread(tried: impl Iterator<Item = RankedBudget>, count: usize) -> Vec<Ranked
 impl Stage for BudgetQuality {
     type Output = BudgetQualityReport;
 
-    fn name(&self) -> &'static str {
-        "budget-quality"
-    }
+    const NAME: &'static str = "budget-quality";
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()
@@ -149,6 +148,10 @@ impl Stage for BudgetQuality {
 
     fn trainings_at_most(&self) -> u64 {
         2 * self.budgets as u64
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Scored(self.template.scoring), ImageUse::Final]
     }
 
     fn trains_supernets(&self) -> bool {

@@ -139,13 +139,8 @@ impl FoundArchitecture {
 impl Stage for CompareSearches {
     type Output = SearchComparison;
 
-    fn name(&self) -> &'static str {
-        "compare-searches"
-    }
-
-    fn version(&self) -> u32 {
-        3
-    }
+    const NAME: &'static str = "compare-searches";
+    const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let names = self.strategies.iter().map(|one| one.strategy.name()).collect::<Vec<_>>().join(" ");

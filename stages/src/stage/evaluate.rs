@@ -29,13 +29,8 @@ pub struct EvaluatedBudget {
 impl Stage for Evaluate {
     type Output = Vec<EvaluatedBudget>;
 
-    fn name(&self) -> &'static str {
-        "evaluate"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "evaluate";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new())

@@ -5,7 +5,9 @@ use cache::{Digest, Fields};
 use serde::{Deserialize, Serialize};
 
 use super::jobs;
-use super::{Handle, ImageKind, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary};
+use super::{
+    Handle, ImageKind, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
+};
 use crate::job::Job;
 use crate::recipe::FinalRecipe;
 use crate::train::Divergence;
@@ -123,9 +125,7 @@ fn nothing_found() -> Error {
 impl Stage for EvaluateFinal {
     type Output = FinalReport;
 
-    fn name(&self) -> &'static str {
-        "evaluate-final"
-    }
+    const NAME: &'static str = "evaluate-final";
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()
@@ -183,6 +183,10 @@ impl Stage for EvaluateFinal {
 
     fn trainings_at_most(&self) -> u64 {
         self.seeds as u64
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Final]
     }
 }
 

@@ -27,13 +27,8 @@ pub struct FitForest {
 impl Stage for FitForest {
     type Output = Importances;
 
-    fn name(&self) -> &'static str {
-        "fit-forest"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "fit-forest";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new().with("mip.trees", self.trees)?.with("mip.seed", self.seed)?)

@@ -21,9 +21,7 @@ impl GivenArchitectures {
 impl Stage for GivenArchitectures {
     type Output = Vec<Genotype>;
 
-    fn name(&self) -> &'static str {
-        "given-architectures"
-    }
+    const NAME: &'static str = "given-architectures";
 
     /// A list may be long: its number and its digest stand for it.
     fn parameters(&self) -> Result<Fields, Error> {

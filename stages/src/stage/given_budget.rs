@@ -16,9 +16,7 @@ pub struct GivenBudget {
 impl Stage for GivenBudget {
     type Output = Budget;
 
-    fn name(&self) -> &'static str {
-        "given-budget"
-    }
+    const NAME: &'static str = "given-budget";
 
     fn parameters(&self) -> Result<Fields, Error> {
         self.budget.fields()

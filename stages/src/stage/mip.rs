@@ -60,13 +60,8 @@ pub struct Round {
 impl Stage for Mip {
     type Output = MipReport;
 
-    fn name(&self) -> &'static str {
-        "mip"
-    }
-
-    fn version(&self) -> u32 {
-        3
-    }
+    const NAME: &'static str = "mip";
+    const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new())

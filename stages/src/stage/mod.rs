@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::job::JobSummary;
+use crate::recipe::Scoring;
 use crate::train::{Divergence, TrainingResult};
 
 pub use baselines::{Baselines, BaselinesReport, ScoreBaselines};
@@ -69,12 +70,10 @@ pub trait Stage: Send + Sync {
     type Output: Serialize + DeserializeOwned;
 
     /// The stage's name as users write it, for example `fit-forest`.
-    fn name(&self) -> &'static str;
+    const NAME: &'static str;
 
     /// Raised whenever the same parameters and inputs would give another output than before.
-    fn version(&self) -> u32 {
-        1
-    }
+    const VERSION: u32 = 1;
 
     /// Everything other than the inputs that the output depends on, named as in the configuration (`mip.lambda`).
     ///
@@ -97,6 +96,11 @@ pub trait Stage: Send + Sync {
         0
     }
 
+    /// What the trainings that [`Stage::run`] asks for do with the images: each way once, and none where it trains nothing.
+    fn image_uses(&self) -> Vec<ImageUse> {
+        Vec::new()
+    }
+
     /// Whether [`Stage::run`] has supernets trained, which read images that are in memory.
     fn trains_supernets(&self) -> bool {
         false
@@ -111,6 +115,15 @@ pub trait Stage: Send + Sync {
     fn logs_trainings(&self) -> bool {
         false
     }
+}
+
+/// What trainings do with the images of a set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ImageUse {
+    /// They are scored, so that something can be chosen or ranked by that.
+    Scored(Scoring),
+    /// They learn from all training images, and what counts is the accuracy on the test images after the last epoch.
+    Final,
 }
 
 /// How a training that a stage asked for came about. It is no part of any output, for it may differ each time.

@@ -88,13 +88,8 @@ pub struct BestArchitecture {
 impl Stage for NasSearch {
     type Output = NasSearchReport;
 
-    fn name(&self) -> &'static str {
-        "nas-search"
-    }
-
-    fn version(&self) -> u32 {
-        6
-    }
+    const NAME: &'static str = "nas-search";
+    const VERSION: u32 = 6;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
+    DivergedTraining, EvaluatedBudget, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage,
+    StageError,
 };
 use crate::config::OneShotConfig;
 use crate::job::{Job, JobSummary};
@@ -127,13 +128,8 @@ fn mean(accuracies: &[f64]) -> f64 {
 impl Stage for OneShotAnalysis {
     type Output = OneShotReport;
 
-    fn name(&self) -> &'static str {
-        "one-shot-analysis"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "one-shot-analysis";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let OneShotConfig { supernet_budget, epochs, share, sub_networks, budget, seed } = &self.config;
@@ -216,6 +212,10 @@ impl Stage for OneShotAnalysis {
     fn trainings_at_most(&self) -> u64 {
         let of_an_epoch = 2 + self.config.sub_networks as u64;
         3 * (1 + self.config.epochs.len() as u64 * of_an_epoch)
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Scored(self.template.scoring)]
     }
 
     fn trains_supernets(&self) -> bool {

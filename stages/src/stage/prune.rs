@@ -26,13 +26,8 @@ pub struct Prune {
 impl Stage for Prune {
     type Output = MipState;
 
-    fn name(&self) -> &'static str {
-        "prune"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "prune";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();

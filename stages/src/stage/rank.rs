@@ -36,13 +36,8 @@ pub struct RankedBudget {
 impl Stage for Rank {
     type Output = Vec<RankedBudget>;
 
-    fn name(&self) -> &'static str {
-        "rank"
-    }
-
-    fn version(&self) -> u32 {
-        3
-    }
+    const NAME: &'static str = "rank";
+    const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new().with("mip.seed", self.seed)?)

@@ -19,9 +19,7 @@ pub struct Sample {
 impl Stage for Sample {
     type Output = Vec<Genotype>;
 
-    fn name(&self) -> &'static str {
-        "sample"
-    }
+    const NAME: &'static str = "sample";
 
     fn parameters(&self) -> Result<Fields, Error> {
         let fields = Fields::new().with("architectures.count", self.count)?;

@@ -58,9 +58,7 @@ pub struct DrawnBudgets {
 impl Stage for SampleBudgets {
     type Output = DrawnBudgets;
 
-    fn name(&self) -> &'static str {
-        "sample-budgets"
-    }
+    const NAME: &'static str = "sample-budgets";
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError, TrainingSummary,
+    DivergedTraining, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
+    TrainingSummary,
 };
 use crate::sample::ArchitectureList;
 use crate::search::{self, Searcher, Strategy, SupernetStrategy, best};
@@ -157,13 +158,8 @@ impl Search {
 impl Stage for Search {
     type Output = SearchOutcome;
 
-    fn name(&self) -> &'static str {
-        "search"
-    }
-
-    fn version(&self) -> u32 {
-        6
-    }
+    const NAME: &'static str = "search";
+    const VERSION: u32 = 6;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = self.strategy.fields()?.with("search.seed", self.seed)?;
@@ -205,6 +201,10 @@ impl Stage for Search {
             _ => self.samples as u64,
         };
         asked.saturating_add(self.strategy.found_at_most())
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Scored(self.template.scoring)]
     }
 
     fn trains_supernets(&self) -> bool {

@@ -16,13 +16,8 @@ pub struct SelectArchitecture {
 impl Stage for SelectArchitecture {
     type Output = Vec<Genotype>;
 
-    fn name(&self) -> &'static str {
-        "select-architecture"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "select-architecture";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new())

@@ -21,9 +21,7 @@ pub struct SelectBudget {
 impl Stage for SelectBudget {
     type Output = Budget;
 
-    fn name(&self) -> &'static str {
-        "select-budget"
-    }
+    const NAME: &'static str = "select-budget";
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new().with("mip.lambda", self.lambda)?)

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, DrawnBudgets, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
-    TrainingSummary,
+    DivergedTraining, DrawnBudgets, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage,
+    StageError, TrainingSummary,
 };
 use crate::{Budget, Error, Genotype};
 
@@ -62,13 +62,8 @@ pub struct TrainedBudget {
 impl Stage for Train {
     type Output = Vec<TrainedBudget>;
 
-    fn name(&self) -> &'static str {
-        "train"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
+    const NAME: &'static str = "train";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();
@@ -114,5 +109,9 @@ impl Stage for Train {
             Budgets::Drawn { count, .. } => count,
         };
         (self.architectures.count * budgets) as u64
+    }
+
+    fn image_uses(&self) -> Vec<ImageUse> {
+        vec![ImageUse::Scored(self.template.scoring)]
     }
 }

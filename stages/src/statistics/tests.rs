@@ -225,3 +225,19 @@ fn every_interval_holds_its_number_and_no_thread_changes_a_bit() {
     assert_eq!(one_thread.install(quality), found);
     assert_ne!(rank_quality(&x, &y, 6, 5).unwrap().kendall_interval, found.kendall_interval);
 }
+
+#[test]
+fn an_interval_without_resampling_is_the_published_formula() {
+    // By hand: atanh(.5) = .549306, its deviation sqrt((1 + .125) / 25) = .212132.
+    let (low, high) = approximate_interval(0.5, 28).unwrap();
+    assert!((low - 0.132_75).abs() < 1e-4 && (high - 0.746_52).abs() < 1e-4, "{low} {high}");
+    assert_eq!([approximate_interval(0.5, 3), approximate_interval(-1.0, 28)], [None, None]);
+    // With many pairs it is what the bootstrap says.
+    let mut random = Random::new(5, "test", 0);
+    let x: Vec<f64> = (0..400).map(|_| random.normal()).collect();
+    let y: Vec<f64> = x.iter().map(|x| x + random.normal()).collect();
+    let found = correlate(&x, &y, 1).unwrap();
+    let (near, (low, high)) =
+        (approximate_interval(found.spearman.unwrap(), 400).unwrap(), found.interval.unwrap());
+    assert!((near.0 - low).abs() < 0.02 && (near.1 - high).abs() < 0.02, "{near:?} {low} {high}");
+}

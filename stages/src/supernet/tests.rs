@@ -48,6 +48,7 @@ pub(crate) fn dots(count: usize, size: usize, distance: usize) -> Dataset {
         test,
         digest: Digest::of("test", &[size as u8, distance as u8]),
         streamed: None,
+        drawn_test: None,
         notes: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! Trainings whose loss stops being a number, in 16 bits and at learning rates that are too high, told from one end of the
 //! program to the other; and runs in 16 bits that do not.
 
+use crate::nonsense::refused;
 use crate::sandbox::{Sandbox, Summary};
 
 /// Arguments of a run of the tiny configuration with some settings changed.
@@ -135,11 +136,86 @@ fn the_last_checkpoint_of_a_training_that_diverges_is_named_and_stays() {
     let text = train(&[]).stdout;
     let said = format!("stopped being a number at step {step}, in epoch {epoch} of 20");
     assert!(text.contains(&said) && text.contains(file), "{text}");
+    assert_read(&sandbox, recipe, &first);
     // It is there until somebody removes it.
     std::fs::remove_file(file).unwrap();
     assert!(train(&["--json"]).json()["last_checkpoint"].is_null());
     assert!(!train(&[]).stdout.contains("checkpoint"));
     sandbox.assert_verified();
+}
+
+/// Holds that a kept checkpoint is evaluated to what its training said of that epoch, exported, and refused where it does not
+/// belong.
+fn assert_read(sandbox: &Sandbox, recipe: &str, trained: &serde_json::Value) {
+    let network = ["--genotype", "DARTS_V2", "--recipe", recipe];
+    let file = trained["last_checkpoint"].as_str().unwrap();
+    let command =
+        |name: &'static str, more: &[&str]| sandbox.program(&[&[name], &network[..], more].concat());
+    let evaluated = |more: &[&str]| command("evaluate", &[&["--device", "cpu", "--json"], more].concat());
+    let checkpoint = evaluated(&["--checkpoint", file]).succeeded();
+    let json = checkpoint.json();
+    // The best epoch of these is the last but one of those that were numbers, or the one where the checkpoint stands.
+    let store = cache::Store::open(sandbox.cache()).unwrap();
+    let key = trained["key"].as_str().unwrap().parse().unwrap();
+    let record = store.get_digest(cache::Kind::Training, &key).unwrap().unwrap();
+    drop(store);
+    let result: stages::train::TrainingResult = record.value().unwrap();
+    let last = result.epochs.last().unwrap();
+    assert_eq!(json["held_out"]["accuracy"].as_f64(), Some(last.score_accuracy), "{json}");
+    let said = format!("{file}: as training stood after {} epochs", result.epochs.len());
+    assert!(checkpoint.stderr.contains(&said), "{}", checkpoint.stderr);
+
+    command("export", &["--checkpoint", file, "--out", "out"]).succeeded();
+    let weights = evaluated(&["--weights", "out/weights.safetensors"]).succeeded().json();
+    assert_eq!((&weights["test"], &weights["held_out"]), (&json["test"], &json["held_out"]));
+
+    // Pools have no parameters, so that only the cache knows that this is another architecture.
+    let Some(cache::FieldValue::Text(genotype)) = record.key.fields().get("genotype") else { panic!() };
+    let other = genotype.replace("max_pool_3x3", "avg_pool_3x3");
+    assert_ne!(*genotype, other);
+    for command in [&["evaluate", "--device", "cpu"][..], &["export", "--out", "no"]] {
+        let of_another = ["--genotype", &other, "--recipe", recipe, "--checkpoint", file];
+        let parts =
+            [file, "is a checkpoint of another architecture, ", genotype, trained["key"].as_str().unwrap()];
+        refused(sandbox, &[command, &of_another].concat(), &parts);
+    }
+    let of_another = evaluated(&["--checkpoint", file, "--set", "train.seed=7"]).succeeded();
+    assert!(
+        of_another.stderr.contains("of another training than the flags ask for"),
+        "{}",
+        of_another.stderr
+    );
+    assert!(!checkpoint.stderr.contains("of another training"), "{}", checkpoint.stderr);
+
+    let bytes = std::fs::read(file).unwrap();
+    sandbox.write("cut", &bytes[..bytes.len() - 1]);
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    sandbox.write("damaged", damaged);
+    sandbox.write("copy", &bytes);
+    command("export", &["--checkpoint", "copy", "--out", "other", "--format", "safetensors"]).succeeded();
+    let none = "is no checkpoint of a network's training, or damaged";
+    let key = trained["key"].as_str().unwrap();
+    for (file, recipe, parts) in [
+        ("cut", recipe, [none, "cut", "`pipeline train` named"]),
+        ("damaged", recipe, [none, "damaged", "--weights"]),
+        ("out/weights.safetensors", recipe, [none, "out/weights.safetensors", "--weights"]),
+        ("nothing", recipe, ["nothing: cannot be read", "`pipeline train` named", "--weights"]),
+        (
+            file,
+            &recipe.replace("channels=2", "channels=4"),
+            [file, "is a checkpoint of another training: its par", key],
+        ),
+        (file, &recipe.replace("layers=3", "layers=6"), [file, "is a checkpoint of another training: ", key]),
+    ] {
+        let network = ["--genotype", "DARTS_V2", "--recipe", recipe, "--checkpoint", file];
+        refused(sandbox, &[&["evaluate", "--device", "cpu"], &network[..]].concat(), &parts);
+        refused(sandbox, &[&["export", "--out", "no"], &network[..]].concat(), &parts);
+    }
+    let both =
+        ["evaluate", "--genotype", "DARTS_V2", "--recipe", recipe, "--checkpoint", file, "--weights", "w"];
+    refused(sandbox, &both, &["--weights", "cannot be used with"]);
+    refused(sandbox, &both[..5], &["--weights", "--checkpoint"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Final networks: `evaluate-final`, architectures of any space, by name and as texts, recipes, and mistakes in them.
 
+use serde_json::Value;
+
 use crate::sandbox::{Sandbox, names};
 
 const RECIPE: &str = "cifar10-full,epochs=2,batch_size=64,layers=3,channels=4,image_size=8,cutout=0";
@@ -40,6 +42,14 @@ fn a_network_is_trained_with_several_seeds_and_remembered() {
     assert!(mean > 20.0, "{accuracies:?}");
     assert!(sandbox.trainings().values().all(|fields| fields.contains("published")));
     assert_eq!(result["found"], false);
+    // Nothing was held out, and nothing scored.
+    let scoring = &first.json["scoring"];
+    assert_eq!((&scoring["mode"], &scoring["held_out_images"]), (&"none".into(), &0.into()));
+    assert_eq!((&scoring["final_trainings"], &scoring["split_seed"]), (&true.into(), &Value::Null));
+    let text = [&["run", "--config", "tiny.toml"], &asked[..]].concat();
+    let text = sandbox.program(&text).succeeded().stdout;
+    let footer = text.lines().last().unwrap();
+    assert!(footer.contains(": 2,000 images to train on, none held out, 500 test images; "), "{text}");
     let again = sandbox.run(&[&asked[..], &["--set", "final.seeds=2"]].concat());
     assert_eq!((again.run, again.cached), (0, 2));
 
@@ -96,6 +106,13 @@ fn what_a_search_finds_is_trained_to_the_end() {
     let text = [&["run", "--config", "tiny.toml"], &asked[..]].concat();
     let text = sandbox.program(&text).succeeded().stdout;
     assert!(text.contains("which the search found") && text.contains(" ± "), "{text}");
+    // The search chose by images that were held out, and the final trainings had them all.
+    let both = ": 360 images to train on, 40 held out for scores (split seed 0), all 400 for final trainings, 100 test images";
+    assert!(text.lines().last().unwrap().contains(both), "{text}");
+    assert_eq!(
+        (&run.json["scoring"]["mode"], &run.json["scoring"]["final_trainings"]),
+        (&"holdout".into(), &true.into())
+    );
 
     // A training with a skeleton and a rate rule is asked for by its recipe.
     let key = result["trainings"][0]["key"].as_str().unwrap();

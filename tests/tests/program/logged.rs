@@ -3,8 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, TimestampMillisecondType, UInt64Type};
+use arrow_schema::{DataType, Field, TimeUnit};
 use cache::{Kind, Store};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use prost::Message;
 use serde_json::Value;
 
@@ -172,6 +178,102 @@ fn supernets_have_curves_and_no_architecture() {
     assert!(supernets[0]["architecture"].is_null() && supernets[0]["score"].is_null(), "{}", supernets[0]);
     assert_eq!(supernets[0]["curve"].as_array().unwrap().len(), 2, "{}", supernets[0]);
     assert!(supernets[0]["nodes"].as_array().unwrap().contains(&"search".into()), "{}", supernets[0]);
+}
+
+/// A value of a Parquet file, as JSON lines have it.
+fn json_of(array: &dyn Array, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+        DataType::Boolean => array.as_boolean().value(row).into(),
+        DataType::Timestamp(..) => array.as_primitive::<TimestampMillisecondType>().value(row).into(),
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            (0..items.len()).map(|item| json_of(&items, item)).collect()
+        }
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let named = columns.map(|(field, column)| (field.name().clone(), json_of(column, row)));
+            Value::Object(named.collect())
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// The columns of a Parquet file with the trainings of the last run, and its rows as objects.
+fn parquet(sandbox: &Sandbox) -> (Vec<(String, DataType)>, Vec<Value>) {
+    let file = sandbox.path("trainings.parquet");
+    let command = ["log", "last", "--format", "parquet", "--out", file.to_str().unwrap()];
+    assert_eq!(sandbox.program(&command).succeeded().stdout, "");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap();
+    let schema = reader.schema().clone();
+    let columns = schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone()));
+    let mut rows = Vec::new();
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        for row in 0..batch.num_rows() {
+            let cells = schema.fields().iter().zip(batch.columns());
+            let named = cells.map(|(field, column)| (field.name().clone(), json_of(column, row)));
+            rows.push(Value::Object(named.collect()));
+        }
+    }
+    (columns.collect(), rows)
+}
+
+#[test]
+fn a_parquet_file_has_every_value_of_the_json_lines_in_columns_of_one_type() {
+    let element = |name: &str, kind, is_null| Arc::new(Field::new(name, kind, is_null));
+    let epoch = [
+        Field::new("epoch", DataType::UInt64, false),
+        Field::new("loss", DataType::Float64, false),
+        Field::new("score_accuracy", DataType::Float64, true),
+    ];
+    let epoch = DataType::Struct(epoch.into_iter().collect());
+    let kind_of = |name: &str| match name {
+        "nodes" => DataType::List(element("element", DataType::Utf8, false)),
+        "curve" => DataType::List(element("element", epoch.clone(), false)),
+        "created_unix_ms" => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        "diverged" => DataType::Boolean,
+        "learning_rate" | "score" | "test_accuracy" | "seconds" | "images_per_second" => DataType::Float64,
+        "job" | "architecture" | "device" | "person" | "producer" | "found_in" | "key" => DataType::Utf8,
+        _ => DataType::UInt64,
+    };
+    let sandbox = Sandbox::new();
+    let diverging = ["full.float_bits=16", "full.learning_rate=1", "architectures.count=8"];
+    let search = "search.budget=BPE-1,epochs=2,batch_size=64,layers=3,channels=4,image_size=8";
+    let mut kinds_of_nulls = BTreeSet::new();
+    for arguments in [
+        // Supernets have no score, and what diverged has no accuracy.
+        &["--set", "search.strategy=darts", "--set", search][..],
+        &["--target=train@full", "--set", diverging[0], "--set", diverging[1], "--set", diverging[2]],
+    ] {
+        sandbox.run(arguments);
+        let (columns, rows) = parquet(&sandbox);
+        for (name, kind) in &columns {
+            assert_eq!(*kind, kind_of(name), "{name}");
+        }
+        let lines = lines(&sandbox);
+        assert!(lines.len() > 2, "{lines:?}");
+        assert_eq!(rows, lines);
+        let headings = log(&sandbox, "csv").lines().next().unwrap().to_owned() + ",curve";
+        assert_eq!(columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(","), headings);
+        let nulls = rows.iter().flat_map(|row| row.as_object().unwrap()).filter(|(_, cell)| cell.is_null());
+        kinds_of_nulls.extend(nulls.map(|(name, _)| name.clone()));
+    }
+    for name in ["architecture", "score", "test_accuracy", "diverged_at", "found_in"] {
+        assert!(kinds_of_nulls.contains(name), "{kinds_of_nulls:?}");
+    }
+
+    // Without rows the columns are the same.
+    let columns = parquet(&sandbox).0;
+    sandbox.forget_outputs();
+    assert_eq!(parquet(&sandbox), (columns, Vec::new()));
+    let nowhere = ["log", "last", "--format", "parquet"];
+    crate::nonsense::refused(&sandbox, &nowhere, &["--out <F>"]);
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -4,6 +4,7 @@
 
 mod baselines;
 mod bench;
+mod browser;
 mod bucket;
 mod command_line;
 mod configuration;
@@ -30,6 +31,7 @@ mod onnx;
 mod pictures;
 mod published;
 mod replacing;
+mod report;
 mod running;
 mod sandbox;
 mod scale;
@@ -39,5 +41,6 @@ mod signals;
 mod staleness;
 mod tables;
 mod team;
+mod terminal;
 mod training;
 mod weights;

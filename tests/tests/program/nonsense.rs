@@ -38,7 +38,7 @@ fn flags_and_commands() {
         (&["log", "last"], "no run has been made with this cache folder yet"),
         (&["log", "not\u{1b}hex", "--format", "csv"], "not\\u{1b}hex"),
         (&["log", "--format", "csv"], "<RUN>"),
-        (&["log", "last", "--format", "parquet"], "parquet"),
+        (&["log", "last", "--format", "feather"], "feather"),
         (&["log", "last", "--format", "csv", "--json"], "--json"),
         (&["log", "last", "--format", "tensorboard"], "--out"),
         (&["log", "last", "--out", "x"], "--format"),

@@ -10,6 +10,7 @@ use stages::data::{Dataset, Images, Limits, Source};
 use crate::inputs::{BUDGET, plain, train};
 use crate::nonsense::{idx, refused};
 use crate::sandbox::Sandbox;
+use crate::terminal::shown;
 
 /// Writes some of the program's own images as pictures, eight training and two test images of each class.
 fn write_pictures(sandbox: &Sandbox, folder: &str) {
@@ -109,8 +110,62 @@ fn pictures_that_cannot_be_decoded_are_named_refused_or_skipped() {
     fs::remove_file(sandbox.path("pictures/train/Bag/broken.jpg")).unwrap();
     let checked = sandbox.program(&["data", "check", "pictures"]).succeeded().stdout;
     assert!(checked.contains("every image can be read"), "{checked}");
+}
+
+#[test]
+fn a_folder_without_test_images_has_a_share_of_each_class_drawn_which_is_said_and_chosen() {
+    let sandbox = Sandbox::new();
+    write_pictures(&sandbox, "pictures");
     fs::remove_dir_all(sandbox.path("pictures/val")).unwrap();
-    refused(&sandbox, &["data", "check", "pictures"], &["no folder val with test images", "move a share"]);
+    let drawn = "20% of the pictures of each class, drawn by a hash of their names";
+    let data = sandbox.program(&["data", "stream:pictures"]).succeeded();
+    assert!(data.stdout.contains("60 training and 20 test images"), "{}", data.stdout);
+    assert!(data.stdout.contains(&format!("test   {drawn}\n")), "{}", data.stdout);
+    assert!(data.stderr.contains("there is no folder val; 20 of 80 pictures are test"), "{}", data.stderr);
+    let json = sandbox.program(&["data", "pictures", "--json"]).succeeded().json();
+    assert_eq!((&json["test_share"], &json["classes"][9]["test"]), (&0.2.into(), &2.into()));
+    let checked = sandbox.program(&["data", "check", "pictures"]).succeeded().stdout;
+    assert!(checked.contains(drawn), "{checked}");
+
+    // It is part of what a training depends on, and said with its result.
+    let genotype = plain();
+    let key = |share: &str| {
+        let set = format!("data.test_share={share}");
+        let trained = sandbox.program(&train(&genotype, &["--data", "stream:pictures", "--set", &set]));
+        let json = trained.succeeded().json();
+        assert_eq!(json["data"]["test_share"].to_string(), share);
+        (json["key"].as_str().unwrap().to_owned(), json["data"]["test_images"].as_u64().unwrap())
+    };
+    let (fifth, half) = (key("0.2"), key("0.5"));
+    assert!(fifth.0 != half.0 && fifth.1 == 20 && half.1 == 40, "{fifth:?} {half:?}");
+    assert_eq!(key("0.2"), fifth);
+    let text: Vec<&str> = train(&genotype, &["--data", "stream:pictures", "--set=data.test_share=0.2"]);
+    let text: Vec<&str> = text.into_iter().filter(|argument| *argument != "--json").collect();
+    let text = sandbox.program(&text).succeeded().stdout;
+    assert!(text.contains("20 test images (20% of each class)"), "{text}");
+    let refusing = train(&genotype, &["--data", "pictures", "--set", "data.test_share=0"]);
+    refused(&sandbox, &refusing, &["no folder val with test images", "move a share", "data.test_share"]);
+    for share in ["1.0", "-0.1"] {
+        let set = format!("data.test_share={share}");
+        let arguments = train(&genotype, &["--data", "pictures", "--set", &set]);
+        refused(&sandbox, &arguments, &["data.test_share", "from 0 up to but not 1"]);
+    }
+}
+
+#[test]
+fn a_terminal_shows_how_far_reading_has_come() {
+    let sandbox = Sandbox::new();
+    write_pictures(&sandbox, "pictures");
+    for (arguments, steps) in [
+        (&["data", "stream:pictures"][..], ["listing pictures ", "hashing pictures "]),
+        (&["data", "pictures"], ["listing pictures ", "decoding pictures "]),
+        (&["data", "check", "pictures"], ["listing pictures ", "decoding pictures "]),
+    ] {
+        let screen = shown(&sandbox, arguments);
+        assert!(steps.iter().all(|step| screen.contains(step)) && screen.contains("/100, "), "{screen:?}");
+        // Elsewhere nothing is said of what takes a moment.
+        assert_eq!(sandbox.program(arguments).succeeded().stderr, "");
+    }
 }
 
 #[test]

@@ -10,6 +10,24 @@ const BUDGET: [&str; 8] =
     ["batch_size", "channels", "cutout", "epochs", "float_bits", "image_size", "layers", "learning_rate"];
 
 #[test]
+fn what_is_said_of_the_images_is_what_the_trainings_of_the_target_did_with_them() {
+    let sandbox = Sandbox::new();
+    let chosen = "360 images to train on, 40 held out for scores (split seed 0), ";
+    for (target, expected) in [
+        ("sample", "400 training images, 100 test images"),
+        ("evaluate@full", &*format!("{chosen}100 test images")),
+        ("train@best", &*format!("{chosen}all 400 for final trainings, 100 test images")),
+        ("train@unsearched.1", "400 images to train on, none held out, 100 test images"),
+    ] {
+        let run = ["run", "--config", "tiny.toml", "--device", "cpu", "--target", target];
+        let text = sandbox.program(&run).succeeded().stdout;
+        let footer = text.lines().last().unwrap();
+        let said = footer.split_once("first-400-100: ").unwrap().1;
+        assert_eq!(said.split("; trained on").next().unwrap(), expected, "{target}: {text}");
+    }
+}
+
+#[test]
 fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(&[]);

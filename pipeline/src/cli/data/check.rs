@@ -1,7 +1,6 @@
 //! `pipeline data check`: whether a set is what it should be.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use serde::Serialize;
@@ -13,8 +12,8 @@ use super::{found, per_class, read};
 use crate::download::published::{File, SETS};
 use crate::download::sha256;
 use crate::error::Error;
+use crate::output::reading::ReadingProgress;
 use crate::output::table::{Align, Table};
-use crate::output::transfer::Transfer;
 use crate::output::{self, format};
 
 /// Check a set: its files against published digests, or that every picture of a folder can be decoded
@@ -122,10 +121,9 @@ fn published(folder: &Path) -> Result<Vec<FileJson>, Error> {
 }
 
 fn pictures(source: &Source, folder: &Path) -> Result<CheckJson, Error> {
-    let (transfer, done) = (Transfer::pictures(), AtomicU64::new(0));
-    let tell = |count| transfer.at(done.fetch_add(1, Ordering::Relaxed) + 1, Some(count));
-    let check = FolderCheck::new(folder, &tell).map_err(Error::Input);
-    transfer.ended();
+    let progress = ReadingProgress::default();
+    let check = FolderCheck::new(folder, &Reading::default(), &progress).map_err(Error::Input);
+    progress.ended();
     let FolderCheck { classes, unreadable, duplicates, shorter_sides, mut notes } = check?;
     if let Some((least, most)) = shorter_sides {
         notes.push(format!("shorter sides have {least} to {most} pixels"));

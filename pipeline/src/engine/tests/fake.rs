@@ -1,6 +1,6 @@
 //! An executor that makes results up, stages of a line each, and a bench to run them on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -266,6 +266,7 @@ pub(super) fn run(
         stop: &stop,
         keep_going: false,
         forced: BTreeSet::new(),
+        said: BTreeMap::new(),
     };
     change(&mut run);
     run.run(target, &dag.find(target).unwrap()).unwrap()
@@ -290,9 +291,7 @@ pub(super) struct Number(pub(super) u64);
 impl Stage for Number {
     type Output = u64;
 
-    fn name(&self) -> &'static str {
-        "number"
-    }
+    const NAME: &'static str = "number";
 
     fn parameters(&self) -> Result<Fields, stages::Error> {
         Ok(Fields::new().with("toy.number", self.0)?)
@@ -313,9 +312,7 @@ pub(super) struct Sum(pub(super) Vec<Handle<u64>>);
 impl Stage for Sum {
     type Output = u64;
 
-    fn name(&self) -> &'static str {
-        "sum"
-    }
+    const NAME: &'static str = "sum";
 
     fn parameters(&self) -> Result<Fields, stages::Error> {
         Ok(Fields::new())
@@ -354,9 +351,7 @@ pub(super) fn job(architecture: usize, budget: Budget) -> TrainingJob {
 impl Stage for Map {
     type Output = Vec<TrainingSummary>;
 
-    fn name(&self) -> &'static str {
-        "map"
-    }
+    const NAME: &'static str = "map";
 
     fn parameters(&self) -> Result<Fields, stages::Error> {
         let fields = self.budget.fields()?;
@@ -390,9 +385,7 @@ pub(super) struct Best(pub(super) Handle<Vec<TrainingSummary>>);
 impl Stage for Best {
     type Output = f64;
 
-    fn name(&self) -> &'static str {
-        "best"
-    }
+    const NAME: &'static str = "best";
 
     fn parameters(&self) -> Result<Fields, stages::Error> {
         Ok(Fields::new())

@@ -33,6 +33,7 @@ pub(super) fn data() -> Dataset {
         test: images(),
         digest: cache::Digest::of("test data", b"black"),
         streamed: None,
+        drawn_test: None,
         notes: Vec::new(),
     }
 }

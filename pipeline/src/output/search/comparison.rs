@@ -69,6 +69,21 @@ pub(in crate::output) struct Took {
     pub(in crate::output) searches_ms: Vec<Option<f64>>,
 }
 
+impl Took {
+    /// Of trainings of the same architectures, full ones and those under the budget; and of each row's searches. What is not
+    /// known of one is not known of their mean.
+    pub(in crate::output) fn of(
+        (full, cheap): (Option<u64>, Option<u64>),
+        searches: impl Iterator<Item = Option<Vec<u64>>>,
+    ) -> Self {
+        let mean = |all: Vec<u64>| all.iter().sum::<u64>() as f64 / all.len().max(1) as f64;
+        Self {
+            full_ratio: full.and_then(|full| Some(full as f64 / cheap?.max(1) as f64)),
+            searches_ms: searches.map(|all| all.map(mean)).collect(),
+        }
+    }
+}
+
 /// A row, in numbers.
 struct Row<'a> {
     compared: &'a ComparedStrategy,

@@ -11,6 +11,7 @@ use super::decode::decode;
 use super::files::{File, Files};
 use super::index::digest_of;
 use crate::Error;
+use crate::data::{Reading, ReadingObserver, ReadingStep};
 
 /// What a folder of pictures holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,23 +29,18 @@ pub struct FolderCheck {
 }
 
 impl FolderCheck {
-    /// Reads and decodes all pictures of a folder; `tell` hears of each one that is done, and how many there are.
+    /// Reads and decodes all pictures of a folder, whatever `reading` would take of it.
     ///
     /// # Errors
     /// When the folder is no set: classes or test images are missing.
-    pub fn new(folder: &Path, tell: &(dyn Fn(u64) + Sync)) -> Result<Self, Error> {
-        let Files { classes, train, test, notes } = Files::find(folder)?;
-        let count = (train.len() + test.len()) as u64;
+    pub fn new(folder: &Path, reading: &Reading, observer: &dyn ReadingObserver) -> Result<Self, Error> {
+        let files = Files::find(folder, reading.test_share, observer)?;
+        let Files { classes, train, test, notes, .. } = files;
         let all: Vec<(&File, bool)> =
             train.iter().map(|file| (file, false)).chain(test.iter().map(|file| (file, true))).collect();
-        let looked: Vec<Result<(Digest, usize), String>> = all
-            .par_iter()
-            .map(|(file, _)| {
-                let looked = look(&file.path);
-                tell(count);
-                looked
-            })
-            .collect();
+        observer.begun(ReadingStep::Decoding, Some(all.len() as u64));
+        let looked: Vec<Result<(Digest, usize), String>> =
+            all.par_iter().map(|(file, _)| look(&file.path)).inspect(|_| observer.picture()).collect();
         let mut check = Self {
             classes: classes.into_iter().map(|class| (class, 0, 0)).collect(),
             unreadable: Vec::new(),

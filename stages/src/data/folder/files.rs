@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::drawn::DrawnTest;
 use super::lists;
 use crate::Error;
+use crate::data::{ReadingObserver, ReadingStep};
 use crate::echo::shown_within;
 
 /// Endings of pictures' names, in any case.
@@ -37,6 +39,8 @@ pub(in crate::data) struct Files {
     pub(in crate::data) classes: Vec<String>,
     pub(in crate::data) train: Vec<File>,
     pub(in crate::data) test: Vec<File>,
+    /// How the test images were drawn, where none are there.
+    pub(in crate::data) drawn_test: Option<DrawnTest>,
     /// What is there beside pictures, or seems odd.
     pub(in crate::data) notes: Vec<String>,
 }
@@ -61,25 +65,36 @@ pub(in crate::data) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>)
 
 impl Files {
     /// Finds the pictures in a folder. They are in an order in which any first part of them holds all classes alike: the first
-    /// of each class by name, the second of each, and so on.
+    /// of each class by name, the second of each, and so on. Where there are no test images, they are a `test_share` of the
+    /// pictures of each class.
     ///
     /// # Errors
-    /// When classes or test images are missing, or something cannot be read.
-    pub(in crate::data) fn find(folder: &Path) -> Result<Self, Error> {
+    /// When classes are missing, or test images and the share is 0, or something cannot be read.
+    pub(in crate::data) fn find(
+        folder: &Path,
+        test_share: f64,
+        observer: &dyn ReadingObserver,
+    ) -> Result<Self, Error> {
+        observer.begun(ReadingStep::Listing, None);
         if lists::is_here(folder) {
-            return lists::read(folder);
+            return lists::read(folder, test_share, observer);
         }
         let mut files = Self::default();
         let train = folder.join(TRAIN);
         files.classes = classes(&train)?;
         let Some(test) = TEST.iter().map(|name| folder.join(name)).find(|path| path.is_dir()) else {
-            return Err(Error::Data {
-                path: folder.into(),
-                problem: "there is no folder val with test images".into(),
-                remedy: format!(
-                    "move a share of {TRAIN}/CLASS of each class to val/CLASS, or list both parts in train.csv and val.csv"
-                ),
-            });
+            if test_share == 0.0 {
+                return Err(Error::Data {
+                    path: folder.into(),
+                    problem: "there is no folder val with test images".into(),
+                    remedy: format!(
+                        "move a share of {TRAIN}/CLASS of each class to val/CLASS, list both parts in train.csv and val.csv, or \
+                         have a share drawn (data.test_share)"
+                    ),
+                });
+            }
+            let by_class = files.in_classes(folder, &train, observer)?;
+            return files.with_drawn_test(folder, "folder val", by_class, test_share);
         };
         let test_classes = classes(&test)?;
         let unknown: Vec<&str> =
@@ -92,18 +107,61 @@ impl Files {
                 remedy: format!("name the folders of both parts alike, or remove them; {TRAIN} has {known}"),
             });
         }
-        files.train = files.in_classes(folder, &train)?;
-        files.test = files.in_classes(folder, &test)?;
-        let untested: Vec<&str> =
-            files.classes.iter().filter(|class| !test_classes.contains(class)).map(String::as_str).collect();
-        if !untested.is_empty() {
-            files.notes.push(format!("classes without test images: {}", listed(untested.into_iter())));
-        }
+        files.train = interleaved(files.in_classes(folder, &train, observer)?);
+        let by_class = files.in_classes(folder, &test, observer)?;
+        files.note_untested(&by_class);
+        files.test = interleaved(by_class);
         Ok(files)
     }
 
-    /// The pictures of all classes in the folder of a part.
-    fn in_classes(&mut self, root: &Path, part: &Path) -> Result<Vec<File>, Error> {
+    /// Draws a share of the pictures of each class as test images, for there is no such folder or table of them.
+    ///
+    /// # Errors
+    /// When each class has one picture only.
+    pub(super) fn with_drawn_test(
+        mut self,
+        root: &Path,
+        missing: &str,
+        mut by_class: Vec<Vec<File>>,
+        share: f64,
+    ) -> Result<Self, Error> {
+        let drawn = DrawnTest { share };
+        let test = drawn.take(&mut by_class);
+        self.note_untested(&test);
+        (self.train, self.test) = (interleaved(by_class), interleaved(test));
+        let (count, all) = (self.test.len(), self.train.len() + self.test.len());
+        if count == 0 {
+            return Err(Error::Data {
+                path: root.into(),
+                problem: format!(
+                    "there is no {missing}, and no class has two pictures, of which one could be a test image"
+                ),
+                remedy: "put more pictures there".into(),
+            });
+        }
+        self.notes.push(format!(
+            "there is no {missing}; {count} of {all} pictures are test images: {drawn} (data.test_share)"
+        ));
+        self.drawn_test = Some(drawn);
+        Ok(self)
+    }
+
+    /// Notes the classes that have no test image.
+    fn note_untested(&mut self, test: &[Vec<File>]) {
+        let classes = self.classes.iter().zip(test).filter(|(_, files)| files.is_empty());
+        let untested: Vec<&str> = classes.map(|(class, _)| class.as_str()).collect();
+        if !untested.is_empty() {
+            self.notes.push(format!("classes without test images: {}", listed(untested.into_iter())));
+        }
+    }
+
+    /// The pictures of each class in the folder of a part.
+    fn in_classes(
+        &mut self,
+        root: &Path,
+        part: &Path,
+        observer: &dyn ReadingObserver,
+    ) -> Result<Vec<Vec<File>>, Error> {
         let mut by_class = Vec::with_capacity(self.classes.len());
         let mut others = Vec::new();
         for (label, class) in self.classes.iter().enumerate() {
@@ -112,7 +170,7 @@ impl Files {
                 by_class.push(Vec::new());
                 continue;
             }
-            let found = pictures(root, &folder, label as u16, &mut others)?;
+            let found = pictures(root, &folder, label as u16, &mut others, observer)?;
             if found.is_empty() {
                 return Err(Error::Data {
                     path: folder,
@@ -133,7 +191,7 @@ impl Files {
             let names = listed(others.iter().map(String::as_str));
             self.notes.push(format!("files that are not called like pictures are left out: {names}"));
         }
-        Ok(interleaved(by_class))
+        Ok(by_class)
     }
 }
 
@@ -184,7 +242,13 @@ fn classes(part: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The pictures in a folder and all below it, by name. Links are followed, but not in circles.
-fn pictures(root: &Path, folder: &Path, label: u16, others: &mut Vec<String>) -> Result<Vec<File>, Error> {
+fn pictures(
+    root: &Path,
+    folder: &Path,
+    label: u16,
+    others: &mut Vec<String>,
+    observer: &dyn ReadingObserver,
+) -> Result<Vec<File>, Error> {
     let mut found = BTreeMap::new();
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
@@ -207,6 +271,7 @@ fn pictures(root: &Path, folder: &Path, label: u16, others: &mut Vec<String>) ->
         }
         let (path, name) = (entry.path().to_path_buf(), name_in(root, entry.path()));
         if is_picture(&path) {
+            observer.picture();
             found.insert(name.clone(), File { path, name, label });
         } else {
             others.push(name);

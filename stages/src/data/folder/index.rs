@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decode::{DECODING, check_header, decode};
 use super::files::File;
+use crate::data::{ReadingObserver, ReadingStep};
 
 /// The hash domain of the bytes of a file.
 const FILE_DOMAIN: &str = "nas-pipeline image file 1";
@@ -75,11 +76,13 @@ pub(super) fn facts<'a>(
     files: impl IntoIterator<Item = &'a File>,
     depth: Depth,
     place: Option<&Path>,
+    observer: &dyn ReadingObserver,
 ) -> Vec<Facts> {
     let path = place.map(|place| index_path(root, place));
     let known = path.as_deref().and_then(read).unwrap_or_default();
     let files: Vec<&File> = files.into_iter().collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    observer.begun(ReadingStep::Hashing, Some(files.len() as u64));
     let looked: Vec<(Facts, Option<Remembered>, bool)> = files
         .par_iter()
         .map(|file| {
@@ -101,6 +104,7 @@ pub(super) fn facts<'a>(
             let remembered = settled.map(|stamp| Remembered { stamp, depth, facts: facts.clone() });
             (facts, remembered, true)
         })
+        .inspect(|_| observer.picture())
         .collect();
     if let Some(path) = path.filter(|_| looked.iter().any(|(.., is_new)| *is_new)) {
         // Of files that were not asked for this time too: a part of a set may be.

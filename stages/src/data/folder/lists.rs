@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{File, Files, TEST, TRAIN, interleaved, listed};
 use crate::Error;
+use crate::data::ReadingObserver;
 
 /// A row: its place in the set, and its class.
 struct Row {
@@ -30,16 +31,20 @@ pub(super) fn is_here(folder: &Path) -> bool {
 ///
 /// # Errors
 /// When a table is missing or malformed, a picture is not there or named twice, or a class has no training images.
-pub(super) fn read(folder: &Path) -> Result<Files, Error> {
+pub(super) fn read(folder: &Path, test_share: f64, observer: &dyn ReadingObserver) -> Result<Files, Error> {
     let train = rows(&train_list(folder))?;
-    let Some(test_list) = test_list(folder) else {
-        return Err(Error::Data {
-            path: folder.into(),
-            problem: "there is no table val.csv of test images".into(),
-            remedy: "move a share of train.csv's rows of each class to val.csv".into(),
-        });
+    let test = match test_list(folder) {
+        Some(list) => Some((rows(&list)?, list)),
+        None if test_share > 0.0 => None,
+        None => {
+            return Err(Error::Data {
+                path: folder.into(),
+                problem: "there is no table val.csv of test images".into(),
+                remedy: "move a share of train.csv's rows of each class to val.csv, or have a share drawn (data.test_share)"
+                    .into(),
+            });
+        }
     };
-    let test = rows(&test_list)?;
     let mut classes: Vec<&str> = train.iter().map(|row| row.label.as_str()).collect();
     classes.sort_by_cached_key(|label| (label.parse::<u64>().unwrap_or(u64::MAX), *label));
     classes.dedup();
@@ -79,16 +84,21 @@ pub(super) fn read(folder: &Path) -> Result<Files, Error> {
             if !path.is_file() {
                 return Err(error(format!("{shown} is no file"), "paths are relative to the table's folder"));
             }
+            observer.picture();
             by_class[usize::from(label)].push(File { path, name: name.clone(), label });
         }
         for files in &mut by_class {
             files.sort_by(|a, b| a.name.cmp(&b.name));
         }
-        Ok(interleaved(by_class))
+        Ok(by_class)
     };
-    let (train, test) = (part(&train_list(folder), &train)?, part(&test_list, &test)?);
-    let classes = classes.into_iter().map(str::to_owned).collect();
-    Ok(Files { classes, train, test, notes: Vec::new() })
+    let train = part(&train_list(folder), &train)?;
+    let test = test.map(|(rows, list)| part(&list, &rows)).transpose()?;
+    let files = Files { classes: classes.into_iter().map(str::to_owned).collect(), ..Files::default() };
+    match test {
+        Some(test) => Ok(Files { train: interleaved(train), test: interleaved(test), ..files }),
+        None => files.with_drawn_test(folder, "table val.csv", train, test_share),
+    }
 }
 
 fn rows(list: &Path) -> Result<Vec<Row>, Error> {

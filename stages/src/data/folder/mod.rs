@@ -3,6 +3,7 @@
 mod augment;
 mod check;
 mod decode;
+mod drawn;
 mod files;
 mod index;
 mod lists;
@@ -17,10 +18,11 @@ use rayon::prelude::*;
 
 use self::files::{File, Files, listed};
 use self::index::{Depth, digest_of, facts};
-use super::{Dataset, Images, Limits, Raw, Reading, Unreadable};
+use super::{Dataset, Images, Limits, Raw, Reading, ReadingObserver, ReadingStep, Unreadable};
 use crate::Error;
 
 pub use self::check::FolderCheck;
+pub use self::drawn::DrawnTest;
 pub(super) use self::files::is_here;
 pub use self::streamed::{Augmentation, Seen, Streamed, evaluation_side};
 
@@ -28,8 +30,9 @@ pub use self::streamed::{Augmentation, Seen, Streamed, evaluation_side};
 const NORMALISATION: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 
 /// The pictures that a reading takes of a folder.
-fn taken(folder: &Path, limits: Limits) -> Result<(Files, bool), Error> {
-    let mut files = Files::find(folder)?;
+fn taken(folder: &Path, reading: &Reading, observer: &dyn ReadingObserver) -> Result<(Files, bool), Error> {
+    let mut files = Files::find(folder, reading.test_share, observer)?;
+    let limits = reading.limits;
     let all = (files.train.len(), files.test.len());
     files.train.truncate(limits.train.unwrap_or(usize::MAX));
     files.test.truncate(limits.test.unwrap_or(usize::MAX));
@@ -47,8 +50,12 @@ fn name(kind: &str, is_part: bool, files: &Files) -> String {
 ///
 /// # Errors
 /// When they would take more memory than `reading.memory_mib`, or some cannot be decoded and are not to be skipped.
-pub(super) fn read(folder: &Path, reading: &Reading) -> Result<Dataset, Error> {
-    let (mut files, is_part) = taken(folder, reading.limits)?;
+pub(super) fn read(
+    folder: &Path,
+    reading: &Reading,
+    observer: &dyn ReadingObserver,
+) -> Result<Dataset, Error> {
+    let (mut files, is_part) = taken(folder, reading, observer)?;
     let size = reading.resolution;
     let image_bytes = 3 * size * size;
     let bytes = (files.train.len() + files.test.len()).saturating_mul(image_bytes) as u64;
@@ -69,8 +76,9 @@ pub(super) fn read(folder: &Path, reading: &Reading) -> Result<Dataset, Error> {
             decode::decode(&bytes)?.centre(size, size)?.write_planes(&mut planes);
             Ok(planes)
         };
-        files.par_iter().map(one).collect()
+        files.par_iter().map(one).inspect(|_| observer.picture()).collect()
     };
+    observer.begun(ReadingStep::Decoding, Some((files.train.len() + files.test.len()) as u64));
     let (train, test) = (decoded(&files.train), decoded(&files.test));
     let problems = |found: &[Result<Vec<u8>, String>]| -> Vec<Option<String>> {
         found.iter().map(|found| found.as_ref().err().cloned()).collect()
@@ -88,21 +96,27 @@ pub(super) fn read(folder: &Path, reading: &Reading) -> Result<Dataset, Error> {
         train: images(train, &files.train),
         test: images(test, &files.test),
     };
-    Ok(Dataset { notes: files.notes, ..Dataset::new(raw, Limits::default()) })
+    let Files { drawn_test, notes, .. } = files;
+    Ok(Dataset { drawn_test, notes, ..Dataset::new(raw, Limits::default()) })
 }
 
 /// Looks at all pictures of a folder, to stream them.
 ///
 /// # Errors
 /// When some cannot be used and are not to be skipped.
-pub(super) fn stream(folder: &Path, reading: &Reading) -> Result<Dataset, Error> {
-    let (mut files, is_part) = taken(folder, reading.limits)?;
+pub(super) fn stream(
+    folder: &Path,
+    reading: &Reading,
+    observer: &dyn ReadingObserver,
+) -> Result<Dataset, Error> {
+    let (mut files, is_part) = taken(folder, reading, observer)?;
     // Which ones are skipped must be known before the first epoch.
     let depth = match reading.unreadable {
         Unreadable::Refuse => Depth::Header,
         Unreadable::Skip => Depth::Whole,
     };
-    let mut found = facts(folder, files.train.iter().chain(&files.test), depth, reading.index.as_deref());
+    let pictures = files.train.iter().chain(&files.test);
+    let mut found = facts(folder, pictures, depth, reading.index.as_deref(), observer);
     let test = found.split_off(files.train.len());
     let problems = |found: &[index::Facts]| found.iter().map(|facts| facts.problem.clone()).collect();
     keep_usable(folder, &mut files, [problems(&found), problems(&test)], reading.unreadable)?;

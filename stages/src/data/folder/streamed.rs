@@ -104,7 +104,7 @@ pub(super) fn dataset(
     digests: [Vec<Digest>; 2],
     (mean, std): ([f32; 3], [f32; 3]),
 ) -> Dataset {
-    let Files { classes, train, test, notes } = files;
+    let Files { classes, train, test, drawn_test, notes } = files;
     let [train_digests, test_digests] = digests;
     let parts = [(&train, &train_digests), (&test, &test_digests)];
     let digest = digest(&classes, (&mean, &std), parts);
@@ -127,6 +127,7 @@ pub(super) fn dataset(
         test: test_images,
         digest,
         streamed: Some(Arc::new(streamed)),
+        drawn_test,
         notes,
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::super::super::Limits;
 use super::*;
-use crate::data::{FolderCheck, Unreadable};
+use crate::data::{FolderCheck, ReadingObserver, ReadingStep, Unreadable};
 
 #[test]
 fn classes_are_folders_in_any_depth_and_every_first_part_holds_all_alike() {
@@ -76,10 +76,6 @@ fn folders_without_what_a_set_needs_say_what_to_do() {
         assert!(error.contains(message), "{error}\nshould say: {message}");
         assert_eq!(stream(folder.path(), &small()).unwrap_err(), error);
     };
-    without(
-        &|path| fs::remove_dir_all(path.join("val")).unwrap(),
-        "there is no folder val with test images; move a share of train/CLASS of each class to val/CLASS",
-    );
     without(
         &|path| fs::create_dir(path.join("train/empty")).unwrap(),
         "train/empty: holds no picture; put pictures of the class there, or remove the folder",
@@ -169,8 +165,101 @@ fn lists_name_pictures_and_classes() {
         assert!(error.contains(message), "{error}\nshould say: {message}");
     }
     fs::remove_file(folder.path().join("val.csv")).unwrap();
+    let error = read(folder.path(), &Reading { test_share: 0.0, ..small() }).unwrap_err();
+    assert!(
+        error.contains("there is no table val.csv of test images; move a share of train.csv's"),
+        "{error}"
+    );
     let error = read(folder.path(), &small()).unwrap_err();
-    assert!(error.contains("there is no table val.csv of test images"), "{error}");
+    assert!(error.contains("no class has two pictures, of which one could be a test image"), "{error}");
+    write("train.csv", "path,label\ntrain/apple/0.png,10\ntrain/apple/1.png,10\nval/night sky/0.png, 9\n");
+    let data = read(folder.path(), &small()).unwrap();
+    assert_eq!((&data.train.labels[..], &data.test.labels[..]), (&[0, 1][..], &[1][..]));
+    assert_eq!(data.notes[0], "classes without test images: 9");
+    assert!(data.notes[1].starts_with("there is no table val.csv; 1 of 3 pictures are test images: 20%"));
+}
+
+#[test]
+fn where_no_test_images_are_a_share_of_each_class_is_drawn_by_name() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    fs::remove_dir_all(path("val")).unwrap();
+    for (class, red) in [("apple", 200), ("night sky", 20)] {
+        for number in 3..10_u8 {
+            picture(&path(&format!("train/{class}/{number}.png")), (12, 12), [red, 10 * number, 90]);
+        }
+    }
+    let with = |test_share: f64| Reading { test_share, ..small() };
+    let error = read(folder.path(), &with(0.0)).unwrap_err();
+    assert!(
+        error.contains("there is no folder val with test images; move a share of train/CLASS"),
+        "{error}"
+    );
+    assert!(error.contains("have a share drawn (data.test_share)"), "{error}");
+    let data = read(folder.path(), &small()).unwrap();
+    assert_eq!((data.name.as_str(), data.train.count), ("folder-8x8-16", 16));
+    assert_eq!(data.test.labels[..], [0, 1, 0, 1]);
+    assert_eq!(
+        data.notes,
+        [
+            "there is no folder val; 4 of 20 pictures are test images: 20% of the pictures of each class, drawn by a hash of \
+          their names (data.test_share)"
+        ]
+    );
+    assert_eq!(data.drawn_test.unwrap().share, 0.2);
+
+    // The same ones wherever the folder lies, and with a larger share the same and more.
+    let bytes =
+        |data: &Dataset| -> Vec<Vec<u8>> { data.test.pixels.chunks(192).map(<[u8]>::to_vec).collect() };
+    let half = read(folder.path(), &with(0.5)).unwrap();
+    assert_eq!((half.train.count, half.test.count), (10, 10));
+    assert!(bytes(&data).iter().all(|image| bytes(&half).contains(image)));
+    assert!(bytes(&data).iter().all(|image| data.train.pixels.chunks(192).all(|other| other != image)));
+    assert_ne!((half.digest, half.name), (data.digest, data.name.clone()));
+    let streamed = [0.2, 0.5].map(|share| stream(folder.path(), &with(share)).unwrap());
+    assert_ne!(streamed[0].digest, streamed[1].digest);
+    assert_eq!(streamed[0].drawn_test, data.drawn_test);
+    let moved = TempDir::new().unwrap();
+    fs::rename(path("train"), moved.path().join("train")).unwrap();
+    let again = read(moved.path(), &small()).unwrap();
+    assert_eq!((again.digest, again.name), (data.digest, data.name));
+    // Of a single picture none is taken: it is trained on.
+    picture(&moved.path().join("train/pear/0.png"), (9, 9), [7; 3]);
+    let data = read(moved.path(), &small()).unwrap();
+    assert_eq!((data.train.count, data.test.count), (17, 4));
+    assert_eq!(data.notes[0], "classes without test images: pear");
+}
+
+/// Counts what is told of each step.
+#[derive(Default)]
+struct Counted(std::sync::Mutex<Vec<(ReadingStep, Option<u64>, u64)>>);
+
+impl ReadingObserver for Counted {
+    fn begun(&self, step: ReadingStep, pictures: Option<u64>) {
+        self.0.lock().unwrap().push((step, pictures, 0));
+    }
+
+    fn picture(&self) {
+        self.0.lock().unwrap().last_mut().unwrap().2 += 1;
+    }
+}
+
+#[test]
+fn whoever_reads_hears_of_every_picture_in_every_step() {
+    let folder = folder();
+    let index = TempDir::new().unwrap();
+    let reading = Reading { index: Some(index.path().to_path_buf()), ..small() };
+    for (source, step) in [
+        (Source::Folder(folder.path().into()), ReadingStep::Decoding),
+        (Source::Stream(folder.path().into()), ReadingStep::Hashing),
+        // What is known of files from before counts as well.
+        (Source::Stream(folder.path().into()), ReadingStep::Hashing),
+    ] {
+        let counted = Counted::default();
+        source.load_observed(&reading, &counted).unwrap();
+        let steps = [(ReadingStep::Listing, None, 10), (step, Some(10), 10)];
+        assert_eq!(counted.0.into_inner().unwrap(), steps);
+    }
 }
 
 #[test]
@@ -180,13 +269,10 @@ fn a_check_decodes_every_picture_and_names_what_is_odd() {
     fs::write(path("train/apple/text.jpg"), "text").unwrap();
     fs::write(path("val/apple/note.txt"), "text").unwrap();
     fs::copy(path("train/night sky/0.png"), path("val/night sky/same.png")).unwrap();
-    let told = std::sync::atomic::AtomicU64::new(0);
-    let tell = |count: u64| {
-        assert_eq!(count, 12);
-        told.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    };
-    let check = FolderCheck::new(folder.path(), &tell).unwrap();
-    assert_eq!(told.into_inner(), 12);
+    let counted = Counted::default();
+    let check = FolderCheck::new(folder.path(), &small(), &counted).unwrap();
+    let steps = [(ReadingStep::Listing, None, 12), (ReadingStep::Decoding, Some(12), 12)];
+    assert_eq!(counted.0.into_inner().unwrap(), steps);
     assert_eq!(check.classes, [("apple".to_owned(), 3, 2), ("night sky".to_owned(), 3, 3)]);
     assert_eq!(check.unreadable.len(), 1);
     assert_eq!(check.unreadable[0].0, "train/apple/text.jpg");

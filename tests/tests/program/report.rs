@@ -1,0 +1,262 @@
+//! `report`, and `replay --report`: pages as a browser shows them, number by number against the JSON of the same report.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::browser::{Seen, seen};
+use crate::sandbox::{Random, Sandbox};
+
+/// What prose says with digits that is no result.
+const PHRASES: [&str; 8] =
+    ["95%", "Table 1", "Table 2", "Table 4", "Fig. 3", "Fig. 4", "0 in it", "0 and 1 are"];
+
+fn number(text: &str) -> Option<(f64, f64)> {
+    let text = text.replace(',', "");
+    let (text, percent) = text.strip_suffix('%').map_or((text.as_str(), false), |text| (text, true));
+    let (digits, scale) = match text.split_once(' ') {
+        None => (text, 1.0),
+        Some((digits, unit)) => {
+            let prefixes = [("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18)];
+            let prefix = prefixes.iter().find(|(prefix, _)| {
+                unit == *prefix
+                    || unit.starts_with(&format!("{prefix}F"))
+                    || unit.starts_with(&format!("{prefix} "))
+            });
+            // Of times there is a test elsewhere.
+            let is_plain = unit == "FLOPs" || unit == "parameters" || unit == "multiply-adds";
+            (digits, prefix.map_or(if is_plain { 1.0 } else { f64::NAN }, |(_, scale)| *scale))
+        }
+    };
+    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let unit = scale * 10_f64.powi(-(decimals as i32)) / if percent { 100.0 } else { 1.0 };
+    let value: f64 = digits.trim_start_matches('+').parse().ok()?;
+    let value = value * scale / if percent { 100.0 } else { 1.0 };
+    (!value.is_nan()).then_some((value, unit))
+}
+
+/// Whether a number is this text, rounded: where the text says percent, of one or of a hundred.
+fn is_text_of(value: f64, text: &str) -> bool {
+    let Some((said, unit)) = number(text) else { return text.ends_with(" s") || text.contains(" min") };
+    let is = |value: f64| (said - value).abs() <= unit * 0.500_001;
+    is(value) || text.ends_with('%') && is(value / 100.0)
+}
+
+/// Marks of a plot lie where their numbers say: on straight or logarithmic axes, one for all.
+fn lie_straight(marks: &[[f64; 4]], place: usize) -> bool {
+    let pairs: Vec<(f64, f64)> = marks.iter().map(|mark| (mark[place + 2], mark[place])).collect();
+    let fits = |pairs: &[(f64, f64)]| {
+        let ends = |a: &&(f64, f64), b: &&(f64, f64)| a.0.total_cmp(&b.0);
+        let (Some(low), Some(high)) = (pairs.iter().min_by(ends), pairs.iter().max_by(ends)) else {
+            return true;
+        };
+        let slope = if high.0 > low.0 { (high.1 - low.1) / (high.0 - low.0) } else { 0.0 };
+        pairs.iter().all(|(value, at)| (low.1 + (value - low.0) * slope - at).abs() < 0.2)
+    };
+    let logarithms: Vec<(f64, f64)> = pairs.iter().map(|(value, at)| (value.ln(), *at)).collect();
+    fits(&pairs) || (pairs.iter().all(|(value, _)| *value > 0.0) && fits(&logarithms))
+}
+
+/// Everything that a page must be: whatever the browser, the width and the colours.
+fn check(page: &Path, json: &Value) -> Seen {
+    let text = fs::read_to_string(page).unwrap();
+    assert!(!text.contains("http://") && !text.contains("https://"), "{}", page.display());
+    for (width, is_dark) in [(400, true), (1400, false)] {
+        let seen = seen(page, width, is_dark);
+        assert!(seen.content <= seen.window, "{} wider than {}", seen.content, seen.window);
+        assert!(seen.errors.is_empty() && seen.faults.is_empty(), "{:?} {:?}", seen.errors, seen.faults);
+        assert!(seen.numbers.len() > 40, "{seen:?}");
+        for (value, at, text) in &seen.numbers {
+            let said = json.pointer(at).unwrap_or_else(|| panic!("{at} of {text} is not in the JSON"));
+            match said {
+                Value::String(said) => assert_eq!((value, text), (said, said), "{at}"),
+                said => {
+                    let said = said.as_f64().unwrap_or_else(|| panic!("{at}: {said}"));
+                    assert_eq!(value.parse::<f64>().unwrap(), said, "{at}");
+                    assert!(is_text_of(said, text), "{at}: {said} is not {text}");
+                }
+            }
+        }
+        for stray in &seen.strays {
+            let left = PHRASES.iter().fold(stray.clone(), |left, phrase| left.replace(phrase, ""));
+            assert!(
+                !left.contains(|c: char| c.is_ascii_digit()),
+                "{stray:?} has a number that is not checked"
+            );
+        }
+        for marks in &seen.plots {
+            assert!(lie_straight(marks, 0) && lie_straight(marks, 1), "{marks:?}");
+        }
+        let [ascending, descending] = &seen.sorted;
+        assert!(ascending.is_sorted() && ascending.len() > 1, "{ascending:?}");
+        assert!(descending.iter().rev().eq(ascending), "{descending:?}");
+        assert!(seen.hot > 0, "nothing lights up");
+        if width == 1400 {
+            return seen;
+        }
+    }
+    unreachable!()
+}
+
+fn reported(sandbox: &Sandbox, run: &str) -> (PathBuf, Value) {
+    let place = sandbox.path("report.html");
+    let ran = sandbox.program(&["report", run, "--out", place.to_str().unwrap()]).succeeded();
+    assert_eq!(ran.stdout.trim_end(), place.to_str().unwrap());
+    (place, sandbox.program(&["report", run, "--json"]).json())
+}
+
+#[test]
+fn the_report_of_a_run_says_what_the_run_said() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&[
+        "--set=search.strategy=evolution",
+        "--set=search.samples=6",
+        "--set",
+        "mip.lambda=0.2",
+    ]);
+    // The images are not needed.
+    let (page, json) = reported(&sandbox, "last");
+    assert_eq!(json["result"], run.json["result"]);
+    for (name, value) in run.json["trainings"].as_object().unwrap() {
+        assert_eq!(&json["about"]["trainings"][name], value);
+    }
+    assert_eq!(json["about"]["conditions"]["data"], run.json["data"]);
+    let seen = check(&page, &json);
+    for heading in
+        ["Budget against full training", "Searches", "Pruning, round by round", "When the trainings ran"]
+    {
+        assert!(seen.headings.iter().any(|known| known == heading), "{:?}", seen.headings);
+    }
+    // Rounds as `rank` has them, each budget once.
+    let ranked =
+        sandbox.run(&["--target=rank@1", "--set=search.strategy=evolution", "--set", "mip.lambda=0.2"]);
+    for (place, ranked) in ranked.json["result"].as_array().unwrap().iter().enumerate() {
+        for field in ["spearman", "interval", "kendall", "top"] {
+            assert_eq!(json["study"]["budgets"][place][field], ranked[field], "{field} of budget {place}");
+        }
+    }
+    // The command repeats the run, which trains nothing.
+    let command = json["about"]["command"].as_str().unwrap();
+    let words: Vec<&str> = command.split(' ').skip(1).map(|word| word.trim_matches('"')).collect();
+    assert!(
+        words.contains(&"mip.lambda=0.2") && words[..3] == ["run", "--target", "nas-search"],
+        "{command}"
+    );
+}
+
+#[test]
+fn a_run_says_where_its_report_is_and_one_like_it_has_the_same() {
+    let sandbox = Sandbox::new();
+    let place = || {
+        let ran = sandbox.program(&["run", "--config", "tiny.toml"]).succeeded();
+        let last = ran.stderr.lines().last().unwrap();
+        let place = last.strip_prefix("report: ").unwrap_or_else(|| panic!("{}", ran.stderr)).to_owned();
+        assert!(!ran.stdout.contains(&place));
+        place
+    };
+    let first = place();
+    let text = fs::read_to_string(&first).unwrap();
+    assert!(text.starts_with("<!DOCTYPE html>") && text.contains("nas-search on fashion-mnist-subset-5000"));
+    assert_eq!((place(), fs::read_to_string(&first).unwrap()), (first.clone(), text));
+    // `report` without a place writes the same file.
+    fs::remove_file(&first).unwrap();
+    assert_eq!(sandbox.program(&["report"]).succeeded().stdout.trim_end(), first);
+    assert!(Path::new(&first).is_file());
+}
+
+#[test]
+fn searches_of_every_kind_and_what_they_found_are_drawn() {
+    let sandbox = Sandbox::new();
+    let strategies = "--set=compare.strategies=[\"random\", \"reinforcement\", \"darts\", \"pc-darts\"]";
+    let run = sandbox.run(&[
+        "--target=compare-searches",
+        "--set=compare.seeds=2",
+        "--set=search.samples=4",
+        strategies,
+    ]);
+    let (page, json) = reported(&sandbox, "last");
+    assert_eq!(json["result"], run.json["result"]);
+    let seen = check(&page, &json);
+    for heading in [
+        "Strategies beside each other",
+        "Searches",
+        "Supernets: the weight of each operation, epoch by epoch",
+    ] {
+        assert!(seen.headings.iter().any(|known| known == heading), "{:?}", seen.headings);
+    }
+    let supernets =
+        json["searches"].as_array().unwrap().iter().filter(|search| !search["supernet"].is_null());
+    for search in supernets {
+        for weights in search["supernet"]["normal"][0].as_array().unwrap() {
+            let sum: f64 = weights.as_array().unwrap().iter().map(|weight| weight.as_f64().unwrap()).sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{weights}");
+        }
+    }
+    let incumbents = json["searches"][0]["evaluations"].as_array().unwrap();
+    let best: Vec<f64> = incumbents.iter().map(|one| one["best"].as_f64().unwrap()).collect();
+    assert!(best.is_sorted() && !best.is_empty());
+}
+
+#[test]
+fn a_replay_of_a_thousand_architectures_is_a_page() {
+    let sandbox = Sandbox::new();
+    let mut random = Random(3);
+    let (mut truth, mut accuracies) = ("arch,test_acc\n".to_owned(), "arch".to_owned());
+    let mut trials = "trial,epochs,optimizer,gpu_hours\n".to_owned();
+    for budget in 0..20 {
+        let _ = write!(accuracies, ",b{budget}");
+        let _ =
+            writeln!(trials, "b{budget},{},{},{}", 1 + budget / 4, ["sgd", "<adam>"][budget % 2], 1 + budget);
+    }
+    for architecture in 0..1000_u64 {
+        let _ = writeln!(truth, "g{architecture},{}", 9000 + architecture);
+        let _ = write!(accuracies, "\ng{architecture}");
+        for budget in 0..20 {
+            let _ = write!(accuracies, ",{}", 5000 + architecture + random.below(3000 / (budget + 1)));
+        }
+    }
+    for (name, text) in [("truth.csv", truth), ("trials.csv", trials), ("accuracies.csv", accuracies + "\n")]
+    {
+        sandbox.write(name, &text);
+    }
+    let replay = |place: &Path| {
+        let tables = ["--truth", "truth.csv", "--trials", "trials.csv", "--accuracies", "accuracies.csv"];
+        let report =
+            ["replay", "--json", "--bootstrap=10", "--trees=50", "--report", place.to_str().unwrap()];
+        sandbox.program(&[&report[..], &tables[..]].concat()).json()
+    };
+    let (page, numbers) = (sandbox.path("replay.html"), sandbox.path("replay.json"));
+    let found = replay(&page);
+    assert_eq!(found, replay(&numbers));
+    let json: Value = serde_json::from_str(&fs::read_to_string(numbers).unwrap()).unwrap();
+    assert_eq!(json["result"], found);
+    assert!(fs::metadata(&page).unwrap().len() < 5_000_000);
+    let seen = check(&page, &json);
+    assert_eq!(seen.filtered.1, 1000);
+    assert!((1..1000).contains(&seen.filtered.0), "{:?}", seen.filtered);
+    assert_eq!(seen.plots[0].len(), 1000);
+}
+
+#[test]
+fn what_is_gone_is_said_and_nonsense_refused() {
+    let sandbox = Sandbox::new();
+    crate::nonsense::refused(&sandbox, &["report"], &["no run"]);
+    sandbox.run(&["--target", "evaluate@full"]);
+    crate::nonsense::refused(
+        &sandbox,
+        &["report", "0123456789abcdef"],
+        &["0123456789abcdef", "evaluate@full"],
+    );
+    let key = sandbox.trainings().into_keys().next().unwrap();
+    sandbox.program(&["cache", "rm", &key]).succeeded();
+    let (page, json) = reported(&sandbox, "last");
+    let missing = json["missing"].as_array().unwrap();
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(missing[0].as_str().unwrap().starts_with("1 of the trainings"), "{missing:?}");
+    assert!(fs::read_to_string(page).unwrap().contains("1 of the trainings that the run asked for"));
+    let nowhere = sandbox.path("tiny.toml").join("report.html");
+    let ran = sandbox.program(&["report", "--out", nowhere.to_str().unwrap()]);
+    assert!(ran.code != Some(0) && ran.stderr.contains("cannot write"), "{}", ran.stderr);
+}
