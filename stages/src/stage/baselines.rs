@@ -30,11 +30,9 @@ pub struct ScoreBaselines {
 }
 
 impl Stage for ScoreBaselines {
-    type Output = Vec<BaselineScores>;
+    const NAME: &'static str = "score-baselines";
 
-    fn name(&self) -> &'static str {
-        "score-baselines"
-    }
+    type Output = Vec<BaselineScores>;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let BaselinesConfig { budget, seed } = &self.config;
@@ -107,11 +105,9 @@ pub struct BaselinesReport {
 }
 
 impl Stage for Baselines {
-    type Output = BaselinesReport;
+    const NAME: &'static str = "baselines";
 
-    fn name(&self) -> &'static str {
-        "baselines"
-    }
+    type Output = BaselinesReport;
 
     fn parameters(&self) -> Result<Fields, Error> {
         Ok(Fields::new()

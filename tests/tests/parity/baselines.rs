@@ -58,6 +58,7 @@ fn dataset(golden: &Golden) -> Dataset {
         train,
         digest: cache::Digest::of("test", golden.stream.as_bytes()),
         streamed: None,
+        drawn_test: None,
         notes: Vec::new(),
     }
 }
