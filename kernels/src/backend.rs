@@ -8,6 +8,7 @@ use crate::preprocess::{ImageSet, Preprocess};
 use crate::profile::KernelTime;
 use crate::program::plan::MemoryPlan;
 use crate::program::{Program, Tables};
+use crate::shape::Shape;
 use crate::state::{Moments, NormInit, ParameterLayout, State};
 use crate::step::{Group, Step, Vector, VectorWork};
 
@@ -141,6 +142,18 @@ impl<'a> DataPass<'a> {
     }
 }
 
+/// A value that an operation reads through a ReLU.
+#[derive(Clone, Copy, Debug)]
+pub struct Rectified<'a> {
+    /// Channels, height and width of it.
+    pub shape: Shape,
+    /// Its numbers as the operation reads them, behind normalisation and ReLU, `[image][channel][row][column]`.
+    pub values: &'a [f32],
+}
+
+/// Is shown values.
+pub(crate) type Show<'s> = dyn FnMut(Rectified<'_>) + 's;
+
 /// What a device does for one training.
 pub(crate) trait Backend: Send {
     /// Makes all steps; the last batch of a stream may be smaller. What each part gave that differentiates.
@@ -163,6 +176,8 @@ pub(crate) trait Backend: Send {
     fn dot(&mut self, group: Group, vectors: [Vector; 2]) -> Result<f64, Error>;
     /// Gradients before clipping, laid out like the parameters.
     fn gradients(&mut self) -> Result<Vec<f32>, Error>;
+    /// Shows the values that the last step kept, of each of the first `images` of its batch; see [`Rectified`].
+    fn rectified(&mut self, images: usize, show: &mut Show<'_>) -> Result<(), Error>;
     /// Begins to time kernels by kind, where the device can; false where it cannot.
     fn begin_profile(&mut self) -> bool {
         false

@@ -32,7 +32,9 @@ mod step;
 mod tensors;
 mod trainer;
 
-pub use backend::{DeviceInfo, EpochMetrics, Evaluation, Monitor, Nobody, Stream, TrainerSettings};
+pub use backend::{
+    DeviceInfo, EpochMetrics, Evaluation, Monitor, Nobody, Rectified, Stream, TrainerSettings,
+};
 pub use checkpoint::Checkpoint;
 pub use cpu::{control, save_address_space};
 pub use device::{Because, Device, DeviceChoice, devices, hardware};
@@ -55,4 +57,4 @@ pub use step::{
     DIFFERENTIATIONS, Difference, Group, Norm, Part, RunningStatistics, Scale, Step, Unrolled, Vector,
 };
 pub use tensors::Weights;
-pub use trainer::{Epoch, Trainer};
+pub use trainer::{Epoch, NamedTensor, Trainer};

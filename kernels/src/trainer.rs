@@ -1,5 +1,7 @@
 //! One training: a graph on a device, epoch by epoch.
 
+mod tensors;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use crate::shape::Shape;
 use crate::state::{Moments, ParameterLayout, State, parameter_tensors};
 use crate::step::{Group, Part, Step, Vector, VectorWork};
 use crate::tensors::{Tensors, Weights, save};
+
+pub use self::tensors::NamedTensor;
 
 /// Checks that everything fits together, and makes the programs.
 pub(crate) fn setup(

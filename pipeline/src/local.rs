@@ -178,6 +178,7 @@ impl Executor for LocalExecutor {
             Job::SubNetworks(job) => {
                 of_supernet(job.size([train.count, test.count], *channels, classes.len()))
             }
+            Job::Baselines(job) => of_supernet(job.size(train.count, *channels, classes.len())),
         }
     }
 

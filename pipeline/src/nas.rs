@@ -8,10 +8,10 @@ use stages::mip::MipState;
 use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
-    Architectures, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches, Evaluate,
-    EvaluateFinal, FinalSource, FitForest, GivenArchitectures, GivenBudget, Handle, ImageKind, JobTemplate,
-    Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample, SampleBudgets, Search,
-    SelectArchitecture, SelectBudget, Train,
+    Architectures, Baselines, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches,
+    Evaluate, EvaluateFinal, FinalSource, FitForest, GivenArchitectures, GivenBudget, Handle, ImageKind,
+    JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample, SampleBudgets,
+    ScoreBaselines, Search, SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -54,6 +54,7 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
         ("search.budget", config.search.budget),
         ("one_shot.supernet_budget", Some(config.one_shot.supernet_budget)),
         ("one_shot.budget", Some(config.one_shot.budget)),
+        ("baselines.budget", Some(config.baselines.budget)),
     ];
     for (key, budget) in named {
         let wrong = |error: stages::Error| stages::Error::Config {
@@ -225,6 +226,15 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         interval_seed: seed,
     };
     dag.add("one-shot-analysis", stage);
+
+    let stage = ScoreBaselines {
+        architectures: sampled,
+        config: config.baselines,
+        full: config.full,
+        template: template.clone(),
+    };
+    let scores = dag.add("score-baselines", stage);
+    dag.add("baselines", Baselines { scores, truth, evaluated, size: config.baselines.budget, seed });
 
     let CompareConfig { strategies, seeds } = &config.compare;
     let compared = strategies.iter().map(|&strategy| ComparedSearches {

@@ -1,5 +1,6 @@
 //! The configuration of a run: an embedded profile, overridden by a TOML file and by single values, checked and typed.
 
+mod baselines;
 mod document;
 mod final_network;
 mod final_recipe;
@@ -26,6 +27,7 @@ use crate::search::{self, Strategies, Strategy, SupernetStrategy};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error, suggest};
 
+pub use baselines::BaselinesConfig;
 pub use final_network::FinalConfig;
 pub use final_recipe::RECIPES;
 pub use one_shot::OneShotConfig;
@@ -69,6 +71,8 @@ pub struct Config {
     pub quality: QualityConfig,
     /// Section `[one_shot]`: the one-shot analysis.
     pub one_shot: OneShotConfig,
+    /// Section `[baselines]`: scores that cost no training.
+    pub baselines: BaselinesConfig,
     /// Section `[final]`: the final network.
     pub final_network: FinalConfig,
     /// The settings of all strategies, of which `search` and `compare` choose.
@@ -327,6 +331,7 @@ impl Config {
                 budgets: Section { document, name: "quality" }.count("budgets", 2, 10_000)?,
             },
             one_shot: OneShotConfig::typed(&Section { document, name: "one_shot" })?,
+            baselines: BaselinesConfig::typed(&Section { document, name: "baselines" })?,
             final_network: FinalConfig::typed(&Section { document, name: "final" })?,
             strategies,
             train: TrainConfig::typed(&train)?,

@@ -116,6 +116,11 @@ impl Cell {
         }
     }
 
+    /// Its edges, other than `none`, that are skip connections.
+    pub fn skip_count(&self) -> usize {
+        self.nodes.iter().flatten().filter(|edge| edge.operation == Operation::SkipConnect).count()
+    }
+
     /// The share of its edges, other than `none`, that are skip connections; 0 without edges. A search in which skips take over
     /// has collapsed (Zela et al., 2020).
     pub fn skips(&self) -> f64 {

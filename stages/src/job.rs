@@ -4,6 +4,7 @@
 use cache::{Digest, Key, Record};
 use kernels::{Device, MemoryPlan};
 
+use crate::baselines::{self, BaselineScores, BaselinesJob};
 use crate::checkpoint::Checkpoints;
 use crate::data::Dataset;
 use crate::stage::TrainingSummary;
@@ -25,6 +26,8 @@ pub enum Job {
     OneShot(OneShotJob),
     /// Evaluates sub-networks with such weights.
     SubNetworks(SubNetworksJob),
+    /// Scores an architecture without a training.
+    Baselines(BaselinesJob),
 }
 
 /// What a job gave: the same for the same job, whatever it ran on.
@@ -38,6 +41,8 @@ pub enum JobResult {
     OneShot(OneShotResult),
     /// Of [`Job::SubNetworks`].
     SubNetworks(SubNetworksResult),
+    /// Of [`Job::Baselines`].
+    Baselines(BaselineScores),
 }
 
 /// What stages read of a job's result. The whole record lies in the cache.
@@ -51,6 +56,8 @@ pub enum JobSummary {
     OneShot(OneShotResult),
     /// Of [`Job::SubNetworks`]: all of its result.
     SubNetworks(SubNetworksResult),
+    /// Of [`Job::Baselines`]: all of its result.
+    Baselines(BaselineScores),
 }
 
 impl JobSummary {
@@ -60,7 +67,7 @@ impl JobSummary {
             Self::Network(training) => training.divergence,
             Self::Supernet(_, result) => result.divergence(),
             Self::OneShot(result) => result.divergence(),
-            Self::SubNetworks(_) => None,
+            Self::SubNetworks(_) | Self::Baselines(_) => None,
         }
     }
 }
@@ -76,6 +83,7 @@ impl Job {
             Self::Supernet(job) => job.key(),
             Self::OneShot(job) => job.key(),
             Self::SubNetworks(job) => job.key(),
+            Self::Baselines(job) => job.key(),
         }
     }
 
@@ -86,6 +94,7 @@ impl Job {
             Self::Supernet(job) => &job.budget,
             Self::OneShot(job) => &job.budget,
             Self::SubNetworks(job) => job.budget(),
+            Self::Baselines(job) => &job.budget,
         }
     }
 
@@ -103,10 +112,11 @@ impl Job {
             Self::SubNetworks(job) => {
                 format!("{} sub-networks of the weights {}", job.sub_networks.len(), job.weights)
             }
+            Self::Baselines(job) => format!("the baselines of {}", job.genotype),
         }
     }
 
-    /// Does it, or goes on from its last checkpoint. An evaluation of sub-networks keeps none.
+    /// Does it, or goes on from its last checkpoint. Evaluations of sub-networks and baselines keep none.
     ///
     /// # Errors
     /// When the budget does not fit the network, the device fails, weights are missing or cannot be kept, or the observer
@@ -133,6 +143,9 @@ impl Job {
                 let evaluated = one_shot::evaluate(job, data, device, observer, files)?;
                 Ok(evaluated.map(JobResult::SubNetworks))
             }
+            Self::Baselines(job) => {
+                Ok(baselines::score(job, data, device, observer)?.map(JobResult::Baselines))
+            }
         }
     }
 
@@ -146,6 +159,7 @@ impl Job {
             Self::Supernet(job) => supernet::memory_plan(job, data, device),
             Self::OneShot(job) => one_shot::one_shot_memory_plan(job, data, device),
             Self::SubNetworks(job) => one_shot::sub_networks_memory_plan(job, data, device),
+            Self::Baselines(job) => baselines::baselines_memory_plan(job, data, device),
         }
     }
 
@@ -156,6 +170,7 @@ impl Job {
             Self::Supernet(_) => record.value().ok().map(|result| JobResult::Supernet(Box::new(result))),
             Self::OneShot(_) => record.value().ok().map(JobResult::OneShot),
             Self::SubNetworks(_) => record.value().ok().map(JobResult::SubNetworks),
+            Self::Baselines(_) => record.value().ok().map(JobResult::Baselines),
         }
     }
 }
@@ -171,6 +186,7 @@ impl JobResult {
             Self::Supernet(result) => Record::of(key, &**result),
             Self::OneShot(result) => Record::of(key, result),
             Self::SubNetworks(result) => Record::of(key, result),
+            Self::Baselines(result) => Record::of(key, result),
         }
     }
 
@@ -178,7 +194,7 @@ impl JobResult {
     pub fn weights(&self) -> Vec<Digest> {
         match self {
             Self::OneShot(result) => result.weights().copied().collect(),
-            Self::Network(_) | Self::Supernet(_) | Self::SubNetworks(_) => Vec::new(),
+            Self::Network(_) | Self::Supernet(_) | Self::SubNetworks(_) | Self::Baselines(_) => Vec::new(),
         }
     }
 
@@ -189,6 +205,7 @@ impl JobResult {
             Self::Supernet(result) => result.training_flops,
             Self::OneShot(result) => result.training_flops,
             Self::SubNetworks(result) => result.flops,
+            Self::Baselines(result) => result.flops,
         }
     }
 
@@ -199,6 +216,7 @@ impl JobResult {
             Self::Supernet(result) => JobSummary::Supernet(*key.digest(), result),
             Self::OneShot(result) => JobSummary::OneShot(result),
             Self::SubNetworks(result) => JobSummary::SubNetworks(result),
+            Self::Baselines(result) => JobSummary::Baselines(result),
         }
     }
 }

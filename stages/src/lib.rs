@@ -3,6 +3,7 @@
 //! Knows `kernels` and `cache`; knows nothing of the engine that schedules it, and prints nothing.
 
 pub mod architecture;
+pub mod baselines;
 pub mod budget;
 pub mod checkpoint;
 pub mod compare;

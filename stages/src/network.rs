@@ -87,14 +87,58 @@ fn stack(
 ) -> Result<(), kernels::Error> {
     let layers = budget.layers as usize;
     let skeleton = recipe.skeleton;
-    layers::stack(graph, image, (budget, skeleton), classes, NORMALISE, |graph, place, outputs| {
+    let size = (budget, skeleton);
+    let logits = layers::stack(graph, image, size, classes, NORMALISE, |graph, place, outputs| {
         let cell = if place.reduction { &cells.reduce } else { &cells.normal };
-        let output = build_cell(graph, cell, place, outputs)?;
+        let output = build_cell(graph, cell, place, outputs, NORMALISE)?;
         if place.layer == 2 * layers / 3 {
             graph.in_training_only(|graph| auxiliary_head(graph, output, classes, recipe))?;
         }
         Ok(output)
-    })
+    })?;
+    graph.head(logits, 1.0)
+}
+
+/// What becomes of normalisations and of the loss in a network that is scored without a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Untrained {
+    /// All is as in training.
+    AsTrained,
+    /// There are no normalisations, and in the place of the loss is the sum of the logits.
+    Linearised,
+}
+
+/// Builds the network of a genotype for small images without the auxiliary head, to be scored before any training.
+///
+/// # Errors
+/// As [`build_architecture`].
+pub(crate) fn build_untrained(
+    genotype: &Genotype,
+    budget: &Budget,
+    channels: usize,
+    classes: usize,
+    untrained: Untrained,
+) -> Result<Graph, Error> {
+    let side = budget.image_size as usize;
+    let (mut graph, image) = Graph::new(Shape::new(channels, side, side), classes);
+    let normalise = match untrained {
+        Untrained::AsTrained => NORMALISE,
+        Untrained::Linearised => |_: &mut Graph, _: &str, value| Ok(value),
+    };
+    let cells = Cells::from(genotype);
+    let size = (budget, Skeleton::Cifar);
+    let built = layers::stack(&mut graph, image, size, classes, normalise, |graph, place, outputs| {
+        let cell = if place.reduction { &cells.reduce } else { &cells.normal };
+        build_cell(graph, cell, place, outputs, normalise)
+    });
+    let head = |logits| match untrained {
+        Untrained::AsTrained => graph.head(logits, 1.0),
+        Untrained::Linearised => graph.sum_head(logits, 1.0),
+    };
+    match built.and_then(head) {
+        Ok(()) => Ok(graph),
+        Err(error) => Err(Error::Budget { place: format!("budget `{budget}`"), problem: error.to_string() }),
+    }
 }
 
 /// Parameters, multiply-adds and FLOPs of a genotype's network for small images; also the check that the budget's sizes
@@ -126,9 +170,10 @@ fn build_cell(
     cell: &CellGraph,
     place: &CellPlace,
     outputs: [ValueId; INPUTS],
+    normalise: Normalise,
 ) -> Result<ValueId, kernels::Error> {
     let name = &place.name;
-    let mut states = layers::inputs(graph, place, outputs, NORMALISE)?.to_vec();
+    let mut states = layers::inputs(graph, place, outputs, normalise)?.to_vec();
     let shape = place.node(graph.shape(states[1]));
     let concat = graph.concat(cell.concat.len(), shape);
     for (node, edges) in cell.nodes.iter().enumerate() {
@@ -137,7 +182,7 @@ fn build_cell(
             let name = format!("{name}.dag.{node}.{number}.0");
             let stride = place.stride(edge.input);
             let value =
-                layers::operation(graph, &name, edge.primitive, states[edge.input], stride, NORMALISE)?;
+                layers::operation(graph, &name, edge.primitive, states[edge.input], stride, normalise)?;
             // Drop path applies to all but identities.
             built.push((value, edge.primitive != Primitive::Skip || stride > 1));
         }

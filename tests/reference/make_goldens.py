@@ -2,7 +2,7 @@
 
 Without names all files are written, otherwise those named, such as `network-dense`. golden.py says what the file of a
 network holds; those of a genotype are named `network-*`, those of handmade.py `handmade-*`, those of named.py `named-*`,
-those of searched.py `supernet-*`.
+those of searched.py `supernet-*`; `baselines` has the scores of baselines.py.
 """
 
 import sys
@@ -20,6 +20,7 @@ import generator
 import handmade
 import named
 import supernet
+from baselines import baselines
 from genotype import parse_genotype
 from golden import Case, golden, shorten, write
 from network import Network, count_mult_adds, count_parameters
@@ -200,6 +201,9 @@ SEARCHED = (
     ),
 )
 
+# Cases whose untrained networks are scored.
+SCORED = ("published-0", "published-1", "published-2", "published-4", "published-5", "dense")
+
 # Batches of more than one block of 16 images.
 HANDMADE = (
     Case("resnet-18", 1, handmade.ResNet18, Sizes(20, 0.03, 32), 3e-3),
@@ -298,6 +302,7 @@ def main() -> None:
     for kind, cases in (("network", SEARCHED), ("handmade", HANDMADE), ("named", NAMED), ("supernet", SUPERNETS)):
         files |= {f"{kind}-{case.name}": partial(golden, case) for case in cases}
     files["search-steps"] = partial(search_steps, HANDMADE[-1])
+    files["baselines"] = partial(baselines, [case for case in SEARCHED if case.name in SCORED])
     if unknown := set(wanted) - files.keys():
         sys.exit(f"no such golden: {', '.join(sorted(unknown))}")
     for name in wanted or files:

@@ -14,6 +14,7 @@ mod gradients;
 mod lowering;
 mod no_numbers;
 mod readers;
+mod rectified;
 mod replacing;
 mod rounding;
 mod schedule;

@@ -15,6 +15,7 @@ mod memory;
 mod phases;
 mod planned;
 mod prefetch;
+mod rectified;
 mod rows;
 mod simd;
 mod sink;
@@ -44,7 +45,7 @@ use self::context::CHUNKS;
 use self::memory::{NormArrays, Parameters};
 use self::phases::{Link, Phase, Prepared};
 use crate::backend::{
-    Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream, TrainerSettings, VectorCalls,
+    Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Show, Stream, TrainerSettings, VectorCalls,
 };
 use crate::error::Error;
 use crate::optimiser::has_second_moments;
@@ -343,6 +344,11 @@ impl Backend for CpuBackend {
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
         // SAFETY: no kernel runs now.
         Ok(unsafe { self.parameters.gradients.as_floats() }[..self.layout.elements].to_vec())
+    }
+
+    fn rectified(&mut self, images: usize, show: &mut Show<'_>) -> Result<(), Error> {
+        self.show_rectified(images, show);
+        Ok(())
     }
 
     fn begin_profile(&mut self) -> bool {

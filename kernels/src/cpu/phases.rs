@@ -7,7 +7,7 @@ use super::memory::{Memory, Touched};
 use super::prefetch::{BYTES, Later, NEXT, Piece};
 use crate::error::Error;
 use crate::program::schedule::{chains, put_off, schedule, waits};
-use crate::program::{Mode, Program};
+use crate::program::{Input, Mode, Program};
 
 /// A call of a chain, and what those after it read.
 pub(super) struct Link {
@@ -37,12 +37,14 @@ pub(super) struct Prepared {
     pub(super) scratch_floats: usize,
     /// Bytes of activations that a step reads and writes.
     pub(super) moved: u64,
+    /// What can be read when a step has ended.
+    pub(super) kept: Vec<Input>,
 }
 
 impl Prepared {
     pub(super) fn new(program: Program<dyn RunKernel>, sizes: &Sizes<'_>, moved: u64) -> Result<Self, Error> {
         let works = |call: &Arc<dyn RunKernel>| call.split(sizes) != Split::Nothing;
-        let Program { prologue, calls, storages, .. } = program;
+        let Program { prologue, calls, storages, kept, .. } = program;
         let [prologue, calls] =
             [prologue, calls].map(|calls| calls.into_iter().filter(works).collect::<Vec<_>>());
         let split = |calls: &[Arc<dyn RunKernel>]| -> Vec<Split> {
@@ -59,11 +61,14 @@ impl Prepared {
             let workspaces = call.workspaces(sizes).into_iter().chain(declared).collect();
             Touched { time, storages: call.storages(), workspaces }
         };
-        let touched: Vec<_> = calls.iter().zip(&times).map(touch).collect();
+        let mut touched: Vec<_> = calls.iter().zip(&times).map(touch).collect();
+        let last = times.iter().copied().max().unwrap_or(0);
+        let storages_kept = kept.iter().map(|input| input.tensor.storage).collect();
+        touched.push(Touched { time: last, storages: storages_kept, workspaces: Vec::new() });
         let memory =
             Memory::new(sizes.tables, sizes.layout, &storages, &touched, sizes.blocks, sizes.half_precision)?;
         let mut phases = Vec::new();
-        for time in 0..=times.iter().copied().max().unwrap_or(0) {
+        for time in 0..=last {
             let together: Vec<usize> = (0..times.len()).filter(|&i| times[i] == time).collect();
             if together.is_empty() {
                 continue;
@@ -86,7 +91,7 @@ impl Prepared {
         all.extend(split(&prologue));
         let before = in_parts(&numbers, &all);
         let calls: Vec<_> = calls.into_iter().chain(prologue).collect();
-        Ok(Self { calls, memory, prologue: before, phases, scratch_floats, moved })
+        Ok(Self { calls, memory, prologue: before, phases, scratch_floats, moved, kept })
     }
 }
 
@@ -98,8 +103,8 @@ impl Prepared {
 
     /// Calls on vectors, one after the other. They use no memory of a program.
     pub(super) fn of_vectors(calls: Vec<Arc<dyn RunKernel>>, sizes: &Sizes<'_>) -> Result<Self, Error> {
-        let (prologue, storages, trained) = (Vec::new(), Vec::new(), Vec::new());
-        let program = Program { mode: Mode::Train, prologue, calls, storages, trained };
+        let (prologue, storages, trained, kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let program = Program { mode: Mode::Train, prologue, calls, storages, trained, kept };
         Self::new(program, sizes, 0)
     }
 }

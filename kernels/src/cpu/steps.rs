@@ -25,7 +25,7 @@ pub(super) struct Now<'a> {
 
 impl<'a> Now<'a> {
     /// An evaluation of a batch of a set.
-    fn evaluation(set: usize, batch: &'a [u32]) -> Self {
+    pub(super) fn evaluation(set: usize, batch: &'a [u32]) -> Self {
         let running = RunningStatistics::Kept;
         let (mode, drop_path, temperature) = (Mode::Evaluate, 0.0, 1.0);
         Self { mode, set, batch, epoch: 0, drop_path, temperature, running, rates: &[] }

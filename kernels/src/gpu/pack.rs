@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::lowering::Kernel;
 use super::request::{Answer, OwnedDataPass, OwnedStream, Relay, Request};
 use super::{GpuBackend, GpuDevice};
-use crate::backend::{Backend, DataPass, EpochMetrics, Evaluation, Monitor, Nobody, Setup, Stream};
+use crate::backend::{Backend, DataPass, EpochMetrics, Evaluation, Monitor, Nobody, Setup, Show, Stream};
 use crate::error::Error;
 use crate::lock::lock;
 use crate::preprocess::ImageSet;
@@ -408,6 +408,11 @@ impl Backend for SeatBackend {
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
         self.with(GpuBackend::gradients_of)
+    }
+
+    fn rectified(&mut self, _: usize, _: &mut Show<'_>) -> Result<(), Error> {
+        let problem = "values of a step are read on the processor only; open that".to_owned();
+        Err(Error::Device { device: self.seat.gpu().name(), problem })
     }
 
     fn begin_profile(&mut self) -> bool {

@@ -68,6 +68,8 @@ pub struct Graph {
     group: Group,
     /// What is built now stands behind this.
     pub(crate) guard: Option<Guard>,
+    /// What operations read through a ReLU stays until the end of a step.
+    keeps_rectified: bool,
     storages: Vec<Storage>,
     /// How each value is read.
     values: Vec<Input>,
@@ -95,6 +97,7 @@ impl Graph {
             training_only: false,
             group: Group::WEIGHTS,
             guard: None,
+            keeps_rectified: false,
             storages: Vec::new(),
             values: Vec::new(),
         };
@@ -204,6 +207,12 @@ impl Graph {
         Ok(ValueId(self.values.len() - 1))
     }
 
+    /// What operations read through a ReLU stays in memory until the end of a step, so that
+    /// [`Trainer::rectified`](crate::Trainer::rectified) can give it. It takes more memory and changes nothing else.
+    pub fn keep_rectified(&mut self) {
+        self.keeps_rectified = true;
+    }
+
     pub(crate) fn param(&mut self, name: String, shape: Vec<usize>, init: Init) -> ParamId {
         let group = self.group;
         let training_only = self.training_only;
@@ -278,7 +287,27 @@ impl Graph {
     pub(crate) fn lower(&self, mode: Mode, half_precision: bool, own: TapeCalls) -> Program<dyn Call> {
         // Who gives last is known when all have given.
         let whole = (half_precision && mode == Mode::Train).then(|| self.tape(mode, own, None).whole());
-        self.tape(mode, own, whole).finish()
+        let mut program = self.tape(mode, own, whole).finish();
+        if self.keeps_rectified && mode == Mode::Train {
+            program.kept = self.rectified();
+        }
+        program
+    }
+
+    /// What operations read through a ReLU in every step, in their order. Those that write parts of one value read it through
+    /// one.
+    fn rectified(&self) -> Vec<Input> {
+        let mut found: Vec<(Input, Option<StorageId>)> = Vec::new();
+        // What stands behind a guard is not there in every step.
+        for node in self.nodes.iter().filter(|node| node.guard.is_none()) {
+            let output = node.op.output().map(|output| output.storage);
+            for input in node.op.inputs().into_iter().filter(|input| input.relu) {
+                if !found.contains(&(input, output)) {
+                    found.push((input, output));
+                }
+            }
+        }
+        found.into_iter().map(|(input, _)| input).collect()
     }
 
     fn tape(&self, mode: Mode, own: TapeCalls, whole: Option<Vec<Channels>>) -> Tape {

@@ -119,6 +119,7 @@ impl Tape {
                 calls: Vec::new(),
                 storages: storages.to_vec(),
                 trained: vec![false; tables.params.len()],
+                kept: Vec::new(),
             },
         }
     }

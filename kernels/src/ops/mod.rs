@@ -1,7 +1,7 @@
 //! The operations, one folder each: what it is (shape rule, parameters, FLOPs), its calls with what they read and write and the
 //! backward rule, its kernels on each machine, its plain double-precision reference, its tests, and at what size it is measured.
 //!
-//! What several share is beside them: the rule of windows, operations of one value.
+//! What several share is beside them: the rule of windows, operations of one value, heads.
 //!
 //! Everything else knows operations as [`Operation`] and [`Call`] only. A new one is a folder here, its module, and its name in
 //! the list below.
@@ -13,7 +13,9 @@ mod convolution;
 mod cross_entropy;
 mod drop_path;
 mod dropout;
+mod heads;
 mod images;
+mod logit_sum;
 mod loss_scale;
 mod mixture;
 mod node_sum;
@@ -98,6 +100,7 @@ operations![
     drop_path,
     dropout,
     images,
+    logit_sum,
     loss_scale,
     mixture,
     node_sum,

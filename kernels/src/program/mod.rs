@@ -69,14 +69,16 @@ pub(crate) struct Program<C: ?Sized> {
     pub(crate) storages: Vec<Storage>,
     /// Parameters that get a gradient, by parameter.
     pub(crate) trained: Vec<bool>,
+    /// Values that stay until the last call has run, to be read then.
+    pub(crate) kept: Vec<Input>,
 }
 
 impl<C: ?Sized> Program<C> {
     /// The same with calls as something else sees them.
     pub(crate) fn map<D: ?Sized>(self, view: impl Fn(Arc<C>) -> Arc<D>) -> Program<D> {
-        let Self { mode, prologue, calls, storages, trained } = self;
+        let Self { mode, prologue, calls, storages, trained, kept } = self;
         let map = |calls: Vec<Arc<C>>| calls.into_iter().map(&view).collect();
-        Program { mode, prologue: map(prologue), calls: map(calls), storages, trained }
+        Program { mode, prologue: map(prologue), calls: map(calls), storages, trained, kept }
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) struct MixtureTerm {
     pub(crate) channels: usize,
 }
 
-/// Logits whose cross-entropy enters the loss.
+/// Logits whose cross-entropy, or whose sum, enters the loss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) logits: Tensor,

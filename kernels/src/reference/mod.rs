@@ -12,7 +12,7 @@ pub(crate) use array::Array;
 pub(crate) use memory::{Kinks, Memory, NormMemory};
 
 use crate::backend::{
-    Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Stream, TrainerSettings, VectorCalls,
+    Backend, DataPass, EpochMetrics, Evaluation, Monitor, Setup, Show, Stream, TrainerSettings, VectorCalls,
 };
 use crate::error::Error;
 use crate::optimiser::Progress;
@@ -387,6 +387,11 @@ impl Backend for Reference {
 
     fn gradients(&mut self) -> Result<Vec<f32>, Error> {
         Ok(self.gradients.iter().map(|&g| g as f32).collect())
+    }
+
+    fn rectified(&mut self, _: usize, _: &mut Show<'_>) -> Result<(), Error> {
+        let problem = "memory of a step is given by `differentiate`".to_owned();
+        Err(Error::Device { device: "reference".to_owned(), problem })
     }
 
     fn memory_plan(&self) -> MemoryPlan {

@@ -2,6 +2,7 @@
 
 mod architectures;
 mod asked;
+mod baselines;
 mod bench;
 mod cache;
 mod compare;
@@ -96,6 +97,7 @@ enum Command {
     Train(train::Train),
     Evaluate(evaluate::Evaluate),
     Export(export::Export),
+    Baselines(baselines::Baselines),
     Bench(bench::Bench),
     Rank(rank::Rank),
     Importance(importance::Importance),
@@ -131,6 +133,7 @@ impl Cli {
             Command::Train(command) => command.run(global),
             Command::Evaluate(command) => command.run(global),
             Command::Export(command) => command.run(global),
+            Command::Baselines(command) => command.run(global),
             Command::Bench(command) => command.run(global),
             Command::Rank(command) => command.run(global),
             Command::Importance(command) => command.run(global),

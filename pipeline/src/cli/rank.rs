@@ -1,5 +1,8 @@
 //! `pipeline rank`: how well one column of accuracies ranks what another column ranks.
 
+mod together;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,7 +12,8 @@ use super::Global;
 use super::given::path;
 use crate::error::Error;
 use crate::output::ranking::{self, Judged, Ranking};
-use crate::tables::{How, InputTable, Joined, Known, NotTaken, is_index, is_key, truth};
+use crate::tables::{Estimates, How, InputTable, Joined, Known, LeftOut, NotTaken, is_index, is_key, truth};
+use together::Columns;
 
 /// Rank correlations of two columns of accuracies, and what the top of a ranking is worth, with intervals
 ///
@@ -28,10 +32,16 @@ use crate::tables::{How, InputTable, Joined, Known, NotTaken, is_index, is_key, 
 /// A missing value (an empty cell, NaN, NA, `<NA>`, null or None) leaves out its architecture; how many are left out is
 /// said. Any other cell that is no finite number (91.2%, n/a, inf) is refused with its line. Cells are separated by
 /// commas, semicolons or tabs; with the last two, numbers may have decimal commas.
+///
+/// Columns may be judged together, by the sum of an architecture's ranks in each (`--combine`). Which are best together is
+/// luck in part, and the more there are to choose from, the more. `--halves` says what is left of it: 200 times the
+/// architectures are parted into halves at random, the best column and the best rank sum of two or three are chosen on the
+/// one half, and judged on the other.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline rank accuracies.csv ground_truth.csv
   pipeline rank accuracies.csv ground_truth.csv --column test5 --key model
+  pipeline rank accuracies.csv ground_truth.csv --with baselines.csv --combine test5,parameters --halves
   pipeline rank both.csv --column estimated --truth-column measured")]
 pub(crate) struct Rank {
     /// Table with the accuracies to judge
@@ -55,7 +65,17 @@ pub(crate) struct Rank {
     /// Architectures at the top of the ranking [default: a tenth of them]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     top: Option<u64>,
-    /// Seed of the bootstrap
+    /// Table with more columns to judge, such as one of `pipeline baselines`; joined to ESTIMATES, may be repeated
+    #[arg(long, value_name = "TABLE.csv", conflicts_with = "by_place", value_parser = path())]
+    with: Vec<PathBuf>,
+    /// Columns to judge together as well, by the sum of their ranks; may be repeated
+    #[arg(long, value_name = "NAME,NAME...")]
+    combine: Vec<String>,
+    /// Also choose the best column, and the best two or three together, on one half of the architectures, and judge them on
+    /// the other
+    #[arg(long)]
+    halves: bool,
+    /// Seed of the bootstrap and of the halves
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -83,17 +103,28 @@ impl Rank {
         let (rows, mut left_out) = (&known.rows, Vec::new());
         let key = joined.keys.map(|(key, _)| key);
         let judge = other.is_none().then_some(truth.column);
-        let (columns, not_taken) = self.columns(&estimates, key, judge, rows)?;
+        let (columns, mut not_taken) = self.columns(&estimates, key, judge, rows)?;
         let k = self.top.map_or_else(|| top_of(rows.len()), |k| usize::try_from(k).unwrap_or(usize::MAX));
-        let mut correlations = Vec::new();
+        let mut judged = Columns::default();
         for column in columns {
-            let heading = &estimates.headings()[column];
-            let column_of = known.estimates(&estimates, column, key)?;
-            let (x, y) = column_of.beside(&known.truths);
-            left_out.extend(column_of.left_out);
-            let quality = rank_quality(&x, &y, k, self.seed).map_err(Error::Input)?;
-            correlations.push(Judged { column: heading.clone(), quality });
+            judged.add(&estimates, column, known.estimates(&estimates, column, key)?)?;
         }
+        let mut others = Vec::new();
+        for path in &self.with {
+            let table = InputTable::read(path)?;
+            not_taken.extend(self.add(&mut judged, &estimates, &table, rows)?);
+            others.push(table);
+        }
+        let combined = self.combine.iter().map(|names| judged.named(names)).collect::<Result<Vec<_>, _>>()?;
+        let mut correlations = Vec::new();
+        let singles = (0..judged.count()).map(|column| vec![column]);
+        for members in singles.chain(combined) {
+            let (x, y) = judged.together(&members, &known.truths);
+            let quality = rank_quality(&x, &y, k, self.seed).map_err(Error::Input)?;
+            correlations.push(Judged { column: judged.names(&members).join(" + "), quality });
+        }
+        let halves = if self.halves { judged.halves(&known.truths, self.seed)? } else { None };
+        left_out.extend(judged.left_out);
         let is_joined = other.is_some();
         Ok(Ranking {
             truth: truth_heading,
@@ -103,9 +134,40 @@ impl Rank {
             rows: rows.len(),
             left_out: known.left_out.into_iter().chain(left_out).collect(),
             not_taken,
-            tables: std::iter::once(&estimates).chain(&other).map(InputTable::source).collect(),
+            tables: std::iter::once(&estimates)
+                .chain(&other)
+                .chain(&others)
+                .map(InputTable::source)
+                .collect(),
             correlations,
+            halves,
         })
+    }
+
+    /// Adds the columns of another table, whose rows belong to those of the estimates; those that are not taken.
+    fn add(
+        &self,
+        judged: &mut Columns,
+        estimates: &InputTable,
+        table: &InputTable,
+        rows: &[usize],
+    ) -> Result<Vec<NotTaken>, Error> {
+        let joined = Joined::of(estimates, table, How::KeyOnly(self.key.as_deref()))?;
+        let partner: HashMap<usize, usize> = joined.pairs.iter().copied().collect();
+        let partners: Vec<Option<usize>> = rows.iter().map(|row| partner.get(row).copied()).collect();
+        let there: Vec<usize> = partners.iter().flatten().copied().collect();
+        let (key, own_key) = joined.keys.unzip();
+        let (columns, not_taken) = automatic(table, own_key, None, &there)?;
+        for column in columns {
+            let mut found = table.numbers(column, &there)?.into_iter();
+            let numbers: Vec<Option<f64>> =
+                partners.iter().map(|partner| partner.and_then(|_| found.next().flatten())).collect();
+            let missing = rows.iter().zip(&numbers).filter(|(_, number)| number.is_none());
+            let missing = missing.map(|(&row, _)| estimates.row_name(row, key)).collect();
+            let left_out = LeftOut::rows(format!("without {}", table.headings()[column]), missing);
+            judged.add(table, column, Estimates { numbers, left_out })?;
+        }
+        Ok(not_taken)
     }
 
     /// The columns to judge: those that were asked for, or all but indices, names, the truth itself and columns without a
@@ -126,35 +188,45 @@ impl Rank {
             }
             return Ok((columns, Vec::new()));
         }
-        let (mut columns, mut not_taken) = (Vec::new(), Vec::new());
-        for (column, heading) in estimates.headings().iter().enumerate() {
-            if Some(column) == key || Some(column) == judge {
-                continue;
-            }
-            let why = if heading.is_empty() {
-                Some("no heading")
-            } else if is_index(heading) {
-                Some("pandas' index")
-            } else if is_key(heading) {
-                Some("a name")
-            } else if estimates.holds_numbers(column, rows) {
-                None
-            } else {
-                Some("no number")
-            };
-            match why {
-                Some(why) => not_taken.push(NotTaken { column: heading.clone(), why }),
-                None => columns.push(column),
-            }
-        }
-        if columns.is_empty() {
-            return Err(estimates.problem(format!(
-                "no column of numbers to judge; name one with --column; {}",
-                estimates.columns()
-            )));
-        }
-        Ok((columns, not_taken))
+        automatic(estimates, key, judge, rows)
     }
+}
+
+/// All columns but indices, names, the truth itself and columns without a single number in these rows.
+fn automatic(
+    estimates: &InputTable,
+    key: Option<usize>,
+    judge: Option<usize>,
+    rows: &[usize],
+) -> Result<(Vec<usize>, Vec<NotTaken>), Error> {
+    let (mut columns, mut not_taken) = (Vec::new(), Vec::new());
+    for (column, heading) in estimates.headings().iter().enumerate() {
+        if Some(column) == key || Some(column) == judge {
+            continue;
+        }
+        let why = if heading.is_empty() {
+            Some("no heading")
+        } else if is_index(heading) {
+            Some("pandas' index")
+        } else if is_key(heading) {
+            Some("a name")
+        } else if estimates.holds_numbers(column, rows) {
+            None
+        } else {
+            Some("no number")
+        };
+        match why {
+            Some(why) => not_taken.push(NotTaken { column: heading.clone(), why }),
+            None => columns.push(column),
+        }
+    }
+    if columns.is_empty() {
+        return Err(estimates.problem(format!(
+            "no column of numbers to judge; name one with --column; {}",
+            estimates.columns()
+        )));
+    }
+    Ok((columns, not_taken))
 }
 
 fn is_same_file(path: &Path, other: &Path) -> bool {

@@ -29,7 +29,8 @@ use study::{numbers, report};
 /// architectures, each with its 95% bootstrap interval over the architectures; `pipeline rank --help` says what they
 /// are), says which hyper-parameters matter (`pipeline importance --help`), prunes the least important ones over the
 /// budgets of the table (Algorithm 1 of Zheng et al.), and prints the Pareto front of cost and `r_s`, and which budgets
-/// rank better together (by the sum of an architecture's ranks under each). The cache is not touched.
+/// rank better together (by the sum of an architecture's ranks under each); also what the best budget and the best such
+/// sum are worth on one half of the architectures, when they are chosen on the other. The cache is not touched.
 ///
 /// TRUTH has a row for each architecture: its name and its accuracy under full training. ACCURACIES has a row for each
 /// architecture and a column for each budget. TRIALS has a row for each budget: its name, which heads its column of

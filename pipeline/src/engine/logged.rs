@@ -17,6 +17,8 @@ use crate::person::PERSON;
 
 /// The job of a record that does not name one: to train one network.
 const NETWORK: &str = "network";
+/// Scores without a training.
+const BASELINES: &str = "baselines";
 
 /// What is known of a run's trainings.
 #[derive(Default)]
@@ -33,7 +35,7 @@ pub(crate) struct RunTrainings {
 pub(crate) struct LoggedTraining {
     /// The nodes of the run that asked for it; none where several did not end, for these tell it only together.
     pub(crate) nodes: Vec<String>,
-    /// What kind of job it is: `network`, `supernet`, `one-shot` or `sub-networks`.
+    /// What kind of job it is: `network`, `supernet`, `one-shot`, `sub-networks` or `baselines`.
     pub(crate) job: String,
     /// The architecture; none of a supernet.
     pub(crate) architecture: Option<String>,
@@ -135,7 +137,9 @@ impl LoggedTraining {
         let job = text("job").unwrap_or_else(|| NETWORK.to_owned());
         Some(Self {
             nodes,
-            architecture: text("genotype").or_else(|| text("architecture")).filter(|_| job == NETWORK),
+            architecture: text("genotype")
+                .or_else(|| text("architecture"))
+                .filter(|_| [NETWORK, BASELINES].contains(&&*job)),
             budget: HYPERPARAMETERS.each_ref().map(|row| fields.get(row.name).cloned()),
             seed: match fields.get("seed") {
                 Some(FieldValue::Uint(seed)) => Some(*seed),
@@ -180,8 +184,9 @@ impl LoggedResult {
                 epochs: result.epochs.iter().map(|e| epoch(e.loss, None)).collect(),
                 ..Self::default()
             }),
-            // An evaluation: of its accuracies none is its own.
-            "sub-networks" => Some(Self::default()),
+            // An evaluation, of whose accuracies none is its own; scores, which count parameters of another size than the
+            // budget's.
+            "sub-networks" | BASELINES => Some(Self::default()),
             _ => None,
         }
     }

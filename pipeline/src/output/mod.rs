@@ -1,6 +1,7 @@
 //! Everything that the program writes: results to standard output, everything else to standard error.
 
 pub(crate) mod architectures;
+pub(crate) mod baselines;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod conditions;
@@ -10,6 +11,7 @@ pub(crate) mod export;
 mod final_network;
 pub(crate) mod format;
 pub(crate) mod graph;
+pub(crate) mod halves;
 pub(crate) mod importance;
 pub(crate) mod memory;
 mod nas;
@@ -35,6 +37,7 @@ pub(crate) mod tensorboard;
 pub(crate) mod train;
 pub(crate) mod trainings;
 pub(crate) mod transfer;
+mod untrained;
 
 use std::io::{self, IsTerminal, Write};
 

@@ -7,6 +7,7 @@ use stages::echo::shown;
 use stages::statistics::RankQuality;
 
 use super::format;
+use super::halves::OnHalves;
 use super::rank_quality::{correlations, tops, why_undefined};
 use super::table::Align;
 use crate::error::Error;
@@ -27,6 +28,9 @@ pub(crate) struct Ranking {
     pub(crate) not_taken: Vec<NotTaken>,
     pub(crate) tables: Vec<Source>,
     pub(crate) correlations: Vec<Judged>,
+    /// What the choice of the best column, or of several together, is worth, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) halves: Option<OnHalves>,
 }
 
 /// One column of estimates.
@@ -70,6 +74,9 @@ fn text(ranking: &Ranking) -> String {
     let columns = [("column", Align::Left), ("architectures", Align::Right)];
     let _ = write!(text, "\n{}", correlations(&columns, &named(true)));
     let _ = write!(text, "\n{}", tops(&columns[..1], &named(false)));
+    if let Some(halves) = &ranking.halves {
+        let _ = write!(text, "\n{}", halves.text());
+    }
     if let Some(why) = why_undefined(ranking.correlations.iter().map(|row| &row.quality)) {
         let _ = write!(text, "\n{why}");
     }

@@ -8,6 +8,7 @@ use stages::echo::shown;
 use stages::mip::FixReason;
 use stages::statistics::RankQuality;
 
+use super::halves::OnHalves;
 use super::importance::{Hyperparameter, disagreement, table as importance_table};
 use super::rank_quality::{correlations, tops, why_undefined};
 use super::table::{Align, Table};
@@ -143,6 +144,8 @@ pub(crate) struct Combinations {
     pub(crate) tried: usize,
     /// Those that are worth something, the cheapest first; without costs the best ones.
     pub(crate) told: Vec<Combination>,
+    /// What the choice of the best is worth; none where there is nothing to choose from.
+    pub(crate) halves: Option<OnHalves>,
 }
 
 /// Some budgets, and the ranking by the sums of their ranks.
@@ -332,7 +335,7 @@ fn front(text: &mut String, found: &Replayed) {
 }
 
 fn combinations(text: &mut String, found: &Replayed) {
-    let Combinations { tried, told } = &found.combinations;
+    let Combinations { tried, told, halves } = &found.combinations;
     if *tried == 0 {
         return;
     }
@@ -363,4 +366,7 @@ fn combinations(text: &mut String, found: &Replayed) {
         "{}{what}; the highest of so many is too high by luck, so try it on other architectures",
         correlations(&leading, &rows)
     );
+    if let Some(halves) = halves {
+        let _ = write!(text, "\n{}", halves.text());
+    }
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use stages::baselines::{BaselineScores, NAMES};
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{Importances, MipState};
 use stages::stage::{
-    BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluateFinal,
-    EvaluatedBudget, Evaluation, FinalReport, FitForest, GivenArchitectures, GivenBudget, Handle, Mip,
-    MipReport, NasSearch, NasSearchReport, OneShotAnalysis, OneShotReport, Prune, Rank, RankedBudget, Sample,
-    SampleBudgets, Search, SearchComparison, SearchOutcome, SelectArchitecture, SelectBudget, Train,
-    TrainedBudget,
+    Baselines, BaselinesReport, BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate,
+    EvaluateFinal, EvaluatedBudget, Evaluation, FinalReport, FitForest, GivenArchitectures, GivenBudget,
+    Handle, Mip, MipReport, NasSearch, NasSearchReport, OneShotAnalysis, OneShotReport, Prune, Rank,
+    RankedBudget, Sample, SampleBudgets, ScoreBaselines, Search, SearchComparison, SearchOutcome,
+    SelectArchitecture, SelectBudget, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -24,6 +25,7 @@ use super::one_shot::{OneShotJson, one_shot_text};
 use super::quality::{QualityJson, quality_text};
 use super::search::{ComparisonJson, SearchJson, Took, comparison_text, cost, remarks};
 use super::table::{Align, Table};
+use super::untrained::{BaselinesJson, baselines_text};
 use crate::engine::node::{Known, Show, Shown};
 
 type Result = std::result::Result<Shown, serde_json::Error>;
@@ -203,6 +205,25 @@ impl Show for EvaluateFinal {
 impl Show for OneShotAnalysis {
     fn show(&self, report: &OneShotReport, _: &Known<'_>) -> Result {
         titled(OneShotJson::of(report), one_shot_text(report) + &diverged_text(&report.diverged))
+    }
+}
+
+impl Show for ScoreBaselines {
+    fn show(&self, scores: &Vec<BaselineScores>, _: &Known<'_>) -> Result {
+        let headings = NAMES.map(|name| (name, Align::Right));
+        let mut table = Table::new(&headings, 2);
+        for row in scores {
+            let cell =
+                |score: Option<f64>| score.map_or_else(|| "none".to_owned(), |score| score.to_string());
+            table.row(row.values().map(cell).to_vec());
+        }
+        shown(scores, table.to_string())
+    }
+}
+
+impl Show for Baselines {
+    fn show(&self, report: &BaselinesReport, _: &Known<'_>) -> Result {
+        titled(BaselinesJson::of(report), baselines_text(report))
     }
 }
 

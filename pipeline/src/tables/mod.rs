@@ -19,7 +19,7 @@ mod trials;
 
 pub(crate) use choice::{Choice, Why, budget_names, cost, is_minimized, objective, published, truth};
 pub(crate) use join::{How, Joined, distinct_names};
-pub(crate) use known::Known;
+pub(crate) use known::{Estimates, Known};
 pub(crate) use names::{is_accuracy, is_index, is_key, is_machine};
 pub(crate) use observed::{Observed, whole};
 pub(crate) use said::{LeftOut, NAME_LONGEST, NotTaken, Source};

@@ -42,7 +42,7 @@ pub(crate) fn is_reduction(layer: usize, layers: usize) -> bool {
     layer == layers / 3 || layer == 2 * layers / 3
 }
 
-/// The skeleton's stem, cells as `cell` makes them of the two outputs before, and the classifier.
+/// The skeleton's stem, cells as `cell` makes them of the two outputs before, and the classifier, whose logits it gives.
 pub(crate) fn stack(
     graph: &mut Graph,
     image: ValueId,
@@ -50,7 +50,7 @@ pub(crate) fn stack(
     classes: usize,
     normalise: Normalise,
     mut cell: impl FnMut(&mut Graph, &CellPlace, [ValueId; INPUTS]) -> Result<ValueId, kernels::Error>,
-) -> Result<(), kernels::Error> {
+) -> Result<ValueId, kernels::Error> {
     let layers = budget.layers as usize;
     let mut width = budget.channels as usize;
     let [mut before, mut previous] = match skeleton {
@@ -78,8 +78,7 @@ pub(crate) fn stack(
         (before, previous, after_reduction) = (previous, output, reduction);
     }
     let pooled = graph.global_average(previous);
-    let logits = graph.linear("linear", pooled, classes, false)?;
-    graph.head(logits, 1.0)
+    graph.linear("linear", pooled, classes, false)
 }
 
 /// A 3×3 convolution of a stem, and its normalisation.

@@ -4,6 +4,7 @@
 //! [`JobRunner`], and gives back its own output. Everything that changes that output and is not an input is in
 //! [`Stage::parameters`], from which the engine builds the key under which the output is remembered.
 
+mod baselines;
 mod budget_quality;
 mod compare_searches;
 mod diverged;
@@ -37,6 +38,7 @@ use crate::job::JobSummary;
 use crate::recipe::Scoring;
 use crate::train::{Divergence, TrainingResult};
 
+pub use baselines::{Baselines, BaselinesReport, ScoreBaselines};
 pub use budget_quality::{BudgetQuality, BudgetQualityReport, SearchedBudget};
 pub use compare_searches::{
     CompareSearches, ComparedSearch, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison,

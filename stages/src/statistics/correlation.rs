@@ -5,12 +5,16 @@ use super::order::{Ordered, inside};
 /// Spearman's `r_s`: Pearson's correlation of the average ranks. Sums are whole numbers, so their order does not
 /// matter.
 pub(super) fn spearman(x: &Ordered, y: &Ordered, counts: &[u32]) -> Option<f64> {
-    let (rank_x, rank_y) = (x.doubled_ranks(counts), y.doubled_ranks(counts));
+    spearman_of_ranks(&x.doubled_ranks(counts), &y.doubled_ranks(counts), counts)
+}
+
+/// The same of centred ranks.
+pub(super) fn spearman_of_ranks(rank_x: &[i64], rank_y: &[i64], counts: &[u32]) -> Option<f64> {
     let product = |a: &[i64], b: &[i64]| -> i128 {
         let of = |i: usize| i128::from(counts[i]) * i128::from(a[i]) * i128::from(b[i]);
         (0..counts.len()).map(of).sum()
     };
-    let (xx, yy, xy) = (product(&rank_x, &rank_x), product(&rank_y, &rank_y), product(&rank_x, &rank_y));
+    let (xx, yy, xy) = (product(rank_x, rank_x), product(rank_y, rank_y), product(rank_x, rank_y));
     (xx > 0 && yy > 0).then(|| (xy as f64 / (xx as f64 * yy as f64).sqrt()).clamp(-1.0, 1.0))
 }
 

@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod correlation;
+mod halves;
 mod order;
 mod top;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 pub use bootstrap::Interval;
+pub use halves::{COMBINATIONS, Halves, Unseen, choose_on_halves, combinations};
 pub use order::rank_sum;
 
 pub(crate) use bootstrap::{interval, mean_intervals};

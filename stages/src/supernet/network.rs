@@ -79,7 +79,7 @@ fn build_layers(
     let (mut graph, image) = Graph::new(Shape::new(channels, size, size), classes);
     let architecture = if plan.is_one_group { Group::WEIGHTS } else { graph.group() };
     let mixtures = graph.in_group(architecture, |graph| mixtures(graph, plan))?;
-    layers::stack(
+    let logits = layers::stack(
         &mut graph,
         image,
         (budget, Skeleton::Cifar),
@@ -91,6 +91,7 @@ fn build_layers(
             edges.cell(graph, place, outputs)
         },
     )?;
+    graph.head(logits, 1.0)?;
     Ok(Supernet { graph, architecture })
 }
 

@@ -120,6 +120,11 @@ impl Golden {
 
     /// All batches, one behind the other.
     pub(crate) fn images(&self) -> ImageSet {
+        let (pixels, labels) = self.pixels_and_labels();
+        ImageSet::new(self.input(), pixels.into(), labels.into(), self.classes).unwrap()
+    }
+
+    pub(crate) fn pixels_and_labels(&self) -> (Vec<u8>, Vec<u16>) {
         let shape = self.input();
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for batch in 0..BATCHES {
@@ -127,7 +132,7 @@ impl Golden {
             pixels.extend(generator::pixels(&format!("{}/images.{batch}", self.stream)).take(count));
             labels.extend(self.labels(batch));
         }
-        ImageSet::new(shape, pixels.into(), labels.into(), self.classes).unwrap()
+        (pixels, labels)
     }
 
     pub(crate) fn labels(&self, batch: usize) -> impl Iterator<Item = u16> + use<> {
@@ -155,7 +160,12 @@ impl Golden {
     }
 
     pub(crate) fn write_initial(&self, path: &Path) {
-        let bytes: HashMap<String, Vec<u8>> = (self.initial().into_iter())
+        self.write_initial_of(path, |_| true);
+    }
+
+    /// The same of tensors whose names `wanted` takes.
+    pub(crate) fn write_initial_of(&self, path: &Path, wanted: impl Fn(&str) -> bool) {
+        let bytes: HashMap<String, Vec<u8>> = (self.initial().into_iter().filter(|(name, _)| wanted(name)))
             .map(|(name, values)| (name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
             .collect();
         let views = bytes.iter().map(|(name, bytes)| {

@@ -2,6 +2,7 @@
 //! step, and the loss of twenty, on the native backend and on Vulkan without a GPU. And exported networks against their own.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod baselines;
 mod convolutions;
 mod exported;
 mod generator;

@@ -2,6 +2,7 @@
 //! nonsense.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod baselines;
 mod bench;
 mod browser;
 mod bucket;

@@ -21,7 +21,6 @@ pub(super) use typical::typical;
 use crate::error::Error;
 use crate::graph::{Graph, Operation, Tape, ValueId};
 use crate::program::{Access, Accesses, Declare, Head, Input, Resource, Sink, Tensor};
-use crate::shape::Shape;
 
 #[derive(Clone, Copy, Debug)]
 struct Loss {
@@ -84,34 +83,8 @@ impl Graph {
     /// When the shape is not one number a class, the logits are normalised or have a head already, or outside
     /// [`Graph::in_training_only`] the network has one: its answers count; or inside [`Graph::serving`].
     pub fn head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
-        let refused = |problem: &str| {
-            Err(Error::BadSize { op: "head", name: "logits".into(), problem: problem.to_owned() })
-        };
-        let Input { tensor, norm, relu } = self.read(logits, false);
-        if norm.is_some() || relu {
-            return refused(
-                "logits that are normalised, or behind a ReLU, have no head; give it their Graph::sum",
-            );
-        }
-        if self.guard.is_some() {
-            return refused("a head is there in every step; build it outside of Graph::serving");
-        }
-        let right = Shape::new(self.tables.classes, 1, 1);
-        if tensor.shape != right {
-            let left = tensor.shape;
-            return Err(Error::ShapeMismatch { op: "head", name: "logits".into(), left, right });
-        }
-        if self.tables.heads.iter().any(|head| head.logits.overlaps(tensor)) {
-            return refused("these logits, or some of them, have a head already");
-        }
-        if !self.training_only && self.tables.heads.iter().any(|head| !head.training_only) {
-            return refused(
-                "the network has a head already, whose answers count; build this one inside in_training_only",
-            );
-        }
-        let head = Head { logits: tensor, weight, training_only: self.training_only };
-        self.push(Loss { head, number: self.tables.heads.len() });
-        self.tables.heads.push(head);
+        let (head, number) = self.new_head(logits, weight)?;
+        self.push(Loss { head, number });
         Ok(())
     }
 }

@@ -1,15 +1,16 @@
 //! Several budgets together: an architecture's ranks under each are added up, and ranked once more.
 
 use stages::mip::pareto_by;
-use stages::statistics::{rank_quality, rank_sum, spearman_of};
+use stages::statistics::{
+    COMBINATIONS, Halves, choose_on_halves, combinations, rank_quality, rank_sum, spearman_of,
+};
 
 use super::Replay;
 use crate::error::Error;
 use crate::output::format;
+use crate::output::halves::OnHalves;
 use crate::output::replay::{Combination, Combinations, RankedTrial};
 
-/// More combinations than these take minutes, and the best of them is luck.
-const MOST: usize = 50_000;
 /// How many are told of where there is no cost to choose by.
 const TOLD: usize = 5;
 
@@ -35,21 +36,18 @@ pub(super) fn combined(
             trials[place].quality.spearman.is_some() && (!has_cost || trials[place].cost.is_some())
         })
         .collect();
-    let mut all: Vec<Vec<usize>> = Vec::new();
-    for size in 2..=usize::try_from(asked.combine).unwrap_or(usize::MAX) {
-        if !add_subsets(&usable, size, &mut all) {
-            return Err(Error::Flag {
-                flag: "--combine",
-                value: asked.combine.to_string(),
-                problem: format!(
-                    "there are more than {} combinations of {} budgets; combine fewer",
-                    format::count(MOST as u64),
-                    usable.len()
-                ),
-            });
-        }
-    }
+    let most = usize::try_from(asked.combine).unwrap_or(usize::MAX);
+    let all = combinations(&usable, most).ok_or_else(|| Error::Flag {
+        flag: "--combine",
+        value: asked.combine.to_string(),
+        problem: format!(
+            "there are more than {} combinations of {} budgets; combine fewer",
+            format::count(COMBINATIONS as u64),
+            usable.len()
+        ),
+    })?;
     let tried = all.len();
+    let halves = on_halves(&usable, &all, estimates, truths, asked.seed)?;
     let mut candidates: Vec<Candidate> = Vec::new();
     for &place in &usable {
         if let Some(spearman) = trials[place].quality.spearman {
@@ -83,58 +81,55 @@ pub(super) fn combined(
             quality: rank_quality(&sums, &truths, k, asked.seed).map_err(Error::Input)?,
         })
     };
-    Ok(Combinations { tried, told: told.iter().map(tell).collect::<Result<_, Error>>()? })
+    let told = told.iter().map(tell).collect::<Result<_, Error>>()?;
+    let names = |places: &[usize]| places.iter().map(|&place| trials[place].budget.clone()).collect();
+    Ok(Combinations { tried, told, halves: halves.map(|halves| OnHalves::new(halves, &names)) })
+}
+
+/// The best budget, and the best combination of all that there are, chosen on one half of the architectures that have an
+/// accuracy under each budget.
+fn on_halves(
+    usable: &[usize],
+    all: &[Vec<usize>],
+    estimates: &[Vec<Option<f64>>],
+    truths: &[f64],
+    seed: u64,
+) -> Result<Option<Halves>, Error> {
+    let (lists, truths) = whole(usable, estimates, truths);
+    // Places among the usable ones.
+    let place = |budget: &usize| usable.iter().position(|usable| usable == budget);
+    let candidates: Vec<Vec<usize>> =
+        all.iter().map(|members| members.iter().filter_map(place).collect()).collect();
+    let lists: Vec<&[f64]> = lists.iter().map(Vec::as_slice).collect();
+    let mut halves = choose_on_halves(&lists, &candidates, &truths, seed).map_err(Error::Input)?;
+    for chosen in halves.iter_mut().flat_map(|halves| [&mut halves.alone, &mut halves.together]) {
+        chosen.favourite.0.iter_mut().for_each(|place| *place = usable[*place]);
+    }
+    Ok(halves)
 }
 
 /// The rank sums of the architectures that have an accuracy under each of these budgets, and their truths.
 fn together(members: &[usize], estimates: &[Vec<Option<f64>>], truths: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (lists, truths) = whole(members, estimates, truths);
+    let lists: Vec<&[f64]> = lists.iter().map(Vec::as_slice).collect();
+    (rank_sum(&lists), truths)
+}
+
+/// The accuracies of the architectures that have one under each of these budgets, budget by budget, and their truths.
+fn whole(members: &[usize], estimates: &[Vec<Option<f64>>], truths: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
     let whole: Vec<usize> = (0..truths.len())
         .filter(|&architecture| members.iter().all(|&place| estimates[place][architecture].is_some()))
         .collect();
     let list = |&place: &usize| -> Vec<f64> {
         whole.iter().filter_map(|&architecture| estimates[place][architecture]).collect()
     };
-    let lists: Vec<Vec<f64>> = members.iter().map(list).collect();
-    let lists: Vec<&[f64]> = lists.iter().map(Vec::as_slice).collect();
-    (rank_sum(&lists), whole.iter().map(|&architecture| truths[architecture]).collect())
-}
-
-/// Adds all subsets of a size, in lexical order; false where there come to be too many.
-fn add_subsets(of: &[usize], size: usize, all: &mut Vec<Vec<usize>>) -> bool {
-    let mut places: Vec<usize> = (0..size).collect();
-    while size <= of.len() {
-        if all.len() == MOST {
-            return false;
-        }
-        all.push(places.iter().map(|&place| of[place]).collect());
-        // The last place that can move on does, and those behind it follow.
-        let Some(moved) = (0..size).rev().find(|&index| places[index] < of.len() - size + index) else {
-            break;
-        };
-        places[moved] += 1;
-        for index in moved + 1..size {
-            places[index] = places[index - 1] + 1;
-        }
-    }
-    true
+    let lists = members.iter().map(list).collect();
+    (lists, whole.iter().map(|&architecture| truths[architecture]).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn subsets_come_once_each() {
-        let subsets = |of: &[usize], size| {
-            let mut all = Vec::new();
-            assert!(add_subsets(of, size, &mut all));
-            all
-        };
-        assert_eq!(subsets(&[1, 4, 6], 2), [[1, 4], [1, 6], [4, 6]]);
-        assert_eq!((subsets(&[1, 4, 6, 7, 9], 3).len(), subsets(&[1], 2).len()), (10, 0));
-        let many: Vec<usize> = (0..400).collect();
-        assert!(!add_subsets(&many, 2, &mut Vec::new()));
-    }
 
     #[test]
     fn ranks_are_added_up_over_the_architectures_that_all_have() {

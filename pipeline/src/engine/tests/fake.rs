@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache::{Fields, Store};
+use stages::baselines::{BaselineScores, BaselinesJob};
 use stages::job::{Job, JobResult, JobSummary};
 use stages::recipe::{Recipe, Scoring};
 use stages::search::DenseCells;
@@ -73,6 +74,12 @@ impl Executor for FakeExecutor {
                     if events.wanted(index) {
                         assert!(events.weights(&job.weights).is_some());
                         events.finished(index, Ok(made(JobResult::SubNetworks(made_up_accuracies(&job)))));
+                    }
+                    continue;
+                }
+                Job::Baselines(job) => {
+                    if events.wanted(index) {
+                        events.finished(index, Ok(made(JobResult::Baselines(made_up_baselines(&job)))));
                     }
                     continue;
                 }
@@ -180,6 +187,15 @@ fn made_up_accuracies(job: &SubNetworksJob) -> SubNetworksResult {
         Some(hash(&genotype, 1000) / 50.0 + hash(&format!("{} {genotype}", job.weights), 1000) / 100.0)
     };
     SubNetworksResult { accuracies: job.sub_networks.iter().map(accuracy).collect(), flops: 1000 }
+}
+
+/// Scores that go by the architecture.
+fn made_up_baselines(job: &BaselinesJob) -> BaselineScores {
+    let number = |name: &str| hash(&format!("{name} {}", job.genotype), 1000);
+    let count = |name: &str| number(name) as u64;
+    let [nwot, synflow] = ["nwot", "synflow"].map(|name| Some(number(name)));
+    let [parameters, mult_adds, skips, swap] = ["parameters", "mult_adds", "skips", "swap"].map(count);
+    BaselineScores { parameters, mult_adds, skips, nwot, synflow, zico: number("zico"), swap, flops: 1000 }
 }
 
 /// A training that had reached something before its loss stopped being a number.

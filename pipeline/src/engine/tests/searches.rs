@@ -1,7 +1,10 @@
 //! Searches of every strategy, their comparisons and the one-shot analysis, with jobs that take no time.
 
+use stages::baselines::NAMES;
 use stages::recipe::Scoring;
-use stages::stage::{BudgetQualityReport, NasSearchReport, OneShotReport, SearchComparison, SearchOutcome};
+use stages::stage::{
+    BaselinesReport, BudgetQualityReport, NasSearchReport, OneShotReport, SearchComparison, SearchOutcome,
+};
 
 use super::fake::{Bench, FakeExecutor};
 use super::nas_search::{dag, output};
@@ -170,6 +173,32 @@ fn one_shot_supernets_are_ranked_and_weights_that_are_gone_are_not_trusted() {
     let (_, trainings) = run(&less);
     assert_eq!((trainings.run, trainings.cached), (1 + 6, 2 + 6 + 18));
     assert!(files.iter().all(|path| std::fs::read(path).unwrap() != b"damaged"));
+}
+
+#[test]
+fn baselines_stand_beside_the_budget_and_are_found_again() {
+    let bench = Bench::new();
+    let run = |set: &[(&str, &str)]| {
+        let dag = dag(set);
+        let outcome = bench.run(&dag, "baselines", &FakeExecutor::default());
+        assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+        let report: BaselinesReport = output(&dag, &outcome, "baselines");
+        (report, outcome.manifest.node("score-baselines").unwrap().trainings, outcome.manifest.trainings)
+    };
+    let given = [("search.budget", "BPE-2")];
+    let (report, scored, _) = run(&given);
+    assert_eq!(report.baselines.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), NAMES);
+    assert_eq!((report.budget.0, report.size), ("BPE-2".parse().unwrap(), "BPE-1".parse().unwrap()));
+    let count = report.budget.1.architectures;
+    assert!(count > 3 && report.baselines.iter().all(|(_, quality)| quality.architectures == count));
+    assert_eq!((scored.run, scored.cached), (count as u64, 0));
+    // A made-up training goes by the architecture and the budget; made-up scores go by the architecture alone.
+    assert!(report.halves.is_some_and(|halves| halves.alone.unseen.abs() <= 1.0));
+    assert_eq!(run(&given).2.run, 0);
+    // Of another size only the scores are new.
+    let (other, scored, all) = run(&[given[0], ("baselines.budget", "BPE-1,channels=4")]);
+    assert_eq!((scored.run, all.run), (count as u64, count as u64));
+    assert_eq!(other.budget, report.budget);
 }
 
 /// The schedules of a one-shot analysis.

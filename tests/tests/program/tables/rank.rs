@@ -191,3 +191,65 @@ fn tables_without_an_order_say_undefined() {
     sandbox.write("t.csv", "arch,quick,acc\nx,1,\ny,2,nan\n");
     refused(&sandbox, &["rank", "t.csv"], &["t.csv: column acc has no number"]);
 }
+
+#[test]
+fn columns_are_judged_together_also_those_of_other_tables() {
+    let sandbox = Sandbox::new();
+    sandbox.write("estimates.csv", ESTIMATES);
+    sandbox.write("truth.csv", TRUTH);
+    // Without c, and with a name that is no estimate.
+    sandbox.write("more.csv", "genotype,arch,nwot\nG,b,1\nG,a,2\nG,d,3\nG,e,4\nG,f,5\n");
+    let with = ["rank", "estimates.csv", "truth.csv", "--with", "more.csv"];
+    let combined =
+        [&with[..], &["--combine", "half_epochs,nwot", "--combine", "half_epochs, worst"]].concat();
+    let found = json_of(&sandbox, &combined);
+    let rows: Vec<&str> =
+        found["correlations"].as_array().unwrap().iter().map(|row| row["column"].as_str().unwrap()).collect();
+    let columns = ["half_epochs", "worst", "params_k", "nwot"];
+    assert_eq!(rows, [&columns[..], &["half_epochs + nwot", "half_epochs + worst"]].concat());
+    assert!((spearman(&found, "nwot") - 0.9).abs() < 1e-12);
+    // Ranks 1 to 5 without c, and 2, 1, 3, 4, 5: the first two share a place.
+    assert!((spearman(&found, "half_epochs + nwot") - 9.5 / (10.0_f64 * 9.5).sqrt()).abs() < 1e-12);
+    assert_eq!(judged(&found, "half_epochs + worst")["spearman"], Value::Null);
+    assert_eq!(judged(&found, "half_epochs + nwot")["architectures"], 5);
+    assert_eq!(reasons(&found, "left_out", "names"), [(&json!(["c"]), "without nwot")]);
+    assert_eq!(reasons(&found, "not_taken", "column"), [(&json!("genotype"), "a name")]);
+    assert_eq!(found.get("halves"), None);
+    for (names, message) in [
+        ("half_epochs", "name two columns at least"),
+        (
+            "half_epochs,nothing",
+            "no column \"nothing\" is judged; there are half_epochs, worst, params_k, nwot",
+        ),
+        ("worst,worst", "worst is named twice"),
+    ] {
+        refused(&sandbox, &[&with[..], &["--combine", names]].concat(), &["--combine", message]);
+    }
+    let twice = ["rank", "estimates.csv", "truth.csv", "--with", "estimates.csv"];
+    refused(&sandbox, &twice, &["column half_epochs is judged already"]);
+    refused(&sandbox, &[&with[..], &["--by-place"]].concat(), &["--by-place"]);
+}
+
+#[test]
+fn a_choice_is_judged_on_the_half_that_it_has_not_seen() {
+    let sandbox = Sandbox::new();
+    sandbox.write("truth.csv", TRUTH);
+    sandbox.write("estimates.csv", ESTIMATES);
+    let halves = ["rank", "estimates.csv", "truth.csv", "--halves"];
+    let found = &json_of(&sandbox, &halves)["halves"];
+    assert_eq!(
+        (&found["alone"]["most_often"], &found["alone"]["unseen"]),
+        (&json!(["half_epochs"]), &json!(1.0))
+    );
+    assert_eq!(found["splits"], found["alone"]["times"]);
+    assert!(found["gain"].as_f64().unwrap() <= 0.0, "{found}");
+    let ran = sandbox.program(&halves).succeeded();
+    assert!(
+        ran.stdout.contains("Chosen on one half of the architectures, judged on the other"),
+        "{}",
+        ran.stdout
+    );
+    // Two architectures have no halves with an order.
+    sandbox.write("two.csv", "arch,quick,slow,acc\nx,1,2,3\ny,2,3,4\n");
+    assert_eq!(json_of(&sandbox, &["rank", "two.csv", "--halves"])["halves"], Value::Null);
+}
