@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use stages::stage::{
-    BudgetQuality, CompareSearches, EvaluateFinal, Mip, NasSearch, OneShotAnalysis, Rank, Search, Stage,
+    Baselines, BudgetQuality, CompareSearches, EvaluateFinal, Mip, NasSearch, OneShotAnalysis, Rank, Search,
+    Stage,
 };
 
 use super::final_network::FinalJson;
@@ -13,6 +14,7 @@ use super::nas::{MipJson, NasSearchJson, RankedJson};
 use super::one_shot::OneShotJson;
 use super::quality::QualityJson;
 use super::search::{ComparisonJson, SearchJson, Took};
+use super::untrained::BaselinesJson;
 use crate::engine::recorded::Recorded;
 use crate::error::Error;
 
@@ -52,6 +54,9 @@ fn of_node(recorded: &Recorded, node: &str) -> Result<Value, Error> {
         NasSearch::NAME => recorded
             .output::<NasSearch>(node)
             .map_or(Ok(Value::Null), |report| json(NasSearchJson::of(&report, recorded.basis(SEARCH)))),
+        Baselines::NAME => recorded
+            .output::<Baselines>(node)
+            .map_or(Ok(Value::Null), |report| json(BaselinesJson::of(&report))),
         Mip::NAME => recorded
             .output::<Mip>(node)
             .map_or(Ok(Value::Null), |report| json(MipJson::of(&report, &report.diverged))),

@@ -37,7 +37,7 @@ pub(crate) struct Seen {
     pub(crate) faults: Vec<String>,
     /// Errors of scripts.
     pub(crate) errors: Vec<String>,
-    /// The `r_s` of the budgets, after their column was sorted by a click, and by another one.
+    /// The `r_s` of the budgets, after their column was sorted by a click, and by another one; none of a page without.
     pub(crate) sorted: [Vec<f64>; 2],
     /// Rows of the architectures that a word leaves, of so many.
     pub(crate) filtered: (usize, usize),
@@ -69,11 +69,12 @@ const read = () => {
     .concat(all('a[href^=\\#]').filter(a => !d.getElementById(a.hash.slice(1))).map(a => a.hash))
     .concat(all('[src], link, a[href^=http]').filter(e => !String(e.src).startsWith('data:')).map(e => e.outerHTML.slice(0, 80)));
   const budgets = d.getElementById('budget-table');
-  const column = [...budgets.tHead.rows[0].cells].findIndex(cell => cell.textContent === 'r_s');
+  const column = budgets ? [...budgets.tHead.rows[0].cells].findIndex(cell => cell.textContent === 'r_s') : -1;
   const values = () => [...budgets.tBodies[0].rows].map(row => row.cells[column].querySelector('data')).filter(Boolean)
     .map(e => Number(e.value));
-  const sorted = [0, 1].map(() => { budgets.tHead.rows[0].cells[column].click(); return values(); });
-  const rows = [...d.getElementById('architectures').tBodies[0].rows];
+  const sorted = !budgets ? [[], []] : [0, 1].map(() => { budgets.tHead.rows[0].cells[column].click(); return values(); });
+  const architectures = d.getElementById('architectures');
+  const rows = architectures ? [...architectures.tBodies[0].rows] : [];
   const filter = d.querySelector('input[data-table=architectures]');
   let left = rows.length;
   if (filter) {

@@ -14,6 +14,7 @@ mod results;
 mod rounds;
 mod searches;
 mod table;
+mod untrained;
 mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -19,6 +19,7 @@ pub(super) fn results(report: &Report) -> Option<Section> {
         "budget-quality" => quality(result),
         "one-shot-analysis" => one_shot(result),
         "evaluate-final" => final_network(result),
+        "baselines" => super::untrained::baselines(result),
         _ => None,
     }
 }
