@@ -121,7 +121,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let mut dag = Dag::default();
     let template = template(&config.train, data);
     let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
-    let seed = config.mip.seed;
+    let (seed, objective) = (config.mip.seed, config.mip.objective);
     let ArchitecturesConfig { count, seed: sampling_seed, .. } = config.architectures;
     let drawn = match given {
         Some(genotypes) => dag.add("given-architectures", GivenArchitectures { genotypes }),
@@ -150,10 +150,10 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         let stage = train(sampled, Budgets::Drawn { drawn: budgets, count });
         let trained = dag.add(format!("train@{round}"), stage);
         let evaluated = dag.add(format!("evaluate@{round}"), Evaluate { trained });
-        let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, seed });
+        let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, objective, seed });
         let stage = FitForest { pruned, trials, space: space.clone(), trees: config.mip.trees, seed };
         let importances = dag.add(format!("fit-forest@{round}"), stage);
-        let stage = Prune { pruned, budgets, trials, importances, space: space.clone() };
+        let stage = Prune { pruned, budgets, trials, importances, space: space.clone(), objective };
         RoundHandles { trials, importances, pruned: dag.add(format!("prune@{round}"), stage) }
     };
     let mut last = add_round(&mut dag, 1, None);
@@ -166,7 +166,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let selected = dag.add("select-budget", stage);
     let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
-    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found });
+    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found, objective });
     let budget = match config.search.budget {
         Some(budget) => dag.add("given-budget", GivenBudget { budget }),
         None => selected,
@@ -195,7 +195,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let stage = Train { template: unseen, architectures: sampled, budgets: Budgets::Selected(budget) };
     let confirming = dag.add("train@confirm", stage);
     let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
-    let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
+    let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, objective, seed });
     let source = match config.search.budget {
         Some(_) => BudgetSource::Given(budget),
         None => BudgetSource::Found { mip, confirmed },

@@ -3,6 +3,7 @@
 mod document;
 mod final_network;
 mod final_recipe;
+mod mip;
 mod one_shot;
 mod section;
 mod setting;
@@ -28,6 +29,7 @@ use crate::{Budget, Error, suggest};
 
 pub use final_network::FinalConfig;
 pub use final_recipe::RECIPES;
+pub use mip::MipConfig;
 pub use one_shot::OneShotConfig;
 pub use setting::Setting;
 pub use share::ShareConfig;
@@ -99,23 +101,6 @@ pub struct ArchitecturesConfig {
     pub seed: u64,
     /// A file whose genotypes, all of them, are taken instead.
     pub file: Option<PathBuf>,
-}
-
-/// Minimum importance pruning.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MipConfig {
-    /// Budgets drawn in a round (the paper's K).
-    pub budgets_per_round: usize,
-    /// Scales the costs of Eq. 2; 1 is the paper's formula.
-    pub temperature: f64,
-    /// Trees in the random forest.
-    pub trees: usize,
-    /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
-    pub lambda: f64,
-    /// Whether the first round begins with budgets in which every value of the space stands once.
-    pub observe_all: bool,
-    /// Seed of drawing budgets, of the forest's bootstrap samples and of the interval's.
-    pub seed: u64,
 }
 
 /// The architecture search.
@@ -273,7 +258,6 @@ impl Config {
     fn typed(document: &Document) -> Result<Self, Error> {
         let data = Section { document, name: "data" };
         let architectures = Section { document, name: "architectures" };
-        let mip = Section { document, name: "mip" };
         let search = Section { document, name: "search" };
         let compare = Section { document, name: "compare" };
         let strategies = strategies(document)?;
@@ -298,18 +282,7 @@ impl Config {
             },
             full: budget(document, "full")?,
             space: space(document)?,
-            mip: MipConfig {
-                budgets_per_round: mip.count("budgets_per_round", 1, 10_000)?,
-                temperature: mip.real("temperature", |t| t > 0.0, "above 0")?,
-                trees: mip.count("trees", 1, 1_000_000)?,
-                lambda: mip.real(
-                    "lambda",
-                    |lambda| (0.0..1.0).contains(&lambda),
-                    "from 0 up to but not 1",
-                )?,
-                observe_all: mip.flag("observe_all")?,
-                seed: mip.seed("seed")?,
-            },
+            mip: MipConfig::typed(&Section { document, name: "mip" })?,
             search: SearchConfig {
                 budget: given_budget(&search)?,
                 strategy: strategy(&search, "strategy", search.text("strategy")?)?,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use stages::Budget;
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::FixReason;
+use stages::mip::{FixReason, Objective};
 use stages::recipe::Scoring;
 use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
 use stages::statistics::RankQuality;
@@ -50,6 +50,8 @@ pub(super) struct MipJson {
     /// The budget found.
     #[serde(flatten)]
     found: RankedJson,
+    /// What it was chosen for, as `mip.objective` names it.
+    objective: &'static str,
     /// Architectures that diverged under full training.
     diverged_fully: u64,
     importances: BTreeMap<&'static str, Option<f64>>,
@@ -115,6 +117,7 @@ impl MipJson {
     pub(super) fn of(report: &MipReport, diverged: &[DivergedTraining]) -> Self {
         Self {
             found: RankedJson::of(&report.found),
+            objective: report.objective.name(),
             diverged_fully: report.diverged_fully,
             // The last forest has seen all trials.
             importances: report.rounds.last().map_or_else(BTreeMap::new, |round| named(&round.importances)),
@@ -161,7 +164,7 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
     for ranked in ranked {
         let mut row = vec![
             format::percent(ranked.cost_ratio),
-            format::correlation(ranked.trial.spearman),
+            format::correlation(ranked.quality.spearman),
             format::interval(ranked.quality.interval),
             format::correlation(ranked.quality.kendall),
             ranked.quality.top.map_or_else(String::new, |top| format!("{:.3}", top.precision)),
@@ -182,12 +185,13 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
 pub(super) fn mip_text(report: &MipReport) -> String {
     let found = &report.found;
     let mut text = format!(
-        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n{}  at {} of its cost{}\n",
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n{}{}  at {} of its cost{}\n",
         super::heading("Budget found"),
         found.trial.budget,
-        format::correlation(found.trial.spearman),
+        format::correlation(found.quality.spearman),
         format::interval(found.quality.interval),
         sentences(&found.quality),
+        chosen_for(report.objective),
         format::percent(found.cost_ratio),
         format::times_cheaper(found.cost_ratio)
     );
@@ -214,12 +218,35 @@ pub(super) fn mip_text(report: &MipReport) -> String {
         text,
         "{}\n{}",
         super::heading(&format!(
-            "Pareto front: the best of {} at their cost",
-            format::plural(report.tried, "budget")
+            "Pareto front: the best of {} at their cost{}",
+            format::plural(report.tried, "budget"),
+            if report.objective == Objective::Spearman {
+                String::new()
+            } else {
+                format!(", by {}", objective_words(report.objective))
+            }
         )),
         ranked_table(&report.pareto)
     );
     text
+}
+
+/// What an objective is called where numbers are told.
+fn objective_words(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Spearman => "r_s",
+        Objective::Kendall => "Kendall's tau-b",
+        Objective::Precision => "the precision of its top",
+        Objective::Regret => "its regret",
+    }
+}
+
+/// A line that says what a budget was chosen for, where that is not `r_s`.
+fn chosen_for(objective: Objective) -> String {
+    match objective {
+        Objective::Spearman => String::new(),
+        other => format!("  chosen by {} and its cost (mip.objective), not by r_s\n", objective_words(other)),
+    }
 }
 
 fn rounds_table(report: &MipReport) -> Table {
@@ -274,7 +301,7 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
                 text,
                 "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n{}",
                 super::heading("Budget confirmed"),
-                format::correlation(confirmed.trial.spearman),
+                format::correlation(confirmed.quality.spearman),
                 format::interval(confirmed.quality.interval),
                 sentences(&confirmed.quality),
             );

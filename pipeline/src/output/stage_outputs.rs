@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::{Importances, MipState};
+use stages::mip::{Importances, MipState, Objective};
 use stages::stage::{
     BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate, EvaluateFinal,
     EvaluatedBudget, Evaluation, FinalReport, FitForest, GivenArchitectures, GivenBudget, Handle, Mip,
@@ -118,7 +118,7 @@ impl Show for Prune {
             state.space.open().into_iter().map(|index| HYPERPARAMETERS[index].name).collect();
         let left = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
         let _ = writeln!(text, "  left to vary: {left}");
-        shown(state, text)
+        shown(pruned_json(state, self.objective)?, text)
     }
 }
 
@@ -204,6 +204,27 @@ impl Show for OneShotAnalysis {
     fn show(&self, report: &OneShotReport, _: &Known<'_>) -> Result {
         titled(OneShotJson::of(report), one_shot_text(report) + &diverged_text(&report.diverged))
     }
+}
+
+/// The state with the agreement of its trials under the name of what it is, as everywhere.
+fn pruned_json(
+    state: &MipState,
+    objective: Objective,
+) -> std::result::Result<serde_json::Value, serde_json::Error> {
+    let mut json = serde_json::to_value(state)?;
+    for (place, trial) in state.trials.iter().enumerate() {
+        if let Some(told) = json["trials"][place].as_object_mut() {
+            told.remove("agreement");
+            let (name, number) = match objective {
+                Objective::Spearman => ("spearman", trial.agreement),
+                Objective::Kendall => ("kendall", trial.agreement),
+                Objective::Precision => ("precision", trial.agreement),
+                Objective::Regret => ("regret", trial.agreement.map(|agreement| 0.0 - agreement)),
+            };
+            told.insert(name.to_owned(), number.into());
+        }
+    }
+    Ok(json)
 }
 
 /// Importances by name; what was not observed has none.

@@ -71,7 +71,7 @@ fn spread(tried: impl Iterator<Item = RankedBudget>, count: usize) -> Vec<Ranked
     let mut distinct: Vec<(f64, RankedBudget)> = Vec::new();
     for ranked in tried {
         let is_known = distinct.iter().any(|(_, known)| known.trial.budget == ranked.trial.budget);
-        if let (Some(spearman), false) = (ranked.trial.spearman, is_known) {
+        if let (Some(spearman), false) = (ranked.quality.spearman, is_known) {
             distinct.push((spearman, ranked));
         }
     }
@@ -116,7 +116,7 @@ impl Stage for BudgetQuality {
             let divergence = supernet.divergence();
             searched.push(SearchedBudget {
                 budget: ranked.trial.budget,
-                spearman: ranked.trial.spearman.unwrap_or(f64::NAN),
+                spearman: ranked.quality.spearman.unwrap_or(f64::NAN),
                 cost_ratio: ranked.cost_ratio,
                 search_flops: supernet.training_flops,
                 found: divergence.is_none().then(|| (supernet.best.canonical(), None)),
@@ -168,13 +168,14 @@ impl Stage for BudgetQuality {
 mod tests {
     use super::*;
     use crate::mip::Trial;
-    use crate::statistics::rank_quality;
+    use crate::statistics::{RankQuality, rank_quality};
 
     #[test]
     fn budgets_are_taken_evenly_and_once_each() {
         let ranked = |epochs: u32, spearman: Option<f64>| RankedBudget {
-            trial: Trial { budget: Budget { epochs, ..Budget::NAMED[0].1 }, cost: 1.0, spearman },
-            quality: rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap(),
+            // By r_s, whatever budgets were chosen for.
+            trial: Trial { budget: Budget { epochs, ..Budget::NAMED[0].1 }, cost: 1.0, agreement: Some(0.3) },
+            quality: RankQuality { spearman, ..rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap() },
             cost_ratio: 0.1,
             diverged: Vec::new(),
         };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError,
 };
-use crate::mip::{Fixed, Importances, MipState, Trial, pareto};
+use crate::mip::{Fixed, Importances, MipState, Objective, Trial, pareto};
 use crate::{Budget, Error};
 
 /// Brings together what every round found, in order. The output is a [`MipReport`].
@@ -18,6 +18,8 @@ pub struct Mip {
     pub budget: Handle<Budget>,
     /// The rounds, in order.
     pub rounds: Vec<RoundHandles>,
+    /// What the budget was chosen for.
+    pub objective: Objective,
 }
 
 /// The outputs of one round.
@@ -36,6 +38,8 @@ pub struct RoundHandles {
 pub struct MipReport {
     /// The budget found.
     pub found: RankedBudget,
+    /// What it was chosen for.
+    pub objective: Objective,
     /// What each round found out.
     pub rounds: Vec<Round>,
     /// The trials that none is both cheaper and better than, by ascending cost.
@@ -61,10 +65,12 @@ impl Stage for Mip {
     type Output = MipReport;
 
     const NAME: &'static str = "mip";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn parameters(&self) -> Result<Fields, Error> {
-        Ok(Fields::new())
+        let mut fields = Fields::new();
+        self.objective.add_to(&mut fields)?;
+        Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -103,6 +109,7 @@ impl Stage for Mip {
         diverged.extend(ranked.iter().flat_map(|budget| budget.diverged.iter().cloned()));
         Ok(MipReport {
             found: pick(&inputs.read(self.budget)?)?,
+            objective: self.objective,
             rounds,
             pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
             tried: trials.len() as u64,

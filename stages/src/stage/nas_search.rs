@@ -89,7 +89,7 @@ impl Stage for NasSearch {
     type Output = NasSearchReport;
 
     const NAME: &'static str = "nas-search";
-    const VERSION: u32 = 6;
+    const VERSION: u32 = 7;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();

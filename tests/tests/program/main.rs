@@ -5,6 +5,7 @@
 mod bench;
 mod browser;
 mod bucket;
+mod choosing;
 mod command_line;
 mod configuration;
 mod damage;

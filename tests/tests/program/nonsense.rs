@@ -145,6 +145,7 @@ fn configurations() {
         ("[mipp]\nlambda = 0.1", &["line 1", "mipp"]),
         ("[mip]\nlambda = 2.0", &["line 2", "mip.lambda"]),
         ("[mip]\nlambda = 'x'", &["line 2", "mip.lambda"]),
+        ("[mip]\nobjective = 'kendal'", &["line 2", "mip.objective", "did you mean `kendall`"]),
         ("[mip", &["line 1"]),
         ("[full]\nepochs = -1", &["line 2", "full.epochs"]),
         ("[space]\nepochs = []", &["line 2", "space.epochs"]),
