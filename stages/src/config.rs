@@ -99,6 +99,8 @@ pub struct ArchitecturesConfig {
     pub count: usize,
     /// Seed of the sampling.
     pub seed: u64,
+    /// How often each is fully trained: 1, or 2 to know how well full training agrees with itself.
+    pub repeat_full: usize,
     /// A file whose genotypes, all of them, are taken instead.
     pub file: Option<PathBuf>,
 }
@@ -239,16 +241,26 @@ impl Config {
         let drawn = (1..=self.rounds()).map(budgets).fold(0, u64::saturating_add);
         let architectures = self.architectures.count as u64;
         let trainings = architectures
-            .saturating_mul(drawn.saturating_add(2))
+            .saturating_mul(drawn.saturating_add(1 + self.architectures.repeat_full as u64))
+            .saturating_add(2 * self.mip.confirm as u64)
             .saturating_add(self.search.samples as u64)
             .saturating_add(1);
         if trainings <= TRAININGS_MAX {
             return Ok(());
         }
+        let fully = if self.architectures.repeat_full > 1 {
+            "fully twice (architectures.repeat_full)"
+        } else {
+            "fully"
+        };
+        let confirming = match self.mip.confirm {
+            0 => String::new(),
+            count => format!(", {count} fresh ones twice (mip.confirm)"),
+        };
         let problem = format!(
-            "{architectures} architectures (architectures.count), fully, under {drawn} budgets (mip.budgets_per_round, in {} \
-             rounds) and once more under the one found, and {} of the search (search.samples) are {trainings} trainings; ask \
-             for at most {TRAININGS_MAX}",
+            "{architectures} architectures (architectures.count), {fully}, under {drawn} budgets (mip.budgets_per_round, in {} \
+             rounds) and once more under the one found{confirming}, and {} of the search (search.samples) are {trainings} \
+             trainings; ask for at most {TRAININGS_MAX}",
             self.rounds(),
             self.search.samples
         );
@@ -278,6 +290,7 @@ impl Config {
             architectures: ArchitecturesConfig {
                 count: architectures.count("count", 2, 100_000)?,
                 seed: architectures.seed("seed")?,
+                repeat_full: architectures.count("repeat_full", 1, 2)?,
                 file: architectures.path("file")?,
             },
             full: budget(document, "full")?,

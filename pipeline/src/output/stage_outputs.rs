@@ -90,7 +90,7 @@ impl Show for SampleBudgets {
 impl Show for Rank {
     fn show(&self, ranked: &Vec<RankedBudget>, _: &Known<'_>) -> Result {
         let diverged = ranked.iter().flat_map(|budget| &budget.diverged);
-        let text = ranked_table(ranked).to_string() + &diverged_text(diverged);
+        let text = ranked_table(ranked, None).to_string() + &diverged_text(diverged);
         shown(ranked.iter().map(RankedJson::of).collect::<Vec<_>>(), text)
     }
 }
@@ -99,9 +99,10 @@ impl Show for FitForest {
     fn show(&self, importances: &Importances, _: &Known<'_>) -> Result {
         let headings = [("hyper-parameter", Align::Left), ("importance", Align::Right), ("", Align::Left)];
         let mut table = Table::new(&headings, 2);
+        let observed = importances.iter().flatten().count();
         for (row, &importance) in HYPERPARAMETERS.iter().zip(importances) {
-            let bar = importance.map_or_else(String::new, format::bar);
-            let observed = importances.iter().flatten().count();
+            // What is the only one has no share to show.
+            let bar = importance.filter(|_| observed > 1).map_or_else(String::new, format::bar);
             table.row(vec![row.name.to_owned(), format::importance(importance, observed), bar]);
         }
         shown(named(importances), table.to_string())

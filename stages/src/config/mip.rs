@@ -17,6 +17,8 @@ pub struct MipConfig {
     pub objective: Objective,
     /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
     pub lambda: f64,
+    /// Architectures that no choice has seen, which confirm the budget found; 0 for none.
+    pub confirm: usize,
     /// Whether the first round begins with budgets in which every value of the space stands once.
     pub observe_all: bool,
     /// Seed of drawing budgets, of the forest's bootstrap samples and of the interval's.
@@ -37,6 +39,15 @@ impl MipConfig {
                 |lambda| (0.0..1.0).contains(&lambda),
                 "from 0 up to but not 1",
             )?,
+            confirm: match section.count("confirm", 0, 100_000)? {
+                1 => {
+                    return Err(section.wrong(
+                        "confirm",
+                        "is 1, and one architecture has no order; 0 for none, or at least 2",
+                    ));
+                }
+                count => count,
+            },
             observe_all: section.flag("observe_all")?,
             seed: section.seed("seed")?,
         })

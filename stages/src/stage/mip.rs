@@ -18,6 +18,8 @@ pub struct Mip {
     pub budget: Handle<Budget>,
     /// The rounds, in order.
     pub rounds: Vec<RoundHandles>,
+    /// How a second full training of the same architectures ranks them, where there is one.
+    pub ceiling: Option<Handle<Vec<RankedBudget>>>,
     /// What the budget was chosen for.
     pub objective: Objective,
 }
@@ -44,6 +46,9 @@ pub struct MipReport {
     pub rounds: Vec<Round>,
     /// The trials that none is both cheaper and better than, by ascending cost.
     pub pareto: Vec<RankedBudget>,
+    /// The noise ceiling: how well a second full training, with another seed, ranks the architectures as the first does. No
+    /// budget can be expected to agree better with a training than training does with itself.
+    pub ceiling: Option<RankedBudget>,
     /// Different budgets that were tried.
     pub tried: u64,
     /// How many architectures diverged under full training: no budget can rank those.
@@ -80,6 +85,7 @@ impl Stage for Mip {
             .chain(each(|round| round.trials.role("trials")))
             .chain(each(|round| round.importances.role("importances")))
             .chain(each(|round| round.pruned.role("pruned")))
+            .chain(self.ceiling.map(|ceiling| ceiling.role("ceiling")))
             .collect()
     }
 
@@ -106,12 +112,15 @@ impl Stage for Mip {
         };
         let mut diverged = inputs.read_only(self.truth)?.diverged;
         let diverged_fully = diverged.len() as u64;
+        let ceiling = self.ceiling.map(|ceiling| inputs.read_only(ceiling)).transpose()?;
+        diverged.extend(ceiling.iter().flat_map(|again| again.diverged.iter().cloned()));
         diverged.extend(ranked.iter().flat_map(|budget| budget.diverged.iter().cloned()));
         Ok(MipReport {
             found: pick(&inputs.read(self.budget)?)?,
             objective: self.objective,
             rounds,
             pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
+            ceiling,
             tried: trials.len() as u64,
             diverged_fully,
             diverged,

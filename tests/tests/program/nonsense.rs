@@ -146,6 +146,8 @@ fn configurations() {
         ("[mip]\nlambda = 2.0", &["line 2", "mip.lambda"]),
         ("[mip]\nlambda = 'x'", &["line 2", "mip.lambda"]),
         ("[mip]\nobjective = 'kendal'", &["line 2", "mip.objective", "did you mean `kendall`"]),
+        ("[mip]\nconfirm = 1", &["line 2", "mip.confirm", "one architecture has no order"]),
+        ("[architectures]\nrepeat_full = 3", &["line 2", "architectures.repeat_full", "from 1 to 2"]),
         ("[mip", &["line 1"]),
         ("[full]\nepochs = -1", &["line 2", "full.epochs"]),
         ("[space]\nepochs = []", &["line 2", "space.epochs"]),

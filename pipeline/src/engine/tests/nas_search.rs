@@ -66,7 +66,7 @@ fn a_second_run_gives_the_same_bytes_and_trains_nothing() {
 
 /// What was found of the budget.
 fn found(report: &NasSearchReport) -> (&MipReport, &RankedBudget) {
-    let SearchBudget::Found { mip, confirmed } = &report.budget else { panic!("the budget was given") };
+    let SearchBudget::Found { mip, confirmed, .. } = &report.budget else { panic!("the budget was given") };
     (mip, confirmed)
 }
 
