@@ -11,6 +11,7 @@ use crate::space::BudgetSpace;
 use crate::{Budget, Error};
 
 mod objective;
+pub mod race;
 pub mod tabulated;
 
 pub use objective::Objective;

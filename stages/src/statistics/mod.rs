@@ -4,6 +4,7 @@
 //! same resamples, so that their intervals can be compared. Knows lists of accuracies, and neither budgets nor tables.
 
 mod bootstrap;
+mod completion;
 mod correlation;
 mod order;
 mod top;
@@ -16,6 +17,7 @@ pub use bootstrap::Interval;
 pub use order::rank_sum;
 
 pub(crate) use bootstrap::{interval, mean_intervals};
+pub(crate) use completion::{completed, completions};
 
 use bootstrap::intervals;
 use correlation::{kendall, spearman};
