@@ -9,9 +9,9 @@ use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, Baselines, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches,
-    Evaluate, EvaluateFinal, FinalSource, FitForest, GivenArchitectures, GivenBudget, Handle, ImageKind,
-    JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample, SampleBudgets,
-    ScoreBaselines, Search, SelectArchitecture, SelectBudget, Train,
+    Evaluate, EvaluateFinal, FinalSource, FitForest, FreshHandles, GivenArchitectures, GivenBudget, Handle,
+    ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample,
+    SampleBudgets, ScoreBaselines, Search, SelectArchitecture, SelectBudget, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -122,17 +122,25 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let mut dag = Dag::default();
     let template = template(&config.train, data);
     let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
-    let seed = config.mip.seed;
-    let ArchitecturesConfig { count, seed: sampling_seed, .. } = config.architectures;
+    let (seed, objective) = (config.mip.seed, config.mip.objective);
+    let ArchitecturesConfig { count, seed: sampling_seed, repeat_full, .. } = config.architectures;
     let drawn = match given {
         Some(genotypes) => dag.add("given-architectures", GivenArchitectures { genotypes }),
-        None => dag.add("sample", Sample { count, seed: sampling_seed }),
+        None => dag.add("sample", Sample { count, seed: sampling_seed, known: None }),
     };
     let sampled = Architectures { list: drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
     let full = Budgets::Full(config.full);
     let trained_fully = dag.add("train@full", train(sampled, full));
     let truth = dag.add("evaluate@full", Evaluate { trained: trained_fully });
+    let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
+    // A second full training of the same architectures, with another seed, held against the first as a budget is.
+    let ceiling = (repeat_full > 1).then(|| {
+        let stage = Train { template: unseen.clone(), architectures: sampled, budgets: full };
+        let trained = dag.add("train@repeat", stage);
+        let evaluated = dag.add("evaluate@repeat", Evaluate { trained });
+        dag.add("rank@repeat", Rank { truth, evaluated, objective, seed })
+    });
 
     let add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
         let (space, count) = (&config.space, config.budgets(round));
@@ -151,10 +159,10 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         let stage = train(sampled, Budgets::Drawn { drawn: budgets, count });
         let trained = dag.add(format!("train@{round}"), stage);
         let evaluated = dag.add(format!("evaluate@{round}"), Evaluate { trained });
-        let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, seed });
+        let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, objective, seed });
         let stage = FitForest { pruned, trials, space: space.clone(), trees: config.mip.trees, seed };
         let importances = dag.add(format!("fit-forest@{round}"), stage);
-        let stage = Prune { pruned, budgets, trials, importances, space: space.clone() };
+        let stage = Prune { pruned, budgets, trials, importances, space: space.clone(), objective };
         RoundHandles { trials, importances, pruned: dag.add(format!("prune@{round}"), stage) }
     };
     let mut last = add_round(&mut dag, 1, None);
@@ -167,7 +175,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let selected = dag.add("select-budget", stage);
     let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
-    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found });
+    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found, ceiling, objective });
     let budget = match config.search.budget {
         Some(budget) => dag.add("given-budget", GivenBudget { budget }),
         None => selected,
@@ -192,14 +200,26 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         (search, selected, dag.add(format!("train{name}"), stage))
     };
     let (search, winner, trained) = search_with(&mut dag, "", config.search.strategy, 0);
-    let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
-    let stage = Train { template: unseen, architectures: sampled, budgets: Budgets::Selected(budget) };
+    let stage =
+        Train { template: unseen.clone(), architectures: sampled, budgets: Budgets::Selected(budget) };
     let confirming = dag.add("train@confirm", stage);
     let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
-    let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, seed });
+    let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, objective, seed });
+    let fresh = (config.mip.confirm > 0).then(|| {
+        let (count, seed_of_draw) = (config.mip.confirm, !sampling_seed);
+        let stage = Sample { count, seed: seed_of_draw, known: Some(drawn) };
+        let architectures = Architectures { list: dag.add("sample@fresh", stage), count };
+        let mut train = |name: &str, budgets| {
+            let stage = Train { template: unseen.clone(), architectures, budgets };
+            let trained = dag.add(format!("train@{name}"), stage);
+            dag.add(format!("evaluate@{name}"), Evaluate { trained })
+        };
+        let (truth, evaluated) = (train("fresh-full", full), train("fresh", Budgets::Selected(budget)));
+        FreshHandles { truth, ranked: dag.add("rank@fresh", Rank { truth, evaluated, objective, seed }) }
+    });
     let source = match config.search.budget {
         Some(_) => BudgetSource::Given(budget),
-        None => BudgetSource::Found { mip, confirmed },
+        None => BudgetSource::Found { mip, confirmed, fresh },
     };
     let scoring = config.train.scoring;
     dag.add("nas-search", NasSearch { budget: source, search, trained, scoring });
@@ -252,7 +272,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     // Drawn apart from those that a search with this seed begins with, and trained with the seeds of what searches find.
     let unsearched = (0..*seeds as u64).map(|number| {
         let seed = (!config.search.seed).wrapping_sub(number);
-        let drawn = dag.add(format!("sample@unsearched.{}", number + 1), Sample { count: 1, seed });
+        let drawn =
+            dag.add(format!("sample@unsearched.{}", number + 1), Sample { count: 1, seed, known: None });
         let architectures = Architectures { list: drawn, count: 1 };
         let stage = Train { template: last(number), architectures, budgets: full };
         (drawn, dag.add(format!("train@unsearched.{}", number + 1), stage))

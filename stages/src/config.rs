@@ -4,6 +4,7 @@ mod baselines;
 mod document;
 mod final_network;
 mod final_recipe;
+mod mip;
 mod one_shot;
 mod section;
 mod setting;
@@ -30,6 +31,7 @@ use crate::{Budget, Error, suggest};
 pub use baselines::BaselinesConfig;
 pub use final_network::FinalConfig;
 pub use final_recipe::RECIPES;
+pub use mip::MipConfig;
 pub use one_shot::OneShotConfig;
 pub use setting::Setting;
 pub use share::ShareConfig;
@@ -101,25 +103,10 @@ pub struct ArchitecturesConfig {
     pub count: usize,
     /// Seed of the sampling.
     pub seed: u64,
+    /// How often each is fully trained: 1, or 2 to know how well full training agrees with itself.
+    pub repeat_full: usize,
     /// A file whose genotypes, all of them, are taken instead.
     pub file: Option<PathBuf>,
-}
-
-/// Minimum importance pruning.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MipConfig {
-    /// Budgets drawn in a round (the paper's K).
-    pub budgets_per_round: usize,
-    /// Scales the costs of Eq. 2; 1 is the paper's formula.
-    pub temperature: f64,
-    /// Trees in the random forest.
-    pub trees: usize,
-    /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
-    pub lambda: f64,
-    /// Whether the first round begins with budgets in which every value of the space stands once.
-    pub observe_all: bool,
-    /// Seed of drawing budgets, of the forest's bootstrap samples and of the interval's.
-    pub seed: u64,
 }
 
 /// The architecture search.
@@ -258,16 +245,26 @@ impl Config {
         let drawn = (1..=self.rounds()).map(budgets).fold(0, u64::saturating_add);
         let architectures = self.architectures.count as u64;
         let trainings = architectures
-            .saturating_mul(drawn.saturating_add(2))
+            .saturating_mul(drawn.saturating_add(1 + self.architectures.repeat_full as u64))
+            .saturating_add(2 * self.mip.confirm as u64)
             .saturating_add(self.search.samples as u64)
             .saturating_add(1);
         if trainings <= TRAININGS_MAX {
             return Ok(());
         }
+        let fully = if self.architectures.repeat_full > 1 {
+            "fully twice (architectures.repeat_full)"
+        } else {
+            "fully"
+        };
+        let confirming = match self.mip.confirm {
+            0 => String::new(),
+            count => format!(", {count} fresh ones twice (mip.confirm)"),
+        };
         let problem = format!(
-            "{architectures} architectures (architectures.count), fully, under {drawn} budgets (mip.budgets_per_round, in {} \
-             rounds) and once more under the one found, and {} of the search (search.samples) are {trainings} trainings; ask \
-             for at most {TRAININGS_MAX}",
+            "{architectures} architectures (architectures.count), {fully}, under {drawn} budgets (mip.budgets_per_round, in {} \
+             rounds) and once more under the one found{confirming}, and {} of the search (search.samples) are {trainings} \
+             trainings; ask for at most {TRAININGS_MAX}",
             self.rounds(),
             self.search.samples
         );
@@ -277,7 +274,6 @@ impl Config {
     fn typed(document: &Document) -> Result<Self, Error> {
         let data = Section { document, name: "data" };
         let architectures = Section { document, name: "architectures" };
-        let mip = Section { document, name: "mip" };
         let search = Section { document, name: "search" };
         let compare = Section { document, name: "compare" };
         let strategies = strategies(document)?;
@@ -298,22 +294,12 @@ impl Config {
             architectures: ArchitecturesConfig {
                 count: architectures.count("count", 2, 100_000)?,
                 seed: architectures.seed("seed")?,
+                repeat_full: architectures.count("repeat_full", 1, 2)?,
                 file: architectures.path("file")?,
             },
             full: budget(document, "full")?,
             space: space(document)?,
-            mip: MipConfig {
-                budgets_per_round: mip.count("budgets_per_round", 1, 10_000)?,
-                temperature: mip.real("temperature", |t| t > 0.0, "above 0")?,
-                trees: mip.count("trees", 1, 1_000_000)?,
-                lambda: mip.real(
-                    "lambda",
-                    |lambda| (0.0..1.0).contains(&lambda),
-                    "from 0 up to but not 1",
-                )?,
-                observe_all: mip.flag("observe_all")?,
-                seed: mip.seed("seed")?,
-            },
+            mip: MipConfig::typed(&Section { document, name: "mip" })?,
             search: SearchConfig {
                 budget: given_budget(&search)?,
                 strategy: strategy(&search, "strategy", search.text("strategy")?)?,

@@ -10,7 +10,11 @@ use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Value};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error};
 
+mod objective;
+pub mod race;
 pub mod tabulated;
+
+pub use objective::Objective;
 
 /// Below this importance a hyper-parameter is fixed to its cheapest value, otherwise to the best one seen (Eq. 9).
 pub const UNIMPORTANT: f64 = 0.1;
@@ -22,15 +26,16 @@ pub struct Trial {
     pub budget: Budget,
     /// Its training FLOPs, averaged over the architectures.
     pub cost: f64,
-    /// `r_s` of its accuracies and the fully trained ones; `None` when undefined.
-    pub spearman: Option<f64>,
+    /// How well its accuracies rank as those of full training, by the [`Objective`]: `r_s` where nothing else was asked
+    /// for. `None` when undefined.
+    pub agreement: Option<f64>,
 }
 
 impl Trial {
-    /// Eq. 1: `r_s - λ·cost/full_cost`. The paper writes a plus and asks for less time; this is what it asks for.
-    /// `None` when `r_s` is undefined.
+    /// Eq. 1: `r_s - λ·cost/full_cost`, with the agreement in the place of `r_s`. The paper writes a plus and asks for less
+    /// time; this is what it asks for. `None` when the agreement is undefined.
     pub fn objective(&self, lambda: f64, full_cost: f64) -> Option<f64> {
-        self.spearman.map(|spearman| spearman - lambda * self.cost / full_cost)
+        self.agreement.map(|agreement| agreement - lambda * self.cost / full_cost)
     }
 }
 
@@ -43,9 +48,9 @@ pub type Importances = [Option<f64>; COUNT];
 pub enum FixReason {
     /// The cheapest of values that cost differently, for its importance was below [`UNIMPORTANT`].
     Cheapest,
-    /// The value of the trial with the highest `r_s`.
+    /// The value of the trial with the highest agreement.
     BestTrial,
-    /// The first in the space: its values cost the same, and no trial has an `r_s`.
+    /// The first in the space: its values cost the same, and no trial has an agreement.
     First,
 }
 
@@ -95,14 +100,15 @@ impl MipState {
         self.space.draw(count, &drawn, costs, temperature, (seed, round))
     }
 
-    /// The importance of each hyper-parameter, in the table's order, out of all trials whose `r_s` is defined (Eq. 8).
+    /// The importance of each hyper-parameter, in the table's order, out of all trials whose agreement is defined
+    /// (Eq. 8).
     ///
     /// # Errors
-    /// [`Error::Numbers`] when a trial's `r_s` is not finite.
+    /// [`Error::Numbers`] when a trial's agreement is not finite.
     pub fn importances(&self, trees: usize, seed: u64) -> Result<Importances, Error> {
-        let defined = self.trials.iter().filter_map(|trial| Some((trial.budget, trial.spearman?)));
+        let defined = self.trials.iter().filter_map(|trial| Some((trial.budget, trial.agreement?)));
         let (rows, targets): (Vec<[f64; COUNT]>, Vec<f64>) =
-            defined.map(|(budget, spearman)| (budget.values().map(Value::number), spearman)).unzip();
+            defined.map(|(budget, agreement)| (budget.values().map(Value::number), agreement)).unzip();
         let mut importances = [None; COUNT];
         let shares = Samples::new(&rows, &targets)?.importances(trees, seed);
         for (index, (slot, share)) in importances.iter_mut().zip(shares).enumerate() {
@@ -134,7 +140,7 @@ impl MipState {
 
     fn fix(&mut self, index: usize, importance: Option<f64>, is_important: bool, costs: &[f64]) {
         let values = self.space.values(index);
-        let best = best_spearman(&self.trials).map(|trial| trial.budget.values()[index]);
+        let best = best_agreement(&self.trials).map(|trial| trial.budget.values()[index]);
         if let Some((value, reason)) = kept_value(values, costs, best, is_important) {
             self.space.fix(index, value);
             self.fixed.push(Fixed { index, value, importance, reason });
@@ -171,14 +177,14 @@ fn kept_value<V: Copy + PartialEq>(
     }
 }
 
-/// The trial with the highest `r_s`; of equal ones the cheaper, then the earlier. It does not depend on λ, so that
+/// The trial with the highest agreement; of equal ones the cheaper, then the earlier. It does not depend on λ, so that
 /// another λ never asks for other trainings.
-pub fn best_spearman(trials: &[Trial]) -> Option<&Trial> {
-    best_by(trials, |trial| Some((trial.spearman?, trial.cost)))
+pub fn best_agreement(trials: &[Trial]) -> Option<&Trial> {
+    best_by(trials, |trial| Some((trial.agreement?, trial.cost)))
 }
 
-/// The trial with the highest objective (Eq. 1); of equal ones the cheaper, then the earlier. `None` when no trial's `r_s` is
-/// defined.
+/// The trial with the highest objective (Eq. 1); of equal ones the cheaper, then the earlier. `None` when no trial's agreement
+/// is defined.
 pub fn best_objective(trials: &[Trial], lambda: f64, full_cost: f64) -> Option<&Trial> {
     best_by(trials, |trial| Some((trial.objective(lambda, full_cost)?, trial.cost)))
 }
@@ -193,10 +199,10 @@ fn best_by<T>(trials: &[T], measure: impl Fn(&T) -> Option<(f64, f64)>) -> Optio
     scored.reduce(better).map(|(_, trial)| trial)
 }
 
-/// The Pareto front of (cost, `r_s`): the trials that no other one beats in one of the two without losing in the other, by
+/// The Pareto front of (cost, agreement): the trials that no other one beats in one of the two without losing in the other, by
 /// ascending cost. Of trials equal in both the earliest stands for all.
 pub fn pareto(trials: &[Trial]) -> Vec<&Trial> {
-    pareto_by(trials, |trial| Some((trial.cost, trial.spearman?)))
+    pareto_by(trials, |trial| Some((trial.cost, trial.agreement?)))
 }
 
 /// The Pareto front as [`pareto`] has it, of anything that has a cost and a score; what lacks one is not on it.

@@ -2,6 +2,7 @@
 
 mod combined;
 mod pruned;
+mod raced;
 mod study;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::output::{self, page};
 use crate::tables::{Choice, InputTable, LeftOut, NotTaken, Observed, whole};
 use combined::combined;
 use pruned::pruned;
+use raced::raced;
 use study::{numbers, report};
 
 /// The whole method on tables of results that you have, without training anything
@@ -65,6 +67,10 @@ pub(crate) struct Replay {
     /// Budgets that are ranked together at most; 1 for none
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=5))]
     combine: u64,
+    /// Say what racing would save and lose: a budget that is behind the leader at this confidence, from .5 up to but not 1,
+    /// is not tried on the rest of the architectures
+    #[arg(long, value_name = "CONFIDENCE", value_parser = confidence)]
+    race: Option<f64>,
     #[command(flatten)]
     forest: ForestArgs,
     /// Seed of bootstraps, forests and draws
@@ -77,6 +83,10 @@ pub(crate) struct Replay {
 
 /// Bootstrap samples behind the spread of importances, where nobody says how many.
 const BOOTSTRAP: u32 = 100;
+/// Weight of the cost, where nobody says which.
+const LAMBDA: f64 = 0.1;
+/// Random orders of the architectures that budgets race over.
+const ORDERS: usize = 200;
 /// How far an `r_s` may be from the published one: half a unit of its third digit.
 const ROUNDING: f64 = 0.0005;
 
@@ -90,9 +100,25 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "is no cost; give a number above 0".to_owned())
 }
 
+fn confidence(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|confidence| (0.5..1.0).contains(confidence));
+    number.ok_or_else(|| "is no confidence; give a number from 0.5 up to but not 1".to_owned())
+}
+
 impl Replay {
     pub(super) fn run(&self, global: &Global) -> Result<(), Error> {
         replay::print(&self.replay(global)?, global.json)
+    }
+
+    /// The weight of the cost, where there is one or not.
+    fn weight(&self, has_cost: bool) -> f64 {
+        self.lambda.unwrap_or(if has_cost { LAMBDA } else { 0.0 })
+    }
+
+    /// The cost of full training: as asked, or as the run says whose tables these are, or that of the dearest budget.
+    /// Where nothing costs anything any unit will do.
+    fn unit(&self, inputs: &Inputs, dearest: f64) -> f64 {
+        self.full_cost.or(inputs.full_cost).unwrap_or(if dearest > 0.0 { dearest } else { 1.0 })
     }
 
     fn replay(&self, global: &Global) -> Result<Replayed, Error> {
@@ -138,6 +164,7 @@ impl Replay {
             self.forest.explain(&inputs.trials, &rows, &observed, learned, (bootstrap, self.seed))?
         };
         let pruning = pruned(self, &inputs, &observed, &whole, &trials)?;
+        let racing = raced(self, &inputs, &trials, &estimates)?;
         let front = pareto_by(&trials, |trial| Some((trial.cost?, trial.quality.spearman?)));
         let pareto = front.into_iter().map(|trial| trial.budget.clone()).collect();
         let combinations = combined(self, &trials, &estimates, &inputs.known.truths, k)?;
@@ -158,6 +185,7 @@ impl Replay {
             hyperparameters,
             learned_from: whole.len(),
             pruning,
+            racing,
             pareto,
             combinations,
             tables: [&inputs.truths, &inputs.trials, &inputs.accuracies].map(InputTable::source).into(),

@@ -98,7 +98,11 @@ pub(crate) fn table(hyperparameters: &[Hyperparameter]) -> Table {
             Kind::Texts => " (texts)",
         };
         let (share, bar) = match row.importance {
-            Some(share) => (format::importance(Some(share), observed), format::bar(share)),
+            Some(share) => {
+                // What is the only one has no share to show.
+                let bar = if observed > 1 { format::bar(share) } else { String::new() };
+                (format::importance(Some(share), observed), bar)
+            }
             None if row.values == 1 => (
                 "not observed".to_owned(),
                 format!("{} in every trial", shown_within(&row.first, NAME_LONGEST)),

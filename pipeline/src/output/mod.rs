@@ -22,6 +22,7 @@ pub(crate) mod parquet;
 pub(crate) mod plan;
 pub(crate) mod progress;
 mod quality;
+pub(crate) mod racing;
 pub(crate) mod rank_quality;
 pub(crate) mod ranking;
 pub(crate) mod reading;

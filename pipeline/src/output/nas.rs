@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use stages::Budget;
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::FixReason;
+use stages::mip::{FixReason, Objective};
 use stages::recipe::Scoring;
 use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
 use stages::statistics::RankQuality;
@@ -37,6 +37,8 @@ enum BudgetJson {
         mip: Box<MipJson>,
         /// The budget found, ranked again with a seed that its choice has not seen.
         confirmed: Box<RankedJson>,
+        /// Ranked by architectures that its choice has not seen either; null where none are asked for.
+        confirmed_on_fresh: Option<Box<RankedJson>>,
     },
     Given {
         budget: Budget,
@@ -50,9 +52,13 @@ pub(super) struct MipJson {
     /// The budget found.
     #[serde(flatten)]
     found: RankedJson,
+    /// What it was chosen for, as `mip.objective` names it.
+    objective: &'static str,
     /// Architectures that diverged under full training.
     diverged_fully: u64,
     importances: BTreeMap<&'static str, Option<f64>>,
+    /// How well two full trainings of the same architectures agree; null where there is one.
+    noise_ceiling: Option<RankedJson>,
     pareto: Vec<RankedJson>,
     diverged_trainings: Vec<DivergedJson>,
 }
@@ -63,6 +69,9 @@ pub(super) struct RankedJson {
     budget: Budget,
     #[serde(flatten)]
     quality: RankQuality,
+    /// Its `r_s` as a share of the noise ceiling, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share_of_ceiling: Option<f64>,
     cost_ratio: f64,
     /// Architectures that diverged under it.
     diverged: usize,
@@ -87,10 +96,14 @@ impl NasSearchJson {
         let best = &report.best;
         Self {
             budget: match &report.budget {
-                SearchBudget::Found { mip, confirmed } => BudgetJson::Found {
-                    mip: Box::new(MipJson::of(mip, &report.diverged)),
-                    confirmed: Box::new(RankedJson::of(confirmed)),
-                },
+                SearchBudget::Found { mip, confirmed, fresh } => {
+                    let ranked = |ranked| Box::new(RankedJson::below(ranked, mip.ceiling.as_ref()));
+                    BudgetJson::Found {
+                        mip: Box::new(MipJson::of(mip, &report.diverged)),
+                        confirmed: ranked(confirmed),
+                        confirmed_on_fresh: fresh.as_deref().map(ranked),
+                    }
+                }
                 SearchBudget::Given(budget) => BudgetJson::Given {
                     budget: *budget,
                     diverged_trainings: report.diverged.iter().map(DivergedJson::of).collect(),
@@ -113,12 +126,15 @@ impl NasSearchJson {
 impl MipJson {
     /// What was found, with these trainings as those that diverged.
     pub(super) fn of(report: &MipReport, diverged: &[DivergedTraining]) -> Self {
+        let below = |ranked| RankedJson::below(ranked, report.ceiling.as_ref());
         Self {
-            found: RankedJson::of(&report.found),
+            found: below(&report.found),
+            objective: report.objective.name(),
             diverged_fully: report.diverged_fully,
             // The last forest has seen all trials.
             importances: report.rounds.last().map_or_else(BTreeMap::new, |round| named(&round.importances)),
-            pareto: report.pareto.iter().map(RankedJson::of).collect(),
+            noise_ceiling: report.ceiling.as_ref().map(RankedJson::of),
+            pareto: report.pareto.iter().map(below).collect(),
             diverged_trainings: diverged.iter().map(DivergedJson::of).collect(),
         }
     }
@@ -126,13 +142,31 @@ impl MipJson {
 
 impl RankedJson {
     pub(super) fn of(ranked: &RankedBudget) -> Self {
+        Self::below(ranked, None)
+    }
+
+    /// Of a budget below a noise ceiling, where that is known.
+    fn below(ranked: &RankedBudget, ceiling: Option<&RankedBudget>) -> Self {
         Self {
+            share_of_ceiling: share_of(ranked, ceiling),
             budget: ranked.trial.budget,
             quality: ranked.quality,
             cost_ratio: ranked.cost_ratio,
             diverged: ranked.diverged.len(),
         }
     }
+}
+
+/// The `r_s` of a budget as a share of the noise ceiling. `None` without a ceiling, or below one that is not above 0.
+fn share_of(ranked: &RankedBudget, ceiling: Option<&RankedBudget>) -> Option<f64> {
+    let ceiling = ceiling?.quality.spearman.filter(|ceiling| *ceiling > 0.0)?;
+    Some(ranked.quality.spearman? / ceiling)
+}
+
+/// The same behind an `r_s`, in words.
+fn of_the_ceiling(ranked: &RankedBudget, ceiling: Option<&RankedBudget>) -> String {
+    share_of(ranked, ceiling)
+        .map_or_else(String::new, |share| format!(", {} of the noise ceiling", format::percent(share)))
 }
 
 /// Whether the test images are no part of any choice.
@@ -142,7 +176,7 @@ fn is_unseen(scoring: Scoring) -> bool {
 
 /// A budget without what all budgets of a table share would be shorter, but could not be copied into `--budget`. What
 /// diverged has a column where something did.
-pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
+pub(super) fn ranked_table(ranked: &[RankedBudget], ceiling: Option<&RankedBudget>) -> Table {
     let some_diverged = ranked.iter().any(|ranked| !ranked.diverged.is_empty());
     let precision = format!("top-{} precision", most_at_the_top(ranked.iter().map(|ranked| &ranked.quality)));
     let mut headings = vec![
@@ -153,6 +187,9 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
         (precision.as_str(), Align::Right),
         ("regret", Align::Right),
     ];
+    if ceiling.is_some() {
+        headings.insert(3, ("of the ceiling", Align::Right));
+    }
     if some_diverged {
         headings.push(("diverged", Align::Left));
     }
@@ -161,12 +198,15 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
     for ranked in ranked {
         let mut row = vec![
             format::percent(ranked.cost_ratio),
-            format::correlation(ranked.trial.spearman),
+            format::correlation(ranked.quality.spearman),
             format::interval(ranked.quality.interval),
             format::correlation(ranked.quality.kendall),
             ranked.quality.top.map_or_else(String::new, |top| format!("{:.3}", top.precision)),
             ranked.quality.top.map_or_else(String::new, |top| format::significant(top.regret)),
         ];
+        if ceiling.is_some() {
+            row.insert(3, share_of(ranked, ceiling).map_or_else(String::new, format::percent));
+        }
         if some_diverged {
             row.push(match ranked.diverged.len() {
                 0 => String::new(),
@@ -182,15 +222,25 @@ pub(super) fn ranked_table(ranked: &[RankedBudget]) -> Table {
 pub(super) fn mip_text(report: &MipReport) -> String {
     let found = &report.found;
     let mut text = format!(
-        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {})\n{}  at {} of its cost{}\n",
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {}){}\n{}{}  at {} of its cost{}\n",
         super::heading("Budget found"),
         found.trial.budget,
-        format::correlation(found.trial.spearman),
+        format::correlation(found.quality.spearman),
         format::interval(found.quality.interval),
+        of_the_ceiling(found, report.ceiling.as_ref()),
         sentences(&found.quality),
+        chosen_for(report.objective),
         format::percent(found.cost_ratio),
         format::times_cheaper(found.cost_ratio)
     );
+    if let Some(again) = &report.ceiling {
+        let _ = writeln!(
+            text,
+            "  noise ceiling: full training with another seed ranks them with r_s {} (95% interval {})",
+            format::correlation(again.quality.spearman),
+            format::interval(again.quality.interval)
+        );
+    }
     let of = found.quality.architectures;
     if !found.diverged.is_empty() {
         let count = found.diverged.len();
@@ -214,12 +264,35 @@ pub(super) fn mip_text(report: &MipReport) -> String {
         text,
         "{}\n{}",
         super::heading(&format!(
-            "Pareto front: the best of {} at their cost",
-            format::plural(report.tried, "budget")
+            "Pareto front: the best of {} at their cost{}",
+            format::plural(report.tried, "budget"),
+            if report.objective == Objective::Spearman {
+                String::new()
+            } else {
+                format!(", by {}", objective_words(report.objective))
+            }
         )),
-        ranked_table(&report.pareto)
+        ranked_table(&report.pareto, report.ceiling.as_ref())
     );
     text
+}
+
+/// What an objective is called where numbers are told.
+fn objective_words(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Spearman => "r_s",
+        Objective::Kendall => "Kendall's tau-b",
+        Objective::Precision => "the precision of its top",
+        Objective::Regret => "its regret",
+    }
+}
+
+/// A line that says what a budget was chosen for, where that is not `r_s`.
+fn chosen_for(objective: Objective) -> String {
+    match objective {
+        Objective::Spearman => String::new(),
+        other => format!("  chosen by {} and its cost (mip.objective), not by r_s\n", objective_words(other)),
+    }
 }
 
 fn rounds_table(report: &MipReport) -> Table {
@@ -250,6 +323,36 @@ fn rounds_table(report: &MipReport) -> Table {
     table
 }
 
+/// What other trainings say of the budget found: of the same architectures, and of fresh ones.
+fn confirmed_text(mip: &MipReport, confirmed: &RankedBudget, fresh: Option<&RankedBudget>) -> String {
+    let said = |ranked: &RankedBudget, with: &str| {
+        format!(
+            "  r_s {} (95% interval {}) {with}{}\n{}",
+            format::correlation(ranked.quality.spearman),
+            format::interval(ranked.quality.interval),
+            of_the_ceiling(ranked, mip.ceiling.as_ref()),
+            sentences(&ranked.quality),
+        )
+    };
+    let mut text = super::heading("Budget confirmed") + "\n";
+    text += &said(confirmed, "with a seed that its choice has not seen");
+    if let Some(fresh) = fresh {
+        let with = format!(
+            "on {} and with a seed that its choice has not seen",
+            format::plural(fresh.quality.architectures as u64, "architecture")
+        );
+        text += &said(fresh, &with);
+        let _ = writeln!(
+            text,
+            "  the choice among {} on {} said r_s {}",
+            format::plural(mip.tried, "budget"),
+            format::plural(mip.found.quality.architectures as u64, "architecture"),
+            format::correlation(mip.found.quality.spearman),
+        );
+    }
+    text + "\n"
+}
+
 pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) -> String {
     let best = &report.best;
     let accuracy = match best.divergence {
@@ -268,17 +371,9 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
         ),
     };
     let (mut text, which) = match &report.budget {
-        SearchBudget::Found { mip, confirmed } => {
-            let mut text = mip_text(mip);
-            let _ = writeln!(
-                text,
-                "{}\n  r_s {} (95% interval {}) with a seed that its choice has not seen\n{}",
-                super::heading("Budget confirmed"),
-                format::correlation(confirmed.trial.spearman),
-                format::interval(confirmed.quality.interval),
-                sentences(&confirmed.quality),
-            );
-            (text, "found")
+        SearchBudget::Found { mip, confirmed, fresh } => {
+            let again = confirmed_text(mip, confirmed, fresh.as_deref());
+            (mip_text(mip) + &again, "found")
         }
         SearchBudget::Given(budget) => {
             (format!("{}\n  {budget}\n\n", super::heading("Budget given")), "given")

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use stages::stage::{OneShotReport, OneShotRow, RankedEpoch};
-use stages::statistics::Correlation;
+use stages::statistics::RankQuality;
 
 use super::diverged::DivergedJson;
 use super::format;
+use super::rank_quality::{Row, correlations, tops};
 use super::table::{Align, Table};
 
 /// The result of `one-shot-analysis`.
@@ -35,12 +36,19 @@ struct EpochJson {
     local: RankedJson,
 }
 
-/// How the accuracies of some sub-networks rank them, and their mean in percent.
+/// How the accuracies of some sub-networks rank them, how many these are, and the mean in percent.
 #[derive(Serialize)]
 struct RankedJson {
     #[serde(flatten)]
-    correlation: Correlation,
+    quality: RankQuality,
+    count: usize,
     mean_accuracy: f64,
+}
+
+impl RankedJson {
+    fn of(quality: RankQuality, mean_accuracy: f64) -> Self {
+        Self { quality, count: quality.architectures, mean_accuracy }
+    }
 }
 
 impl OneShotJson {
@@ -48,8 +56,8 @@ impl OneShotJson {
         let epoch = |of: &RankedEpoch| EpochJson {
             epoch: of.epoch,
             loss: of.loss,
-            global: RankedJson { correlation: of.global, mean_accuracy: of.global_accuracy },
-            local: RankedJson { correlation: of.local, mean_accuracy: of.local_accuracy },
+            global: RankedJson::of(of.global, of.global_accuracy),
+            local: RankedJson::of(of.local, of.local_accuracy),
         };
         let schedule = |row: &OneShotRow| ScheduleJson {
             schedule: row.schedule.name(),
@@ -93,16 +101,37 @@ pub(super) fn one_shot_text(report: &OneShotReport) -> String {
             table.row(cells);
         }
     }
-    let counts = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.global.count).max();
+    let counts = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.global.architectures).max();
     // Fewer than were asked for where fewer distinct ones were drawn.
-    let latest = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.local.count).max();
+    let latest = report.rows.iter().flat_map(|row| &row.epochs).map(|epoch| epoch.local.architectures).max();
     format!(
-        "{}\n{table}\n  global: {} with the supernet's weights, against full training\n  local: the last {} sub-networks \
+        "{}\n{table}\n{}  global: {} with the supernet's weights, against full training\n  local: the last {} sub-networks \
          just trained, with the supernet's weights, against training alone\n  trained alone under {}\n  supernet under {}\n",
         super::heading("One-shot: how well a supernet ranks its sub-networks"),
+        beyond_spearman(report),
         format::plural(counts.unwrap_or(0) as u64, "sampled architecture"),
         latest.unwrap_or(0),
         settings.budget,
         settings.supernet_budget,
     )
+}
+
+/// What `r_s` hides, of each ranking: tables of the sampled architectures, and of those just trained.
+fn beyond_spearman(report: &OneShotReport) -> String {
+    let leading = [("supernet", Align::Left), ("epoch", Align::Right)];
+    let tables = |title: &str, quality: fn(&RankedEpoch) -> &RankQuality| {
+        let rows: Vec<Row<'_>> = report
+            .rows
+            .iter()
+            .flat_map(|row| row.epochs.iter().map(move |epoch| (row.schedule.label(), epoch)))
+            .map(|(label, epoch)| (vec![label, epoch.epoch.to_string()], quality(epoch)))
+            .collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let heading = super::heading(title);
+        format!("{heading}\n{}\n{}\n", correlations(&leading, &rows), tops(&leading, &rows))
+    };
+    tables("Global: the whole ranking, and its top", |epoch| &epoch.global)
+        + &tables("Local: the whole ranking, and its top", |epoch| &epoch.local)
 }

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use stages::Budget;
 use stages::stage::{BudgetQualityReport, SearchedBudget};
+use stages::statistics::RankQuality;
 
 use super::diverged::DivergedJson;
 use super::format;
+use super::rank_quality::{most_at_the_top, sentences};
 use super::search::has_collapsed;
 use super::table::{Align, Table};
 
@@ -16,13 +18,16 @@ pub(super) struct QualityJson {
     /// Rank correlation of `spearman` with `accuracy`.
     correlation: Option<f64>,
     interval: Option<(f64, f64)>,
+    /// The same with what it hides: budgets in the place of architectures.
+    ranking: Option<RankQuality>,
     diverged_trainings: Vec<DivergedJson>,
 }
 
 #[derive(Serialize)]
 struct SearchedJson {
     budget: Budget,
-    spearman: f64,
+    #[serde(flatten)]
+    quality: RankQuality,
     cost_ratio: f64,
     search_flops: u64,
     diverged_at: Option<u64>,
@@ -36,8 +41,9 @@ impl QualityJson {
     pub(super) fn of(report: &BudgetQualityReport) -> Self {
         Self {
             budgets: report.searched.iter().map(SearchedJson::of).collect(),
-            correlation: report.correlation,
-            interval: report.interval,
+            correlation: report.correlation.and_then(|ranking| ranking.spearman),
+            interval: report.correlation.and_then(|ranking| ranking.interval),
+            ranking: report.correlation,
             diverged_trainings: report.diverged.iter().map(DivergedJson::of).collect(),
         }
     }
@@ -48,7 +54,7 @@ impl SearchedJson {
         let found = searched.found.as_ref();
         Self {
             budget: searched.budget,
-            spearman: searched.spearman,
+            quality: searched.quality,
             cost_ratio: searched.cost_ratio,
             search_flops: searched.search_flops,
             diverged_at: searched.divergence.map(|divergence| divergence.step),
@@ -61,8 +67,14 @@ impl SearchedJson {
 
 /// For a person, where so many budgets were `asked` for.
 pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String {
+    let precision =
+        format!("top-{} precision", most_at_the_top(report.searched.iter().map(|one| &one.quality)));
     let headings = [
         ("r_s", Align::Right),
+        ("95% interval", Align::Left),
+        ("tau-b", Align::Right),
+        (precision.as_str(), Align::Right),
+        ("regret", Align::Right),
         ("accuracy", Align::Right),
         ("skips", Align::Right),
         ("cost", Align::Right),
@@ -80,7 +92,11 @@ pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String
             format!("{}{collapsed}", format::percent(genotype.normal.skips()))
         });
         table.row(vec![
-            format::correlation(Some(searched.spearman)),
+            format::correlation(searched.quality.spearman),
+            format::interval(searched.quality.interval),
+            format::correlation(searched.quality.kendall),
+            searched.quality.top.map_or_else(String::new, |top| format!("{:.3}", top.precision)),
+            searched.quality.top.map_or_else(String::new, |top| format::significant(top.regret)),
             accuracy,
             skips.unwrap_or_default(),
             format::percent(searched.cost_ratio),
@@ -94,10 +110,17 @@ pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String
         _ => String::new(),
     };
     format!(
-        "{}\n{table}{fewer}\n  Rank correlation of r_s with the accuracy of what was found: {} (95% interval {}).\n  \
+        "{}\n{table}{fewer}\n  Rank correlation of r_s with the accuracy of what was found: {} (95% interval {}).\n{}  \
          Accuracy: of the test images after full training on all training images.\n",
         super::heading("Budgets by what is found with them"),
-        format::correlation(report.correlation),
-        format::interval(report.interval),
+        format::correlation(report.correlation.and_then(|ranking| ranking.spearman)),
+        format::interval(report.correlation.and_then(|ranking| ranking.interval)),
+        report.correlation.as_ref().map_or_else(String::new, of_budgets),
     )
+}
+
+/// What the correlation hides, with budgets in the place of architectures.
+fn of_budgets(ranking: &RankQuality) -> String {
+    let of = format::plural(ranking.architectures as u64, "budget");
+    format!("  With {of} in the place of architectures:\n{}", sentences(ranking))
 }

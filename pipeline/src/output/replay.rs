@@ -10,6 +10,7 @@ use stages::statistics::RankQuality;
 
 use super::halves::OnHalves;
 use super::importance::{Hyperparameter, disagreement, table as importance_table};
+use super::racing::Racing;
 use super::rank_quality::{correlations, tops, why_undefined};
 use super::table::{Align, Table};
 use super::{format, heading};
@@ -40,6 +41,8 @@ pub(crate) struct Replayed {
     /// Budgets behind the importances.
     pub(crate) learned_from: usize,
     pub(crate) pruning: Option<Pruning>,
+    /// None where nobody asks for it.
+    pub(crate) racing: Option<Racing>,
     /// Budgets that none is both cheaper and better than, the cheapest first. Empty without costs.
     pub(crate) pareto: Vec<String>,
     pub(crate) combinations: Combinations,
@@ -185,6 +188,9 @@ fn text(found: &Replayed) -> String {
     importances(&mut text, found);
     if let Some(pruning) = &found.pruning {
         pruned(&mut text, pruning);
+    }
+    if let Some(racing) = &found.racing {
+        text += &racing.text();
     }
     front(&mut text, found);
     combinations(&mut text, found);

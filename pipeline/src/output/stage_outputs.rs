@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use stages::baselines::{BaselineScores, NAMES};
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::{Importances, MipState};
+use stages::mip::{Importances, MipState, Objective};
 use stages::stage::{
     Baselines, BaselinesReport, BudgetQuality, BudgetQualityReport, CompareSearches, DrawnBudgets, Evaluate,
     EvaluateFinal, EvaluatedBudget, Evaluation, FinalReport, FitForest, GivenArchitectures, GivenBudget,
@@ -92,7 +92,7 @@ impl Show for SampleBudgets {
 impl Show for Rank {
     fn show(&self, ranked: &Vec<RankedBudget>, _: &Known<'_>) -> Result {
         let diverged = ranked.iter().flat_map(|budget| &budget.diverged);
-        let text = ranked_table(ranked).to_string() + &diverged_text(diverged);
+        let text = ranked_table(ranked, None).to_string() + &diverged_text(diverged);
         shown(ranked.iter().map(RankedJson::of).collect::<Vec<_>>(), text)
     }
 }
@@ -101,9 +101,10 @@ impl Show for FitForest {
     fn show(&self, importances: &Importances, _: &Known<'_>) -> Result {
         let headings = [("hyper-parameter", Align::Left), ("importance", Align::Right), ("", Align::Left)];
         let mut table = Table::new(&headings, 2);
+        let observed = importances.iter().flatten().count();
         for (row, &importance) in HYPERPARAMETERS.iter().zip(importances) {
-            let bar = importance.map_or_else(String::new, format::bar);
-            let observed = importances.iter().flatten().count();
+            // What is the only one has no share to show.
+            let bar = importance.filter(|_| observed > 1).map_or_else(String::new, format::bar);
             table.row(vec![row.name.to_owned(), format::importance(importance, observed), bar]);
         }
         shown(named(importances), table.to_string())
@@ -120,7 +121,7 @@ impl Show for Prune {
             state.space.open().into_iter().map(|index| HYPERPARAMETERS[index].name).collect();
         let left = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
         let _ = writeln!(text, "  left to vary: {left}");
-        shown(state, text)
+        shown(pruned_json(state, self.objective)?, text)
     }
 }
 
@@ -225,6 +226,27 @@ impl Show for Baselines {
     fn show(&self, report: &BaselinesReport, _: &Known<'_>) -> Result {
         titled(BaselinesJson::of(report), baselines_text(report))
     }
+}
+
+/// The state with the agreement of its trials under the name of what it is, as everywhere.
+fn pruned_json(
+    state: &MipState,
+    objective: Objective,
+) -> std::result::Result<serde_json::Value, serde_json::Error> {
+    let mut json = serde_json::to_value(state)?;
+    for (place, trial) in state.trials.iter().enumerate() {
+        if let Some(told) = json["trials"][place].as_object_mut() {
+            told.remove("agreement");
+            let (name, number) = match objective {
+                Objective::Spearman => ("spearman", trial.agreement),
+                Objective::Kendall => ("kendall", trial.agreement),
+                Objective::Precision => ("precision", trial.agreement),
+                Objective::Regret => ("regret", trial.agreement.map(|agreement| 0.0 - agreement)),
+            };
+            told.insert(name.to_owned(), number.into());
+        }
+    }
+    Ok(json)
 }
 
 /// Importances by name; what was not observed has none.

@@ -25,7 +25,7 @@ fn published() -> Vec<Trial> {
     let trial = |((row, spearman), hours): ((&[f64; COUNT], &f64), &f64)| {
         let text: Vec<String> =
             COLUMNS.iter().zip(row).map(|(name, value)| format!("{name}={value}")).collect();
-        Trial { budget: text.join(",").parse().unwrap(), cost: *hours, spearman: Some(*spearman) }
+        Trial { budget: text.join(",").parse().unwrap(), cost: *hours, agreement: Some(*spearman) }
     };
     rows.iter().zip(&targets).zip(&hours).map(trial).collect()
 }
@@ -56,8 +56,8 @@ fn index(name: &str) -> usize {
     HYPERPARAMETERS.iter().position(|row| row.name == name).unwrap()
 }
 
-fn trial(text: &str, cost: f64, spearman: Option<f64>) -> Trial {
-    Trial { budget: text.parse().unwrap(), cost, spearman }
+fn trial(text: &str, cost: f64, agreement: Option<f64>) -> Trial {
+    Trial { budget: text.parse().unwrap(), cost, agreement }
 }
 
 #[test]
@@ -95,11 +95,11 @@ fn lambda_trades_correlation_for_cost() {
     let found = |lambda: f64| best_objective(&trials, lambda, 100.0).unwrap().budget;
     let most = "epochs=300,batch_size=256,learning_rate=0.06,layers=20,channels=36,image_size=32,cutout=0,float_bits=16";
     assert_eq!(found(0.0), most.parse().unwrap());
-    assert_eq!(best_spearman(&trials).unwrap().budget, most.parse().unwrap());
+    assert_eq!(best_agreement(&trials).unwrap().budget, most.parse().unwrap());
     // Measured in the hours of BPE-2, the cheap budgets win.
     let cheap = best_objective(&trials, 0.5, 0.55).unwrap().budget;
     assert_eq!(cheap, "BPE-1,batch_size=512,learning_rate=0.1,float_bits=16".parse().unwrap());
-    assert!(trials[0].objective(0.5, 1.0).unwrap() < trials[0].spearman.unwrap());
+    assert!(trials[0].objective(0.5, 1.0).unwrap() < trials[0].agreement.unwrap());
 }
 
 #[test]
@@ -107,10 +107,10 @@ fn the_pareto_front_of_the_published_trials() {
     let trials = published();
     let front = pareto(&trials);
     for pair in front.windows(2) {
-        assert!(pair[0].cost < pair[1].cost && pair[0].spearman < pair[1].spearman);
+        assert!(pair[0].cost < pair[1].cost && pair[0].agreement < pair[1].agreement);
     }
     for trial in &trials {
-        let beaten = |other: &&&Trial| other.cost <= trial.cost && other.spearman >= trial.spearman;
+        let beaten = |other: &&&Trial| other.cost <= trial.cost && other.agreement >= trial.agreement;
         assert!(front.iter().any(|other| beaten(&other)), "{trial:?} is beaten by none and not on the front");
     }
     let budgets: Vec<Budget> = front.iter().map(|trial| trial.budget).collect();
@@ -122,7 +122,7 @@ fn undefined_correlations_are_left_out() {
     let trials = [trial("BPE-1", 1.0, None), trial("BPE-2", 5.0, Some(0.2))];
     assert_eq!(best_objective(&trials, 0.1, 10.0).unwrap().budget, "BPE-2".parse().unwrap());
     assert_eq!(pareto(&trials).len(), 1);
-    assert_eq!(best_spearman(&trials[..1]), None);
+    assert_eq!(best_agreement(&trials[..1]), None);
     let state = MipState { trials: trials[..1].to_vec(), ..MipState::new(space_of(&trials)) };
     assert_eq!(state.importances(10, 0).unwrap(), [None; COUNT]);
 }
@@ -131,7 +131,7 @@ fn undefined_correlations_are_left_out() {
 fn of_equal_scores_the_cheaper_then_the_earlier_wins() {
     let trials =
         [trial("BPE-1", 2.0, Some(0.5)), trial("BPE-2", 1.0, Some(0.5)), trial("DARTS", 1.0, Some(0.5))];
-    assert_eq!(best_spearman(&trials).unwrap().budget, "BPE-2".parse().unwrap());
+    assert_eq!(best_agreement(&trials).unwrap().budget, "BPE-2".parse().unwrap());
     assert_eq!(
         pareto(&trials).iter().map(|trial| trial.budget).collect::<Vec<_>>(),
         ["BPE-2".parse().unwrap()]
@@ -254,7 +254,7 @@ fn rounds_never_repeat_a_budget_until_the_space_is_used_up() {
         assert_eq!(drawn.len(), [4, 2, 0][round as usize]);
         for budget in drawn {
             assert!(state.trials.iter().all(|trial| trial.budget != budget));
-            state.trials.push(Trial { budget, cost: 1.0, spearman: None });
+            state.trials.push(Trial { budget, cost: 1.0, agreement: None });
         }
     }
     assert_eq!(state.trials.len(), 6);

@@ -10,7 +10,7 @@ use super::{
     StageError,
 };
 use crate::search::SupernetStrategy;
-use crate::statistics::correlate;
+use crate::statistics::{RankQuality, rank_quality, top_of};
 use crate::train::Divergence;
 use crate::{Budget, Error, Genotype};
 
@@ -41,10 +41,9 @@ pub struct BudgetQuality {
 pub struct BudgetQualityReport {
     /// The budgets, the worst first.
     pub searched: Vec<SearchedBudget>,
-    /// Rank correlation of `r_s` with the accuracy of what was found; none where it is undefined.
-    pub correlation: Option<f64>,
-    /// Its interval (95%) over the budgets.
-    pub interval: Option<(f64, f64)>,
+    /// How `r_s` ranks the budgets by the accuracy of what was found with them, as a budget ranks architectures; of those
+    /// budgets that found something. None of fewer than two.
+    pub correlation: Option<RankQuality>,
     /// Full trainings that diverged.
     pub diverged: Vec<DivergedTraining>,
 }
@@ -54,8 +53,8 @@ pub struct BudgetQualityReport {
 pub struct SearchedBudget {
     /// The budget.
     pub budget: Budget,
-    /// Its rank correlation with full training.
-    pub spearman: f64,
+    /// How well it ranks architectures.
+    pub quality: RankQuality,
     /// Mean cost of a training under it, in those of a full one.
     pub cost_ratio: f64,
     /// Floating point operations of the search.
@@ -71,7 +70,7 @@ fn spread(tried: impl Iterator<Item = RankedBudget>, count: usize) -> Vec<Ranked
     let mut distinct: Vec<(f64, RankedBudget)> = Vec::new();
     for ranked in tried {
         let is_known = distinct.iter().any(|(_, known)| known.trial.budget == ranked.trial.budget);
-        if let (Some(spearman), false) = (ranked.trial.spearman, is_known) {
+        if let (Some(spearman), false) = (ranked.quality.spearman, is_known) {
             distinct.push((spearman, ranked));
         }
     }
@@ -86,6 +85,7 @@ impl Stage for BudgetQuality {
     type Output = BudgetQualityReport;
 
     const NAME: &'static str = "budget-quality";
+    const VERSION: u32 = 2;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()
@@ -116,7 +116,7 @@ impl Stage for BudgetQuality {
             let divergence = supernet.divergence();
             searched.push(SearchedBudget {
                 budget: ranked.trial.budget,
-                spearman: ranked.trial.spearman.unwrap_or(f64::NAN),
+                quality: ranked.quality,
                 cost_ratio: ranked.cost_ratio,
                 search_flops: supernet.training_flops,
                 found: divergence.is_none().then(|| (supernet.best.canonical(), None)),
@@ -134,16 +134,12 @@ impl Stage for BudgetQuality {
         for ((_, accuracy), training) in accuracies.zip(trained) {
             *accuracy = training.divergence.is_none().then_some(training.test_accuracy);
         }
-        let known = searched.iter().filter_map(|one| Some((one.spearman, one.found.as_ref()?.1?)));
+        let known = searched.iter().filter_map(|one| Some((one.quality.spearman?, one.found.as_ref()?.1?)));
         let (ranks, accuracies): (Vec<f64>, Vec<f64>) = known.unzip();
-        let correlated =
-            if ranks.len() > 1 { Some(correlate(&ranks, &accuracies, self.interval_seed)?) } else { None };
-        Ok(BudgetQualityReport {
-            correlation: correlated.as_ref().and_then(|found| found.spearman),
-            interval: correlated.and_then(|found| found.interval),
-            searched,
-            diverged,
-        })
+        let correlation = (ranks.len() > 1)
+            .then(|| rank_quality(&ranks, &accuracies, top_of(ranks.len()), self.interval_seed))
+            .transpose()?;
+        Ok(BudgetQualityReport { correlation, searched, diverged })
     }
 
     fn trainings_at_most(&self) -> u64 {
@@ -168,13 +164,13 @@ impl Stage for BudgetQuality {
 mod tests {
     use super::*;
     use crate::mip::Trial;
-    use crate::statistics::rank_quality;
 
     #[test]
     fn budgets_are_taken_evenly_and_once_each() {
         let ranked = |epochs: u32, spearman: Option<f64>| RankedBudget {
-            trial: Trial { budget: Budget { epochs, ..Budget::NAMED[0].1 }, cost: 1.0, spearman },
-            quality: rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap(),
+            // By r_s, whatever budgets were chosen for.
+            trial: Trial { budget: Budget { epochs, ..Budget::NAMED[0].1 }, cost: 1.0, agreement: Some(0.3) },
+            quality: RankQuality { spearman, ..rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap() },
             cost_ratio: 0.1,
             diverged: Vec::new(),
         };

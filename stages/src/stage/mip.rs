@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError,
 };
-use crate::mip::{Fixed, Importances, MipState, Trial, pareto};
+use crate::mip::{Fixed, Importances, MipState, Objective, Trial, pareto};
 use crate::{Budget, Error};
 
 /// Brings together what every round found, in order. The output is a [`MipReport`].
@@ -18,6 +18,10 @@ pub struct Mip {
     pub budget: Handle<Budget>,
     /// The rounds, in order.
     pub rounds: Vec<RoundHandles>,
+    /// How a second full training of the same architectures ranks them, where there is one.
+    pub ceiling: Option<Handle<Vec<RankedBudget>>>,
+    /// What the budget was chosen for.
+    pub objective: Objective,
 }
 
 /// The outputs of one round.
@@ -36,10 +40,15 @@ pub struct RoundHandles {
 pub struct MipReport {
     /// The budget found.
     pub found: RankedBudget,
+    /// What it was chosen for.
+    pub objective: Objective,
     /// What each round found out.
     pub rounds: Vec<Round>,
     /// The trials that none is both cheaper and better than, by ascending cost.
     pub pareto: Vec<RankedBudget>,
+    /// The noise ceiling: how well a second full training, with another seed, ranks the architectures as the first does. No
+    /// budget can be expected to agree better with a training than training does with itself.
+    pub ceiling: Option<RankedBudget>,
     /// Different budgets that were tried.
     pub tried: u64,
     /// How many architectures diverged under full training: no budget can rank those.
@@ -61,10 +70,12 @@ impl Stage for Mip {
     type Output = MipReport;
 
     const NAME: &'static str = "mip";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn parameters(&self) -> Result<Fields, Error> {
-        Ok(Fields::new())
+        let mut fields = Fields::new();
+        self.objective.add_to(&mut fields)?;
+        Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -74,6 +85,7 @@ impl Stage for Mip {
             .chain(each(|round| round.trials.role("trials")))
             .chain(each(|round| round.importances.role("importances")))
             .chain(each(|round| round.pruned.role("pruned")))
+            .chain(self.ceiling.map(|ceiling| ceiling.role("ceiling")))
             .collect()
     }
 
@@ -100,11 +112,15 @@ impl Stage for Mip {
         };
         let mut diverged = inputs.read_only(self.truth)?.diverged;
         let diverged_fully = diverged.len() as u64;
+        let ceiling = self.ceiling.map(|ceiling| inputs.read_only(ceiling)).transpose()?;
+        diverged.extend(ceiling.iter().flat_map(|again| again.diverged.iter().cloned()));
         diverged.extend(ranked.iter().flat_map(|budget| budget.diverged.iter().cloned()));
         Ok(MipReport {
             found: pick(&inputs.read(self.budget)?)?,
+            objective: self.objective,
             rounds,
             pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
+            ceiling,
             tried: trials.len() as u64,
             diverged_fully,
             diverged,

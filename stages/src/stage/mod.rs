@@ -53,7 +53,9 @@ pub use given_budget::GivenBudget;
 pub use inputs::{Handle, Input, Inputs, decode};
 pub use jobs::{JobList, JobTemplate};
 pub use mip::{Mip, MipReport, Round, RoundHandles};
-pub use nas_search::{BestArchitecture, BudgetSource, NasSearch, NasSearchReport, SearchBudget};
+pub use nas_search::{
+    BestArchitecture, BudgetSource, FreshHandles, NasSearch, NasSearchReport, SearchBudget,
+};
 pub use one_shot_analysis::{OneShotAnalysis, OneShotReport, OneShotRow, RankedEpoch};
 pub use prune::Prune;
 pub use rank::{Rank, RankedBudget};

@@ -4,8 +4,8 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DivergedTraining, Evaluation, Handle, Input, Inputs, JobRunner, MipReport, RankedBudget, SearchOutcome,
-    Stage, StageError, TrainedBudget, TrainingSummary,
+    DivergedTraining, EvaluatedBudget, Evaluation, Handle, Input, Inputs, JobRunner, MipReport, RankedBudget,
+    SearchOutcome, Stage, StageError, TrainedBudget, TrainingSummary,
 };
 use crate::recipe::Scoring;
 use crate::train::Divergence;
@@ -33,9 +33,20 @@ pub enum BudgetSource {
         mip: Handle<MipReport>,
         /// The budget found, ranked once more with a seed that its choice has not seen.
         confirmed: Handle<Vec<RankedBudget>>,
+        /// The same by architectures that its choice has not seen either, where they are asked for.
+        fresh: Option<FreshHandles>,
     },
     /// The configuration (`search.budget`).
     Given(Handle<Budget>),
+}
+
+/// How the budget found ranks architectures that no choice has seen.
+#[derive(Clone, Copy, Debug)]
+pub struct FreshHandles {
+    /// Their full training.
+    pub truth: Handle<Vec<EvaluatedBudget>>,
+    /// The budget's agreement with it.
+    pub ranked: Handle<Vec<RankedBudget>>,
 }
 
 /// The budget of a search, by where it comes from, as [`BudgetSource`].
@@ -47,6 +58,9 @@ pub enum SearchBudget {
         mip: Box<MipReport>,
         /// The same budget, ranked by trainings with a seed that its choice has not seen.
         confirmed: Box<RankedBudget>,
+        /// The same by architectures, trained with that seed, that its choice has not seen either; none where none are asked
+        /// for.
+        fresh: Option<Box<RankedBudget>>,
     },
     /// What the configuration gave.
     Given(Budget),
@@ -89,7 +103,7 @@ impl Stage for NasSearch {
     type Output = NasSearchReport;
 
     const NAME: &'static str = "nas-search";
-    const VERSION: u32 = 6;
+    const VERSION: u32 = 7;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();
@@ -100,8 +114,10 @@ impl Stage for NasSearch {
     fn inputs(&self) -> Vec<Input> {
         let mut list = vec![self.search.role("search"), self.trained.role("trained")];
         match self.budget {
-            BudgetSource::Found { mip, confirmed } => {
+            BudgetSource::Found { mip, confirmed, fresh } => {
                 list.extend([mip.role("mip"), confirmed.role("confirmed")]);
+                let fresh = fresh.map(|fresh| [fresh.truth.role("fresh truth"), fresh.ranked.role("fresh")]);
+                list.extend(fresh.into_iter().flatten());
             }
             BudgetSource::Given(budget) => list.push(budget.role("budget")),
         }
@@ -117,11 +133,19 @@ impl Stage for NasSearch {
         };
         let mut diverged = [&search.diverged[..], &trained.diverged[..]].concat();
         let budget = match self.budget {
-            BudgetSource::Found { mip, confirmed } => {
+            BudgetSource::Found { mip, confirmed, fresh } => {
                 let (mip, confirmed) = (Box::new(inputs.read(mip)?), Box::new(inputs.read_only(confirmed)?));
                 diverged.splice(..0, mip.diverged.iter().cloned());
                 diverged.extend(confirmed.diverged.iter().cloned());
-                SearchBudget::Found { mip, confirmed }
+                let fresh = fresh
+                    .map(|FreshHandles { truth, ranked }| {
+                        let ranked = inputs.read_only(ranked)?;
+                        diverged.extend(inputs.read_only(truth)?.diverged);
+                        diverged.extend(ranked.diverged.iter().cloned());
+                        Ok::<_, StageError>(Box::new(ranked))
+                    })
+                    .transpose()?;
+                SearchBudget::Found { mip, confirmed, fresh }
             }
             BudgetSource::Given(budget) => SearchBudget::Given(inputs.read(budget)?),
         };

@@ -15,7 +15,7 @@ use super::{
 use crate::config::OneShotConfig;
 use crate::job::{Job, JobSummary};
 use crate::search::DenseCells;
-use crate::statistics::{Correlation, correlate};
+use crate::statistics::{RankQuality, rank_quality, top_of};
 use crate::supernet::one_shot::{
     OneShotJob, OneShotResult, Schedule, SubNetworksJob, last_distinct, sub_network,
 };
@@ -69,9 +69,9 @@ pub struct RankedEpoch {
     /// Mean loss of its steps.
     pub loss: f64,
     /// Of the sampled set: accuracies with the supernet's weights against those under full training.
-    pub global: Correlation,
+    pub global: RankQuality,
     /// Of the sub-networks just trained: accuracies with the supernet's weights against those under the budget.
-    pub local: Correlation,
+    pub local: RankQuality,
     /// Mean accuracy of the sampled set with the supernet's weights, in percent.
     pub global_accuracy: f64,
     /// That of the sub-networks just trained.
@@ -129,7 +129,7 @@ impl Stage for OneShotAnalysis {
     type Output = OneShotReport;
 
     const NAME: &'static str = "one-shot-analysis";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let OneShotConfig { supernet_budget, epochs, share, sub_networks, budget, seed } = &self.config;
@@ -194,14 +194,17 @@ impl Stage for OneShotAnalysis {
         let grid =
             JobGrid { template: &self.template, architectures: &alone, budgets: &[self.config.budget] };
         let trained = jobs::train(runner, &grid)?;
+        let quality = |estimates: &[f64], truths: &[f64]| {
+            rank_quality(estimates, truths, top_of(truths.len()), self.interval_seed)
+        };
         for (of, accuracies) in evaluated.iter().zip(accuracies.chunks(2)) {
             let [sampled, local] = accuracies else { return Err(StageError::OtherKind) };
             let scores: Vec<f64> = of.local.iter().map(|cells| trained[places[cells]].score).collect();
             rows[of.row].epochs.push(RankedEpoch {
                 epoch: of.epoch,
                 loss: of.loss,
-                global: correlate(sampled, &truth, self.interval_seed)?,
-                local: correlate(local, &scores, self.interval_seed)?,
+                global: quality(sampled, &truth)?,
+                local: quality(local, &scores)?,
                 global_accuracy: mean(sampled),
                 local_accuracy: mean(local),
             });

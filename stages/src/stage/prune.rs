@@ -5,7 +5,7 @@ use cache::Fields;
 use super::sample_budgets::add_space;
 use super::{DrawnBudgets, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError};
 use crate::Error;
-use crate::mip::{Importances, MipState};
+use crate::mip::{Importances, MipState, Objective};
 use crate::space::BudgetSpace;
 
 /// Prunes by Eq. 9 of Zheng et al. The output is a [`MipState`].
@@ -21,6 +21,8 @@ pub struct Prune {
     pub importances: Handle<Importances>,
     /// The space before any pruning; read only in the first round.
     pub space: BudgetSpace,
+    /// What the agreement of the trials is. In the key through these, which have it already.
+    pub objective: Objective,
 }
 
 impl Stage for Prune {

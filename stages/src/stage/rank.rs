@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, Stage, StageError};
 use crate::Error;
-use crate::mip::Trial;
+use crate::mip::{Objective, Trial};
 use crate::statistics::{RankQuality, rank_quality, top_of};
 
 /// Holds the ranking under each budget against that of full training; the output is a list of [`RankedBudget`], one a
@@ -16,6 +16,8 @@ pub struct Rank {
     pub truth: Handle<Vec<EvaluatedBudget>>,
     /// The scores under each budget.
     pub evaluated: Handle<Vec<EvaluatedBudget>>,
+    /// The number by which budgets are compared.
+    pub objective: Objective,
     /// Seed of the intervals' bootstrap.
     pub seed: u64,
 }
@@ -23,7 +25,7 @@ pub struct Rank {
 /// One element of the paper's 𝒟, with what is printed beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankedBudget {
-    /// The budget b, its mean training FLOPs and its rank correlation with f, the paper's `r_s`.
+    /// The budget b, its mean training FLOPs and its agreement with f: the paper's `r_s`, or what is asked for.
     pub trial: Trial,
     /// How well it ranks the architectures, with intervals: `r_s` once more, and what that hides.
     pub quality: RankQuality,
@@ -40,7 +42,9 @@ impl Stage for Rank {
     const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
-        Ok(Fields::new().with("mip.seed", self.seed)?)
+        let mut fields = Fields::new().with("mip.seed", self.seed)?;
+        self.objective.add_to(&mut fields)?;
+        Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -56,7 +60,7 @@ impl Stage for Rank {
                 trial: Trial {
                     budget: evaluated.budget,
                     cost: evaluated.mean_training_flops,
-                    spearman: quality.spearman,
+                    agreement: self.objective.agreement(&quality),
                 },
                 quality,
                 cost_ratio: evaluated.mean_training_flops / truth.mean_training_flops,

@@ -3,8 +3,8 @@
 use cache::Fields;
 use rayon::prelude::*;
 
-use super::{Input, Inputs, JobRunner, Stage, StageError};
-use crate::sample::{ArchitectureList, RandomArchitectures};
+use super::{Handle, Input, Inputs, JobRunner, Stage, StageError};
+use crate::sample::{ArchitectureList, RandomArchitectures, architecture};
 use crate::{Error, Genotype};
 
 /// Draws `count` random architectures. The output is a list of [`Genotype`], canonical.
@@ -14,6 +14,8 @@ pub struct Sample {
     pub count: usize,
     /// Seed of the draw.
     pub seed: u64,
+    /// Architectures that are passed over where they are drawn.
+    pub known: Option<Handle<Vec<Genotype>>>,
 }
 
 impl Stage for Sample {
@@ -27,10 +29,14 @@ impl Stage for Sample {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        Vec::new()
+        self.known.iter().map(|known| known.role("known")).collect()
     }
 
-    fn run(&self, _: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+    fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
+        if let Some(known) = inputs.read_optional(self.known)? {
+            let drawn = (0..).map(|number| architecture(self.seed, number).canonical());
+            return Ok(drawn.filter(|drawn| !known.contains(drawn)).take(self.count).collect());
+        }
         let drawn = RandomArchitectures { seed: self.seed, count: self.count };
         Ok((0..self.count).into_par_iter().map(|place| drawn.architecture(place)).collect())
     }

@@ -4,6 +4,7 @@
 //! same resamples, so that their intervals can be compared. Knows lists of accuracies, and neither budgets nor tables.
 
 mod bootstrap;
+mod completion;
 mod correlation;
 mod halves;
 mod order;
@@ -18,6 +19,7 @@ pub use halves::{COMBINATIONS, Halves, Unseen, choose_on_halves, combinations};
 pub use order::rank_sum;
 
 pub(crate) use bootstrap::{interval, mean_intervals};
+pub(crate) use completion::{completed, completions};
 
 use bootstrap::intervals;
 use correlation::{kendall, spearman};

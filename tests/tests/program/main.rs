@@ -6,6 +6,7 @@ mod baselines;
 mod bench;
 mod browser;
 mod bucket;
+mod choosing;
 mod command_line;
 mod configuration;
 mod damage;

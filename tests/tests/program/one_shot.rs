@@ -48,6 +48,9 @@ fn one_shot_supernets_are_judged_globally_and_locally_and_again_from_the_cache()
                     "{found}"
                 );
                 assert_eq!(found["spearman"].is_null(), found["interval"].is_null(), "{found}");
+                assert_eq!(found["spearman"].is_null(), found["kendall"].is_null(), "{found}");
+                assert_eq!((&found["top"]["k"], &found["architectures"]), (&1.into(), &3.into()));
+                assert!(found["top"]["regret"].as_f64().unwrap() >= 0.0, "{found}");
             }
         }
     }
@@ -61,7 +64,17 @@ fn one_shot_supernets_are_judged_globally_and_locally_and_again_from_the_cache()
     let mut text = vec!["run", "--config", "tiny.toml", "--device=cpu"];
     text.extend(arguments.iter().map(String::as_str));
     let text = sandbox.program(&text).succeeded().stdout;
-    for part in ["fair", "random_10%", "global r_s", "local r_s", "epoch 2", "95% interval"] {
+    for part in [
+        "fair",
+        "random_10%",
+        "global r_s",
+        "local r_s",
+        "epoch 2",
+        "95% interval",
+        "Global: the whole ranking, and its top",
+        "Local: the whole ranking, and its top",
+        "top-1 precision",
+    ] {
         assert!(text.contains(part), "{text}");
     }
 

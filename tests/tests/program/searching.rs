@@ -180,7 +180,14 @@ fn budgets_are_judged_by_what_a_supernet_finds_with_them() {
     for budget in budgets {
         assert!(budget["spearman"].is_number() && budget["accuracy"].is_number(), "{budget}");
         assert!(budget["search_flops"].as_u64() > Some(0), "{budget}");
+        assert!(budget["kendall"].is_number() && budget["top"]["precision"].is_number(), "{budget}");
     }
+    // The budget with the highest r_s is the last; what its architecture lacks to the best is the regret of the choice.
+    let accuracy = |budget: &serde_json::Value| budget["accuracy"].as_f64().unwrap();
+    let (r_s, best) = (&budgets[2]["spearman"], budgets.iter().map(accuracy).fold(0.0, f64::max));
+    let equals: Vec<f64> = budgets.iter().filter(|one| one["spearman"] == *r_s).map(accuracy).collect();
+    let regret = run.json["result"]["ranking"]["top"]["regret"].as_f64().unwrap();
+    assert!((regret - (best - equals.iter().sum::<f64>() / equals.len() as f64)).abs() < 1e-9, "{budgets:?}");
     let again = sandbox.run(&arguments);
     assert_eq!((again.run, again.bytes), (0, run.bytes));
 }

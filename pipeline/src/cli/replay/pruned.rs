@@ -9,9 +9,6 @@ use crate::error::Error;
 use crate::output::replay::{FixedTo, Pruning, PruningRound, RankedTrial};
 use crate::tables::Observed;
 
-/// Weight of the cost, where nobody says which.
-const LAMBDA: f64 = 0.1;
-
 /// Prunes over the `whole` trials, as far as their cost is known; `None` where there are none.
 pub(super) fn pruned(
     asked: &Replay,
@@ -39,9 +36,8 @@ pub(super) fn pruned(
     let settings = Settings {
         a_round: asked.samples.map_or(usize::MAX, |samples| usize::try_from(samples).unwrap_or(usize::MAX)),
         temperature: 1.0,
-        lambda: asked.lambda.unwrap_or(if has_cost { LAMBDA } else { 0.0 }),
-        // Where nothing costs anything any unit will do.
-        full_cost: asked.full_cost.or(inputs.full_cost).unwrap_or(if dearest > 0.0 { dearest } else { 1.0 }),
+        lambda: asked.weight(has_cost),
+        full_cost: asked.unit(inputs, dearest),
         trees: asked.forest.trees as usize,
         seed: asked.seed,
     };

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod choosing;
 mod explaining;
 mod failing;
 mod fake;

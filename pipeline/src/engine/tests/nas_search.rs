@@ -66,7 +66,7 @@ fn a_second_run_gives_the_same_bytes_and_trains_nothing() {
 
 /// What was found of the budget.
 fn found(report: &NasSearchReport) -> (&MipReport, &RankedBudget) {
-    let SearchBudget::Found { mip, confirmed } = &report.budget else { panic!("the budget was given") };
+    let SearchBudget::Found { mip, confirmed, .. } = &report.budget else { panic!("the budget was given") };
     (mip, confirmed)
 }
 
@@ -105,17 +105,17 @@ fn the_report_is_complete() {
     assert!(rounds.iter().all(|round| (shares(round) - 1.0).abs() < 1e-9));
     // Cutout and float bits have no choice here.
     assert!(rounds.iter().all(|round| round.importances[6..] == [None; 2]));
-    assert!(mip.found.trial.spearman.is_some());
+    assert!(mip.found.trial.agreement.is_some());
     assert!(mip.found.cost_ratio < 1.0);
     let rises = |a: &RankedBudget, b: &RankedBudget| {
-        a.cost_ratio < b.cost_ratio && a.trial.spearman < b.trial.spearman
+        a.cost_ratio < b.cost_ratio && a.trial.agreement < b.trial.agreement
     };
     assert!(mip.pareto.is_sorted_by(rises));
     assert_eq!((report.search.asked, report.search.evaluations.len()), (12, 12));
     assert!(report.diverged.is_empty());
     // The budget that was found, by other trainings.
     assert_eq!(confirmed.trial.budget, mip.found.trial.budget);
-    assert!(confirmed.trial.spearman.is_some());
+    assert!(confirmed.trial.agreement.is_some());
 }
 
 #[test]

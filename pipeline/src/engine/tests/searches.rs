@@ -123,10 +123,12 @@ fn budgets_are_judged_by_what_is_found_with_them() {
     assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
     let report: BudgetQualityReport = output(&dag, &outcome, "budget-quality");
     assert_eq!(report.searched.len(), 4);
-    assert!(report.searched.is_sorted_by(|a, b| a.spearman <= b.spearman));
+    assert!(report.searched.is_sorted_by(|a, b| a.quality.spearman <= b.quality.spearman));
     // With one seed the made-up supernets all find the same, so that there is nothing to correlate.
     assert!(report.searched.iter().all(|one| one.found.as_ref().is_some_and(|(_, found)| found.is_some())));
-    assert_eq!(report.correlation, None);
+    let ranking = report.correlation.unwrap();
+    assert_eq!((ranking.spearman, ranking.kendall, ranking.architectures), (None, None, 4));
+    assert_eq!(ranking.top.map(|top| (top.k, top.regret)), Some((1, 0.0)));
     // Four supernets, and one architecture that all of them found.
     assert_eq!(outcome.manifest.node("budget-quality").unwrap().trainings.run, 5);
     assert_eq!(bench.run(&dag, "budget-quality", &FakeExecutor::default()).manifest.trainings.run, 0);
@@ -153,7 +155,9 @@ fn one_shot_supernets_are_ranked_and_weights_that_are_gone_are_not_trusted() {
         assert_eq!(row.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 3]);
         // Made-up accuracies go by the architecture, and so do made-up trainings.
         assert!(row.epochs.iter().all(|epoch| epoch.global.spearman > Some(0.3)), "{row:?}");
-        assert!(row.epochs.iter().all(|epoch| epoch.local.count == 4 && epoch.local.interval.is_some()));
+        assert!(
+            row.epochs.iter().all(|epoch| epoch.local.architectures == 4 && epoch.local.interval.is_some())
+        );
     }
     // Three supernets, two lists after each of two epochs, and four sub-networks of each alone.
     assert_eq!((trainings.run, trainings.cached), (3 + 12 + 24, 0));

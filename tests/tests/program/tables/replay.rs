@@ -309,3 +309,46 @@ fn what_comes_with_the_program_is_replayed_by_name() {
     assert!(spearman("BPE-1") > spearman("BPE-1-epochs-3"), "{found}");
     refused(&sandbox, &["rank", "known:cifar10", &truth], &["known:cifar10:", "no such table", &trials]);
 }
+
+#[test]
+fn racing_saves_trainings_and_says_what_it_loses() {
+    let sandbox = Sandbox::new();
+    tables().write(&sandbox);
+    let plain = replayed(&sandbox, &[]);
+    assert!(plain["racing"].is_null());
+    let found = replayed(&sandbox, &["--race", "0.95"]);
+    // Twelve architectures are looked at once, after ten: at most two of twelve are saved.
+    let racing = &found["racing"];
+    assert_eq!((racing["confidence"].as_f64(), racing["budgets"].as_u64()), (Some(0.95), Some(8)));
+    assert_eq!((racing["orders"].as_u64(), racing["architectures"].as_u64()), (Some(200), Some(12)));
+    assert_eq!(racing["without_racing"], found["pruning"]["best"]);
+    let share = |name: &str| racing[name]["mean"].as_f64().unwrap();
+    assert!(share("saved") > 0.0 && share("saved") <= 2.0 / 12.0, "{racing}");
+    assert!((0.0..=1.0).contains(&share("differs")) && share("objective_lost") >= 0.0, "{racing}");
+    assert_eq!(found["budgets"], plain["budgets"], "and nothing else is changed by it");
+    let text = sandbox.program(&[&REPLAY[..], &["--race", "0.95"]].concat()).succeeded().stdout;
+    assert!(text.contains("Racing\n8 of 8 budgets over 200 random orders of 12 architectures"), "{text}");
+
+    for (value, parts) in
+        [("1", &["--race", "from 0.5 up to but not 1"][..]), ("x", &["--race", "confidence"])]
+    {
+        refused(&sandbox, &[&REPLAY[..], &["--race", value]].concat(), parts);
+    }
+    // A budget with a hole does not race, and one alone has nobody to race with.
+    let cut = |column: usize| -> String {
+        let tables = tables();
+        let mut lines: Vec<Vec<String>> =
+            tables.accuracies.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect();
+        lines[1][1..column].iter_mut().for_each(String::clear);
+        lines.iter().map(|cells| cells.join(",") + "\n").collect()
+    };
+    sandbox.write("accuracies.csv", cut(3));
+    let holed = replayed(&sandbox, &["--race", "0.95"]);
+    assert_eq!((holed["racing"]["budgets"].as_u64(), holed["racing"]["of"].as_u64()), (Some(6), Some(8)));
+    sandbox.write("accuracies.csv", cut(8));
+    refused(
+        &sandbox,
+        &[&REPLAY[..], &["--race", "0.95"]].concat(),
+        &["--race", "an accuracy of every architecture"],
+    );
+}

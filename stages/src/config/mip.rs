@@ -1,0 +1,55 @@
+//! Section `[mip]`: minimum importance pruning.
+
+use super::section::Section;
+use crate::Error;
+use crate::mip::Objective;
+
+/// Minimum importance pruning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MipConfig {
+    /// Budgets drawn in a round (the paper's K).
+    pub budgets_per_round: usize,
+    /// Scales the costs of Eq. 2; 1 is the paper's formula.
+    pub temperature: f64,
+    /// Trees in the random forest.
+    pub trees: usize,
+    /// What budgets are to be good at.
+    pub objective: Objective,
+    /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
+    pub lambda: f64,
+    /// Architectures that no choice has seen, which confirm the budget found; 0 for none.
+    pub confirm: usize,
+    /// Whether the first round begins with budgets in which every value of the space stands once.
+    pub observe_all: bool,
+    /// Seed of drawing budgets, of the forest's bootstrap samples and of the interval's.
+    pub seed: u64,
+}
+
+impl MipConfig {
+    pub(super) fn typed(section: &Section<'_>) -> Result<Self, Error> {
+        let named = section.choice("objective", &Objective::ALL.map(Objective::name))?;
+        let objective = Objective::ALL.into_iter().find(|objective| objective.name() == named);
+        Ok(Self {
+            budgets_per_round: section.count("budgets_per_round", 1, 10_000)?,
+            temperature: section.real("temperature", |t| t > 0.0, "above 0")?,
+            trees: section.count("trees", 1, 1_000_000)?,
+            objective: objective.unwrap_or_default(),
+            lambda: section.real(
+                "lambda",
+                |lambda| (0.0..1.0).contains(&lambda),
+                "from 0 up to but not 1",
+            )?,
+            confirm: match section.count("confirm", 0, 100_000)? {
+                1 => {
+                    return Err(section.wrong(
+                        "confirm",
+                        "is 1, and one architecture has no order; 0 for none, or at least 2",
+                    ));
+                }
+                count => count,
+            },
+            observe_all: section.flag("observe_all")?,
+            seed: section.seed("seed")?,
+        })
+    }
+}
