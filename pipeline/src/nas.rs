@@ -4,14 +4,14 @@ use stages::config::{ArchitecturesConfig, CompareConfig, Config, FinalConfig, Se
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::MipState;
+use stages::mip::{CostUnit, MipState};
 use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, Baselines, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches,
     Evaluate, EvaluateFinal, FinalSource, FitForest, FreshHandles, GivenArchitectures, GivenBudget, Handle,
     ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample,
-    SampleBudgets, ScoreBaselines, Search, SelectArchitecture, SelectBudget, Train,
+    SampleBudgets, ScoreBaselines, Search, SelectArchitecture, SelectBudget, Time, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
@@ -132,13 +132,18 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
     let full = Budgets::Full(config.full);
     let trained_fully = dag.add("train@full", train(sampled, full));
-    let truth = dag.add("evaluate@full", Evaluate { trained: trained_fully });
+    let unit = config.mip.cost;
+    let evaluate = |dag: &mut Dag, what: &str, trained| {
+        let seconds = (unit == CostUnit::Seconds).then(|| dag.add(format!("time@{what}"), Time { trained }));
+        dag.add(format!("evaluate@{what}"), Evaluate { trained, seconds })
+    };
+    let truth = evaluate(&mut dag, "full", trained_fully);
     let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
     // A second full training of the same architectures, with another seed, held against the first as a budget is.
     let ceiling = (repeat_full > 1).then(|| {
         let stage = Train { template: unseen.clone(), architectures: sampled, budgets: full };
         let trained = dag.add("train@repeat", stage);
-        let evaluated = dag.add("evaluate@repeat", Evaluate { trained });
+        let evaluated = evaluate(&mut dag, "repeat", trained);
         dag.add("rank@repeat", Rank { truth, evaluated, objective, seed })
     });
 
@@ -158,7 +163,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         let budgets = dag.add(format!("sample-budgets@{round}"), stage);
         let stage = train(sampled, Budgets::Drawn { drawn: budgets, count });
         let trained = dag.add(format!("train@{round}"), stage);
-        let evaluated = dag.add(format!("evaluate@{round}"), Evaluate { trained });
+        let evaluated = evaluate(dag, &round.to_string(), trained);
         let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, objective, seed });
         let stage = FitForest { pruned, trials, space: space.clone(), trees: config.mip.trees, seed };
         let importances = dag.add(format!("fit-forest@{round}"), stage);
@@ -175,7 +180,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let selected = dag.add("select-budget", stage);
     let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
-    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found, ceiling, objective });
+    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found, ceiling, objective, unit });
     let budget = match config.search.budget {
         Some(budget) => dag.add("given-budget", GivenBudget { budget }),
         None => selected,
@@ -203,7 +208,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let stage =
         Train { template: unseen.clone(), architectures: sampled, budgets: Budgets::Selected(budget) };
     let confirming = dag.add("train@confirm", stage);
-    let evaluated = dag.add("evaluate@confirm", Evaluate { trained: confirming });
+    let evaluated = evaluate(&mut dag, "confirm", confirming);
     let confirmed = dag.add("rank@confirm", Rank { truth, evaluated, objective, seed });
     let fresh = (config.mip.confirm > 0).then(|| {
         let (count, seed_of_draw) = (config.mip.confirm, !sampling_seed);
@@ -212,7 +217,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         let mut train = |name: &str, budgets| {
             let stage = Train { template: unseen.clone(), architectures, budgets };
             let trained = dag.add(format!("train@{name}"), stage);
-            dag.add(format!("evaluate@{name}"), Evaluate { trained })
+            evaluate(&mut dag, name, trained)
         };
         let (truth, evaluated) = (train("fresh-full", full), train("fresh", Budgets::Selected(budget)));
         FreshHandles { truth, ranked: dag.add("rank@fresh", Rank { truth, evaluated, objective, seed }) }

@@ -10,10 +10,12 @@ use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Value};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error};
 
+mod cost;
 mod objective;
 pub mod race;
 pub mod tabulated;
 
+pub use cost::CostUnit;
 pub use objective::Objective;
 
 /// Below this importance a hyper-parameter is fixed to its cheapest value, otherwise to the best one seen (Eq. 9).
@@ -24,7 +26,7 @@ pub const UNIMPORTANT: f64 = 0.1;
 pub struct Trial {
     /// The budget b.
     pub budget: Budget,
-    /// Its training FLOPs, averaged over the architectures.
+    /// Its training FLOPs, or seconds ([`CostUnit`]), averaged over the architectures.
     pub cost: f64,
     /// How well its accuracies rank as those of full training, by the [`Objective`]: `r_s` where nothing else was asked
     /// for. `None` when undefined.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cache::{Cost, Digest, Key, Record, Store};
+use cache::{Cost, Digest, Key, Kind, Record, Store};
 use rayon::prelude::*;
 use stages::Budget;
 use stages::job::{Job, JobResult, JobSummary};
@@ -195,6 +195,17 @@ impl JobRunner for NodeJobs<'_> {
     fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         self.try_train(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
     }
+
+    fn elapsed_ms(&self, trainings: &[Digest]) -> Result<Vec<Option<u64>>, StageError> {
+        elapsed_ms(self.store, trainings)
+    }
+}
+
+/// What the records of trainings say of how long these took.
+fn elapsed_ms(store: &Store, trainings: &[Digest]) -> Result<Vec<Option<u64>>, StageError> {
+    let one = |key| store.get_digest(Kind::Training, key).map(|found| found.map(|it| it.cost.elapsed_ms));
+    let found: Result<Vec<Option<u64>>, cache::Error> = trainings.iter().map(one).collect();
+    found.map_err(|error| StageError::Untrained(Box::new(Error::from(error))))
 }
 
 impl NodeJobs<'_> {
@@ -320,6 +331,10 @@ pub(super) struct PlannedJobs<'a> {
 impl JobRunner for PlannedJobs<'_> {
     fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         self.try_look_up(jobs).map_err(|error| StageError::Untrained(Box::new(error)))
+    }
+
+    fn elapsed_ms(&self, trainings: &[Digest]) -> Result<Vec<Option<u64>>, StageError> {
+        elapsed_ms(self.store, trainings)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use stages::Budget;
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::{FixReason, Objective};
+use stages::mip::{CostUnit, FixReason, Objective};
 use stages::recipe::Scoring;
 use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
 use stages::statistics::RankQuality;
@@ -54,6 +54,8 @@ pub(super) struct MipJson {
     found: RankedJson,
     /// What it was chosen for, as `mip.objective` names it.
     objective: &'static str,
+    /// In what costs are counted: `flops` or `seconds`.
+    cost_in: &'static str,
     /// Architectures that diverged under full training.
     diverged_fully: u64,
     importances: BTreeMap<&'static str, Option<f64>>,
@@ -130,6 +132,7 @@ impl MipJson {
         Self {
             found: below(&report.found),
             objective: report.objective.name(),
+            cost_in: report.unit.name(),
             diverged_fully: report.diverged_fully,
             // The last forest has seen all trials.
             importances: report.rounds.last().map_or_else(BTreeMap::new, |round| named(&round.importances)),
@@ -222,7 +225,7 @@ pub(super) fn ranked_table(ranked: &[RankedBudget], ceiling: Option<&RankedBudge
 pub(super) fn mip_text(report: &MipReport) -> String {
     let found = &report.found;
     let mut text = format!(
-        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {}){}\n{}{}  at {} of its cost{}\n",
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {}){}\n{}{}  at {} of its {}{}\n",
         super::heading("Budget found"),
         found.trial.budget,
         format::correlation(found.quality.spearman),
@@ -231,6 +234,10 @@ pub(super) fn mip_text(report: &MipReport) -> String {
         sentences(&found.quality),
         chosen_for(report.objective),
         format::percent(found.cost_ratio),
+        match report.unit {
+            CostUnit::Flops => "cost",
+            CostUnit::Seconds => "seconds",
+        },
         format::times_cheaper(found.cost_ratio)
     );
     if let Some(again) = &report.ceiling {

@@ -14,7 +14,7 @@ pub(crate) struct Racing {
     pub(crate) of: usize,
     pub(crate) architectures: usize,
     /// The budget that all trainings choose.
-    pub(crate) without_racing: Option<String>,
+    pub(crate) chosen_by_all: Option<String>,
     #[serde(flatten)]
     pub(crate) measured: Measured,
 }
@@ -28,7 +28,7 @@ impl Racing {
         let cost = cost_saved
             .as_ref()
             .map_or_else(String::new, |cost| format!(", and {} of their cost", shares(cost)));
-        let without = self.without_racing.as_deref().unwrap_or("none, for no r_s is defined");
+        let without = self.chosen_by_all.as_deref().unwrap_or("none, for no r_s is defined");
         format!(
             "\n{}\n\
              {} of {} over {} random orders of {}; a budget is dropped once it is behind the leader with a confidence of {}\n\

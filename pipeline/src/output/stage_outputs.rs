@@ -12,7 +12,7 @@ use stages::stage::{
     EvaluateFinal, EvaluatedBudget, Evaluation, FinalReport, FitForest, GivenArchitectures, GivenBudget,
     Handle, Mip, MipReport, NasSearch, NasSearchReport, OneShotAnalysis, OneShotReport, Prune, Rank,
     RankedBudget, Sample, SampleBudgets, ScoreBaselines, Search, SearchComparison, SearchOutcome,
-    SelectArchitecture, SelectBudget, Train, TrainedBudget,
+    SelectArchitecture, SelectBudget, Time, Train, TrainedBudget,
 };
 use stages::{Budget, Genotype};
 
@@ -78,7 +78,23 @@ impl Show for Evaluate {
             let _ = writeln!(text, "{}\n  {}", budget.budget, scores.join(" "));
         }
         let diverged = evaluated.iter().flat_map(|budget| &budget.diverged);
-        shown(evaluated, text + &diverged_text(diverged))
+        let mut json = serde_json::to_value(evaluated)?;
+        let unit = if self.seconds.is_some() { "mean_seconds" } else { "mean_training_flops" };
+        for budget in json.as_array_mut().into_iter().flatten().filter_map(|budget| budget.as_object_mut()) {
+            let cost = budget.remove("mean_cost").unwrap_or_default();
+            budget.insert(unit.to_owned(), cost);
+        }
+        shown(json, text + &diverged_text(diverged))
+    }
+}
+
+impl Show for Time {
+    fn show(&self, seconds: &Vec<f64>, _: &Known<'_>) -> Result {
+        let mut text = String::new();
+        for seconds in seconds {
+            let _ = writeln!(text, "{seconds:.3} s a training, on average over the architectures");
+        }
+        shown(seconds, text)
     }
 }
 

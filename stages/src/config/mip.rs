@@ -2,7 +2,7 @@
 
 use super::section::Section;
 use crate::Error;
-use crate::mip::Objective;
+use crate::mip::{CostUnit, Objective};
 
 /// Minimum importance pruning.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct MipConfig {
     pub trees: usize,
     /// What budgets are to be good at.
     pub objective: Objective,
+    /// In what the cost of a budget is counted where it is chosen; budgets are drawn and pruned by FLOPs.
+    pub cost: CostUnit,
     /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
     pub lambda: f64,
     /// Architectures that no choice has seen, which confirm the budget found; 0 for none.
@@ -29,11 +31,14 @@ impl MipConfig {
     pub(super) fn typed(section: &Section<'_>) -> Result<Self, Error> {
         let named = section.choice("objective", &Objective::ALL.map(Objective::name))?;
         let objective = Objective::ALL.into_iter().find(|objective| objective.name() == named);
+        let named = section.choice("cost", &CostUnit::ALL.map(CostUnit::name))?;
+        let cost = CostUnit::ALL.into_iter().find(|unit| unit.name() == named);
         Ok(Self {
             budgets_per_round: section.count("budgets_per_round", 1, 10_000)?,
             temperature: section.real("temperature", |t| t > 0.0, "above 0")?,
             trees: section.count("trees", 1, 1_000_000)?,
             objective: objective.unwrap_or_default(),
+            cost: cost.unwrap_or_default(),
             lambda: section.real(
                 "lambda",
                 |lambda| (0.0..1.0).contains(&lambda),

@@ -139,7 +139,7 @@ impl Stage for BudgetQuality {
         let correlation = (ranks.len() > 1)
             .then(|| rank_quality(&ranks, &accuracies, top_of(ranks.len()), self.interval_seed))
             .transpose()?;
-        Ok(BudgetQualityReport { correlation, searched, diverged })
+        Ok(BudgetQualityReport { searched, correlation, diverged })
     }
 
     fn trainings_at_most(&self) -> u64 {

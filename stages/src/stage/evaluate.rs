@@ -11,6 +11,8 @@ use crate::{Budget, Error};
 pub struct Evaluate {
     /// The trainings.
     pub trained: Handle<Vec<TrainedBudget>>,
+    /// How long they took, where that is their cost.
+    pub seconds: Option<Handle<Vec<f64>>>,
 }
 
 /// The architectures under one budget.
@@ -22,8 +24,8 @@ pub struct EvaluatedBudget {
     pub scores: Vec<f64>,
     /// Those that diverged; their scores are 0.
     pub diverged: Vec<DivergedTraining>,
-    /// Floating point operations of a training, averaged over the architectures.
-    pub mean_training_flops: f64,
+    /// Floating point operations of a training, or the seconds that it took, averaged over the architectures.
+    pub mean_cost: f64,
 }
 
 impl Stage for Evaluate {
@@ -37,11 +39,19 @@ impl Stage for Evaluate {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        vec![self.trained.role("trained")]
+        let seconds = self.seconds.map(|seconds| seconds.role("seconds"));
+        [self.trained.role("trained")].into_iter().chain(seconds).collect()
     }
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
-        Ok(inputs.read(self.trained)?.into_iter().map(evaluated).collect())
+        let mut evaluated: Vec<EvaluatedBudget> =
+            inputs.read(self.trained)?.into_iter().map(evaluated).collect();
+        if let Some(seconds) = inputs.read_optional(self.seconds)? {
+            for (budget, seconds) in evaluated.iter_mut().zip(seconds) {
+                budget.mean_cost = seconds;
+            }
+        }
+        Ok(evaluated)
     }
 }
 
@@ -50,7 +60,7 @@ fn evaluated(trained: TrainedBudget) -> EvaluatedBudget {
     EvaluatedBudget {
         budget: trained.budget,
         scores: trained.trainings.iter().map(|training| training.score).collect(),
-        mean_training_flops: flops.sum::<f64>() / trained.trainings.len().max(1) as f64,
+        mean_cost: flops.sum::<f64>() / trained.trainings.len().max(1) as f64,
         diverged: trained.diverged,
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DivergedTraining, EvaluatedBudget, Handle, Input, Inputs, JobRunner, RankedBudget, Stage, StageError,
 };
-use crate::mip::{Fixed, Importances, MipState, Objective, Trial, pareto};
+use crate::mip::{CostUnit, Fixed, Importances, MipState, Objective, Trial, pareto};
 use crate::{Budget, Error};
 
 /// Brings together what every round found, in order. The output is a [`MipReport`].
@@ -22,6 +22,8 @@ pub struct Mip {
     pub ceiling: Option<Handle<Vec<RankedBudget>>>,
     /// What the budget was chosen for.
     pub objective: Objective,
+    /// In what its cost is counted.
+    pub unit: CostUnit,
 }
 
 /// The outputs of one round.
@@ -42,6 +44,8 @@ pub struct MipReport {
     pub found: RankedBudget,
     /// What it was chosen for.
     pub objective: Objective,
+    /// In what costs are counted.
+    pub unit: CostUnit,
     /// What each round found out.
     pub rounds: Vec<Round>,
     /// The trials that none is both cheaper and better than, by ascending cost.
@@ -75,6 +79,7 @@ impl Stage for Mip {
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();
         self.objective.add_to(&mut fields)?;
+        self.unit.add_to(&mut fields)?;
         Ok(fields)
     }
 
@@ -118,6 +123,7 @@ impl Stage for Mip {
         Ok(MipReport {
             found: pick(&inputs.read(self.budget)?)?,
             objective: self.objective,
+            unit: self.unit,
             rounds,
             pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
             ceiling,

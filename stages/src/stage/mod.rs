@@ -25,6 +25,7 @@ mod sample_budgets;
 mod search;
 mod select_architecture;
 mod select_budget;
+mod time;
 mod train;
 
 use std::error::Error as StdError;
@@ -64,6 +65,7 @@ pub use sample_budgets::{DrawnBudgets, ImageKind, SampleBudgets};
 pub use search::{Evaluation, Search, SearchOutcome};
 pub use select_architecture::SelectArchitecture;
 pub use select_budget::SelectBudget;
+pub use time::Time;
 pub use train::{Architectures, Budgets, Train, TrainedBudget};
 
 /// One kind of node. The engine keys its output by name, version, parameters and the digests of its inputs.
@@ -146,6 +148,12 @@ pub trait JobRunner: Sync {
     /// # Errors
     /// [`StageError::Untrained`] with its cause when at least one of them is not there in the end.
     fn run(&self, jobs: &dyn JobList) -> Result<Vec<JobSummary>, StageError>;
+
+    /// How long trainings took that were done before, by the digests of their keys; `None` where nothing is known of one.
+    ///
+    /// # Errors
+    /// [`StageError::Untrained`] when what is known cannot be read.
+    fn elapsed_ms(&self, trainings: &[Digest]) -> Result<Vec<Option<u64>>, StageError>;
 }
 
 /// What later stages read of one training. The whole record lies in the cache under `key`.

@@ -25,11 +25,11 @@ pub struct Rank {
 /// One element of the paper's 𝒟, with what is printed beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankedBudget {
-    /// The budget b, its mean training FLOPs and its agreement with f: the paper's `r_s`, or what is asked for.
+    /// The budget b, its mean cost and its agreement with f: the paper's `r_s`, or what is asked for.
     pub trial: Trial,
     /// How well it ranks the architectures, with intervals: `r_s` once more, and what that hides.
     pub quality: RankQuality,
-    /// Mean training FLOPs under b divided by those under f.
+    /// Mean cost of a training under b divided by that under f.
     pub cost_ratio: f64,
     /// Those of them that diverged under b, which share the last place.
     pub diverged: Vec<DivergedTraining>,
@@ -59,11 +59,11 @@ impl Stage for Rank {
             Ok::<_, Error>(RankedBudget {
                 trial: Trial {
                     budget: evaluated.budget,
-                    cost: evaluated.mean_training_flops,
+                    cost: evaluated.mean_cost,
                     agreement: self.objective.agreement(&quality),
                 },
                 quality,
-                cost_ratio: evaluated.mean_training_flops / truth.mean_training_flops,
+                cost_ratio: evaluated.mean_cost / truth.mean_cost,
                 diverged: evaluated.diverged.clone(),
             })
         };

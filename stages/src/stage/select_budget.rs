@@ -34,7 +34,7 @@ impl Stage for SelectBudget {
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let state = inputs.read(self.pruned)?;
         let truth = inputs.read_only(self.truth)?;
-        let best = best_objective(&state.trials, self.lambda, truth.mean_training_flops);
+        let best = best_objective(&state.trials, self.lambda, truth.mean_cost);
         let best = best.ok_or_else(|| Error::Numbers {
             what: "rank correlation",
             problem: format!(

@@ -54,3 +54,23 @@ fn both_figures_of_a_choice_and_its_ceiling_are_told() {
         assert!(told.contains(&part), "{part}: {told}");
     }
 }
+
+#[test]
+fn what_trainings_took_can_be_their_cost_and_is_kept() {
+    let sandbox = Sandbox::new();
+    let plain = sandbox.run(&["--target=mip"]);
+    assert_eq!(plain.json["result"]["cost_in"], "flops");
+    let seconds = ["--target=mip", "--set=mip.cost=seconds"];
+    let timed = sandbox.run(&seconds);
+    assert_eq!((timed.run, timed.json["result"]["cost_in"].as_str()), (0, Some("seconds")));
+    assert!(timed.json["result"]["cost_ratio"].as_f64() > Some(0.0));
+    let again = sandbox.run(&seconds);
+    assert_eq!((again.run, again.bytes), (0, timed.bytes));
+    // The unit is said where a node is asked for alone.
+    let evaluated =
+        |more: &[&str]| sandbox.run(&[&["--target=evaluate@full"], more].concat()).json["result"][0].clone();
+    assert!(evaluated(&[])["mean_training_flops"].as_f64() > Some(0.0));
+    assert!(evaluated(&seconds[1..])["mean_seconds"].as_f64() > Some(0.0));
+    let text = sandbox.program(&["run", "--config", "tiny.toml", seconds[0], seconds[1]]).succeeded().stdout;
+    assert!(text.contains("of its seconds"), "{text}");
+}

@@ -146,6 +146,7 @@ fn configurations() {
         ("[mip]\nlambda = 2.0", &["line 2", "mip.lambda"]),
         ("[mip]\nlambda = 'x'", &["line 2", "mip.lambda"]),
         ("[mip]\nobjective = 'kendal'", &["line 2", "mip.objective", "did you mean `kendall`"]),
+        ("[mip]\ncost = 'second'", &["line 2", "mip.cost", "did you mean `seconds`"]),
         ("[mip]\nconfirm = 1", &["line 2", "mip.confirm", "one architecture has no order"]),
         ("[architectures]\nrepeat_full = 3", &["line 2", "architectures.repeat_full", "from 1 to 2"]),
         ("[mip", &["line 1"]),

@@ -61,8 +61,16 @@ fn a_run_prints_one_object_and_the_next_run_the_same_at_once() {
         "spearman",
         "top",
     ];
-    let mip = ["diverged_fully", "diverged_trainings", "importances", "pareto"];
-    let others = [&mip[..], &["best", "confirmed", "search"]].concat();
+    let mip = [
+        "cost_in",
+        "diverged_fully",
+        "diverged_trainings",
+        "importances",
+        "noise_ceiling",
+        "objective",
+        "pareto",
+    ];
+    let others = [&mip[..], &["best", "confirmed", "confirmed_on_fresh", "search"]].concat();
     assert_eq!(names(result), [&found[..], &others].concat().into_iter().collect());
     assert_eq!(names(&result["budget"]), BUDGET.into());
     assert_eq!(names(&result["importances"]), BUDGET.into());

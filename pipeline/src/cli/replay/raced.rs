@@ -50,7 +50,7 @@ pub(super) fn raced(
         budgets: racing.len(),
         of: trials.len(),
         architectures: truths.len(),
-        without_racing: measured.without.map(name),
+        chosen_by_all: measured.without.map(name),
         measured,
     }))
 }

@@ -1,12 +1,12 @@
 //! What a budget is chosen for, and what its choice is worth, with trainings that take no time.
 
-use cache::codec;
+use cache::{Digest, Kind, codec};
 use stages::job::JobSummary;
-use stages::mip::Objective;
+use stages::mip::{CostUnit, Objective};
 use stages::recipe::Scoring;
 use stages::stage::{
     EvaluatedBudget, Handle, Inputs, JobList, JobRunner, MipReport, NasSearchReport, RankedBudget, Sample,
-    SearchBudget, Stage, StageError,
+    SearchBudget, Stage, StageError, TrainedBudget,
 };
 use stages::statistics::spearman_of;
 use stages::train::TrainingJob;
@@ -15,6 +15,7 @@ use stages::{Architecture, Budget, Genotype};
 use super::fake::{Bench, FakeExecutor};
 use super::nas_search::{dag, output};
 use crate::engine::plan::Bound;
+use crate::engine::run::Outcome;
 
 #[test]
 fn the_budget_found_is_the_best_by_what_it_is_chosen_for() {
@@ -42,7 +43,7 @@ fn the_budget_found_is_the_best_by_what_it_is_chosen_for() {
                     Objective::Regret => -quality.top.unwrap().regret,
                 };
                 assert_eq!(trial.agreement, Some(agreement));
-                let worth = agreement - 0.2 * trial.cost / truth[0].mean_training_flops;
+                let worth = agreement - 0.2 * trial.cost / truth[0].mean_cost;
                 if best.is_none_or(|(most, _)| worth > most) {
                     best = Some((worth, trial.budget));
                 }
@@ -104,6 +105,10 @@ impl JobRunner for NoJobs {
     fn run(&self, _: &dyn JobList) -> Result<Vec<JobSummary>, StageError> {
         Err(StageError::OtherKind)
     }
+
+    fn elapsed_ms(&self, trainings: &[Digest]) -> Result<Vec<Option<u64>>, StageError> {
+        Ok(vec![None; trainings.len()])
+    }
 }
 
 #[test]
@@ -129,4 +134,34 @@ fn a_second_full_training_is_the_ceiling_of_every_budget() {
     let expected = spearman_of(&scores("evaluate@repeat"), &scores("evaluate@full")).unwrap();
     assert!(ceiling.quality.spearman == expected && expected < Some(1.0));
     assert_eq!((report.found, report.rounds), (before.found, before.rounds));
+}
+
+#[test]
+fn seconds_are_those_of_the_records_and_in_the_keys_of_what_reads_them() {
+    let bench = Bench::new();
+    let plain = dag(&[]);
+    bench.run(&plain, "mip", &FakeExecutor::default());
+    // Made-up trainings take a millisecond each, whatever their budget: none is cheaper than another.
+    let timed = dag(&[("mip.cost", "seconds")]);
+    let outcome = bench.run(&timed, "mip", &FakeExecutor::default());
+    assert_eq!(outcome.manifest.node("train@1").unwrap().trainings.run, 0);
+    let truth: Vec<EvaluatedBudget> = output(&timed, &outcome, "evaluate@full");
+    assert_eq!(truth[0].mean_cost, 0.001);
+    let report: MipReport = output(&timed, &outcome, "mip");
+    assert_eq!((report.unit, report.found.cost_ratio, report.pareto.len()), (CostUnit::Seconds, 1.0, 1));
+    // The most of all trials, for λ weighs the same of each.
+    let ranked = (1..=report.rounds.len())
+        .flat_map(|round| output::<Vec<RankedBudget>>(&timed, &outcome, &format!("rank@{round}")));
+    let most = ranked.filter_map(|ranked| ranked.quality.spearman).fold(f64::MIN, f64::max);
+    assert_eq!(report.found.quality.spearman, Some(most));
+    let fields = |run: &Outcome| run.manifest.node("evaluate@1").unwrap().fields.clone().unwrap();
+    assert!(fields(&outcome).get("input seconds").is_some());
+    // What is gone has no time that anybody knows.
+    let other = Bench::new();
+    other.run(&timed, "train@full", &FakeExecutor::default());
+    let trained: Vec<TrainedBudget> = output(&timed, &outcome, "train@full");
+    let gone = trained[0].trainings[0].key;
+    assert!(other.store.remove(Kind::Training, &gone).unwrap());
+    let failure = other.run(&timed, "time@full", &FakeExecutor::default()).failure.unwrap().to_string();
+    assert!(failure.contains("1 of 8 trainings") && failure.contains("--force"), "{failure}");
 }

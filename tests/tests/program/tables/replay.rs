@@ -321,7 +321,7 @@ fn racing_saves_trainings_and_says_what_it_loses() {
     let racing = &found["racing"];
     assert_eq!((racing["confidence"].as_f64(), racing["budgets"].as_u64()), (Some(0.95), Some(8)));
     assert_eq!((racing["orders"].as_u64(), racing["architectures"].as_u64()), (Some(200), Some(12)));
-    assert_eq!(racing["without_racing"], found["pruning"]["best"]);
+    assert_eq!(racing["chosen_by_all"], found["pruning"]["best"]);
     let share = |name: &str| racing[name]["mean"].as_f64().unwrap();
     assert!(share("saved") > 0.0 && share("saved") <= 2.0 / 12.0, "{racing}");
     assert!((0.0..=1.0).contains(&share("differs")) && share("objective_lost") >= 0.0, "{racing}");
