@@ -141,5 +141,5 @@ impl Curves {
 
 /// Whether the trainings of `train@WHAT` are of a round, or confirm its choice: under a cheap budget.
 fn is_cheap(what: &str) -> bool {
-    what == "confirm" || what.chars().all(|digit| digit.is_ascii_digit())
+    matches!(what, "confirm" | "fresh") || what.chars().all(|digit| digit.is_ascii_digit())
 }

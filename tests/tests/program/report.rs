@@ -1,5 +1,6 @@
 //! `report`, and `replay --report`: pages as a browser shows them, number by number against the JSON of the same report.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,6 +115,8 @@ fn the_report_of_a_run_says_what_the_run_said() {
     let run = sandbox.run(&[
         "--set=search.strategy=evolution",
         "--set=search.samples=6",
+        "--set=mip.confirm=3",
+        "--set=architectures.repeat_full=2",
         "--set",
         "mip.lambda=0.2",
     ]);
@@ -130,6 +133,19 @@ fn the_report_of_a_run_says_what_the_run_said() {
     {
         assert!(seen.headings.iter().any(|known| known == heading), "{:?}", seen.headings);
     }
+    let text = fs::read_to_string(&page).unwrap();
+    for tile in ["r_s on architectures that no choice has seen", "noise ceiling"] {
+        assert!(text.contains(tile), "{tile}");
+    }
+    // Full trainings have learning curves, others not.
+    let nodes: BTreeSet<&str> = json["curves"]["shown"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|curve| curve["node"].as_str().unwrap())
+        .collect();
+    assert!(nodes.contains("train@full") && nodes.contains("train@fresh-full"), "{nodes:?}");
+    assert!(!nodes.contains("train@fresh") && !nodes.contains("train@confirm"), "{nodes:?}");
     // Rounds as `rank` has them, each budget once.
     let ranked =
         sandbox.run(&["--target=rank@1", "--set=search.strategy=evolution", "--set", "mip.lambda=0.2"]);

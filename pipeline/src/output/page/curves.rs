@@ -177,7 +177,7 @@ fn bars(timeline: &Timeline) -> Markup {
 /// What a node's trainings are for.
 fn kind(node: &str) -> &str {
     match node.split_once('@') {
-        Some(("train", "full" | "confirm")) | None => node,
+        Some(("train", "full" | "confirm" | "repeat" | "fresh" | "fresh-full")) | None => node,
         Some(("train", what)) if what.chars().all(|digit| digit.is_ascii_digit()) => {
             "budgets, round by round"
         }

@@ -17,6 +17,9 @@ pub(super) fn importance(report: &Report) -> Option<Section> {
             p.note {
                 "Shares of what explains r_s over all budgets that were tried, measured in three ways; bars carry what 95% of bootstrap \
                  samples of the budgets span. Where the three name different ones, none should be believed alone."
+                @if let [only] = observed(study).as_slice() {
+                    " " strong { "Only " (only) " was varied, and has the whole share whatever it does." }
+                }
                 @if let Some(said) = disagreement(study) { " " strong { (said) } }
             }
             div.figures { (bars(study)) }
@@ -32,6 +35,12 @@ pub(super) fn importance(report: &Report) -> Option<Section> {
             (levels(study).closed("Values as a table"))
         },
     ))
+}
+
+/// The hyper-parameters that have an importance.
+fn observed(study: &Study) -> Vec<&str> {
+    let observed = study.hyperparameters.iter().filter(|axis| axis.shares.importance.is_some());
+    observed.map(|axis| axis.name.as_str()).collect()
 }
 
 /// Whether the three measures put different hyper-parameters first.

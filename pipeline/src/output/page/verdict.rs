@@ -14,6 +14,8 @@ pub(super) fn verdict(report: &Report) -> Markup {
         @for sentence in &report.missing { p.warning { (sentence) } }
         dl.tiles {
             @if let Some(study) = &report.study { (study_tiles(study)) }
+            (ranked_tile(report, "/confirmed_on_fresh", "r_s on architectures that no choice has seen"))
+            (ranked_tile(report, "/noise_ceiling", "noise ceiling: two full trainings of each"))
             (best_tile(report))
             (run_tiles(report))
         }
@@ -100,6 +102,23 @@ fn study_tiles(study: &Study) -> Markup {
             }))
         }
     }
+}
+
+/// A ranking that the result holds, where it holds it.
+fn ranked_tile(report: &Report, at: &str, name: &str) -> Markup {
+    let result = &report.result;
+    if result.pointer(at).is_none_or(Value::is_null) {
+        return html! {};
+    }
+    let of = |field: &str| of_result(result, &format!("{at}/{field}"), three);
+    let architectures = of_result(result, &format!("{at}/architectures"), |count| format!("{count}"));
+    tile(
+        name,
+        &of("spearman"),
+        &html! {
+            "95%: " (of("interval/0")) " to " (of("interval/1")) ", " (architectures) " architectures"
+        },
+    )
 }
 
 fn best_tile(report: &Report) -> Markup {
