@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::number::{number, percent};
+use super::number::{number, percent, three};
 use super::plot::{Plot, Px, Scale, corners, key};
 use super::table::{Holds, Table};
 use super::{Section, section};
@@ -185,7 +185,8 @@ pub(super) fn supernets(report: &Report) -> Option<Section> {
         html! {
             p.note {
                 "A picture an edge of the cell, from an input (0 and 1 are the cells before) to a node; a line an operation, a softmax over \
-                 those that the edge still has. Lines that lie together have decided nothing."
+                 those that the edge still has. All of a cell are drawn to one scale, which the first names: where it is \
+                 narrow, nothing has been decided."
             }
             (key(operations))
             @for (place, search, supernet) in &trained {
@@ -242,15 +243,22 @@ fn edges(weights: &[Vec<Vec<f64>>]) -> Markup {
     let (width, height) = (WIDTH * columns as f64, HEIGHT * rows as f64);
     let x =
         |column: usize, epoch: usize| Px(column as f64 * WIDTH + 12.0 + epoch as f64 / last * (WIDTH - 24.0));
-    let y = |row: usize, weight: f64| Px(row as f64 * HEIGHT + 92.0 - weight * 68.0);
+    // One scale for all, as wide as the weights lie apart.
+    let all = || weights.iter().flatten().flatten().copied();
+    let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    let span = (high - low).max(1e-6);
+    let y = |row: usize, weight: f64| Px(row as f64 * HEIGHT + 92.0 - (weight - low) / span * 66.0);
     html! {
         div.wide {
             svg.plot.full viewBox={ "0 0 " (width) " " (height) } role="img" aria-label="Weight of each operation on each edge, by epoch" {
                 @for (edge, (input, node)) in names.iter().enumerate() {
                     @let (row, column) = (edge / columns, edge % columns);
-                    text.tick x=(x(column, 0)) y=(Px(row as f64 * HEIGHT + 15.0)) { (input) " → " (node) }
-                    polyline.axis points={ (x(column, 0)) "," (y(row, 1.0)) " " (x(column, 0)) "," (y(row, 0.0)) " "
-                        (Px(x(column, 0).0 + WIDTH - 24.0)) "," (y(row, 0.0)) } {}
+                    text.tick x=(x(column, 0)) y=(Px(row as f64 * HEIGHT + 15.0)) {
+                        (input) " → " (node)
+                        @if edge == 0 { " (" (three(low)) " to " (three(high)) ")" }
+                    }
+                    polyline.axis points={ (x(column, 0)) "," (y(row, high)) " " (x(column, 0)) "," (y(row, low)) " "
+                        (Px(x(column, 0).0 + WIDTH - 24.0)) "," (y(row, low)) } {}
                     @for operation in 0..weights.first().and_then(|epoch| epoch.get(edge)).map_or(0, Vec::len) {
                         @let points: Vec<String> = weights.iter().enumerate().map(|(epoch, edges)| {
                             format!("{:.1},{:.1}", x(column, epoch).0, y(row, edges[edge][operation]).0)
