@@ -141,6 +141,7 @@ explain() {
     printf '  - %s\n' "${missing[@]}" ${rust:+"$rust"}
     echo "Install it, then run the same command again:"
     if ((${#packages[@]})); then
+        [[ $purpose != tests ]] || echo "  (Chromium or Chrome is for the tests alone)"
         if have apt-get; then
             echo "  sudo apt-get update && sudo apt-get install -y ${packages[*]}"
         elif have dnf; then
