@@ -7,6 +7,7 @@ use stages::baselines::{BaselineScores, NAMES};
 
 use super::format;
 use crate::error::Error;
+use crate::tables;
 
 /// Architectures under the headings and names of the table that they come from, and their scores.
 pub(crate) struct Scored {
@@ -16,17 +17,16 @@ pub(crate) struct Scored {
 
 impl Scored {
     /// The table as CSV: names first; a score that is none is an empty cell.
-    fn csv(&self) -> Result<Vec<u8>, Error> {
-        let unwritten = |error: csv::Error| Error::Output(error.into());
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let headings = self.names.iter().map(|(heading, _)| heading.as_str()).chain(NAMES);
-        writer.write_record(headings).map_err(unwritten)?;
-        for (row, scores) in self.scores.iter().enumerate() {
-            let number = |score: Option<f64>| score.map_or_else(String::new, |score| score.to_string());
+    fn csv(&self) -> Result<String, Error> {
+        let number = |score: Option<f64>| score.map_or_else(String::new, |score| score.to_string());
+        let headings = self.names.iter().map(|(heading, _)| heading.clone());
+        let headings = headings.chain(NAMES.map(str::to_owned)).collect();
+        let row = |(row, scores): (usize, &BaselineScores)| {
             let names = self.names.iter().map(|(_, names)| names[row].clone());
-            writer.write_record(names.chain(scores.values().map(number))).map_err(unwritten)?;
-        }
-        writer.into_inner().map_err(|error| Error::Output(error.into_error()))
+            names.chain(scores.values().map(number)).collect()
+        };
+        let rows = std::iter::once(headings).chain(self.scores.iter().enumerate().map(row));
+        tables::csv::<Vec<String>, _>(rows).map_err(Error::Output)
     }
 
     fn json(&self) -> Value {
@@ -45,12 +45,12 @@ pub(crate) fn print(scored: &Scored, as_json: bool) -> Result<(), Error> {
     if as_json {
         return super::json(&scored.json());
     }
-    super::result(&String::from_utf8_lossy(&scored.csv()?))
+    super::result(&scored.csv()?)
 }
 
 /// Writes the table to a file, and says so, or prints it as JSON besides.
 pub(crate) fn write(scored: &Scored, path: &Path, as_json: bool) -> Result<(), Error> {
-    kernels::file::write(path, &scored.csv()?)
+    kernels::file::write(path, scored.csv()?.as_bytes())
         .map_err(|source| Error::Unwritten { path: path.to_path_buf(), source })?;
     if as_json {
         return super::json(&scored.json());

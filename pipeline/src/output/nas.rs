@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use stages::Budget;
 use stages::hyperparameter::HYPERPARAMETERS;
-use stages::mip::{CostUnit, FixReason, Objective};
+use stages::mip::{CostUnit, Objective};
 use stages::recipe::Scoring;
 use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
 use stages::statistics::RankQuality;
@@ -18,6 +18,7 @@ use super::search::{SearchJson, cost, remarks};
 use super::stage_outputs::named;
 use super::table::{Align, Table};
 use crate::engine::basis::Basis;
+use crate::report::Reason;
 
 /// The result of `nas-search`: the fields that programs rely on.
 #[derive(Serialize)]
@@ -319,11 +320,7 @@ fn rounds_table(report: &MipReport) -> Table {
             let observed = found.importances.iter().flatten().count();
             format::importance(found.importances[index], observed)
         }));
-        let why = match fixed.reason {
-            FixReason::Cheapest => "the cheapest",
-            FixReason::BestTrial => "of the best budget",
-            FixReason::First => "the first of its values",
-        };
+        let why = Reason::from(Some(fixed.reason)).words();
         cells.push(format!("{} in round {}, {why}", fixed.value, fixed_round + 1));
         table.row(cells);
     }

@@ -1,11 +1,9 @@
 //! What `pipeline replay` found, as text and as one JSON object that says the same.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 use stages::echo::shown;
-use stages::mip::FixReason;
 use stages::statistics::RankQuality;
 
 use super::halves::OnHalves;
@@ -15,6 +13,7 @@ use super::rank_quality::{correlations, tops, why_undefined};
 use super::table::{Align, Table};
 use super::{format, heading};
 use crate::error::Error;
+use crate::report::PruningRound;
 use crate::tables::{LeftOut, NotTaken, Source, Why};
 
 /// Everything that tables of results say.
@@ -87,57 +86,6 @@ pub(crate) struct Pruning {
     pub(crate) best: Option<String>,
     pub(crate) spearman: Option<f64>,
     pub(crate) cost_ratio: Option<f64>,
-}
-
-/// A round of pruning.
-#[derive(Serialize)]
-pub(crate) struct PruningRound {
-    /// Budgets tried up to its end.
-    pub(crate) tried: usize,
-    /// By name; none for what was not observed.
-    pub(crate) importances: BTreeMap<String, Option<f64>>,
-    pub(crate) fixed: Vec<FixedTo>,
-}
-
-/// A hyper-parameter that keeps a value.
-#[derive(Serialize)]
-pub(crate) struct FixedTo {
-    pub(crate) hyperparameter: String,
-    pub(crate) value: String,
-    pub(crate) reason: Reason,
-}
-
-/// What chose a value.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Reason {
-    Cheapest,
-    BestBudget,
-    First,
-    OnlyOneLeft,
-}
-
-impl Reason {
-    /// As people read it.
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::Cheapest => "the cheapest",
-            Self::BestBudget => "of the best budget",
-            Self::First => "the first of its values",
-            Self::OnlyOneLeft => "the only one left in the table",
-        }
-    }
-}
-
-impl From<Option<FixReason>> for Reason {
-    fn from(reason: Option<FixReason>) -> Self {
-        match reason {
-            Some(FixReason::Cheapest) => Self::Cheapest,
-            Some(FixReason::BestTrial) => Self::BestBudget,
-            Some(FixReason::First) => Self::First,
-            None => Self::OnlyOneLeft,
-        }
-    }
 }
 
 /// Budgets that were ranked together.

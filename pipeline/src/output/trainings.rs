@@ -1,6 +1,8 @@
 //! The trainings of a run as a table: for people, as CSV and as JSON lines. The columns stand in one list, from which
 //! CSV, JSON lines and Parquet files are made.
 
+use std::iter;
+
 use cache::FieldValue;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -12,6 +14,7 @@ use super::table::{Align, Table};
 use crate::engine::explain::short;
 use crate::engine::logged::{LoggedEpoch, LoggedTraining};
 use crate::error::Error;
+use crate::tables;
 
 /// Characters of an architecture in a table for people, who find all of it in the other formats.
 const ARCHITECTURE_LONGEST: usize = 40;
@@ -153,16 +156,11 @@ pub(super) fn columns() -> Vec<Column> {
 
 /// A table with a row of names, also where there are no trainings.
 pub(crate) fn csv(trainings: &[LoggedTraining]) -> Result<String, Error> {
-    let failed = |error: csv::Error| Error::Output(error.into());
     let columns = columns();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns.iter().map(|column| column.name)).map_err(failed)?;
-    for training in trainings {
-        let cells = columns.iter().map(|column| (column.cell)(training).to_string());
-        writer.write_record(cells).map_err(failed)?;
-    }
-    let bytes = writer.into_inner().map_err(|error| Error::Output(error.into_error()))?;
-    String::from_utf8(bytes).map_err(|error| Error::Output(std::io::Error::other(error)))
+    let headings = columns.iter().map(|column| column.name.to_owned()).collect();
+    let row = |training| columns.iter().map(|column| (column.cell)(training).to_string()).collect();
+    let rows = iter::once(headings).chain(trainings.iter().map(row));
+    tables::csv::<Vec<String>, _>(rows).map_err(Error::Output)
 }
 
 /// A training as an object: its columns, and its learning curve.

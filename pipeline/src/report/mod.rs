@@ -4,6 +4,7 @@
 mod comparison;
 mod matrix;
 mod provenance;
+mod pruning;
 mod searches;
 mod study;
 mod tables;
@@ -17,10 +18,9 @@ use crate::engine::recorded::Recorded;
 
 pub(crate) use comparison::Comparison;
 pub(crate) use provenance::{About, COMMAND, CONDITIONS, RunNode};
+pub(crate) use pruning::{FixedTo, PruningRound, Reason};
 pub(crate) use searches::{SearchStory, SupernetStory};
-pub(crate) use study::{
-    Axis, AxisValue, FixedTo, Hyperparameter, JudgedArchitecture, JudgedBudget, PrunedRound, Shares, Study,
-};
+pub(crate) use study::{Axis, AxisValue, Hyperparameter, JudgedArchitecture, JudgedBudget, Shares, Study};
 pub(crate) use tables::Tables;
 pub(crate) use timeline::Timeline;
 

@@ -1,18 +1,17 @@
 //! Budgets that were judged by the architectures that they rank: of a run's rounds, or of somebody's tables.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use stages::genotype::Genotype;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::importance::{Factor, TrialTable};
-use stages::mip::{FixReason, pareto_by};
+use stages::mip::pareto_by;
 use stages::stage::{
     Evaluate, EvaluatedBudget, FitForest, GivenArchitectures, Prune, Rank, RankedBudget, Sample, SelectBudget,
 };
 use stages::statistics::{Interval, RankQuality};
 
 use super::matrix::Matrix;
+use super::pruning::{FixedTo, PruningRound};
 use crate::engine::recorded::Recorded;
 
 /// Bootstrap samples behind the spread of importances.
@@ -35,7 +34,7 @@ pub(crate) struct Study {
     /// Places of the budgets that none is both cheaper and better than, the cheapest first.
     pub(crate) front: Vec<usize>,
     pub(crate) hyperparameters: Vec<Hyperparameter>,
-    pub(crate) rounds: Vec<PrunedRound>,
+    pub(crate) rounds: Vec<PruningRound>,
     pub(crate) matrix: Matrix,
     /// What costs are in: `share of full training`, or the column of a table.
     pub(crate) cost_unit: String,
@@ -106,25 +105,6 @@ pub(crate) struct Level {
     pub(crate) highest: Option<f64>,
 }
 
-/// A round of minimum importance pruning.
-#[derive(Serialize)]
-pub(crate) struct PrunedRound {
-    /// Budgets tried up to its end.
-    pub(crate) tried: usize,
-    /// By name; none for what was not observed.
-    pub(crate) importances: BTreeMap<String, Option<f64>>,
-    pub(crate) fixed: Vec<FixedTo>,
-}
-
-/// A hyper-parameter that keeps a value from then on.
-#[derive(Serialize)]
-pub(crate) struct FixedTo {
-    pub(crate) hyperparameter: String,
-    pub(crate) value: String,
-    /// What chose it, in words.
-    pub(crate) reason: &'static str,
-}
-
 /// A hyper-parameter's value under each budget.
 pub(crate) struct Axis {
     pub(crate) name: String,
@@ -136,15 +116,6 @@ pub(crate) struct Axis {
 pub(crate) struct AxisValue {
     pub(crate) text: String,
     pub(crate) number: Option<f64>,
-}
-
-/// What chose a value, in words.
-const fn chosen_by(reason: FixReason) -> &'static str {
-    match reason {
-        FixReason::Cheapest => "the cheapest",
-        FixReason::BestTrial => "of the best budget",
-        FixReason::First => "the first of its values",
-    }
 }
 
 impl Study {
@@ -280,7 +251,7 @@ fn judged(ranked: &RankedBudget, evaluated: Option<&EvaluatedBudget>, round: Opt
     }
 }
 
-fn pruned_round(recorded: &Recorded, round: usize, tried: usize) -> Option<PrunedRound> {
+fn pruned_round(recorded: &Recorded, round: usize, tried: usize) -> Option<PruningRound> {
     let importances = recorded.output::<FitForest>(&format!("fit-forest@{round}"))?;
     let before = match round {
         1 => 0,
@@ -291,10 +262,10 @@ fn pruned_round(recorded: &Recorded, round: usize, tried: usize) -> Option<Prune
     let fixed = fixed.get(before..).unwrap_or_default().iter().map(|fixed| FixedTo {
         hyperparameter: HYPERPARAMETERS[fixed.index].name.to_owned(),
         value: fixed.value.to_string(),
-        reason: chosen_by(fixed.reason),
+        reason: Some(fixed.reason).into(),
     });
     let names = HYPERPARAMETERS.iter().map(|row| row.name.to_owned());
-    Some(PrunedRound { tried, importances: names.zip(importances).collect(), fixed: fixed.collect() })
+    Some(PruningRound { tried, importances: names.zip(importances).collect(), fixed: fixed.collect() })
 }
 
 /// The hyper-parameters that differ between budgets, with their importances by all of these.

@@ -316,9 +316,13 @@ fn other_delimiter(headings: &[String], rows: &[Row]) -> Option<&'static str> {
 ///
 /// # Errors
 /// When there is no memory for it.
-pub(crate) fn csv(rows: &[Vec<String>]) -> std::io::Result<String> {
+pub(crate) fn csv<R, C>(rows: impl IntoIterator<Item = R>) -> std::io::Result<String>
+where
+    R: IntoIterator<Item = C>,
+    C: AsRef<[u8]>,
+{
     let mut writer = csv::Writer::from_writer(Vec::new());
-    rows.iter().try_for_each(|row| writer.write_record(row))?;
+    rows.into_iter().try_for_each(|row| writer.write_record(row))?;
     let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }

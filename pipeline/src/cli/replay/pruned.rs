@@ -6,7 +6,8 @@ use stages::mip::tabulated::{Pruned, PrunedRound, Settings, TabulatedFixed, Tabu
 use super::super::inputs::Inputs;
 use super::Replay;
 use crate::error::Error;
-use crate::output::replay::{FixedTo, Pruning, PruningRound, RankedTrial};
+use crate::output::replay::{Pruning, RankedTrial};
+use crate::report::{FixedTo, PruningRound};
 use crate::tables::Observed;
 
 /// Prunes over the `whole` trials, as far as their cost is known; `None` where there are none.

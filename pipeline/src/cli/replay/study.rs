@@ -6,9 +6,7 @@ use super::super::inputs::Inputs;
 use super::super::retrain::quoted;
 use crate::error::Error;
 use crate::output::replay::{RankedTrial, Replayed};
-use crate::report::{
-    About, Axis, AxisValue, FixedTo, JudgedArchitecture, JudgedBudget, PrunedRound, Report, Shares, Study,
-};
+use crate::report::{About, Axis, AxisValue, JudgedArchitecture, JudgedBudget, Report, Shares, Study};
 use crate::tables::{LeftOut, NotTaken, Observed};
 
 /// What was found, the accuracies of each budget behind it (in the order of the known architectures), and the
@@ -55,17 +53,7 @@ pub(super) fn report(
     let mut study = Study::new(architectures.collect(), budgets, &axes, unit).map_err(Error::Input)?;
     if let Some(pruning) = &found.pruning {
         study.found = found.budgets.iter().position(|trial| Some(&trial.budget) == pruning.found.as_ref());
-        let fixed = |fixed: &crate::output::replay::FixedTo| FixedTo {
-            hyperparameter: fixed.hyperparameter.clone(),
-            value: fixed.value.clone(),
-            reason: fixed.reason.words(),
-        };
-        let round = |round: &crate::output::replay::PruningRound| PrunedRound {
-            tried: round.tried,
-            importances: round.importances.clone(),
-            fixed: round.fixed.iter().map(fixed).collect(),
-        };
-        study.rounds = pruning.rounds.iter().map(round).collect();
+        study.rounds.clone_from(&pruning.rounds);
     }
     let result = serde_json::to_value(found).map_err(|error| Error::Output(error.into()))?;
     Ok(Report::of_tables(about(found), result, study))

@@ -83,7 +83,7 @@ fn importances(study: &Study) -> Markup {
         "Importance of each hyper-parameter by round",
     );
     let values = |name: &String| -> Vec<(f64, f64)> {
-        let share = |round: &crate::report::PrunedRound| round.importances.get(name).copied().flatten();
+        let share = |round: &crate::report::PruningRound| round.importances.get(name).copied().flatten();
         study
             .rounds
             .iter()
@@ -132,7 +132,7 @@ fn table(study: &Study) -> Table {
             }));
             let at = format!("/study/rounds/{number}/fixed/{place}/value");
             cells.push(html! { (words(&at, &fixed.value)) });
-            cells.push(html! { (fixed.reason) ", in round " span.index { (number + 1) } });
+            cells.push(html! { (fixed.reason.words()) ", in round " span.index { (number + 1) } });
             table.rows.push((cells, None));
         }
     }
