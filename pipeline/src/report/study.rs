@@ -4,7 +4,7 @@ use serde::Serialize;
 use stages::genotype::Genotype;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::importance::{Factor, TrialTable};
-use stages::mip::pareto_by;
+use stages::mip::{Objective, pareto_by};
 use stages::stage::{
     Evaluate, EvaluatedBudget, FitForest, GivenArchitectures, Prune, Rank, RankedBudget, Sample, SelectBudget,
 };
@@ -38,6 +38,13 @@ pub(crate) struct Study {
     pub(crate) matrix: Matrix,
     /// What costs are in: `share of full training`, or the column of a table.
     pub(crate) cost_unit: String,
+    /// By which number budgets were compared.
+    #[serde(serialize_with = "named")]
+    pub(crate) objective: Objective,
+}
+
+fn named<S: serde::Serializer>(objective: &Objective, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(objective.name())
 }
 
 /// An architecture whose worth is known.
@@ -56,6 +63,8 @@ pub(crate) struct JudgedBudget {
     pub(crate) round: Option<usize>,
     /// In the study's unit.
     pub(crate) cost: Option<f64>,
+    /// The number by which it was compared, the higher the better: `r_s` where nothing else was asked for.
+    pub(crate) agreement: Option<f64>,
     #[serde(flatten)]
     pub(crate) quality: RankQuality,
     /// Architectures that diverged under it.
@@ -99,7 +108,7 @@ pub(crate) struct Shares {
 pub(crate) struct Level {
     pub(crate) value: String,
     pub(crate) budgets: usize,
-    /// Of their `r_s`; none where no budget has one.
+    /// Of their agreement; none where no budget has one.
     pub(crate) mean: Option<f64>,
     pub(crate) lowest: Option<f64>,
     pub(crate) highest: Option<f64>,
@@ -128,6 +137,7 @@ impl Study {
         mut budgets: Vec<JudgedBudget>,
         axes: &[(Axis, Shares)],
         cost_unit: String,
+        objective: Objective,
     ) -> Result<Self, stages::Error> {
         let mut hyperparameters = Vec::new();
         for (axis, shares) in axes {
@@ -139,22 +149,21 @@ impl Study {
                 let number = hyperparameters.len();
                 let of: Vec<&JudgedBudget> =
                     budgets.iter().filter(|budget| budget.levels[number] == Some(place)).collect();
-                let spearmans: Vec<f64> = of.iter().filter_map(|budget| budget.quality.spearman).collect();
-                let count = spearmans.len();
+                let agreements: Vec<f64> = of.iter().filter_map(|budget| budget.agreement).collect();
+                let count = agreements.len();
                 Level {
                     value: value.text.clone(),
                     budgets: of.len(),
-                    mean: (count > 0).then(|| spearmans.iter().sum::<f64>() / count as f64),
-                    lowest: spearmans.iter().copied().reduce(f64::min),
-                    highest: spearmans.iter().copied().reduce(f64::max),
+                    mean: (count > 0).then(|| agreements.iter().sum::<f64>() / count as f64),
+                    lowest: agreements.iter().copied().reduce(f64::min),
+                    highest: agreements.iter().copied().reduce(f64::max),
                 }
             };
             let levels = known.iter().enumerate().map(level).collect();
             hyperparameters.push(Hyperparameter { name: axis.name.clone(), shares: *shares, levels });
         }
         let places: Vec<usize> = (0..budgets.len()).collect();
-        let front =
-            pareto_by(&places, |&place| Some((budgets[place].cost?, budgets[place].quality.spearman?)));
+        let front = pareto_by(&places, |&place| Some((budgets[place].cost?, budgets[place].agreement?)));
         Ok(Self {
             front: front.into_iter().copied().collect(),
             matrix: Matrix::of(&architectures, &budgets)?,
@@ -166,6 +175,7 @@ impl Study {
             hyperparameters,
             rounds: Vec::new(),
             cost_unit,
+            objective,
         })
     }
 
@@ -187,6 +197,7 @@ impl Study {
             truth,
         };
         let architectures: Vec<_> = truth.scores.iter().enumerate().map(architecture).collect();
+        let objective = objective_of(recorded);
         let mut budgets: Vec<(stages::Budget, JudgedBudget)> = Vec::new();
         let mut rounds = Vec::new();
         for round in 1.. {
@@ -209,7 +220,7 @@ impl Study {
         };
         let axes = axes_of(&budgets, recorded, seed)?;
         let budgets = budgets.into_iter().map(|(_, judged)| judged).collect();
-        let mut study = Self::new(architectures, budgets, &axes, "share of full training".to_owned())?;
+        let mut study = Self::new(architectures, budgets, &axes, "share of full training".to_owned(), objective)?;
         let confirmed = recorded.output::<Rank>("rank@confirm").and_then(|all| all.into_iter().next());
         let evaluated = recorded.output::<Evaluate>("evaluate@confirm").unwrap_or_default();
         study.confirmed = confirmed.map(|ranked| Confirmed {
@@ -244,6 +255,7 @@ fn judged(ranked: &RankedBudget, evaluated: Option<&EvaluatedBudget>, round: Opt
         name: ranked.trial.budget.to_string(),
         round,
         cost: Some(ranked.cost_ratio),
+        agreement: ranked.trial.agreement,
         quality: ranked.quality,
         diverged: ranked.diverged.len(),
         levels: Vec::new(),
@@ -268,6 +280,15 @@ fn pruned_round(recorded: &Recorded, round: usize, tried: usize) -> Option<Pruni
     Some(PruningRound { tried, importances: names.zip(importances).collect(), fixed: fixed.collect() })
 }
 
+/// By which number the run compared budgets.
+fn objective_of(recorded: &Recorded) -> Objective {
+    let named = match recorded.parameter::<Rank>("mip.objective") {
+        Some(cache::FieldValue::Text(name)) => Objective::ALL.into_iter().find(|one| one.name() == name),
+        _ => None,
+    };
+    named.unwrap_or_default()
+}
+
 /// The hyper-parameters that differ between budgets, with their importances by all of these.
 fn axes_of(
     budgets: &[(stages::Budget, JudgedBudget)],
@@ -279,8 +300,8 @@ fn axes_of(
         _ => return Ok(Vec::new()),
     };
     let ranked: Vec<(&stages::Budget, f64)> =
-        budgets.iter().filter_map(|(budget, judged)| Some((budget, judged.quality.spearman?))).collect();
-    let targets: Vec<f64> = ranked.iter().map(|(_, spearman)| *spearman).collect();
+        budgets.iter().filter_map(|(budget, judged)| Some((budget, judged.agreement?))).collect();
+    let targets: Vec<f64> = ranked.iter().map(|(_, agreement)| *agreement).collect();
     let factor = |index: usize| Factor {
         columns: vec![ranked.iter().map(|(budget, _)| budget.values()[index].number()).collect()],
         is_ordered: true,

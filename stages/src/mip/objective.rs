@@ -4,7 +4,7 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::statistics::RankQuality;
+use crate::statistics::{Interval, RankQuality};
 
 /// The agreement with full training that pruning explains, keeps and weighs against the cost (`mip.objective`). The paper's
 /// is Spearman's `r_s`.
@@ -46,6 +46,28 @@ impl Objective {
         }
     }
 
+    /// What [`Objective::agreement`] spans (95%); `None` where that is undefined, or nothing was left to sample from.
+    pub fn interval(self, quality: &RankQuality) -> Option<Interval> {
+        match self {
+            Self::Spearman => quality.interval,
+            Self::Kendall => quality.kendall_interval,
+            Self::Precision => quality.top.and_then(|top| top.precision_interval),
+            Self::Regret => {
+                quality.top.and_then(|top| top.regret_interval).map(|(low, high)| (0.0 - high, 0.0 - low))
+            }
+        }
+    }
+
+    /// As the heading of a column, or an axis, has it.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Spearman => "r_s",
+            Self::Kendall => "tau-b",
+            Self::Precision => "precision at the top",
+            Self::Regret => "-regret",
+        }
+    }
+
     /// Adds what is not the paper's to a key, so that keys of the paper's objective are what they were.
     pub(crate) fn add_to(self, fields: &mut Fields) -> Result<(), Error> {
         if self != Self::default() {
@@ -72,6 +94,10 @@ mod tests {
             (of(Objective::Spearman) - 0.8).abs() < 1e-12 && (of(Objective::Kendall) - 0.6).abs() < 1e-12
         );
         assert_eq!((of(Objective::Precision), of(Objective::Regret)), (1.0, -1.0));
+        for objective in Objective::ALL {
+            let (low, high) = objective.interval(&quality).unwrap();
+            assert!(low <= of(objective) && of(objective) <= high && low < high, "{objective:?}: {low} to {high}");
+        }
         let right = rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap();
         assert!(Objective::Regret.agreement(&right).unwrap().is_sign_positive());
         // An order that is none has no correlation, and still a top.

@@ -164,6 +164,32 @@ fn the_report_of_a_run_says_what_the_run_said() {
 }
 
 #[test]
+fn budgets_are_drawn_by_what_they_were_chosen_for() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["--set=mip.objective=regret"]);
+    let (page, json) = reported(&sandbox, "last");
+    check(&page, &json);
+    assert!(fs::read_to_string(&page).unwrap().contains("<h3>Cost against -regret</h3>"));
+    let study = &json["study"];
+    assert_eq!(study["objective"], "regret");
+    let budgets = study["budgets"].as_array().unwrap();
+    let of = |budget: &Value, at: &str| budget.pointer(at).and_then(Value::as_f64).unwrap();
+    for budget in budgets {
+        assert_eq!(of(budget, "/agreement"), 0.0 - of(budget, "/top/regret"));
+    }
+    // None off the front is both as cheap and better than one of it, and each dearer one of it is better.
+    let front: Vec<&Value> = study["front"].as_array().unwrap().iter().collect();
+    let front: Vec<&Value> =
+        front.iter().map(|place| &budgets[usize::try_from(place.as_u64().unwrap()).unwrap()]).collect();
+    let place = |budget: &Value| (of(budget, "/cost"), of(budget, "/top/regret"));
+    assert!(front.iter().map(|one| place(one)).is_sorted_by(|a, b| a.0 < b.0 && a.1 > b.1), "{front:?}");
+    for budget in budgets {
+        let (cost, regret) = place(budget);
+        assert!(front.iter().map(|one| place(one)).any(|best| best.0 <= cost && best.1 <= regret), "{budget}");
+    }
+}
+
+#[test]
 fn a_run_says_where_its_report_is_and_one_like_it_has_the_same() {
     let sandbox = Sandbox::new();
     let place = || {

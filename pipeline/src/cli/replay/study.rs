@@ -1,6 +1,7 @@
 //! A replay as a report has it.
 
 use serde_json::Value;
+use stages::mip::Objective;
 
 use super::super::inputs::Inputs;
 use super::super::retrain::quoted;
@@ -24,6 +25,7 @@ pub(super) fn report(
         name: trial.budget.clone(),
         round: None,
         cost: trial.cost,
+        agreement: trial.quality.spearman,
         quality: trial.quality,
         diverged: 0,
         levels: Vec::new(),
@@ -50,7 +52,7 @@ pub(super) fn report(
         .filter(|(axis, _)| axis.values.iter().flatten().any(|value| Some(value) != axis.values[0].as_ref()))
         .collect();
     let unit = found.cost.as_ref().map_or_else(String::new, |cost| cost.column.clone());
-    let mut study = Study::new(architectures.collect(), budgets, &axes, unit).map_err(Error::Input)?;
+    let mut study = Study::new(architectures.collect(), budgets, &axes, unit, Objective::Spearman).map_err(Error::Input)?;
     if let Some(pruning) = &found.pruning {
         study.found = found.budgets.iter().position(|trial| Some(&trial.budget) == pruning.found.as_ref());
         study.rounds.clone_from(&pruning.rounds);

@@ -2,6 +2,7 @@
 //! hyper-parameter.
 
 use maud::{Markup, html};
+use stages::mip::Objective;
 
 use super::number::{count, interval, optional, three, words};
 use super::plot::{Plot, Px, Scale, key, ninth};
@@ -35,19 +36,20 @@ fn cost_plot(study: &Study) -> Markup {
         .budgets
         .iter()
         .enumerate()
-        .filter_map(|(place, budget)| Some((place, budget.cost?, budget.quality.spearman?, budget)))
+        .filter_map(|(place, budget)| Some((place, budget.cost?, budget.agreement?, budget)))
         .collect();
-    let ends = known.iter().flat_map(|(_, _, spearman, budget)| {
-        let (low, high) = budget.quality.interval.unwrap_or((*spearman, *spearman));
+    let (objective, symbol) = (study.objective, study.objective.symbol());
+    let ends = known.iter().flat_map(|(_, _, agreement, budget)| {
+        let (low, high) = objective.interval(&budget.quality).unwrap_or((*agreement, *agreement));
         [low, high]
     });
     let plot = Plot::new(
         Scale::of_costs(known.iter().map(|(_, cost, ..)| *cost)),
         Scale::around(ends),
-        (&format!("cost of a training ({})", study.cost_unit), "r_s with full training"),
-        "Cost and rank correlation of every budget, with the front",
+        (&format!("cost of a training ({})", study.cost_unit), &format!("{symbol} with full training")),
+        "Cost and agreement with full training of every budget, with the front",
     );
-    let of = |place: &usize| Some((study.budgets[*place].cost?, study.budgets[*place].quality.spearman?));
+    let of = |place: &usize| Some((study.budgets[*place].cost?, study.budgets[*place].agreement?));
     let mut front: Vec<(f64, f64)> = study.front.iter().filter_map(of).collect();
     // Dearer budgets add nothing to the last one of the front.
     if let (Some(&(_, best)), Some(dearest)) =
@@ -57,21 +59,21 @@ fn cost_plot(study: &Study) -> Markup {
     }
     html! {
         figure {
-            h3 { "Cost against r_s" }
+            h3 { "Cost against " (symbol) }
             (plot.draw(&html! {
                 @for (_, cost, _, budget) in &known {
-                    @if let Some((low, high)) = budget.quality.interval {
+                    @if let Some((low, high)) = objective.interval(&budget.quality) {
                         line.whisker x1=(plot.at_x(*cost)) x2=(plot.at_x(*cost)) y1=(plot.at_y(low)) y2=(plot.at_y(high)) {}
                     }
                 }
                 polyline.front points=(plot.steps(&front)) {}
-                @for (place, cost, spearman, budget) in &known {
-                    circle.mark.top[study.front.contains(place)] cx=(plot.at_x(*cost)) cy=(plot.at_y(*spearman)) r="5"
-                        data-of={ "b" (place) } data-x=(cost) data-y=(spearman) {
-                        title { (budget.name) ": r_s " (three(*spearman)) ", cost " (format::significant(*cost)) }
+                @for (place, cost, agreement, budget) in &known {
+                    circle.mark.top[study.front.contains(place)] cx=(plot.at_x(*cost)) cy=(plot.at_y(*agreement)) r="5"
+                        data-of={ "b" (place) } data-x=(cost) data-y=(agreement) {
+                        title { (budget.name) ": " (symbol) " " (three(*agreement)) ", cost " (format::significant(*cost)) }
                     }
                     @if study.found == Some(*place) {
-                        circle.mark.found cx=(plot.at_x(*cost)) cy=(plot.at_y(*spearman)) r="9.5" {}
+                        circle.mark.found cx=(plot.at_x(*cost)) cy=(plot.at_y(*agreement)) r="9.5" {}
                     }
                 }
             }))
@@ -80,8 +82,9 @@ fn cost_plot(study: &Study) -> Markup {
     }
 }
 
-/// Parallel coordinates: a line a budget, through its value of each hyper-parameter and its `r_s`.
+/// Parallel coordinates: a line a budget, through its value of each hyper-parameter and its agreement with full training.
 fn parallel(study: &Study) -> Markup {
+    let symbol = study.objective.symbol();
     let axes: Vec<usize> = (0..study.hyperparameters.len())
         .filter(|&axis| study.hyperparameters[axis].levels.len() > 1)
         .collect();
@@ -98,15 +101,15 @@ fn parallel(study: &Study) -> Markup {
     };
     let scale = Plot::new(
         Scale::Linear { low: 0.0, high: 1.0 },
-        Scale::around(study.budgets.iter().filter_map(|budget| budget.quality.spearman)),
+        Scale::around(study.budgets.iter().filter_map(|budget| budget.agreement)),
         ("", ""),
         "",
     );
     let Scale::Linear { low, high } = scale.y else { return html! {} };
-    let y_spearman = |spearman: f64| Px(bottom - (spearman - low) / (high - low) * (bottom - top));
+    let y_agreement = |agreement: f64| Px(bottom - (agreement - low) / (high - low) * (bottom - top));
     let mut lines: Vec<(usize, f64, String)> = Vec::new();
     for (place, budget) in study.budgets.iter().enumerate() {
-        let Some(spearman) = budget.quality.spearman else { continue };
+        let Some(agreement) = budget.agreement else { continue };
         // Lines of one value are apart by their place, so that they can be told from each other.
         let apart = (place as f64 / study.budgets.len().max(1) as f64 - 0.5) * 14.0;
         let mut points = Vec::new();
@@ -115,9 +118,14 @@ fn parallel(study: &Study) -> Markup {
                 points.push(format!("{:.1},{:.1}", x(number).0, y_level(axis, level).0 + apart));
             }
         }
-        points.push(format!("{:.1},{:.1}", x(axes.len()).0, y_spearman(spearman).0));
-        lines.push((place, spearman, points.join(" ")));
+        points.push(format!("{:.1},{:.1}", x(axes.len()).0, y_agreement(agreement).0));
+        lines.push((place, agreement, points.join(" ")));
     }
+    // Correlations have colours of their own; other numbers are coloured by where they lie among those of the budgets.
+    let is_correlation = matches!(study.objective, Objective::Spearman | Objective::Kendall);
+    let colour = |agreement: f64| {
+        if is_correlation { agreement } else { 2.0 * (agreement - low) / (high - low) - 1.0 }
+    };
     // The best ones are drawn last, over the others.
     lines.sort_by(|a, b| a.1.total_cmp(&b.1));
     html! {
@@ -125,7 +133,7 @@ fn parallel(study: &Study) -> Markup {
             h3 { "Hyper-parameters side by side" }
             div.wide {
                 svg.plot.full viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
-                    aria-label="A line for each budget, through its value of each hyper-parameter and its rank correlation" {
+                    aria-label="A line for each budget, through its value of each hyper-parameter and its agreement with full training" {
                     @for (number, &axis) in axes.iter().enumerate() {
                         line.axis x1=(x(number)) x2=(x(number)) y1=(Px(top)) y2=(Px(bottom)) {}
                         text.title x=(x(number)) y=(Px(if number % 2 == 0 { 14.0 } else { 32.0 })) text-anchor="middle" {
@@ -133,10 +141,10 @@ fn parallel(study: &Study) -> Markup {
                         }
                     }
                     line.axis x1=(x(axes.len())) x2=(x(axes.len())) y1=(Px(top)) y2=(Px(bottom)) {}
-                    text.title x=(x(axes.len())) y="14" text-anchor="middle" { "r_s" }
-                    @for (place, spearman, points) in &lines {
-                        polyline class={ "curve p" (ninth(*spearman)) } points=(points) data-of={ "b" (place) } {
-                            title { (study.budgets[*place].name) ": r_s " (three(*spearman)) }
+                    text.title x=(x(axes.len())) y="14" text-anchor="middle" { (symbol) }
+                    @for (place, agreement, points) in &lines {
+                        polyline class={ "curve p" (ninth(colour(*agreement))) } points=(points) data-of={ "b" (place) } {
+                            title { (study.budgets[*place].name) ": " (symbol) " " (three(*agreement)) }
                         }
                     }
                     @for (number, &axis) in axes.iter().enumerate() {
@@ -145,11 +153,15 @@ fn parallel(study: &Study) -> Markup {
                         }
                     }
                     @for (value, text) in scale.y.ticks() {
-                        text.tick x=(Px(x(axes.len()).0 + 6.0)) y=(Px(y_spearman(value).0 + 4.0)) { (text) }
+                        text.tick x=(Px(x(axes.len()).0 + 6.0)) y=(Px(y_agreement(value).0 + 4.0)) { (text) }
                     }
                 }
             }
-            (key([("p8".to_owned(), "r_s near 1"), ("p6".to_owned(), "0.5"), ("p4".to_owned(), "0"), ("p1".to_owned(), "below")]))
+            @if is_correlation {
+                (key([("p8", "near 1"), ("p6", "0.5"), ("p4", "0"), ("p1", "below")].map(|(class, text)| (class.to_owned(), text))))
+            } @else {
+                (key([("p8".to_owned(), "the best"), ("p4".to_owned(), "in the middle"), ("p0".to_owned(), "the worst")]))
+            }
         }
     }
 }
@@ -178,8 +190,8 @@ fn table(study: &Study) -> Table {
     headings.push(("budget", Holds::Words));
     let mut table = Table::new("budget-table", &headings);
     let mut order: Vec<usize> = (0..study.budgets.len()).collect();
-    let spearman = |place: usize| study.budgets[place].quality.spearman.unwrap_or(f64::NEG_INFINITY);
-    order.sort_by(|&a, &b| spearman(b).total_cmp(&spearman(a)));
+    let agreement = |place: usize| study.budgets[place].agreement.unwrap_or(f64::NEG_INFINITY);
+    order.sort_by(|&a, &b| agreement(b).total_cmp(&agreement(a)));
     for place in order {
         let budget = &study.budgets[place];
         let at = |field: &str| format!("/study/budgets/{place}/{field}");

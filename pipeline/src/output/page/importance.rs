@@ -15,7 +15,7 @@ pub(super) fn importance(report: &Report) -> Option<Section> {
         "Which hyper-parameters matter",
         html! {
             p.note {
-                "Shares of what explains r_s over all budgets that were tried, measured in three ways; bars carry what 95% of bootstrap \
+                "Shares of what explains " (study.objective.symbol()) " over all budgets that were tried, measured in three ways; bars carry what 95% of bootstrap \
                  samples of the budgets span. Where the three name different ones, none should be believed alone."
                 @if let [only] = observed(study).as_slice() {
                     " " strong { "Only " (only) " was varied, and has the whole share whatever it does." }
@@ -24,7 +24,7 @@ pub(super) fn importance(report: &Report) -> Option<Section> {
             }
             div.figures { (bars(study)) }
             (table(study).closed("Importances as a table"))
-            h3 { "r_s by value" }
+            h3 { (study.objective.symbol()) " by value" }
             p.note {
                 "Points are budgets with that value, the line is their mean. Budgets differ in their other values too, so a slope here \
                  is a hint and no effect."
@@ -134,14 +134,15 @@ fn curve(study: &Study, number: usize, axis: &Hyperparameter) -> Markup {
         .iter()
         .enumerate()
         .filter_map(|(place, budget)| {
-            Some((place, (*budget.levels.get(number)?)? as f64, budget.quality.spearman?))
+            Some((place, (*budget.levels.get(number)?)? as f64, budget.agreement?))
         })
         .collect();
+    let symbol = study.objective.symbol();
     let plot = Plot::new(
         Scale::Names(axis.levels.iter().map(|level| level.value.clone()).collect()),
-        Scale::around(study.budgets.iter().filter_map(|budget| budget.quality.spearman)),
-        (&axis.name, "r_s"),
-        format!("Rank correlation by value of {}", axis.name),
+        Scale::around(study.budgets.iter().filter_map(|budget| budget.agreement)),
+        (&axis.name, symbol),
+        format!("{symbol} by value of {}", axis.name),
     )
     .sized(360.0, 240.0);
     let means = axis.levels.iter().enumerate().filter_map(|(level, told)| Some((level as f64, told.mean?)));
@@ -149,9 +150,9 @@ fn curve(study: &Study, number: usize, axis: &Hyperparameter) -> Markup {
         figure {
             (plot.draw(&html! {
                 polyline class="curve c1" points=(plot.line(means)) {}
-                @for (place, level, spearman) in points {
-                    circle.mark cx=(plot.at_x(level)) cy=(plot.at_y(spearman)) r="4" data-of={ "b" (place) } data-x=(level) data-y=(spearman) {
-                        title { (study.budgets[place].name) ": r_s " (three(spearman)) }
+                @for (place, level, agreement) in points {
+                    circle.mark cx=(plot.at_x(level)) cy=(plot.at_y(agreement)) r="4" data-of={ "b" (place) } data-x=(level) data-y=(agreement) {
+                        title { (study.budgets[place].name) ": " (symbol) " " (three(agreement)) }
                     }
                 }
             }))
@@ -160,11 +161,12 @@ fn curve(study: &Study, number: usize, axis: &Hyperparameter) -> Markup {
 }
 
 fn levels(study: &Study) -> Table {
+    let mean = format!("mean {}", study.objective.symbol());
     let headings = [
         ("hyper-parameter", Holds::Words),
         ("value", Holds::Numbers),
         ("budgets", Holds::Numbers),
-        ("mean r_s", Holds::Numbers),
+        (mean.as_str(), Holds::Numbers),
         ("lowest", Holds::Numbers),
         ("highest", Holds::Numbers),
     ];

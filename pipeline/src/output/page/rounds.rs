@@ -15,7 +15,7 @@ pub(super) fn rounds(report: &Report) -> Option<Section> {
         "Pruning, round by round",
         html! {
             p.note {
-                "Each round tries budgets, fits a forest to all r_s so far, and fixes the least important hyper-parameter: to its \
+                "Each round tries budgets, fits a forest to all " (study.objective.symbol()) " so far, and fixes the least important hyper-parameter: to its \
                  cheapest value where its importance is small, else to that of the best budget."
             }
             div.figures {
@@ -33,18 +33,19 @@ fn tried(study: &Study) -> Markup {
         .budgets
         .iter()
         .enumerate()
-        .filter_map(|(place, budget)| Some((place, budget.quality.spearman?)))
+        .filter_map(|(place, budget)| Some((place, budget.agreement?)))
         .collect();
+    let symbol = study.objective.symbol();
     let plot = Plot::new(
         Scale::Linear { low: -0.5, high: study.budgets.len() as f64 - 0.5 },
-        Scale::around(known.iter().map(|(_, spearman)| *spearman)),
-        ("budgets in the order of trying", "r_s with full training"),
-        "Rank correlation of each budget in the order of trying",
+        Scale::around(known.iter().map(|(_, agreement)| *agreement)),
+        ("budgets in the order of trying", &format!("{symbol} with full training")),
+        "Agreement with full training of each budget in the order of trying",
     );
     let mut best = f64::NEG_INFINITY;
     let mut incumbents = Vec::new();
-    for (place, spearman) in &known {
-        best = best.max(*spearman);
+    for (place, agreement) in &known {
+        best = best.max(*agreement);
         incumbents.push((*place as f64, best));
     }
     let mut begins = Vec::new();
@@ -61,10 +62,10 @@ fn tried(study: &Study) -> Markup {
                     line.zero x1=(plot.at_x(begin)) x2=(plot.at_x(begin)) y1="14" y2=(plot.height - 52.0) {}
                 }
                 polyline.front points=(plot.steps(&incumbents)) {}
-                @for (place, spearman) in known {
-                    circle.mark cx=(plot.at_x(place as f64)) cy=(plot.at_y(spearman)) r="5" data-of={ "b" (place) }
-                        data-x=(place) data-y=(spearman) {
-                        title { (study.budgets[place].name) ": r_s " (three(spearman)) }
+                @for (place, agreement) in known {
+                    circle.mark cx=(plot.at_x(place as f64)) cy=(plot.at_y(agreement)) r="5" data-of={ "b" (place) }
+                        data-x=(place) data-y=(agreement) {
+                        title { (study.budgets[place].name) ": " (symbol) " " (three(agreement)) }
                     }
                 }
             }))

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
+use stages::mip::Objective;
 
 use super::number::{count, interval, number, of_result, optional, percent, three};
 use crate::output::format;
@@ -45,6 +46,10 @@ fn lead(report: &Report, study: &Study) -> Markup {
                 @else { "a cost of " (number(&format!("{at}/cost"), cost, &format::significant(cost))) " (" (study.cost_unit) ")" }
             }
             ". "
+            @if study.objective != Objective::Spearman {
+                "It was chosen for " (study.objective.symbol()) ", which is "
+                (optional(&format!("{at}/agreement"), found.agreement, three)) ". "
+            }
             @if let Some(confirmed) = &study.confirmed {
                 "With a seed that its choice has not seen: "
                 (optional("/study/confirmed/spearman", confirmed.quality.spearman, three))
