@@ -220,7 +220,8 @@ impl Study {
         };
         let axes = axes_of(&budgets, recorded, seed)?;
         let budgets = budgets.into_iter().map(|(_, judged)| judged).collect();
-        let mut study = Self::new(architectures, budgets, &axes, "share of full training".to_owned(), objective)?;
+        let mut study =
+            Self::new(architectures, budgets, &axes, "share of full training".to_owned(), objective)?;
         let confirmed = recorded.output::<Rank>("rank@confirm").and_then(|all| all.into_iter().next());
         let evaluated = recorded.output::<Evaluate>("evaluate@confirm").unwrap_or_default();
         study.confirmed = confirmed.map(|ranked| Confirmed {

@@ -96,7 +96,10 @@ mod tests {
         assert_eq!((of(Objective::Precision), of(Objective::Regret)), (1.0, -1.0));
         for objective in Objective::ALL {
             let (low, high) = objective.interval(&quality).unwrap();
-            assert!(low <= of(objective) && of(objective) <= high && low < high, "{objective:?}: {low} to {high}");
+            assert!(
+                low <= of(objective) && of(objective) <= high && low < high,
+                "{objective:?}: {low} to {high}"
+            );
         }
         let right = rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap();
         assert!(Objective::Regret.agreement(&right).unwrap().is_sign_positive());

@@ -185,7 +185,10 @@ fn budgets_are_drawn_by_what_they_were_chosen_for() {
     assert!(front.iter().map(|one| place(one)).is_sorted_by(|a, b| a.0 < b.0 && a.1 > b.1), "{front:?}");
     for budget in budgets {
         let (cost, regret) = place(budget);
-        assert!(front.iter().map(|one| place(one)).any(|best| best.0 <= cost && best.1 <= regret), "{budget}");
+        assert!(
+            front.iter().map(|one| place(one)).any(|best| best.0 <= cost && best.1 <= regret),
+            "{budget}"
+        );
     }
 }
 

@@ -1,11 +1,11 @@
 //! Cross-entropy of one block.
 
-use super::CrossEntropy;
+use super::{CrossEntropy, HeadCall};
 use crate::cpu::{BlockSink, Context, Element, Kernel, Portable, Simd, Sizes, Unit};
 use crate::program::{Head, Sink};
 use crate::shape::BLOCK;
 
-impl Kernel for CrossEntropy {
+impl Kernel for HeadCall<CrossEntropy> {
     fn scratch_floats(&self, _: &Sizes<'_>) -> usize {
         loss_scratch_floats(self.head)
     }

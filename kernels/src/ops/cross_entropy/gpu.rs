@@ -1,6 +1,6 @@
 //! The launch of a loss.
 
-use super::CrossEntropy;
+use super::{CrossEntropy, HeadCall};
 use crate::gpu::{Arguments, Kernel, Lowering, SINK, Shader, TOTALS, divisor};
 
 const CROSS_ENTROPY: Shader = Shader {
@@ -15,9 +15,9 @@ const LOGITS_AT_ONCE: usize = 8;
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&CROSS_ENTROPY];
 
-impl Kernel for CrossEntropy {
+impl Kernel for HeadCall<CrossEntropy> {
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { head, number, sink } = self;
+        let Self { head, number, sink, .. } = self;
         let logits = lowering.places.tensor(head.logits);
         let state = lowering.places.state;
         let classes = head.logits.shape.channels;

@@ -5,7 +5,6 @@
 
 mod cpu;
 mod gpu;
-mod onnx;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -18,62 +17,16 @@ pub(super) use gpu::SHADERS;
 pub(super) use tests::examples;
 pub(super) use typical::typical;
 
+use super::heads::{HeadCall, LogitLoss};
 use crate::error::Error;
-use crate::graph::{Graph, Operation, Tape, ValueId};
-use crate::program::{Access, Accesses, Declare, Head, Input, Resource, Sink, Tensor};
+use crate::graph::{Graph, ValueId};
 
+/// The loss of a head.
 #[derive(Clone, Copy, Debug)]
-struct Loss {
-    head: Head,
-    /// Number of the head.
-    number: usize,
-}
+struct CrossEntropy;
 
-/// Loss and hits of a head; in training also the gradient of its logits.
-#[derive(Debug)]
-struct CrossEntropy {
-    head: Head,
-    number: usize,
-    sink: Option<Sink>,
-}
-
-impl Loss {
-    fn input(&self) -> Input {
-        Input { tensor: self.head.logits, norm: None, relu: false }
-    }
-}
-
-impl Operation for Loss {
-    fn inputs(&self) -> Vec<Input> {
-        vec![self.input()]
-    }
-
-    fn output(&self) -> Option<Tensor> {
-        None
-    }
-
-    fn forward(&self, tape: &mut Tape) {
-        let Self { head, number } = *self;
-        let sink = if tape.is_training() { tape.sink(self.input()) } else { None };
-        tape.push(CrossEntropy { head, number, sink });
-    }
-
-    /// The forward call leaves it.
-    fn backward(&self, _: &mut Tape) {}
-}
-
-impl Declare for CrossEntropy {
-    fn kind(&self) -> &'static str {
-        "cross-entropy"
-    }
-
-    fn accesses(&self) -> Vec<Access> {
-        let list = Accesses::default().reads_tensor(self.head.logits).accumulates(Resource::Metrics);
-        match self.sink {
-            Some(sink) => list.reads(Resource::LossScale).gives(sink).list(),
-            None => list.list(),
-        }
-    }
+impl LogitLoss for CrossEntropy {
+    const KIND: &'static str = "cross-entropy";
 }
 
 impl Graph {
@@ -83,8 +36,6 @@ impl Graph {
     /// When the shape is not one number a class, the logits are normalised or have a head already, or outside
     /// [`Graph::in_training_only`] the network has one: its answers count; or inside [`Graph::serving`].
     pub fn head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
-        let (head, number) = self.new_head(logits, weight)?;
-        self.push(Loss { head, number });
-        Ok(())
+        self.add_head(logits, weight, CrossEntropy)
     }
 }

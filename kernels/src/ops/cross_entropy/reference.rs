@@ -1,9 +1,9 @@
 //! Cross-entropy with label smoothing.
 
-use super::CrossEntropy;
+use super::{CrossEntropy, HeadCall};
 use crate::reference::{Array, Batch, Kernel, Memory, Reference, get};
 
-impl Kernel for CrossEntropy {
+impl Kernel for HeadCall<CrossEntropy> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, batch: Batch<'_>) {
         let Self { head, sink, .. } = self;
         let logits = get(memory, head.logits);

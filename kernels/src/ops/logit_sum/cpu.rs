@@ -1,10 +1,10 @@
 //! Sums of the logits of one block.
 
-use super::LogitSum;
+use super::{HeadCall, LogitSum};
 use crate::cpu::{BlockSink, Context, Element, Kernel, Portable, Simd, Sizes, Unit};
 use crate::shape::BLOCK;
 
-impl Kernel for LogitSum {
+impl Kernel for HeadCall<LogitSum> {
     fn scratch_floats(&self, _: &Sizes<'_>) -> usize {
         0
     }
@@ -18,7 +18,7 @@ impl Kernel for LogitSum {
     }
 }
 
-impl LogitSum {
+impl HeadCall<LogitSum> {
     /// Adds to the losses of a block's images, and in training leaves the gradient of the logits.
     ///
     /// # Safety

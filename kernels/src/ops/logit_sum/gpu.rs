@@ -1,6 +1,6 @@
 //! The launch of a sum of logits.
 
-use super::LogitSum;
+use super::{HeadCall, LogitSum};
 use crate::gpu::{Arguments, Kernel, Lowering, SINK, Shader, TOTALS};
 
 const LOGIT_SUM: Shader =
@@ -9,9 +9,9 @@ const LOGIT_SUM: Shader =
 #[cfg(test)]
 pub(in crate::ops) const SHADERS: &[&Shader] = &[&LOGIT_SUM];
 
-impl Kernel for LogitSum {
+impl Kernel for HeadCall<LogitSum> {
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let Self { head, number, sink } = self;
+        let Self { head, number, sink, .. } = self;
         let logits = lowering.places.tensor(head.logits);
         let state = lowering.places.state;
         let arguments = Arguments::default()

@@ -5,7 +5,6 @@
 
 mod cpu;
 mod gpu;
-mod onnx;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -18,62 +17,16 @@ pub(super) use gpu::SHADERS;
 pub(super) use tests::examples;
 pub(super) use typical::typical;
 
+use super::heads::{HeadCall, LogitLoss};
 use crate::error::Error;
-use crate::graph::{Graph, Operation, Tape, ValueId};
-use crate::program::{Access, Accesses, Declare, Head, Input, Resource, Sink, Tensor};
+use crate::graph::{Graph, ValueId};
 
+/// The loss of a head.
 #[derive(Clone, Copy, Debug)]
-struct SumHead {
-    head: Head,
-    /// Number of the head.
-    number: usize,
-}
+struct LogitSum;
 
-/// Sums of a head's logits; in training also their gradient.
-#[derive(Debug)]
-struct LogitSum {
-    head: Head,
-    number: usize,
-    sink: Option<Sink>,
-}
-
-impl SumHead {
-    fn input(&self) -> Input {
-        Input { tensor: self.head.logits, norm: None, relu: false }
-    }
-}
-
-impl Operation for SumHead {
-    fn inputs(&self) -> Vec<Input> {
-        vec![self.input()]
-    }
-
-    fn output(&self) -> Option<Tensor> {
-        None
-    }
-
-    fn forward(&self, tape: &mut Tape) {
-        let Self { head, number } = *self;
-        let sink = if tape.is_training() { tape.sink(self.input()) } else { None };
-        tape.push(LogitSum { head, number, sink });
-    }
-
-    /// The forward call leaves it.
-    fn backward(&self, _: &mut Tape) {}
-}
-
-impl Declare for LogitSum {
-    fn kind(&self) -> &'static str {
-        "logit sum"
-    }
-
-    fn accesses(&self) -> Vec<Access> {
-        let list = Accesses::default().reads_tensor(self.head.logits).accumulates(Resource::Metrics);
-        match self.sink {
-            Some(sink) => list.reads(Resource::LossScale).gives(sink).list(),
-            None => list.list(),
-        }
-    }
+impl LogitLoss for LogitSum {
+    const KIND: &'static str = "logit sum";
 }
 
 impl Graph {
@@ -83,8 +36,6 @@ impl Graph {
     /// # Errors
     /// As [`Graph::head`].
     pub fn sum_head(&mut self, logits: ValueId, weight: f32) -> Result<(), Error> {
-        let (head, number) = self.new_head(logits, weight)?;
-        self.push(SumHead { head, number });
-        Ok(())
+        self.add_head(logits, weight, LogitSum)
     }
 }

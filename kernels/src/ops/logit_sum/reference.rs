@@ -1,9 +1,9 @@
 //! Sums of logits.
 
-use super::LogitSum;
+use super::{HeadCall, LogitSum};
 use crate::reference::{Array, Batch, Kernel, Memory, Reference, get};
 
-impl Kernel for LogitSum {
+impl Kernel for HeadCall<LogitSum> {
     fn run(&self, reference: &mut Reference, memory: &mut Memory, _: Batch<'_>) {
         let Self { head, sink, .. } = self;
         let logits = get(memory, head.logits);

@@ -52,7 +52,8 @@ pub(super) fn report(
         .filter(|(axis, _)| axis.values.iter().flatten().any(|value| Some(value) != axis.values[0].as_ref()))
         .collect();
     let unit = found.cost.as_ref().map_or_else(String::new, |cost| cost.column.clone());
-    let mut study = Study::new(architectures.collect(), budgets, &axes, unit, Objective::Spearman).map_err(Error::Input)?;
+    let mut study = Study::new(architectures.collect(), budgets, &axes, unit, Objective::Spearman)
+        .map_err(Error::Input)?;
     if let Some(pruning) = &found.pruning {
         study.found = found.budgets.iter().position(|trial| Some(&trial.budget) == pruning.found.as_ref());
         study.rounds.clone_from(&pruning.rounds);

@@ -133,9 +133,7 @@ fn curve(study: &Study, number: usize, axis: &Hyperparameter) -> Markup {
         .budgets
         .iter()
         .enumerate()
-        .filter_map(|(place, budget)| {
-            Some((place, (*budget.levels.get(number)?)? as f64, budget.agreement?))
-        })
+        .filter_map(|(place, budget)| Some((place, (*budget.levels.get(number)?)? as f64, budget.agreement?)))
         .collect();
     let symbol = study.objective.symbol();
     let plot = Plot::new(
