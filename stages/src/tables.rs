@@ -1,4 +1,5 @@
-//! Tables of accuracies that come with the program: what this program's own trainings gave, to be ranked and replayed.
+//! Tables that come with the program: what this program's own trainings and scores without a training gave, to be
+//! ranked, replayed and compared.
 
 /// A file of a table.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +16,14 @@ macro_rules! files {
     };
 }
 
-/// All of them. `cifar10-bpe-1`: the 100 architectures of Zheng et al. under BPE-1 and cheaper budgets, on CIFAR-10.
-pub const FILES: [TableFile; 3] =
-    files!["cifar10-bpe-1/truth.csv", "cifar10-bpe-1/trials.csv", "cifar10-bpe-1/accuracies.csv"];
+/// All of them. `cifar10-bpe-1`: the 100 architectures of Zheng et al. under BPE-1 and cheaper budgets, on CIFAR-10,
+/// and their [`crate::baselines`] with the networks of BPE-1.
+pub const FILES: [TableFile; 4] = files![
+    "cifar10-bpe-1/truth.csv",
+    "cifar10-bpe-1/trials.csv",
+    "cifar10-bpe-1/accuracies.csv",
+    "cifar10-bpe-1/baselines.csv",
+];
 
 #[cfg(test)]
 mod tests {
@@ -33,6 +39,9 @@ mod tests {
             .filter_map(|line| line.split(',').nth(1)?.parse().ok())
             .collect();
         assert_eq!((accuracies.len(), of("truth.csv").lines().count()), (100, 101));
+        let baselines = of("baselines.csv");
+        let headings = [&["arch"], &crate::baselines::NAMES[..]].concat().join(",");
+        assert_eq!((baselines.lines().count(), baselines.lines().next()), (101, Some(headings.as_str())));
         // Table 1 of the paper's own trainings: 65.74%.
         let mean = accuracies.iter().sum::<f64>() / 100.0;
         assert!((mean - 65.74).abs() < 1.0, "{mean}");

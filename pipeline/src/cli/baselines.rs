@@ -40,12 +40,14 @@ use crate::output::progress::Reporter;
 /// without augmentation, and `synflow` (Tanaka et al., 2020, without normalisations as Abdelfattah et al., 2021), of which
 /// this is the natural logarithm.
 ///
-/// The table goes to `pipeline rank`, alone or beside budgets (`--with`). What was scored once is remembered.
+/// The table goes to `pipeline rank`, alone or beside budgets (`--with`), and to `pipeline compare --with`. What was
+/// scored once is remembered.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline baselines ground_truth.csv --data cifar-10-batches-bin --out baselines.csv
   pipeline rank baselines.csv ground_truth.csv
-  pipeline rank accuracies.csv ground_truth.csv --with baselines.csv --halves")]
+  pipeline rank accuracies.csv ground_truth.csv --with baselines.csv --halves
+  pipeline compare --truth ground_truth.csv --trials trials.csv --accuracies accuracies.csv --with baselines.csv")]
 pub(crate) struct Baselines {
     /// Table with a column of genotypes, whose names are kept, or any text with genotypes
     #[arg(value_name = "ARCHITECTURES", value_parser = path())]

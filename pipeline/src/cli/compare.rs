@@ -1,16 +1,22 @@
 //! `pipeline compare`: whether it is worth it to choose a budget first, played through in tables of results.
 
-use clap::Args;
-use stages::compare::{self, Axis, Candidate, Settings, Table};
-use stages::importance::Factor;
+mod besides;
+mod measured;
 
+use std::path::PathBuf;
+
+use clap::Args;
+use stages::compare::{self, Axis, Settings};
+
+use self::measured::Measured;
 use super::Global;
+use super::given::path;
 use super::inputs::{Inputs, TableArgs};
 use super::replay::{lambda, positive};
 use crate::error::Error;
 use crate::output::compare::{self as output, Names, Played};
 use crate::output::replay::Chosen;
-use crate::tables::{Choice, InputTable, LeftOut, NotTaken, Observed, whole};
+use crate::tables::{Choice, InputTable};
 
 /// Whether it is worth it to choose a budget first, played through on tables of results that you have
 ///
@@ -23,14 +29,37 @@ use crate::tables::{Choice, InputTable, LeftOut, NotTaken, Observed, whole};
 ///
 /// Of what is left behind the ground truth at least half goes into full trainings. The tables are those of `replay`
 /// (`pipeline replay --help`), with costs. Nothing is trained, and the cache is not touched.
+///
+/// Other ways need no ground truth and pay for none. With learning curves (`--curves`, or those of the run) there are
+/// three that look at full trainings after some of their epochs, as their learning rate has it then. Successive
+/// halving begins as many random architectures as it can pay for, keeps the best third of them (rounded down, one at
+/// least; equal ones stay in their order) after E/3^k epochs each, k downwards, where E are the epochs of full
+/// training, and trains those that are left fully; it needs an E of 3. Hyperband parts what it has evenly among such
+/// brackets, of which each begins at another of these rungs, the last at E. One epoch of full training is given to
+/// all architectures, or to as many as half of the total cost pays for, and then the best go on. A training goes on
+/// from where it stopped, so that an epoch is paid once. What is left over trains the next best fully: those that
+/// came furthest first, then those that were never begun.
+///
+/// With scores that cost no training (`--with`, or the baselines of the run) each ranks all architectures for
+/// nothing, and the total cost trains the best fully. An architecture without a score is ranked last, which is said.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline compare --truth truth.csv --trials trials.csv --accuracies accuracies.csv
   pipeline compare --truth truth.csv --trials trials.csv --accuracies accuracies.csv --full-cost 12 --ground-truth 10
+  pipeline compare --truth t.csv --trials b.csv --accuracies a.csv --with baselines.csv --curves curves.csv
+  pipeline compare --run last
   pipeline compare --truth t.csv --trials b.csv --accuracies a.csv --searched 40,80 --total 30,60 --seeds 1000 --json")]
 pub(crate) struct Compare {
     #[command(flatten)]
     tables: TableArgs,
+    /// Table with the learning curves of full training: a row for each architecture, and its accuracy after each
+    /// epoch in the columns `epoch_1`, `epoch_2` and so on
+    #[arg(long, value_name = "CURVES.csv", conflicts_with = "run", value_parser = path())]
+    curves: Option<PathBuf>,
+    /// Table with scores that cost no training, of which more is better, such as one of `pipeline baselines`; may be
+    /// repeated
+    #[arg(long, value_name = "TABLE.csv", value_parser = path())]
+    with: Vec<PathBuf>,
     /// Architectures that are trained fully to choose a budget by [default: 20, or a fifth of all where that is less]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..))]
     ground_truth: Option<u64>,
@@ -75,13 +104,15 @@ impl Compare {
             let problem = "no column is called like a cost; equal cost needs one, so name it with --cost";
             return Err(inputs.trials.problem(format!("{problem}; {}", inputs.trials.columns())));
         };
-        let Measured { table, budgets, full_cost, left_out, not_taken } = self.measured(&inputs)?;
+        let Measured { table, budgets, baselines, full_cost, sources, left_out, not_taken } =
+            self.measured(&inputs)?;
         let settings = self.settings(table.truths.len())?;
         let compared = compare::compare(&table, &settings).map_err(Error::Input)?;
         let axes: Vec<Axis> = compare::axes(&table).map_err(Error::Input)?;
         let headings = inputs.trials.headings();
         let chosen =
             |choice: &Choice| Chosen { column: headings[choice.column].clone(), column_is: choice.why };
+        let tables = [&inputs.truths, &inputs.trials, &inputs.accuracies].map(InputTable::source);
         Ok(Played {
             truth: inputs.truths.headings()[inputs.truth.column].clone(),
             truth_table: inputs.truths.path().display().to_string(),
@@ -90,64 +121,15 @@ impl Compare {
             architectures: table.truths.len(),
             cost: chosen(cost),
             full_cost,
-            names: Names { budgets, hyperparameters: table.names },
+            epochs: table.epochs(),
+            is_of_run: inputs.run.is_some(),
+            names: Names { budgets, hyperparameters: table.names, baselines },
             settings,
             compared,
             axes,
-            tables: [&inputs.truths, &inputs.trials, &inputs.accuracies].map(InputTable::source).into(),
+            tables: tables.into_iter().chain(sources).collect(),
             left_out: inputs.known.left_out.into_iter().chain(inputs.left_out).chain(left_out).collect(),
             not_taken: inputs.not_taken.into_iter().chain(not_taken).collect(),
-        })
-    }
-
-    /// The budgets that have a cost and every hyper-parameter, and the architectures that have an accuracy under each.
-    fn measured(&self, inputs: &Inputs) -> Result<Measured, Error> {
-        let with_cost: Vec<usize> =
-            (0..inputs.budgets.len()).filter(|&place| inputs.budgets[place].cost.is_some()).collect();
-        let rows: Vec<usize> = with_cost.iter().map(|&place| inputs.budgets[place].row).collect();
-        let costs: Vec<Option<f64>> = with_cost.iter().map(|&place| inputs.budgets[place].cost).collect();
-        let (observed, empty) = Observed::all(&inputs.trials, inputs.features.clone(), &rows)?;
-        let not_taken =
-            empty.iter().map(|feature| NotTaken { column: feature.heading(&inputs.trials), why: "empty" });
-        let (used, mut left_out) =
-            whole(&inputs.trials, (&rows, Some(inputs.name)), (&costs, "without a cost"), &observed);
-        if used.is_empty() {
-            let problem = "no budget has a cost and every hyper-parameter; leave columns out with --columns";
-            return Err(inputs.trials.problem(problem.to_owned()));
-        }
-        let mut estimates: Vec<Vec<Option<f64>>> = Vec::new();
-        for &place in &used {
-            let column = inputs.budgets[with_cost[place]].column;
-            let of_column = inputs.known.estimates(&inputs.accuracies, column, Some(inputs.key))?;
-            left_out.extend(of_column.left_out);
-            estimates.push(of_column.numbers);
-        }
-        let complete: Vec<usize> = (0..inputs.known.truths.len())
-            .filter(|&architecture| estimates.iter().all(|column| column[architecture].is_some()))
-            .collect();
-        let cost = |place: usize| costs[place].unwrap_or(0.0);
-        let dearest = used.iter().map(|&place| cost(place)).fold(0.0, f64::max);
-        let full_cost = self.full_cost.or(inputs.full_cost).unwrap_or(dearest);
-        if full_cost <= 0.0 {
-            let problem = "no budget costs anything; say with --full-cost what a full training does";
-            return Err(inputs.trials.problem(problem.to_owned()));
-        }
-        let budgets = used.iter().zip(&estimates).map(|(&place, column)| Candidate {
-            cost: cost(place) / full_cost,
-            estimates: complete.iter().filter_map(|&architecture| column[architecture]).collect(),
-        });
-        let factors: Vec<Factor> = observed.iter().map(|one| one.factor(&used).0).collect();
-        Ok(Measured {
-            table: Table {
-                truths: complete.iter().map(|&architecture| inputs.known.truths[architecture]).collect(),
-                budgets: budgets.collect(),
-                names: observed.iter().map(|one| one.feature.name.clone()).collect(),
-                factors,
-            },
-            budgets: used.iter().map(|&place| inputs.budgets[with_cost[place]].name.clone()).collect(),
-            full_cost,
-            left_out,
-            not_taken: not_taken.collect(),
         })
     }
 
@@ -198,14 +180,4 @@ impl Compare {
             seed: self.seed,
         })
     }
-}
-
-/// What can be played with.
-struct Measured {
-    table: Table,
-    /// Names of the budgets.
-    budgets: Vec<String>,
-    full_cost: f64,
-    left_out: Vec<LeftOut>,
-    not_taken: Vec<NotTaken>,
 }

@@ -1,16 +1,15 @@
 //! The three tables of measured budgets, for every command that reads them: which column is what, which row belongs to
 //! which column, and what belongs to nothing.
 
+mod of_run;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::Global;
 use super::given::path;
-use crate::engine::manifest::History;
-use crate::engine::recorded::Recorded;
 use crate::error::Error;
-use crate::report::{Study, Tables};
 use crate::tables::{
     Choice, Feature, Finished, How, InputTable, Joined, Known, LeftOut, NotTaken, budget_names, cost,
     distinct_names, features, is_accuracy, is_index, is_key, is_machine, published, truth,
@@ -54,29 +53,32 @@ pub(super) struct TableArgs {
 }
 
 impl TableArgs {
-    /// Truth, trials and accuracies.
-    fn tables(&self, global: &Global) -> Result<[InputTable; 3], Error> {
-        let files = [&self.truth, &self.trials, &self.accuracies];
-        let Some(name) = &self.run else {
-            // Without a run the command line has all three.
-            let [truth, trials, accuracies] = files.map(|file| file.as_deref().unwrap_or(Path::new("")));
-            return Ok([InputTable::read(truth)?, InputTable::read(trials)?, InputTable::read(accuracies)?]);
-        };
-        let store = global.open()?;
-        let run = History::load(&store)?.find_with_team(&store, name)?;
-        let called = |table: &str| PathBuf::from(format!("run:{}/{table}.csv", run.short_id()));
-        let names = [called("truth"), called("trials"), called("accuracies")];
-        let study = Study::of_run(&Recorded::of(&store, run)?).map_err(Error::Stage)?;
-        let study = study.filter(|study| !study.budgets.is_empty()).ok_or_else(|| Error::Flag {
-            flag: "--run",
-            value: name.clone(),
-            problem: "a run that ranked no budget; choose one with the target nas-search, mip or rank"
-                .to_owned(),
-        })?;
-        let Tables { truth, trials, accuracies } = Tables::of(&study)?;
-        let table = |name: &PathBuf, text| InputTable::of_text(name, text);
-        Ok([table(&names[0], truth)?, table(&names[1], trials)?, table(&names[2], accuracies)?])
+    /// The tables, read.
+    fn tables(&self, global: &Global) -> Result<Brought, Error> {
+        if let Some(name) = &self.run {
+            return of_run::tables(name, global);
+        }
+        // Without a run the command line has all three.
+        let read = |file: &Option<PathBuf>| InputTable::read(file.as_deref().unwrap_or(Path::new("")));
+        let (truths, trials) = (read(&self.truth)?, read(&self.trials)?);
+        Ok(Brought { truths, trials, accuracies: read(&self.accuracies)?, run: None })
     }
+}
+
+/// The tables of a command.
+struct Brought {
+    truths: InputTable,
+    trials: InputTable,
+    accuracies: InputTable,
+    run: Option<OfRun>,
+}
+
+/// What a run has besides, as tables of the same architectures.
+pub(super) struct OfRun {
+    /// The learning curves of its full trainings, where all of them are in the cache.
+    pub(super) curves: Option<InputTable>,
+    /// Scores that cost no training, where they were computed.
+    pub(super) baselines: Option<InputTable>,
 }
 
 /// What the tables say.
@@ -98,6 +100,8 @@ pub(super) struct Inputs {
     pub(super) budgets: Vec<Tabulated>,
     /// What a full training costs, where that is known.
     pub(super) full_cost: Option<f64>,
+    /// What the run has whose tables these are.
+    pub(super) run: Option<OfRun>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) not_taken: Vec<NotTaken>,
 }
@@ -115,7 +119,7 @@ pub(super) struct Tabulated {
 
 impl Inputs {
     pub(super) fn read(asked: &TableArgs, global: &Global) -> Result<Self, Error> {
-        let [truths, trials, accuracies] = asked.tables(global)?;
+        let Brought { truths, trials, accuracies, run } = asked.tables(global)?;
         let joined = Joined::of(&accuracies, &truths, How::KeyOnly(asked.key.as_deref()))?;
         // By a key there are always two columns.
         let (key, truth_key) = joined.keys.unwrap_or((0, 0));
@@ -181,7 +185,8 @@ impl Inputs {
             published: columns.published,
             features: columns.features,
             budgets,
-            full_cost: asked.run.as_ref().map(|_| 1.0),
+            full_cost: run.as_ref().map(|_| 1.0),
+            run,
             left_out,
             not_taken,
             truths,

@@ -2,7 +2,6 @@
 
 mod together;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +11,7 @@ use super::Global;
 use super::given::path;
 use crate::error::Error;
 use crate::output::ranking::{self, Judged, Ranking};
-use crate::tables::{Estimates, How, InputTable, Joined, Known, LeftOut, NotTaken, is_index, is_key, truth};
+use crate::tables::{Beside, Estimates, How, InputTable, Joined, Known, NotTaken, number_columns, truth};
 use together::Columns;
 
 /// Rank correlations of two columns of accuracies, and what the top of a ranking is worth, with intervals
@@ -152,19 +151,11 @@ impl Rank {
         table: &InputTable,
         rows: &[usize],
     ) -> Result<Vec<NotTaken>, Error> {
-        let joined = Joined::of(estimates, table, How::KeyOnly(self.key.as_deref()))?;
-        let partner: HashMap<usize, usize> = joined.pairs.iter().copied().collect();
-        let partners: Vec<Option<usize>> = rows.iter().map(|row| partner.get(row).copied()).collect();
-        let there: Vec<usize> = partners.iter().flatten().copied().collect();
-        let (key, own_key) = joined.keys.unzip();
-        let (columns, not_taken) = automatic(table, own_key, None, &there)?;
+        let beside = Beside::of((estimates, rows), table, self.key.as_deref())?;
+        let (columns, not_taken) = beside.columns()?;
         for column in columns {
-            let mut found = table.numbers(column, &there)?.into_iter();
-            let numbers: Vec<Option<f64>> =
-                partners.iter().map(|partner| partner.and_then(|_| found.next().flatten())).collect();
-            let missing = rows.iter().zip(&numbers).filter(|(_, number)| number.is_none());
-            let missing = missing.map(|(&row, _)| estimates.row_name(row, key)).collect();
-            let left_out = LeftOut::rows(format!("without {}", table.headings()[column]), missing);
+            let numbers = beside.numbers(column)?;
+            let left_out = beside.lacking(&numbers, format!("without {}", table.headings()[column]));
             judged.add(table, column, Estimates { numbers, left_out })?;
         }
         Ok(not_taken)
@@ -188,45 +179,8 @@ impl Rank {
             }
             return Ok((columns, Vec::new()));
         }
-        automatic(estimates, key, judge, rows)
+        number_columns(estimates, key, judge, rows)
     }
-}
-
-/// All columns but indices, names, the truth itself and columns without a single number in these rows.
-fn automatic(
-    estimates: &InputTable,
-    key: Option<usize>,
-    judge: Option<usize>,
-    rows: &[usize],
-) -> Result<(Vec<usize>, Vec<NotTaken>), Error> {
-    let (mut columns, mut not_taken) = (Vec::new(), Vec::new());
-    for (column, heading) in estimates.headings().iter().enumerate() {
-        if Some(column) == key || Some(column) == judge {
-            continue;
-        }
-        let why = if heading.is_empty() {
-            Some("no heading")
-        } else if is_index(heading) {
-            Some("pandas' index")
-        } else if is_key(heading) {
-            Some("a name")
-        } else if estimates.holds_numbers(column, rows) {
-            None
-        } else {
-            Some("no number")
-        };
-        match why {
-            Some(why) => not_taken.push(NotTaken { column: heading.clone(), why }),
-            None => columns.push(column),
-        }
-    }
-    if columns.is_empty() {
-        return Err(estimates.problem(format!(
-            "no column of numbers to judge; name one with --column; {}",
-            estimates.columns()
-        )));
-    }
-    Ok((columns, not_taken))
 }
 
 fn is_same_file(path: &Path, other: &Path) -> bool {

@@ -1,11 +1,13 @@
 //! What `pipeline compare` found, as text and as one JSON object that says the same.
 
+mod answer;
 mod json;
+mod not_possible;
 
 use std::fmt::Write as _;
 
 use stages::compare::{
-    Axis, BreakEven, Chooser, Compared, Mean, Row, Settings, Verdict, Way, break_even, verdict,
+    Axis, BreakEven, Chooser, Compared, Mean, Row, Settings, Way, break_even, cheaper, rungs, verdict,
 };
 use stages::echo::shown;
 
@@ -14,6 +16,8 @@ use super::table::{Align, Table};
 use super::{format, heading};
 use crate::error::Error;
 use crate::tables::{LeftOut, NotTaken, Source, Why};
+use answer::{answer, answer_of_cheaper};
+use not_possible::{NotPossible, not_possible};
 
 /// A comparison, and what it was made of.
 pub(crate) struct Played {
@@ -26,6 +30,10 @@ pub(crate) struct Played {
     pub(crate) cost: Chosen,
     /// In the unit of the cost column.
     pub(crate) full_cost: f64,
+    /// Epochs of the learning curves of full training; 0 where there are none.
+    pub(crate) epochs: usize,
+    /// Whether the tables are those of a run.
+    pub(crate) is_of_run: bool,
     pub(crate) names: Names,
     pub(crate) settings: Settings,
     pub(crate) compared: Vec<Compared>,
@@ -35,40 +43,16 @@ pub(crate) struct Played {
     pub(crate) not_taken: Vec<NotTaken>,
 }
 
-/// What budgets and hyper-parameters are called.
+/// What budgets, hyper-parameters and scores without a training are called.
 pub(crate) struct Names {
     pub(crate) budgets: Vec<String>,
     pub(crate) hyperparameters: Vec<String>,
+    pub(crate) baselines: Vec<String>,
 }
 
 /// Prints it.
 pub(crate) fn print(played: &Played, json: bool) -> Result<(), Error> {
     if json { super::json(&json::object(played)) } else { super::result(&text(played)) }
-}
-
-/// A way that these tables cannot play, and why.
-struct NotPossible {
-    way: String,
-    why: &'static str,
-}
-
-fn not_possible(played: &Played) -> Vec<NotPossible> {
-    let has_axis = |factor: usize| played.axes.iter().any(|axis| axis.factor == factor);
-    let hyperparameters = played.names.hyperparameters.iter().enumerate();
-    let lacking: Vec<&str> =
-        hyperparameters.filter(|(factor, _)| !has_axis(*factor)).map(|(_, name)| name.as_str()).collect();
-    let mut ways = vec![NotPossible {
-        way: "successive halving, Hyperband, learning curves".to_owned(),
-        why: "they look at one training after several epochs; a budget's accuracy is that of a whole training, with \
-              its own schedule of the learning rate",
-    }];
-    if !lacking.is_empty() {
-        ways.push(NotPossible {
-            way: format!("one hyper-parameter alone: {}", lacking.join(", ")),
-            why: "no budget differs from the dearest one in nothing else",
-        });
-    }
-    ways
 }
 
 impl Names {
@@ -84,30 +68,14 @@ impl Names {
                 format!("budget chosen by {} alone", self.hyperparameters[factor])
             }
             Way::RandomBudget => "a random budget, unchosen".to_owned(),
+            Way::OneEpoch => "one epoch of full training".to_owned(),
+            Way::Halving => "successive halving".to_owned(),
+            Way::Hyperband => "Hyperband".to_owned(),
+            Way::Baseline(baseline) => format!("{}, without a training", self.baselines[baseline]),
             Way::Oracle => "(oracle: the highest r_s)".to_owned(),
             Way::Fixed(budget) => self.budgets[budget].clone(),
         }
     }
-}
-
-/// The answer in one sentence.
-fn answer(verdict: &Verdict, searched: usize) -> String {
-    let Verdict { totals, worth_it, over_random_search, over_random_budget } = *verdict;
-    let whether = match worth_it {
-        0 => "It is not worth it to choose a budget first",
-        all if all == totals => "It is worth it to choose a budget first",
-        _ => "It is worth it to choose a budget first at some total costs only",
-    };
-    format!(
-        "{whether}: of {}, MIP finds a better architecture than random search with full trainings at {} (a worse one \
-         at {}), and a better one than a random budget that nobody chose at {} (a worse one at {}), in a pool of {}.",
-        format::plural(totals as u64, "total cost"),
-        over_random_search.better,
-        over_random_search.worse,
-        over_random_budget.better,
-        over_random_budget.worse,
-        format::count(searched as u64),
-    )
 }
 
 fn largest_pool(played: &Played) -> usize {
@@ -117,9 +85,11 @@ fn largest_pool(played: &Played) -> usize {
 fn text(played: &Played) -> String {
     let Settings { ground_truth, seeds, .. } = played.settings;
     let searched = largest_pool(played);
+    let cheaper = cheaper(&played.compared).and_then(|cheaper| answer_of_cheaper(&cheaper, &played.names));
     let mut text = format!(
-        "{}\n\nAgainst {} of {} ({}), joined by {}: {}, {}\n  cost: {} ({}), {} for full training\n",
+        "{}\n{}\nAgainst {} of {} ({}), joined by {}: {}, {}\n  cost: {} ({}), {} for full training\n",
         answer(&verdict(&played.compared), searched),
+        cheaper.map_or_else(String::new, |sentence| format!("{sentence}\n")),
         played.truth,
         shown(&played.truth_table),
         played.truth_is,
@@ -130,6 +100,12 @@ fn text(played: &Played) -> String {
         played.cost.column_is,
         format::significant(played.full_cost),
     );
+    if played.epochs > 0 {
+        let rungs: Vec<String> =
+            rungs(played.epochs).into_iter().map(|rung| format::count(rung as u64)).collect();
+        let epochs = format::plural(played.epochs as u64, "epoch");
+        let _ = writeln!(text, "  learning curves: {epochs} of full training, rungs at {}", rungs.join(", "));
+    }
     super::asides(&mut text, &played.left_out, &played.not_taken, &played.tables);
     let _ = writeln!(
         text,

@@ -7,7 +7,7 @@ mod provenance;
 mod pruning;
 mod searches;
 mod study;
-mod tables;
+pub(crate) mod tables;
 mod timeline;
 
 use serde::Serialize;

@@ -4,10 +4,12 @@
 //! Which column is chosen never depends on the cells, so that one bad cell cannot change what is compared. Knows nothing
 //! of what is computed from a table.
 
+mod beside;
 mod cell;
 mod choice;
 mod dialect;
 mod encoded;
+mod epochs;
 mod join;
 mod known;
 mod names;
@@ -17,7 +19,9 @@ mod smac;
 mod table;
 mod trials;
 
+pub(crate) use beside::{Beside, number_columns};
 pub(crate) use choice::{Choice, Why, budget_names, cost, is_minimized, objective, published, truth};
+pub(crate) use epochs::epochs;
 pub(crate) use join::{How, Joined, distinct_names};
 pub(crate) use known::{Estimates, Known};
 pub(crate) use names::{is_accuracy, is_index, is_key, is_machine};

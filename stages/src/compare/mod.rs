@@ -1,17 +1,19 @@
 //! Whether it is worth it to choose a budget first: over many seeds, how good an architecture each way of working finds
 //! in a table of results, where all of them have the same to spend and the choice is paid for.
 //!
-//! A seed puts the architectures of the table into a random order. The first K of them are those whose full trainings a
-//! choice of a budget is paid with; those behind them are the pool that is searched. Every way may find any of these,
-//! and is judged by the true accuracy of the best one that it trained fully: its regret is what that one lacks to the
-//! best of all of them. Costs are in full trainings. Of what is left when the K are paid, a way that uses a budget keeps
-//! half for full trainings of the architectures that the budget ranks highest.
+//! A seed puts the architectures of the table into a random order. The first K of them are those whose full trainings
+//! a choice of a budget is paid with; those behind them are the pool that is searched. Every way may find any of
+//! these, and is judged by the true accuracy of the best one that it trained fully: its regret is what that one lacks
+//! to the best of all of them. Costs are in full trainings. Of what is left when the K are paid, a way that uses a
+//! budget keeps half for full trainings of the architectures that the budget ranks highest. Ways that look at full
+//! trainings after some epochs, or rank by what costs no training, need no ground truth and pay for none.
 //!
 //! Knows accuracies and costs, and neither files nor names.
 
 mod choice;
 mod parzen;
 mod purse;
+mod rungs;
 mod seed;
 mod summary;
 mod verdict;
@@ -24,8 +26,9 @@ use crate::importance::Factor;
 use crate::random::Random;
 
 pub use choice::Chooser;
+pub use rungs::rungs;
 pub use summary::{BreakEven, Compared, Mean, Row};
-pub use verdict::{Tally, Verdict, verdict};
+pub use verdict::{Cheaper, Tally, Verdict, cheaper, verdict};
 pub use way::{Outcome, Way};
 
 use seed::Seed;
@@ -40,6 +43,19 @@ pub struct Table {
     pub names: Vec<String>,
     /// The hyper-parameters of the budgets.
     pub factors: Vec<Factor>,
+    /// The accuracy of each architecture after each epoch of its full training, in the order of [`Table::truths`];
+    /// empty where nobody knows. They rank; what an architecture is worth is its truth.
+    pub curves: Vec<Vec<f64>>,
+    /// Scores that cost no training, each of all architectures in that order; -∞ where there is none, which ranks it
+    /// last.
+    pub baselines: Vec<Vec<f64>>,
+}
+
+impl Table {
+    /// Epochs of a full training, where that is known, or 0.
+    pub fn epochs(&self) -> usize {
+        self.curves.first().map_or(0, Vec::len)
+    }
 }
 
 /// A budget of the table.
@@ -173,7 +189,20 @@ fn check(table: &Table, settings: &Settings) -> Result<(), Error> {
     if table.names.len() != table.factors.len() {
         return refuse("more or fewer names than there are hyper-parameters");
     }
-    let estimates = table.budgets.iter().flat_map(|budget| &budget.estimates);
+    if !table.curves.is_empty() && table.curves.len() != architectures {
+        return refuse("more or fewer learning curves than there are architectures");
+    }
+    if table.curves.iter().any(|curve| curve.is_empty() || curve.len() != table.epochs()) {
+        return refuse("learning curves of different numbers of epochs, or of none");
+    }
+    if table.baselines.iter().any(|scores| scores.len() != architectures) {
+        return refuse("a baseline with more or fewer scores than there are architectures");
+    }
+    if table.baselines.iter().flatten().any(|score| score.is_nan()) {
+        return refuse("a baseline's score that is no number");
+    }
+    let estimates =
+        table.budgets.iter().flat_map(|budget| &budget.estimates).chain(table.curves.iter().flatten());
     if !table.truths.iter().chain(estimates).all(|number| number.is_finite()) {
         return refuse("an accuracy that is not finite");
     }

@@ -58,14 +58,13 @@ impl<'a> Seed<'a> {
     pub(super) fn cost(&self, budget: usize) -> f64 {
         self.table.budgets[budget].cost
     }
+}
 
-    /// These architectures, the one that a budget ranks highest first. Equal ones stay in their random order.
-    pub(super) fn ranked(&self, architectures: &[usize], budget: usize) -> Vec<usize> {
-        let estimates = &self.table.budgets[budget].estimates;
-        let mut ranked = architectures.to_vec();
-        ranked.sort_by(|&a, &b| estimates[b].total_cmp(&estimates[a]));
-        ranked
-    }
+/// These architectures, the one with the highest of a table's estimates first. Equal ones stay in their order.
+pub(super) fn ranked(architectures: &[usize], estimates: &[f64]) -> Vec<usize> {
+    let mut ranked = architectures.to_vec();
+    ranked.sort_by(|&a, &b| estimates[b].total_cmp(&estimates[a]));
+    ranked
 }
 
 fn of(numbers: &[f64], places: &[usize]) -> Vec<f64> {

@@ -37,6 +37,8 @@ pub struct Row {
     pub over_random_search: Mean,
     /// How much better its architecture is than that of a random budget, seed by seed.
     pub over_random_budget: Mean,
+    /// How much better its architecture is than that of a budget chosen by pruning, seed by seed.
+    pub over_pruning: Mean,
     /// Mean number of budgets that were tried.
     pub tried: f64,
     /// Mean number of full trainings, with those of the ground truth.
@@ -87,14 +89,14 @@ pub(super) fn compared(total: usize, searched: usize, seeds: &[&[(Way, Outcome)]
         let place = ways.iter().position(|(other, _)| *other == way);
         place.map_or_else(|| vec![0.0; seeds.len()], |place| of(place, &|outcome| outcome.found))
     };
-    let others = [found(Way::RandomSearch), found(Way::RandomBudget)];
+    let others = [Way::RandomSearch, Way::RandomBudget, Way::Chosen(Chooser::Pruning)].map(found);
     let lists: Vec<Vec<f64>> = (0..ways.len())
         .flat_map(|place| {
             let own = of(place, &|outcome| outcome.found);
-            let [search, budget] = others
+            let [search, budget, pruning] = others
                 .each_ref()
                 .map(|other| own.iter().zip(other).map(|(own, other)| own - other).collect::<Vec<f64>>());
-            [of(place, &|outcome| outcome.regret), search, budget]
+            [of(place, &|outcome| outcome.regret), search, budget, pruning]
         })
         .collect();
     let intervals = mean_intervals(&lists, seed);
@@ -103,9 +105,10 @@ pub(super) fn compared(total: usize, searched: usize, seeds: &[&[(Way, Outcome)]
         lists.iter().zip(intervals).map(|(list, interval)| Mean { mean: mean(list), interval }).collect();
     let rows = ways.iter().enumerate().map(|(place, &(way, _))| Row {
         way,
-        regret: means[3 * place],
-        over_random_search: means[3 * place + 1],
-        over_random_budget: means[3 * place + 2],
+        regret: means[4 * place],
+        over_random_search: means[4 * place + 1],
+        over_random_budget: means[4 * place + 2],
+        over_pruning: means[4 * place + 3],
         tried: mean(&of(place, &|outcome| outcome.tried as f64)),
         full_trainings: mean(&of(place, &|outcome| outcome.full_trainings as f64)),
         spent_max: of(place, &|outcome| outcome.spent).into_iter().fold(0.0, f64::max),

@@ -20,7 +20,19 @@ fn table(architectures: usize, budgets: &[(f64, f64)]) -> Table {
         budgets: budgets.iter().enumerate().map(budget).collect(),
         names: vec!["place".into(), "nothing".into()],
         factors: vec![factor(place), factor(vec![0.0; budgets.len()])],
+        curves: Vec::new(),
+        baselines: Vec::new(),
     }
+}
+
+/// Learning curves of so many epochs for architectures whose truths are their numbers. The noise shrinks to nothing.
+fn curves(architectures: usize, epochs: usize, noise: f64) -> Vec<Vec<f64>> {
+    let curve = |truth: usize| {
+        let mut random = Random::new(7, "noise of made curves", truth as u64);
+        let left = |epoch: usize| 1.0 - epoch as f64 / epochs as f64;
+        (1..=epochs).map(|epoch| truth as f64 + noise * left(epoch) * random.normal()).collect()
+    };
+    (0..architectures).map(curve).collect()
 }
 
 fn settings(ground_truth: usize, totals: &[usize], searched: &[usize]) -> Settings {
@@ -81,15 +93,26 @@ fn budgets_of_noise_are_not_worth_their_choice() {
 #[test]
 fn every_way_spends_what_it_has_and_no_more() {
     let costs = [(0.0, 5.0), (0.01, 4.0), (0.1, 3.0), (0.3, 2.0), (1.0, 1.0), (f64::INFINITY, 0.0)];
-    let table = table(40, &costs);
     let settings = settings(5, &[6, 7, 11, 30, 200], &[1, 10, 35]);
     let of_all = vec![Some(0.5); costs.len()];
-    for index in 0..20 {
+    for index in 0..24 {
+        let mut table = table(40, &costs);
+        let epochs = [1, 2, 3, 6, 9, 50][index as usize % 6];
+        table.curves = curves(40, epochs, [0.0, 10.0, NOISY][index as usize % 3]);
+        let scores =
+            |scored: usize| (0..40).map(|at| if at < scored { 1.0 } else { f64::NEG_INFINITY }).collect();
+        table.baselines = vec![scores(7), scores(0)];
         let mut seed = Seed::new(&table, &settings, &of_all, index).unwrap();
         for (total, searched) in
             settings.totals.iter().flat_map(|&total| [1, 10, 35].map(|pool| (total, pool)))
         {
-            for (way, outcome) in way::all(&mut seed, &axes(&table).unwrap(), total, searched).unwrap() {
+            let played = way::all(&mut seed, &axes(&table).unwrap(), total, searched).unwrap();
+            let has = |way: Way| played.iter().any(|(other, _)| *other == way);
+            assert_eq!(
+                [Way::OneEpoch, Way::Halving, Way::Hyperband, Way::Baseline(1), Way::Baseline(2)].map(has),
+                [epochs > 1, epochs > 2, epochs > 2, true, false]
+            );
+            for (way, outcome) in played {
                 assert!(outcome.spent <= total as f64 * (1.0 + 1e-9), "{way:?}: {outcome:?} of {total}");
                 // Nobody keeps what would have trained another architecture.
                 let left = total as f64 - outcome.spent;
@@ -100,6 +123,53 @@ fn every_way_spends_what_it_has_and_no_more() {
                 assert!(outcome.regret >= 0.0 && outcome.full_trainings <= 5 + searched);
             }
         }
+    }
+}
+
+#[test]
+fn what_ranks_without_a_ground_truth_is_found_out_and_changes_no_other_way() {
+    let plain = table(60, &[(0.1, NOISY), (0.1, NOISY), (0.1, NOISY)]);
+    let settings = settings(10, &[20, 25], &[25, 50]);
+    let before = compare(&plain, &settings).unwrap();
+    assert_eq!(cheaper(&before), None);
+    let truths = plain.truths.clone();
+    let nothing = vec![f64::NEG_INFINITY; 60];
+    let table = Table { curves: curves(60, 9, 0.0), baselines: vec![nothing, truths], ..plain };
+    let found = compare(&table, &settings).unwrap();
+    for (compared, before) in found.iter().zip(&before) {
+        for row in &before.rows {
+            assert_eq!(compared.row(row.way), Some(row));
+        }
+        for way in [Way::OneEpoch, Way::Halving, Way::Hyperband, Way::Baseline(1)] {
+            let row = compared.row(way).unwrap();
+            // Brackets of Hyperband that begin late leave some of the architectures out.
+            assert!(row.regret.mean == 0.0 || way == Way::Hyperband, "{row:?}");
+            assert!(row.over_pruning.is_above_0(), "{row:?}");
+            assert_eq!((row.tried, row.ranked), (0.0, 0.0), "no budget is tried: {row:?}");
+        }
+        // Of 60 all are trained for 1 of 9 epochs, and the rest takes so many of them 8 epochs on.
+        let one = compared.row(Way::OneEpoch).unwrap();
+        let begun = (compared.searched + 10) as f64;
+        assert_eq!(one.full_trainings, ((compared.total as f64 * 9.0 - begun) / 8.0).floor().min(begun));
+        // A baseline without a score leaves the random order, which is that of random search.
+        let (none, search) =
+            (compared.row(Way::Baseline(0)).unwrap(), compared.row(Way::RandomSearch).unwrap());
+        assert_eq!((none.regret, none.over_random_search.mean), (search.regret, 0.0));
+    }
+    let answer = cheaper(&found).unwrap();
+    let all = Tally { better: 2, worse: 0 };
+    assert_eq!((answer.ways, answer.best, answer.over_pruning), (5, Way::OneEpoch, all));
+    // Random search may be better as well.
+    assert!([4, 5].contains(&answer.better_somewhere), "{answer:?}");
+}
+
+#[test]
+fn curves_that_say_nothing_are_not_worth_their_epochs() {
+    let table = Table { curves: vec![vec![1.0; 27]; 300], ..table(300, &[(0.04, NOISY)]) };
+    let found = compare(&table, &Settings { seeds: 400, ..settings(10, &[20], &[290]) }).unwrap();
+    for way in [Way::OneEpoch, Way::Halving, Way::Hyperband] {
+        let row = found[0].row(way).unwrap();
+        assert!(row.over_random_search.is_below_0(), "{row:?}");
     }
 }
 
@@ -117,6 +187,7 @@ fn what_random_search_finds_is_the_mean_of_the_best_of_some() {
 #[test]
 fn threads_change_no_bit() {
     let table = table(60, &[(0.01, 5.0), (0.02, 20.0), (0.05, 2.0), (0.1, 1.0), (0.03, 9.0)]);
+    let table = Table { curves: curves(60, 9, 20.0), baselines: vec![vec![0.0; 60]], ..table };
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| compare(&table, &settings(10, &[15, 20], &[20, 50])).unwrap())
@@ -167,7 +238,7 @@ fn tables_and_settings_that_do_not_fit_are_refused() {
     let good = || (table(30, &[(0.1, 1.0), (1.0, 0.0)]), settings(5, &[10], &[20]));
     let refused = |(table, settings): (Table, Settings)| compare(&table, &settings).is_err();
     assert!(!refused(good()));
-    let changes: [fn(&mut Table, &mut Settings); 11] = [
+    let changes: [fn(&mut Table, &mut Settings); 17] = [
         |table, _| table.truths[3] = f64::NAN,
         |table, _| table.budgets[1].estimates[0] = f64::INFINITY,
         |table, _| table.budgets[1].cost = -1.0,
@@ -175,6 +246,18 @@ fn tables_and_settings_that_do_not_fit_are_refused() {
         |table, _| table.budgets[0].estimates.truncate(29),
         |table, _| table.factors[0].columns[0].truncate(1),
         |table, _| table.names.truncate(1),
+        |table, _| table.curves = curves(29, 3, 0.0),
+        |table, _| table.curves = vec![Vec::new(); 30],
+        |table, _| {
+            table.curves = curves(30, 3, 0.0);
+            table.curves[4].truncate(2);
+        },
+        |table, _| {
+            table.curves = curves(30, 3, 0.0);
+            table.curves[4][1] = f64::NAN;
+        },
+        |table, _| table.baselines = vec![vec![0.0; 31]],
+        |table, _| table.baselines = vec![vec![f64::NAN; 30]],
         |_, settings| settings.searched.push(26),
         |_, settings| settings.ground_truth = usize::MAX,
         |_, settings| settings.totals.push(5),

@@ -2,7 +2,8 @@
 
 use super::choice::{self, Chooser, Trying};
 use super::purse::Purse;
-use super::seed::Seed;
+use super::rungs::{Trainings, rungs};
+use super::seed::{Seed, ranked};
 use super::{Axis, stream};
 use crate::Error;
 
@@ -20,7 +21,16 @@ pub enum Way {
     /// A budget that is drawn from those which are cheap enough ranks all architectures. It is chosen by nothing, so no
     /// ground truth is paid.
     RandomBudget,
-    /// Of those the one with the highest `r_s` over all architectures of the table, which nobody knows who works.
+    /// One epoch of the full training of each architecture, and then the best of them fully.
+    OneEpoch,
+    /// Successive halving (Jamieson and Talwalkar, 2016) over the epochs of full trainings.
+    Halving,
+    /// Hyperband (Li et al., 2018) over the epochs of full trainings.
+    Hyperband,
+    /// A score that costs no training ranks all architectures: [`super::Table::baselines`], by its place.
+    Baseline(usize),
+    /// Of the budgets that are cheap enough the one with the highest `r_s` over all architectures of the table, which
+    /// nobody knows who works.
     Oracle,
     /// This budget.
     Fixed(usize),
@@ -91,6 +101,11 @@ pub(super) fn all(
     let mut random = stream(seed.settings, "comparison: one budget", seed.index);
     let drawn = (!cheap_enough.is_empty()).then(|| random.below(cheap_enough.len() as u64) as usize);
     outcomes.push((Way::RandomBudget, rank_by(drawn.map(|place| cheap_enough[place]))));
+    outcomes.extend(by_epochs(seed, searched, total));
+    outcomes.extend((0..seed.table.baselines.len()).map(|baseline| {
+        let ranked = ranked(seed.both(searched), &seed.table.baselines[baseline]);
+        (Way::Baseline(baseline), train(seed, searched, Purse::new(total as f64), ranked, 0))
+    }));
     let known = cheap_enough.iter().filter_map(|&budget| Some((seed.of_all[budget]?, budget)));
     let oracle = known.reduce(|best, next| if next.0 > best.0 { next } else { best });
     outcomes.push((Way::Oracle, rank_by(oracle.map(|(_, budget)| budget))));
@@ -125,23 +140,63 @@ fn finish(
             Whom::Both => both,
         };
         if purse.pay(architectures.len() as f64 * seed.cost(ranks)) {
-            candidates = seed.ranked(architectures, ranks);
+            candidates = ranked(architectures, &seed.table.budgets[ranks].estimates);
             budget = Some(ranks);
         }
     }
+    Outcome { budget, ..train(seed, searched, purse, candidates, trained) }
+}
+
+/// Trains the first candidates fully, as many as there is money for, beside the first `trained` of the order, which
+/// are so already and paid.
+fn train(
+    seed: &Seed<'_>,
+    searched: usize,
+    mut purse: Purse,
+    mut candidates: Vec<usize>,
+    trained: usize,
+) -> Outcome {
     candidates.truncate(purse.full_trainings());
     let is_paid = purse.pay(candidates.len() as f64);
     assert!(is_paid, "more full trainings than there was money for");
-    let fully = seed.ground_truth()[..trained].iter().chain(&candidates);
+    candidates.extend(&seed.ground_truth()[..trained]);
+    judged(seed, searched, &purse, &candidates)
+}
+
+/// The ways that look at full trainings after some epochs, where there are curves with enough of them.
+fn by_epochs(seed: &Seed<'_>, searched: usize, total: usize) -> Vec<(Way, Outcome)> {
+    let curves = &seed.table.curves;
+    let epochs = seed.table.epochs();
+    let begin = || Trainings::new(curves, seed.both(searched), total);
+    let mut played = Vec::new();
+    if epochs > 1 {
+        let most = (FOR_RANKING * (total * epochs) as f64) as usize;
+        played.push((Way::OneEpoch, begin().one_epoch(most)));
+    }
+    if rungs(epochs).len() > 1 {
+        played.push((Way::Halving, begin().halve()));
+        played.push((Way::Hyperband, begin().hyperband()));
+    }
+    let outcome = |trainings: &Trainings<'_>| {
+        let mut purse = Purse::new(total as f64);
+        let is_paid = purse.pay(trainings.cost());
+        assert!(is_paid, "more epochs than there was money for");
+        judged(seed, searched, &purse, &trainings.fully())
+    };
+    played.iter().map(|(way, trainings)| (*way, outcome(trainings))).collect()
+}
+
+/// What it came to that these were trained fully.
+fn judged(seed: &Seed<'_>, searched: usize, purse: &Purse, fully: &[usize]) -> Outcome {
     let truth = |architecture: &usize| seed.table.truths[*architecture];
-    let found = fully.map(truth).fold(f64::NEG_INFINITY, f64::max);
-    let best = both.iter().map(truth).fold(f64::NEG_INFINITY, f64::max);
+    let found = fully.iter().map(truth).fold(f64::NEG_INFINITY, f64::max);
+    let best = seed.both(searched).iter().map(truth).fold(f64::NEG_INFINITY, f64::max);
     Outcome {
         found,
         regret: best - found,
         spent: purse.spent(),
         tried: 0,
-        budget,
-        full_trainings: trained + candidates.len(),
+        budget: None,
+        full_trainings: fully.len(),
     }
 }

@@ -1,9 +1,11 @@
 //! A comparison as one JSON object.
 
 use serde::Serialize;
-use stages::compare::{Chooser, Compared, Mean, Row, Tally, Verdict, Way, break_even, verdict};
+use stages::compare::{
+    Chooser, Compared, Mean, Row, Tally, Verdict, Way, break_even, cheaper, rungs, verdict,
+};
 
-use super::{Names, Played, answer, largest_pool, not_possible};
+use super::{Names, Played, answer, answer_of_cheaper, largest_pool, not_possible};
 use crate::output::replay::Chosen;
 use crate::tables::{LeftOut, NotTaken, Source, Why};
 
@@ -17,6 +19,8 @@ pub(super) struct Object<'a> {
     architectures: usize,
     cost: &'a Chosen,
     full_cost: f64,
+    /// Epochs of full training, and those at which trainings are halved, where there are learning curves.
+    curves: Option<Curves>,
     ground_truth: usize,
     seeds: usize,
     compared: Vec<AtOneCost>,
@@ -35,6 +39,24 @@ struct Answer {
     worth_it: usize,
     over_random_search: Count,
     over_random_budget: Count,
+    /// The ways without a ground truth beside MIP, where there are any.
+    cheaper: Option<CheaperAnswer>,
+}
+
+#[derive(Serialize)]
+struct CheaperAnswer {
+    /// None where none of them is better at any total cost.
+    text: Option<String>,
+    ways: usize,
+    better_somewhere: usize,
+    best: Name,
+    over_mip: Count,
+}
+
+#[derive(Serialize)]
+struct Curves {
+    epochs: usize,
+    rungs: Vec<usize>,
 }
 
 #[derive(Serialize)]
@@ -52,7 +74,7 @@ struct AtOneCost {
 }
 
 #[derive(Serialize)]
-struct OneWay {
+struct Name {
     way: &'static str,
     /// Of a fixed budget.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,11 +82,21 @@ struct OneWay {
     /// Of a hyper-parameter alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     hyperparameter: Option<String>,
+    /// Of a ranking without a training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OneWay {
+    #[serde(flatten)]
+    name: Name,
     /// Whether it needs what nobody knows beforehand.
     is_reference: bool,
     regret: Number,
     over_random_search: Number,
     over_random_budget: Number,
+    over_mip: Number,
     tried: f64,
     full_trainings: f64,
     spent_max: f64,
@@ -86,7 +118,7 @@ struct PaysFrom {
 #[derive(Serialize)]
 struct Impossible {
     way: String,
-    why: &'static str,
+    why: String,
 }
 
 pub(super) fn object(played: &Played) -> Object<'_> {
@@ -103,6 +135,13 @@ pub(super) fn object(played: &Played) -> Object<'_> {
             worth_it,
             over_random_search: count(over_random_search),
             over_random_budget: count(over_random_budget),
+            cheaper: cheaper(&played.compared).map(|found| CheaperAnswer {
+                text: answer_of_cheaper(&found, &played.names),
+                ways: found.ways,
+                better_somewhere: found.better_somewhere,
+                best: name(found.best, &played.names),
+                over_mip: count(found.over_pruning),
+            }),
         },
         truth: &played.truth,
         truth_table: &played.truth_table,
@@ -111,6 +150,7 @@ pub(super) fn object(played: &Played) -> Object<'_> {
         architectures: played.architectures,
         cost: &played.cost,
         full_cost: played.full_cost,
+        curves: (played.epochs > 0).then(|| Curves { epochs: played.epochs, rungs: rungs(played.epochs) }),
         ground_truth: played.settings.ground_truth,
         seeds: played.settings.seeds,
         compared: played.compared.iter().map(|one| at_one_cost(one, &played.names)).collect(),
@@ -127,27 +167,44 @@ fn at_one_cost(compared: &Compared, names: &Names) -> AtOneCost {
     AtOneCost { total: compared.total, searched: compared.searched, ways }
 }
 
-fn one_way(row: &Row, names: &Names) -> OneWay {
-    let (way, budget, hyperparameter) = match row.way {
-        Way::RandomSearch => ("random_search", None, None),
-        Way::Chosen(Chooser::Pruning) => ("mip", None, None),
-        Way::Chosen(Chooser::Random) => ("random_choice", None, None),
-        Way::Chosen(Chooser::Grid) => ("grid_choice", None, None),
-        Way::Chosen(Chooser::Parzen) => ("tpe", None, None),
-        Way::Chosen(Chooser::Axis(factor)) => ("one_hyperparameter", None, Some(factor)),
-        Way::RandomBudget => ("random_budget", None, None),
-        Way::Oracle => ("oracle", None, None),
-        Way::Fixed(budget) => ("fixed", Some(budget), None),
+fn name(way: Way, names: &Names) -> Name {
+    let (mut budget, mut hyperparameter, mut score) = (None, None, None);
+    let way = match way {
+        Way::RandomSearch => "random_search",
+        Way::Chosen(Chooser::Pruning) => "mip",
+        Way::Chosen(Chooser::Random) => "random_choice",
+        Way::Chosen(Chooser::Grid) => "grid_choice",
+        Way::Chosen(Chooser::Parzen) => "tpe",
+        Way::Chosen(Chooser::Axis(factor)) => {
+            hyperparameter = Some(names.hyperparameters[factor].clone());
+            "one_hyperparameter"
+        }
+        Way::RandomBudget => "random_budget",
+        Way::OneEpoch => "one_epoch",
+        Way::Halving => "successive_halving",
+        Way::Hyperband => "hyperband",
+        Way::Baseline(baseline) => {
+            score = Some(names.baselines[baseline].clone());
+            "baseline"
+        }
+        Way::Oracle => "oracle",
+        Way::Fixed(fixed) => {
+            budget = Some(names.budgets[fixed].clone());
+            "fixed"
+        }
     };
+    Name { way, budget, hyperparameter, score }
+}
+
+fn one_way(row: &Row, names: &Names) -> OneWay {
     let number = |Mean { mean, interval }: Mean| Number { mean, interval };
     OneWay {
-        way,
-        budget: budget.map(|budget| names.budgets[budget].clone()),
-        hyperparameter: hyperparameter.map(|factor| names.hyperparameters[factor].clone()),
+        name: name(row.way, names),
         is_reference: matches!(row.way, Way::Oracle | Way::Fixed(_)),
         regret: number(row.regret),
         over_random_search: number(row.over_random_search),
         over_random_budget: number(row.over_random_budget),
+        over_mip: number(row.over_pruning),
         tried: row.tried,
         full_trainings: row.full_trainings,
         spent_max: row.spent_max,

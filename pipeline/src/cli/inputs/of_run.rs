@@ -1,0 +1,75 @@
+//! A run of the cache in the place of tables: its architectures, budgets and scores, the learning curves of its full
+//! trainings, and scores without a training.
+
+use std::path::PathBuf;
+
+use cache::Store;
+use stages::baselines::BaselineScores;
+use stages::stage::ScoreBaselines;
+
+use super::{Brought, OfRun};
+use crate::cli::Global;
+use crate::engine::manifest::{History, Manifest};
+use crate::engine::recorded::Recorded;
+use crate::error::Error;
+use crate::report::tables::{FULL, baselines, curves};
+use crate::report::{Study, Tables};
+use crate::tables::InputTable;
+
+/// The node whose output the scores are.
+const SCORES: &str = "score-baselines";
+
+/// The tables of the run of this name.
+///
+/// # Errors
+/// When there is no such run, or it ranked no budget.
+pub(super) fn tables(name: &str, global: &Global) -> Result<Brought, Error> {
+    let store = global.open()?;
+    let history = History::load(&store)?;
+    let run = history.find_with_team(&store, name)?;
+    let table = |of: &str, text| {
+        InputTable::of_text(&PathBuf::from(format!("run:{}/{of}.csv", run.short_id())), text)
+    };
+    let recorded = Recorded::of(&store, run.clone())?;
+    let study = Study::of_run(&recorded).map_err(Error::Stage)?;
+    let study = study.filter(|study| !study.budgets.is_empty()).ok_or_else(|| Error::Flag {
+        flag: "--run",
+        value: name.to_owned(),
+        problem: "a run that ranked no budget; choose one with the target nas-search, mip or rank".to_owned(),
+    })?;
+    let Tables { truth, trials, accuracies } = Tables::of(&study)?;
+    let curves = curves(&study, &recorded.trainings.trainings)?;
+    let scores = scores(&store, &history, &recorded)?;
+    let scores = scores.filter(|scores| scores.len() == study.architectures.len());
+    let scores = scores.map(|scores| baselines(&study, &scores)).transpose()?;
+    Ok(Brought {
+        truths: table("truth", truth)?,
+        trials: table("trials", trials)?,
+        accuracies: table("accuracies", accuracies)?,
+        run: Some(OfRun {
+            curves: curves.map(|text| table("curves", text)).transpose()?,
+            baselines: scores.map(|text| table("baselines", text)).transpose()?,
+        }),
+    })
+}
+
+/// The baselines of a run's architectures: its own, or else those of the newest run of this cache whose full
+/// trainings are the same ones, so that architectures, images and the size of full training are.
+fn scores(
+    store: &Store,
+    history: &History,
+    recorded: &Recorded,
+) -> Result<Option<Vec<BaselineScores>>, Error> {
+    if let Some(own) = recorded.output::<ScoreBaselines>(SCORES) {
+        return Ok(Some(own));
+    }
+    let full = |run: &Manifest| run.node(FULL).and_then(|node| node.key);
+    let Some(own) = full(&recorded.run) else { return Ok(None) };
+    let has_scores = |run: &&Manifest| run.node(SCORES).is_some_and(|node| node.output.is_some());
+    for run in history.manifests().iter().filter(|run| full(run) == Some(own)).filter(has_scores) {
+        if let Some(found) = Recorded::of(store, run.clone())?.output::<ScoreBaselines>(SCORES) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
