@@ -43,6 +43,7 @@ pub(crate) struct Study {
     pub(crate) objective: Objective,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn named<S: serde::Serializer>(objective: &Objective, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(objective.name())
 }
