@@ -29,7 +29,7 @@ pub(super) struct TableArgs {
     #[arg(long, value_name = "ACCURACIES.csv", value_parser = path(), required_unless_present = "run")]
     accuracies: Option<PathBuf>,
     /// In place of tables a run of the cache, by the first digits of its id, or `last`: its architectures, the budgets
-    /// that its rounds tried, and its scores. Costs are shares of full training
+    /// that its rounds tried on all of these, and its scores. Costs are shares of full training
     #[arg(long, value_name = "RUN", conflicts_with_all = ["truth", "trials", "accuracies"])]
     run: Option<String>,
     /// Column of TRUTH to judge by [default: the one that is called like an accuracy]
@@ -54,13 +54,14 @@ pub(super) struct TableArgs {
 }
 
 impl TableArgs {
-    /// Truth, trials and accuracies.
-    fn tables(&self, global: &Global) -> Result<[InputTable; 3], Error> {
+    /// Truth, trials and accuracies, and what of a run is not in them.
+    fn tables(&self, global: &Global) -> Result<([InputTable; 3], Option<LeftOut>), Error> {
         let files = [&self.truth, &self.trials, &self.accuracies];
         let Some(name) = &self.run else {
             // Without a run the command line has all three.
             let [truth, trials, accuracies] = files.map(|file| file.as_deref().unwrap_or(Path::new("")));
-            return Ok([InputTable::read(truth)?, InputTable::read(trials)?, InputTable::read(accuracies)?]);
+            let tables = [InputTable::read(truth)?, InputTable::read(trials)?, InputTable::read(accuracies)?];
+            return Ok((tables, None));
         };
         let store = global.open()?;
         let run = History::load(&store)?.find_with_team(&store, name)?;
@@ -73,9 +74,18 @@ impl TableArgs {
             problem: "a run that ranked no budget; choose one with the target nas-search, mip or rank"
                 .to_owned(),
         })?;
+        let dropped = study.budgets.iter().filter(|budget| budget.dropped_after.is_some());
+        let dropped = dropped.map(|budget| budget.name.clone()).collect();
         let Tables { truth, trials, accuracies } = Tables::of(&study)?;
         let table = |name: &PathBuf, text| InputTable::of_text(name, text);
-        Ok([table(&names[0], truth)?, table(&names[1], trials)?, table(&names[2], accuracies)?])
+        let tables = [table(&names[0], truth)?, table(&names[1], trials)?, table(&names[2], accuracies)?];
+        Ok((
+            tables,
+            LeftOut::rows(
+                "dropped by racing before they were tried on all architectures".to_owned(),
+                dropped,
+            ),
+        ))
     }
 }
 
@@ -115,7 +125,7 @@ pub(super) struct Tabulated {
 
 impl Inputs {
     pub(super) fn read(asked: &TableArgs, global: &Global) -> Result<Self, Error> {
-        let [truths, trials, accuracies] = asked.tables(global)?;
+        let ([truths, trials, accuracies], dropped) = asked.tables(global)?;
         let joined = Joined::of(&accuracies, &truths, How::KeyOnly(asked.key.as_deref()))?;
         // By a key there are always two columns.
         let (key, truth_key) = joined.keys.unwrap_or((0, 0));
@@ -125,7 +135,8 @@ impl Inputs {
         let names = distinct_names(&trials, name, "budget")?;
         let columns = Columns::of(asked, &trials, name)?;
         let mut not_taken = columns.not_taken;
-        let mut left_out = columns.finished.left_out(&trials);
+        let mut left_out: Vec<LeftOut> = dropped.into_iter().collect();
+        left_out.extend(columns.finished.left_out(&trials));
         let numbers = |choice: Option<Choice>| match choice {
             Some(choice) => trials.numbers(choice.column, &columns.finished.rows),
             None => Ok(vec![None; columns.finished.rows.len()]),

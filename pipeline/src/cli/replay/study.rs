@@ -26,6 +26,7 @@ pub(super) fn report(
         cost: trial.cost,
         quality: trial.quality,
         diverged: 0,
+        dropped_after: None,
         levels: Vec::new(),
         scores,
     };

@@ -21,6 +21,11 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
                 "The line joins the budgets that none is both cheaper and better than. Bars are 95% intervals by bootstrap over the \
                  architectures: where they overlap, the difference may be luck, and the highest of many is too high by luck."
             }
+            @if some_dropped(study) {
+                p.note {
+                    "Pale: dropped by racing, so that its r_s is of the first architectures only. It is on no front, and never found."
+                }
+            }
             div.figures {
                 @if has_cost { (cost_plot(study)) }
                 (parallel(study))
@@ -28,6 +33,10 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
             (table(study).closed("The budgets as a table"))
         },
     ))
+}
+
+fn some_dropped(study: &Study) -> bool {
+    study.budgets.iter().any(|budget| budget.dropped_after.is_some())
 }
 
 fn cost_plot(study: &Study) -> Markup {
@@ -66,7 +75,7 @@ fn cost_plot(study: &Study) -> Markup {
                 }
                 polyline.front points=(plot.steps(&front)) {}
                 @for (place, cost, spearman, budget) in &known {
-                    circle.mark.top[study.front.contains(place)] cx=(plot.at_x(*cost)) cy=(plot.at_y(*spearman)) r="5"
+                    circle.mark.top[study.front.contains(place)].off[budget.dropped_after.is_some()] cx=(plot.at_x(*cost)) cy=(plot.at_y(*spearman)) r="5"
                         data-of={ "b" (place) } data-x=(cost) data-y=(spearman) {
                         title { (budget.name) ": r_s " (three(*spearman)) ", cost " (format::significant(*cost)) }
                     }
@@ -157,6 +166,7 @@ fn parallel(study: &Study) -> Markup {
 fn table(study: &Study) -> Table {
     let has_rounds = study.budgets.iter().any(|budget| budget.round.is_some());
     let some_diverged = study.budgets.iter().any(|budget| budget.diverged > 0);
+    let some_dropped = some_dropped(study);
     let mut headings = vec![("number", Holds::Numbers)];
     if has_rounds {
         headings.push(("round", Holds::Numbers));
@@ -174,6 +184,9 @@ fn table(study: &Study) -> Table {
     ]);
     if some_diverged {
         headings.push(("diverged", Holds::Numbers));
+    }
+    if some_dropped {
+        headings.push(("dropped after architectures", Holds::Numbers));
     }
     headings.push(("budget", Holds::Words));
     let mut table = Table::new("budget-table", &headings);
@@ -214,6 +227,11 @@ fn table(study: &Study) -> Table {
         ]);
         if some_diverged {
             cells.push(count(&at("diverged"), budget.diverged as u64));
+        }
+        if some_dropped {
+            cells.push(optional(&at("dropped_after"), budget.dropped_after.map(f64::from), |after| {
+                format::count(after as u64)
+            }));
         }
         cells.push(html! { code { (words(&at("name"), &budget.name)) } });
         table.rows.push((cells, Some(format!("b{place}"))));
