@@ -127,3 +127,35 @@ fn a_run_without_races_has_no_word_of_them() {
     assert_eq!(race["trainings"], race["trainings_of_all"]);
     assert_eq!(few.json["result"]["best"], plain.json["result"]["best"]);
 }
+
+#[test]
+fn what_was_dropped_is_marked_beside_what_was_not() {
+    let sandbox = Sandbox::new();
+    let plain = sandbox.run(&["--target=mip", RACE[0], RACE[2]]);
+    assert!(plain.json["result"].get("race").is_none());
+    sandbox.run(&with(&["--target=mip"]));
+    let runs = sandbox.program(&["log", "--json"]).json();
+    let [raced, plain] = [0, 1].map(|place: usize| runs["runs"][place]["run"].as_str().unwrap().to_owned());
+    let page = sandbox.path("two.html");
+    let compare = ["report", "--compare", &plain, &raced];
+    sandbox.program(&[&compare[..], &["--out", page.to_str().unwrap()]].concat()).succeeded();
+    let json = sandbox.program(&[&compare[..], &["--json"]].concat()).json();
+    let seen = check(&page, &json);
+    assert!(seen.headings.iter().any(|heading| heading == "Budgets that both tried"), "{:?}", seen.headings);
+    assert!(fs::read_to_string(&page).unwrap().contains("Pale: dropped by racing in one of them"));
+    let changes = json["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change["field"] == "mip.race"), "{changes:?}");
+
+    // Searches under budgets that were tried, the worst of them too.
+    let quality = ["--target=budget-quality", "--set=quality.budgets=6"];
+    let run = sandbox.run(&with(&quality));
+    let searched = &run.json["result"]["budgets"];
+    assert!(!dropped(searched).is_empty(), "{searched}");
+    for budget in searched.as_array().unwrap() {
+        let fewer = budget["architectures"].as_u64().filter(|count| *count < 18);
+        assert_eq!(budget.get("dropped_after").and_then(Value::as_u64), fewer, "{budget}");
+    }
+    let command = [&["run", "--config", "tiny.toml"][..], &quality, &RACE].concat();
+    let told = sandbox.program(&command).succeeded().stdout;
+    assert_eq!(told.matches("dropped after").count(), dropped(searched).len(), "{told}");
+}
