@@ -4,13 +4,14 @@ use stages::config::{ArchitecturesConfig, CompareConfig, Config, FinalConfig, Se
 use stages::data::Dataset;
 use stages::genotype::{Cell, Edge, Operation};
 use stages::hyperparameter::HYPERPARAMETERS;
+use stages::mip::race::Rule;
 use stages::mip::{CostUnit, MipState};
 use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
     Architectures, Baselines, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches,
     Evaluate, EvaluateFinal, FinalSource, FitForest, FreshHandles, GivenArchitectures, GivenBudget, Handle,
-    ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Rank, RoundHandles, Sample,
+    ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Racing, Rank, RoundHandles, Sample,
     SampleBudgets, ScoreBaselines, Search, SelectArchitecture, SelectBudget, Time, Train,
 };
 use stages::train::DataId;
@@ -124,14 +125,18 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let image_kind = ImageKind { channels: data.channels, classes: data.classes.len() };
     let (seed, objective) = (config.mip.seed, config.mip.objective);
     let ArchitecturesConfig { count, seed: sampling_seed, repeat_full, .. } = config.architectures;
+    let race = config.mip.race.map(|confidence| Rule { confidence, objective, seed });
     let drawn = match given {
-        Some(genotypes) => dag.add("given-architectures", GivenArchitectures { genotypes }),
+        Some(genotypes) => {
+            let shuffled = race.map(|_| seed);
+            dag.add("given-architectures", GivenArchitectures { genotypes, shuffled })
+        }
         None => dag.add("sample", Sample { count, seed: sampling_seed, known: None }),
     };
     let sampled = Architectures { list: drawn, count };
     let train = |architectures, budgets| Train { template: template.clone(), architectures, budgets };
-    let full = Budgets::Full(config.full);
-    let trained_fully = dag.add("train@full", train(sampled, full));
+    let full = || Budgets::Full(config.full);
+    let trained_fully = dag.add("train@full", train(sampled, full()));
     let unit = config.mip.cost;
     let evaluate = |dag: &mut Dag, what: &str, trained| {
         let seconds = (unit == CostUnit::Seconds).then(|| dag.add(format!("time@{what}"), Time { trained }));
@@ -141,13 +146,14 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let unseen = JobTemplate { seed: config.train.final_seed, ..template.clone() };
     // A second full training of the same architectures, with another seed, held against the first as a budget is.
     let ceiling = (repeat_full > 1).then(|| {
-        let stage = Train { template: unseen.clone(), architectures: sampled, budgets: full };
+        let stage = Train { template: unseen.clone(), architectures: sampled, budgets: full() };
         let trained = dag.add("train@repeat", stage);
         let evaluated = evaluate(&mut dag, "repeat", trained);
         dag.add("rank@repeat", Rank { truth, evaluated, objective, seed })
     });
 
-    let add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
+    let mut trained_so_far = Vec::new();
+    let mut add_round = |dag: &mut Dag, round: u32, pruned: Option<Handle<MipState>>| {
         let (space, count) = (&config.space, config.budgets(round));
         let stage = SampleBudgets {
             architectures: drawn,
@@ -161,8 +167,12 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
             images: image_kind,
         };
         let budgets = dag.add(format!("sample-budgets@{round}"), stage);
-        let stage = train(sampled, Budgets::Drawn { drawn: budgets, count });
-        let trained = dag.add(format!("train@{round}"), stage);
+        let tried = race.map_or(Budgets::Drawn { drawn: budgets, count }, |rule| {
+            let racing = Racing { rule, full: trained_fully, earlier: trained_so_far.clone() };
+            Budgets::Raced { drawn: budgets, count, racing }
+        });
+        let trained = dag.add(format!("train@{round}"), train(sampled, tried));
+        trained_so_far.push(trained);
         let evaluated = evaluate(dag, &round.to_string(), trained);
         let trials = dag.add(format!("rank@{round}"), Rank { truth, evaluated, objective, seed });
         let stage = FitForest { pruned, trials, space: space.clone(), trees: config.mip.trees, seed };
@@ -180,7 +190,8 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     let stage = SelectBudget { truth, pruned: last.pruned, lambda: config.mip.lambda };
     let selected = dag.add("select-budget", stage);
     let tried: Vec<_> = found.iter().map(|round| round.trials).collect();
-    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found, ceiling, objective, unit });
+    let race = config.mip.race;
+    let mip = dag.add("mip", Mip { truth, budget: selected, rounds: found, ceiling, objective, unit, race });
     let budget = match config.search.budget {
         Some(budget) => dag.add("given-budget", GivenBudget { budget }),
         None => selected,
@@ -219,7 +230,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
             let trained = dag.add(format!("train@{name}"), stage);
             evaluate(&mut dag, name, trained)
         };
-        let (truth, evaluated) = (train("fresh-full", full), train("fresh", Budgets::Selected(budget)));
+        let (truth, evaluated) = (train("fresh-full", full()), train("fresh", Budgets::Selected(budget)));
         FreshHandles { truth, ranked: dag.add("rank@fresh", Rank { truth, evaluated, objective, seed }) }
     });
     let source = match config.search.budget {
@@ -280,7 +291,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         let drawn =
             dag.add(format!("sample@unsearched.{}", number + 1), Sample { count: 1, seed, known: None });
         let architectures = Architectures { list: drawn, count: 1 };
-        let stage = Train { template: last(number), architectures, budgets: full };
+        let stage = Train { template: last(number), architectures, budgets: full() };
         (drawn, dag.add(format!("train@unsearched.{}", number + 1), stage))
     });
     let stage = CompareSearches {

@@ -31,6 +31,9 @@ pub struct Trial {
     /// How well its accuracies rank as those of full training, by the [`Objective`]: `r_s` where nothing else was asked
     /// for. `None` when undefined.
     pub agreement: Option<f64>,
+    /// After how many architectures racing dropped it; `None` where it was tried on all. The agreement is then that on
+    /// those few: importances learn from it, and it is never chosen.
+    pub dropped_after: Option<u32>,
 }
 
 impl Trial {
@@ -103,7 +106,7 @@ impl MipState {
     }
 
     /// The importance of each hyper-parameter, in the table's order, out of all trials whose agreement is defined
-    /// (Eq. 8).
+    /// (Eq. 8), those that racing dropped among them.
     ///
     /// # Errors
     /// [`Error::Numbers`] when a trial's agreement is not finite.
@@ -179,16 +182,17 @@ fn kept_value<V: Copy + PartialEq>(
     }
 }
 
-/// The trial with the highest agreement; of equal ones the cheaper, then the earlier. It does not depend on λ, so that
-/// another λ never asks for other trainings.
+/// The trial with the highest agreement of those that were not dropped; of equal ones the cheaper, then the earlier. It
+/// does not depend on λ, so that another λ never asks for other trainings.
 pub fn best_agreement(trials: &[Trial]) -> Option<&Trial> {
-    best_by(trials, |trial| Some((trial.agreement?, trial.cost)))
+    best_objective(trials, 0.0, 1.0)
 }
 
-/// The trial with the highest objective (Eq. 1); of equal ones the cheaper, then the earlier. `None` when no trial's agreement
-/// is defined.
+/// The trial with the highest objective (Eq. 1) of those that were not dropped; of equal ones the cheaper, then the
+/// earlier. `None` when no such trial's agreement is defined.
 pub fn best_objective(trials: &[Trial], lambda: f64, full_cost: f64) -> Option<&Trial> {
-    best_by(trials, |trial| Some((trial.objective(lambda, full_cost)?, trial.cost)))
+    let objective = |trial: &Trial| Some((trial.objective(lambda, full_cost)?, trial.cost));
+    best_by(trials, |trial| objective(trial).filter(|_| trial.dropped_after.is_none()))
 }
 
 /// The one with the highest score; of equal ones the cheaper, then the earlier. `measure` gives score and cost.
@@ -202,9 +206,9 @@ fn best_by<T>(trials: &[T], measure: impl Fn(&T) -> Option<(f64, f64)>) -> Optio
 }
 
 /// The Pareto front of (cost, agreement): the trials that no other one beats in one of the two without losing in the other, by
-/// ascending cost. Of trials equal in both the earliest stands for all.
+/// ascending cost. Of trials equal in both the earliest stands for all; none was dropped.
 pub fn pareto(trials: &[Trial]) -> Vec<&Trial> {
-    pareto_by(trials, |trial| Some((trial.cost, trial.agreement?)))
+    pareto_by(trials, |trial| Some((trial.cost, trial.agreement?)).filter(|_| trial.dropped_after.is_none()))
 }
 
 /// The Pareto front as [`pareto`] has it, of anything that has a cost and a score; what lacks one is not on it.

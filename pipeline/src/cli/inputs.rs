@@ -28,7 +28,7 @@ pub(super) struct TableArgs {
     #[arg(long, value_name = "ACCURACIES.csv", value_parser = path(), required_unless_present = "run")]
     accuracies: Option<PathBuf>,
     /// In place of tables a run of the cache, by the first digits of its id, or `last`: its architectures, the budgets
-    /// that its rounds tried, and its scores. Costs are shares of full training
+    /// that its rounds tried on all of these, and its scores. Costs are shares of full training
     #[arg(long, value_name = "RUN", conflicts_with_all = ["truth", "trials", "accuracies"])]
     run: Option<String>,
     /// Column of TRUTH to judge by [default: the one that is called like an accuracy]
@@ -79,6 +79,8 @@ pub(super) struct OfRun {
     pub(super) curves: Option<InputTable>,
     /// Scores that cost no training, where they were computed.
     pub(super) baselines: Option<InputTable>,
+    /// Budgets that are not in the tables, for racing dropped them.
+    dropped: Option<LeftOut>,
 }
 
 /// What the tables say.
@@ -129,7 +131,8 @@ impl Inputs {
         let names = distinct_names(&trials, name, "budget")?;
         let columns = Columns::of(asked, &trials, name)?;
         let mut not_taken = columns.not_taken;
-        let mut left_out = columns.finished.left_out(&trials);
+        let mut left_out: Vec<LeftOut> = run.iter().filter_map(|run| run.dropped.clone()).collect();
+        left_out.extend(columns.finished.left_out(&trials));
         let numbers = |choice: Option<Choice>| match choice {
             Some(choice) => trials.numbers(choice.column, &columns.finished.rows),
             None => Ok(vec![None; columns.finished.rows.len()]),

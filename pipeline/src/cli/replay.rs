@@ -67,8 +67,8 @@ pub(crate) struct Replay {
     /// Budgets that are ranked together at most; 1 for none
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=5))]
     combine: u64,
-    /// Say what racing would save and lose: a budget that is behind the leader at this confidence, from .5 up to but not 1,
-    /// is not tried on the rest of the architectures
+    /// Say what racing would save and lose (`mip.race` of a run): a budget that is behind at this confidence, from .5
+    /// up to but not 1, whatever its cost weighs, is not tried on the rest of the architectures
     #[arg(long, value_name = "CONFIDENCE", value_parser = confidence)]
     race: Option<f64>,
     #[command(flatten)]

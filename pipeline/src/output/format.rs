@@ -130,6 +130,11 @@ pub(crate) fn diverged(count: u64) -> String {
     if count == 0 { String::new() } else { format!(", {} diverged", self::count(count)) }
 }
 
+/// What racing did to a budget: `dropped after 10 architectures`.
+pub(crate) fn dropped(after: u32) -> String {
+    format!("dropped after {}", plural(u64::from(after), "architecture"))
+}
+
 /// A moment in UTC: `2026-11-24 06:45:28`.
 pub(crate) fn moment(unix_ms: u64) -> String {
     let seconds = unix_ms / 1000;

@@ -8,7 +8,7 @@ use stages::Budget;
 use stages::hyperparameter::HYPERPARAMETERS;
 use stages::mip::{CostUnit, Objective};
 use stages::recipe::Scoring;
-use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RankedBudget, SearchBudget};
+use stages::stage::{DivergedTraining, MipReport, NasSearchReport, RaceReport, RankedBudget, SearchBudget};
 use stages::statistics::RankQuality;
 
 use super::diverged::DivergedJson;
@@ -59,6 +59,9 @@ pub(super) struct MipJson {
     cost_in: &'static str,
     /// Architectures that diverged under full training.
     diverged_fully: u64,
+    /// What racing saved, where budgets raced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    race: Option<RaceReport>,
     importances: BTreeMap<&'static str, Option<f64>>,
     /// How well two full trainings of the same architectures agree; null where there is one.
     noise_ceiling: Option<RankedJson>,
@@ -78,6 +81,9 @@ pub(super) struct RankedJson {
     cost_ratio: f64,
     /// Architectures that diverged under it.
     diverged: usize,
+    /// After how many architectures racing dropped it, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped_after: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -135,6 +141,7 @@ impl MipJson {
             objective: report.objective.name(),
             cost_in: report.unit.name(),
             diverged_fully: report.diverged_fully,
+            race: report.race,
             // The last forest has seen all trials.
             importances: report.rounds.last().map_or_else(BTreeMap::new, |round| named(&round.importances)),
             noise_ceiling: report.ceiling.as_ref().map(RankedJson::of),
@@ -157,6 +164,7 @@ impl RankedJson {
             quality: ranked.quality,
             cost_ratio: ranked.cost_ratio,
             diverged: ranked.diverged.len(),
+            dropped_after: ranked.trial.dropped_after,
         }
     }
 }
@@ -179,9 +187,10 @@ fn is_unseen(scoring: Scoring) -> bool {
 }
 
 /// A budget without what all budgets of a table share would be shorter, but could not be copied into `--budget`. What
-/// diverged has a column where something did.
+/// diverged has a column where something did, and what racing dropped likewise.
 pub(super) fn ranked_table(ranked: &[RankedBudget], ceiling: Option<&RankedBudget>) -> Table {
     let some_diverged = ranked.iter().any(|ranked| !ranked.diverged.is_empty());
+    let some_dropped = ranked.iter().any(|ranked| ranked.trial.dropped_after.is_some());
     let precision = format!("top-{} precision", most_at_the_top(ranked.iter().map(|ranked| &ranked.quality)));
     let mut headings = vec![
         ("cost", Align::Right),
@@ -196,6 +205,9 @@ pub(super) fn ranked_table(ranked: &[RankedBudget], ceiling: Option<&RankedBudge
     }
     if some_diverged {
         headings.push(("diverged", Align::Left));
+    }
+    if some_dropped {
+        headings.push(("race", Align::Left));
     }
     headings.push(("budget", Align::Left));
     let mut table = Table::new(&headings, 2);
@@ -217,6 +229,9 @@ pub(super) fn ranked_table(ranked: &[RankedBudget], ceiling: Option<&RankedBudge
                 count => format!("{count} of {}", ranked.quality.architectures),
             });
         }
+        if some_dropped {
+            row.push(ranked.trial.dropped_after.map_or_else(String::new, format::dropped));
+        }
         row.push(ranked.trial.budget.to_string());
         table.row(row);
     }
@@ -226,7 +241,7 @@ pub(super) fn ranked_table(ranked: &[RankedBudget], ceiling: Option<&RankedBudge
 pub(super) fn mip_text(report: &MipReport) -> String {
     let found = &report.found;
     let mut text = format!(
-        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {}){}\n{}{}  at {} of its {}{}\n",
+        "{}\n  {}\n  ranks architectures like full training with r_s {} (95% interval {}){}\n{}{}  at {} of its {}{}\n{}",
         super::heading("Budget found"),
         found.trial.budget,
         format::correlation(found.quality.spearman),
@@ -239,7 +254,8 @@ pub(super) fn mip_text(report: &MipReport) -> String {
             CostUnit::Flops => "cost",
             CostUnit::Seconds => "seconds",
         },
-        format::times_cheaper(found.cost_ratio)
+        format::times_cheaper(found.cost_ratio),
+        report.race.as_ref().map_or_else(String::new, |race| raced(race, report.tried)),
     );
     if let Some(again) = &report.ceiling {
         let _ = writeln!(
@@ -301,6 +317,18 @@ fn chosen_for(objective: Objective) -> String {
         Objective::Spearman => String::new(),
         other => format!("  chosen by {} and its cost (mip.objective), not by r_s\n", objective_words(other)),
     }
+}
+
+/// A line that says what racing saved.
+fn raced(race: &RaceReport, tried: u64) -> String {
+    format!(
+        "  racing (mip.race) dropped {} of {}: {} of {}, {} saved\n",
+        format::count(race.dropped),
+        format::plural(tried, "budget"),
+        format::count(race.trainings),
+        format::plural(race.trainings_of_all, "training"),
+        format::percent(race.saved()),
+    )
 }
 
 fn rounds_table(report: &MipReport) -> Table {

@@ -28,6 +28,9 @@ struct SearchedJson {
     budget: Budget,
     #[serde(flatten)]
     quality: RankQuality,
+    /// After how many architectures racing dropped it, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped_after: Option<u32>,
     cost_ratio: f64,
     search_flops: u64,
     diverged_at: Option<u64>,
@@ -55,6 +58,7 @@ impl SearchedJson {
         Self {
             budget: searched.budget,
             quality: searched.quality,
+            dropped_after: searched.dropped_after,
             cost_ratio: searched.cost_ratio,
             search_flops: searched.search_flops,
             diverged_at: searched.divergence.map(|divergence| divergence.step),
@@ -69,7 +73,8 @@ impl SearchedJson {
 pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String {
     let precision =
         format!("top-{} precision", most_at_the_top(report.searched.iter().map(|one| &one.quality)));
-    let headings = [
+    let some_dropped = report.searched.iter().any(|searched| searched.dropped_after.is_some());
+    let mut headings = vec![
         ("r_s", Align::Right),
         ("95% interval", Align::Left),
         ("tau-b", Align::Right),
@@ -80,6 +85,9 @@ pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String
         ("cost", Align::Right),
         ("budget", Align::Left),
     ];
+    if some_dropped {
+        headings.insert(headings.len() - 1, ("race", Align::Left));
+    }
     let mut table = Table::new(&headings, 2);
     for searched in &report.searched {
         let accuracy = match &searched.found {
@@ -91,7 +99,7 @@ pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String
             let collapsed = if has_collapsed(genotype) { ", collapsed" } else { "" };
             format!("{}{collapsed}", format::percent(genotype.normal.skips()))
         });
-        table.row(vec![
+        let mut row = vec![
             format::correlation(searched.quality.spearman),
             format::interval(searched.quality.interval),
             format::correlation(searched.quality.kendall),
@@ -100,8 +108,12 @@ pub(super) fn quality_text(report: &BudgetQualityReport, asked: usize) -> String
             accuracy,
             skips.unwrap_or_default(),
             format::percent(searched.cost_ratio),
-            searched.budget.to_string(),
-        ]);
+        ];
+        if some_dropped {
+            row.push(searched.dropped_after.map_or_else(String::new, format::dropped));
+        }
+        row.push(searched.budget.to_string());
+        table.row(row);
     }
     let fewer = match report.searched.len() {
         count if count < asked => format!(

@@ -31,7 +31,8 @@ impl Racing {
         let without = self.chosen_by_all.as_deref().unwrap_or("none, for no r_s is defined");
         format!(
             "\n{}\n\
-             {} of {} over {} random orders of {}; a budget is dropped once it is behind the leader with a confidence of {}\n\
+             {} of {} over {} random orders of {}; a budget is dropped once it is behind, \
+             whatever its cost weighs, with a confidence of {}\n\
              saved: {} of the trainings{cost}\n\
              another budget than all trainings choose ({without}): in {} of the orders\n\
              lost by that on average: {} of r_s, {} of what is chosen by, {} of it at most\n",

@@ -253,6 +253,9 @@ fn pruned_json(
     for (place, trial) in state.trials.iter().enumerate() {
         if let Some(told) = json["trials"][place].as_object_mut() {
             told.remove("agreement");
+            if trial.dropped_after.is_none() {
+                told.remove("dropped_after");
+            }
             let (name, number) = match objective {
                 Objective::Spearman => ("spearman", trial.agreement),
                 Objective::Kendall => ("kendall", trial.agreement),

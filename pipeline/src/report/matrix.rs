@@ -48,7 +48,12 @@ impl Matrix {
         let mut members: Vec<usize> =
             (0..budgets.len()).filter(|&place| budgets[place].quality.spearman.is_some()).collect();
         let spearman = |place: usize| budgets[place].quality.spearman.unwrap_or(f64::NEG_INFINITY);
-        members.sort_by(|&a, &b| spearman(b).total_cmp(&spearman(a)).then(Reverse(b).cmp(&Reverse(a))));
+        // What racing dropped comes last, for its r_s is of fewer architectures.
+        let is_dropped = |place: usize| budgets[place].dropped_after.is_some();
+        members.sort_by(|&a, &b| {
+            let best_first = spearman(b).total_cmp(&spearman(a)).then(Reverse(b).cmp(&Reverse(a)));
+            is_dropped(a).cmp(&is_dropped(b)).then(best_first)
+        });
         members.truncate(MEMBERS);
         let truths: Vec<Option<f64>> = architectures.iter().map(|judged| Some(judged.truth)).collect();
         let mut asked: Vec<(Option<usize>, usize)> = members.iter().map(|&other| (None, other)).collect();

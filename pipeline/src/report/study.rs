@@ -6,7 +6,8 @@ use stages::hyperparameter::HYPERPARAMETERS;
 use stages::importance::{Factor, TrialTable};
 use stages::mip::{Objective, pareto_by};
 use stages::stage::{
-    Evaluate, EvaluatedBudget, FitForest, GivenArchitectures, Prune, Rank, RankedBudget, Sample, SelectBudget,
+    Evaluate, EvaluatedBudget, FitForest, GivenArchitectures, Mip, Prune, RaceReport, Rank, RankedBudget,
+    Sample, SelectBudget,
 };
 use stages::statistics::{Interval, RankQuality};
 
@@ -35,6 +36,9 @@ pub(crate) struct Study {
     pub(crate) front: Vec<usize>,
     pub(crate) hyperparameters: Vec<Hyperparameter>,
     pub(crate) rounds: Vec<PruningRound>,
+    /// What racing saved, where budgets raced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) race: Option<RaceReport>,
     pub(crate) matrix: Matrix,
     /// What costs are in: `share of full training`, or the column of a table.
     pub(crate) cost_unit: String,
@@ -70,6 +74,9 @@ pub(crate) struct JudgedBudget {
     pub(crate) quality: RankQuality,
     /// Architectures that diverged under it.
     pub(crate) diverged: usize,
+    /// After how many architectures racing dropped it, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dropped_after: Option<u32>,
     /// Which of its values each hyper-parameter has, in the order of these.
     pub(crate) levels: Vec<Option<usize>>,
     /// Its accuracy of each architecture, where there is one.
@@ -164,7 +171,10 @@ impl Study {
             hyperparameters.push(Hyperparameter { name: axis.name.clone(), shares: *shares, levels });
         }
         let places: Vec<usize> = (0..budgets.len()).collect();
-        let front = pareto_by(&places, |&place| Some((budgets[place].cost?, budgets[place].agreement?)));
+        let front = pareto_by(&places, |&place| {
+            let budget = &budgets[place];
+            Some((budget.cost?, budget.agreement?)).filter(|_| budget.dropped_after.is_none())
+        });
         Ok(Self {
             front: front.into_iter().copied().collect(),
             matrix: Matrix::of(&architectures, &budgets)?,
@@ -175,6 +185,7 @@ impl Study {
             confirmed: None,
             hyperparameters,
             rounds: Vec::new(),
+            race: None,
             cost_unit,
             objective,
         })
@@ -208,7 +219,7 @@ impl Study {
                 let budget = ranked.trial.budget;
                 if budgets.iter().all(|(known, _)| *known != budget) {
                     let scores = evaluated.iter().find(|evaluated| evaluated.budget == budget);
-                    budgets.push((budget, judged(&ranked, scores, Some(round))));
+                    budgets.push((budget, judged(&ranked, scores, round, architectures.len())));
                 }
             }
             rounds.extend(pruned_round(recorded, round, budgets.len()));
@@ -227,8 +238,9 @@ impl Study {
         let evaluated = recorded.output::<Evaluate>("evaluate@confirm").unwrap_or_default();
         study.confirmed = confirmed.map(|ranked| Confirmed {
             quality: ranked.quality,
-            scores: evaluated.first().map(scores_of).unwrap_or_default(),
+            scores: evaluated.first().map(|of| scores_of(of, study.judged)).unwrap_or_default(),
         });
+        study.race = recorded.output::<Mip>("mip").and_then(|report| report.race);
         (study.found, study.rounds) = (found, rounds);
         Ok(Some(study))
     }
@@ -248,20 +260,27 @@ fn distinct(values: &[Option<AxisValue>]) -> Vec<&AxisValue> {
     known
 }
 
-fn scores_of(evaluated: &EvaluatedBudget) -> Vec<Option<f64>> {
-    evaluated.scores.iter().copied().map(Some).collect()
+/// The scores of so many architectures; none of those that a budget was not tried on.
+fn scores_of(evaluated: &EvaluatedBudget, architectures: usize) -> Vec<Option<f64>> {
+    (0..architectures).map(|place| evaluated.scores.get(place).copied()).collect()
 }
 
-fn judged(ranked: &RankedBudget, evaluated: Option<&EvaluatedBudget>, round: Option<usize>) -> JudgedBudget {
+fn judged(
+    ranked: &RankedBudget,
+    evaluated: Option<&EvaluatedBudget>,
+    round: usize,
+    architectures: usize,
+) -> JudgedBudget {
     JudgedBudget {
         name: ranked.trial.budget.to_string(),
-        round,
+        round: Some(round),
         cost: Some(ranked.cost_ratio),
         agreement: ranked.trial.agreement,
         quality: ranked.quality,
         diverged: ranked.diverged.len(),
+        dropped_after: ranked.trial.dropped_after,
         levels: Vec::new(),
-        scores: evaluated.map(scores_of).unwrap_or_default(),
+        scores: evaluated.map(|evaluated| scores_of(evaluated, architectures)).unwrap_or_default(),
     }
 }
 

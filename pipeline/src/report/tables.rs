@@ -19,24 +19,26 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Of a study whose costs are shares of full training.
+    /// Of a study whose costs are shares of full training, without the budgets that racing dropped: what these rank of
+    /// a few architectures is not beside what others rank of all.
     ///
     /// # Errors
     /// When there is no memory for them.
     pub(crate) fn of(study: &Study) -> Result<Self, Error> {
-        let names = study.budgets.iter().map(|budget| budget.name.clone());
+        let tried = || study.budgets.iter().filter(|budget| budget.dropped_after.is_none());
+        let names = tried().map(|budget| budget.name.clone());
         let mut truth = vec![vec!["arch".to_owned(), "accuracy".to_owned()]];
         let mut accuracies = vec![["arch".to_owned()].into_iter().chain(names).collect::<Vec<_>>()];
         for (place, architecture) in study.architectures.iter().enumerate() {
             truth.push(vec![architecture.name.clone(), architecture.truth.to_string()]);
-            let scores = study.budgets.iter().map(|budget| text(budget.scores.get(place).copied().flatten()));
+            let scores = tried().map(|budget| text(budget.scores.get(place).copied().flatten()));
             accuracies.push([architecture.name.clone()].into_iter().chain(scores).collect());
         }
         let mut headings = vec!["trial".to_owned()];
         headings.extend(study.hyperparameters.iter().map(|axis| axis.name.clone()));
         headings.push("cost".to_owned());
         let mut trials = vec![headings];
-        for budget in &study.budgets {
+        for budget in tried() {
             let value = |(axis, level): (usize, &Option<usize>)| {
                 level
                     .map_or_else(String::new, |level| study.hyperparameters[axis].levels[level].value.clone())

@@ -19,6 +19,9 @@ pub struct MipConfig {
     pub cost: CostUnit,
     /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
     pub lambda: f64,
+    /// With which confidence a budget is dropped that can hardly be the best, whatever λ is, before it is tried on all
+    /// architectures: after ten at the earliest. Costs are FLOPs in that, also where `cost` is seconds. `None` for no racing.
+    pub race: Option<f64>,
     /// Architectures that no choice has seen, which confirm the budget found; 0 for none.
     pub confirm: usize,
     /// Whether the first round begins with budgets in which every value of the space stands once.
@@ -33,6 +36,11 @@ impl MipConfig {
         let objective = Objective::ALL.into_iter().find(|objective| objective.name() == named);
         let named = section.choice("cost", &CostUnit::ALL.map(CostUnit::name))?;
         let cost = CostUnit::ALL.into_iter().find(|unit| unit.name() == named);
+        let race = section.real(
+            "race",
+            |confidence| confidence == 0.0 || (0.5..1.0).contains(&confidence),
+            "from 0.5 up to but not 1, or 0 for no racing",
+        )?;
         Ok(Self {
             budgets_per_round: section.count("budgets_per_round", 1, 10_000)?,
             temperature: section.real("temperature", |t| t > 0.0, "above 0")?,
@@ -44,6 +52,7 @@ impl MipConfig {
                 |lambda| (0.0..1.0).contains(&lambda),
                 "from 0 up to but not 1",
             )?,
+            race: (race > 0.0).then_some(race),
             confirm: match section.count("confirm", 0, 100_000)? {
                 1 => {
                     return Err(section.wrong(

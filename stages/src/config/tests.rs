@@ -68,6 +68,8 @@ fn files_and_overrides_change_single_keys() {
     let config = config.unwrap();
     assert_eq!((config.mip.lambda, config.search.samples, config.full.learning_rate), (0.0, 99, 1.0));
     assert_eq!(config.space.values(0).len(), 3);
+    let race = |value| load("", &[("mip.race", value)]).unwrap().mip.race;
+    assert_eq!((quick.mip.race, race("0"), race("0.5")), (None, None, Some(0.5)));
     assert_eq!(config.train.scoring, Scoring::Published);
     assert_eq!((config.mip.trees, config.architectures), (quick.mip.trees, quick.architectures));
 }
@@ -114,6 +116,11 @@ fn mistakes_are_placed_and_explained() {
         ),
         ("[mip]\nlambda = nan", "must be a number from 0"),
         ("[mip]\nlambda = \"much\"", "my.toml, line 2: mip.lambda must be a number, found a text"),
+        (
+            "[mip]\nrace = 0.3",
+            "my.toml, line 2, mip.race: is 0.3, must be a number from 0.5 up to but not 1, or 0 for no racing",
+        ),
+        ("[mip]\nrace = 1", "mip.race: is 1.0, must be a number from 0.5"),
         ("[mip]\ntrees = 0", "my.toml, line 2, mip.trees: is 0, must be a whole number from 1"),
         ("[mip]\ntrees = -5", "is -5, must be a whole number from 1"),
         ("[mip]\nseed = -5", "is -5, must be a whole number, not below 0"),

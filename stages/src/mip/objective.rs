@@ -4,7 +4,7 @@ use cache::Fields;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::statistics::{Interval, RankQuality};
+use crate::statistics::{Interval, RankQuality, Sides};
 
 /// The agreement with full training that pruning explains, keeps and weighs against the cost (`mip.objective`). The paper's
 /// is Spearman's `r_s`.
@@ -68,6 +68,26 @@ impl Objective {
         }
     }
 
+    /// The same of samples of the architectures, each told by how often it holds each, with `k` at the top.
+    ///
+    /// # Errors
+    /// [`Error::Numbers`] when the lists differ in length or hold NaN.
+    pub(crate) fn of_samples(
+        self,
+        (estimates, truths): (&[f64], &[f64]),
+        samples: &[Vec<u32>],
+        k: usize,
+    ) -> Result<Vec<Option<f64>>, Error> {
+        let sides = Sides::new(estimates, truths)?;
+        let of = |counts: &Vec<u32>| match self {
+            Self::Spearman => sides.spearman(counts),
+            Self::Kendall => sides.kendall(counts),
+            Self::Precision => sides.top(counts, k).map(|top| top.precision),
+            Self::Regret => sides.top(counts, k).map(|top| 0.0 - top.regret),
+        };
+        Ok(samples.iter().map(of).collect())
+    }
+
     /// Adds what is not the paper's to a key, so that keys of the paper's objective are what they were.
     pub(crate) fn add_to(self, fields: &mut Fields) -> Result<(), Error> {
         if self != Self::default() {
@@ -107,6 +127,20 @@ mod tests {
         let flat = rank_quality(&[1.0, 1.0], &[1.0, 3.0], 1, 0).unwrap();
         let of = Objective::ALL.map(|objective| objective.agreement(&flat));
         assert_eq!(of, [None, None, Some(0.5), Some(-1.0)]);
+    }
+
+    #[test]
+    fn of_a_sample_it_is_that_of_the_list_with_repetitions() {
+        let (estimates, truths) = ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]);
+        let repeated = ([1.0, 2.0, 2.0, 2.0, 3.0], [1.0, 3.0, 3.0, 3.0, 2.0]);
+        let whole = rank_quality(&repeated.0, &repeated.1, 2, 0).unwrap();
+        for objective in Objective::ALL {
+            let samples = [vec![1, 1, 1], vec![1, 3, 1]];
+            let of = objective.of_samples((&estimates, &truths), &samples, 2).unwrap();
+            let plain = rank_quality(&estimates, &truths, 2, 0).unwrap();
+            assert_eq!(of, [objective.agreement(&plain), objective.agreement(&whole)], "{objective:?}");
+            assert!(objective.of_samples((&estimates, &truths[..2]), &samples, 2).is_err());
+        }
     }
 
     #[test]

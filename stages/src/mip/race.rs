@@ -1,13 +1,18 @@
-//! Racing (Maron and Moore, 1994): architectures are trained one after the other under all budgets, and a budget is dropped as
-//! soon as it can hardly end as the best. Knows accuracies and costs, and nothing that trains.
+//! Racing (Maron and Moore, 1994): architectures are trained a few at a time under all budgets, and a budget is dropped
+//! as soon as it can hardly be the best, whatever its cost weighs. Knows accuracies and costs, and nothing that trains.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
-use serde::Serialize;
 
-use super::best_by;
+use super::{Objective, best_by};
 use crate::Error;
 use crate::random::Random;
-use crate::statistics::{Interval, completed, completions, mean_intervals, spearman_of};
+use crate::statistics::{completions, top_of};
+
+mod measure;
+
+pub use measure::{Entrant, Mean, Measured, Settings, measure};
 
 /// Architectures before anything is dropped: an `r_s` of fewer says little, and its resamples too much.
 const FIRST: usize = 10;
@@ -16,290 +21,184 @@ const EVERY: usize = 5;
 /// Ways to complete a list of architectures that a look imagines.
 const COMPLETIONS: usize = 200;
 
-/// A budget that races.
-#[derive(Clone, Copy, Debug)]
-pub struct Entrant<'a> {
-    /// What a training under it costs, in any unit.
-    pub cost: f64,
-    /// The accuracy of each architecture under it.
-    pub estimates: &'a [f64],
-}
-
-/// How budgets race.
+/// When a budget is dropped.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// How sure it must be that a budget ends behind the leader before it is dropped, from .5 up to but not 1.
+pub struct Rule {
+    /// How sure it must be that a budget ends behind a leader before it is dropped, from .5 up to but not 1. It is the
+    /// confidence of one comparison: what a whole race errs is for [`measure`] to say.
     pub confidence: f64,
-    /// Weight of the cost in Eq. 1, 0 ≤ λ < 1.
-    pub lambda: f64,
-    /// The cost of full training, in the unit of the costs.
-    pub full_cost: f64,
+    /// What budgets are to be good at.
+    pub objective: Objective,
     /// Of what looks imagine.
     pub seed: u64,
 }
 
-/// A race.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Raced {
-    /// For each budget the architectures that were trained under it: all where it was not dropped.
-    pub trained: Vec<usize>,
-    /// The budget with the highest objective (Eq. 1) of those that were not dropped; `None` when no `r_s` is defined.
-    pub found: Option<usize>,
+/// What is known of a budget that races.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Racer {
+    /// What a training under it costs, in those of full training.
+    pub cost: f64,
+    /// The accuracies of architectures under it, in the order of the race.
+    pub estimates: Vec<f64>,
 }
 
-/// What races over many orders of the architectures save, and what that costs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Measured {
-    /// Orders.
-    pub orders: usize,
-    /// The budget that is chosen without racing, by all architectures.
-    #[serde(skip)]
-    pub without: Option<usize>,
-    /// Share of the trainings that were not needed.
-    pub saved: Mean,
-    /// Share of their cost; none where nothing costs anything.
-    pub cost_saved: Option<Mean>,
-    /// Share of the orders in which another budget is chosen.
-    pub differs: Mean,
-    /// By how much its `r_s` is lower, on average over all orders; negative where the other one's is higher.
-    pub spearman_lost: Mean,
-    /// By how much its objective is lower, which is what is chosen by.
-    pub objective_lost: Mean,
-    /// The most that an order lost of the objective.
-    pub most_lost: f64,
-}
-
-/// A mean over orders with its bootstrap interval (95%).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Mean {
-    /// The mean.
-    pub mean: f64,
-    /// What another draw of the orders would change. `None` of a single order.
-    pub interval: Option<Interval>,
-}
-
-/// Races the budgets over the architectures in this `order`.
+/// A race of some budgets that is told, group by group, what trainings of the architectures gave.
 ///
-/// At each look the architectures that are not trained yet are made up of those that are, 200 times, as Pólya's urn has it,
-/// and a budget whose objective comes up to the leader's in at most 1 - confidence of these is dropped. The confidence is that of one
-/// comparison: what a whole race errs is for [`measure`] to say.
-///
-/// # Errors
-/// [`Error::Numbers`] for lists of different lengths and accuracies that are not numbers.
-pub fn race(
-    truths: &[f64],
-    entrants: &[Entrant<'_>],
-    order: &[usize],
-    settings: &Settings,
-) -> Result<Raced, Error> {
-    check(truths, entrants, order)?;
-    let all = order.len();
-    let mut trained = vec![all; entrants.len()];
-    let mut left: Vec<usize> = (0..entrants.len()).collect();
-    for known in (FIRST..all).step_by(EVERY) {
-        if left.len() < 2 {
-            break;
+/// After the first ten architectures, and then after every five, it looks: the architectures that are not trained yet
+/// are made up of those that are, 200 times, as Pólya's urn has it. The budgets with the highest objective (Eq. 1) on
+/// average lead: for λ = 0 the one that agrees best with full training, for larger λ cheaper ones, up to λ = 1. A
+/// budget is dropped when each of the leaders, for every λ at which it leads, is ahead of it in all of these but a
+/// share of 1 - confidence. So no race depends on the λ by which a budget is chosen in the end.
+#[derive(Clone, Debug)]
+pub struct Race<'a> {
+    rule: Rule,
+    truths: &'a [f64],
+    /// Budgets that are tried already. They may lead, and cannot be dropped.
+    known: Vec<Racer>,
+    racers: Vec<Racer>,
+    /// Those of them that are not dropped.
+    left: Vec<usize>,
+    /// Architectures that were told.
+    told: usize,
+}
+
+/// A budget that has the highest objective on average for λ from the one to the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Leader {
+    place: usize,
+    from: f64,
+    to: f64,
+}
+
+impl<'a> Race<'a> {
+    /// Of so many `racers`, over architectures with these `truths`, beside budgets that have an accuracy of every one
+    /// of them.
+    ///
+    /// # Errors
+    /// [`Error::Numbers`] when one of these has more or fewer.
+    pub fn new(rule: Rule, truths: &'a [f64], known: Vec<Racer>, racers: usize) -> Result<Self, Error> {
+        if known.iter().any(|known| known.estimates.len() != truths.len()) {
+            return Err(refused("a budget with more or fewer accuracies than there are architectures"));
         }
-        let of = |list: &[f64]| -> Vec<f64> { order[..known].iter().map(|&place| list[place]).collect() };
-        let mut random = Random::new(settings.seed, "race: completions", known as u64);
-        let (truths, imagined) = (of(truths), completions(known, all, COMPLETIONS, &mut random));
-        let objectives: Vec<Vec<f64>> = left
-            .iter()
-            .map(|&budget| {
-                let spearmans = completed(&of(entrants[budget].estimates), &truths, &imagined)?;
-                let objective = |spearman: Option<f64>| {
-                    spearman
-                        .map_or(f64::NEG_INFINITY, |spearman| spearman - price(&entrants[budget], settings))
-                };
-                Ok(spearmans.into_iter().map(objective).collect())
-            })
-            .collect::<Result<_, Error>>()?;
-        let mean =
-            |place: &usize| Some((objectives[*place].iter().sum::<f64>(), entrants[left[*place]].cost));
-        let places: Vec<usize> = (0..left.len()).collect();
-        let Some(&leader) = best_by(&places, mean) else { break };
-        let dropped = |&place: &usize| {
-            let reaches = objectives[place].iter().zip(&objectives[leader]).filter(|(own, most)| own >= most);
-            place != leader && reaches.count() as f64 <= (1.0 - settings.confidence) * COMPLETIONS as f64
+        let (left, racers) = ((0..racers).collect(), vec![Racer::default(); racers]);
+        Ok(Self { rule, truths, known, racers, left, told: 0 })
+    }
+
+    /// The architectures to train next, under the budgets that are [`Race::left`]. None of them at the end of the race.
+    pub fn next_group(&self) -> Range<usize> {
+        let end = match self.told {
+            told if self.left.is_empty() => told,
+            _ if self.is_decided() => self.truths.len(),
+            0 => FIRST,
+            told => told + EVERY,
         };
-        let dropped: Vec<usize> = places.into_iter().filter(dropped).map(|place| left[place]).collect();
-        for &budget in &dropped {
-            trained[budget] = known;
+        self.told..end.min(self.truths.len())
+    }
+
+    /// The budgets that are not dropped, ascending.
+    pub fn left(&self) -> &[usize] {
+        &self.left
+    }
+
+    /// How many architectures were trained under each budget: all where it was not dropped.
+    pub fn trained(&self) -> Vec<usize> {
+        self.racers.iter().map(|racer| racer.estimates.len()).collect()
+    }
+
+    /// Tells what training the architectures of [`Race::next_group`] gave under each budget of [`Race::left`], and what
+    /// a training under it costs by all that is known of it now; drops those that can hardly be the best.
+    ///
+    /// # Errors
+    /// [`Error::Numbers`] when there are more or fewer numbers than that, or some of them are none.
+    pub fn tell(&mut self, found: Vec<Racer>) -> Result<(), Error> {
+        let next = self.next_group();
+        let is_whole = found.iter().all(|found| found.estimates.len() == next.len());
+        if found.len() != self.left.len() || !is_whole {
+            return Err(refused("more or fewer accuracies than were asked for"));
         }
-        left.retain(|budget| !dropped.contains(budget));
+        for (&place, found) in self.left.iter().zip(found) {
+            self.racers[place].cost = found.cost;
+            self.racers[place].estimates.extend(found.estimates);
+        }
+        self.told = next.end;
+        if self.told < self.truths.len() && !self.is_decided() {
+            self.look()?;
+        }
+        Ok(())
     }
-    let spearmans: Vec<Option<f64>> =
-        entrants.iter().map(|entrant| spearman_of(entrant.estimates, truths)).collect::<Result<_, _>>()?;
-    Ok(Raced { trained, found: best(entrants, &spearmans, &left, settings) })
-}
 
-/// Races over so many random orders of the architectures. The same bits for the same numbers and settings, whatever the
-/// threads.
-///
-/// # Errors
-/// As [`race`].
-pub fn measure(
-    truths: &[f64],
-    entrants: &[Entrant<'_>],
-    orders: usize,
-    settings: &Settings,
-) -> Result<Measured, Error> {
-    let all: Vec<usize> = (0..truths.len()).collect();
-    check(truths, entrants, &all)?;
-    let spearmans: Vec<Option<f64>> =
-        entrants.iter().map(|entrant| spearman_of(entrant.estimates, truths)).collect::<Result<_, _>>()?;
-    let budgets: Vec<usize> = (0..entrants.len()).collect();
-    let without = best(entrants, &spearmans, &budgets, settings);
-    let total: f64 = entrants.iter().map(|entrant| entrant.cost).sum();
-    let play = |index: usize| {
-        let mut order = all.clone();
-        Random::new(settings.seed, "race: order of architectures", index as u64).shuffle(&mut order);
-        let settings = Settings {
-            seed: Random::new(settings.seed, "race: seed of an order", index as u64).bits(),
-            ..*settings
+    /// Whether there is nobody to be compared with.
+    fn is_decided(&self) -> bool {
+        self.left.len() + self.known.len() < 2
+    }
+
+    fn look(&mut self) -> Result<(), Error> {
+        let (told, all) = (self.told, self.truths.len());
+        let mut random = Random::new(self.rule.seed, "race: completions", told as u64);
+        let imagined = completions(told, all, COMPLETIONS, &mut random);
+        // What was tried before comes first, as it does where budgets are chosen.
+        let entrants: Vec<&Racer> =
+            self.known.iter().chain(self.left.iter().map(|&place| &self.racers[place])).collect();
+        let agreements = |entrant: &&Racer| -> Result<Vec<f64>, Error> {
+            let sides = (&entrant.estimates[..told], &self.truths[..told]);
+            let agreements = self.rule.objective.of_samples(sides, &imagined, top_of(all))?;
+            Ok(agreements.into_iter().map(|agreement| agreement.unwrap_or(f64::NEG_INFINITY)).collect())
         };
-        let Raced { trained, found } = race(truths, entrants, &order, &settings)?;
-        let share = |of: f64, whole: f64| if whole > 0.0 { 1.0 - of / whole } else { 0.0 };
-        let count = trained.iter().sum::<usize>() as f64;
-        let paid: f64 =
-            entrants.iter().zip(&trained).map(|(entrant, &count)| entrant.cost * count as f64).sum();
-        let lost = |worth: &dyn Fn(usize) -> Option<f64>| {
-            without.and_then(worth).zip(found.and_then(worth)).map_or(0.0, |(without, found)| without - found)
+        let agreements: Vec<Vec<f64>> = entrants.par_iter().map(agreements).collect::<Result<_, Error>>()?;
+        let mean = |agreements: &Vec<f64>| agreements.iter().sum::<f64>() / COMPLETIONS as f64;
+        let lines: Vec<(f64, f64)> =
+            agreements.iter().map(mean).zip(entrants.iter().map(|e| e.cost)).collect();
+        let leaders = leaders(&lines);
+        // A little more, for 200 · (1 - .9) is 19.999….
+        let allowed = (1.0 - self.rule.confidence) * COMPLETIONS as f64 + 1e-9;
+        let is_behind = |place: usize, Leader { place: leader, from, to }: &Leader| {
+            let (own, most) = (lines[place].1, lines[*leader].1);
+            // Of equal objectives the cheaper one is the better.
+            let reaches = |lambda: f64, agreement: f64, best: f64| {
+                let (objective, best) = (agreement - lambda * own, best - lambda * most);
+                objective > best || (objective == best && own <= most)
+            };
+            // Objectives are linear in λ: what is behind at both ends is so in between.
+            let pairs = agreements[place].iter().zip(&agreements[*leader]);
+            let reached = pairs.filter(|&(&a, &b)| reaches(*from, a, b) || reaches(*to, a, b));
+            reached.count() as f64 <= allowed
         };
-        Ok([
-            share(count, (all.len() * entrants.len()) as f64),
-            share(paid, total * all.len() as f64),
-            f64::from(u8::from(found != without)),
-            lost(&|budget| spearmans[budget]),
-            lost(&|budget| Some(spearmans[budget]? - price(&entrants[budget], &settings))),
-        ])
-    };
-    let played: Vec<[f64; 5]> = (0..orders).into_par_iter().map(play).collect::<Result<_, Error>>()?;
-    let lists: Vec<Vec<f64>> =
-        (0..5).map(|which| played.iter().map(|numbers| numbers[which]).collect()).collect();
-    let intervals = mean_intervals(&lists, settings.seed);
-    let mean = |which: usize| Mean {
-        mean: lists[which].iter().sum::<f64>() / orders.max(1) as f64,
-        interval: intervals[which],
-    };
-    Ok(Measured {
-        orders,
-        without,
-        saved: mean(0),
-        cost_saved: (total > 0.0).then(|| mean(1)),
-        differs: mean(2),
-        spearman_lost: mean(3),
-        objective_lost: mean(4),
-        most_lost: lists[4].iter().copied().fold(0.0, f64::max),
-    })
-}
-
-/// What Eq. 1 takes off the `r_s` of a budget.
-fn price(entrant: &Entrant<'_>, settings: &Settings) -> f64 {
-    settings.lambda * entrant.cost / settings.full_cost
-}
-
-/// Of some budgets the one with the highest objective.
-fn best(
-    entrants: &[Entrant<'_>],
-    spearmans: &[Option<f64>],
-    of: &[usize],
-    settings: &Settings,
-) -> Option<usize> {
-    let measure = |&budget: &usize| {
-        let entrant = &entrants[budget];
-        Some((spearmans[budget]? - price(entrant, settings), entrant.cost))
-    };
-    best_by(of, measure).copied()
-}
-
-fn check(truths: &[f64], entrants: &[Entrant<'_>], order: &[usize]) -> Result<(), Error> {
-    let refuse = |problem: &str| Err(Error::Numbers { what: "race of budgets", problem: problem.to_owned() });
-    if entrants.iter().any(|entrant| entrant.estimates.len() != truths.len()) {
-        return refuse("a budget with more or fewer accuracies than there are architectures");
+        let is_dropped =
+            |place: usize| !leaders.is_empty() && leaders.iter().all(|leader| is_behind(place, leader));
+        let first = self.known.len();
+        let stays: Vec<usize> = (0..self.left.len()).filter(|number| !is_dropped(first + number)).collect();
+        self.left = stays.into_iter().map(|number| self.left[number]).collect();
+        Ok(())
     }
-    let mut sorted = order.to_vec();
-    sorted.sort_unstable();
-    if sorted.into_iter().ne(0..truths.len()) {
-        return refuse("an order that does not hold every architecture once");
+}
+
+/// The budgets that lead as λ goes from 0 to 1, one after the other, by their mean agreements and costs. None where no
+/// agreement is defined.
+fn leaders(lines: &[(f64, f64)]) -> Vec<Leader> {
+    let places: Vec<usize> = (0..lines.len()).collect();
+    let defined = |&place: &usize| Some(lines[place]).filter(|(mean, _)| mean.is_finite());
+    let mut leaders = Vec::new();
+    let mut leads = best_by(&places, defined).map(|&first| (first, 0.0));
+    while let Some((place, from)) = leads {
+        let (mean, cost) = lines[place];
+        // Cheaper ones overtake it: of these the first, of several at once the cheapest.
+        let overtakes = |&other: &usize| {
+            let (other_mean, other_cost) = lines[other];
+            let at = f64::max((mean - other_mean) / (cost - other_cost), from);
+            (other_cost < cost && at <= 1.0).then_some((at, other_cost, other))
+        };
+        let next = places.iter().filter_map(overtakes);
+        let next = next.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        leaders.push(Leader { place, from, to: next.map_or(1.0, |(at, ..)| at) });
+        leads = next.map(|(at, _, other)| (other, at));
     }
-    Ok(())
+    leaders
+}
+
+fn refused(problem: &str) -> Error {
+    Error::Numbers { what: "race of budgets", problem: problem.to_owned() }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    const SETTINGS: Settings = Settings { confidence: 0.95, lambda: 0.1, full_cost: 10.0, seed: 3 };
-
-    fn truths(count: usize) -> Vec<f64> {
-        (0..count).map(|truth| truth as f64).collect()
-    }
-
-    /// Truths with so much noise.
-    fn noisy(count: usize, noise: f64, stream: u64) -> Vec<f64> {
-        let mut random = Random::new(1, "test", stream);
-        (0..count).map(|truth| truth as f64 + noise * random.normal()).collect()
-    }
-
-    #[test]
-    fn what_ranks_at_random_is_dropped_at_the_first_look_and_the_best_stays() {
-        let truths = truths(60);
-        let (good, bad) = (truths.clone(), noisy(60, 1e9, 0));
-        let entrants =
-            [&bad, &good, &bad].map(|estimates| Entrant { cost: 1.0, estimates: estimates.as_slice() });
-        let raced = race(&truths, &entrants, &(0..60).collect::<Vec<_>>(), &SETTINGS).unwrap();
-        assert_eq!(raced, Raced { trained: vec![FIRST, 60, FIRST], found: Some(1) });
-        // 60 + 2 · 10 of 180 trainings.
-        let measured = measure(&truths, &entrants, 20, &SETTINGS).unwrap();
-        assert!((measured.saved.mean - 100.0 / 180.0).abs() < 0.06, "{measured:?}");
-        assert_eq!(measured.cost_saved.unwrap().mean, measured.saved.mean);
-        let lost = [measured.differs, measured.spearman_lost, measured.objective_lost].map(|one| one.mean);
-        assert_eq!((lost, measured.most_lost, measured.without), ([0.0; 3], 0.0, Some(1)));
-    }
-
-    #[test]
-    fn equals_race_to_the_end_and_the_cheaper_wins() {
-        let truths = truths(40);
-        let estimates = noisy(40, 10.0, 1);
-        let entrant = |cost| Entrant { cost, estimates: &estimates };
-        let order: Vec<usize> = (0..40).rev().collect();
-        let even = Settings { lambda: 0.0, ..SETTINGS };
-        let raced = race(&truths, &[entrant(2.0), entrant(1.0)], &order, &even).unwrap();
-        assert_eq!(raced, Raced { trained: vec![40, 40], found: Some(1) });
-        // Of two that rank alike the dearer one is behind by λ·cost, which no architecture makes up for.
-        let raced = race(&truths, &[entrant(2.0), entrant(1.0)], &order, &SETTINGS).unwrap();
-        assert_eq!(raced, Raced { trained: vec![FIRST, 40], found: Some(1) });
-    }
-
-    #[test]
-    fn little_confidence_saves_more_and_errs_more() {
-        let truths = truths(60);
-        let lists: Vec<Vec<f64>> = (0..8).map(|place| noisy(60, 20.0 + place as f64, place)).collect();
-        let entrants: Vec<Entrant<'_>> =
-            lists.iter().map(|estimates| Entrant { cost: 0.0, estimates }).collect();
-        let of = |confidence| measure(&truths, &entrants, 60, &Settings { confidence, ..SETTINGS }).unwrap();
-        let [rash, careful] = [0.6, 0.999].map(of);
-        assert!(rash.saved.mean > careful.saved.mean + 0.1, "{rash:?} {careful:?}");
-        assert!(rash.differs.mean > careful.differs.mean, "{rash:?} {careful:?}");
-        // Without costs the best r_s is what is chosen by, so that another choice loses some.
-        assert!(rash.spearman_lost.mean > 0.0 && rash.spearman_lost == rash.objective_lost);
-        assert_eq!(rash.cost_saved, None);
-        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert_eq!(one_thread.install(|| of(0.6)), rash);
-    }
-
-    #[test]
-    fn few_architectures_and_none_end_well() {
-        let truths = truths(FIRST);
-        let flat = vec![1.0; FIRST];
-        let entrants = [Entrant { cost: 1.0, estimates: &flat }; 2];
-        let raced = race(&truths, &entrants, &(0..FIRST).collect::<Vec<_>>(), &SETTINGS).unwrap();
-        assert_eq!(raced, Raced { trained: vec![FIRST; 2], found: None });
-        assert_eq!(measure(&truths, &entrants, 3, &SETTINGS).unwrap().saved.mean, 0.0);
-        assert_eq!(race(&[], &[], &[], &SETTINGS).unwrap().found, None);
-        assert!(race(&truths, &entrants, &[0; FIRST], &SETTINGS).is_err());
-        assert!(race(&truths[1..], &entrants, &[], &SETTINGS).is_err());
-    }
-}
+mod tests;

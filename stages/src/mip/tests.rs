@@ -25,7 +25,12 @@ fn published() -> Vec<Trial> {
     let trial = |((row, spearman), hours): ((&[f64; COUNT], &f64), &f64)| {
         let text: Vec<String> =
             COLUMNS.iter().zip(row).map(|(name, value)| format!("{name}={value}")).collect();
-        Trial { budget: text.join(",").parse().unwrap(), cost: *hours, agreement: Some(*spearman) }
+        Trial {
+            budget: text.join(",").parse().unwrap(),
+            cost: *hours,
+            agreement: Some(*spearman),
+            dropped_after: None,
+        }
     };
     rows.iter().zip(&targets).zip(&hours).map(trial).collect()
 }
@@ -57,7 +62,7 @@ fn index(name: &str) -> usize {
 }
 
 fn trial(text: &str, cost: f64, agreement: Option<f64>) -> Trial {
-    Trial { budget: text.parse().unwrap(), cost, agreement }
+    Trial { budget: text.parse().unwrap(), cost, agreement, dropped_after: None }
 }
 
 #[test]
@@ -136,6 +141,29 @@ fn of_equal_scores_the_cheaper_then_the_earlier_wins() {
         pareto(&trials).iter().map(|trial| trial.budget).collect::<Vec<_>>(),
         ["BPE-2".parse().unwrap()]
     );
+}
+
+#[test]
+fn what_was_dropped_is_learned_from_and_never_chosen() {
+    let whole = [trial("BPE-1,epochs=5", 1.0, Some(0.2)), trial("BPE-1,epochs=10", 2.0, Some(0.5))];
+    let dropped = Trial { dropped_after: Some(10), ..trial("BPE-1,epochs=20", 0.5, Some(0.9)) };
+    let trials = [&whole[..], &[dropped]].concat();
+    assert_eq!(best_agreement(&trials), Some(&whole[1]));
+    assert_eq!(best_objective(&trials, 0.9, 2.0), Some(&whole[0]));
+    assert_eq!(pareto(&trials), [&whole[0], &whole[1]]);
+    assert!(best_agreement(&[dropped]).is_none() && pareto(&[dropped]).is_empty());
+    let of = |trials: &[Trial]| {
+        let state = MipState { trials: trials.to_vec(), ..MipState::new(space_of(&published())) };
+        state.importances(50, 0).unwrap()[index("epochs")]
+    };
+    // Without it the two trials that are left still differ in their epochs alone; with it alone there is nothing to
+    // see.
+    assert_eq!((of(&trials), of(&[dropped])), (Some(1.0), None));
+    // The value that pruning keeps is of the best that was tried on all.
+    let mut state = MipState { trials, ..MipState::new(space(&[("epochs", &[5.0, 10.0, 20.0])])) };
+    let costs = costs(&state.space);
+    state.prune(&importances(&[("epochs", 1.0)]), &costs);
+    assert_eq!((state.fixed[0].value, state.fixed[0].reason), (Value::Count(10), FixReason::BestTrial));
 }
 
 /// A space with these lists and one value everywhere else.
@@ -254,7 +282,7 @@ fn rounds_never_repeat_a_budget_until_the_space_is_used_up() {
         assert_eq!(drawn.len(), [4, 2, 0][round as usize]);
         for budget in drawn {
             assert!(state.trials.iter().all(|trial| trial.budget != budget));
-            state.trials.push(Trial { budget, cost: 1.0, agreement: None });
+            state.trials.push(Trial { budget, cost: 1.0, agreement: None, dropped_after: None });
         }
     }
     assert_eq!(state.trials.len(), 6);

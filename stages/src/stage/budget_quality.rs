@@ -55,6 +55,8 @@ pub struct SearchedBudget {
     pub budget: Budget,
     /// How well it ranks architectures.
     pub quality: RankQuality,
+    /// After how many of them racing dropped it, if it did; then only these say how well it ranks.
+    pub dropped_after: Option<u32>,
     /// Mean cost of a training under it, in those of a full one.
     pub cost_ratio: f64,
     /// Floating point operations of the search.
@@ -85,7 +87,7 @@ impl Stage for BudgetQuality {
     type Output = BudgetQualityReport;
 
     const NAME: &'static str = "budget-quality";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new()
@@ -117,6 +119,7 @@ impl Stage for BudgetQuality {
             searched.push(SearchedBudget {
                 budget: ranked.trial.budget,
                 quality: ranked.quality,
+                dropped_after: ranked.trial.dropped_after,
                 cost_ratio: ranked.cost_ratio,
                 search_flops: supernet.training_flops,
                 found: divergence.is_none().then(|| (supernet.best.canonical(), None)),
@@ -169,7 +172,12 @@ mod tests {
     fn budgets_are_taken_evenly_and_once_each() {
         let ranked = |epochs: u32, spearman: Option<f64>| RankedBudget {
             // By r_s, whatever budgets were chosen for.
-            trial: Trial { budget: Budget { epochs, ..Budget::NAMED[0].1 }, cost: 1.0, agreement: Some(0.3) },
+            trial: Trial {
+                budget: Budget { epochs, ..Budget::NAMED[0].1 },
+                cost: 1.0,
+                agreement: Some(0.3),
+                dropped_after: None,
+            },
             quality: RankQuality { spearman, ..rank_quality(&[1.0, 2.0], &[1.0, 2.0], 1, 0).unwrap() },
             cost_ratio: 0.1,
             diverged: Vec::new(),

@@ -20,11 +20,13 @@ pub struct Evaluate {
 pub struct EvaluatedBudget {
     /// The budget.
     pub budget: Budget,
-    /// The score of each architecture in percent, in the order of the architectures: the paper's `R_b`.
+    /// The score of each architecture in percent, in the order of the architectures: the paper's `R_b`. Of the first
+    /// ones only where racing dropped the budget.
     pub scores: Vec<f64>,
     /// Those that diverged; their scores are 0.
     pub diverged: Vec<DivergedTraining>,
-    /// Floating point operations of a training, or the seconds that it took, averaged over the architectures.
+    /// Floating point operations of a training, or the seconds that it took, averaged over these
+    /// architectures.
     pub mean_cost: f64,
 }
 

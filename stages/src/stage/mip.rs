@@ -24,6 +24,8 @@ pub struct Mip {
     pub objective: Objective,
     /// In what its cost is counted.
     pub unit: CostUnit,
+    /// The confidence with which budgets raced, if they did.
+    pub race: Option<f64>,
 }
 
 /// The outputs of one round.
@@ -55,10 +57,43 @@ pub struct MipReport {
     pub ceiling: Option<RankedBudget>,
     /// Different budgets that were tried.
     pub tried: u64,
+    /// What racing them saved, where they raced.
+    pub race: Option<RaceReport>,
     /// How many architectures diverged under full training: no budget can rank those.
     pub diverged_fully: u64,
     /// Every training that diverged: under full training, then budget by budget.
     pub diverged: Vec<DivergedTraining>,
+}
+
+/// What racing saved.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RaceReport {
+    /// How sure it had to be that a budget ends behind before it was dropped.
+    pub confidence: f64,
+    /// Budgets that were dropped.
+    pub dropped: u64,
+    /// Trainings under the budgets that were tried: each architecture under each, as far as that was not dropped
+    /// before.
+    pub trainings: u64,
+    /// What they would have been without racing.
+    pub trainings_of_all: u64,
+}
+
+impl RaceReport {
+    /// The share of the trainings that was not needed.
+    pub fn saved(&self) -> f64 {
+        1.0 - self.trainings as f64 / self.trainings_of_all.max(1) as f64
+    }
+
+    fn new(confidence: f64, tried: &[RankedBudget], architectures: usize) -> Self {
+        let dropped = tried.iter().filter(|budget| budget.trial.dropped_after.is_some());
+        Self {
+            confidence,
+            dropped: dropped.count() as u64,
+            trainings: tried.iter().map(|budget| budget.quality.architectures as u64).sum(),
+            trainings_of_all: (tried.len() * architectures) as u64,
+        }
+    }
 }
 
 /// One round.
@@ -74,12 +109,15 @@ impl Stage for Mip {
     type Output = MipReport;
 
     const NAME: &'static str = "mip";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();
         self.objective.add_to(&mut fields)?;
         self.unit.add_to(&mut fields)?;
+        if let Some(confidence) = self.race {
+            fields.insert("mip.race", confidence)?;
+        }
         Ok(fields)
     }
 
@@ -115,7 +153,7 @@ impl Stage for Mip {
             let found = ranked.iter().find(|ranked| ranked.trial.budget == *budget);
             found.cloned().ok_or_else(|| inputs.unexpected(self.budget, "is a budget that no round tried"))
         };
-        let mut diverged = inputs.read_only(self.truth)?.diverged;
+        let EvaluatedBudget { scores, mut diverged, .. } = inputs.read_only(self.truth)?;
         let diverged_fully = diverged.len() as u64;
         let ceiling = self.ceiling.map(|ceiling| inputs.read_only(ceiling)).transpose()?;
         diverged.extend(ceiling.iter().flat_map(|again| again.diverged.iter().cloned()));
@@ -128,6 +166,7 @@ impl Stage for Mip {
             pareto: pareto(&trials).into_iter().map(|trial| pick(&trial.budget)).collect::<Result<_, _>>()?,
             ceiling,
             tried: trials.len() as u64,
+            race: self.race.map(|confidence| RaceReport::new(confidence, &ranked, scores.len())),
             diverged_fully,
             diverged,
         })

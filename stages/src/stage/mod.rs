@@ -19,6 +19,7 @@ mod mip;
 mod nas_search;
 mod one_shot_analysis;
 mod prune;
+mod race;
 mod rank;
 mod sample;
 mod sample_budgets;
@@ -53,12 +54,13 @@ pub use given_architectures::GivenArchitectures;
 pub use given_budget::GivenBudget;
 pub use inputs::{Handle, Input, Inputs, decode};
 pub use jobs::{JobList, JobTemplate};
-pub use mip::{Mip, MipReport, Round, RoundHandles};
+pub use mip::{Mip, MipReport, RaceReport, Round, RoundHandles};
 pub use nas_search::{
     BestArchitecture, BudgetSource, FreshHandles, NasSearch, NasSearchReport, SearchBudget,
 };
 pub use one_shot_analysis::{OneShotAnalysis, OneShotReport, OneShotRow, RankedEpoch};
 pub use prune::Prune;
+pub use race::Racing;
 pub use rank::{Rank, RankedBudget};
 pub use sample::Sample;
 pub use sample_budgets::{DrawnBudgets, ImageKind, SampleBudgets};

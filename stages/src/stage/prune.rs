@@ -29,7 +29,7 @@ impl Stage for Prune {
     type Output = MipState;
 
     const NAME: &'static str = "prune";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();

@@ -39,7 +39,7 @@ impl Stage for Rank {
     type Output = Vec<RankedBudget>;
 
     const NAME: &'static str = "rank";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new().with("mip.seed", self.seed)?;
@@ -54,13 +54,16 @@ impl Stage for Rank {
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let truth = inputs.read_only(self.truth)?;
         let rank = |evaluated: &EvaluatedBudget| {
-            let k = top_of(truth.scores.len());
-            let quality = rank_quality(&evaluated.scores, &truth.scores, k, self.seed)?;
+            // What racing dropped is judged by the architectures that it was tried on, which are the first ones.
+            let count = evaluated.scores.len();
+            let truths = truth.scores.get(..count).unwrap_or(&truth.scores);
+            let quality = rank_quality(&evaluated.scores, truths, top_of(count), self.seed)?;
             Ok::<_, Error>(RankedBudget {
                 trial: Trial {
                     budget: evaluated.budget,
                     cost: evaluated.mean_cost,
                     agreement: self.objective.agreement(&quality),
+                    dropped_after: (count < truth.scores.len()).then_some(count as u32),
                 },
                 quality,
                 cost_ratio: evaluated.mean_cost / truth.mean_cost,

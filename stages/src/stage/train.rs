@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::diverged::diverged;
 use super::jobs::{self, JobGrid};
 use super::{
-    DivergedTraining, DrawnBudgets, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage,
+    DivergedTraining, DrawnBudgets, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Racing, Stage,
     StageError, TrainingSummary,
 };
 use crate::{Budget, Error, Genotype};
@@ -21,7 +21,7 @@ pub struct Architectures {
 }
 
 /// Which budgets to train them under.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Budgets {
     /// The full budget f of the configuration.
     Full(Budget),
@@ -34,10 +34,19 @@ pub enum Budgets {
         /// The most that they can be.
         count: usize,
     },
+    /// Those of a round, which race.
+    Raced {
+        /// The budgets.
+        drawn: Handle<DrawnBudgets>,
+        /// The most that they can be.
+        count: usize,
+        /// Against what, and how.
+        racing: Racing,
+    },
 }
 
-/// Trains every architecture under every budget. The output is a list of [`TrainedBudget`], in the order of the
-/// budgets.
+/// Trains every architecture under every budget; where budgets race, only as many as it takes. The output is a list of
+/// [`TrainedBudget`], in the order of the budgets.
 #[derive(Clone, Debug)]
 pub struct Train {
     /// What the trainings share.
@@ -48,12 +57,13 @@ pub struct Train {
     pub budgets: Budgets,
 }
 
-/// All architectures under one budget.
+/// The architectures under one budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainedBudget {
     /// The budget.
     pub budget: Budget,
-    /// A training for each architecture, in the order of the architectures.
+    /// A training for each architecture, in the order of the architectures; where racing dropped the budget, of the
+    /// first ones only.
     pub trainings: Vec<TrainingSummary>,
     /// Those that diverged.
     pub diverged: Vec<DivergedTraining>,
@@ -73,24 +83,36 @@ impl Stage for Train {
                 fields.insert(&format!("full.{name}"), value.clone())?;
             }
         }
+        if let Budgets::Raced { racing, .. } = &self.budgets {
+            racing.add_to(&mut fields)?;
+        }
         Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
-        let budgets = match self.budgets {
-            Budgets::Full(_) => None,
-            Budgets::Selected(selected) => Some(selected.role("budget")),
-            Budgets::Drawn { drawn, .. } => Some(drawn.role("budgets")),
-        };
-        [self.architectures.list.role("architectures")].into_iter().chain(budgets).collect()
+        let mut list = vec![self.architectures.list.role("architectures")];
+        match &self.budgets {
+            Budgets::Full(_) => {}
+            Budgets::Selected(selected) => list.push(selected.role("budget")),
+            Budgets::Drawn { drawn, .. } => list.push(drawn.role("budgets")),
+            Budgets::Raced { drawn, racing, .. } => {
+                list.push(drawn.role("budgets"));
+                list.extend(racing.inputs());
+            }
+        }
+        list
     }
 
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let architectures = inputs.read(self.architectures.list)?;
-        let budgets = match self.budgets {
-            Budgets::Full(budget) => vec![budget],
-            Budgets::Selected(selected) => vec![inputs.read(selected)?],
-            Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
+        let budgets = match &self.budgets {
+            Budgets::Full(budget) => vec![*budget],
+            Budgets::Selected(selected) => vec![inputs.read(*selected)?],
+            Budgets::Drawn { drawn, .. } => inputs.read(*drawn)?.budgets,
+            Budgets::Raced { drawn, racing, .. } => {
+                let budgets = inputs.read(*drawn)?.budgets;
+                return racing.train((inputs, jobs), &self.template, &architectures, &budgets);
+            }
         };
         let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
         let (mut trained, mut first) = (jobs::train(jobs, &grid)?.into_iter(), 0);
@@ -106,9 +128,13 @@ impl Stage for Train {
     fn trainings_at_most(&self) -> u64 {
         let budgets = match self.budgets {
             Budgets::Full(_) | Budgets::Selected(_) => 1,
-            Budgets::Drawn { count, .. } => count,
+            Budgets::Drawn { count, .. } | Budgets::Raced { count, .. } => count,
         };
         (self.architectures.count * budgets) as u64
+    }
+
+    fn asks_at_once(&self) -> bool {
+        !matches!(self.budgets, Budgets::Raced { .. })
     }
 
     fn image_uses(&self) -> Vec<ImageUse> {

@@ -1,8 +1,5 @@
-//! What a rank correlation can still become: architectures that are not known yet are drawn from those that are.
+//! What a ranking can still become: architectures that are not known yet are drawn from those that are.
 
-use super::correlation::spearman;
-use super::order::Ordered;
-use crate::Error;
 use crate::random::Random;
 
 /// `draws` lists of `all` architectures that begin with the `known` ones, each once. The rest of a list comes from Pólya's
@@ -20,16 +17,6 @@ pub(crate) fn completions(known: usize, all: usize, draws: usize, random: &mut R
         counts
     };
     (0..draws).map(|_| complete()).collect()
-}
-
-/// Spearman's `r_s` of each of these lists.
-///
-/// # Errors
-/// [`Error::Numbers`] when the known numbers differ in length or are NaN.
-pub(crate) fn completed(x: &[f64], y: &[f64], completions: &[Vec<u32>]) -> Result<Vec<Option<f64>>, Error> {
-    super::check(x, y)?;
-    let (x, y) = (Ordered::new(x), Ordered::new(y));
-    Ok(completions.iter().map(|counts| spearman(&x, &y, counts)).collect())
 }
 
 #[cfg(test)]
@@ -53,19 +40,5 @@ mod tests {
         let deviation = (means.iter().map(|mean| (mean - middle).powi(2)).sum::<f64>() / 4000.0).sqrt();
         assert!((middle - 4.5).abs() < 0.05 && (deviation - 0.75).abs() < 0.04, "{middle} {deviation}");
         assert_eq!(completions(3, 3, 1, &mut Random::new(0, "test", 0)), [[1, 1, 1]]);
-    }
-
-    #[test]
-    fn a_completed_list_is_correlated_as_one_with_repetitions() {
-        let (x, y) = ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]);
-        let found = completed(&x, &y, &[vec![1, 1, 1], vec![1, 2, 1], vec![4, 1, 1]]).unwrap();
-        let of = |x: &[f64], y: &[f64]| crate::statistics::spearman_of(x, y).unwrap();
-        let expected = [
-            of(&x, &y),
-            of(&[1.0, 2.0, 2.0, 3.0], &[1.0, 3.0, 3.0, 2.0]),
-            of(&[1.0, 1.0, 1.0, 1.0, 2.0, 3.0], &[1.0, 1.0, 1.0, 1.0, 3.0, 2.0]),
-        ];
-        assert_eq!(found, expected);
-        assert!(completed(&x, &y[..2], &[]).is_err());
     }
 }

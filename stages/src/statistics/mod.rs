@@ -8,6 +8,7 @@ mod completion;
 mod correlation;
 mod halves;
 mod order;
+mod sides;
 mod top;
 
 use serde::{Deserialize, Serialize};
@@ -19,12 +20,13 @@ pub use halves::{COMBINATIONS, Halves, Unseen, choose_on_halves, combinations};
 pub use order::rank_sum;
 
 pub(crate) use bootstrap::{interval, mean_intervals};
-pub(crate) use completion::{completed, completions};
+pub(crate) use completion::completions;
+pub(crate) use sides::Sides;
 
 use bootstrap::intervals;
-use correlation::{kendall, spearman};
+use correlation::spearman;
 use order::Ordered;
-use top::{Sides, TopValues};
+use top::TopValues;
 
 /// Spearman's rank correlation of two lists, and how far chance alone would move it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,12 +138,8 @@ pub fn spearman_of(x: &[f64], y: &[f64]) -> Result<Option<f64>, Error> {
 /// # Errors
 /// [`Error::Numbers`] when the lists differ in length or hold NaN.
 pub fn rank_quality(estimates: &[f64], truths: &[f64], k: usize, seed: u64) -> Result<RankQuality, Error> {
-    check(estimates, truths)?;
-    let sides = Sides { estimates: Ordered::new(estimates), truths: Ordered::new(truths), values: truths };
-    let of = |counts: &[u32]| {
-        let (x, y) = (&sides.estimates, &sides.truths);
-        (spearman(x, y, counts), kendall(x, y, counts), sides.top(counts, k))
-    };
+    let sides = Sides::new(estimates, truths)?;
+    let of = |counts: &[u32]| (sides.spearman(counts), sides.kendall(counts), sides.top(counts, k));
     let count = truths.len();
     let (spearman, kendall, top) = of(&vec![1; count]);
     let [interval, kendall_interval, precision, regret, over_random] = if count < 2 {

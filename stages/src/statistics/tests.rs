@@ -136,9 +136,8 @@ fn a_resample_is_judged_as_a_list_with_repetitions() {
             copies.flat_map(|(&value, &count)| vec![value; count as usize]).collect()
         };
         let whole = rank_quality(&repeated(&x), &repeated(&y), 2, 0).unwrap();
-        let sides = Sides { estimates: Ordered::new(&x), truths: Ordered::new(&y), values: &y };
-        assert_eq!(spearman(&sides.estimates, &sides.truths, &counts), whole.spearman);
-        assert_eq!(kendall(&sides.estimates, &sides.truths, &counts), whole.kendall);
+        let sides = Sides::new(&x, &y).unwrap();
+        assert_eq!((sides.spearman(&counts), sides.kendall(&counts)), (whole.spearman, whole.kendall));
         let (ours, theirs) = (sides.top(&counts, 2).unwrap(), whole.top.unwrap());
         for (ours, theirs) in [
             (ours.precision, theirs.precision),

@@ -1,20 +1,13 @@
 //! The top of a ranking, in a sample with repetitions. Ties are broken in every way at once: numbers are averages.
 
 use super::order::{Ordered, inside};
-
-/// Estimates and truths of the same architectures.
-pub(super) struct Sides<'a> {
-    pub(super) estimates: Ordered,
-    pub(super) truths: Ordered,
-    /// The truths themselves.
-    pub(super) values: &'a [f64],
-}
+use super::sides::Sides;
 
 /// The numbers of [`super::Top`] without their intervals.
-pub(super) struct TopValues {
+pub(crate) struct TopValues {
     pub(super) k: usize,
-    pub(super) precision: f64,
-    pub(super) regret: f64,
+    pub(crate) precision: f64,
+    pub(crate) regret: f64,
     pub(super) best_of_top: f64,
     pub(super) best_of_random: f64,
 }
@@ -28,7 +21,7 @@ impl TopValues {
 impl Sides<'_> {
     /// The worth of the first `k` of the ranking in the sample that holds architecture i `counts[i]` times, each as an
     /// architecture of its own. `None` for an empty sample or a `k` of 0.
-    pub(super) fn top(&self, counts: &[u32], k: usize) -> Option<TopValues> {
+    pub(crate) fn top(&self, counts: &[u32], k: usize) -> Option<TopValues> {
         let total: usize = counts.iter().map(|&count| count as usize).sum();
         let k = k.min(total);
         if k == 0 {

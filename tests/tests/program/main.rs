@@ -31,6 +31,7 @@ mod one_shot;
 mod onnx;
 mod pictures;
 mod published;
+mod racing;
 mod replacing;
 mod report;
 mod running;

@@ -148,6 +148,7 @@ fn configurations() {
         ("[mip]\nobjective = 'kendal'", &["line 2", "mip.objective", "did you mean `kendall`"]),
         ("[mip]\ncost = 'second'", &["line 2", "mip.cost", "did you mean `seconds`"]),
         ("[mip]\nconfirm = 1", &["line 2", "mip.confirm", "one architecture has no order"]),
+        ("[mip]\nrace = 0.2", &["line 2", "mip.race", "from 0.5 up to but not 1, or 0 for no racing"]),
         ("[architectures]\nrepeat_full = 3", &["line 2", "architectures.repeat_full", "from 1 to 2"]),
         ("[mip", &["line 1"]),
         ("[full]\nepochs = -1", &["line 2", "full.epochs"]),

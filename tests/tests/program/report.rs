@@ -61,7 +61,7 @@ fn lie_straight(marks: &[[f64; 4]], place: usize) -> bool {
 }
 
 /// Everything that a page must be: whatever the browser, the width and the colours.
-fn check(page: &Path, json: &Value) -> Seen {
+pub(crate) fn check(page: &Path, json: &Value) -> Seen {
     let text = fs::read_to_string(page).unwrap();
     assert!(!text.contains("http://") && !text.contains("https://"), "{}", page.display());
     for (width, is_dark) in [(400, true), (1400, false)] {
@@ -102,7 +102,7 @@ fn check(page: &Path, json: &Value) -> Seen {
     unreachable!()
 }
 
-fn reported(sandbox: &Sandbox, run: &str) -> (PathBuf, Value) {
+pub(crate) fn reported(sandbox: &Sandbox, run: &str) -> (PathBuf, Value) {
     let place = sandbox.path("report.html");
     let ran = sandbox.program(&["report", run, "--out", place.to_str().unwrap()]).succeeded();
     assert_eq!(ran.stdout.trim_end(), place.to_str().unwrap());

@@ -14,7 +14,7 @@ use crate::engine::recorded::Recorded;
 use crate::error::Error;
 use crate::report::tables::{FULL, baselines, curves};
 use crate::report::{Study, Tables};
-use crate::tables::InputTable;
+use crate::tables::{InputTable, LeftOut};
 
 /// The node whose output the scores are.
 const SCORES: &str = "score-baselines";
@@ -37,6 +37,8 @@ pub(super) fn tables(name: &str, global: &Global) -> Result<Brought, Error> {
         value: name.to_owned(),
         problem: "a run that ranked no budget; choose one with the target nas-search, mip or rank".to_owned(),
     })?;
+    let dropped = study.budgets.iter().filter(|budget| budget.dropped_after.is_some());
+    let dropped = dropped.map(|budget| budget.name.clone()).collect();
     let Tables { truth, trials, accuracies } = Tables::of(&study)?;
     let curves = curves(&study, &recorded.trainings.trainings)?;
     let scores = scores(&store, &history, &recorded)?;
@@ -49,6 +51,10 @@ pub(super) fn tables(name: &str, global: &Global) -> Result<Brought, Error> {
         run: Some(OfRun {
             curves: curves.map(|text| table("curves", text)).transpose()?,
             baselines: scores.map(|text| table("baselines", text)).transpose()?,
+            dropped: LeftOut::rows(
+                "dropped by racing before they were tried on all architectures".to_owned(),
+                dropped,
+            ),
         }),
     })
 }

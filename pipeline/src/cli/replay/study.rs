@@ -28,6 +28,7 @@ pub(super) fn report(
         agreement: trial.quality.spearman,
         quality: trial.quality,
         diverged: 0,
+        dropped_after: None,
         levels: Vec::new(),
         scores,
     };

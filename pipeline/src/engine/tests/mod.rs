@@ -8,6 +8,7 @@ mod failing;
 mod fake;
 mod history;
 mod nas_search;
+mod racing;
 mod searches;
 mod staleness;
 mod training;

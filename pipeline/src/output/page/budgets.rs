@@ -22,6 +22,11 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
                 "The line joins the budgets that none is both cheaper and better than. Bars are 95% intervals by bootstrap over the \
                  architectures: where they overlap, the difference may be luck, and the highest of many is too high by luck."
             }
+            @if some_dropped(study) {
+                p.note {
+                    "Pale: dropped by racing, so that its r_s is of the first architectures only. It is on no front, and never found."
+                }
+            }
             div.figures {
                 @if has_cost { (cost_plot(study)) }
                 (parallel(study))
@@ -29,6 +34,10 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
             (table(study).closed("The budgets as a table"))
         },
     ))
+}
+
+fn some_dropped(study: &Study) -> bool {
+    study.budgets.iter().any(|budget| budget.dropped_after.is_some())
 }
 
 fn cost_plot(study: &Study) -> Markup {
@@ -68,7 +77,7 @@ fn cost_plot(study: &Study) -> Markup {
                 }
                 polyline.front points=(plot.steps(&front)) {}
                 @for (place, cost, agreement, budget) in &known {
-                    circle.mark.top[study.front.contains(place)] cx=(plot.at_x(*cost)) cy=(plot.at_y(*agreement)) r="5"
+                    circle.mark.top[study.front.contains(place)].off[budget.dropped_after.is_some()] cx=(plot.at_x(*cost)) cy=(plot.at_y(*agreement)) r="5"
                         data-of={ "b" (place) } data-x=(cost) data-y=(agreement) {
                         title { (budget.name) ": " (symbol) " " (three(*agreement)) ", cost " (format::significant(*cost)) }
                     }
@@ -169,6 +178,7 @@ fn parallel(study: &Study) -> Markup {
 fn table(study: &Study) -> Table {
     let has_rounds = study.budgets.iter().any(|budget| budget.round.is_some());
     let some_diverged = study.budgets.iter().any(|budget| budget.diverged > 0);
+    let some_dropped = some_dropped(study);
     let mut headings = vec![("number", Holds::Numbers)];
     if has_rounds {
         headings.push(("round", Holds::Numbers));
@@ -186,6 +196,9 @@ fn table(study: &Study) -> Table {
     ]);
     if some_diverged {
         headings.push(("diverged", Holds::Numbers));
+    }
+    if some_dropped {
+        headings.push(("dropped after architectures", Holds::Numbers));
     }
     headings.push(("budget", Holds::Words));
     let mut table = Table::new("budget-table", &headings);
@@ -226,6 +239,11 @@ fn table(study: &Study) -> Table {
         ]);
         if some_diverged {
             cells.push(count(&at("diverged"), budget.diverged as u64));
+        }
+        if some_dropped {
+            cells.push(optional(&at("dropped_after"), budget.dropped_after.map(f64::from), |after| {
+                format::count(after as u64)
+            }));
         }
         cells.push(html! { code { (words(&at("name"), &budget.name)) } });
         table.rows.push((cells, Some(format!("b{place}"))));

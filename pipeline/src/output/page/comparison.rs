@@ -165,38 +165,55 @@ fn shared(comparison: &Comparison) -> Option<Section> {
         "Rank correlation of the budgets that both runs tried",
     );
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
-    let headings = [
+    let mut headings = vec![
         ("budget", Holds::Words),
         ("r_s in one", Holds::Numbers),
         ("95% interval", Holds::Words),
         ("r_s in the other", Holds::Numbers),
         ("95% interval", Holds::Words),
     ];
+    // Where racing dropped one, its r_s is of fewer architectures.
+    let is_dropped = |first: usize, second: usize| {
+        [one.budgets[first].dropped_after, other.budgets[second].dropped_after].iter().any(Option::is_some)
+    };
+    let some_dropped = known.iter().any(|&(first, second, ..)| is_dropped(first, second));
+    if some_dropped {
+        headings.push(("architectures in one", Holds::Numbers));
+        headings.push(("in the other", Holds::Numbers));
+    }
     let mut table = Table::new("shared", &headings);
     for &(first, second, x, y) in &known {
         let [one_at, other_at] =
             [format!("/one/study/budgets/{first}"), format!("/other/study/budgets/{second}")];
         let budget = &one.budgets[first];
-        let cells = vec![
+        let mut cells = vec![
             html! { code { (words(&format!("{one_at}/name"), &budget.name)) } },
             number(&format!("{one_at}/spearman"), x, &three(x)),
             interval(&format!("{one_at}/interval"), budget.quality.interval, three),
             number(&format!("{other_at}/spearman"), y, &three(y)),
             interval(&format!("{other_at}/interval"), other.budgets[second].quality.interval, three),
         ];
+        if some_dropped {
+            for (at, quality) in [(one_at, &budget.quality), (other_at, &other.budgets[second].quality)] {
+                cells.push(count(&format!("{at}/architectures"), quality.architectures as u64));
+            }
+        }
         table.rows.push((cells, Some(format!("b{first}"))));
     }
     Some(section(
         "shared-budgets",
         "Budgets that both tried",
         html! {
-            p.note { "On the dashed line both say the same." }
+            p.note {
+                "On the dashed line both say the same."
+                @if some_dropped { " Pale: dropped by racing in one of them, where its r_s is of fewer architectures." }
+            }
             div.figures {
                 figure {
                     (plot.draw(&html! {
                         polyline.zero points=(plot.line([(low, low), (high, high)])) {}
-                        @for (first, _, x, y) in &known {
-                            circle.mark cx=(plot.at_x(*x)) cy=(plot.at_y(*y)) r="5" data-of={ "b" (first) } data-x=(x) data-y=(y) {
+                        @for (first, second, x, y) in &known {
+                            circle.mark.off[is_dropped(*first, *second)] cx=(plot.at_x(*x)) cy=(plot.at_y(*y)) r="5" data-of={ "b" (first) } data-x=(x) data-y=(y) {
                                 title { (one.budgets[*first].name) ": " (three(*x)) " and " (three(*y)) }
                             }
                         }

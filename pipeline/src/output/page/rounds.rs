@@ -18,6 +18,14 @@ pub(super) fn rounds(report: &Report) -> Option<Section> {
                 "Each round tries budgets, fits a forest to all " (study.objective.symbol()) " so far, and fixes the least important hyper-parameter: to its \
                  cheapest value where its importance is small, else to that of the best budget."
             }
+            @if let Some(race) = &study.race {
+                p.note {
+                    "The budgets raced: " (count("/study/race/dropped", race.dropped)) " of "
+                    (count("/study/matrix/of", study.budgets.len() as u64)) " were dropped before they were tried on all architectures, so that "
+                    (count("/study/race/trainings", race.trainings)) " trainings stand in the place of "
+                    (count("/study/race/trainings_of_all", race.trainings_of_all)) "."
+                }
+            }
             div.figures {
                 @if study.budgets.iter().any(|budget| budget.round.is_some()) { (tried(study)) }
                 @if study.rounds.len() > 1 { (importances(study)) }
@@ -44,7 +52,8 @@ fn tried(study: &Study) -> Markup {
     );
     let mut best = f64::NEG_INFINITY;
     let mut incumbents = Vec::new();
-    for (place, agreement) in &known {
+    let is_dropped = |place: usize| study.budgets[place].dropped_after.is_some();
+    for (place, agreement) in known.iter().filter(|(place, _)| !is_dropped(*place)) {
         best = best.max(*agreement);
         incumbents.push((*place as f64, best));
     }
@@ -63,13 +72,16 @@ fn tried(study: &Study) -> Markup {
                 }
                 polyline.front points=(plot.steps(&incumbents)) {}
                 @for (place, agreement) in known {
-                    circle.mark cx=(plot.at_x(place as f64)) cy=(plot.at_y(agreement)) r="5" data-of={ "b" (place) }
+                    circle.mark.off[is_dropped(place)] cx=(plot.at_x(place as f64)) cy=(plot.at_y(agreement)) r="5" data-of={ "b" (place) }
                         data-x=(place) data-y=(agreement) {
                         title { (study.budgets[place].name) ": " (symbol) " " (three(agreement)) }
                     }
                 }
             }))
-            p.note { "Line: the best so far. Dashes: where a round ends." }
+            p.note {
+                "Line: the best so far. Dashes: where a round ends."
+                @if study.race.is_some() { " Pale: dropped by racing." }
+            }
         }
     }
 }
