@@ -21,12 +21,19 @@ pub struct Architectures {
 }
 
 /// Which budgets to train them under.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Budgets {
     /// The full budget f of the configuration.
     Full(Budget),
     /// One that was selected.
     Selected(Handle<Budget>),
+    /// One that was selected, and further ones; where it is one of these they are one.
+    Combined {
+        /// The one that was selected.
+        selected: Handle<Budget>,
+        /// The further ones, each once.
+        further: Vec<Budget>,
+    },
     /// Those of a round.
     Drawn {
         /// The budgets.
@@ -73,13 +80,17 @@ impl Stage for Train {
                 fields.insert(&format!("full.{name}"), value.clone())?;
             }
         }
+        if let Budgets::Combined { further, .. } = &self.budgets {
+            let texts: Vec<String> = further.iter().map(ToString::to_string).collect();
+            fields.insert("search.combine", texts.join(" "))?;
+        }
         Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
-        let budgets = match self.budgets {
+        let budgets = match &self.budgets {
             Budgets::Full(_) => None,
-            Budgets::Selected(selected) => Some(selected.role("budget")),
+            Budgets::Selected(selected) | Budgets::Combined { selected, .. } => Some(selected.role("budget")),
             Budgets::Drawn { drawn, .. } => Some(drawn.role("budgets")),
         };
         [self.architectures.list.role("architectures")].into_iter().chain(budgets).collect()
@@ -87,10 +98,15 @@ impl Stage for Train {
 
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let architectures = inputs.read(self.architectures.list)?;
-        let budgets = match self.budgets {
-            Budgets::Full(budget) => vec![budget],
-            Budgets::Selected(selected) => vec![inputs.read(selected)?],
-            Budgets::Drawn { drawn, .. } => inputs.read(drawn)?.budgets,
+        let budgets = match &self.budgets {
+            Budgets::Full(budget) => vec![*budget],
+            Budgets::Selected(selected) => vec![inputs.read(*selected)?],
+            Budgets::Combined { selected, further } => {
+                let selected = inputs.read(*selected)?;
+                let others = further.iter().copied().filter(|budget| *budget != selected);
+                std::iter::once(selected).chain(others).collect()
+            }
+            Budgets::Drawn { drawn, .. } => inputs.read(*drawn)?.budgets,
         };
         let grid = JobGrid { template: &self.template, architectures: &architectures, budgets: &budgets };
         let (mut trained, mut first) = (jobs::train(jobs, &grid)?.into_iter(), 0);
@@ -104,9 +120,10 @@ impl Stage for Train {
     }
 
     fn trainings_at_most(&self) -> u64 {
-        let budgets = match self.budgets {
+        let budgets = match &self.budgets {
             Budgets::Full(_) | Budgets::Selected(_) => 1,
-            Budgets::Drawn { count, .. } => count,
+            Budgets::Combined { further, .. } => 1 + further.len(),
+            Budgets::Drawn { count, .. } => *count,
         };
         (self.architectures.count * budgets) as u64
     }
