@@ -9,15 +9,16 @@ use stages::mip::{CostUnit, MipState};
 use stages::recipe::Scoring;
 use stages::search::Strategy;
 use stages::stage::{
-    Architectures, Baselines, BudgetQuality, BudgetSource, Budgets, CompareSearches, ComparedSearches,
-    Evaluate, EvaluateFinal, FinalSource, FitForest, FreshHandles, GivenArchitectures, GivenBudget, Handle,
-    ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Racing, Rank, RoundHandles, Sample,
-    SampleBudgets, ScoreBaselines, Search, SelectArchitecture, SelectBudget, Time, Train,
+    Architectures, Baselines, BudgetQuality, BudgetSource, Budgets, CombinedSearch, CompareSearches,
+    ComparedSearches, Evaluate, EvaluateFinal, FinalSource, FitForest, FreshHandles, GivenArchitectures,
+    GivenBudget, Handle, ImageKind, JobTemplate, Mip, NasSearch, OneShotAnalysis, Prune, Racing, Rank,
+    RoundHandles, Sample, SampleBudgets, ScoreBaselines, Search, SelectArchitecture, SelectBudget, Stage,
+    Time, Train,
 };
 use stages::train::DataId;
 use stages::{Budget, Genotype};
 
-use crate::engine::node::{Dag, NodeIndex};
+use crate::engine::node::{Dag, Node, NodeIndex};
 use crate::local::size;
 
 /// What all trainings by which something is chosen share.
@@ -57,7 +58,8 @@ pub(crate) fn check(config: &Config, data: &Dataset) -> Result<(), stages::Error
         ("one_shot.budget", Some(config.one_shot.budget)),
         ("baselines.budget", Some(config.baselines.budget)),
     ];
-    for (key, budget) in named {
+    let combined = config.search.combine.iter().flat_map(|combine| &combine.budgets);
+    for (key, budget) in named.into_iter().chain(combined.map(|budget| ("search.combine", Some(*budget)))) {
         let wrong = |error: stages::Error| stages::Error::Config {
             place: key.to_owned(),
             problem: error.to_string(),
@@ -94,23 +96,31 @@ fn check_final(config: &Config, template: &JobTemplate, data: &Dataset) -> Resul
 }
 
 /// Finds out, before anything is trained, whether what the targets are computed from can read the images as they are:
-/// supernets cannot, where these are streamed.
+/// supernets and baselines cannot, where these are streamed.
 ///
 /// # Errors
-/// The first node that trains a supernet, and what to set instead.
+/// The first node that has a supernet trained or baselines found, and what to set instead.
 pub(crate) fn check_targets(dag: &Dag, targets: &[NodeIndex], data: &Dataset) -> Result<(), stages::Error> {
     if data.streamed.is_none() {
         return Ok(());
     }
-    let mut nodes = dag.cone(targets).into_iter().map(|index| &dag.nodes()[index]);
-    let Some(node) = nodes.find(|node| node.stage.trains_supernets()) else { return Ok(()) };
+    let cone: Vec<&Node> = dag.cone(targets).into_iter().map(|index| &dag.nodes()[index]).collect();
+    let is_baselines = |node: &Node| node.stage.name() == ScoreBaselines::NAME;
+    let Some(node) = cone.iter().find(|node| node.stage.trains_supernets() || is_baselines(node)) else {
+        return Ok(());
+    };
+    let does = if is_baselines(node) { "scores untrained networks" } else { "trains a supernet" };
     let other = match node.name.split_once('@') {
-        None if node.stage.name() == "search" => "another search.strategy",
-        Some(_) if node.stage.name() == "search" => "other compare.strategies",
+        None if node.stage.name() == Search::NAME => "another search.strategy",
+        Some(_) if node.stage.name() == Search::NAME => "other compare.strategies",
+        // It serves the search, or is the target's own.
+        _ if is_baselines(node) && cone.iter().any(|node| node.stage.name() == Search::NAME) => {
+            "a search.combine without baselines"
+        }
         _ => "another --target",
     };
     let problem = format!(
-        "{} trains a supernet, which needs its images in memory, and those of {} are streamed; read them into memory \
+        "{} {does}, which needs its images in memory, and those of {} are streamed; read them into memory \
          (data.set = \"folder\", with data.resolution), or choose {other}",
         node.name, data.name
     );
@@ -203,19 +213,38 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         seed: config.train.final_seed.wrapping_add(number),
         ..template.clone()
     };
+    let scored = ScoreBaselines {
+        architectures: sampled,
+        config: config.baselines,
+        full: config.full,
+        template: template.clone(),
+    };
+    // The sampled architectures, each judged by all that a search combines: among them it places what it meets.
+    let combined = config.search.combine.clone().map(|combine| {
+        let budgets = Budgets::Combined { selected: budget, further: combine.budgets.clone() };
+        let trained = dag.add("train@reference", train(sampled, budgets));
+        CombinedSearch {
+            combine,
+            reference: dag.add("evaluate@reference", Evaluate { trained, seconds: None }),
+            baselines: dag.add("score-baselines", scored.clone()),
+            config: config.baselines,
+            full: config.full,
+        }
+    });
     // The search, the architecture that it found, and the full training of that.
-    let search_with = |dag: &mut Dag, name: &str, strategy: Strategy, number: u64| {
+    let search_with = |dag: &mut Dag, name: &str, strategy: Strategy, number: u64, combined| {
         let SearchConfig { samples, seed, .. } = config.search;
         let seed = seed.wrapping_add(number);
         let template = template.clone();
-        let search = dag.add(format!("search{name}"), Search { budget, template, strategy, samples, seed });
+        let search =
+            dag.add(format!("search{name}"), Search { budget, template, strategy, samples, seed, combined });
         let selected = dag.add(format!("select-architecture{name}"), SelectArchitecture { search });
         let architectures = Architectures { list: selected, count: 1 };
         let name = if name.is_empty() { "@best" } else { name };
         let stage = Train { template: last(number), architectures, budgets: Budgets::Full(config.full) };
         (search, selected, dag.add(format!("train{name}"), stage))
     };
-    let (search, winner, trained) = search_with(&mut dag, "", config.search.strategy, 0);
+    let (search, winner, trained) = search_with(&mut dag, "", config.search.strategy, 0, combined.clone());
     let stage =
         Train { template: unseen.clone(), architectures: sampled, budgets: Budgets::Selected(budget) };
     let confirming = dag.add("train@confirm", stage);
@@ -263,13 +292,10 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
     };
     dag.add("one-shot-analysis", stage);
 
-    let stage = ScoreBaselines {
-        architectures: sampled,
-        config: config.baselines,
-        full: config.full,
-        template: template.clone(),
+    let scores = match combined {
+        Some(combined) => combined.baselines,
+        None => dag.add("score-baselines", scored),
     };
-    let scores = dag.add("score-baselines", stage);
     dag.add("baselines", Baselines { scores, truth, evaluated, size: config.baselines.budget, seed });
 
     let CompareConfig { strategies, seeds } = &config.compare;
@@ -279,7 +305,7 @@ pub(crate) fn dag(config: &Config, data: &Dataset, given: Option<Vec<Genotype>>)
         searches: (0..*seeds as u64)
             .map(|number| {
                 let name = format!("@{}.{}", strategy.name(), number + 1);
-                let (search, _, trained) = search_with(&mut dag, &name, strategy, number);
+                let (search, _, trained) = search_with(&mut dag, &name, strategy, number, None);
                 (search, trained)
             })
             .collect(),

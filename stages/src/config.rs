@@ -6,6 +6,7 @@ mod final_network;
 mod final_recipe;
 mod mip;
 mod one_shot;
+mod search;
 mod section;
 mod setting;
 mod share;
@@ -24,7 +25,7 @@ use crate::data::{Limits, Reading, Source, Unreadable};
 use crate::echo::shown;
 use crate::hyperparameter::{COUNT, HYPERPARAMETERS, Hyperparameter, Value};
 use crate::recipe::{Recipe, Scoring};
-use crate::search::{self, Strategies, Strategy, SupernetStrategy};
+use crate::search::{Strategies, Strategy, SupernetStrategy};
 use crate::space::BudgetSpace;
 use crate::{Budget, Error, suggest};
 
@@ -33,6 +34,7 @@ pub use final_network::FinalConfig;
 pub use final_recipe::RECIPES;
 pub use mip::MipConfig;
 pub use one_shot::OneShotConfig;
+pub use search::SearchConfig;
 pub use setting::Setting;
 pub use share::ShareConfig;
 
@@ -109,19 +111,6 @@ pub struct ArchitecturesConfig {
     pub file: Option<PathBuf>,
 }
 
-/// The architecture search.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SearchConfig {
-    /// The budget to search with; none for the one that minimum importance pruning finds.
-    pub budget: Option<Budget>,
-    /// The strategy, with its settings.
-    pub strategy: Strategy,
-    /// Architectures that it may ask for.
-    pub samples: usize,
-    /// Its seed.
-    pub seed: u64,
-}
-
 /// The comparison of strategies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompareConfig {
@@ -166,6 +155,7 @@ impl Config {
         }
         config.check_seeds(&document)?;
         config.check_stages(&document)?;
+        config.search.check_combine(&document)?;
         Ok(config)
     }
 
@@ -247,7 +237,7 @@ impl Config {
         let trainings = architectures
             .saturating_mul(drawn.saturating_add(1 + self.architectures.repeat_full as u64))
             .saturating_add(2 * self.mip.confirm as u64)
-            .saturating_add(self.search.samples as u64)
+            .saturating_add(self.search.jobs(architectures))
             .saturating_add(1);
         if trainings <= TRAININGS_MAX {
             return Ok(());
@@ -257,16 +247,20 @@ impl Config {
         } else {
             "fully"
         };
+        let searching = match self.search.combine {
+            Some(_) => "search.samples, search.combine",
+            None => "search.samples",
+        };
         let confirming = match self.mip.confirm {
             0 => String::new(),
             count => format!(", {count} fresh ones twice (mip.confirm)"),
         };
         let problem = format!(
             "{architectures} architectures (architectures.count), {fully}, under {drawn} budgets (mip.budgets_per_round, in {} \
-             rounds) and once more under the one found{confirming}, and {} of the search (search.samples) are {trainings} \
+             rounds) and once more under the one found{confirming}, and {} of the search ({searching}) are {trainings} \
              trainings; ask for at most {TRAININGS_MAX}",
             self.rounds(),
-            self.search.samples
+            self.search.jobs(architectures)
         );
         Err(wrong("configuration", problem))
     }
@@ -283,7 +277,7 @@ impl Config {
             |m| (0.0..=MINUTES_MAX).contains(&m),
             "from 0 to 525600, a year",
         )?;
-        let names = search::STRATEGIES.map(|described| described.name);
+        let names = crate::search::STRATEGIES.map(|described| described.name);
         let strategy = |section: &Section<'_>, key, name: &str| {
             let unknown =
                 || section.wrong(key, format!("unknown `{}`; {}", shown(name), suggest::hint(name, names)));
@@ -300,12 +294,7 @@ impl Config {
             full: budget(document, "full")?,
             space: space(document)?,
             mip: MipConfig::typed(&Section { document, name: "mip" })?,
-            search: SearchConfig {
-                budget: given_budget(&search)?,
-                strategy: strategy(&search, "strategy", search.text("strategy")?)?,
-                samples: search.count("samples", 1, 1_000_000)?,
-                seed: search.seed("seed")?,
-            },
+            search: SearchConfig::typed(&search, strategy(&search, "strategy", search.text("strategy")?)?)?,
             compare: CompareConfig {
                 strategies: distinct(&compare, "strategies")?
                     .into_iter()
@@ -374,11 +363,6 @@ impl TrainConfig {
             recipe: train_recipe::recipe(section)?,
         })
     }
-}
-
-/// The budget that a search is given, if it is.
-fn given_budget(section: &Section<'_>) -> Result<Option<Budget>, Error> {
-    if section.text("budget")?.is_empty() { Ok(None) } else { section.budget("budget").map(Some) }
 }
 
 /// A list of names of which none stands twice.

@@ -56,8 +56,8 @@ pub enum JobSummary {
     OneShot(OneShotResult),
     /// Of [`Job::SubNetworks`]: all of its result.
     SubNetworks(SubNetworksResult),
-    /// Of [`Job::Baselines`]: all of its result.
-    Baselines(BaselineScores),
+    /// Of [`Job::Baselines`]: the digest of its key, and all of its result.
+    Baselines(Digest, BaselineScores),
 }
 
 impl JobSummary {
@@ -67,7 +67,7 @@ impl JobSummary {
             Self::Network(training) => training.divergence,
             Self::Supernet(_, result) => result.divergence(),
             Self::OneShot(result) => result.divergence(),
-            Self::SubNetworks(_) | Self::Baselines(_) => None,
+            Self::SubNetworks(_) | Self::Baselines(..) => None,
         }
     }
 }
@@ -216,7 +216,7 @@ impl JobResult {
             Self::Supernet(result) => JobSummary::Supernet(*key.digest(), result),
             Self::OneShot(result) => JobSummary::OneShot(result),
             Self::SubNetworks(result) => JobSummary::SubNetworks(result),
-            Self::Baselines(result) => JobSummary::Baselines(result),
+            Self::Baselines(result) => JobSummary::Baselines(*key.digest(), result),
         }
     }
 }

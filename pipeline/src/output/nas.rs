@@ -14,7 +14,7 @@ use stages::statistics::RankQuality;
 use super::diverged::DivergedJson;
 use super::format;
 use super::rank_quality::{most_at_the_top, sentences};
-use super::search::{SearchJson, cost, remarks};
+use super::search::{SearchJson, combined_text, cost, remarks};
 use super::stage_outputs::named;
 use super::table::{Align, Table};
 use crate::engine::basis::Basis;
@@ -414,7 +414,7 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
     let _ = writeln!(
         text,
         "{}\n  {}\n  {accuracy}\n  {}, {}\n  found by the strategy {} with {} under the budget {which} ({}), with a score of \
-         {:.2}% of {}\n{}",
+         {:.2}% of {}\n{}{}",
         super::heading("Best architecture"),
         best.genotype,
         format::large(best.parameters as f64, "parameters"),
@@ -424,6 +424,7 @@ pub(super) fn nas_search_text(report: &NasSearchReport, search: Option<&Basis>) 
         cost(&report.search, search),
         best.score,
         super::conditions::scored_on(report.scoring),
+        combined_text(&report.search),
         remarks(&report.search),
     );
     text

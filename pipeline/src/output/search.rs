@@ -1,5 +1,6 @@
 //! What a search met and found.
 
+mod combined;
 mod comparison;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ use stages::supernet::{SupernetEpoch, SupernetResult};
 use super::format;
 use crate::engine::basis::Basis;
 
+use combined::{CombinationJson, CombinedJson};
+
+pub(super) use combined::combined_text;
 pub(super) use comparison::{ComparisonJson, Took, comparison_text};
 
 /// From which share of skip connections in the normal cell on a search is said to have collapsed: DARTS, searched for too long,
@@ -28,6 +32,9 @@ pub(super) struct SearchJson {
     settings: BTreeMap<String, serde_json::Value>,
     /// What shrank of the settings that were asked for.
     shrunk: Vec<String>,
+    /// What it went by; absent where that was the trainings under its budget alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    combination: Option<CombinationJson>,
     evaluations: Vec<EvaluationJson>,
     /// How many of them the strategy asked for; the others it found in the end.
     asked: u64,
@@ -83,6 +90,8 @@ struct EvaluationJson {
     /// Its place in the order in which results came in.
     arrival: Option<u64>,
     diverged_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    combined: Option<CombinedJson>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +110,8 @@ struct FoundJson {
     /// Share of skip connections in the normal cell.
     skips: f64,
     collapsed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    combined: Option<CombinedJson>,
 }
 
 fn seconds(elapsed_ms: u64) -> f64 {
@@ -118,8 +129,11 @@ impl SearchJson {
         let ran = |log: Option<&TrainingLog>| usize::from(log.is_some_and(|log| log.ran));
         let run = ran(of_supernet) + trainings.values().filter(|ran| **ran).count();
         let all = usize::from(of_supernet.is_some()) + trainings.len();
+        let jobs_of_each = outcome.evaluations.first().map_or(1, |evaluation| evaluation.jobs().count());
+        let combined = |evaluation: &Evaluation| CombinedJson::of(outcome.combination.as_ref()?, evaluation);
         let evaluations = outcome.evaluations.iter().enumerate().map(|(place, evaluation)| {
-            let log = log.get(place);
+            // The training under the search's budget comes first of an evaluation's jobs.
+            let log = log.get(place * jobs_of_each);
             EvaluationJson {
                 genotype: evaluation.genotype.to_string(),
                 score: evaluation.training.score,
@@ -128,12 +142,14 @@ impl SearchJson {
                 seconds: log.map(|log| seconds(log.elapsed_ms)),
                 arrival: log.map(|log| log.arrival),
                 diverged_at: evaluation.training.divergence.map(|divergence| divergence.step),
+                combined: combined(evaluation),
             }
         });
         Self {
             strategy: outcome.strategy.name(),
             settings: settings(&outcome.strategy),
             shrunk: outcome.shrunk.clone(),
+            combination: outcome.combination.as_ref().map(CombinationJson::of),
             evaluations: evaluations.collect(),
             asked: outcome.asked,
             cost: CostJson {
@@ -142,11 +158,12 @@ impl SearchJson {
                 run,
                 cached: all - run,
             },
-            best: outcome.best.as_ref().map(|Evaluation { genotype, training }| FoundJson {
-                genotype: genotype.to_string(),
-                score: training.score,
-                skips: genotype.normal.skips(),
-                collapsed: has_collapsed(genotype),
+            best: outcome.best.as_ref().map(|best| FoundJson {
+                genotype: best.genotype.to_string(),
+                score: best.training.score,
+                skips: best.genotype.normal.skips(),
+                collapsed: has_collapsed(&best.genotype),
+                combined: combined(best),
             }),
             supernet: outcome.supernet.as_ref().map(|supernet| SupernetJson::of(supernet, of_supernet)),
         }
@@ -210,11 +227,11 @@ fn origin(log: &TrainingLog) -> &'static str {
     if log.ran { "run" } else { "cached" }
 }
 
-/// The distinct trainings of a search's evaluations, by their keys: whether each was run for it.
+/// The distinct jobs of a search's evaluations, by their keys: whether each was run for it.
 fn distinct(outcome: &SearchOutcome, log: &[TrainingLog]) -> BTreeMap<cache::Digest, bool> {
     let mut trainings = BTreeMap::new();
-    for (evaluation, log) in outcome.evaluations.iter().zip(log) {
-        *trainings.entry(evaluation.training.key).or_insert(false) |= log.ran;
+    for ((key, _), log) in outcome.evaluations.iter().flat_map(Evaluation::jobs).zip(log) {
+        *trainings.entry(key).or_insert(false) |= log.ran;
     }
     trainings
 }

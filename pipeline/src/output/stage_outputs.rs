@@ -23,7 +23,7 @@ use super::format;
 use super::nas::{MipJson, NasSearchJson, RankedJson, mip_text, nas_search_text, ranked_table};
 use super::one_shot::{OneShotJson, one_shot_text};
 use super::quality::{QualityJson, quality_text};
-use super::search::{ComparisonJson, SearchJson, Took, comparison_text, cost, remarks};
+use super::search::{ComparisonJson, SearchJson, Took, combined_text, comparison_text, cost, remarks};
 use super::table::{Align, Table};
 use super::untrained::{BaselinesJson, baselines_text};
 use crate::engine::node::{Known, Show, Shown};
@@ -161,19 +161,26 @@ impl Show for Mip {
 
 impl Show for Search {
     fn show(&self, outcome: &SearchOutcome, known: &Known<'_>) -> Result {
-        let found = outcome.best.as_ref().map_or_else(String::new, |Evaluation { genotype, training }| {
-            let on = scored_on(self.template.scoring);
-            format!("{genotype}\nscore {:.2}% of {on} under the budget\n", training.score)
-        });
+        let found =
+            outcome.best.as_ref().map_or_else(String::new, |Evaluation { genotype, training, .. }| {
+                let on = scored_on(self.template.scoring);
+                let score = training.score;
+                format!("{genotype}\nscore {score:.2}% of {on} under the budget\n{}", combined_text(outcome))
+            });
+        let lost = outcome.evaluations.iter().filter(|one| one.training.divergence.is_some()).count();
+        let of_reference = outcome.combination.iter().flat_map(|combination| &combination.diverged);
         let text = format!(
             "{found}the strategy {} scored {}{} ({})\n{}",
             outcome.strategy.name(),
             format::plural(outcome.evaluations.len() as u64, "architecture"),
-            format::diverged(outcome.diverged.len() as u64),
+            format::diverged(lost as u64),
             cost(outcome, known.of_own()),
             remarks(outcome),
         );
-        shown(SearchJson::of(outcome, known.of_own()), text + &diverged_text(&outcome.diverged))
+        shown(
+            SearchJson::of(outcome, known.of_own()),
+            text + &diverged_text(of_reference.chain(&outcome.diverged)),
+        )
     }
 }
 

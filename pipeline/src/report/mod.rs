@@ -139,7 +139,8 @@ impl Curves {
     }
 }
 
-/// Whether the trainings of `train@WHAT` are of a round, or confirm its choice: under a cheap budget.
+/// Whether the trainings of `train@WHAT` are of a round, confirm its choice, or are what a search places others among: under a
+/// cheap budget.
 fn is_cheap(what: &str) -> bool {
-    matches!(what, "confirm" | "fresh") || what.chars().all(|digit| digit.is_ascii_digit())
+    matches!(what, "confirm" | "fresh" | "reference") || what.chars().all(|digit| digit.is_ascii_digit())
 }

@@ -1,5 +1,7 @@
 //! How searches went: what they met in which order, and a supernet's architecture by epoch.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use stages::genotype::Operation;
 use stages::stage::{Search, SearchOutcome};
@@ -12,10 +14,22 @@ use crate::engine::recorded::Recorded;
 pub(crate) struct SearchStory {
     pub(crate) node: String,
     pub(crate) strategy: String,
+    /// What it went by; absent where that was its scores alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) combination: Option<CombinationStory>,
     /// What it had scored, in the order of asking.
     pub(crate) evaluations: Vec<Incumbent>,
     pub(crate) supernet: Option<SupernetStory>,
     pub(crate) found: Option<String>,
+}
+
+/// The numbers by which a search placed architectures among the sampled ones.
+#[derive(Serialize)]
+pub(crate) struct CombinationStory {
+    /// Names of baselines and texts of budgets, that of the search first.
+    pub(crate) ingredients: Vec<String>,
+    /// How many architectures were sampled.
+    pub(crate) reference: u64,
 }
 
 /// An evaluation, and the best one up to it.
@@ -24,7 +38,11 @@ pub(crate) struct Incumbent {
     pub(crate) genotype: String,
     /// In percent; 0 where the training diverged.
     pub(crate) score: f64,
-    /// The best score so far.
+    /// Percent of the sampled architectures that it beats, on average over what the search goes by; absent where that is the
+    /// score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mean_place: Option<f64>,
+    /// The best so far: its mean place where there is one, and else its score.
     pub(crate) best: f64,
     /// FLOPs of the distinct trainings so far, the supernet's among them.
     pub(crate) flops: f64,
@@ -53,19 +71,26 @@ pub(super) fn of_run(recorded: &Recorded) -> Vec<SearchStory> {
 impl SearchStory {
     fn of(node: &str, outcome: &SearchOutcome) -> Self {
         let mut flops = outcome.supernet.as_ref().map_or(0.0, |supernet| supernet.training_flops as f64);
-        let mut met = Vec::new();
-        let mut incumbent = f64::NEG_INFINITY;
+        let mut met = HashSet::new();
+        let (mut incumbent, mut best) = (f64::NEG_INFINITY, 0.0);
         let evaluation = |evaluation: &stages::stage::Evaluation| {
             let training = &evaluation.training;
-            if !met.contains(&training.key) {
-                met.push(training.key);
-                flops += training.training_flops as f64;
+            for (key, of_job) in evaluation.jobs() {
+                if met.insert(key) {
+                    flops += of_job as f64;
+                }
             }
-            incumbent = incumbent.max(training.score);
+            let mean_place = evaluation.combined.as_ref().map(|combined| combined.standing.mean_place);
+            // Told scores go by the mean place and then by the score, and what diverged is told 0, wherever it stands.
+            if evaluation.told() > incumbent {
+                incumbent = evaluation.told();
+                best = mean_place.filter(|_| training.divergence.is_none()).unwrap_or(training.score);
+            }
             Incumbent {
                 genotype: evaluation.genotype.to_string(),
                 score: training.score,
-                best: incumbent,
+                mean_place,
+                best,
                 flops,
                 diverged: training.divergence.is_some(),
             }
@@ -73,6 +98,10 @@ impl SearchStory {
         Self {
             node: node.to_owned(),
             strategy: outcome.strategy.name().to_owned(),
+            combination: outcome.combination.as_ref().map(|combination| CombinationStory {
+                ingredients: combination.ingredients.iter().map(ToString::to_string).collect(),
+                reference: combination.reference,
+            }),
             evaluations: outcome.evaluations.iter().map(evaluation).collect(),
             supernet: outcome.supernet.as_ref().map(SupernetStory::of),
             found: outcome.best.as_ref().map(|best| best.genotype.to_string()),

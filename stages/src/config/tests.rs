@@ -21,7 +21,7 @@ fn profiles_are_valid_and_the_paper_asks_for_its_images() {
         let config = Config::load(profile, None, &[]).unwrap();
         assert_eq!(config.data.source, Source::Embedded);
         assert_eq!(config.search.strategy, Strategy::Random);
-        assert!(config.compare.strategies.len() == search::STRATEGIES.len());
+        assert!(config.compare.strategies.len() == crate::search::STRATEGIES.len());
     }
     let error = Config::load("paper", None, &[]).unwrap_err().to_string();
     assert_eq!(error, "profile paper, data.set: the set cifar10 needs data.path, the folder of its files");
@@ -72,6 +72,17 @@ fn files_and_overrides_change_single_keys() {
     assert_eq!((quick.mip.race, race("0"), race("0.5")), (None, None, Some(0.5)));
     assert_eq!(config.train.scoring, Scoring::Published);
     assert_eq!((config.mip.trees, config.architectures), (quick.mip.trees, quick.architectures));
+}
+
+#[test]
+fn what_a_search_combines_is_counted_among_its_trainings() {
+    let load = |combine| load("", &[("search.combine", combine), ("search.samples", "999999")]);
+    let combine = load("['skips', 'BPE-2']").unwrap().search.combine.unwrap();
+    assert_eq!((combine.baselines.as_slice(), combine.budgets.len(), combine.jobs()), (&[2][..], 1, 3));
+    assert_eq!(load("[]").unwrap().search.combine, None);
+    let further: Vec<String> = (1..=10).map(|epochs| format!("'BPE-2,epochs={epochs}'")).collect();
+    let problem = load(&format!("[{}]", further.join(", "))).unwrap_err();
+    assert!(problem.contains("of the search (search.samples, search.combine) are"), "{problem}");
 }
 
 #[test]

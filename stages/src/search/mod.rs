@@ -4,6 +4,7 @@
 //! nobody's order of arrival. So two machines that search with the same seed ask for the same architectures, a search
 //! that was killed goes on as if it had not been, and what one of them has trained the other finds in the cache.
 
+mod combined;
 mod dense;
 mod evolution;
 mod random;
@@ -12,6 +13,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub use combined::{Combine, Ingredient, Place, Reference, Standing};
 pub use dense::DenseCells;
 pub use evolution::Evolution;
 pub use random::RandomSearch;

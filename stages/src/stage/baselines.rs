@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Architectures, EvaluatedBudget, Handle, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
 };
-use crate::baselines::{BASELINES, BaselineScores, BaselinesJob, NAMES};
+use crate::baselines::{BASELINES, BaselineScores, NAMES};
 use crate::config::BaselinesConfig;
 use crate::job::{Job, JobSummary};
 use crate::statistics::{Halves, RankQuality, choose_on_halves, combinations, rank_quality, top_of};
@@ -50,21 +50,10 @@ impl Stage for ScoreBaselines {
     }
 
     fn run(&self, inputs: &Inputs, runner: &dyn JobRunner) -> Result<Self::Output, StageError> {
-        let (BaselinesConfig { budget, seed }, full) = (self.config, self.full);
-        let JobTemplate { data, scoring, .. } = &self.template;
-        let job = |genotype| {
-            Job::Baselines(BaselinesJob {
-                genotype,
-                budget,
-                full,
-                seed,
-                data: data.clone(),
-                scoring: *scoring,
-            })
-        };
+        let job = |genotype| Job::Baselines(self.template.baselines(genotype, &self.config, &self.full));
         let jobs: Vec<Job> = inputs.read(self.architectures.list)?.into_iter().map(job).collect();
         let scores = |summary| match summary {
-            JobSummary::Baselines(scores) => Ok(scores),
+            JobSummary::Baselines(_, scores) => Ok(scores),
             _ => Err(StageError::OtherKind),
         };
         runner.run(&jobs)?.into_iter().map(scores).collect()

@@ -3,6 +3,8 @@
 use super::{JobRunner, StageError, TrainingSummary};
 use cache::Digest;
 
+use crate::baselines::BaselinesJob;
+use crate::config::BaselinesConfig;
 use crate::job::{Job, JobSummary};
 use crate::recipe::{Recipe, Scoring};
 use crate::sample::ArchitectureList;
@@ -99,6 +101,18 @@ impl JobTemplate {
             scoring: self.scoring,
             recipe: self.recipe.clone(),
             architecture: strategy.architecture,
+        }
+    }
+
+    /// The baselines of an architecture, with parameters and multiply-adds at the size of full training.
+    pub fn baselines(&self, genotype: Genotype, config: &BaselinesConfig, full: &Budget) -> BaselinesJob {
+        BaselinesJob {
+            genotype,
+            budget: config.budget,
+            full: *full,
+            seed: config.seed,
+            data: self.data.clone(),
+            scoring: self.scoring,
         }
     }
 

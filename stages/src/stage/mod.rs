@@ -6,6 +6,7 @@
 
 mod baselines;
 mod budget_quality;
+mod combined;
 mod compare_searches;
 mod diverged;
 mod evaluate;
@@ -42,6 +43,7 @@ use crate::train::{Divergence, TrainingResult};
 
 pub use baselines::{Baselines, BaselinesReport, ScoreBaselines};
 pub use budget_quality::{BudgetQuality, BudgetQualityReport, SearchedBudget};
+pub use combined::{Combination, Combined, CombinedSearch};
 pub use compare_searches::{
     CompareSearches, ComparedSearch, ComparedSearches, ComparedStrategy, FoundArchitecture, SearchComparison,
     Unsearched,

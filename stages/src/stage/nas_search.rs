@@ -126,16 +126,20 @@ impl Stage for NasSearch {
 
     fn run(&self, inputs: &Inputs, _: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let search = inputs.read(self.search)?;
-        let Evaluation { genotype, training: TrainingSummary { score, .. } } = search.found()?.clone();
+        let Evaluation { genotype, training: TrainingSummary { score, .. }, .. } = search.found()?.clone();
         let trained = inputs.read_only(self.trained)?;
         let [training] = trained.trainings.as_slice() else {
             return Err(inputs.unexpected(self.trained, "is not one training"));
         };
         let mut diverged = [&search.diverged[..], &trained.diverged[..]].concat();
+        let mut of_reference =
+            search.combination.as_ref().map_or_else(Vec::new, |combination| combination.diverged.clone());
         let budget = match self.budget {
             BudgetSource::Found { mip, confirmed, fresh } => {
                 let (mip, confirmed) = (Box::new(inputs.read(mip)?), Box::new(inputs.read_only(confirmed)?));
-                diverged.splice(..0, mip.diverged.iter().cloned());
+                // Under the budget found the sampled architectures were trained when it was chosen.
+                of_reference.retain(|one| !mip.diverged.contains(one));
+                diverged.splice(..0, mip.diverged.iter().cloned().chain(std::mem::take(&mut of_reference)));
                 diverged.extend(confirmed.diverged.iter().cloned());
                 let fresh = fresh
                     .map(|FreshHandles { truth, ranked }| {
@@ -149,6 +153,7 @@ impl Stage for NasSearch {
             }
             BudgetSource::Given(budget) => SearchBudget::Given(inputs.read(budget)?),
         };
+        diverged.splice(..0, of_reference);
         Ok(NasSearchReport {
             diverged,
             budget,

@@ -1,13 +1,13 @@
 //! Stage `search`: architectures proposed by a strategy, trained under a budget, the best kept.
 
-use cache::Fields;
+use cache::{Digest, Fields};
 use serde::{Deserialize, Serialize};
 
-use super::diverged::diverged;
-use super::jobs::{self, JobGrid};
+use super::combined::Judge;
+use super::jobs;
 use super::{
-    DivergedTraining, Handle, ImageUse, Input, Inputs, JobRunner, JobTemplate, Stage, StageError,
-    TrainingSummary,
+    Combination, Combined, CombinedSearch, DivergedTraining, Handle, ImageUse, Input, Inputs, JobRunner,
+    JobTemplate, Stage, StageError, TrainingSummary,
 };
 use crate::sample::ArchitectureList;
 use crate::search::{self, Searcher, Strategy, SupernetStrategy, best};
@@ -27,6 +27,8 @@ pub struct Search {
     pub samples: usize,
     /// Seed of the strategy.
     pub seed: u64,
+    /// What it goes by beside the trainings under the budget, where it does.
+    pub combined: Option<CombinedSearch>,
 }
 
 /// What a search met and what it found.
@@ -36,6 +38,8 @@ pub struct SearchOutcome {
     pub strategy: Strategy,
     /// What shrank of the settings that were asked for, a sentence each.
     pub shrunk: Vec<String>,
+    /// What it went by, where that was more than the trainings under its budget.
+    pub combination: Option<Combination>,
     /// The best of what the strategy found in the end; of equal ones the first. None where that diverged.
     pub best: Option<Evaluation>,
     /// All that was scored: what the strategy asked for, in that order, then what it found in the end and had not asked for.
@@ -44,7 +48,7 @@ pub struct SearchOutcome {
     pub asked: u64,
     /// The supernet that it trained, where it trained one.
     pub supernet: Option<SupernetResult>,
-    /// The evaluations that diverged, with a score of 0.
+    /// The trainings of these that diverged, with a score of 0.
     pub diverged: Vec<DivergedTraining>,
 }
 
@@ -55,6 +59,27 @@ pub struct Evaluation {
     pub genotype: Genotype,
     /// Its training under the search's budget.
     pub training: TrainingSummary,
+    /// What else it was judged by, where the search combines several numbers.
+    pub combined: Option<Combined>,
+}
+
+impl Evaluation {
+    /// What the strategy was told: the score of the training, or [`Standing::told`](crate::search::Standing::told).
+    pub fn told(&self) -> f64 {
+        self.combined.as_ref().map_or(self.training.score, |combined| combined.standing.told)
+    }
+
+    /// Its trainings, that under the search's budget first.
+    pub fn trainings(&self) -> impl Iterator<Item = &TrainingSummary> {
+        let further = self.combined.iter().flat_map(|combined| &combined.further);
+        std::iter::once(&self.training).chain(further)
+    }
+
+    /// Keys of all jobs behind it and their floating point operations, in the order in which they were asked for.
+    pub fn jobs(&self) -> impl Iterator<Item = (Digest, u64)> {
+        let baselines = self.combined.as_ref().and_then(|combined| combined.baselines);
+        self.trainings().map(|training| (training.key, training.training_flops)).chain(baselines)
+    }
 }
 
 impl SearchOutcome {
@@ -79,13 +104,9 @@ impl SearchOutcome {
         })
     }
 
-    /// Floating point operations of all distinct trainings of the search.
+    /// Floating point operations of all distinct trainings of the search, and of the baselines that it had found.
     pub fn training_flops(&self) -> u64 {
-        let mut trainings: Vec<(_, u64)> = self
-            .evaluations
-            .iter()
-            .map(|Evaluation { training, .. }| (training.key, training.training_flops))
-            .collect();
+        let mut trainings: Vec<(_, u64)> = self.evaluations.iter().flat_map(Evaluation::jobs).collect();
         trainings.sort_unstable();
         trainings.dedup();
         let supernet = self.supernet.as_ref().map_or(0, |supernet| supernet.training_flops);
@@ -95,8 +116,7 @@ impl SearchOutcome {
 
 /// A search while it goes on.
 struct Evaluations<'a> {
-    template: &'a JobTemplate,
-    budget: Budget,
+    judge: Judge<'a>,
     jobs: &'a dyn JobRunner,
     list: Vec<Evaluation>,
     diverged: Vec<DivergedTraining>,
@@ -111,18 +131,20 @@ impl Evaluations<'_> {
                 return Ok(searcher.finish());
             }
             self.add(&*asked)?;
-            self.list[before..].iter().for_each(|evaluation| searcher.tell(evaluation.training.score));
+            self.list[before..].iter().for_each(|evaluation| searcher.tell(evaluation.told()));
         }
     }
 
     /// Scores architectures, in their order.
     fn add(&mut self, architectures: &dyn ArchitectureList) -> Result<(), StageError> {
-        let grid = JobGrid { template: self.template, architectures, budgets: &[self.budget] };
-        let trained = jobs::train(self.jobs, &grid)?;
-        self.diverged.extend(diverged(&grid, 0, &trained));
-        let evaluation =
-            |(place, training)| Evaluation { genotype: architectures.architecture(place), training };
-        self.list.extend(trained.into_iter().enumerate().map(evaluation));
+        for evaluation in self.judge.judge(architectures, self.jobs)? {
+            for (training, &budget) in evaluation.trainings().zip(self.judge.budgets()) {
+                let genotype = || evaluation.genotype.clone();
+                let of = |divergence| DivergedTraining { genotype: genotype(), budget, divergence };
+                self.diverged.extend(training.divergence.map(of));
+            }
+            self.list.push(evaluation);
+        }
         Ok(())
     }
 
@@ -159,7 +181,7 @@ impl Stage for Search {
     type Output = SearchOutcome;
 
     const NAME: &'static str = "search";
-    const VERSION: u32 = 6;
+    const VERSION: u32 = 7;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = self.strategy.fields()?.with("search.seed", self.seed)?;
@@ -167,18 +189,23 @@ impl Stage for Search {
             fields.insert("search.samples", self.samples)?;
         }
         self.template.add_to(&mut fields)?;
+        if let Some(combined) = &self.combined {
+            combined.add_to(&mut fields)?;
+        }
         Ok(fields)
     }
 
     fn inputs(&self) -> Vec<Input> {
-        vec![self.budget.role("budget")]
+        let combined = self.combined.iter().flat_map(CombinedSearch::inputs);
+        [self.budget.role("budget")].into_iter().chain(combined).collect()
     }
 
     fn run(&self, inputs: &Inputs, jobs: &dyn JobRunner) -> Result<Self::Output, StageError> {
         let budget = inputs.read(self.budget)?;
         let (strategy, shrunk) = self.strategy.fitting(self.samples, &budget);
-        let (list, diverged) = (Vec::new(), Vec::new());
-        let mut evaluations = Evaluations { template: &self.template, budget, jobs, list, diverged };
+        let judge = Judge::read(&self.template, budget, self.combined.as_ref(), inputs)?;
+        let combination = judge.combination();
+        let mut evaluations = Evaluations { judge, jobs, list: Vec::new(), diverged: Vec::new() };
         let (found, supernet) = match strategy.begin(self.samples, self.seed) {
             search::Search::Asked(mut searcher) => (evaluations.ask(&mut *searcher)?, None),
             search::Search::Supernet(strategy) => {
@@ -188,19 +215,32 @@ impl Stage for Search {
         };
         let asked = evaluations.list.len() as u64;
         let found = evaluations.of(&found)?;
-        let scores: Vec<f64> = found.iter().map(|&place| evaluations.list[place].training.score).collect();
+        let scores: Vec<f64> = found.iter().map(|&place| evaluations.list[place].told()).collect();
         let best = best(&scores).map(|best| evaluations.list[found[best]].clone());
         let best = best.filter(|best| best.training.divergence.is_none());
         let Evaluations { list, diverged, .. } = evaluations;
-        Ok(SearchOutcome { strategy, shrunk, best, evaluations: list, asked, supernet, diverged })
+        Ok(SearchOutcome {
+            strategy,
+            shrunk,
+            combination,
+            best,
+            evaluations: list,
+            asked,
+            supernet,
+            diverged,
+        })
     }
 
     fn trainings_at_most(&self) -> u64 {
-        let asked = match self.strategy {
-            Strategy::Supernet(_) => 1,
-            _ => self.samples as u64,
+        let jobs_of_each = self.combined.as_ref().map_or(1, |combined| combined.combine.jobs());
+        let (supernets, asked) = match self.strategy {
+            Strategy::Supernet(_) => (1, 0),
+            _ => (0, self.samples as u64),
         };
-        asked.saturating_add(self.strategy.found_at_most())
+        asked
+            .saturating_add(self.strategy.found_at_most())
+            .saturating_mul(jobs_of_each)
+            .saturating_add(supernets)
     }
 
     fn image_uses(&self) -> Vec<ImageUse> {

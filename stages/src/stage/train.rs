@@ -27,6 +27,13 @@ pub enum Budgets {
     Full(Budget),
     /// One that was selected.
     Selected(Handle<Budget>),
+    /// One that was selected, and further ones; where it is one of these they are one.
+    Combined {
+        /// The one that was selected.
+        selected: Handle<Budget>,
+        /// The further ones, each once.
+        further: Vec<Budget>,
+    },
     /// Those of a round.
     Drawn {
         /// The budgets.
@@ -86,6 +93,10 @@ impl Stage for Train {
         if let Budgets::Raced { racing, .. } = &self.budgets {
             racing.add_to(&mut fields)?;
         }
+        if let Budgets::Combined { further, .. } = &self.budgets {
+            let texts: Vec<String> = further.iter().map(ToString::to_string).collect();
+            fields.insert("search.combine", texts.join(" "))?;
+        }
         Ok(fields)
     }
 
@@ -93,7 +104,9 @@ impl Stage for Train {
         let mut list = vec![self.architectures.list.role("architectures")];
         match &self.budgets {
             Budgets::Full(_) => {}
-            Budgets::Selected(selected) => list.push(selected.role("budget")),
+            Budgets::Selected(selected) | Budgets::Combined { selected, .. } => {
+                list.push(selected.role("budget"))
+            }
             Budgets::Drawn { drawn, .. } => list.push(drawn.role("budgets")),
             Budgets::Raced { drawn, racing, .. } => {
                 list.push(drawn.role("budgets"));
@@ -108,6 +121,11 @@ impl Stage for Train {
         let budgets = match &self.budgets {
             Budgets::Full(budget) => vec![*budget],
             Budgets::Selected(selected) => vec![inputs.read(*selected)?],
+            Budgets::Combined { selected, further } => {
+                let selected = inputs.read(*selected)?;
+                let others = further.iter().copied().filter(|budget| *budget != selected);
+                std::iter::once(selected).chain(others).collect()
+            }
             Budgets::Drawn { drawn, .. } => inputs.read(*drawn)?.budgets,
             Budgets::Raced { drawn, racing, .. } => {
                 let budgets = inputs.read(*drawn)?.budgets;
@@ -126,9 +144,10 @@ impl Stage for Train {
     }
 
     fn trainings_at_most(&self) -> u64 {
-        let budgets = match self.budgets {
+        let budgets = match &self.budgets {
             Budgets::Full(_) | Budgets::Selected(_) => 1,
-            Budgets::Drawn { count, .. } | Budgets::Raced { count, .. } => count,
+            Budgets::Combined { further, .. } => 1 + further.len(),
+            Budgets::Drawn { count, .. } | Budgets::Raced { count, .. } => *count,
         };
         (self.architectures.count * budgets) as u64
     }

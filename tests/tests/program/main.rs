@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod bucket;
 mod choosing;
+mod combining;
 mod command_line;
 mod configuration;
 mod damage;

@@ -80,6 +80,14 @@ fn a_run_trains_on_streamed_pictures_and_one_that_needs_a_supernet_is_refused_at
         let parts = [&parts[..], &[supernet, "data.set = \"folder\", with data.resolution"]].concat();
         refused(&sandbox, &Sandbox::run_arguments(&[&set[..], target].concat()), &parts);
     }
+    let untrained = "scores untrained networks, which needs its images in memory";
+    let combine = ["--set=search.strategy=random", "--set=search.combine=[\"nwot\"]"];
+    for (target, other) in
+        [("nas-search", "a search.combine without baselines"), ("baselines", "another --target")]
+    {
+        let arguments = [&set[..], &[target], &combine].concat();
+        refused(&sandbox, &Sandbox::run_arguments(&arguments), &["score-baselines ", untrained, other]);
+    }
     assert!(sandbox.trainings().is_empty());
     // What needs no supernet runs, whatever else the settings say.
     let first = sandbox.run(&[&set[..], &["evaluate@full"]].concat());

@@ -213,6 +213,31 @@ fn a_run_says_where_its_report_is_and_one_like_it_has_the_same() {
 }
 
 #[test]
+fn a_search_by_several_numbers_is_drawn_by_its_mean_places() {
+    let sandbox = Sandbox::new();
+    let run =
+        sandbox.run(&["--set=search.combine=[\"skips\", \"BPE-1,epochs=1\"]", "--set=search.samples=6"]);
+    let (page, json) = reported(&sandbox, "last");
+    assert_eq!(json["result"], run.json["result"]);
+    check(&page, &json);
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(text.contains("best mean place so far (%)") && !text.contains("best score so far (%)"));
+    let search = &run.json["result"]["search"];
+    let story = &json["searches"][0];
+    assert_eq!(story["combination"], search["combination"]);
+    let (mut most, mut best) = (f64::MIN, &Value::Null);
+    for (place, one) in search["evaluations"].as_array().unwrap().iter().enumerate() {
+        let combined = &one["combined"];
+        if combined["told"].as_f64().unwrap() > most {
+            (most, best) = (combined["told"].as_f64().unwrap(), &combined["mean_place"]);
+        }
+        let drawn = &story["evaluations"][place];
+        assert_eq!((&drawn["mean_place"], &drawn["best"]), (&combined["mean_place"], best));
+    }
+    assert_eq!(*best, search["best"]["combined"]["mean_place"]);
+}
+
+#[test]
 fn searches_of_every_kind_and_what_they_found_are_drawn() {
     let sandbox = Sandbox::new();
     let strategies = "--set=compare.strategies=[\"random\", \"reinforcement\", \"darts\", \"pc-darts\"]";

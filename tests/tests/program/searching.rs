@@ -198,6 +198,12 @@ fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
     for (set, parts) in [
         ("search.strategy=evolutoin", &["search.strategy", "did you mean `evolution`"][..]),
         ("search.samples=0", &["search.samples"]),
+        ("search.combine=nwot", &["search.combine", "must be a list"]),
+        ("search.combine=[1]", &["search.combine", "a list of texts"]),
+        ("search.combine=[\"nwott\"]", &["search.combine", "did you mean `nwot`"]),
+        ("search.combine=[\"nwot\", \"nwot\"]", &["search.combine", "twice"]),
+        ("search.combine=[\"BPE-1,epochs=0\"]", &["search.combine", "epochs"]),
+        ("search.combine=[\"BPE-1,image_size=4000\"]", &["search.combine"]),
         ("search.evolution.population=1", &["search.evolution.population", "from 2"]),
         ("search.evolution.tournament=60", &["search.evolution.tournament", "population of 50"]),
         ("search.evolution.tournament=0", &["search.evolution.tournament"]),
@@ -231,6 +237,12 @@ fn settings_of_searches_that_make_no_sense_are_refused_by_name() {
     }
     let stages = ["run", "--set=search.strategy=drnas", "--set=search.budget=BPE-1,epochs=1"];
     refused(&sandbox, &stages, &["search.budget", "1 epochs", "drnas has 2 stages"]);
+    let combined = "--set=search.combine=[\"nwot\", \"BPE-1\"]";
+    let parts =
+        ["search.combine", "darts (search.strategy) trains a supernet", "random, evolution or reinforcement"];
+    refused(&sandbox, &["run", combined, "--set=search.strategy=darts"], &parts);
+    let parts = ["search.combine", "the budget of the search (search.budget)"];
+    refused(&sandbox, &["run", combined, "--set=search.budget=BPE-1,epochs=10"], &parts);
     // A set whose images are all of one class.
     for (name, count) in [("train", 20_u8), ("t10k", 5)] {
         let pixels = vec![7; usize::from(count) * 64];

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod choosing;
+mod combining;
 mod explaining;
 mod failing;
 mod fake;

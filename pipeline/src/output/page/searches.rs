@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::number::{number, percent, three};
+use super::number::{count, number, optional, percent, three, words};
 use super::plot::{Plot, Px, Scale, corners, key};
 use super::table::{Holds, Table};
 use super::{Section, section};
@@ -25,8 +25,18 @@ pub(super) fn searches(report: &Report) -> Option<Section> {
         "Searches",
         html! {
             p.note { "Scores are those under the search's budget, by which it chooses; what they are worth, full training says." }
+            @for (place, search) in &met {
+                (combination(*place, search))
+            }
             (key(entries))
-            div.figures { (incumbents(&met, &strategies)) (ecdf(&met, &strategies)) }
+            div.figures {
+                @for unit in [Unit::Score, Unit::MeanPlace] {
+                    @let going_by: Vec<(usize, &SearchStory)> =
+                        met.iter().copied().filter(|(_, search)| Unit::of(search) == unit).collect();
+                    @if !going_by.is_empty() { (incumbents(&going_by, &strategies, unit)) }
+                }
+                (ecdf(&met, &strategies))
+            }
             (table(&met).closed("The evaluations as a table"))
         },
     ))
@@ -47,14 +57,50 @@ fn line_class(place: usize) -> String {
     format!("c{} d{}", place % 7, place / 7)
 }
 
-/// The best score so far over FLOPs: a line a search, and a band over the searches of a strategy with several seeds.
-fn incumbents(met: &[(usize, &SearchStory)], strategies: &[&str]) -> Markup {
+/// By what searches choose: they share a plot with others that choose by the same.
+#[derive(Clone, Copy, PartialEq)]
+enum Unit {
+    Score,
+    MeanPlace,
+}
+
+impl Unit {
+    fn of(search: &SearchStory) -> Self {
+        if search.combination.is_some() { Self::MeanPlace } else { Self::Score }
+    }
+}
+
+/// What a search chose by, where that was more than the score.
+fn combination(place: usize, search: &SearchStory) -> Markup {
+    let Some(combination) = &search.combination else { return html! {} };
+    let at = |field: &str| format!("/searches/{place}/combination/{field}");
+    html! {
+        p.note {
+            code { (search.node) } " chose by more than the score: by the percentage that an architecture beats of "
+            (count(&at("reference"), combination.reference)) " sampled ones, on average over "
+            @for (number, ingredient) in combination.ingredients.iter().enumerate() {
+                @if number > 0 { ", " }
+                code { (words(&at(&format!("ingredients/{number}")), ingredient)) }
+            }
+            ". Equal ones are told apart by the score."
+        }
+    }
+}
+
+/// The best so far over FLOPs: a line a search, and a band over the searches of a strategy with several seeds.
+fn incumbents(met: &[(usize, &SearchStory)], strategies: &[&str], unit: Unit) -> Markup {
+    let (axis, title) = match unit {
+        Unit::Score => ("best score so far (%)", "Best score so far over the cost of each search"),
+        Unit::MeanPlace => {
+            ("best mean place so far (%)", "Best mean place so far over the cost of each search")
+        }
+    };
     let all = || met.iter().flat_map(|(_, search)| &search.evaluations);
     let plot = Plot::new(
         Scale::of_costs(all().map(|evaluation| evaluation.flops)),
         Scale::around(all().map(|evaluation| evaluation.best)),
-        ("FLOPs of training", "best score so far (%)"),
-        "Best score so far over the cost of each search",
+        ("FLOPs of training", axis),
+        title,
     );
     let line = |search: &SearchStory| -> Vec<(f64, f64)> {
         search.evaluations.iter().map(|evaluation| (evaluation.flops, evaluation.best)).collect()
@@ -139,7 +185,7 @@ fn ecdf(met: &[(usize, &SearchStory)], strategies: &[&str]) -> Markup {
 }
 
 fn table(met: &[(usize, &SearchStory)]) -> Table {
-    let headings = [
+    let mut headings = vec![
         ("search", Holds::Words),
         ("strategy", Holds::Words),
         ("score", Holds::Numbers),
@@ -147,11 +193,15 @@ fn table(met: &[(usize, &SearchStory)]) -> Table {
         ("FLOPs so far", Holds::Numbers),
         ("architecture", Holds::Genotypes),
     ];
+    let some_combine = met.iter().any(|(_, search)| search.combination.is_some());
+    if some_combine {
+        headings.insert(3, ("mean place", Holds::Numbers));
+    }
     let mut table = Table::new("evaluations", &headings);
     for (number_of, search) in met {
         for (place, evaluation) in search.evaluations.iter().enumerate() {
             let at = |field: &str| format!("/searches/{number_of}/evaluations/{place}/{field}");
-            let cells = vec![
+            let mut cells = vec![
                 html! { code { (search.node) } },
                 html! { (search.strategy) },
                 if evaluation.diverged {
@@ -163,6 +213,9 @@ fn table(met: &[(usize, &SearchStory)]) -> Table {
                 number(&at("flops"), evaluation.flops, &format::large(evaluation.flops, "")),
                 html! { (evaluation.genotype) },
             ];
+            if some_combine {
+                cells.insert(3, optional(&at("mean_place"), evaluation.mean_place, percent));
+            }
             table.rows.push((cells, None));
         }
     }

@@ -50,7 +50,8 @@ fn outcome(best: Genotype, last: Option<Genotype>) -> SearchOutcome {
     SearchOutcome {
         strategy: Strategy::Supernet(strategy),
         shrunk: vec!["something shrank".to_owned()],
-        best: Some(Evaluation { genotype: best, training: training(1) }),
+        combination: None,
+        best: Some(Evaluation { genotype: best, training: training(1), combined: None }),
         evaluations: Vec::new(),
         asked: 0,
         supernet,
@@ -84,7 +85,8 @@ fn a_search_that_collapsed_and_a_supernet_that_did_are_named() {
 #[test]
 fn a_training_that_is_met_twice_counts_once() {
     let mut outcome = outcome(genotype(0), None);
-    let evaluation = |number| Evaluation { genotype: genotype(0), training: training(number) };
+    let evaluation =
+        |number| Evaluation { genotype: genotype(0), training: training(number), combined: None };
     outcome.evaluations = vec![evaluation(1), evaluation(1), evaluation(2), evaluation(1), evaluation(3)];
     let log = |ran, arrival| TrainingLog { ran, arrival, elapsed_ms: 1 };
     // The first batch met one architecture twice; the second found one of the first, and one of another search.
