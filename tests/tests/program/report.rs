@@ -222,6 +222,7 @@ fn a_search_by_several_numbers_is_drawn_by_its_mean_places() {
     check(&page, &json);
     let text = fs::read_to_string(&page).unwrap();
     assert!(text.contains("best mean place so far (%)") && !text.contains("best score so far (%)"));
+    assert!(text.contains("chose by more than the score") && !text.contains("by which it chooses"));
     let search = &run.json["result"]["search"];
     let story = &json["searches"][0];
     assert_eq!(story["combination"], search["combination"]);

@@ -24,7 +24,11 @@ pub(super) fn searches(report: &Report) -> Option<Section> {
         "searches",
         "Searches",
         html! {
-            p.note { "Scores are those under the search's budget, by which it chooses; what they are worth, full training says." }
+            p.note {
+                "Scores are those under the search's budget"
+                @if met.iter().any(|(_, search)| Unit::of(search) == Unit::Score) { ", by which it chooses" }
+                "; what they are worth, full training says."
+            }
             @for (place, search) in &met {
                 (combination(*place, search))
             }
