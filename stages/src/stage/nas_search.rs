@@ -103,7 +103,7 @@ impl Stage for NasSearch {
     type Output = NasSearchReport;
 
     const NAME: &'static str = "nas-search";
-    const VERSION: u32 = 8;
+    const VERSION: u32 = 9;
 
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();

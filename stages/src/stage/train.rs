@@ -105,7 +105,7 @@ impl Stage for Train {
         match &self.budgets {
             Budgets::Full(_) => {}
             Budgets::Selected(selected) | Budgets::Combined { selected, .. } => {
-                list.push(selected.role("budget"))
+                list.push(selected.role("budget"));
             }
             Budgets::Drawn { drawn, .. } => list.push(drawn.role("budgets")),
             Budgets::Raced { drawn, racing, .. } => {

@@ -24,7 +24,8 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
             }
             @if some_dropped(study) {
                 p.note {
-                    "Pale: dropped by racing, so that its r_s is of the first architectures only. It is on no front, and never found."
+                    "Pale: dropped by racing, so that its " (study.objective.symbol()) " is of the first architectures only. It is on no front, \
+                     and never found."
                 }
             }
             div.figures {
