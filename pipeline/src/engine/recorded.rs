@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cache::{FieldValue, Kind, Store};
-use stages::stage::{Stage, decode};
+use stages::stage::{Stage, VERSIONS, decode};
 
 use super::basis::Basis;
 use super::logged::RunTrainings;
@@ -45,11 +45,7 @@ impl Recorded {
     pub(crate) fn output<S: Stage>(&self, node: &str) -> Option<S::Output> {
         let entry = self.run.node(node).filter(|entry| entry.stage == S::NAME)?;
         let (bytes, _) = self.outputs.get(node)?;
-        let is_read = match entry.fields.as_ref()?.get("version") {
-            Some(FieldValue::Uint(version)) => *version == u64::from(S::VERSION),
-            _ => false,
-        };
-        is_read.then(|| decode(node, bytes).ok()).flatten()
+        (version(entry)? == u64::from(S::VERSION)).then(|| decode(node, bytes).ok()).flatten()
     }
 
     /// The outputs of all nodes of stage `S` that [`Recorded::output`] can give, with the nodes' names.
@@ -77,9 +73,26 @@ impl Recorded {
         self.said.get(name).map(String::as_str)
     }
 
-    /// Nodes that gave something which is not here any more, or which this program cannot read.
+    /// Nodes whose outputs are of another version than this program writes, and so cannot be read.
+    pub(crate) fn unreadable(&self) -> Vec<&str> {
+        let is_read = |entry: &NodeEntry| {
+            VERSIONS.iter().any(|&(name, of)| name == entry.stage && version(entry) == Some(u64::from(of)))
+        };
+        let there = self.run.nodes.iter().filter(|entry| self.outputs.contains_key(&entry.name));
+        there.filter(|entry| !is_read(entry)).map(|entry| entry.name.as_str()).collect()
+    }
+
+    /// Nodes that gave something which is not here any more.
     pub(crate) fn lost(&self) -> Vec<&str> {
         let is_lost = |entry: &&NodeEntry| entry.output.is_some() && !self.outputs.contains_key(&entry.name);
         self.run.nodes.iter().filter(is_lost).map(|entry| entry.name.as_str()).collect()
+    }
+}
+
+/// The version of what a node gave.
+fn version(entry: &NodeEntry) -> Option<u64> {
+    match entry.fields.as_ref()?.get("version") {
+        Some(FieldValue::Uint(version)) => Some(*version),
+        _ => None,
     }
 }

@@ -99,6 +99,14 @@ fn missing(recorded: &Recorded) -> Vec<String> {
     if !lost.is_empty() {
         missing.push(format!("The outputs of {} are not in the cache any more.", lost.join(", ")));
     }
+    let unreadable = recorded.unreadable();
+    if !unreadable.is_empty() {
+        missing.push(format!(
+            "The outputs of {} are of another version of this program. The same run again, by the command below, has them \
+             anew, from the trainings in the cache.",
+            unreadable.join(", ")
+        ));
+    }
     if recorded.trainings.missing > 0 {
         missing.push(format!(
             "{} of the trainings that the run asked for did not end, were deleted since, or are of another version.",

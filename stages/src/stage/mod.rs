@@ -125,6 +125,36 @@ pub trait Stage: Send + Sync {
     }
 }
 
+/// The names of all stages, each with the version of what it gives.
+pub const VERSIONS: &[(&str, u32)] = {
+    macro_rules! versions {
+        ($($stage:ident),* $(,)?) => { &[$((<$stage as Stage>::NAME, <$stage as Stage>::VERSION)),*] };
+    }
+    versions![
+        Baselines,
+        BudgetQuality,
+        CompareSearches,
+        Evaluate,
+        EvaluateFinal,
+        FitForest,
+        GivenArchitectures,
+        GivenBudget,
+        Mip,
+        NasSearch,
+        OneShotAnalysis,
+        Prune,
+        Rank,
+        Sample,
+        SampleBudgets,
+        ScoreBaselines,
+        Search,
+        SelectArchitecture,
+        SelectBudget,
+        Time,
+        Train,
+    ]
+};
+
 /// What trainings do with the images of a set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ImageUse {

@@ -32,10 +32,16 @@ pub(super) fn tables(name: &str, global: &Global) -> Result<Brought, Error> {
     };
     let recorded = Recorded::of(&store, run.clone())?;
     let study = Study::of_run(&recorded).map_err(Error::Stage)?;
-    let study = study.filter(|study| !study.budgets.is_empty()).ok_or_else(|| Error::Flag {
-        flag: "--run",
-        value: name.to_owned(),
-        problem: "a run that ranked no budget; choose one with the target nas-search, mip or rank".to_owned(),
+    let study = study.filter(|study| !study.budgets.is_empty()).ok_or_else(|| {
+        let problem = match recorded.unreadable().as_slice() {
+            [] => "a run that ranked no budget; choose one with the target nas-search, mip or rank".to_owned(),
+            nodes => format!(
+                "a run of another version of this program, whose {} cannot be read; run the same again: it finds its \
+                 trainings in the cache",
+                nodes.join(", ")
+            ),
+        };
+        Error::Flag { flag: "--run", value: name.to_owned(), problem }
     })?;
     let dropped = study.budgets.iter().filter(|budget| budget.dropped_after.is_some());
     let dropped = dropped.map(|budget| budget.name.clone()).collect();
