@@ -40,8 +40,9 @@ use crate::tables::{Choice, InputTable};
 /// from where it stopped, so that an epoch is paid once. What is left over trains the next best fully: those that
 /// came furthest first, then those that were never begun.
 ///
-/// With scores that cost no training (`--with`, or the baselines of the run) each ranks all architectures for
-/// nothing, and the total cost trains the best fully. An architecture without a score is ranked last, which is said.
+/// With scores that cost no training (`--with`, or the baselines that the cache has of the run's architectures) each
+/// ranks all architectures for nothing, and the total cost trains the best fully. An architecture without a score is
+/// ranked last, which is said.
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline compare --truth truth.csv --trials trials.csv --accuracies accuracies.csv

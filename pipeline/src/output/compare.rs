@@ -116,8 +116,11 @@ fn text(played: &Played) -> String {
         at_one_cost(&mut text, compared, &played.names);
     }
     from_where(&mut text, &break_even(&played.compared));
-    let _ = write!(text, "\n{}\n", heading("Not possible with these tables"));
-    for NotPossible { way, why } in not_possible(played) {
+    let not_possible = not_possible(played);
+    if !not_possible.is_empty() {
+        let _ = write!(text, "\n{}\n", heading("Not possible with these tables"));
+    }
+    for NotPossible { way, why } in not_possible {
         let _ = writeln!(text, "  {way}: {why}");
     }
     text

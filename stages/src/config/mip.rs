@@ -20,7 +20,8 @@ pub struct MipConfig {
     /// Weight of the cost in Eq. 1; 0 ≤ λ < 1.
     pub lambda: f64,
     /// With which confidence a budget is dropped that can hardly be the best, whatever λ is, before it is tried on all
-    /// architectures: after ten at the earliest. Costs are FLOPs in that, also where `cost` is seconds. `None` for no racing.
+    /// architectures: after ten at the earliest. Costs are FLOPs in that, also where `cost` is seconds. `None` for no
+    /// racing, which not every objective can ([`Objective::can_race`]).
     pub race: Option<f64>,
     /// Architectures that no choice has seen, which confirm the budget found; 0 for none.
     pub confirm: usize,
@@ -41,11 +42,19 @@ impl MipConfig {
             |confidence| confidence == 0.0 || (0.5..1.0).contains(&confidence),
             "from 0.5 up to but not 1, or 0 for no racing",
         )?;
+        let objective = objective.unwrap_or_default();
+        if race > 0.0 && !objective.can_race() {
+            let problem = format!(
+                "is {race}, and budgets race for mip.objective spearman or kendall: what is best of architectures that are \
+                 not trained yet, those that are cannot tell"
+            );
+            return Err(section.wrong("race", &problem));
+        }
         Ok(Self {
             budgets_per_round: section.count("budgets_per_round", 1, 10_000)?,
             temperature: section.real("temperature", |t| t > 0.0, "above 0")?,
             trees: section.count("trees", 1, 1_000_000)?,
-            objective: objective.unwrap_or_default(),
+            objective,
             cost: cost.unwrap_or_default(),
             lambda: section.real(
                 "lambda",

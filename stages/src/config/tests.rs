@@ -132,6 +132,10 @@ fn mistakes_are_placed_and_explained() {
             "my.toml, line 2, mip.race: is 0.3, must be a number from 0.5 up to but not 1, or 0 for no racing",
         ),
         ("[mip]\nrace = 1", "mip.race: is 1.0, must be a number from 0.5"),
+        (
+            "[mip]\nrace = 0.9\nobjective = \"regret\"",
+            "mip.race: is 0.9, and budgets race for mip.objective spearman or",
+        ),
         ("[mip]\ntrees = 0", "my.toml, line 2, mip.trees: is 0, must be a whole number from 1"),
         ("[mip]\ntrees = -5", "is -5, must be a whole number from 1"),
         ("[mip]\nseed = -5", "is -5, must be a whole number, not below 0"),

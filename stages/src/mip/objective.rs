@@ -68,7 +68,13 @@ impl Objective {
         }
     }
 
-    /// The same of samples of the architectures, each told by how often it holds each, with `k` at the top.
+    /// Whether budgets can race for it ([`crate::mip::race`]): what is imagined of architectures that are not trained yet is
+    /// made of those that are, so that it can hold no better one, and says nothing of the top of all.
+    pub const fn can_race(self) -> bool {
+        matches!(self, Self::Spearman | Self::Kendall)
+    }
+
+    /// The same of samples of the architectures, each told by how often it holds each. `None` of what cannot race.
     ///
     /// # Errors
     /// [`Error::Numbers`] when the lists differ in length or hold NaN.
@@ -76,14 +82,12 @@ impl Objective {
         self,
         (estimates, truths): (&[f64], &[f64]),
         samples: &[Vec<u32>],
-        k: usize,
     ) -> Result<Vec<Option<f64>>, Error> {
         let sides = Sides::new(estimates, truths)?;
         let of = |counts: &Vec<u32>| match self {
             Self::Spearman => sides.spearman(counts),
             Self::Kendall => sides.kendall(counts),
-            Self::Precision => sides.top(counts, k).map(|top| top.precision),
-            Self::Regret => sides.top(counts, k).map(|top| 0.0 - top.regret),
+            Self::Precision | Self::Regret => None,
         };
         Ok(samples.iter().map(of).collect())
     }
@@ -136,10 +140,15 @@ mod tests {
         let whole = rank_quality(&repeated.0, &repeated.1, 2, 0).unwrap();
         for objective in Objective::ALL {
             let samples = [vec![1, 1, 1], vec![1, 3, 1]];
-            let of = objective.of_samples((&estimates, &truths), &samples, 2).unwrap();
+            let of = objective.of_samples((&estimates, &truths), &samples).unwrap();
             let plain = rank_quality(&estimates, &truths, 2, 0).unwrap();
-            assert_eq!(of, [objective.agreement(&plain), objective.agreement(&whole)], "{objective:?}");
-            assert!(objective.of_samples((&estimates, &truths[..2]), &samples, 2).is_err());
+            let expected = [objective.agreement(&plain), objective.agreement(&whole)];
+            assert_eq!(
+                of,
+                expected.map(|agreement| agreement.filter(|_| objective.can_race())),
+                "{objective:?}"
+            );
+            assert!(objective.of_samples((&estimates, &truths[..2]), &samples).is_err());
         }
     }
 

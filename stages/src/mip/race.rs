@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Objective, best_by};
 use crate::Error;
 use crate::random::Random;
-use crate::statistics::{completions, top_of};
+use crate::statistics::completions;
 
 mod measure;
 
@@ -27,7 +27,7 @@ pub struct Rule {
     /// How sure it must be that a budget ends behind a leader before it is dropped, from .5 up to but not 1. It is the
     /// confidence of one comparison: what a whole race errs is for [`measure`] to say.
     pub confidence: f64,
-    /// What budgets are to be good at.
+    /// What budgets are to be good at. Of one that cannot race ([`Objective::can_race`]) nothing is dropped.
     pub objective: Objective,
     /// Of what looks imagine.
     pub seed: u64,
@@ -141,7 +141,7 @@ impl<'a> Race<'a> {
             self.known.iter().chain(self.left.iter().map(|&place| &self.racers[place])).collect();
         let agreements = |entrant: &&Racer| -> Result<Vec<f64>, Error> {
             let sides = (&entrant.estimates[..told], &self.truths[..told]);
-            let agreements = self.rule.objective.of_samples(sides, &imagined, top_of(all))?;
+            let agreements = self.rule.objective.of_samples(sides, &imagined)?;
             Ok(agreements.into_iter().map(|agreement| agreement.unwrap_or(f64::NEG_INFINITY)).collect())
         };
         let agreements: Vec<Vec<f64>> = entrants.par_iter().map(agreements).collect::<Result<_, Error>>()?;

@@ -29,7 +29,8 @@ pub struct RankedBudget {
     pub trial: Trial,
     /// How well it ranks the architectures, with intervals: `r_s` once more, and what that hides.
     pub quality: RankQuality,
-    /// Mean cost of a training under b divided by that under f.
+    /// Mean cost of a training under b divided by that under f; the mean is that of the first architectures alone where
+    /// racing dropped b.
     pub cost_ratio: f64,
     /// Those of them that diverged under b, which share the last place.
     pub diverged: Vec<DivergedTraining>,

@@ -99,8 +99,8 @@ impl SearchOutcome {
             if let Some(step) = self.supernet.as_ref().and_then(|supernet| supernet.diverged_at) {
                 return diverged(format!("the supernet of {}", self.strategy.name()), step);
             }
-            let step = self.diverged.last().map_or(0, |diverged| diverged.divergence.step);
-            diverged("every training of what the strategy found".to_owned(), step)
+            let step = self.evaluations.iter().rev().find_map(|one| one.training.divergence);
+            diverged("every training of what the strategy found".to_owned(), step.map_or(0, |at| at.step))
         })
     }
 

@@ -145,8 +145,8 @@ fn keys_know_of_races_only_where_budgets_race() {
     for node in ["sample", "train@full", "evaluate@1", "rank@1", "prune@5", "train@confirm"] {
         assert!(more(&plain, &racing, node).is_empty(), "{node}");
     }
-    let by_regret = dag(&[RACE, ("mip.objective", "regret")]);
-    assert_eq!(more(&racing, &by_regret, "train@1"), ["mip.objective"]);
+    let by_tau = dag(&[RACE, ("mip.objective", "kendall")]);
+    assert_eq!(more(&racing, &by_tau, "train@1"), ["mip.objective"]);
 }
 
 #[test]

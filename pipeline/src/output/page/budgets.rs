@@ -24,8 +24,8 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
             }
             @if some_dropped(study) {
                 p.note {
-                    "Pale: dropped by racing, so that its " (study.objective.symbol()) " is of the first architectures only. It is on no front, \
-                     and never found."
+                    "Pale: dropped by racing, so that its " (study.objective.symbol()) " and its cost are of the first architectures only. \
+                     It is on no front, and never found."
                 }
             }
             div.figures {
@@ -37,7 +37,7 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
     ))
 }
 
-fn some_dropped(study: &Study) -> bool {
+pub(super) fn some_dropped(study: &Study) -> bool {
     study.budgets.iter().any(|budget| budget.dropped_after.is_some())
 }
 
@@ -205,7 +205,9 @@ fn table(study: &Study) -> Table {
     let mut table = Table::new("budget-table", &headings);
     let mut order: Vec<usize> = (0..study.budgets.len()).collect();
     let agreement = |place: usize| study.budgets[place].agreement.unwrap_or(f64::NEG_INFINITY);
-    order.sort_by(|&a, &b| agreement(b).total_cmp(&agreement(a)));
+    // What racing dropped comes last, for its agreement is that on fewer architectures.
+    let is_dropped = |place: usize| study.budgets[place].dropped_after.is_some();
+    order.sort_by(|&a, &b| is_dropped(a).cmp(&is_dropped(b)).then(agreement(b).total_cmp(&agreement(a))));
     for place in order {
         let budget = &study.budgets[place];
         let at = |field: &str| format!("/study/budgets/{place}/{field}");

@@ -149,7 +149,7 @@ fn curve(study: &Study, number: usize, axis: &Hyperparameter) -> Markup {
             (plot.draw(&html! {
                 polyline class="curve c1" points=(plot.line(means)) {}
                 @for (place, level, agreement) in points {
-                    circle.mark cx=(plot.at_x(level)) cy=(plot.at_y(agreement)) r="4" data-of={ "b" (place) } data-x=(level) data-y=(agreement) {
+                    circle.mark.off[study.budgets[place].dropped_after.is_some()] cx=(plot.at_x(level)) cy=(plot.at_y(agreement)) r="4" data-of={ "b" (place) } data-x=(level) data-y=(agreement) {
                         title { (study.budgets[place].name) ": " (symbol) " " (three(agreement)) }
                     }
                 }

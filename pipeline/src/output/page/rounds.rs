@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::budgets::some_dropped;
 use super::number::{count, optional, three, words};
 use super::plot::{Plot, Scale, key};
 use super::table::{Holds, Table};
@@ -80,7 +81,7 @@ fn tried(study: &Study) -> Markup {
             }))
             p.note {
                 "Line: the best so far. Dashes: where a round ends."
-                @if study.race.is_some() { " Pale: dropped by racing." }
+                @if some_dropped(study) { " Pale: dropped by racing." }
             }
         }
     }

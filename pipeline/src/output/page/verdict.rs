@@ -56,8 +56,8 @@ fn lead(report: &Report, study: &Study) -> Markup {
                 " (" (interval("/study/confirmed/interval", confirmed.quality.interval, three)) "). "
                 strong { (bears_out(quality.spearman, confirmed.quality.spearman, confirmed.quality.interval)) }
             } @else {
-                strong { "Not confirmed: the highest of " (count("/study/matrix/of", study.budgets.len() as u64))
-                    " correlations is likely too high." }
+                strong { "Not confirmed: what is the best of " (count("/study/matrix/of", study.budgets.len() as u64))
+                    " budgets by the same architectures looks better than it is." }
             }
         }
         p { code { (super::number::words(&format!("{at}/name"), &found.name)) } }

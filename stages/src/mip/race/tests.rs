@@ -176,11 +176,16 @@ fn budgets_race_by_what_they_are_to_be_good_at() {
         cost: 0.1,
         estimates: truths.iter().map(|&truth| of(truth)).collect(),
     });
-    for (objective, best) in Objective::ALL.into_iter().zip([1, 1, 0, 0]) {
+    for (objective, best) in Objective::ALL.into_iter().zip([Some(1), Some(1), None, None]) {
         let mut race =
             Race::new(Rule { confidence: 0.9, objective, seed: 3 }, &truths, Vec::new(), 2).unwrap();
         told(&mut race, &budgets);
-        assert_eq!(race.left(), [best], "{objective:?}");
+        let Some(best) = best else {
+            // What the best of all architectures will be, the first ten cannot tell.
+            assert!(race.left() == [0, 1] && !objective.can_race(), "{objective:?}");
+            continue;
+        };
+        assert!(race.left() == [best] && objective.can_race(), "{objective:?}");
         let of = |racer: &Racer| objective.agreement(&rank_quality(&racer.estimates, &truths, 6, 0).unwrap());
         assert!(of(&budgets[best]) > of(&budgets[1 - best]), "{objective:?}");
     }
