@@ -24,7 +24,7 @@ pub(super) fn budgets(report: &Report) -> Option<Section> {
             }
             @if some_dropped(study) {
                 p.note {
-                    "Pale: dropped by racing, so that its " (study.objective.symbol()) " and its cost are of the first architectures only. \
+                    "Grey: dropped by racing, so that its " (study.objective.symbol()) " and its cost are of the first architectures only. \
                      It is on no front, and never found."
                 }
             }

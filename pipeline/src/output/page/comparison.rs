@@ -206,7 +206,7 @@ fn shared(comparison: &Comparison) -> Option<Section> {
         html! {
             p.note {
                 "On the dashed line both say the same."
-                @if some_dropped { " Pale: dropped by racing in one of them, where its r_s is of fewer architectures." }
+                @if some_dropped { " Grey: dropped by racing in one of them, where its r_s is of fewer architectures." }
             }
             div.figures {
                 figure {

@@ -81,7 +81,7 @@ fn tried(study: &Study) -> Markup {
             }))
             p.note {
                 "Line: the best so far. Dashes: where a round ends."
-                @if some_dropped(study) { " Pale: dropped by racing." }
+                @if some_dropped(study) { " Grey: dropped by racing." }
             }
         }
     }
