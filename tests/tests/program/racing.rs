@@ -85,7 +85,7 @@ fn a_race_saves_trainings_and_says_so_wherever_budgets_are_told() {
     check(&page, &json);
     assert_eq!(json["study"]["race"], *race);
     let text = fs::read_to_string(&page).unwrap();
-    assert!(text.contains("Pale: dropped by racing") && text.contains("dropped after architectures"));
+    assert!(text.contains("Grey: dropped by racing") && text.contains("dropped after architectures"));
     let mut names = Vec::new();
     for budget in json["study"]["budgets"].as_array().unwrap() {
         let scores = budget["scores"].as_array().unwrap();
@@ -142,7 +142,7 @@ fn what_was_dropped_is_marked_beside_what_was_not() {
     let json = sandbox.program(&[&compare[..], &["--json"]].concat()).json();
     let seen = check(&page, &json);
     assert!(seen.headings.iter().any(|heading| heading == "Budgets that both tried"), "{:?}", seen.headings);
-    assert!(fs::read_to_string(&page).unwrap().contains("Pale: dropped by racing in one of them"));
+    assert!(fs::read_to_string(&page).unwrap().contains("Grey: dropped by racing in one of them"));
     let changes = json["changes"].as_array().unwrap();
     assert!(changes.iter().any(|change| change["field"] == "mip.race"), "{changes:?}");
 
