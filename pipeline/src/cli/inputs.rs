@@ -12,8 +12,10 @@ use super::given::path;
 use crate::error::Error;
 use crate::tables::{
     Choice, Feature, Finished, How, InputTable, Joined, Known, LeftOut, NotTaken, budget_names, cost,
-    distinct_names, features, is_accuracy, is_index, is_key, is_machine, published, truth,
+    distinct_names, features, is_accuracy, is_machine, published, truth, unnamed,
 };
+
+pub(super) use of_run::OfRun;
 
 /// The tables, and which column is what.
 #[derive(Args)]
@@ -56,7 +58,7 @@ impl TableArgs {
     /// The tables, read.
     fn tables(&self, global: &Global) -> Result<Brought, Error> {
         if let Some(name) = &self.run {
-            return of_run::tables(name, global);
+            return OfRun::tables(name, global);
         }
         // Without a run the command line has all three.
         let read = |file: &Option<PathBuf>| InputTable::read(file.as_deref().unwrap_or(Path::new("")));
@@ -71,16 +73,6 @@ struct Brought {
     trials: InputTable,
     accuracies: InputTable,
     run: Option<OfRun>,
-}
-
-/// What a run has besides, as tables of the same architectures.
-pub(super) struct OfRun {
-    /// The learning curves of its full trainings, where all of them are in the cache.
-    pub(super) curves: Option<InputTable>,
-    /// Scores that cost no training, where they were computed.
-    pub(super) baselines: Option<InputTable>,
-    /// Budgets that are not in the tables, for racing dropped them.
-    dropped: Option<LeftOut>,
 }
 
 /// What the tables say.
@@ -102,7 +94,7 @@ pub(super) struct Inputs {
     pub(super) budgets: Vec<Tabulated>,
     /// What a full training costs, where that is known.
     pub(super) full_cost: Option<f64>,
-    /// What the run has whose tables these are.
+    /// The run whose tables these are.
     pub(super) run: Option<OfRun>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) not_taken: Vec<NotTaken>,
@@ -249,16 +241,6 @@ impl Columns {
             }
         }
         Ok(Self { cost, published, finished, features: hyperparameters, not_taken })
-    }
-}
-
-/// Why a column is nothing that can be used, by its heading.
-fn unnamed(heading: &str) -> Option<&'static str> {
-    match heading {
-        "" => Some("no heading"),
-        heading if is_index(heading) => Some("pandas' index"),
-        heading if is_key(heading) => Some("a name"),
-        _ => None,
     }
 }
 

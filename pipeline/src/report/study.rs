@@ -304,7 +304,7 @@ fn pruned_round(recorded: &Recorded, round: usize, tried: usize) -> Option<Pruni
 /// By which number the run compared budgets.
 fn objective_of(recorded: &Recorded) -> Objective {
     let named = match recorded.parameter::<Rank>("mip.objective") {
-        Some(cache::FieldValue::Text(name)) => Objective::ALL.into_iter().find(|one| one.name() == name),
+        Some(cache::FieldValue::Text(name)) => Objective::named(name),
         _ => None,
     };
     named.unwrap_or_default()

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::join::{How, Joined};
-use super::names::{is_index, is_key};
+use super::names::unnamed;
 use super::said::{LeftOut, NotTaken};
 use super::table::InputTable;
 use crate::error::Error;
@@ -92,18 +92,7 @@ pub(crate) fn number_columns(
         if Some(column) == key || Some(column) == judge {
             continue;
         }
-        let why = if heading.is_empty() {
-            Some("no heading")
-        } else if is_index(heading) {
-            Some("pandas' index")
-        } else if is_key(heading) {
-            Some("a name")
-        } else if table.holds_numbers(column, rows) {
-            None
-        } else {
-            Some("no number")
-        };
-        match why {
+        match unnamed(heading).or_else(|| (!table.holds_numbers(column, rows)).then_some("no number")) {
             Some(why) => not_taken.push(NotTaken { column: heading.clone(), why }),
             None => columns.push(column),
         }

@@ -1,6 +1,6 @@
 //! Which columns of a table of learning curves are epochs, by their headings: `epoch_1`, `epoch_2` and so on.
 
-use super::names::{is_index, is_key};
+use super::names::unnamed;
 use super::said::NotTaken;
 use super::table::InputTable;
 use crate::error::Error;
@@ -15,7 +15,8 @@ pub(crate) fn epochs(table: &InputTable, key: Option<usize>) -> Result<(Vec<usiz
     for (column, heading) in headings.iter().enumerate().filter(|(column, _)| Some(*column) != key) {
         match epoch(heading) {
             Some(epoch) => found.push((epoch, column)),
-            None => not_taken.push(NotTaken { column: heading.clone(), why: why_not(heading) }),
+            None => not_taken
+                .push(NotTaken { column: heading.clone(), why: unnamed(heading).unwrap_or("no epoch") }),
         }
     }
     found.sort_unstable();
@@ -48,15 +49,6 @@ fn epoch(heading: &str) -> Option<u32> {
     let number = lower.strip_prefix("epoch")?;
     let number = number.strip_prefix(['_', '-', ' ']).unwrap_or(number);
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok()).flatten()
-}
-
-fn why_not(heading: &str) -> &'static str {
-    match heading {
-        "" => "no heading",
-        heading if is_index(heading) => "pandas' index",
-        heading if is_key(heading) => "a name",
-        _ => "no epoch",
-    }
 }
 
 #[cfg(test)]

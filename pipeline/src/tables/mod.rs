@@ -24,7 +24,7 @@ pub(crate) use choice::{Choice, Why, budget_names, cost, is_minimized, objective
 pub(crate) use epochs::epochs;
 pub(crate) use join::{How, Joined, distinct_names};
 pub(crate) use known::{Estimates, Known};
-pub(crate) use names::{is_accuracy, is_index, is_key, is_machine};
+pub(crate) use names::{is_accuracy, is_key, is_machine, unnamed};
 pub(crate) use observed::{Observed, whole};
 pub(crate) use said::{LeftOut, NAME_LONGEST, NotTaken, Source};
 pub(crate) use table::{InputTable, csv};

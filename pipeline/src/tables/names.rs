@@ -14,9 +14,19 @@ pub(crate) fn is_key(heading: &str) -> bool {
 }
 
 /// Whether a column is the nameless index that pandas writes, or reads and writes again.
-pub(crate) fn is_index(heading: &str) -> bool {
+pub(super) fn is_index(heading: &str) -> bool {
     let numbered = heading.strip_prefix("Unnamed: ");
     heading.is_empty() || numbered.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Why a column is nothing that can be used, by its heading.
+pub(crate) fn unnamed(heading: &str) -> Option<&'static str> {
+    match heading {
+        "" => Some("no heading"),
+        heading if is_index(heading) => Some("pandas' index"),
+        heading if is_key(heading) => Some("a name"),
+        _ => None,
+    }
 }
 
 /// Whether a column is called like an accuracy: `test_acc`, `Accuracy (%)`, `valAcc`, `top1`.

@@ -33,8 +33,7 @@ pub struct MipConfig {
 
 impl MipConfig {
     pub(super) fn typed(section: &Section<'_>) -> Result<Self, Error> {
-        let named = section.choice("objective", &Objective::ALL.map(Objective::name))?;
-        let objective = Objective::ALL.into_iter().find(|objective| objective.name() == named);
+        let objective = Objective::named(section.choice("objective", &Objective::ALL.map(Objective::name))?);
         let named = section.choice("cost", &CostUnit::ALL.map(CostUnit::name))?;
         let cost = CostUnit::ALL.into_iter().find(|unit| unit.name() == named);
         let race = section.real(

@@ -35,6 +35,11 @@ impl Objective {
         }
     }
 
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|objective| objective.name() == name)
+    }
+
     /// The number of a ranking that is to be as high as can be: a regret is negative. `None` where it is undefined.
     pub fn agreement(self, quality: &RankQuality) -> Option<f64> {
         match self {

@@ -85,17 +85,18 @@ impl Stage for Train {
     fn parameters(&self) -> Result<Fields, Error> {
         let mut fields = Fields::new();
         self.template.add_to(&mut fields)?;
-        if let Budgets::Full(budget) = &self.budgets {
-            for (name, value) in budget.fields()?.iter() {
-                fields.insert(&format!("full.{name}"), value.clone())?;
+        match &self.budgets {
+            Budgets::Full(budget) => {
+                for (name, value) in budget.fields()?.iter() {
+                    fields.insert(&format!("full.{name}"), value.clone())?;
+                }
             }
-        }
-        if let Budgets::Raced { racing, .. } = &self.budgets {
-            racing.add_to(&mut fields)?;
-        }
-        if let Budgets::Combined { further, .. } = &self.budgets {
-            let texts: Vec<String> = further.iter().map(ToString::to_string).collect();
-            fields.insert("search.combine", texts.join(" "))?;
+            Budgets::Combined { further, .. } => {
+                let texts: Vec<String> = further.iter().map(ToString::to_string).collect();
+                fields.insert("search.combine", texts.join(" "))?;
+            }
+            Budgets::Raced { racing, .. } => racing.add_to(&mut fields)?,
+            Budgets::Selected(_) | Budgets::Drawn { .. } => {}
         }
         Ok(fields)
     }

@@ -4,10 +4,10 @@ use super::order::{Ordered, inside};
 use super::sides::Sides;
 
 /// The numbers of [`super::Top`] without their intervals.
-pub(crate) struct TopValues {
+pub(super) struct TopValues {
     pub(super) k: usize,
-    pub(crate) precision: f64,
-    pub(crate) regret: f64,
+    pub(super) precision: f64,
+    pub(super) regret: f64,
     pub(super) best_of_top: f64,
     pub(super) best_of_random: f64,
 }
@@ -21,7 +21,7 @@ impl TopValues {
 impl Sides<'_> {
     /// The worth of the first `k` of the ranking in the sample that holds architecture i `counts[i]` times, each as an
     /// architecture of its own. `None` for an empty sample or a `k` of 0.
-    pub(crate) fn top(&self, counts: &[u32], k: usize) -> Option<TopValues> {
+    pub(super) fn top(&self, counts: &[u32], k: usize) -> Option<TopValues> {
         let total: usize = counts.iter().map(|&count| count as usize).sum();
         let k = k.min(total);
         if k == 0 {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::report::{check, reported};
+use crate::report::{check, reported, reported_together};
 use crate::sandbox::Sandbox;
 
 /// Enough architectures for two looks, and hardly any confidence, so that something is dropped at each.
@@ -134,14 +134,7 @@ fn what_was_dropped_is_marked_beside_what_was_not() {
     let plain = sandbox.run(&["--target=mip", RACE[0], RACE[2]]);
     assert!(plain.json["result"].get("race").is_none());
     sandbox.run(&with(&["--target=mip"]));
-    let runs = sandbox.program(&["log", "--json"]).json();
-    let [raced, plain] = [0, 1].map(|place: usize| runs["runs"][place]["run"].as_str().unwrap().to_owned());
-    let page = sandbox.path("two.html");
-    let compare = ["report", "--compare", &plain, &raced];
-    sandbox.program(&[&compare[..], &["--out", page.to_str().unwrap()]].concat()).succeeded();
-    let json = sandbox.program(&[&compare[..], &["--json"]].concat()).json();
-    let seen = check(&page, &json);
-    assert!(seen.headings.iter().any(|heading| heading == "Budgets that both tried"), "{:?}", seen.headings);
+    let (page, json, _) = reported_together(&sandbox);
     assert!(fs::read_to_string(&page).unwrap().contains("Grey: dropped by racing in one of them"));
     let changes = json["changes"].as_array().unwrap();
     assert!(changes.iter().any(|change| change["field"] == "mip.race"), "{changes:?}");

@@ -109,6 +109,19 @@ pub(crate) fn reported(sandbox: &Sandbox, run: &str) -> (PathBuf, Value) {
     (place, sandbox.program(&["report", run, "--json"]).json())
 }
 
+/// The checked page of the last two runs, its JSON, and what these are called, the earlier one first.
+pub(crate) fn reported_together(sandbox: &Sandbox) -> (PathBuf, Value, [String; 2]) {
+    let runs = sandbox.program(&["log", "--json"]).json();
+    let both = [1, 0].map(|place: usize| runs["runs"][place]["run"].as_str().unwrap().to_owned());
+    let page = sandbox.path("two.html");
+    let compare = ["report", "--compare", &both[0], &both[1]];
+    sandbox.program(&[&compare[..], &["--out", page.to_str().unwrap()]].concat()).succeeded();
+    let json = sandbox.program(&[&compare[..], &["--json"]].concat()).json();
+    let seen = check(&page, &json);
+    assert!(seen.headings.iter().any(|heading| heading == "Budgets that both tried"), "{:?}", seen.headings);
+    (page, json, both)
+}
+
 #[test]
 fn the_report_of_a_run_says_what_the_run_said() {
     let sandbox = Sandbox::new();
@@ -316,14 +329,7 @@ fn two_runs_are_a_page_with_what_differs() {
     let sandbox = Sandbox::new();
     sandbox.run(&[]);
     sandbox.run(&["--set=mip.lambda=0.5", "--set=search.seed=9"]);
-    let runs = sandbox.program(&["log", "--json"]).json();
-    let [other, one] = [0, 1].map(|place: usize| runs["runs"][place]["run"].as_str().unwrap().to_owned());
-    let page = sandbox.path("two.html");
-    let compare = ["report", "--compare", &one, &other];
-    sandbox.program(&[&compare[..], &["--out", page.to_str().unwrap()]].concat()).succeeded();
-    let json = sandbox.program(&[&compare[..], &["--json"]].concat()).json();
-    let seen = check(&page, &json);
-    assert!(seen.headings.iter().any(|heading| heading == "Budgets that both tried"), "{:?}", seen.headings);
+    let (_, json, [one, other]) = reported_together(&sandbox);
     let changed: Vec<&str> =
         json["changes"].as_array().unwrap().iter().map(|change| change["field"].as_str().unwrap()).collect();
     assert_eq!(changed, ["mip.lambda", "search.seed"]);

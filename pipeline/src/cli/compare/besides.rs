@@ -1,7 +1,7 @@
 //! What `pipeline compare` is given beside the three tables: learning curves, and scores that cost no training.
 
 use super::Compare;
-use crate::cli::inputs::Inputs;
+use crate::cli::inputs::{Inputs, OfRun};
 use crate::error::Error;
 use crate::tables::{Beside, InputTable, LeftOut, NotTaken, Source, epochs};
 
@@ -25,14 +25,18 @@ impl Besides {
     /// When one cannot be read, has nothing to join it by, no epochs or no scores, or a cell that is no number.
     pub(super) fn read(asked: &Compare, inputs: &Inputs) -> Result<Self, Error> {
         let mut found = Self::default();
-        let given = asked.curves.as_deref().map(InputTable::read).transpose()?;
-        let of_run = inputs.run.as_ref();
-        if let Some(table) = given.as_ref().or_else(|| of_run?.curves.as_ref()) {
+        let curves = match (&asked.curves, &inputs.run) {
+            (Some(path), _) => Some(InputTable::read(path)?),
+            (None, Some(run)) => run.curves()?,
+            (None, None) => None,
+        };
+        if let Some(table) = &curves {
             found.add_curves(table, &join(asked, inputs, table)?)?;
         }
+        let of_run = inputs.run.as_ref().map(OfRun::baselines).transpose()?.flatten();
         let given: Vec<InputTable> =
             asked.with.iter().map(|path| InputTable::read(path)).collect::<Result<_, _>>()?;
-        for table in of_run.and_then(|run| run.baselines.as_ref()).into_iter().chain(&given) {
+        for table in of_run.iter().chain(&given) {
             found.add_scores(table, &join(asked, inputs, table)?)?;
         }
         Ok(found)

@@ -46,6 +46,17 @@ pub(super) const SIZES: [(&str, &str); 4] = [
     ("space.epochs", "[1, 2]"),
 ];
 
+/// A space of eight budgets, all of which a round draws, so that later rounds draw them again.
+pub(super) const DRAWN_AGAIN: [(&str, &str); 7] = [
+    ("space.epochs", "[1, 2]"),
+    ("space.batch_size", "[64]"),
+    ("space.learning_rate", "[0.03, 0.1]"),
+    ("space.layers", "[3, 6]"),
+    ("space.channels", "[4]"),
+    ("space.image_size", "[16]"),
+    ("mip.budgets_per_round", "8"),
+];
+
 pub(super) fn dag(set: &[(&str, &str)]) -> Dag {
     nas::dag(&Config::load("quick", None, &[&SIZES, set].concat()).unwrap(), &data(), None)
 }
@@ -267,25 +278,16 @@ fn one_more_architecture_never_retrains_another() {
 
 #[test]
 fn a_budget_that_is_drawn_again_trains_nothing() {
-    let space = [
-        ("space.epochs", "[1, 2]"),
-        ("space.batch_size", "[64]"),
-        ("space.learning_rate", "[0.03, 0.1]"),
-        ("space.layers", "[3, 6]"),
-        ("space.channels", "[4]"),
-        ("space.image_size", "[16]"),
-        ("mip.budgets_per_round", "8"),
-    ];
     let bench = Bench::new();
     let executor = FakeExecutor::default();
-    let outcome = bench.run(&dag(&space), "mip", &executor);
+    let outcome = bench.run(&dag(&DRAWN_AGAIN), "mip", &executor);
     assert!(outcome.failure.is_none());
     // Round 1 draws all eight budgets; what is left for round 2 are four of them.
     let nodes = |name: &str| outcome.manifest.node(name).unwrap().trainings;
     assert_eq!(nodes("train@1"), TrainingCount { run: 64, cached: 0, diverged: 0 });
     assert_eq!(nodes("train@2"), TrainingCount { run: 0, cached: 32, diverged: 0 });
     let second: DrawnBudgets = {
-        let index = dag(&space).find("sample-budgets@2").unwrap()[0];
+        let index = dag(&DRAWN_AGAIN).find("sample-budgets@2").unwrap()[0];
         decode("budgets", &outcome.outputs[&index].bytes).unwrap()
     };
     assert_eq!(second.budgets.len(), 4);

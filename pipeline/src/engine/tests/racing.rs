@@ -11,7 +11,7 @@ use stages::train::TrainingJob;
 use stages::{Budget, Genotype, sample};
 
 use super::fake::{Bench, FakeExecutor, run};
-use super::nas_search::{SIZES, dag, data, output};
+use super::nas_search::{DRAWN_AGAIN, SIZES, dag, data, output};
 use crate::engine::manifest::TrainingCount;
 use crate::engine::node::Dag;
 use crate::engine::plan::Bound;
@@ -167,16 +167,7 @@ fn architectures_of_a_file_race_in_a_random_order() {
 
 #[test]
 fn a_budget_that_is_drawn_again_does_not_race_again() {
-    let space = [
-        ("space.epochs", "[1, 2]"),
-        ("space.batch_size", "[64]"),
-        ("space.learning_rate", "[0.03, 0.1]"),
-        ("space.layers", "[3, 6]"),
-        ("space.channels", "[4]"),
-        ("space.image_size", "[16]"),
-        ("mip.budgets_per_round", "8"),
-    ];
-    let dag = raced(&space);
+    let dag = raced(&DRAWN_AGAIN);
     let outcome = Bench::new().run(&dag, "mip", &FakeExecutor::default());
     assert!(outcome.failure.is_none());
     // Round 1 draws all eight budgets; what is left for round 2 are four of them.
