@@ -7,9 +7,10 @@ mod not_possible;
 use std::fmt::Write as _;
 
 use stages::compare::{
-    Axis, BreakEven, Chooser, Compared, Mean, Row, Settings, Way, break_even, cheaper, rungs, verdict,
+    Axis, BreakEven, Chooser, Compared, Row, Settings, Way, break_even, cheaper, rungs, verdict,
 };
 use stages::echo::shown;
+use stages::statistics::Mean;
 
 use super::replay::Chosen;
 use super::table::{Align, Table};

@@ -1,7 +1,8 @@
 //! What racing would have saved, and what it would have lost.
 
 use serde::Serialize;
-use stages::mip::race::{Mean, Measured};
+use stages::mip::race::Measured;
+use stages::statistics::Mean;
 
 use super::{format, heading};
 

@@ -27,7 +27,7 @@ use crate::random::Random;
 
 pub use choice::Chooser;
 pub use rungs::rungs;
-pub use summary::{BreakEven, Compared, Mean, Row};
+pub use summary::{BreakEven, Compared, Row};
 pub use verdict::{Cheaper, Tally, Verdict, cheaper, verdict};
 pub use way::{Outcome, Way};
 

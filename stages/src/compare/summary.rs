@@ -1,30 +1,9 @@
 //! What many seeds say together: means over the seeds with their bootstrap intervals, and where a choice begins to pay.
+//! The seeds split one table: intervals say what more seeds would change, and not what another table would.
 
 use super::choice::Chooser;
 use super::way::{Outcome, Way};
-use crate::statistics::{Interval, mean_intervals};
-
-/// A mean over the seeds, and its interval (95%, percentile bootstrap over the seeds). The seeds split one table: the
-/// interval says what more seeds would change, and not what another table would.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mean {
-    /// The mean.
-    pub mean: f64,
-    /// `None` of one seed.
-    pub interval: Option<Interval>,
-}
-
-impl Mean {
-    /// Whether the interval is above 0.
-    pub fn is_above_0(&self) -> bool {
-        self.interval.is_some_and(|(low, _)| low > 0.0)
-    }
-
-    /// Whether the interval is below 0.
-    pub fn is_below_0(&self) -> bool {
-        self.interval.is_some_and(|(_, high)| high < 0.0)
-    }
-}
+use crate::statistics::{Mean, means};
 
 /// One way.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,10 +78,8 @@ pub(super) fn compared(total: usize, searched: usize, seeds: &[&[(Way, Outcome)]
             [of(place, &|outcome| outcome.regret), search, budget, pruning]
         })
         .collect();
-    let intervals = mean_intervals(&lists, seed);
+    let means = means(&lists, seed);
     let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len() as f64;
-    let means: Vec<Mean> =
-        lists.iter().zip(intervals).map(|(list, interval)| Mean { mean: mean(list), interval }).collect();
     let rows = ways.iter().enumerate().map(|(place, &(way, _))| Row {
         way,
         regret: means[4 * place],

@@ -2,8 +2,9 @@
 //! ground truth are better than it.
 
 use super::choice::Chooser;
-use super::summary::{Compared, Mean};
+use super::summary::Compared;
 use super::way::Way;
+use crate::statistics::Mean;
 
 /// In how many of some comparisons an interval is above 0, and in how many below it; the rest is not told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::statistics::completions;
 
 mod measure;
 
-pub use measure::{Entrant, Mean, Measured, Settings, measure};
+pub use measure::{Entrant, Measured, Settings, measure};
 
 /// Architectures before anything is dropped: an `r_s` of fewer says little, and its resamples too much.
 const FIRST: usize = 10;

@@ -2,11 +2,33 @@
 //! size.
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::random::Random;
 
 /// Lower and upper end.
 pub type Interval = (f64, f64);
+
+/// A mean, and how far another draw of what it is a mean of would move it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Mean {
+    /// The mean; 0 of nothing.
+    pub mean: f64,
+    /// Percentile bootstrap interval (95%). `None` of fewer than two numbers.
+    pub interval: Option<Interval>,
+}
+
+impl Mean {
+    /// Whether the interval is above 0.
+    pub fn is_above_0(&self) -> bool {
+        self.interval.is_some_and(|(low, _)| low > 0.0)
+    }
+
+    /// Whether the interval is below 0.
+    pub fn is_below_0(&self) -> bool {
+        self.interval.is_some_and(|(_, high)| high < 0.0)
+    }
+}
 
 /// Resamples behind an interval.
 const RESAMPLES: u64 = 2000;
@@ -33,9 +55,14 @@ pub(super) fn intervals<const N: usize>(
     std::array::from_fn(|statistic| interval(values.iter().filter_map(|values| values[statistic]).collect()))
 }
 
-/// Intervals (95%) of the means of some lists of one length, all from the same resamples; `None` of lists with fewer
-/// than two elements.
-pub(crate) fn mean_intervals(lists: &[Vec<f64>], seed: u64) -> Vec<Option<Interval>> {
+/// The means of some lists of one length, with intervals that are all from the same resamples.
+pub(crate) fn means(lists: &[Vec<f64>], seed: u64) -> Vec<Mean> {
+    let mean = |list: &Vec<f64>| list.iter().sum::<f64>() / list.len().max(1) as f64;
+    let intervals = mean_intervals(lists, seed);
+    lists.iter().zip(intervals).map(|(list, interval)| Mean { mean: mean(list), interval }).collect()
+}
+
+fn mean_intervals(lists: &[Vec<f64>], seed: u64) -> Vec<Option<Interval>> {
     let count = lists.first().map_or(0, Vec::len);
     if count < 2 {
         return vec![None; lists.len()];

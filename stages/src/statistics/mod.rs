@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-pub use bootstrap::Interval;
+pub use bootstrap::{Interval, Mean};
 pub use halves::{COMBINATIONS, Halves, Unseen, choose_on_halves, combinations};
 pub use order::rank_sum;
 
-pub(crate) use bootstrap::{interval, mean_intervals};
+pub(crate) use bootstrap::{interval, means};
 pub(crate) use completion::completions;
 pub(crate) use sides::Sides;
 

@@ -1,9 +1,8 @@
 //! A comparison as one JSON object.
 
 use serde::Serialize;
-use stages::compare::{
-    Chooser, Compared, Mean, Row, Tally, Verdict, Way, break_even, cheaper, rungs, verdict,
-};
+use stages::compare::{Chooser, Compared, Row, Tally, Verdict, Way, break_even, cheaper, rungs, verdict};
+use stages::statistics::Mean;
 
 use super::{Names, Played, answer, answer_of_cheaper, largest_pool, not_possible};
 use crate::output::replay::Chosen;

@@ -8,7 +8,7 @@ use super::{Race, Racer, Rule, refused};
 use crate::Error;
 use crate::mip::{Objective, best_by};
 use crate::random::Random;
-use crate::statistics::{Interval, mean_intervals, spearman_of};
+use crate::statistics::{Mean, means, spearman_of};
 
 /// A budget whose accuracies are known.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +61,6 @@ pub struct Measured {
     pub objective_lost: Mean,
     /// The most that an order lost of the objective.
     pub most_lost: f64,
-}
-
-/// A mean over orders with its bootstrap interval (95%).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Mean {
-    /// The mean.
-    pub mean: f64,
-    /// What another draw of the orders would change. `None` of a single order.
-    pub interval: Option<Interval>,
 }
 
 /// Races the budgets over the architectures in this `order`.
@@ -141,19 +132,15 @@ pub fn measure(
     let played: Vec<[f64; 5]> = (0..orders).into_par_iter().map(play).collect::<Result<_, Error>>()?;
     let lists: Vec<Vec<f64>> =
         (0..5).map(|which| played.iter().map(|numbers| numbers[which]).collect()).collect();
-    let intervals = mean_intervals(&lists, settings.seed);
-    let mean = |which: usize| Mean {
-        mean: lists[which].iter().sum::<f64>() / orders.max(1) as f64,
-        interval: intervals[which],
-    };
+    let means = means(&lists, settings.seed);
     Ok(Measured {
         orders,
         without,
-        saved: mean(0),
-        cost_saved: (total > 0.0).then(|| mean(1)),
-        differs: mean(2),
-        spearman_lost: mean(3),
-        objective_lost: mean(4),
+        saved: means[0],
+        cost_saved: (total > 0.0).then(|| means[1]),
+        differs: means[2],
+        spearman_lost: means[3],
+        objective_lost: means[4],
         most_lost: lists[4].iter().copied().fold(0.0, f64::max),
     })
 }
